@@ -1,0 +1,69 @@
+"""How an operator becomes loops: `Implementation`, and the `KernelCall` that one of its schedules builds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from smelt.loops.ir import Kernel, Scratch, Table
+from smelt.model.graph import Op, Tensor
+from smelt.targets.types import Core
+
+Schedule = Any
+"""A frozen dataclass of small choices; printed as `name(field=value, ...)`. `Plain()` where there is nothing to choose."""
+
+Argument = Tensor | Table | Scratch
+
+
+@dataclass(frozen=True)
+class Plain:
+    """The schedule of an implementation that has no choices."""
+
+    def __str__(self) -> str:
+        return "-"
+
+
+@dataclass(frozen=True, eq=False)
+class KernelCall:
+    """A kernel and what is passed to it, one argument for each of `kernel.buffers`.
+
+    A Tensor argument is an activation (its place comes from the plan), a Table is constant data in flash, a Scratch is
+    memory for the time of the call.
+    """
+
+    kernel: Kernel
+    arguments: tuple[Argument, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.arguments) != len(self.kernel.buffers):
+            raise ValueError(f"{self.kernel.name}: {len(self.arguments)} arguments for {len(self.kernel.buffers)} buffers")
+
+    @property
+    def scratch_bytes(self) -> int:
+        return sum(a.bytes for a in self.arguments if isinstance(a, Scratch))
+
+
+Predicate = Callable[[Any, Core], bool]
+"""(op, core) -> can this be built? Its docstring says what is required, and is what users read when it is not met."""
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to compute one operator.
+
+    `schedules` yields candidates for an op and a core, best guess first; `build` makes the call for one of them.
+    `in_place` names the operands over which y may be written (element i of y is written after element i was read).
+    """
+
+    name: str
+    op: type[Op]
+    schedules: Callable[[Any, Core], Iterable[Schedule]]
+    build: Callable[[Any, Schedule], KernelCall]
+    accepts: tuple[Predicate, ...] = ()
+    in_place: tuple[str, ...] = ()
+
+
+def plain(op: Op, core: Core) -> Iterable[Schedule]:
+    """`schedules` for implementations without choices."""
+    return (Plain(),)

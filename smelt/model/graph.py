@@ -1,0 +1,211 @@
+"""The nouns of WHAT is computed: `Quantization`, `Tensor`, `Op`, `Graph`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from math import prod
+from typing import Any, Literal
+
+import numpy as np
+
+from smelt.errors import ModelError
+
+DType = Literal["int8", "int16", "int32", "int64", "uint8", "float32", "bool"]
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Affine quantisation: ``real = scale * (stored - zero_point)``.
+
+    One entry per tensor, or one per index along `axis`. Scales are Python floats that hold float32 values exactly.
+    """
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int | None = None
+
+    @property
+    def scale(self) -> float:
+        """The scale of a per-tensor quantisation."""
+        (scale,) = self.scales
+        return scale
+
+    @property
+    def zero_point(self) -> int:
+        """The zero point of a per-tensor quantisation."""
+        (zero_point,) = self.zero_points
+        return zero_point
+
+    def __str__(self) -> str:
+        if len(self.scales) > 1:
+            return f"per channel ({len(self.scales)}, axis {self.axis})"
+        return f"{self.scale:.6g} * (q - {self.zero_point})"
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """A value of fixed shape. Constants carry `data`. Compared and hashed by identity; names are unique in a graph."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: DType
+    quantization: Quantization | None = None
+    data: Array | None = None
+
+    @property
+    def elements(self) -> int:
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * np.dtype(self.dtype).itemsize
+
+    @property
+    def is_constant(self) -> bool:
+        return self.data is not None
+
+    @property
+    def q(self) -> Quantization:
+        """The quantisation of a tensor that must have one. Raises ModelError where it has none."""
+        if self.quantization is None:
+            raise ModelError(f"tensor '{self.name}' has no quantisation parameters")
+        return self.quantization
+
+    @property
+    def constant(self) -> Array:
+        """The data of a tensor that must be constant. Raises ModelError where it is not."""
+        if self.data is None:
+            raise ModelError(f"tensor '{self.name}' must be a constant")
+        return self.data
+
+    def __str__(self) -> str:
+        shape = "x".join(map(str, self.shape)) or "scalar"
+        return f"{self.name}: {self.dtype} {shape}" + (" constant" if self.is_constant else "")
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self}>"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Op:
+    """One operator: operands by name, exactly one result `y`. `origin` says where in the file it comes from."""
+
+    y: Tensor
+    origin: str = ""
+
+    @property
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Every operand that is read, constants included, in the order of the fields."""
+        found: list[Tensor] = []
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name == "y":
+                continue
+            if isinstance(value, Tensor):
+                found.append(value)
+            elif isinstance(value, tuple):
+                found.extend(v for v in value if isinstance(v, Tensor))
+        return tuple(found)
+
+    @property
+    def activations(self) -> tuple[Tensor, ...]:
+        """The operands that are not constants."""
+        return tuple(t for t in self.inputs if not t.is_constant)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one execution, padding included (the usual way of counting)."""
+        return 0
+
+    def substitute(self, tensors: Mapping[Tensor, Tensor]) -> Op:
+        """The same op with operands (and `y`) exchanged."""
+
+        def swap(value: Any) -> Any:
+            if isinstance(value, Tensor):
+                return tensors.get(value, value)
+            if isinstance(value, tuple):
+                return tuple(swap(v) for v in value)
+            return value
+
+        old = {f.name: getattr(self, f.name) for f in fields(self)}
+        new = {name: swap(value) for name, value in old.items()}
+        changed = {name: value for name, value in new.items() if value is not old[name] and value != old[name]}
+        return replace(self, **changed) if changed else self
+
+    def __str__(self) -> str:
+        return f"{self.y.name} = {type(self).__name__}({', '.join(t.name for t in self.inputs)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Ops in an order in which they can run, from `inputs` to `outputs`."""
+
+    name: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    ops: tuple[Op, ...]
+
+    @property
+    def tensors(self) -> tuple[Tensor, ...]:
+        """Every tensor, inputs first, each once, in order of appearance."""
+        seen = dict.fromkeys(self.inputs)
+        for op in self.ops:
+            seen.update(dict.fromkeys((*op.inputs, op.y)))
+        seen.update(dict.fromkeys(self.outputs))
+        return tuple(seen)
+
+    @property
+    def macs(self) -> int:
+        return sum(op.macs for op in self.ops)
+
+    def producer(self, tensor: Tensor) -> Op | None:
+        return next((op for op in self.ops if op.y is tensor), None)
+
+    def consumers(self, tensor: Tensor) -> tuple[Op, ...]:
+        return tuple(op for op in self.ops if any(t is tensor for t in op.inputs))
+
+    def substitute(self, tensors: Mapping[Tensor, Tensor]) -> Graph:
+        """The same graph with tensors exchanged wherever they occur."""
+        if not tensors:
+            return self
+        return replace(
+            self,
+            inputs=tuple(tensors.get(t, t) for t in self.inputs),
+            outputs=tuple(tensors.get(t, t) for t in self.outputs),
+            ops=tuple(op.substitute(tensors) for op in self.ops),
+        )
+
+    def check(self) -> Graph:
+        """Raise ModelError unless every tensor is defined before use, once, under a name of its own."""
+        problems = list(self._problems())
+        if problems:
+            raise ModelError("inconsistent graph:\n" + "\n".join(f"  - {p}" for p in problems))
+        return self
+
+    def _problems(self) -> Iterator[str]:
+        names: dict[str, Tensor] = {}
+        for tensor in self.tensors:
+            if names.setdefault(tensor.name, tensor) is not tensor:
+                yield f"two tensors are called '{tensor.name}'"
+            if tensor.data is not None and tensor.data.shape != tensor.shape:
+                yield f"constant '{tensor.name}' has data of shape {tensor.data.shape}, not {tensor.shape}"
+        known = set(self.inputs)
+        for op in self.ops:
+            for tensor in op.activations:
+                if tensor not in known:
+                    yield f"'{op}' reads '{tensor.name}' before it is computed"
+            if op.y in known or op.y.is_constant:
+                yield f"'{op}' writes '{op.y.name}', which already has a value"
+            known.add(op.y)
+        for tensor in self.outputs:
+            if tensor not in known and not tensor.is_constant:
+                yield f"output '{tensor.name}' is never computed"
+
+    def __str__(self) -> str:
+        lines = [f"graph {self.name}"]
+        lines += [f"  input  {t}  {t.quantization or ''}" for t in self.inputs]
+        lines += [f"  {op}  -> {op.y.dtype} {op.y.shape}  {op.y.quantization or ''}" for op in self.ops]
+        lines += [f"  output {t}" for t in self.outputs]
+        return "\n".join(lines)

@@ -1,0 +1,71 @@
+"""The nouns of ON WHAT: `Memory`, `Core`, `Chip`, `Board`. Data only; every number names its source where it is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from smelt.loops.ir import Intrinsic
+
+Contents = Literal["code", "data"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A range of addresses. `holds` says what may live there: flash holds code (and constants), RAM data (and the stack)."""
+
+    name: str
+    start: int
+    size: int
+    holds: Contents
+    wait_states: int = 0
+    aliases: tuple[int, ...] = ()  # other start addresses of the very same bytes
+
+    @property
+    def end(self) -> int:
+        return self.start + self.size
+
+
+@dataclass(frozen=True)
+class Core:
+    """An instruction set and how to compile for it. `intrinsics` are the ones that are single instructions here."""
+
+    name: str
+    architecture: Literal["thumb", "riscv32"]
+    zig: tuple[str, ...]  # flags of the bundled compiler
+    gcc: tuple[str, ...]  # program name first, then flags
+    intrinsics: tuple[Intrinsic, ...] = ()
+
+    def has(self, intrinsic: str) -> bool:
+        return any(i.name == intrinsic for i in self.intrinsics)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A core and its memories. The first code memory holds the firmware; data memories come fastest first."""
+
+    name: str
+    core: Core
+    memories: tuple[Memory, ...]
+
+    @property
+    def flash(self) -> Memory:
+        return next(m for m in self.memories if m.holds == "code")
+
+    @property
+    def rams(self) -> tuple[Memory, ...]:
+        return tuple(m for m in self.memories if m.holds == "data")
+
+
+@dataclass(frozen=True)
+class Board:
+    """What users name with one word."""
+
+    name: str
+    title: str
+    chip: Chip
+    clock_hz: int
+
+    @property
+    def core(self) -> Core:
+        return self.chip.core

@@ -1,0 +1,55 @@
+"""The rooms import only what DESIGN section 2 allows, and the files keep a readable size."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.paths import ROOT
+
+PACKAGE = ROOT / "smelt"
+BELOW_FIRMWARE = {"model", "importers", "passes", "loops", "targets", "kernels", "planner"}
+ALLOWED = {
+    "model": set(),
+    "importers": {"model"},
+    "passes": {"model"},
+    "loops": set(),
+    "targets": {"loops"},
+    "kernels": {"model", "loops", "targets"},
+    "planner": {"model", "loops", "targets", "kernels"},
+    "firmware": BELOW_FIRMWARE,
+    "devices": {"targets", "firmware"},
+    "report": BELOW_FIRMWARE | {"firmware", "devices"},
+}
+EVERYWHERE = {"errors"}
+
+
+def imported_rooms(file: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+            names = [node.module or ""]
+            if node.module == "smelt":
+                names = [f"smelt.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("smelt.")}
+    return found
+
+
+@pytest.mark.parametrize("room", ALLOWED)
+def test_rooms_import_in_one_direction(room):
+    for file in (PACKAGE / room).rglob("*.py"):
+        extra = imported_rooms(file) - ALLOWED[room] - EVERYWHERE - {room}
+        assert not extra, f"{file.relative_to(ROOT)} imports {sorted(extra)}"
+
+
+def test_every_room_has_a_rule():
+    assert {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()} == set(ALLOWED)
+
+
+def test_files_stay_readable():
+    long = {str(f.relative_to(ROOT)): n for f in PACKAGE.rglob("*.py") if (n := len(f.read_text("utf-8").splitlines())) > 450}
+    assert not long
