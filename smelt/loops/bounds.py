@@ -234,9 +234,9 @@ def _check(body: tuple[Stmt, ...], scope: Scope, kernel: str) -> None:
                     scope.add(var, (value,), (value,))
             case Store(buffer, index, _, type):
                 _check_access(buffer, index, SIZES[type], scope, kernel)
-            case Loop(var, start, stop, _, inner):
+            case Loop(var, start, stop, step, inner):
                 nested = scope.inner()
-                nested.add(var, (start,), (stop - 1,))
+                nested.add(var, (start,), (_last(start, stop, step),))
                 _check(inner, nested, kernel)
             case If(condition, then, otherwise):
                 nested = scope.inner()
@@ -247,6 +247,13 @@ def _check(body: tuple[Stmt, ...], scope: Scope, kernel: str) -> None:
                 _check_range(target, target_index, count, scope, kernel)
                 if not isinstance(source, Const):
                     _check_range(source, source_index, count, scope, kernel)
+
+
+def _last(start: Expr, stop: Expr, step: int) -> Expr:
+    """The greatest value of a loop's counter, or something greater."""
+    if isinstance(start, Const) and isinstance(stop, Const):
+        return Const(start.value + (stop.value - 1 - start.value) // step * step)
+    return stop - 1
 
 
 def _values(statement: Stmt) -> Iterator[Expr]:

@@ -35,18 +35,31 @@ class Core:
     zig: tuple[str, ...]  # flags of the bundled compiler
     gcc: tuple[str, ...]  # program name first, then flags
     intrinsics: tuple[Intrinsic, ...] = ()
+    caches: bool = False  # instruction and data caches inside the core, which the startup code switches on
 
     def has(self, intrinsic: str) -> bool:
         return any(i.name == intrinsic for i in self.intrinsics)
 
 
 @dataclass(frozen=True)
+class Setup:
+    """A register that the startup code changes before anything else: it sets `value` after clearing `clear`."""
+
+    address: int
+    value: int
+    clear: int
+    why: str
+
+
+@dataclass(frozen=True)
 class Chip:
-    """A core and its memories. The first code memory holds the firmware; data memories come fastest first."""
+    """A core and its memories. The first code memory is the flash with the firmware, read-only at run time; other code
+    memories are RAM for code (ITCM). Data memories come fastest first; the first one holds stack, .data and .bss."""
 
     name: str
     core: Core
     memories: tuple[Memory, ...]
+    setup: tuple[Setup, ...] = ()
 
     @property
     def flash(self) -> Memory:

@@ -1,0 +1,315 @@
+"""The command line. Heavy modules are imported inside the commands, so that `smelt --help` is immediate."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smelt.errors import OptionError, SmeltError
+
+if TYPE_CHECKING:
+    from smelt.compile import Compilation
+    from smelt.targets.types import Board
+
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  a defect of smelt
+  2  the command line or an input file
+  3  the model file is damaged or no model
+  4  the model needs something that smelt does not support
+  5  the model does not fit the board
+  6  the compiler is missing or failed, or a file could not be written
+  7  the device failed: fault, time-out, lost
+  8  the device's numbers differ from the oracle's
+"""
+
+
+class Commands(click.Group):
+    """Prints smelt's own errors as one message, never as a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except SmeltError as error:
+            click.secho("error: ", fg="red", bold=True, nl=False, err=True)
+            click.echo(str(error), err=True)
+            context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            context.exit(130)
+
+
+@click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="smelt")
+def main() -> None:
+    """A trained model in, bare-metal firmware out.
+
+    smelt turns an int8 .tflite file into C99 specialised for the model and the chip, builds firmware from it, and runs that
+    firmware on a simulated copy of the board. No board and no network are needed.
+    """
+
+
+def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.argument("model", type=click.Path(path_type=Path))(command)
+
+
+def board_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--board", "-b", "board_name", required=True, metavar="BOARD", help="See `smelt boards`.")(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that compiles."""
+
+    @click.option("--name", default="network", show_default=True, help="Prefix of everything the C exports.")
+    @click.option("--labels", type=click.Path(path_type=Path), help="A text file with the name of a class on each line.")
+    @click.option(
+        "--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True, help="zig is the bundled one."
+    )
+    @functools.wraps(command)
+    def wrapped(*args: Any, name: str, labels: Path | None, compiler: str, **kwargs: Any) -> Any:
+        return command(*args, options={"name": name, "labels": read_labels(labels), "compiler": compiler}, **kwargs)
+
+    return wrapped
+
+
+def read_labels(file: Path | None) -> tuple[str, ...]:
+    """The lines of a file; raises OptionError where it cannot be read."""
+    if file is None:
+        return ()
+    try:
+        return tuple(file.read_text("utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"cannot read labels from '{file}': {error}") from None
+
+
+def find_board(name: str) -> Board:
+    from smelt.targets.boards import board
+
+    return board(name)
+
+
+def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
+    """The compilation, with a sign of life on the terminal."""
+    board = find_board(board_name)
+    from smelt.compile import compile
+    from smelt.report.terminal import working
+
+    with working(f"compiling {model.name} for {board.name}"):
+        return compile(model, board, **options)
+
+
+def emit_json(value: Any) -> None:
+    click.echo(json.dumps(value, indent=2))
+
+
+@main.command("compile", short_help="Model file to C library and firmware.")
+@model_argument
+@board_option
+@click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for the C library and firmware.elf.")
+@click.option("--keep", type=click.Path(path_type=Path), help="Folder for everything on the way, as readable files.")
+@build_options
+@json_option
+def compile_command(
+    model: Path, board_name: str, out: Path | None, keep: Path | None, options: dict[str, Any], as_json: bool
+) -> None:
+    """Compile MODEL for a board.
+
+    Without --out nothing is written: the sizes are reported, and whether everything fits.
+    """
+    from smelt.report.output import save_compilation, save_nouns
+    from smelt.report.summary import compile_summary
+    from smelt.report.terminal import show_compile
+
+    compilation = compiled(model, board_name, options)
+    if out is not None:
+        save_compilation(compilation, out)
+    if keep is not None:
+        save_nouns(compilation, keep)
+    summary = compile_summary(compilation)
+    emit_json(summary) if as_json else show_compile(summary, out)
+
+
+@main.command("run", short_help="Run inputs through the firmware on a simulated board.")
+@model_argument
+@board_option
+@click.option(
+    "--input",
+    "-i",
+    "files",
+    multiple=True,
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A picture, .npy or raw file; one for each input of the model.",
+)
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="Save the outputs as .npy.")
+@build_options
+@json_option
+def run_command(
+    model: Path, board_name: str, files: tuple[Path, ...], output: Path | None, options: dict[str, Any], as_json: bool
+) -> None:
+    """Run MODEL's firmware on the simulated board with real inputs, and print what it says and computes."""
+    from smelt.inputs import read_inputs
+    from smelt.report.execute import execute
+    from smelt.report.output import save_outputs
+    from smelt.report.terminal import show_run, working
+
+    find_board(board_name)
+    compilation = compiled(model, board_name, options)
+    inputs = read_inputs(files, compilation.model)
+    with working(f"simulating {len(inputs)} inference(s)"):
+        result = execute(compilation, inputs)
+    if output is not None:
+        save_outputs(result, output)
+    emit_json(result.as_json()) if as_json else show_run(result)
+
+
+@main.command("verify", short_help="Compare the firmware with an oracle, bit for bit.")
+@model_argument
+@board_option
+@click.option("--inputs", "-n", "count", default=10, show_default=True, type=click.IntRange(0), help="Random inputs.")
+@click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
+@click.option("--input", "-i", "files", multiple=True, type=click.Path(path_type=Path), help="Real inputs as well.")
+@click.option(
+    "--oracle",
+    type=click.Choice(["reference", "tflm"]),
+    default="reference",
+    show_default=True,
+    help="smelt's NumPy reference, or TensorFlow Lite Micro itself.",
+)
+@build_options
+@json_option
+def verify_command(
+    model: Path,
+    board_name: str,
+    count: int,
+    seed: int,
+    files: tuple[Path, ...],
+    oracle: str,
+    options: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Run MODEL's firmware on random inputs (and real ones) and compare every output value with an oracle.
+
+    Exit code 8 if a single value differs.
+    """
+    from smelt.errors import Mismatch
+    from smelt.inputs import random_inputs, read_inputs
+    from smelt.report.terminal import show_verification, working
+    from smelt.report.verify import verify
+
+    find_board(board_name)
+    compilation = compiled(model, board_name, options)
+    inputs = random_inputs(compilation.model, count, seed) + (read_inputs(files, compilation.model) if files else [])
+    if not inputs:
+        raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")
+    with working(f"verifying {len(inputs)} input(s) against {oracle}"):
+        verification = verify(compilation, inputs, oracle, model)
+    emit_json(verification.as_json()) if as_json else show_verification(verification)
+    if verification.mismatches:
+        raise Mismatch(verification.verdict)
+
+
+@main.command("profile", short_help="Where instructions, RAM and flash go, step by step.")
+@model_argument
+@board_option
+@build_options
+@json_option
+def profile_command(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:
+    """Run one inference on the simulated board and show what every step costs."""
+    from smelt.inputs import random_inputs
+    from smelt.report.execute import execute
+    from smelt.report.profile import profile
+    from smelt.report.terminal import show_profile, working
+
+    compilation = compiled(model, board_name, options)
+    with working("simulating one inference"):
+        result = execute(compilation, random_inputs(compilation.model, 1))
+    figures = profile(compilation, result.run)
+    emit_json(figures.as_json()) if as_json else show_profile(figures)
+
+
+@main.command("inspect", short_help="What a model file contains, and what is unsupported and why.")
+@model_argument
+@json_option
+def inspect_command(model: Path, as_json: bool) -> None:
+    """Show the operators, shapes, quantisation and MACs of MODEL. Needs no board and no compiler.
+
+    Exit code 4 if smelt cannot compile the model; the reasons are listed.
+    """
+    from dataclasses import asdict
+
+    from smelt.errors import Unsupported
+    from smelt.importers import describe
+    from smelt.report.terminal import show_model
+
+    summary = describe(model)
+    if as_json:
+        emit_json({**asdict(summary), "macs": summary.macs})
+    else:
+        show_model(summary)
+    if summary.problems:
+        sys.exit(Unsupported.exit_code)
+
+
+@main.command("boards", short_help="The boards smelt knows.")
+@json_option
+def boards_command(as_json: bool) -> None:
+    """List the boards with their cores, clocks and memories."""
+    from smelt.report.summary import board_rows
+    from smelt.report.terminal import show_boards
+
+    rows = board_rows()
+    emit_json(rows) if as_json else show_boards(rows)
+
+
+@main.command("ops", short_help="The operators smelt can import.")
+@json_option
+def ops_command(as_json: bool) -> None:
+    """List the operators smelt imports from model files."""
+    from dataclasses import asdict
+
+    from smelt.importers import SUPPORTED
+    from smelt.report.terminal import show_ops
+
+    emit_json([asdict(s) for s in SUPPORTED]) if as_json else show_ops(SUPPORTED)
+
+
+@main.command("doctor", short_help="Check the installation.")
+@json_option
+def doctor_command(as_json: bool) -> None:
+    """Say which parts of smelt are installed and working, and how to get what is missing."""
+    from dataclasses import asdict
+
+    from smelt.report.doctor import examine
+    from smelt.report.terminal import show_doctor
+
+    findings = examine()
+    emit_json([asdict(f) for f in findings]) if as_json else show_doctor(findings)
+    if any(f.needed and not f.works for f in findings):
+        sys.exit(1)
+
+
+@main.command("demo", short_help="Classify a picture on a simulated STM32F746.")
+@click.option("--picture", default="frog", show_default=True, help="A CIFAR-10 class, or a picture file of 32x32 pixels.")
+@click.option("--board", "-b", "board_name", default="disco_f746ng", show_default=True, metavar="BOARD")
+@json_option
+def demo_command(picture: str, board_name: str, as_json: bool) -> None:
+    """Compile the int8 ResNet-8 that ships with smelt, and let its firmware classify a picture on the simulated board."""
+    from smelt.report.demo import demo
+    from smelt.report.terminal import show_demo, working
+
+    board = find_board(board_name)
+    with working(f"compiling ResNet-8 for {board.name} and simulating it"):
+        result = demo(picture, board)
+    emit_json(result.as_json()) if as_json else show_demo(result)

@@ -1,0 +1,53 @@
+"""The sentence: Graph -> Plan -> Program -> Sources -> Image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # `import smelt` stays light
+    from smelt.firmware.image import Image, Sources
+    from smelt.firmware.program import Program
+    from smelt.model.graph import Graph
+    from smelt.planner.plan import Plan
+    from smelt.targets.types import Board
+
+
+@dataclass(frozen=True, eq=False)
+class Compilation:
+    """Every noun on the way from a model file to firmware. `model` is the graph as the file has it."""
+
+    model: Graph
+    graph: Graph
+    plan: Plan
+    program: Program
+    sources: Sources
+    image: Image | None
+
+    def nouns(self) -> dict[str, str]:
+        """What `--keep` leaves behind: file name -> text, besides the sources."""
+        texts = {"1-model.txt": self.model, "2-graph.txt": self.graph, "3-plan.txt": self.plan, "4-program.txt": self.program}
+        return {name: f"{noun}\n" for name, noun in texts.items()}
+
+
+def compile(
+    path: Path, board: Board, *, name: str = "network", labels: tuple[str, ...] = (), compiler: str = "zig"
+) -> Compilation:
+    """Compile the model at `path` for `board`. `name` prefixes the C; `labels` are what the firmware prints for classes.
+
+    `compiler` is "zig" (the bundled one), "gcc" (arm-none-eabi-gcc or riscv64-unknown-elf-gcc), or "none" for C only.
+    Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
+    """
+    from smelt.firmware import build, emit, render, render_harness
+    from smelt.importers import load
+    from smelt.passes import prepare
+    from smelt.planner import make_plan
+
+    model = load(path)
+    graph = prepare(model)
+    plan = make_plan(graph, board)
+    program = emit(plan, name)
+    sources = render(program)
+    image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
+    return Compilation(model, graph, plan, program, sources, image)

@@ -1,0 +1,165 @@
+"""The Python side of `native/counter.c`: its structures, and the arrays that it counts in."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from smelt.devices.simulators.native_library import load_native
+
+OUTSIDE, OVERHEAD, FIRST_STEP = 0, 1, 2
+RUNNING, LIMIT_REACHED, MISALIGNED = 0, 1, 2
+NOWHERE = 1
+
+BLOCK = np.dtype([("size", "u2"), ("instructions", "u2"), ("flags", "u2"), ("checks", "u2"), ("first", "u4"), ("_", "u4")])
+CHECK = np.dtype([("address", "u4"), ("at", "u4"), ("offset", "u4"), ("reg", "i4")])
+ANALYSE = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
+
+
+class _Region(ctypes.Structure):
+    _fields_ = (("start", ctypes.c_uint64), ("end", ctypes.c_uint64), ("bytes", ctypes.c_void_p), ("blocks", ctypes.c_void_p))
+
+
+class _Counter(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_uint64) for name in ("total", "limit", "run_start", "run_end", "return_address", "runs")),
+        *((name, ctypes.c_uint64) for name in ("stopped", "stopped_at", "current", "steps", "max_steps")),
+        ("counts", ctypes.c_void_p),
+        ("last", ctypes.c_void_p),
+        ("last_steps", ctypes.c_uint64),
+        ("kernels", ctypes.c_void_p),
+        ("kernel_count", ctypes.c_uint64),
+        ("regions", ctypes.POINTER(_Region)),
+        ("region_count", ctypes.c_uint64),
+        ("checks", ctypes.c_void_p),
+        ("hard", ctypes.c_void_p),
+        ("hard_count", ctypes.c_uint64),
+        ("link_register", ctypes.c_int32),
+        ("is_thumb", ctypes.c_int32),
+        ("read_register", ctypes.c_void_p),
+        ("stop", ctypes.c_void_p),
+        ("analyse", ANALYSE),
+    )
+
+
+@dataclass(frozen=True)
+class Check:
+    """Register `reg` plus `offset` must be a multiple of four when `address` is reached; `at` is the instruction that needs it."""
+
+    address: int
+    at: int
+    offset: int
+    reg: int
+
+
+@dataclass(frozen=True)
+class CodeRegion:
+    """Addresses that may hold code, and the bytes there."""
+
+    start: int
+    data: np.ndarray[Any, np.dtype[np.uint8]]
+
+
+class Counter:
+    """Counts instructions, in all and by step. Keep it alive for as long as the emulator may call it."""
+
+    def __init__(
+        self,
+        regions: Sequence[CodeRegion],
+        run: tuple[int, int],
+        kernels: Sequence[int],
+        max_steps: int,
+        hard: Sequence[Check],
+        analyse: Callable[[int, int], Sequence[Check]],
+        read_register: int,
+        stop: int,
+        link_register: int,
+        is_thumb: bool,
+    ) -> None:
+        """`run` is the address range of the function that runs the network, `kernels` are entry addresses, `read_register` and
+        `stop` the emulator's own functions; `analyse(address, size)` gives the alignment checks of a block."""
+        self._library = load_native()
+        self._analyse, self._checks = analyse, np.zeros(1024, CHECK)
+        self._used = 0
+        self._counts = np.zeros(FIRST_STEP + max(max_steps, 1), np.uint64)
+        self._last = np.zeros_like(self._counts)
+        self._kernels = np.array(sorted(set(kernels)), np.uint32)
+        self._hard = _check_array(sorted(hard, key=lambda c: c.address))
+        self._data = [r.data for r in regions]
+        self._blocks = [np.zeros(len(r.data) // 2 + 1, BLOCK) for r in regions]
+        self._regions = (_Region * len(regions))(
+            *(
+                _Region(r.start, r.start + len(r.data), r.data.ctypes.data, b.ctypes.data)
+                for r, b in zip(regions, self._blocks, strict=True)
+            )
+        )
+        self.raw = _Counter(
+            limit=2**63, run_start=run[0], run_end=run[1], return_address=NOWHERE, max_steps=max(max_steps, 1),
+            counts=self._counts.ctypes.data, last=self._last.ctypes.data,
+            kernels=self._kernels.ctypes.data, kernel_count=len(self._kernels),
+            regions=self._regions, region_count=len(regions),
+            checks=self._checks.ctypes.data, hard=self._hard.ctypes.data, hard_count=len(self._hard),
+            link_register=link_register, is_thumb=int(is_thumb),
+            read_register=read_register, stop=stop, analyse=ANALYSE(self._analyse_block),
+        )  # fmt: skip
+
+    @property
+    def block_hook(self) -> int:
+        """The address of the function to call at every block, with `user_data`."""
+        return ctypes.cast(self._library.smelt_block, ctypes.c_void_p).value or 0
+
+    @property
+    def instruction_hook(self) -> int:
+        """The address of the function to call before every instruction that is checked by itself."""
+        return ctypes.cast(self._library.smelt_instruction, ctypes.c_void_p).value or 0
+
+    @property
+    def user_data(self) -> int:
+        return ctypes.addressof(self.raw)
+
+    @property
+    def total(self) -> int:
+        return int(self.raw.total)
+
+    @property
+    def outside(self) -> int:
+        return int(self._counts[OUTSIDE])
+
+    @property
+    def overhead(self) -> int:
+        """Of the last completed run: instructions in the function that runs the network, and in what it calls besides kernels."""
+        return int(self._last[OVERHEAD])
+
+    @property
+    def steps(self) -> tuple[int, ...]:
+        """Instructions of each step in the last completed run."""
+        return tuple(int(n) for n in self._last[FIRST_STEP : FIRST_STEP + int(self.raw.last_steps)])
+
+    def allow(self, instructions: int) -> None:
+        """Stop the emulator once this many more have been executed."""
+        self.raw.limit = self.total + instructions
+
+    def forget(self, start: int, end: int) -> None:
+        """Code between these addresses has been overwritten."""
+        for region, blocks in zip(self._regions, self._blocks, strict=True):
+            first, last = max(start, region.start), min(end, region.end)
+            if first < last:
+                blocks[max(first - region.start - 4096, 0) // 2 : (last - region.start) // 2 + 1]["size"] = 0
+
+    def _analyse_block(self, address: int, size: int, block: int) -> None:
+        found = self._analyse(address, size)
+        if self._used + len(found) > len(self._checks):
+            self._checks = np.concatenate([self._checks, np.zeros(len(self._checks) + len(found), CHECK)])
+            self.raw.checks = self._checks.ctypes.data
+        self._checks[self._used : self._used + len(found)] = _check_array(found)
+        entry = np.frombuffer((ctypes.c_char * BLOCK.itemsize).from_address(block), BLOCK)
+        entry["checks"], entry["first"] = len(found), self._used
+        self._used += len(found)
+
+
+def _check_array(checks: Sequence[Check]) -> np.ndarray[Any, Any]:
+    return np.array([(c.address, c.at, c.offset, c.reg) for c in checks], CHECK)

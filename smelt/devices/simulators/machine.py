@@ -1,0 +1,142 @@
+"""A simulated microcontroller: Unicorn executing code in a board's memory map. The only file that knows Unicorn."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from smelt.devices.simulators.counter import CodeRegion
+from smelt.devices.simulators.memory_map import Mapped, read
+from smelt.errors import OptionError
+from smelt.targets.types import Board
+
+RISCV_BREAKPOINT = 3
+EBREAK, C_EBREAK = bytes.fromhex("73001000"), bytes.fromhex("0290")
+
+
+class Access(NamedTuple):
+    """A memory access that the emulator refused."""
+
+    kind: str  # "read", "write" or "fetch"
+    mapped: bool  # there is memory, but not for this use
+    address: int
+    size: int
+
+
+class Machine:
+    """Registers and execution. Memory is shared with the arrays of `maps`; hooks are native functions or Python callables."""
+
+    def __init__(self, board: Board, maps: tuple[Mapped, ...]) -> None:
+        self._unicorn, self._constants = _import_unicorn(board.core.architecture)
+        self.is_thumb = board.core.architecture == "thumb"
+        self._engine = self._create(board)
+        self._maps = maps  # keeps the shared arrays alive
+        self.access: Access | None = None
+        self._stopped = False
+        self._handle: Callable[[int], None] = lambda _: None
+        for m in maps:
+            rights = 1 | (2 if m.writable else 0) | (4 if m.executable else 0)
+            self._engine.mem_map_ptr(m.start, len(m.data), rights, m.data.ctypes.data)
+        self._engine.hook_add(self._unicorn.UC_HOOK_MEM_INVALID, self._refuse)
+
+    def _create(self, board: Board) -> Any:
+        uc, constants = self._unicorn, self._constants
+        if not self.is_thumb:
+            return uc.Uc(uc.UC_ARCH_RISCV, uc.UC_MODE_RISCV32)
+        engine = uc.Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB | uc.UC_MODE_MCLASS)
+        engine.ctl_set_cpu_model(getattr(constants, f"UC_CPU_ARM_{board.core.name.upper()}"))
+        return engine
+
+    def register(self, name: str) -> int:
+        """The emulator's number of a register: "r0" to "r12", "sp", "lr", "pc", "apsr", or "x0" to "x31"."""
+        family = "ARM" if self.is_thumb else "RISCV"
+        return int(getattr(self._constants, f"UC_{family}_REG_{name.upper()}"))
+
+    def get(self, name: str) -> int:
+        return int(self._engine.reg_read(self.register(name))) & 0xFFFFFFFF
+
+    def set(self, name: str, value: int) -> None:
+        self._engine.reg_write(self.register(name), value)
+
+    @property
+    def pc(self) -> int:
+        return self.get("pc") & ~1
+
+    def on_interrupt(self, handle: Callable[[int], None]) -> None:
+        """Call `handle(number)` for every exception of the core; it must move the program counter on, or stop."""
+        self._handle = handle
+        self._engine.hook_add(self._unicorn.UC_HOOK_INTR, lambda _, number, __: handle(number))
+
+    def add_native_hook(self, address: int, user_data: int, only_at: int | None = None) -> None:
+        """Call the C function at `address` at every block, or before the one instruction at `only_at`."""
+        kind = self._unicorn.UC_HOOK_BLOCK if only_at is None else self._unicorn.UC_HOOK_CODE
+        begin, end = (1, 0) if only_at is None else (only_at, only_at)
+        handle = ctypes.c_size_t()
+        error = self._library().uc_hook_add(
+            self._engine._uch, ctypes.byref(handle), kind, ctypes.c_void_p(address), ctypes.c_void_p(user_data),
+            ctypes.c_uint64(begin), ctypes.c_uint64(end),
+        )  # fmt: skip
+        if error:
+            raise OptionError(f"this version of unicorn takes no native hooks (error {error}); install unicorn 2.1.4")
+
+    def native_function(self, name: str) -> int:
+        """The address of one of the emulator's own C functions."""
+        return ctypes.cast(getattr(self._library(), name), ctypes.c_void_p).value or 0
+
+    def _library(self) -> Any:
+        from unicorn.unicorn_py3.unicorn import uclib
+
+        return uclib
+
+    def run(self, address: int) -> str | None:
+        """Execute until something stops it. None after `stop`, or the emulator's reason; `access` tells about refused accesses."""
+        self.access = None
+        self._stopped = False
+        while True:
+            try:
+                self._engine.emu_start(address | int(self.is_thumb), 0xFFFFFFFF)
+                return None
+            except self._unicorn.UcError as error:
+                if not self._at_ebreak():
+                    return str(error)
+            # Unicorn takes the ebreak of RISC-V for an undefined instruction, and cannot go on from inside its hook
+            self._handle(RISCV_BREAKPOINT)
+            if self._stopped:
+                return None
+            address = self.pc
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._engine.emu_stop()
+
+    def _at_ebreak(self) -> bool:
+        if self.is_thumb or self.access is not None:
+            return False
+        code = read(self._maps, self.pc, 2)
+        return code == C_EBREAK or (code == EBREAK[:2] and read(self._maps, self.pc, 4) == EBREAK)
+
+    def _refuse(self, _: Any, kind: int, address: int, size: int, __: int, ___: Any) -> bool:
+        uc = self._unicorn
+        names = {
+            uc.UC_MEM_READ_UNMAPPED: ("read", False), uc.UC_MEM_WRITE_UNMAPPED: ("write", False),
+            uc.UC_MEM_FETCH_UNMAPPED: ("fetch", False), uc.UC_MEM_READ_PROT: ("read", True),
+            uc.UC_MEM_WRITE_PROT: ("write", True), uc.UC_MEM_FETCH_PROT: ("fetch", True),
+        }  # fmt: skip
+        name, mapped = names.get(kind, ("read", False))
+        self.access = Access(name, mapped, address & 0xFFFFFFFF, size)
+        return False
+
+
+def code_regions(maps: tuple[Mapped, ...]) -> Sequence[CodeRegion]:
+    """Where instructions may be executed."""
+    return [CodeRegion(m.start, m.data) for m in maps if m.executable]
+
+
+def _import_unicorn(architecture: str) -> tuple[Any, Any]:
+    try:
+        import unicorn
+        from unicorn import arm_const, riscv_const
+    except ImportError as error:
+        raise OptionError("the simulator needs unicorn: pip install 'smelt[simulator]'") from error
+    return unicorn, arm_const if architecture == "thumb" else riscv_const

@@ -1,0 +1,238 @@
+/* Called by the emulator at the start of every block of translated code: counts instructions, attributes them to the steps of the
+   network, and stops a run-away program. A block's instructions never change, so they are counted once, at its first execution.
+   The layout of the structures is repeated in ../counter.py. */
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
+enum { RUN_ENTRY = 1, RUN_INSIDE = 2, KERNEL_ENTRY = 4, CHECKED = 8 };
+enum { OUTSIDE = 0, OVERHEAD = 1, FIRST_STEP = 2 };
+enum { RUNNING = 0, LIMIT_REACHED = 1, MISALIGNED = 2 };
+
+/* What is known about the block that starts at one halfword of code memory. `size` 0: nothing yet. */
+typedef struct {
+    uint16_t size;
+    uint16_t instructions;
+    uint16_t flags;
+    uint16_t checks; /* how many of the counter's checks, from `first_check` on */
+    uint32_t first_check;
+    uint32_t reserved;
+} block_t;
+
+/* A memory that can hold code: its bytes on the host and a block_t for each halfword. */
+typedef struct {
+    uint64_t start, end;
+    const uint8_t *bytes;
+    block_t *blocks;
+} region_t;
+
+/* A register that must hold a word-aligned address, minus `offset`, when the block (or instruction) at `address` starts. */
+typedef struct {
+    uint32_t address;  /* of the block, or of the instruction for checks of single instructions */
+    uint32_t at;       /* of the instruction, for the message */
+    uint32_t offset;
+    int32_t reg;       /* the emulator's number */
+} check_t;
+
+typedef int (*read_register_t)(void *engine, int reg, void *value);
+typedef int (*stop_t)(void *engine);
+/* Fills in block->checks and block->first_check. */
+typedef void (*analyse_t)(uint32_t address, uint32_t size, block_t *block);
+
+typedef struct {
+    uint64_t total, limit;
+    uint64_t run_start, run_end;    /* addresses of the function that runs the network */
+    uint64_t return_address;        /* where the running network returns to; 1, which is nowhere, outside */
+    uint64_t runs;                  /* completed */
+    uint64_t stopped;               /* why */
+    uint64_t stopped_at;            /* the address of the offending instruction, or of the last block */
+    uint64_t current;               /* index into counts */
+    uint64_t steps;                 /* entered in this run */
+    uint64_t max_steps;
+    uint64_t *counts;               /* outside, overhead, then one per step; of the run that is under way */
+    uint64_t *last;                 /* the same of the last completed run */
+    uint64_t last_steps;
+    const uint32_t *kernels;        /* entry addresses, ascending */
+    uint64_t kernel_count;
+    region_t *regions;
+    uint64_t region_count;
+    const check_t *checks;          /* of blocks; moved when it grows */
+    const check_t *hard;            /* of single instructions, by address */
+    uint64_t hard_count;
+    int32_t link_register;
+    int32_t is_thumb;
+    read_register_t read_register;
+    stop_t stop;
+    analyse_t analyse;
+} counter_t;
+
+static int is_kernel(const counter_t *c, uint32_t address)
+{
+    uint64_t low = 0, high = c->kernel_count;
+    while (low < high) {
+        const uint64_t middle = (low + high) / 2;
+        if (c->kernels[middle] < address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low < c->kernel_count && c->kernels[low] == address;
+}
+
+static uint32_t halfword(const uint8_t *at)
+{
+    return (uint32_t)at[0] | ((uint32_t)at[1] << 8);
+}
+
+static int is_long(const counter_t *c, uint32_t first)
+{
+    return c->is_thumb ? first >= 0xE800U : (first & 3U) == 3U;
+}
+
+/* Thumb instructions that fault on addresses that are not multiples of four: LDM, STM, LDRD, STRD, VLDM, VLDR and so on, unless
+   their base is the stack pointer. */
+static int needs_alignment(uint32_t first)
+{
+    const uint32_t base = first & 15U;
+    if ((first & 0xF000U) == 0xC000U) {
+        return 1;
+    }
+    return base != 13U && ((first & 0xFE00U) == 0xE800U || (first & 0xFE00U) == 0xEC00U);
+}
+
+static void examine(const counter_t *c, const region_t *r, block_t *b, uint32_t address, uint32_t size)
+{
+    const uint8_t *bytes = r->bytes + (address - r->start);
+    uint32_t at = 0, count = 0, aligned = 0;
+    while (at + 2U <= size) {
+        const uint32_t first = halfword(bytes + at);
+        aligned |= (uint32_t)(c->is_thumb && needs_alignment(first));
+        at += is_long(c, first) ? 4U : 2U;
+        count++;
+    }
+    b->size = (uint16_t)size;
+    b->instructions = (uint16_t)count;
+    b->flags = 0;
+    b->checks = 0;
+    if (address == c->run_start) {
+        b->flags |= RUN_ENTRY;
+    }
+    if (address >= c->run_start && address < c->run_end) {
+        b->flags |= RUN_INSIDE;
+    }
+    if (is_kernel(c, address)) {
+        b->flags |= KERNEL_ENTRY;
+    }
+    if (aligned) {
+        c->analyse(address, size, b);
+        b->flags |= b->checks ? CHECKED : 0;
+    }
+}
+
+static void begin_run(counter_t *c, void *engine)
+{
+    uint32_t link = 0;
+    c->read_register(engine, c->link_register, &link);
+    c->return_address = link & ~(uint64_t)1;
+    c->steps = 0;
+    for (uint64_t i = OVERHEAD; i < FIRST_STEP + c->max_steps; i++) {
+        c->counts[i] = 0;
+    }
+}
+
+static void end_run(counter_t *c)
+{
+    for (uint64_t i = OVERHEAD; i < FIRST_STEP + c->max_steps; i++) {
+        c->last[i] = c->counts[i];
+    }
+    c->last_steps = c->steps;
+    c->runs++;
+    c->return_address = 1;
+    c->current = OUTSIDE;
+}
+
+static void change_step(counter_t *c, void *engine, uint64_t address, uint32_t flags)
+{
+    if (address == c->return_address) {
+        end_run(c);
+    }
+    if (c->return_address == 1 && (flags & RUN_ENTRY)) {
+        begin_run(c, engine);
+    }
+    if (c->return_address == 1) {
+        return;
+    }
+    if (flags & RUN_INSIDE) {
+        c->current = OVERHEAD;
+    } else if ((flags & KERNEL_ENTRY) && c->current == OVERHEAD) {
+        c->current = FIRST_STEP + (c->steps < c->max_steps ? c->steps : c->max_steps - 1);
+        c->steps++;
+    }
+}
+
+static void stop(counter_t *c, void *engine, uint64_t why, uint64_t at)
+{
+    if (c->stopped == RUNNING) {
+        c->stopped = why;
+        c->stopped_at = at;
+    }
+    c->stop(engine);
+}
+
+static void check(counter_t *c, void *engine, const check_t *k)
+{
+    uint32_t value = 0;
+    c->read_register(engine, k->reg, &value);
+    if ((value + k->offset) & 3U) {
+        stop(c, engine, MISALIGNED, k->at);
+    }
+}
+
+EXPORT void smelt_block(void *engine, uint64_t address, uint32_t size, counter_t *c)
+{
+    for (uint64_t i = 0; i < c->region_count; i++) {
+        region_t *const r = &c->regions[i];
+        if (address < r->start || address >= r->end) {
+            continue;
+        }
+        block_t *const b = &r->blocks[(address - r->start) >> 1];
+        if (b->size != size) {
+            examine(c, r, b, (uint32_t)address, size);
+        }
+        if (b->flags || address == c->return_address) {
+            change_step(c, engine, address, b->flags);
+            for (uint32_t k = 0; k < b->checks; k++) {
+                check(c, engine, &c->checks[b->first_check + k]);
+            }
+        }
+        c->counts[c->current] += b->instructions;
+        c->total += b->instructions;
+        if (c->total >= c->limit) {
+            stop(c, engine, LIMIT_REACHED, address);
+        }
+        return;
+    }
+}
+
+/* Called before the few instructions whose base register is computed in their own block. */
+EXPORT void smelt_instruction(void *engine, uint64_t address, uint32_t size, counter_t *c)
+{
+    (void)size;
+    uint64_t low = 0, high = c->hard_count;
+    while (low < high) {
+        const uint64_t middle = (low + high) / 2;
+        if (c->hard[middle].address < address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low < c->hard_count && c->hard[low].address == address) {
+        check(c, engine, &c->hard[low]);
+    }
+}

@@ -1,0 +1,248 @@
+"""Simulated boards: they run the very image that a real board is flashed with, count, and catch what goes wrong."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+
+from smelt.devices.faults import Fault, Kind
+from smelt.devices.semihosting import BadPointer, Host
+from smelt.devices.simulators.alignment import Alignment
+from smelt.devices.simulators.counter import LIMIT_REACHED, MISALIGNED, Check, Counter
+from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine, code_regions
+from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
+from smelt.errors import DeviceError
+from smelt.firmware.image import Image, memory_at
+from smelt.targets.types import Board
+
+# Instructions that one input may take; a run-away is stopped after some ten seconds.
+INSTRUCTIONS_PER_INPUT = 2_000_000_000
+STACK_PATTERN = 0xC0DEC0DE
+ARM_BREAKPOINT, ARM_STACK_LIMIT = 7, 19
+BKPT_AB = b"\xab\xbe"
+SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a firmware did: `outputs` is all that it wrote to its output file, `text` what it printed.
+
+    `step_instructions` and `overhead_instructions` belong to the last completed inference, `stack_bytes` is the deepest stack of the
+    whole run, `startup_instructions` is everything outside the network, in the whole run.
+    """
+
+    outputs: bytes
+    text: str
+    runs: int
+    step_instructions: tuple[int, ...]
+    overhead_instructions: int
+    startup_instructions: int
+    total_instructions: int
+    stack_bytes: int
+
+    @property
+    def instructions(self) -> int:
+        """Instructions of one inference: its steps and what runs between them."""
+        return sum(self.step_instructions) + self.overhead_instructions
+
+
+class Simulator:
+    """A simulated board. Each `run` is a new board, switched on."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+
+    def run(self, image: Image, inputs: bytes = b"", timeout_instructions: int = INSTRUCTIONS_PER_INPUT) -> Run:
+        """Run the firmware on each of the concatenated `inputs`. Raises `Fault` (a `DeviceError`) if it does anything wrong or
+        needs more than `timeout_instructions` for one input."""
+        if image.board != self.board.name:
+            raise DeviceError(f"the image was built for {image.board}, the simulator is a {self.board.name}")
+        return _Session(self.board, image, inputs, timeout_instructions).run()
+
+
+class _Session:
+    """One run, from the reset vector to the exit."""
+
+    def __init__(self, board: Board, image: Image, inputs: bytes, allowance: int) -> None:
+        self.board, self.image, self.allowance = board, image, allowance
+        self.maps = _load(board, image)
+        self.machine = Machine(board, self.maps)
+        self.fault: Fault | None = None
+        self.counter = self._counter()
+        self.host = Host(
+            read=lambda address, size: read(self.maps, address, size),
+            write=self._host_write,
+            files={"input": io.BytesIO(inputs), "output": io.BytesIO()},
+            on_input=lambda: self.counter.allow(self.allowance),
+        )
+        self.machine.on_interrupt(self._interrupt)
+
+    def _counter(self) -> Counter:
+        machine, image = self.machine, self.image
+        run = image.symbols.get(image.entry)
+        alignment = Alignment(machine.register) if machine.is_thumb else None
+        hard = self._hard_checks(alignment) if alignment else []
+        counter = Counter(
+            regions=code_regions(self.maps),
+            run=(run.address, run.address + run.size) if run else (0, 0),
+            kernels=[image.symbols[k].address for k in image.kernels if k in image.symbols],
+            max_steps=max(len(image.kernels), 1) * 2,
+            hard=hard,
+            analyse=lambda a, n: alignment.of_block(read(self.maps, a, n), a) if alignment else [],
+            read_register=machine.native_function("uc_reg_read"),
+            stop=machine.native_function("uc_emu_stop"),
+            link_register=machine.register("lr" if machine.is_thumb else "x1"),
+            is_thumb=machine.is_thumb,
+        )
+        machine.add_native_hook(counter.block_hook, counter.user_data)
+        for check in hard:
+            machine.add_native_hook(counter.instruction_hook, counter.user_data, only_at=check.address)
+        return counter
+
+    def _hard_checks(self, alignment: Alignment) -> list[Check]:
+        return [
+            check
+            for f in {f.address: f for f in self.image.parsed.functions}.values()
+            if f.size
+            for check in alignment.one_by_one(read(self.maps, f.address, f.size), f.address)
+        ]
+
+    def run(self) -> Run:
+        self.counter.allow(self.allowance)
+        reason = self.machine.run(self._reset())
+        if self.fault is None and self.counter.raw.stopped:
+            self.fault = self._stopped()
+        if self.fault is None and reason is not None:
+            self.fault = self._refused(reason)
+        if self.fault is not None:
+            raise self.fault
+        if self.host.exit_code:
+            raise self._fault("exit code", f"{self.host.exit_code}{self._said()}")
+        return self._result()
+
+    def _reset(self) -> int:
+        if not self.machine.is_thumb:
+            return self.image.symbols["smelt_reset"].address
+        flash = self.board.chip.flash.start
+        stack, entry = (int.from_bytes(read(self.maps, flash + 4 * i, 4), "little") for i in (0, 1))
+        self.machine.set("sp", stack)
+        return entry & ~1
+
+    def _result(self) -> Run:
+        counter = self.counter
+        return Run(
+            outputs=self.host.files["output"].getvalue(),
+            text="".join(self.host.text),
+            runs=int(counter.raw.runs),
+            step_instructions=counter.steps,
+            overhead_instructions=counter.overhead,
+            startup_instructions=counter.outside,
+            total_instructions=counter.total,
+            stack_bytes=self._stack_bytes(),
+        )
+
+    def _stack_bytes(self) -> int:
+        limit, top = (self.image.symbols[f"__smelt_stack_{end}"].address for end in ("limit", "top"))
+        words = np.frombuffer(read(self.maps, limit, top - limit), "<u4")
+        used = np.flatnonzero(words != STACK_PATTERN)
+        return 4 * (len(words) - int(used[0])) if len(used) else 0
+
+    # --- exceptions of the core -------------------------------------------------------------------------------------
+
+    def _interrupt(self, number: int) -> None:
+        try:
+            if not self._semihosting(number):
+                self._give_up(self._exception(number))
+        except BadPointer as error:
+            self._give_up(self._fault("read outside memory", f"a semihosting request names {error}"))
+
+    def _give_up(self, fault: Fault) -> None:
+        self.fault = self.fault or fault
+        self.machine.stop()
+
+    def _semihosting(self, number: int) -> bool:
+        """Answer a request, if this is one."""
+        machine, pc = self.machine, self.machine.pc
+        if machine.is_thumb:
+            if number != ARM_BREAKPOINT or read(self.maps, pc, 2) != BKPT_AB:
+                return False
+            names, resume = ("r0", "r1"), (pc + 2) | 1
+        else:
+            if number != RISCV_BREAKPOINT or not self._between_marks(pc):
+                return False
+            names, resume = ("x10", "x11"), pc + 4
+        machine.set(names[0], self.host.request(machine.get(names[0]), machine.get(names[1])))
+        machine.set("pc", resume)
+        if self.host.exit_code is not None:
+            machine.stop()
+        return True
+
+    def _between_marks(self, pc: int) -> bool:
+        return read(self.maps, pc - 4, 4) == SLLI_MARK and read(self.maps, pc + 4, 4) == SRAI_MARK
+
+    def _host_write(self, address: int, data: bytes) -> None:
+        write(self.maps, address, data)
+
+    # --- faults -----------------------------------------------------------------------------------------------------
+
+    def _fault(self, kind: Kind, detail: str = "", pc: int | None = None, address: int | None = None) -> Fault:
+        pc = self.machine.pc if pc is None else pc
+        return Fault(kind, self.board.name, self.image.function_at(pc), pc, address, detail)
+
+    def _said(self) -> str:
+        text = "".join(self.host.text).strip().splitlines()
+        return f" after printing {text[-1]!r}" if text else ""
+
+    def _exception(self, number: int) -> Fault:
+        if number == ARM_BREAKPOINT if self.machine.is_thumb else number == RISCV_BREAKPOINT:
+            return self._fault("unexpected breakpoint")
+        if self.machine.is_thumb and number == ARM_STACK_LIMIT:
+            return self._fault("stack overflow", "the stack pointer passed its limit")
+        if number == (1 if self.machine.is_thumb else 2):
+            return self._fault("undefined instruction", f"number {number}")
+        return self._fault("unexpected exception", f"number {number}")
+
+    def _stopped(self) -> Fault:
+        pc = int(self.counter.raw.stopped_at)
+        if self.counter.raw.stopped == MISALIGNED:
+            return self._fault("misaligned access", "this instruction needs a multiple of four", pc=pc)
+        assert self.counter.raw.stopped == LIMIT_REACHED
+        return self._fault("run-away", f"more than {self.allowance} instructions for one input", pc=pc)
+
+    def _refused(self, reason: str) -> Fault:
+        access = self.machine.access
+        if access is None:
+            return self._fault("undefined instruction", "" if "INSN_INVALID" in reason else reason)
+        if access.kind == "fetch":
+            return self._bad_fetch(access.address, access.mapped)
+        if self._below_stack(access.address):
+            return self._fault("stack overflow", f"the stack of {self._stack_size()} bytes is too small", address=access.address)
+        if access.mapped and access.kind == "write":
+            return self._fault("write to flash", address=access.address)
+        kind: Kind = "write outside memory" if access.kind == "write" else "read outside memory"
+        return self._fault(kind, address=access.address)
+
+    def _bad_fetch(self, address: int, mapped: bool) -> Fault:
+        caller = self.machine.get("lr" if self.machine.is_thumb else "x1") & ~1
+        kind: Kind = "execution of data" if mapped else "fetch outside memory"
+        return self._fault(kind, pc=max(caller - 2, 0), address=address)
+
+    def _below_stack(self, address: int) -> bool:
+        """Whether an access lies below the stack while the stack pointer has left it, too."""
+        limit = self.image.symbols["__smelt_stack_limit"].address
+        return address < limit and self.machine.get("sp" if self.machine.is_thumb else "x2") < limit
+
+    def _stack_size(self) -> int:
+        symbols = self.image.symbols
+        return symbols["__smelt_stack_top"].address - symbols["__smelt_stack_limit"].address
+
+
+def _load(board: Board, image: Image) -> tuple[Mapped, ...]:
+    """Flash the image: what a programmer would write, at the addresses where it would."""
+    used = frozenset(memory_at(board, s.load).name for s in image.parsed.segments) | {u.memory for u in image.uses}
+    maps = memory_map(board, used)
+    for segment in image.parsed.segments:
+        write(maps, segment.load, segment.data, even_flash=True)
+    return maps

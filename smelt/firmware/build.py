@@ -1,0 +1,206 @@
+"""`Sources` -> `Image`: compile every file, link, and read the result back."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from smelt.errors import BuildError, DoesNotFit
+from smelt.firmware.image import Image, Sources, make_image
+from smelt.firmware.linker import STACK_BYTES, board_header, linker_script
+from smelt.targets.types import Board, Memory
+
+Compiler = Literal["zig", "gcc"]
+
+COMPILE = (
+    *("-std=gnu11", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common"),
+    *("-fno-stack-protector", "-fomit-frame-pointer", "-fno-exceptions", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-g0", "-I."),
+)
+LINK = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=smelt_reset", "-Wl,-z,max-page-size=4096")
+WORKERS = 2
+SECONDS = 300  # a single compiler run that takes longer hangs
+INSTALL = {
+    "zig": "install the bundled compiler with: pip install ziglang",
+    "arm-none-eabi-gcc": "install it with your package manager (Debian, Ubuntu: gcc-arm-none-eabi)",
+    "riscv64-unknown-elf-gcc": "install it with your package manager (Debian, Ubuntu: gcc-riscv64-unknown-elf)",
+}
+
+
+def build(
+    sources: Sources,
+    board: Board,
+    compiler: Compiler = "zig",
+    optimize: str = "-O2",
+    stack_bytes: int = STACK_BYTES,
+) -> Image:
+    """Compile and link the sources together with the start-up code of the board's core.
+
+    The same sources give the same bytes, wherever and whenever they are built. Raises `BuildError` if the compiler is missing or
+    refuses a file, and `DoesNotFit` if a memory of the board is too small.
+    """
+    command = compiler_command(board, compiler)
+    try:
+        with tempfile.TemporaryDirectory(prefix="smelt-", ignore_cleanup_errors=True) as folder:
+            elf = _build(Path(folder), command, sources, board, optimize, stack_bytes)
+    except OSError as error:
+        raise BuildError(f"the compiler's files could not be written or run: {error}") from error
+    return make_image(elf, board, compiler, sources.entry, sources.kernels)
+
+
+def compiler_command(board: Board, compiler: Compiler = "zig") -> tuple[str, ...]:
+    """The compiler driver with the flags of the board's core; raises `BuildError` with what to install if it is missing."""
+    if compiler == "zig":
+        return (str(zig()), "cc", *board.core.zig)
+    name, *flags = board.core.gcc
+    path = shutil.which(name)
+    if path is None:
+        raise BuildError(f"{name} is not installed: {INSTALL[name]}")
+    return (path, *flags)
+
+
+def zig() -> Path:
+    """The program of the `ziglang` package; raises `BuildError` if it is not installed."""
+    found = importlib.util.find_spec("ziglang")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        for name in ("zig", "zig.exe"):
+            if (program := Path(folder) / name).is_file():
+                return program
+    raise BuildError(f"the zig compiler is not installed: {INSTALL['zig']}")
+
+
+def support_files(board: Board) -> Mapping[str, str]:
+    """The hand-written part of a firmware for this board, by file name."""
+    folder = files("smelt.firmware") / "support"
+    architecture = board.core.architecture
+    names = [f.name for f in folder.iterdir() if f.name.endswith((".c", ".h", ".S"))]
+    chosen = [n for n in names if not n.startswith("startup_") or n.startswith(f"startup_{architecture}.")]
+    texts = {name: (folder / name).read_text(encoding="utf-8") for name in sorted(chosen)}
+    return {**texts, "smelt_board.h": board_header(board)}
+
+
+def _build(
+    folder: Path, command: tuple[str, ...], sources: Sources, board: Board, optimize: str, stack_bytes: int
+) -> bytes:
+    support = support_files(board)
+    clash = sorted(set(support) & set(sources.files))
+    if clash:
+        raise BuildError(f"{', '.join(clash)}: the network's sources use a name of the start-up code")
+    _write(folder, {**sources.files, **support, "firmware.ld": linker_script(board, stack_bytes)})
+    names = sorted(n for n in (*sources.files, *support) if n.endswith((".c", ".S")))
+    environment = compiler_environment(folder)
+
+    def compile_one(name: str) -> str:
+        flags = (optimize, *(("-fno-builtin",) if name == "memory.c" else ()), *sources.flags.get(name, ()))
+        return _compile(folder, (*command, *COMPILE, *flags, f"-ffile-prefix-map={folder}=."), name, environment)
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        objects = list(pool.map(compile_one, names))
+    _link(folder, command, objects, board, environment)
+    return (folder / "firmware.elf").read_bytes()
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        path = folder / name
+        if folder not in path.resolve().parents and folder.resolve() not in path.resolve().parents:
+            raise BuildError(f"{name}: a source file must lie inside its folder")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def compiler_environment(folder: Path) -> dict[str, str]:
+    """The environment for the compiler's processes: zig must have a cache that it can write, if need be below `folder`."""
+    environment = dict(os.environ)
+    environment["ZIG_LOCAL_CACHE_DIR"] = str(folder / ".zig")
+    if not environment.get("ZIG_GLOBAL_CACHE_DIR") and not _home_is_writable():
+        environment["ZIG_GLOBAL_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "smelt-zig")
+    return environment
+
+
+def _home_is_writable() -> bool:
+    """Whether zig's usual cache folder below the home folder exists or can be made."""
+    try:
+        home = Path.home()
+    except RuntimeError:
+        return False
+    place = home / ".cache"
+    return os.access(place if place.exists() else home, os.W_OK)
+
+
+def _compile(folder: Path, command: tuple[str, ...], name: str, environment: Mapping[str, str]) -> str:
+    target = f"{name}.o"
+    _run(folder, (*command, "-c", name, "-o", target), environment, name)
+    return target
+
+
+def _link(
+    folder: Path, command: tuple[str, ...], objects: list[str], board: Board, environment: Mapping[str, str]
+) -> None:
+    is_zig = command[1:2] == ("cc",)
+    full = (*command, *LINK, "-T", "firmware.ld", *objects, "-o", "firmware.elf")
+    if not is_zig:
+        # newlib's own startup is not wanted, but gcc's helpers for 64-bit and floating-point arithmetic are
+        _link_or_explain(folder, (*full, "-Wl,--no-warn-rwx-segments", "-lgcc"), board, environment)
+        return
+    try:
+        _link_or_explain(folder, full, board, environment)
+    except BuildError as error:
+        if "undefined symbol: __" not in str(error):
+            raise
+        # building zig's arithmetic helpers takes seconds the first time, so only where they are needed
+        _link_or_explain(folder, (*full, "-lcompiler_rt"), board, environment)
+
+
+def _link_or_explain(
+    folder: Path, command: tuple[str, ...], board: Board, environment: Mapping[str, str]
+) -> None:
+    try:
+        _run(folder, command, environment, "linking")
+    except BuildError as error:
+        overflow = _overflow(str(error), board)
+        if overflow is None:
+            raise
+        memory, over = overflow
+        raise DoesNotFit(
+            f"{board.name}: {memory.name} is too small: {memory.size + over} bytes needed, {memory.size} available"
+            f" ({over} too many)"
+        ) from error
+
+
+def _overflow(text: str, board: Board) -> tuple[Memory, int] | None:
+    """The memory that a linker found too small, and by how much, from the message of LLD or GNU ld."""
+    found = re.findall(r"region [`'](\w+)'.*?overflowed by (\d+) bytes", text)
+    sizes: dict[str, int] = {}
+    for name, over in found:
+        sizes[name] = max(sizes.get(name, 0), int(over))
+    for memory in board.chip.memories:
+        if memory.name in sizes or (memory is board.chip.flash and "drom" in sizes):
+            return memory, sizes.get(memory.name, sizes.get("drom", 0))
+    return None
+
+
+def _run(folder: Path, command: tuple[str, ...], environment: Mapping[str, str], what: str) -> None:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS
+        )
+    except FileNotFoundError as error:
+        raise BuildError(f"the compiler {command[0]} cannot be run: {error.strerror}") from error
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{what}: the compiler did not finish within {SECONDS} s") from error
+    if done.returncode != 0:
+        raise BuildError(f"{what}: {_first_errors(done.stderr or done.stdout)}")
+
+
+def _first_errors(text: str, count: int = 12) -> str:
+    lines = [line for line in text.splitlines() if "error" in line or "overflowed" in line or "undefined" in line]
+    return "\n".join((lines or text.splitlines())[:count]) or "the compiler failed without a message"

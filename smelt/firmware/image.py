@@ -1,0 +1,113 @@
+"""`Sources` and `Image`: what goes into the compiler, and what comes out of it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from smelt.errors import BuildError
+from smelt.firmware.elf import Elf, Section, Symbol, read_elf
+from smelt.targets.types import Board, Memory
+
+Content = Literal["code", "constants", "data", "arena", "stack"]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The C files of one network, by relative name, ready for any C99 compiler.
+
+    `entry` is the function that runs the network once; `kernels` are the functions it calls, one per step, in order (the same
+    kernel may appear several times). `flags` adds compiler flags to single files.
+    """
+
+    files: Mapping[str, str]
+    entry: str = "network_run"
+    kernels: tuple[str, ...] = ()
+    flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over names and texts: equal digests are equal sources."""
+        h = hashlib.sha256()
+        for name in sorted(self.files):
+            text = self.files[name].encode()
+            h.update(f"{name}\0{len(text)}\0".encode() + text)
+        return h.hexdigest()
+
+
+@dataclass(frozen=True)
+class Use:
+    """`size` bytes of `memory` taken by `content`. Initial values of data count as data in RAM and as constants in flash."""
+
+    memory: str
+    content: Content
+    size: int
+
+
+@dataclass(frozen=True)
+class Image:
+    """A linked firmware: the ELF file that a board is flashed with, and what is known about it."""
+
+    elf: bytes
+    board: str
+    compiler: str
+    parsed: Elf = field(repr=False, compare=False)
+    uses: tuple[Use, ...]
+    entry: str
+    kernels: tuple[str, ...]
+
+    @property
+    def symbols(self) -> Mapping[str, Symbol]:
+        return self.parsed.symbols
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.elf).hexdigest()
+
+    def size(self, memory: str, *contents: Content) -> int:
+        """Bytes used in one memory, by the given contents or by all."""
+        return sum(u.size for u in self.uses if u.memory == memory and (not contents or u.content in contents))
+
+    def function_at(self, address: int) -> str:
+        """The name of the function that contains an address, or of the nearest one before it."""
+        return self.parsed.function_at(address)
+
+
+def make_image(elf: bytes, board: Board, compiler: str, entry: str = "network_run", kernels: tuple[str, ...] = ()) -> Image:
+    """Read what the linker wrote. Raises `BuildError` if it is no 32-bit ELF file."""
+    parsed = read_elf(elf)
+    uses = tuple(_uses(parsed, board))
+    return Image(elf, board.name, compiler, parsed, uses, entry, kernels)
+
+
+def _uses(elf: Elf, board: Board) -> list[Use]:
+    found = []
+    for section in elf.sections:
+        if not section.allocated or not section.size or section.name == ".rodata_gap":
+            continue  # the gap only keeps two views of one flash in step
+        memory = memory_at(board, section.address)
+        content = _content(section, memory, board)
+        found.append(Use(memory.name, content, section.size))
+        if section.loaded and memory is not board.chip.flash:
+            found.append(Use(board.chip.flash.name, "code" if section.executable else "constants", section.size))
+    return found
+
+
+def _content(section: Section, memory: Memory, board: Board) -> Content:
+    if section.name == ".stack":
+        return "stack"
+    if section.name.startswith(".smelt.ram."):
+        return "arena"
+    if section.executable or section.name == ".vectors":
+        return "code"
+    return "constants" if memory is board.chip.flash else "data"
+
+
+def memory_at(board: Board, address: int) -> Memory:
+    """The memory of the board that holds an address, aliases included; raises `BuildError` if there is none."""
+    for memory in board.chip.memories:
+        if any(start <= address < start + memory.size for start in (memory.start, *memory.aliases)):
+            return memory
+    raise BuildError(f"the linker put something at {address:#010x}, where {board.name} has no memory")

@@ -1,0 +1,66 @@
+"""Linker scripts, from a board: `support/<architecture>.ld` with the board's memories filled in.
+
+The stack lies at the start of the first data memory and grows down, out of the memory: an overflow faults instead of changing
+data. After it come .data, arenas of that memory and .bss. Buffers that must live in a certain RAM go into the section
+`.smelt.ram.<memory>` (or `.bss.smelt.ram.<memory>`), which is neither loaded nor cleared.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from string import Template
+
+from smelt.targets.types import Board, Memory
+
+STACK_BYTES = 4096
+
+
+def linker_script(board: Board, stack_bytes: int = STACK_BYTES) -> str:
+    """The script for one board, in the common syntax of GNU ld and LLD."""
+    chip = board.chip
+    template = files("smelt.firmware") / "support" / f"{chip.core.architecture}.ld"
+    view = chip.flash.aliases[0] if chip.flash.aliases else chip.flash.start
+    regions = [_region(m) for m in chip.memories]
+    if chip.core.architecture == "riscv32":
+        regions.append(_region(Memory("drom", view, chip.flash.size, "code")))
+    return Template(template.read_text(encoding="utf-8")).substitute(
+        regions="\n".join(regions),
+        flash=chip.flash.name,
+        flash_start=f"{chip.flash.start:#x}",
+        drom_start=f"{view:#x}",
+        ram="\n".join([*_main_ram(board, stack_bytes), *(_arena(m) for m in chip.rams[1:])]),
+    )
+
+
+def _region(memory: Memory) -> str:
+    access = "rx" if memory.holds == "code" else "rw"
+    return f"    {memory.name} ({access}) : ORIGIN = {memory.start:#x}, LENGTH = {memory.size:#x}"
+
+
+def _main_ram(board: Board, stack_bytes: int) -> list[str]:
+    ram, flash = board.chip.rams[0].name, board.chip.flash.name
+    return [
+        f"    .stack (NOLOAD) : {{ __smelt_stack_limit = .; . = . + {stack_bytes}; __smelt_stack_top = .; }} > {ram}",
+        "    .data : ALIGN(16) { __smelt_data_start = .; *(.data .data.* .sdata .sdata.*) . = ALIGN(16);"
+        f" __smelt_data_end = .; }} > {ram} AT> {flash}",
+        _arena(board.chip.rams[0]),
+        "    .bss (NOLOAD) : ALIGN(4) { __smelt_bss_start = .; *(.bss .bss.* .sbss .sbss.* COMMON) . = ALIGN(4);"
+        f" __smelt_bss_end = .; }} > {ram}",
+    ]
+
+
+def _arena(memory: Memory) -> str:
+    inputs = f"*(.smelt.ram.{memory.name} .bss.smelt.ram.{memory.name})"
+    return f"    .smelt.ram.{memory.name} (NOLOAD) : ALIGN(16) {{ {inputs} }} > {memory.name}"
+
+
+def board_header(board: Board) -> str:
+    """`smelt_board.h`: what the startup code must do on this board before main."""
+    changes = [
+        f"    X({s.address:#010x}U, {s.clear:#010x}U, {s.value:#010x}U) /* {s.why} */ \\\n" for s in board.chip.setup
+    ]
+    return (
+        f"/* {board.title} */\n"
+        f"#define SMELT_CORE_CACHES {int(board.core.caches)}\n"
+        f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(changes)}\n"
+    )

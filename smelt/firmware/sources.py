@@ -1,0 +1,161 @@
+"""`render`: a program as C files. Pure text, the same for the same program."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+from string import Template
+
+import numpy as np
+
+from smelt.firmware.image import Sources
+from smelt.firmware.program import C_TYPES, Constant, Invocation, Place, Port, Program, identifier
+from smelt.loops.c import print_kernel
+from smelt.loops.ir import Buffer
+
+KERNEL_HEADER = "smelt_kernels.h"
+
+
+def smelt_version() -> str:
+    try:
+        return version("smelt")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+def render(program: Program) -> Sources:
+    """The library: `NAME.h`, `NAME.c`, `NAME_data.h`, `NAME_data.c` and `smelt_kernels.h`."""
+    values = _values(program)
+    library = {
+        f"{program.name}{suffix}": template(f"network{suffix}").substitute(values)
+        for suffix in (".h", ".c", "_data.h", "_data.c")
+    }
+    library[KERNEL_HEADER] = files("smelt.kernels").joinpath("support", KERNEL_HEADER).read_text("utf-8")
+    return Sources(library, f"{program.name}_run", tuple(i.kernel.name for i in program.invocations))
+
+
+def template(name: str) -> Template:
+    return Template(files("smelt.firmware").joinpath("templates", name).read_text("utf-8"))
+
+
+def _values(program: Program) -> dict[str, str]:
+    name, plan = program.name, program.plan
+    return {
+        "name": name,
+        "NAME": name.upper(),
+        "version": smelt_version(),
+        "model": comment(plan.graph.name),
+        "board": plan.board.name,
+        "plan_line": ", ".join(f"{r.bytes} bytes in {r.memory}" for r in program.regions)
+        + f"; {program.constant_bytes} bytes of constants",
+        "region_macros": lines(f"#define {_macro(program, r.field, 'BYTES')} {r.bytes}u" for r in program.regions),
+        "tensor_macros": lines(_tensor_macros(program)),
+        "input_fields": lines(f"    {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.inputs),
+        "output_fields": lines(f"    const {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.outputs),
+        "region_fields": lines(f"    uint8_t *{r.field}; /* in {r.memory} */" for r in program.regions),
+        "region_parameters": ", ".join(f"void *{r.field}" for r in program.regions),
+        "init_checks": lines(_init(r.field) for r in program.regions),
+        "input_assignments": lines(_assignments("inputs", program.inputs)),
+        "output_assignments": lines(_assignments("outputs", program.outputs)),
+        "kernels": "\n".join("KERNEL " + print_kernel(k) for k in program.kernels),
+        "calls": lines(_calls(program)) or "    (void)self;",
+        "declarations": lines(_declaration(c) for c in program.constants),
+        "definitions": "\n".join(_definition(c) for c in program.constants),
+    }
+
+
+def lines(lines: Iterable[str]) -> str:
+    return "".join(f"{line}\n" for line in lines).rstrip("\n")
+
+
+def comment(text: str) -> str:
+    """`text` made safe inside a C comment (names come from model files)."""
+    return "".join(c if c.isprintable() else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")
+
+
+def _macro(program: Program, *parts: str) -> str:
+    return "_".join((program.name, *parts)).upper()
+
+
+def _tensor_macros(program: Program) -> Iterator[str]:
+    for direction, ports in (("input", program.inputs), ("output", program.outputs)):
+        for port in ports:
+            t = port.tensor
+            shape = "x".join(map(str, t.shape)) or "scalar"
+            yield f"\n/* {direction} {port.field}: {t.dtype} {shape}{_meaning(port)}; '{comment(t.name)}' in the model */"
+            yield f"#define {_macro(program, port.field, direction, 'ELEMENTS')} {t.elements}"
+            q = t.quantization
+            if q is not None and len(q.scales) == 1:
+                yield f"#define {_macro(program, port.field, direction, 'SCALE')} {float_literal(q.scale)}"
+                yield f"#define {_macro(program, port.field, direction, 'ZERO_POINT')} ({q.zero_point})"
+
+
+def _meaning(port: Port) -> str:
+    q = port.tensor.quantization
+    return f", real = {q.scale:.9g} * (value - ({q.zero_point}))" if q is not None and len(q.scales) == 1 else ""
+
+
+def _init(field: str) -> str:
+    return (
+        f"    if ({field} == NULL || ((uintptr_t){field} & 3u) != 0u) {{\n        return -1;\n    }}\n"
+        f"    self->{field} = {field};"
+    )
+
+
+def _assignments(struct: str, ports: tuple[Port, ...]) -> Iterator[str]:
+    if any(isinstance(p.place, Constant) for p in ports) and not any(isinstance(p.place, Place) for p in ports):
+        yield "    (void)self;"
+    for port in ports:
+        const = "const " if struct == "outputs" else ""
+        yield f"    {struct}.{port.field} = {_operand(port.place, f'{const}{C_TYPES[port.tensor.dtype]}')};"
+
+
+def _operand(place: Place | Constant, type: str) -> str:
+    if isinstance(place, Constant):
+        return place.name
+    pointer = f"self->{identifier(place.memory)}" + (f" + {place.offset}" if place.offset else "")
+    return f"({type} *)(void *)({pointer})"
+
+
+def _calls(program: Program) -> Iterator[str]:
+    for number, invocation in enumerate(program.invocations):
+        step = invocation.step
+        yield f"    /* {number}: {comment(step.name)} = {type(step.op).__name__}, {comment(f'{step.implementation.name} [{step.schedule}]')} */"
+        yield f"    {invocation.kernel.name}({_arguments(invocation)});"
+
+
+def _arguments(invocation: Invocation) -> str:
+    return ", ".join(
+        _operand(argument, _pointed(buffer))
+        for buffer, argument in zip(invocation.kernel.buffers, invocation.arguments, strict=True)
+    )
+
+
+def _pointed(buffer: Buffer) -> str:
+    return ("const " if buffer.role in ("input", "constant") else "") + buffer.type
+
+
+def _declaration(constant: Constant) -> str:
+    return f"extern const {constant.type} {constant.name}[{constant.data.size}]; /* {comment(constant.comment)} */"
+
+
+def _definition(constant: Constant) -> str:
+    return f"ALIGNED const {constant.type} {constant.name}[{constant.data.size}] = {{\n{_numbers(constant)}\n}};\n"
+
+
+def _numbers(constant: Constant) -> str:
+    """Rows of about 120 characters."""
+    if constant.type == "float":
+        words = [float_literal(float(v)) for v in constant.data]
+    else:
+        words = np.char.mod("%d", constant.data).tolist()
+        words = ["INT32_MIN" if w == "-2147483648" else w for w in words]
+    per_row = max(4, 116 // (max(map(len, words)) + 1))
+    return "\n".join("    " + ",".join(words[i : i + per_row]) + "," for i in range(0, len(words), per_row))
+
+
+def float_literal(value: float) -> str:
+    """A float32 as C: nine digits give back exactly the same float32."""
+    text = f"{value:.9g}"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"

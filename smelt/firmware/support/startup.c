@@ -1,0 +1,97 @@
+#include "smelt_startup.h"
+
+#include "smelt_board.h"
+#include "smelt_semihosting.h"
+
+static void change_register(uint32_t address, uint32_t clear, uint32_t set)
+{
+    volatile uint32_t *const at = (volatile uint32_t *)(uintptr_t)address;
+    *at = (*at & ~clear) | set;
+}
+
+static void set_up_chip(void)
+{
+#define CHANGE(address, clear, set) change_register(address, clear, set);
+    SMELT_BOARD_SETUP(CHANGE)
+}
+
+#if SMELT_CORE_CACHES
+
+#define REGISTER(address) (*(volatile uint32_t *)(address))
+#define CCR REGISTER(0xE000ED14U)
+#define CCSIDR REGISTER(0xE000ED80U)
+#define CSSELR REGISTER(0xE000ED84U)
+#define ICIALLU REGISTER(0xE000EF50U)
+#define DCISW REGISTER(0xE000EF60U)
+#define CCR_DATA (1U << 16)
+#define CCR_INSTRUCTIONS (1U << 17)
+
+static void barrier(void)
+{
+    __asm__ volatile("dsb\n isb" ::: "memory");
+}
+
+/* Caches hold anything after power-on: invalidate, then enable. */
+static void enable_caches(void)
+{
+    CSSELR = 0U;
+    barrier();
+    const uint32_t geometry = CCSIDR;
+    const uint32_t sets = (geometry >> 13) & 0x7FFFU, ways = (geometry >> 3) & 0x3FFU;
+    for (uint32_t set = 0U; set <= sets; set++) {
+        for (uint32_t way = 0U; way <= ways; way++) {
+            DCISW = (way << 30) | (set << 5); /* the M7's data cache: four ways, lines of 32 bytes */
+        }
+    }
+    ICIALLU = 0U;
+    barrier();
+    CCR |= CCR_DATA | CCR_INSTRUCTIONS;
+    barrier();
+}
+
+#endif
+
+static void set_up_data(void)
+{
+    const uint32_t *from = __smelt_data_load;
+    for (uint32_t *to = __smelt_data_start; to < __smelt_data_end; to++) {
+        *to = *from++;
+    }
+    for (uint32_t *to = __smelt_bss_start; to < __smelt_bss_end; to++) {
+        *to = 0U;
+    }
+}
+
+static void print_hexadecimal(uint32_t value)
+{
+    char text[11] = "0x";
+    for (int i = 0; i < 8; i++) {
+        text[2 + i] = "0123456789abcdef"[(value >> (28 - 4 * i)) & 15U];
+    }
+    text[10] = '\0';
+    smelt_print(text);
+}
+
+void smelt_start(void)
+{
+    set_up_chip();
+#if SMELT_CORE_CACHES
+    enable_caches();
+#endif
+    set_up_data();
+    smelt_exit((uint32_t)main());
+    for (;;) {
+    }
+}
+
+void smelt_fault(uint32_t number, uint32_t address)
+{
+    smelt_print("fault ");
+    print_hexadecimal(number);
+    smelt_print(" at ");
+    print_hexadecimal(address);
+    smelt_print("\n");
+    smelt_exit(128U);
+    for (;;) {
+    }
+}

@@ -1,0 +1,47 @@
+"""What `smelt inspect` shows of a model file, whether it can be compiled or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TensorSummary:
+    """`dtype` is the file's; `quantization` is readable text, empty where there is none."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    quantization: str
+    constant: bool
+
+
+@dataclass(frozen=True)
+class OperatorSummary:
+    """`macs` is None where smelt does not know. Absent optional inputs are left out."""
+
+    index: int
+    name: str
+    version: int
+    inputs: tuple[TensorSummary, ...]
+    outputs: tuple[TensorSummary, ...]
+    macs: int | None
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """A file as it is. `problems` are empty exactly if `load` succeeds; `constant_bytes` is what its buffers hold."""
+
+    name: str
+    format: str
+    description: str
+    inputs: tuple[TensorSummary, ...]
+    outputs: tuple[TensorSummary, ...]
+    operators: tuple[OperatorSummary, ...]
+    constant_bytes: int
+    problems: tuple[str, ...]
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of the operators where they are known."""
+        return sum(operator.macs or 0 for operator in self.operators)

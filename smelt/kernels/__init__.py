@@ -1,0 +1,20 @@
+"""Operator + schedule -> loops. `IMPLEMENTATIONS` lists every way there is; for each operator the best comes first."""
+
+from smelt.kernels.conv2d import CONV2D_PORTABLE
+from smelt.kernels.conv2d_dsp import CONV2D_DSP
+from smelt.kernels.dense import DENSE_PORTABLE
+from smelt.kernels.depthwise import DEPTHWISE_PORTABLE
+from smelt.kernels.implementation import Implementation
+from smelt.kernels.other import OTHERS
+from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
+
+LINEAR: tuple[Implementation, ...] = (
+    CONV2D_DSP,
+    CONV2D_PORTABLE,
+    DEPTHWISE_PORTABLE,
+    DENSE_PORTABLE,
+    TRANSPOSE_CONV_PORTABLE,
+)
+"""What multiplies and accumulates."""
+
+IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS)

@@ -1,0 +1,223 @@
+"""Add (and subtract), Mul, Minimum, Maximum, element by element with broadcasting.
+
+Int8 operands have so few values that a cheaper formula can be tried on all of them: where one weighted sum and one
+shift give the definition's result for every pair, the kernel computes just that (form "affine"), else what the
+definition says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.exact import Affine, Integers, find_affine
+from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.nests import Nest, blocks, broadcast, merged, row_major
+from smelt.kernels.rescale import clamped, requantize
+from smelt.loops.ir import AnyBuffer, Expr, Value, expression, maximum, minimum
+from smelt.model import arithmetic
+from smelt.model.graph import Tensor
+from smelt.model.ops import Add, Binary, Maximum, Minimum, Mul
+from smelt.model.parameters import AddParameters, MulParameters, Rescale, add_parameters, mul_parameters
+from smelt.targets.types import Core
+
+ALL_INT8 = np.arange(-128, 128, dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Elements:
+    """`unroll` elements per round; "affine" is one weighted sum and one shift, "exact" the definition step by step."""
+
+    form: Literal["affine", "exact"]
+    unroll: int
+
+    def __str__(self) -> str:
+        return f"form={self.form} unroll={self.unroll}"
+
+
+def int8_tensors(op: Binary, core: Core) -> bool:
+    """x, x2 and y are int8"""
+    return op.x.dtype == op.x2.dtype == op.y.dtype == "int8"
+
+
+def broadcastable(op: Binary, core: Core) -> bool:
+    """the shapes of x and x2 broadcast to that of y"""
+    try:
+        return np.broadcast_shapes(op.x.shape, op.x2.shape) == op.y.shape
+    except ValueError:
+        return False
+
+
+ACCEPTS = (int8_tensors, broadcastable)
+UNROLLS = (4, 2, 1)
+
+
+# Loops
+
+
+Compute = Callable[[Expr, Expr], Expr]
+
+
+def _elementwise(k: CallBuilder, op: Binary, unroll: int, compute: Compute) -> KernelCall:
+    """y[i] = compute(x[i], x2[i]). Each element is read before it is written, so either operand may be y."""
+    x, x2 = _operand(k, "x", op.x), _operand(k, "x2", op.x2)
+    y = k.result("y", op.y)
+    for block in blocks(k, "i", _nest(op), (0, 0, 0), unroll):
+        loaded: dict[tuple[int, Expr], Expr] = {}
+        values = [compute(_load(k, loaded, x, i), _load(k, loaded, x2, j)) for _, i, j in block]
+        values = [k.let("value", value) for value in values] if unroll > 1 else values
+        for (target, _, _), value in zip(block, values, strict=True):
+            k.store(y, target, value)
+    return k.finish_call()
+
+
+def _nest(op: Binary) -> Nest:
+    shape = op.y.shape
+    return merged(shape, row_major(shape), broadcast(op.x.shape, shape), broadcast(op.x2.shape, shape))
+
+
+Source = AnyBuffer | int
+
+
+def _operand(k: CallBuilder, name: str, tensor: Tensor) -> Source:
+    """A buffer; or the number itself, where it is one constant."""
+    if tensor.data is not None and tensor.elements == 1:
+        return int(tensor.data.reshape(-1)[0])
+    return k.operand(name, tensor)
+
+
+def _load(k: CallBuilder, loaded: dict[tuple[int, Expr], Expr], source: Source, index: Expr) -> Expr:
+    """One load for all elements of a block that share it."""
+    if isinstance(source, int):
+        return expression(source)
+    key = (id(source), index)
+    if key not in loaded:
+        loaded[key] = k.let("a", source[index])
+    return loaded[key]
+
+
+def _values(tensor: Tensor) -> Integers:
+    """Every value that an element can have."""
+    return ALL_INT8 if tensor.data is None else np.unique(tensor.data).astype(np.int64)
+
+
+def _pairs(op: Binary) -> tuple[Integers, Integers]:
+    """Every pair of operands that can occur (and some that cannot)."""
+    first, second = np.meshgrid(_values(op.x), _values(op.x2), indexing="ij")
+    return first.reshape(-1), second.reshape(-1)
+
+
+def _forms(affine: Affine | None, core: Core) -> Iterable[Elements]:
+    forms: tuple[Literal["affine", "exact"], ...] = ("affine", "exact") if affine else ("exact",)
+    return tuple(Elements(form, unroll) for form in forms for unroll in UNROLLS)
+
+
+# Add and subtract
+
+
+def _rescaled(x: Integers, zero: int, p: AddParameters, by: Rescale) -> Integers:
+    return arithmetic.requantize((x - zero) << p.left_shift, by.multiplier, by.shift)
+
+
+def _add_form(op: Add) -> Affine | None:
+    p, (x, x2) = add_parameters(op), _pairs(op)
+    sign = -1 if p.subtract else 1
+    total = _rescaled(x, p.x_zero, p, p.input) + sign * _rescaled(x2, p.x2_zero, p, p.input2)
+    wanted = np.clip(arithmetic.requantize(total, p.output.multiplier, p.output.shift) + p.y_zero, *op.clamp)
+    ratios = (op.x.q.scale / op.y.q.scale, sign * op.x2.q.scale / op.y.q.scale)
+    return find_affine((x, x2), wanted, op.clamp, ratios)
+
+
+def add_schedules(op: Add, core: Core) -> Iterable[Elements]:
+    return _forms(_add_form(op), core)
+
+
+def build_add(op: Add, schedule: Elements) -> KernelCall:
+    k = CallBuilder("subtract" if op.subtract else "add", in_place=True)
+    form = _add_form(op) if schedule.form == "affine" else None
+    if form is not None:
+        return _elementwise(k, op, schedule.unroll, lambda a, b: clamped(form.of(a, b), op.clamp))
+    p = add_parameters(op)
+    return _elementwise(k, op, schedule.unroll, lambda a, b: _exact_sum(k, op, p, a, b))
+
+
+def _exact_sum(k: CallBuilder, op: Add, p: AddParameters, a: Expr, b: Expr) -> Expr:
+    first, limit = _exact_operand(k, op.x, a, p.x_zero, p, p.input)
+    second, limit2 = _exact_operand(k, op.x2, b, p.x2_zero, p, p.input2)
+    total = first - second if p.subtract else first + second
+    scaled, reach = requantize(k, total, limit + limit2, p.output.multiplier, p.output.shift)
+    return clamped(scaled + p.y_zero, op.clamp, (p.y_zero - reach, p.y_zero + reach))
+
+
+def _exact_operand(
+    k: CallBuilder, tensor: Tensor, value: Expr, zero: int, p: AddParameters, by: Rescale
+) -> tuple[Expr, int]:
+    """The operand at the common scale, and its limit. Often (always for the larger scale) that is a mere multiple."""
+    values = _values(tensor)
+    results = _rescaled(values, zero, p, by)
+    limit = int(np.abs(results).max())
+    if len(values) == 1:
+        return expression(int(results[0])), limit
+    factor = int(arithmetic.requantize(1 << p.left_shift, by.multiplier, by.shift))
+    if np.array_equal(results, (values - zero) * factor):
+        return (value - zero) * factor, limit
+    scaled, _ = requantize(k, (value - zero) * (1 << p.left_shift), 255 << p.left_shift, by.multiplier, by.shift)
+    return scaled, limit
+
+
+ADD = Implementation("add", Add, add_schedules, build_add, ACCEPTS, ("x", "x2"))
+
+
+# Mul
+
+
+def _mul_form(op: Mul, p: MulParameters) -> Affine | None:
+    """In the product of the operands without their zero points."""
+    x, x2 = _pairs(op)
+    products = np.unique((x - p.x_zero) * (x2 - p.x2_zero))
+    wanted = np.clip(arithmetic.requantize(products, p.output.multiplier, p.output.shift) + p.y_zero, *op.clamp)
+    ratio = p.output.multiplier / 2**31 * 2.0**p.output.shift
+    return find_affine((products,), wanted, op.clamp, (ratio,))
+
+
+def mul_schedules(op: Mul, core: Core) -> Iterable[Elements]:
+    return _forms(_mul_form(op, mul_parameters(op)), core)
+
+
+def build_mul(op: Mul, schedule: Elements) -> KernelCall:
+    k = CallBuilder("mul", in_place=True)
+    p = mul_parameters(op)
+    form = _mul_form(op, p) if schedule.form == "affine" else None
+
+    def compute(a: Expr, b: Expr) -> Expr:
+        product = (a - p.x_zero) * (b - p.x2_zero)
+        if form is not None:
+            return clamped(form.of(product), op.clamp)
+        scaled, reach = requantize(k, product, 255 * 255, p.output.multiplier, p.output.shift)
+        return clamped(scaled + p.y_zero, op.clamp, (p.y_zero - reach, p.y_zero + reach))
+
+    return _elementwise(k, op, schedule.unroll, compute)
+
+
+MUL = Implementation("mul", Mul, mul_schedules, build_mul, ACCEPTS, ("x", "x2"))
+
+
+# Minimum and maximum
+
+
+def order_schedules(op: Binary, core: Core) -> Iterable[Elements]:
+    return tuple(Elements("exact", unroll) for unroll in UNROLLS)
+
+
+def build_order(op: Minimum | Maximum, schedule: Elements) -> KernelCall:
+    choose: Callable[[Value, Value], Expr] = minimum if isinstance(op, Minimum) else maximum
+    k = CallBuilder(choose.__name__, in_place=True)
+    return _elementwise(k, op, schedule.unroll, choose)
+
+
+MINIMUM = Implementation("minimum", Minimum, order_schedules, build_order, ACCEPTS, ("x", "x2"))
+MAXIMUM = Implementation("maximum", Maximum, order_schedules, build_order, ACCEPTS, ("x", "x2"))

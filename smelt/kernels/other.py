@@ -1,0 +1,18 @@
+"""Every implementation of an operator that does not multiply and accumulate."""
+
+from __future__ import annotations
+
+from smelt.kernels.binary import ADD, MAXIMUM, MINIMUM, MUL
+from smelt.kernels.implementation import Implementation
+from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT
+from smelt.kernels.mean import MEAN
+from smelt.kernels.movement import CONCAT, COPY, PAD, SLICE, TRANSPOSE
+from smelt.kernels.pool import AVERAGE_POOL, MAX_POOL
+from smelt.kernels.quantize import QUANTIZE
+from smelt.kernels.resize import RESIZE_BILINEAR, RESIZE_NEAREST
+from smelt.kernels.softmax import SOFTMAX
+
+OTHERS: tuple[Implementation, ...] = (
+    ADD, MUL, MINIMUM, MAXIMUM, LOOKUP, LOOKUP_FLOAT, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX, RESIZE_NEAREST,
+    RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY,
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""Requantisation, rounding shifts and clamps as expressions, as short as the known range of their operand allows."""
+
+from __future__ import annotations
+
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Expr, cast, expression, maximum, minimum
+from smelt.targets.intrinsics import SMMULR
+
+INT32_MAX = 2**31 - 1
+
+
+def high_product(k: KernelBuilder, x: Expr, multiplier: int, limit: int = INT32_MAX) -> Expr:
+    """``x * multiplier / 2**31``, halves up, where ``|x| <= limit``; one multiplication where twice x fits 32 bits."""
+    if limit < 2**30:
+        return k.call(SMMULR, x * 2, multiplier)
+    return wide_high_product(x, expression(multiplier))
+
+
+def wide_high_product(a: Expr, b: Expr) -> Expr:
+    """``a * b / 2**31``, halves up, of any two int32 numbers but INT32_MIN squared."""
+    return cast("int32_t", (cast("int64_t", a) * b + (1 << 30)) >> 31)
+
+
+def rounding_shift(k: KernelBuilder, x: Expr, exponent: int, limit: int = INT32_MAX) -> Expr:
+    """``x / 2**exponent``, halves away from zero, where ``|x| <= limit``."""
+    if exponent == 0:
+        return x
+    kept, half = k.let("scaled", x), 1 << (exponent - 1)
+    if limit + half <= INT32_MAX:
+        return (kept + (kept >> 31) + half) >> exponent
+    return cast("int32_t", (cast("int64_t", kept) + (kept >> 31) + half) >> exponent)
+
+
+def requantize(k: KernelBuilder, x: Expr, limit: int, multiplier: int, shift: int) -> tuple[Expr, int]:
+    """`arithmetic.requantize` of an x with ``|x| <= limit``: the result and its limit."""
+    left, right = max(shift, 0), max(-shift, 0)
+    shifted, limit = _shifted_left(x, left), min(limit << left, INT32_MAX + 1)
+    high = high_product(k, shifted, multiplier, limit)
+    limit = (limit * multiplier >> 31) + 1
+    return rounding_shift(k, high, right, limit), (limit >> right) + 1
+
+
+def _shifted_left(x: Expr, count: int) -> Expr:
+    """Bits that leave at the top are lost, as TFLM loses them (C defines that for unsigned numbers alone)."""
+    if count == 0:
+        return x
+    if count > 30:
+        return cast("int32_t", cast("uint32_t", x) * (1 << 30) * (1 << (count - 30)))
+    return cast("int32_t", cast("uint32_t", x) * (1 << count))
+
+
+def clamped(x: Expr, clamp: tuple[int, int], reach: tuple[int, int] = (-(2**31), INT32_MAX)) -> Expr:
+    """x limited to `clamp`; sides that lie outside `reach` (what x can be) cost nothing."""
+    if reach[1] > clamp[1]:
+        x = minimum(x, clamp[1])
+    if reach[0] < clamp[0]:
+        x = maximum(x, clamp[0])
+    return x

@@ -1,0 +1,96 @@
+"""Softmax over the last axis: a table of exponentials, and one reciprocal per row in fixed point."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
+from smelt.kernels.rescale import INT32_MAX, wide_high_product
+from smelt.loops.ir import AnyBuffer, Const, Expr, Var, cast, expression, maximum, minimum
+from smelt.model.ops import Softmax
+from smelt.model.parameters import softmax_parameters
+from smelt.targets.types import Core
+
+LONGEST = 4095  # elements of a row, so that the sum, of at most 2**19 each, stays below 2**31
+# 48/17 and -32/17 with two integer bits: the straight line that Newton's iteration for 1/x starts from.
+START, SLOPE = 1515870810, -1010580540
+ONE = 1 << 29  # with two integer bits
+
+
+def int8_tensors(op: Softmax, core: Core) -> bool:
+    """x and y are int8"""
+    return op.x.dtype == op.y.dtype == "int8"
+
+
+def short_rows(op: Softmax, core: Core) -> bool:
+    """the last axis has at most 4095 elements"""
+    return len(op.x.shape) > 0 and op.x.shape[-1] <= LONGEST
+
+
+def build_softmax(op: Softmax, schedule: Plain) -> KernelCall:
+    k = CallBuilder("softmax", in_place=True)
+    x = k.operand("x", op.x)
+    entries = _trimmed(softmax_parameters(op).exponentials)
+    table = k.table("exponentials", entries)
+    y = k.result("y", op.y)
+    columns = op.x.shape[-1]
+    with k.loop("row", 0, op.x.elements // columns) as row:
+        source, target = k.window("from", x, row * columns), k.window("to", y, row * columns)
+        largest = _largest(k, source, columns)
+
+        def exponential(i: Expr) -> Expr:
+            return table[_difference(largest, source[i], entries.size)]
+
+        total = k.var("total", 0)
+        with k.loop("i", 0, columns) as i:
+            k.assign(total, total + (((exponential(i) >> 11) + 1) >> 1))
+        shift, scale = _reciprocal(k, total, columns)
+        with k.loop("i", 0, columns) as i:
+            product = wide_high_product(scale, exponential(i))
+            k.store(target, i, minimum((((product >> shift) + 1) >> 1) - 128, 127))
+    return k.finish_call()
+
+
+def _trimmed(exponentials: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Without the zeros at the end, but for one that stands for them all."""
+    used = int(np.flatnonzero(exponentials)[-1]) + 1
+    return exponentials[: min(used + 1, len(exponentials))]
+
+
+def _difference(largest: Expr, value: Expr, entries: int) -> Expr:
+    """``largest - value``, at most the last entry; the mask changes nothing, but shows that the index is a byte."""
+    difference = (largest - value) & 255
+    return difference if entries == 256 else minimum(difference, entries - 1)
+
+
+def _largest(k: CallBuilder, x: AnyBuffer, columns: int) -> Expr:
+    largest = k.var("largest", x[0])
+    with k.loop("i", 1, columns) as i:
+        k.assign(largest, maximum(largest, x[i]))
+    return largest
+
+
+def _reciprocal(k: CallBuilder, total: Var, columns: int) -> tuple[Expr, Expr]:
+    """(shift, scale): an exponential e of this row becomes e * scale / 2**31, rounded, / 2**(shift + 1), rounded.
+
+    The total, which is at least 2**19, is brought to 2**30 or more. Read with 30 fraction bits it is 1 + f then, and
+    with 31 it is half of that, what Newton's iteration divides by; scale is 1 / (1 + f).
+    """
+    shift = k.var("shift", 33)
+    for bits in (8, 4, 2, 1):
+        with k.when(total < (1 << (31 - bits))):
+            k.assign(total, total * (1 << bits))
+            k.assign(shift, shift - bits)
+    if columns * 2**19 >= 2**29:
+        k.assign(shift, minimum(shift, 31))  # all bits are gone by then
+    guess = k.var("guess", wide_high_product(total, expression(SLOPE)) + START)
+    with k.loop("step", 0, 3):
+        error = k.let("error", ONE - wide_high_product(total, guess))
+        k.assign(guess, guess + wide_high_product(guess, error) * 4)
+    doubled = minimum(cast("int64_t", guess) * 2, Const(INT32_MAX, "int64_t"))
+    return shift, k.let("scale", cast("int32_t", doubled))
+
+
+SOFTMAX = Implementation("softmax", Softmax, plain, build_softmax, (int8_tensors, short_rows), ("x",))

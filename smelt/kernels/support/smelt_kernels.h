@@ -1,0 +1,255 @@
+/* What the kernels of smelt are written in: unaligned access, minimum and maximum, and one function per instruction.
+ *
+ * Each function that is named after an instruction has two bodies: the instruction, on cores that have it, and portable C
+ * that gives the same bits everywhere else. Sums wrap at 32 bits, as they do in the instructions.
+ */
+#ifndef SMELT_KERNELS_H
+#define SMELT_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__ARM_FEATURE_DSP) && defined(__arm__)
+#if __ARM_FEATURE_DSP
+#define SMELT_HAS_DSP 1
+#include <arm_acle.h>
+#endif
+#endif
+#ifndef SMELT_HAS_DSP
+#define SMELT_HAS_DSP 0
+#endif
+
+/* Copies of a few bytes must become single instructions even where compilers are told that there is no library. */
+#if defined(__GNUC__)
+#define SMELT_INLINE static inline __attribute__((always_inline, unused))
+#define SMELT_COPY __builtin_memcpy
+#else
+#define SMELT_INLINE static inline
+#define SMELT_COPY memcpy
+#endif
+
+/* Reading and writing at any address. */
+
+#define SMELT_DEFINE_ACCESS(suffix, type)                                                                              \
+    SMELT_INLINE type smelt_load_##suffix(const void *from)                                                            \
+    {                                                                                                                  \
+        type value;                                                                                                    \
+        SMELT_COPY(&value, from, sizeof value);                                                                          \
+        return value;                                                                                                  \
+    }                                                                                                                  \
+    SMELT_INLINE void smelt_store_##suffix(void *to, type value)                                                       \
+    {                                                                                                                  \
+        SMELT_COPY(to, &value, sizeof value);                                                                            \
+    }
+
+SMELT_DEFINE_ACCESS(i8, int8_t)
+SMELT_DEFINE_ACCESS(u8, uint8_t)
+SMELT_DEFINE_ACCESS(i16, int16_t)
+SMELT_DEFINE_ACCESS(u16, uint16_t)
+SMELT_DEFINE_ACCESS(i32, int32_t)
+SMELT_DEFINE_ACCESS(u32, uint32_t)
+SMELT_DEFINE_ACCESS(i64, int64_t)
+SMELT_DEFINE_ACCESS(f32, float)
+
+#undef SMELT_DEFINE_ACCESS
+#undef SMELT_COPY
+
+/* Minimum and maximum. */
+
+#define SMELT_DEFINE_ORDER(suffix, type)                                                                               \
+    SMELT_INLINE type smelt_min_##suffix(type a, type b)                                                               \
+    {                                                                                                                  \
+        return a < b ? a : b;                                                                                          \
+    }                                                                                                                  \
+    SMELT_INLINE type smelt_max_##suffix(type a, type b)                                                               \
+    {                                                                                                                  \
+        return a > b ? a : b;                                                                                          \
+    }
+
+SMELT_DEFINE_ORDER(i32, int32_t)
+SMELT_DEFINE_ORDER(u32, uint32_t)
+SMELT_DEFINE_ORDER(i64, int64_t)
+SMELT_DEFINE_ORDER(f32, float)
+
+#undef SMELT_DEFINE_ORDER
+
+/* Halves and bytes of a word, with their sign. */
+
+SMELT_INLINE int32_t smelt_low_half(int32_t x)
+{
+    return (int16_t)(uint16_t)((uint32_t)x & 0xffffu);
+}
+
+SMELT_INLINE int32_t smelt_high_half(int32_t x)
+{
+    return (int16_t)(uint16_t)((uint32_t)x >> 16);
+}
+
+SMELT_INLINE int32_t smelt_wrapping_add(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
+/* Two halves in one word. */
+
+SMELT_INLINE int32_t smelt_pack_halves(int32_t low, int32_t high)
+{
+    return (int32_t)(((uint32_t)low & 0xffffu) | ((uint32_t)high << 16));
+}
+
+/* SMLAD: both products of halves, added to c. */
+SMELT_INLINE int32_t smelt_smlad(int32_t a, int32_t b, int32_t c)
+{
+#if SMELT_HAS_DSP
+    return __smlad(a, b, c);
+#else
+    const int32_t low = smelt_low_half(a) * smelt_low_half(b);
+    const int32_t high = smelt_high_half(a) * smelt_high_half(b);
+    return smelt_wrapping_add(smelt_wrapping_add(low, high), c);
+#endif
+}
+
+/* SMLAxy: the product of one half of a (B bottom, T top) and one half of b, added to c. */
+SMELT_INLINE int32_t smelt_smlabb(int32_t a, int32_t b, int32_t c)
+{
+#if SMELT_HAS_DSP
+    return __smlabb(a, b, c);
+#else
+    return smelt_wrapping_add(smelt_low_half(a) * smelt_low_half(b), c);
+#endif
+}
+
+SMELT_INLINE int32_t smelt_smlabt(int32_t a, int32_t b, int32_t c)
+{
+#if SMELT_HAS_DSP
+    return __smlabt(a, b, c);
+#else
+    return smelt_wrapping_add(smelt_low_half(a) * smelt_high_half(b), c);
+#endif
+}
+
+SMELT_INLINE int32_t smelt_smlatb(int32_t a, int32_t b, int32_t c)
+{
+#if SMELT_HAS_DSP
+    return __smlatb(a, b, c);
+#else
+    return smelt_wrapping_add(smelt_high_half(a) * smelt_low_half(b), c);
+#endif
+}
+
+SMELT_INLINE int32_t smelt_smlatt(int32_t a, int32_t b, int32_t c)
+{
+#if SMELT_HAS_DSP
+    return __smlatt(a, b, c);
+#else
+    return smelt_wrapping_add(smelt_high_half(a) * smelt_high_half(b), c);
+#endif
+}
+
+/* SXTB16: bytes 0 and 2 as halves; with ROR #8: bytes 1 and 3. */
+SMELT_INLINE int32_t smelt_sxtb16(int32_t x)
+{
+#if SMELT_HAS_DSP
+    return __sxtb16(x);
+#else
+    const int32_t low = (int8_t)(uint8_t)((uint32_t)x & 0xffu);
+    const int32_t high = (int8_t)(uint8_t)(((uint32_t)x >> 16) & 0xffu);
+    return smelt_pack_halves(low, high);
+#endif
+}
+
+SMELT_INLINE int32_t smelt_sxtb16_ror8(int32_t x)
+{
+#if SMELT_HAS_DSP
+    int32_t result;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(x));
+    return result;
+#else
+    return smelt_sxtb16((int32_t)((uint32_t)x >> 8));
+#endif
+}
+
+/* PKHBT: the bottom half of a, and above it the bottom half of b. */
+SMELT_INLINE int32_t smelt_pkhbt(int32_t a, int32_t b)
+{
+#if SMELT_HAS_DSP
+    int32_t result;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+#else
+    return smelt_pack_halves(a, b);
+#endif
+}
+
+/* PKHTB: the top half of a, and above it the top half of b. */
+SMELT_INLINE int32_t smelt_pkhtb(int32_t a, int32_t b)
+{
+#if SMELT_HAS_DSP
+    int32_t result;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(b), "r"(a));
+    return result;
+#else
+    return smelt_pack_halves(smelt_high_half(a), smelt_high_half(b));
+#endif
+}
+
+/* SMMLAR: c plus the upper word of the product, rounded to nearest (halves up). SMMULR is the same with c = 0. */
+SMELT_INLINE int32_t smelt_smmlar(int32_t a, int32_t b, int32_t c)
+{
+#if SMELT_HAS_DSP
+    int32_t result;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(c));
+    return result;
+#else
+    const int64_t product = (int64_t)a * b + INT64_C(0x80000000);
+    return smelt_wrapping_add((int32_t)(product >> 32), c);
+#endif
+}
+
+SMELT_INLINE int32_t smelt_smmulr(int32_t a, int32_t b)
+{
+#if SMELT_HAS_DSP
+    int32_t result;
+    __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+#else
+    return smelt_smmlar(a, b, 0);
+#endif
+}
+
+/* SSAT #8: the nearest int8. */
+SMELT_INLINE int32_t smelt_ssat8(int32_t x)
+{
+#if SMELT_HAS_DSP && defined(__clang__)
+    return __ssat(x, 8); /* which clang merges with a shift before it */
+#elif SMELT_HAS_DSP
+    int32_t result;
+    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
+    return result;
+#else
+    return smelt_max_i32(smelt_min_i32(x, 127), -128);
+#endif
+}
+
+/* The left shift that C leaves undefined for negative numbers; bits that leave at the top are lost. */
+SMELT_INLINE int32_t smelt_shift_left(int32_t x, int32_t count)
+{
+    return (int32_t)((uint32_t)x << count);
+}
+
+/* x * multiplier / 2^31 * 2^shift, rounded after the product (halves up) and after a shift to the right (halves away from
+ * zero): what TensorFlow Lite Micro computes for any x. The product saturates. */
+SMELT_INLINE int32_t smelt_requantize(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int32_t left = shift > 0 ? shift : 0;
+    const int32_t right = shift > 0 ? 0 : -shift;
+    const int64_t product = (int64_t)smelt_shift_left(x, left) * multiplier;
+    const int64_t high = (product + INT64_C(0x40000000)) >> 31;
+    const int64_t limited = high > INT32_MAX ? INT32_MAX : high;
+    const int64_t half = (INT64_C(1) << right) >> 1;
+    const int64_t away = limited < 0 && right > 0 ? 1 : 0;
+    return (int32_t)((limited + half - away) >> right);
+}
+
+#endif

@@ -1,0 +1,85 @@
+"""TransposeConv2D in portable C: every output gathers the taps that reach it; no partial sums in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from math import prod
+
+from smelt.kernels.conv2d import ChannelBlock, channel_blocks, in_blocks
+from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.requantize import requantizer, store_outputs
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Buffer, Expr, Var, cast
+from smelt.model.ops import TransposeConv2D
+from smelt.targets.types import Core
+
+
+def build_transpose_conv(op: TransposeConv2D, schedule: ChannelBlock) -> KernelCall:
+    weights = op.weights.constant
+    r = requantizer(op, weights.reshape(len(weights), -1), folded=False)
+    k = KernelBuilder("transpose_conv2d")
+    x = k.input("x", "int8_t", op.x.elements)
+    w = k.constant("weights", "int8_t", weights.size)
+    table = r.bind(k)
+    y = k.output("y", "int8_t", op.y.elements)
+    batch, rows, columns, channels = op.y.shape
+    with k.loop("image", 0, batch) as image, k.loop("row", 0, rows) as row, k.loop("column", 0, columns) as column:
+        place = k.let("place", ((image * rows + row) * columns + column) * channels)
+        for first, count in in_blocks(k, "block", channels, schedule.channels):
+            channel = k.let("channel", first)
+            sums = [k.var("sum", r.bias(table, channel + c)) for c in range(count)]
+            _accumulate(k, op, (x, w), (image, row, column), channel, sums)
+            for c in range(count):
+                store_outputs(k, r, table, channel + c, [sums[c]], y, [place + channel + c])
+    return KernelCall(k.finish(), (op.x, weights.reshape(-1), r.table, op.y))
+
+
+def _accumulate(
+    k: KernelBuilder,
+    op: TransposeConv2D,
+    buffers: tuple[Buffer, Buffer],
+    at: tuple[Expr, Expr, Expr],
+    channel: Expr,
+    sums: list[Var],
+) -> None:
+    x, w = buffers
+    image, row, column = at
+    _, x_rows, x_columns, depth = op.x.shape
+    taps = prod(op.weights.shape[1:])
+    with (
+        _taps_reaching(k, op, 0, row) as (kernel_row, x_row),
+        _taps_reaching(k, op, 1, column) as (kernel_column, x_column),
+    ):
+        xs = k.window("xs", x, ((image * x_rows + x_row) * x_columns + x_column) * depth)
+        start = channel * taps + (kernel_row * op.weights.shape[2] + kernel_column) * depth
+        windows = [k.window("ws", w, start + c * taps) for c in range(len(sums))]
+        with k.loop("i", 0, depth) as i:
+            value = k.let("value", xs[i] - op.x.q.zero_point)
+            for total, ws in zip(sums, windows, strict=True):
+                k.assign(total, total + cast(total.type, value * ws[i]))
+
+
+@contextmanager
+def _taps_reaching(k: KernelBuilder, op: TransposeConv2D, axis: int, at: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """A loop over the taps along `axis` that bring an element of x to output `at`: (tap, row or column of x).
+
+    Element i of x reaches i * stride + tap, so the taps in question are `stride` apart and x runs backwards.
+    """
+    before, stride = (op.pad.top, op.pad.left)[axis], op.stride[axis]
+    size, taps = op.x.shape[1 + axis], op.weights.shape[1 + axis]
+    name = ("row", "column")[axis]
+    first = k.let(f"first_{name}", (at + before) % stride if stride > 1 else 0)
+    last = k.let(f"last_{name}", (at + before) // stride)
+    with k.loop(f"step_{name}", 0, -(-taps // stride)) as step:
+        tap = k.let(f"kernel_{name}", first + step * stride)
+        position = k.let(f"x_{name}", last - step)
+        with k.when((tap < taps).both(position >= 0).both(position < size)):
+            yield tap, position
+
+
+def schedules(op: TransposeConv2D, core: Core) -> Iterable[ChannelBlock]:
+    return channel_blocks(op.y.shape[3], 4, 2, 1)
+
+
+TRANSPOSE_CONV_PORTABLE = Implementation("transpose_conv2d_portable", TransposeConv2D, schedules, build_transpose_conv)

@@ -1,0 +1,39 @@
+"""Passes: `Graph` -> `Graph`, each exact. `prepare` runs them one after the other and checks the graph between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from smelt.model.graph import Graph
+from smelt.passes.activations import fuse_activation
+from smelt.passes.constants import fold_constants
+from smelt.passes.dead import drop_dead
+from smelt.passes.identities import drop_identities
+from smelt.passes.lookups import fuse_lookups, unary_to_lookup
+from smelt.passes.pads import fuse_pad
+from smelt.passes.reshapes import drop_reshapes
+
+Pass = Callable[[Graph], Graph]
+
+PREPARE: tuple[Pass, ...] = (
+    fold_constants,
+    drop_dead,
+    drop_identities,
+    drop_reshapes,
+    fuse_activation,
+    fuse_pad,
+    unary_to_lookup,
+    fuse_lookups,
+    drop_dead,
+)
+
+
+def prepare(graph: Graph) -> Graph:
+    """The graph the planner wants. Inputs and outputs keep their order, names, shapes and every bit of their values.
+
+    Raises ModelError where the graph is inconsistent.
+    """
+    graph = graph.check()
+    for change in PREPARE:
+        graph = change(graph).check()
+    return graph

@@ -1,0 +1,47 @@
+"""Activations that only clamp move into the op before them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from smelt.model.graph import Graph, Op, Tensor
+from smelt.model.ops import Add, Clamp, Conv2D, Dense, DepthwiseConv2D, Mul, Pool, TransposeConv2D, Unary
+from smelt.passes.lookups import every_int8, table_of
+from smelt.passes.rewrite import readers
+
+Clamped = Conv2D | DepthwiseConv2D | TransposeConv2D | Dense | Pool | Add | Mul
+
+
+def fuse_activation(graph: Graph) -> Graph:
+    """Turn a unary op into the clamp of the op before it: relu and relu6, and whatever else only clamps.
+
+    Exact: the 256 values of the unary op are compared with those of the clamp, `x` and `y` have the same quantisation
+    (so the op before requantises as it did), nobody else reads `x`, and a clamp after a clamp is the clamp whose ends
+    are the clamped ends.
+    """
+    uses = readers(graph)
+    made: dict[Tensor, Op] = {}
+    for op in graph.ops:
+        before = made.get(op.x) if isinstance(op, Unary) and uses[op.x] == 1 else None
+        clamp = _clamp_of(op) if isinstance(op, Unary) and isinstance(before, Clamped) else None
+        if isinstance(before, Clamped) and clamp is not None:
+            del made[before.y]
+            op = replace(before, y=op.y, clamp=_both(before.clamp, clamp))
+        made[op.y] = op
+    return replace(graph, ops=tuple(made.values()))
+
+
+def _clamp_of(op: Unary) -> Clamp | None:
+    """The clamp that `op` is, or None where it is more than that."""
+    if op.x.quantization != op.y.quantization or op.y.dtype != "int8":
+        return None
+    table = table_of(op)
+    least, most = int(table.min()), int(table.max())
+    return (least, most) if np.array_equal(table, np.clip(every_int8(), least, most)) else None
+
+
+def _both(first: Clamp, then: Clamp) -> Clamp:
+    least, most = np.clip(first, *then).tolist()
+    return least, most

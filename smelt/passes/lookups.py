@@ -1,0 +1,81 @@
+"""Functions of one int8 value become tables of their 256 results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from smelt.model.graph import Array, Graph, Op, Tensor
+from smelt.model.ops import Dequantize, Lookup, Quantize, Unary
+from smelt.model.reference import evaluate
+from smelt.model.tables import dequantize_table, unary_table
+from smelt.passes.rewrite import fresh_name, readers
+
+Pointwise = Unary | Dequantize | Quantize | Lookup
+
+
+def every_int8() -> Array:
+    """The 256 values of int8, in order: index i holds i - 128."""
+    return np.arange(-128, 128).astype(np.int8)
+
+
+def table_of(op: Unary | Dequantize | Lookup) -> Array:
+    """The 256 results of `op`, for x = -128 .. 127, of the dtype of `y`. Raises ModelError where `op` is not sound."""
+    match op:
+        case Unary():
+            return unary_table(op)
+        case Dequantize():
+            return dequantize_table(op)
+        case Lookup(table=table):
+            return table.constant
+
+
+def _applied(op: Pointwise, values: Array) -> Array:
+    """`op` on 256 values."""
+    if not isinstance(op, Quantize):
+        return table_of(op)[values.astype(np.int32) + 128]
+    x, y = replace(op.x, shape=(256,), data=values), replace(op.y, shape=(256,))
+    return evaluate(Quantize(x=x, y=y), values)
+
+
+def unary_to_lookup(graph: Graph) -> Graph:
+    """Replace `Unary` and `Dequantize` of int8 by `Lookup`; equal tables are one constant.
+
+    Exact: the table holds what the reference computes for each value that x can have.
+    """
+    tables: dict[bytes, Tensor] = {}
+
+    def changed(op: Op) -> Op:
+        if isinstance(op, Unary | Dequantize) and op.x.dtype == "int8":
+            return _lookup(graph, op.x, op, table_of(op), tables)
+        return op
+
+    return replace(graph, ops=tuple(changed(op) for op in graph.ops))
+
+
+def fuse_lookups(graph: Graph) -> Graph:
+    """Make one `Lookup` of a `Lookup` and a function of one value that alone reads its result.
+
+    Exact: the second function, applied to the 256 entries of the first table, gives the entries of the new one. A
+    quantisation of looked-up float values becomes a table of int8 this way.
+    """
+    uses = readers(graph)
+    tables = {op.table.constant.tobytes(): op.table for op in graph.ops if isinstance(op, Lookup)}
+    made: dict[Tensor, Op] = {}
+    for op in graph.ops:
+        before = made.get(op.x) if isinstance(op, Pointwise) and uses[op.x] == 1 else None
+        if isinstance(op, Pointwise) and isinstance(before, Lookup):
+            del made[before.y]
+            op = _lookup(graph, before.x, op, _applied(op, before.table.constant), tables)
+        made[op.y] = op
+    return replace(graph, ops=tuple(made.values()))
+
+
+def _lookup(graph: Graph, x: Tensor, op: Op, values: Array, tables: dict[bytes, Tensor]) -> Lookup:
+    """The lookup of `values` that writes what `op` writes, sharing tables of equal content."""
+    key = values.tobytes()
+    if key not in tables:
+        name = fresh_name(graph, f"{op.y.name}.table")
+        tables[key] = Tensor(name, (256,), op.y.dtype, op.y.quantization, values.astype(op.y.dtype))
+    return Lookup(x=x, table=tables[key], y=op.y, origin=op.origin)

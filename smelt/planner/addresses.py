@@ -1,0 +1,67 @@
+"""Where everything lies: one memory if it fits there, else several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smelt.errors import OptionError
+from smelt.planner import solver
+from smelt.planner.blocks import Block, Place, blocks_of, distance, first_fit, first_fit_in, height, load
+from smelt.planner.flow import Flow, aligned, lives
+from smelt.planner.plan import Placement, Step
+
+
+def place(flow: Flow, steps: Sequence[Step], room: dict[str, int]) -> tuple[Placement, ...] | None:
+    """Placements of all storages and scratch buffers in the memories of `room` (name -> bytes, fastest first).
+
+    None where they do not fit.
+    """
+    numbered = blocks_of(flow)
+    places = arrange(numbered.blocks, tuple(room.values()))
+    if places is None:
+        return None
+    names, placements = tuple(room), list[Placement]()
+    for s, (storage, life) in enumerate(zip(flow.storages, lives(flow), strict=True)):
+        memory, offset = places[numbered.of_storage[s]]
+        span = life.first, life.last
+        placements.append(Placement(storage.name, names[memory], offset, flow.sizes[s], *span, storage.tensors))
+    for i, step in enumerate(steps):
+        for k, scratch in enumerate(step.scratch):
+            memory, offset = places[numbered.of_scratch[i][k]]
+            name = f"{step.name}.scratch{k or ''}"
+            placements.append(Placement(name, names[memory], offset, aligned(scratch.bytes), i, i, scratch=scratch))
+    return tuple(placements)
+
+
+def arrange(blocks: Sequence[Block], budgets: Sequence[int]) -> tuple[Place, ...] | None:
+    """A memory and an offset for each block: all in the first memory that holds them, packed as low as can be; where
+    none holds them all, over several memories, hot ones early. None where they do not fit."""
+    bound = load(blocks)
+    if bound <= max(budgets):
+        offsets = pack(blocks, bound)
+        needed = height(blocks, offsets)
+        fitting = [m for m, budget in enumerate(budgets) if needed <= budget]
+        if fitting:
+            return tuple((fitting[0], offset) for offset in offsets)
+    return _spread(blocks, budgets) if bound <= sum(budgets) else None
+
+
+def pack(blocks: Sequence[Block], bound: int) -> tuple[int, ...]:
+    """Offsets of the least height: first fit where it reaches the bound, else solved."""
+    offsets = first_fit(blocks)
+    if height(blocks, offsets) == bound or not solver.installed():
+        return offsets
+    return solver.least_height(blocks, bound, offsets)
+
+
+def _spread(blocks: Sequence[Block], budgets: Sequence[int]) -> tuple[Place, ...] | None:
+    if max(block.size for block in blocks) > max(budgets):
+        return None
+    start = first_fit_in(blocks, budgets)
+    if start is not None and (distance(blocks, start) == 0 or not solver.installed()):
+        return start
+    if not solver.installed():
+        raise OptionError(
+            "no single RAM holds all tensors: spreading them needs the solver (pip install 'smelt[plan]')"
+        )
+    return solver.spread(blocks, budgets, start)

@@ -1,0 +1,163 @@
+"""Rectangles of time and bytes, and the quick ways to place them: first fit in several orders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from smelt.planner.flow import Flow, aligned, lives
+
+
+@dataclass(frozen=True)
+class Span:
+    """`size` bytes that are taken from step `first` up to step `last`, both included."""
+
+    first: int
+    last: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """Spans that follow one another at one address: a storage, and those written over it; or a scratch buffer.
+
+    `heat` counts the bytes that steps read from and write to it: what a fast memory would be good for.
+    """
+
+    spans: tuple[Span, ...]
+    heat: int = 0
+
+    @cached_property
+    def size(self) -> int:
+        return max(span.size for span in self.spans)
+
+    @cached_property
+    def area(self) -> int:
+        return sum(span.size * (span.last - span.first + 1) for span in self.spans)
+
+    def meets(self, other: Block) -> bool:
+        """Whether the two are alive at the same time."""
+        return any(a.first <= b.last and b.first <= a.last for a in self.spans for b in other.spans)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The blocks of a flow: `of_storage[s]` and `of_scratch[step][k]` are positions in `blocks`."""
+
+    blocks: tuple[Block, ...]
+    of_storage: tuple[int, ...]
+    of_scratch: tuple[tuple[int, ...], ...]
+
+
+def blocks_of(flow: Flow) -> Blocks:
+    """What must be given addresses for the steps in the order of `flow.uses`."""
+    spans: list[list[Span]] = []
+    heats: list[int] = []
+    of_storage = [0] * len(flow.storages)
+    alive = lives(flow)
+    for s in sorted(range(len(alive)), key=lambda s: alive[s].first):
+        life, touched = alive[s], len(flow.readers[s]) + (s in flow.writers)
+        if life.over is None:
+            of_storage[s] = len(spans)
+            spans.append([Span(life.first, life.last, flow.sizes[s])])
+            heats.append(0)
+        else:
+            of_storage[s] = of_storage[life.over]
+            if life.last > life.first:  # while it is written, the old storage takes the place
+                spans[of_storage[s]].append(Span(life.first + 1, life.last, flow.sizes[s]))
+        heats[of_storage[s]] += touched * flow.sizes[s]
+    of_scratch: list[tuple[int, ...]] = []
+    for i, use in enumerate(flow.uses):
+        of_scratch.append(tuple(range(len(spans), len(spans) + len(use.scratch))))
+        spans.extend([Span(i, i, aligned(size))] for size in use.scratch)
+        heats.extend(2 * aligned(size) for size in use.scratch)
+    blocks = tuple(Block(tuple(s), heat) for s, heat in zip(spans, heats, strict=True))
+    return Blocks(blocks, tuple(of_storage), tuple(of_scratch))
+
+
+def height(blocks: Sequence[Block], offsets: Sequence[int]) -> int:
+    """The bytes from offset 0 to the end of the highest span."""
+    return max((offset + block.size for block, offset in zip(blocks, offsets, strict=True)), default=0)
+
+
+def load(blocks: Sequence[Block]) -> int:
+    """The most bytes alive at any time: a lower bound of the height."""
+    spans = [span for block in blocks for span in block.spans]
+    times = {span.first for span in spans}
+    return max((sum(s.size for s in spans if s.first <= t <= s.last) for t in times), default=0)
+
+
+PRIORITIES: tuple[Callable[[Block], tuple[int, ...]], ...] = (
+    lambda b: (-b.size, b.spans[0].first),
+    lambda b: (-b.area, b.spans[0].first),
+    lambda b: (b.spans[0].first - b.spans[-1].last, -b.size),
+    lambda b: (b.spans[0].first, -b.size),
+    lambda b: (-b.spans[-1].last, -b.size),
+)
+"""Orders in which first fit places blocks: large ones first, long ones first, by time."""
+
+
+def first_fit(blocks: Sequence[Block]) -> tuple[int, ...]:
+    """Offsets of little height: the best of first fit in several orders. Deterministic."""
+    found = [_fit(blocks, sorted(range(len(blocks)), key=lambda i: (*key(blocks[i]), i))) for key in PRIORITIES]
+    return min(found, key=lambda offsets: height(blocks, offsets))
+
+
+def _fit(blocks: Sequence[Block], order: Sequence[int]) -> tuple[int, ...]:
+    offsets: dict[int, int] = {}
+    for i in order:
+        offsets[i] = lowest(blocks[i], [(blocks[j], offset) for j, offset in offsets.items()])
+    return tuple(offsets[i] for i in range(len(blocks)))
+
+
+def lowest(block: Block, placed: Sequence[tuple[Block, int]]) -> int:
+    """The lowest offset at which `block` meets none of the blocks placed already."""
+    offset = 0
+    for low, high in sorted(_forbidden(block, placed)):
+        if offset <= low:
+            break
+        offset = max(offset, high)
+    return offset
+
+
+def _forbidden(block: Block, placed: Sequence[tuple[Block, int]]) -> list[tuple[int, int]]:
+    """Ranges (both ends excluded) in which the offset of `block` may not lie."""
+    return [
+        (offset - a.size, offset + b.size)
+        for other, offset in placed
+        if block.meets(other)
+        for a in block.spans
+        for b in other.spans
+        if a.first <= b.last and b.first <= a.last
+    ]
+
+
+Place = tuple[int, int]
+"""A memory, as a position in a list of budgets, and an offset in it."""
+
+
+def first_fit_in(blocks: Sequence[Block], budgets: Sequence[int]) -> tuple[Place, ...] | None:
+    """A memory and an offset for each block, the first with room; None where no order of `PRIORITIES` gets by."""
+    keys = (lambda b: (-b.heat * 1024 // b.area, -b.size), *PRIORITIES)
+    orders = [sorted(range(len(blocks)), key=lambda i: (*key(blocks[i]), i)) for key in keys]
+    found = [places for order in orders if (places := _fit_in(blocks, order, budgets)) is not None]
+    return min(found, key=lambda places: distance(blocks, places)) if found else None
+
+
+def distance(blocks: Sequence[Block], places: Sequence[Place]) -> int:
+    """How hot blocks are, times how late their memory comes: what a placement over several memories should minimise."""
+    return sum(block.heat * memory for block, (memory, _) in zip(blocks, places, strict=True))
+
+
+def _fit_in(blocks: Sequence[Block], order: Sequence[int], budgets: Sequence[int]) -> tuple[Place, ...] | None:
+    placed: dict[int, Place] = {}
+    for i in order:
+        for memory, budget in enumerate(budgets):
+            offset = lowest(blocks[i], [(blocks[j], o) for j, (m, o) in placed.items() if m == memory])
+            if offset + blocks[i].size <= budget:
+                placed[i] = memory, offset
+                break
+        else:
+            return None
+    return tuple(placed[i] for i in range(len(blocks)))

@@ -1,0 +1,168 @@
+"""What steps do to memory, stripped of everything else: storages, and who writes and reads them when."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from smelt.errors import ModelError
+from smelt.model.graph import Graph, Op, Tensor
+from smelt.model.ops import Reshape
+
+ALIGN = 4
+"""Storages and scratch buffers begin at multiples of this many bytes, and take up multiples of it."""
+
+
+def aligned(size: int) -> int:
+    """`size` rounded up to whole units of `ALIGN` bytes; nothing takes up less than one unit."""
+    return max(-(-size // ALIGN), 1) * ALIGN
+
+
+@dataclass(frozen=True, eq=False)
+class Storage:
+    """Bytes that a tensor shares with whatever only reshapes it. `name` is that of the first of them."""
+
+    tensors: tuple[Tensor, ...]
+
+    @property
+    def name(self) -> str:
+        return self.tensors[0].name
+
+    @property
+    def bytes(self) -> int:
+        """The size of the tensors; what the storage takes up is `aligned(bytes)`."""
+        return max(t.bytes for t in self.tensors)
+
+
+@dataclass(frozen=True)
+class Use:
+    """What one step needs. Storages are numbers: positions in `Flow.storages`.
+
+    `over` are those of `reads` over which the step may write, should nobody need them afterwards.
+    `scratch` are the sizes of its scratch buffers in bytes.
+    """
+
+    reads: frozenset[int]
+    writes: int
+    over: frozenset[int] = frozenset()
+    scratch: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Steps as uses of storages. `inputs` are written before the first step, `outputs` read after the last."""
+
+    storages: tuple[Storage, ...]
+    uses: tuple[Use, ...]
+    inputs: frozenset[int]
+    outputs: frozenset[int]
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """What each storage takes up, in bytes."""
+        return tuple(aligned(s.bytes) for s in self.storages)
+
+    @cached_property
+    def scratch(self) -> tuple[int, ...]:
+        """What the scratch of each step takes up, in bytes."""
+        return tuple(sum(aligned(b) for b in use.scratch) for use in self.uses)
+
+    @cached_property
+    def readers(self) -> tuple[frozenset[int], ...]:
+        """The steps that read each storage."""
+        return tuple(
+            frozenset(i for i, use in enumerate(self.uses) if s in use.reads) for s in range(len(self.storages))
+        )
+
+    @cached_property
+    def writers(self) -> dict[int, int]:
+        """The step that writes each storage that is not an input."""
+        return {use.writes: i for i, use in enumerate(self.uses)}
+
+    @cached_property
+    def needs(self) -> tuple[frozenset[int], ...]:
+        """The steps that must run before each step."""
+        return tuple(frozenset(self.writers[s] for s in use.reads if s in self.writers) for use in self.uses)
+
+    def reusable(self, step: int) -> frozenset[int]:
+        """The storages that `step` could be written over, as far as the step, the sizes and the outputs go."""
+        use = self.uses[step]
+        enough = self.storages[use.writes].bytes
+        return frozenset(s for s in use.over - self.outputs if self.storages[s].bytes >= enough)
+
+    def reordered(self, order: Sequence[int]) -> Flow:
+        """The same flow with the steps in another order."""
+        return Flow(self.storages, tuple(self.uses[i] for i in order), self.inputs, self.outputs)
+
+
+@dataclass(frozen=True)
+class Life:
+    """The steps from which and up to which a storage holds something: -1 is before all, `len(uses)` after all.
+
+    `over` is the storage over which it is written, or None where it is written somewhere else.
+    """
+
+    first: int
+    last: int
+    over: int | None = None
+
+
+def storages_of(graph: Graph) -> tuple[Storage, ...]:
+    """The storages of a graph: one for each tensor that is not a constant, reshapes joined with what they reshape.
+
+    Raises ModelError where a reshape has a constant operand (`fold_constants` leaves none).
+    """
+    members: dict[Tensor, list[Tensor]] = {t: [t] for t in graph.inputs}
+    for op in graph.ops:
+        if not isinstance(op, Reshape):
+            members[op.y] = [op.y]
+        elif op.x in members:
+            members[op.y] = members[op.x]
+            members[op.x].append(op.y)
+        else:
+            raise ModelError(f"'{op}' reshapes a constant: prepare the graph before planning")
+    return tuple(Storage(tuple(group)) for group in {id(group): group for group in members.values()}.values())
+
+
+def index_of(storages: Iterable[Storage]) -> dict[Tensor, int]:
+    """The number of the storage of each tensor."""
+    return {tensor: i for i, storage in enumerate(storages) for tensor in storage.tensors}
+
+
+def steps_of(graph: Graph) -> tuple[Op, ...]:
+    """The ops that are steps: all but reshapes, which are only names."""
+    return tuple(op for op in graph.ops if not isinstance(op, Reshape))
+
+
+def lives(flow: Flow) -> tuple[Life, ...]:
+    """When each storage of `flow` is alive, and which one it is written over, in the order of `flow.uses`."""
+    end = len(flow.uses)
+    found: list[Life] = []
+    for s, readers in enumerate(flow.readers):
+        first = flow.writers.get(s, -1)
+        last = end if s in flow.outputs else max(readers, default=first)
+        found.append(Life(first, last))
+    for i, use in enumerate(flow.uses):
+        dying = [s for s in flow.reusable(i) if found[s].last == i]
+        if dying:
+            best = min(dying, key=lambda s: (-flow.storages[s].bytes, s))
+            found[use.writes] = Life(i, found[use.writes].last, best)
+    return tuple(found)
+
+
+def live_bytes(flow: Flow) -> tuple[int, ...]:
+    """What is alive, in bytes, at each time: before the first step, during every step, after the last."""
+    alive = [0] * (len(flow.uses) + 2)
+    for size, life in zip(flow.sizes, lives(flow), strict=True):
+        first = life.first + (life.over is not None)  # during the step that writes over it, the old storage counts
+        for time in range(first, life.last + 1):
+            alive[time + 1] += size
+    for i, scratch in enumerate(flow.scratch):
+        alive[i + 1] += scratch
+    return tuple(alive)
+
+
+def peak(flow: Flow) -> int:
+    """The most bytes alive at any time: no placement of addresses can need less."""
+    return max(live_bytes(flow), default=0)

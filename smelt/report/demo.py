@@ -1,0 +1,51 @@
+"""`demo`: the int8 ResNet-8 that ships with smelt classifies a picture on a simulated board."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+from smelt.compile import compile
+from smelt.errors import OptionError
+from smelt.inputs import read_inputs
+from smelt.report.execute import Execution, execute
+from smelt.report.profile import Profile, profile
+from smelt.targets.types import Board
+
+ASSETS = files("smelt").joinpath("assets")
+
+
+@dataclass(frozen=True, eq=False)
+class Demo:
+    """What the firmware said of a picture, and what that cost."""
+
+    picture: str
+    execution: Execution
+    profile: Profile
+
+    @property
+    def prediction(self) -> str:
+        """The line that the firmware printed."""
+        return self.execution.run.text.strip()
+
+    def as_json(self) -> dict[str, Any]:
+        return {"picture": self.picture, "prediction": self.prediction, "profile": self.profile.as_json()}
+
+
+def class_names() -> tuple[str, ...]:
+    """The ten classes of CIFAR-10, in the model's order."""
+    return tuple(ASSETS.joinpath("cifar10.txt").read_text("utf-8").split())
+
+
+def demo(picture: str, board: Board) -> Demo:
+    """Compile, simulate, listen. `picture` is a class of CIFAR-10 or a file. Raises OptionError where it is neither."""
+    labels = class_names()
+    with as_file(ASSETS) as folder:
+        file = folder / f"{picture}.png" if picture in labels else Path(picture)
+        if not file.is_file():
+            raise OptionError(f"no picture '{picture}': give a file, or one of {', '.join(labels)}")
+        compilation = compile(folder / "resnet8.tflite", board, labels=labels)
+        execution = execute(compilation, read_inputs((file,), compilation.model))
+    return Demo(file.name, execution, profile(compilation, execution.run))

@@ -1,0 +1,71 @@
+"""`doctor`: which parts of smelt work on this computer."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One part: whether it works, what was found, and what to do if it does not."""
+
+    part: str
+    purpose: str
+    works: bool
+    needed: bool
+    detail: str
+    remedy: str
+
+
+PACKAGES = (
+    ("numpy", "arithmetic", True, "pip install smelt"),
+    ("tflite", "reading .tflite files", True, "pip install smelt"),
+    ("ortools", "exact memory plans", False, "pip install 'smelt[plan]'"),
+    ("unicorn", "simulated boards", False, "pip install 'smelt[simulate]'"),
+    ("PIL", "pictures as inputs", False, "pip install 'smelt[image]'"),
+    ("tflite_micro", "the oracle TensorFlow Lite Micro", False, "pip install 'smelt[oracle]' (Linux only)"),
+)
+PROGRAMS = (
+    ("arm-none-eabi-gcc", "a second compiler for Arm", "install arm-none-eabi-gcc, only for --compiler gcc"),
+    ("riscv64-unknown-elf-gcc", "a second compiler for RISC-V", "install riscv64-unknown-elf-gcc, only for --compiler gcc"),
+)
+
+
+def examine() -> tuple[Finding, ...]:
+    """Look at every part. Nothing is raised; what fails is a finding."""
+    findings = [Finding("python", "", sys.version_info >= (3, 11), True, platform.python_version(), "use Python 3.11 or newer")]
+    findings += [_package(*package) for package in PACKAGES]
+    findings.append(_zig())
+    findings += [_program(*program) for program in PROGRAMS]
+    return tuple(findings)
+
+
+def _package(name: str, purpose: str, needed: bool, remedy: str) -> Finding:
+    try:
+        module = importlib.import_module(name)
+    except Exception as error:  # a broken wheel may raise anything
+        return Finding(name, purpose, False, needed, str(error).splitlines()[0], remedy)
+    return Finding(name, purpose, True, needed, str(getattr(module, "__version__", "installed")), "")
+
+
+def _zig() -> Finding:
+    found = _version([sys.executable, "-m", "ziglang", "version"])
+    return Finding("ziglang", "the bundled cross-compiler", bool(found), False, found or "missing", "pip install 'smelt[build]'")
+
+
+def _program(name: str, purpose: str, remedy: str) -> Finding:
+    found = _version([name, "--version"]) if shutil.which(name) else ""
+    return Finding(name, purpose, bool(found), False, found or "not on the PATH", "" if found else remedy)
+
+
+def _version(command: list[str]) -> str:
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return answer.stdout.splitlines()[0] if answer.stdout else ""

@@ -1,0 +1,68 @@
+"""Inputs into the simulated board, outputs back as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from smelt.compile import Compilation
+from smelt.devices.simulators.simulator import Run
+from smelt.errors import DeviceError
+from smelt.model.graph import Array, Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Execution:
+    """Inferences on a device: one tuple of output arrays for each input."""
+
+    compilation: Compilation
+    run: Run
+    outputs: tuple[tuple[Array, ...], ...]
+
+    @property
+    def milliseconds(self) -> float | None:
+        """Time of one inference; unknown while there is no cycle model."""
+        return None
+
+    def as_json(self) -> dict[str, Any]:
+        tensors = self.compilation.graph.outputs
+        return {
+            "board": self.compilation.plan.board.name,
+            "inferences": len(self.outputs),
+            "instructions": self.run.instructions,
+            "cycles": None,
+            "text": self.run.text,
+            "outputs": [
+                {t.name: array.tolist() for t, array in zip(tensors, arrays, strict=True)} for arrays in self.outputs
+            ],
+        }
+
+
+def execute(compilation: Compilation, inputs: Sequence[tuple[Array, ...]]) -> Execution:
+    """Run the firmware once per input on the simulated board. Raises DeviceError where it faults or hangs."""
+    from smelt.devices.simulators.simulator import Simulator
+
+    assert compilation.image is not None, "running needs firmware"
+    stream = b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)
+    run = Simulator(compilation.plan.board).run(compilation.image, stream)
+    outputs = _split(run.outputs, compilation.graph.outputs)
+    if len(outputs) != len(inputs):
+        raise DeviceError(f"the firmware gave {len(outputs)} output(s) for {len(inputs)} input(s)")
+    return Execution(compilation, run, outputs)
+
+
+def _split(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[tuple[Array, ...], ...]:
+    size = sum(t.bytes for t in tensors)
+    return tuple(_arrays(data[i : i + size], tensors) for i in range(0, len(data) - size + 1, size))
+
+
+def _arrays(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[Array, ...]:
+    arrays, offset = [], 0
+    for tensor in tensors:
+        dtype = np.dtype(tensor.dtype).newbyteorder("<")
+        arrays.append(np.frombuffer(data, dtype, tensor.elements, offset).reshape(tensor.shape))
+        offset += tensor.bytes
+    return tuple(arrays)

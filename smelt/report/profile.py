@@ -1,0 +1,97 @@
+"""`profile`: where the instructions, the RAM and the flash go."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from smelt.compile import Compilation
+from smelt.devices.simulators.simulator import Run
+from smelt.firmware.image import Image
+
+
+@dataclass(frozen=True)
+class StepProfile:
+    """One step of a network: who computes it and what it costs in one inference."""
+
+    name: str
+    op: str
+    implementation: str
+    schedule: str
+    macs: int
+    instructions: int
+    scratch_bytes: int
+
+
+@dataclass(frozen=True)
+class MemoryUse:
+    """Bytes of one of the board's memories in use, by purpose."""
+
+    memory: str
+    purpose: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One inference, measured on a simulated board. `cycles` is None while there is no cycle model."""
+
+    model: str
+    board: str
+    instructions: int
+    cycles: int | None
+    macs: int
+    ram_bytes: int
+    flash_bytes: int
+    tensor_bytes: int
+    scratch_bytes: int
+    tensor_bound: int
+    stack_bytes: int
+    code_bytes: int
+    constant_bytes: int
+    steps: tuple[StepProfile, ...]
+    memory: tuple[MemoryUse, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def profile(compilation: Compilation, run: Run) -> Profile:
+    """What one inference of `compilation` costs, from a `run` of it on a device."""
+    image, plan = _image(compilation), compilation.plan
+    steps = tuple(
+        StepProfile(s.name, type(s.op).__name__, s.implementation.name, str(s.schedule), s.op.macs, n, s.call.scratch_bytes)
+        for s, n in zip(plan.steps, run.step_instructions, strict=True)
+    )
+    memory = memory_use(image, run.stack_bytes)
+    code, constants = (sum(m.bytes for m in memory if m.purpose == purpose) for purpose in FLASH)
+    return Profile(
+        model=compilation.graph.name,
+        board=plan.board.name,
+        instructions=run.instructions,
+        cycles=None,
+        macs=compilation.model.macs,
+        ram_bytes=sum(m.bytes for m in memory if m.purpose not in FLASH),
+        flash_bytes=code + constants,
+        tensor_bytes=plan.tensor_bytes,
+        scratch_bytes=plan.scratch_bytes,
+        tensor_bound=plan.bound,
+        stack_bytes=run.stack_bytes,
+        code_bytes=code,
+        constant_bytes=constants,
+        steps=steps,
+        memory=memory,
+    )
+
+
+FLASH = ("code", "constants")
+
+
+def memory_use(image: Image, stack_bytes: int) -> tuple[MemoryUse, ...]:
+    """What of each memory the firmware uses, the measured stack in place of the reserved one."""
+    return tuple(MemoryUse(u.memory, u.content, stack_bytes if u.content == "stack" else u.size) for u in image.uses)
+
+
+def _image(compilation: Compilation) -> Image:
+    assert compilation.image is not None, "a profile needs firmware"
+    return compilation.image

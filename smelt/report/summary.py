@@ -1,0 +1,40 @@
+"""Small answers as data: what a compilation came to, which boards there are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smelt.compile import Compilation
+
+
+def compile_summary(compilation: Compilation) -> dict[str, Any]:
+    """Sizes of a compilation, for `--json` and for the terminal."""
+    plan, image = compilation.plan, compilation.image
+    return {
+        "model": compilation.graph.name,
+        "board": plan.board.name,
+        "steps": len(plan.steps),
+        "macs": compilation.model.macs,
+        "tensor_bytes": plan.tensor_bytes,
+        "scratch_bytes": plan.scratch_bytes,
+        "memory": [{"memory": u.memory, "purpose": u.content, "bytes": u.size} for u in image.uses] if image else [],
+        "sources_digest": compilation.sources.digest,
+        "firmware_digest": image.digest if image else None,
+    }
+
+
+def board_rows() -> list[dict[str, Any]]:
+    """The boards with what matters of them."""
+    from smelt.targets.boards import BOARDS
+
+    return [
+        {
+            "name": board.name,
+            "title": board.title,
+            "core": board.core.name,
+            "clock_hz": board.clock_hz,
+            "flash_bytes": board.chip.flash.size,
+            "ram": {memory.name: memory.size for memory in board.chip.rams},
+        }
+        for board in BOARDS
+    ]

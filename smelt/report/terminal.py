@@ -1,0 +1,167 @@
+"""Tables in the terminal. Everything goes to standard output, signs of life to standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smelt.importers import ModelSummary, Supported, TensorSummary
+from smelt.report.demo import Demo
+from smelt.report.doctor import Finding
+from smelt.report.execute import Execution
+from smelt.report.profile import MemoryUse, Profile
+from smelt.report.verify import Verification
+
+console = Console(highlight=False)
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """A moving sign on the terminal (not in pipes) while something takes time."""
+    errors = Console(stderr=True)
+    if not errors.is_terminal:
+        yield
+        return
+    with errors.status(what):
+        yield
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> None:
+    """Print a table; the columns numbered in `right` are aligned to the right."""
+    result = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    for i, column in enumerate(columns):
+        result.add_column(column, justify="right" if i in right else "left", overflow="fold")
+    for row in rows:
+        result.add_row(*(Text(_cell(cell)) for cell in row))
+    console.print(result)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return str(value)
+
+
+def line(text: str = "") -> None:
+    console.print(Text(text), soft_wrap=True)
+
+
+def show_compile(summary: dict[str, Any], out: Path | None) -> None:
+    line(f"{summary['model']} for {summary['board']}: {summary['steps']} steps, {summary['macs']:,} MACs")
+    line(f"tensors {summary['tensor_bytes']:,} bytes, of which scratch at most {summary['scratch_bytes']:,}")
+    show_memory([(u["memory"], u["purpose"], u["bytes"]) for u in summary["memory"]])
+    if out is not None:
+        line(f"written to {out}")
+
+
+def show_memory(rows: Sequence[tuple[str, str, int]]) -> None:
+    table("", ("memory", "used by", "bytes"), rows, right=(2,))
+
+
+def show_run(execution: Execution) -> None:
+    if execution.run.text:
+        line(execution.run.text.rstrip())
+    for number, arrays in enumerate(execution.outputs[:10]):
+        for tensor, array in zip(execution.compilation.graph.outputs, arrays, strict=True):
+            values = ", ".join(f"{v:g}" for v in array.reshape(-1)[:16])
+            more = f", ... ({array.size} values)" if array.size > 16 else ""
+            line(f"output {number} {tensor.name}: {values}{more}")
+    if len(execution.outputs) > 10:
+        line(f"... {len(execution.outputs) - 10} more")
+    board = execution.compilation.plan.board.name
+    line(f"{execution.run.instructions:,} instructions an inference (simulated {board})")
+
+
+def show_verification(verification: Verification) -> None:
+    line(f"{verification.model} on {verification.board} (simulated): {verification.verdict}")
+
+
+def show_profile(profile: Profile) -> None:
+    """Steps first, then totals, then memory."""
+    rows = [
+        (s.name, s.op, s.implementation, s.schedule, s.macs, s.instructions, _ratio(s.macs, s.instructions))
+        for s in profile.steps
+    ]
+    columns = ("step", "operator", "implementation", "schedule", "MACs", "instructions", "MAC/instr")
+    table(f"{profile.model} on {profile.board} (simulated)", columns, rows, right=(4, 5, 6))
+    line()
+    line(f"instructions  {profile.instructions:>12,}   one inference")
+    line(f"MACs          {profile.macs:>12,}   {_ratio(profile.macs, profile.instructions)} per instruction")
+    line(f"RAM           {profile.ram_bytes:>12,}   bytes: {_parts(profile, ram=True)}")
+    line(f"flash         {profile.flash_bytes:>12,}   bytes: {_parts(profile, ram=False)}")
+    line(
+        f"tensors       {profile.tensor_bytes:>12,}   bytes, of which scratch at most {profile.scratch_bytes:,}; "
+        f"no plan of these steps needs less than {profile.tensor_bound:,}"
+    )
+    line()
+    show_memory([(m.memory, m.purpose, m.bytes) for m in profile.memory])
+
+
+def _parts(profile: Profile, ram: bool) -> str:
+    def wanted(use: MemoryUse) -> bool:
+        return (use.purpose not in ("code", "constants")) == ram
+
+    return ", ".join(f"{m.purpose} {m.bytes:,} in {m.memory}" for m in profile.memory if wanted(m))
+
+
+def _ratio(macs: int, instructions: int) -> str:
+    return f"{macs / instructions:.2f}" if macs and instructions else "-"
+
+
+def show_model(summary: ModelSummary) -> None:
+    """Operators with their tensors; then what is unsupported."""
+    line(f"{summary.name} ({summary.format}): {len(summary.operators)} operators, {summary.macs:,} MACs")
+    rows = [
+        (o.index, f"{o.name} v{o.version}", _tensors(o.inputs, False), _tensors(o.outputs, False), "-" if o.macs is None else o.macs)
+        for o in summary.operators
+    ]
+    table("", ("#", "operator", "reads", "makes", "MACs"), rows, right=(0, 4))
+    for kind, tensors in (("input", summary.inputs), ("output", summary.outputs)):
+        for tensor in tensors:
+            line(f"{kind} {tensor.name}: {_tensors((tensor,), True)}")
+    line(f"constants: {summary.constant_bytes:,} bytes")
+    for problem in summary.problems:
+        console.print(Text("unsupported: ", style="red") + Text(problem), soft_wrap=True)
+    if not summary.problems:
+        line("smelt can compile this model")
+
+
+def _tensors(tensors: tuple[TensorSummary, ...], constants: bool) -> str:
+    shown = [t for t in tensors if constants or not t.constant]
+    return "; ".join(f"{t.dtype} {'x'.join(map(str, t.shape)) or 'scalar'} {t.quantization}".strip() for t in shown)
+
+
+def show_boards(rows: list[dict[str, Any]]) -> None:
+    cells = [
+        (r["name"], r["title"], r["core"], f"{r['clock_hz'] // 1_000_000} MHz", f"{r['flash_bytes'] // 1024} KB", _rams(r["ram"]))
+        for r in rows
+    ]
+    table("", ("board", "chip", "core", "clock", "flash", "RAM"), cells, right=(3, 4))
+
+
+def _rams(rams: dict[str, int]) -> str:
+    return ", ".join(f"{name} {size // 1024} KB" for name, size in rams.items())
+
+
+def show_ops(supported: tuple[Supported, ...]) -> None:
+    table("", ("format", "operator", "notes"), [(s.format, s.name, s.note) for s in supported])
+
+
+def show_doctor(findings: tuple[Finding, ...]) -> None:
+    rows = [("ok" if f.works else "missing", f.part, f.purpose, f.detail, "" if f.works else f.remedy) for f in findings]
+    table("", ("", "part", "for", "found", "what to do"), rows)
+
+
+def show_demo(demo: Demo) -> None:
+    p = demo.profile
+    line(f"picture     {demo.picture}")
+    line(f"{demo.prediction}   <- printed by the firmware on the simulated {p.board}")
+    line(f"work        {p.instructions:,} instructions for {p.macs:,} MACs")
+    line(f"RAM         {p.ram_bytes:,} bytes (tensors {p.tensor_bytes:,}, measured stack {p.stack_bytes:,})")
+    line(f"flash       {p.flash_bytes:,} bytes (code {p.code_bytes:,}, constants {p.constant_bytes:,})")

@@ -1,0 +1,113 @@
+"""`verify`: the firmware's numbers against an oracle's, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smelt.compile import Compilation
+from smelt.errors import OptionError
+from smelt.model.graph import Array
+from smelt.report.execute import execute
+
+Runs = Sequence[tuple[Array, ...]]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first value that differs."""
+
+    input: int
+    output: str
+    element: tuple[int, ...]
+    device: float
+    oracle: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How many output values were compared, and how many differ."""
+
+    model: str
+    board: str
+    oracle: str
+    inputs: int
+    values: int
+    mismatches: int
+    first: Difference | None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def verdict(self) -> str:
+        if self.first is None:
+            return f"all {self.values:,} values of {self.inputs} input(s) equal {self.oracle}"
+        d = self.first
+        return (
+            f"{self.mismatches:,} of {self.values:,} values differ from {self.oracle}; the first: input {d.input}, "
+            f"output '{d.output}' at {list(d.element)}: device {d.device:g}, oracle {d.oracle:g}"
+        )
+
+
+def verify(compilation: Compilation, inputs: Runs, oracle: str, model: Path) -> Verification:
+    """Run `inputs` on the device and through `oracle` ("reference", or "tflm" on the file `model` itself)."""
+    expected = ORACLES[oracle](compilation, inputs, model)
+    actual = execute(compilation, inputs).outputs
+    names = [t.name for t in compilation.graph.outputs]
+    differences = [
+        (i, name, np.argwhere(_bits(mine) != _bits(theirs)), mine, theirs)
+        for i, (got, wanted) in enumerate(zip(actual, expected, strict=True))
+        for name, mine, theirs in zip(names, got, wanted, strict=True)
+    ]
+    return Verification(
+        model=compilation.graph.name,
+        board=compilation.plan.board.name,
+        oracle=oracle,
+        inputs=len(inputs),
+        values=sum(mine.size for _, _, _, mine, _ in differences),
+        mismatches=sum(len(places) for _, _, places, _, _ in differences),
+        first=next((_difference(*d) for d in differences if len(d[2])), None),
+    )
+
+
+def _bits(array: Array) -> Array:
+    """Floats are compared as bit patterns."""
+    return array.view(np.int32) if array.dtype == np.float32 else array
+
+
+def _difference(number: int, name: str, places: Array, mine: Array, theirs: Array) -> Difference:
+    place = tuple(int(i) for i in places[0])
+    return Difference(number, name, place, float(mine[place]), float(theirs[place]))
+
+
+def by_reference(compilation: Compilation, inputs: Runs, model: Path) -> list[tuple[Array, ...]]:
+    """The graph as the file has it (before any pass), computed by `model/reference.py`."""
+    from smelt.model.reference import run
+
+    return [run(compilation.model, arrays) for arrays in inputs]
+
+
+def by_tflm(compilation: Compilation, inputs: Runs, model: Path) -> list[tuple[Array, ...]]:
+    """The file, computed by TensorFlow Lite Micro. Raises OptionError where its package is missing."""
+    try:
+        from tflite_micro import runtime
+    except ImportError:
+        raise OptionError("the oracle tflm needs TensorFlow Lite Micro (Linux only): pip install 'smelt[oracle]'") from None
+    interpreter = runtime.Interpreter.from_file(str(model))
+    return [_interpret(interpreter, arrays, compilation) for arrays in inputs]
+
+
+def _interpret(interpreter: Any, arrays: tuple[Array, ...], compilation: Compilation) -> tuple[Array, ...]:
+    for index, array in enumerate(arrays):
+        interpreter.set_input(array, index)
+    interpreter.invoke()
+    outputs = compilation.model.outputs
+    return tuple(np.array(interpreter.get_output(i)).reshape(t.shape) for i, t in enumerate(outputs))
+
+
+ORACLES = {"reference": by_reference, "tflm": by_tflm}

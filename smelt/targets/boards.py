@@ -1,0 +1,33 @@
+"""The boards, by the one word that users type."""
+
+from __future__ import annotations
+
+import difflib
+
+from smelt.errors import OptionError
+from smelt.targets.chips import ESP32C3, STM32F746, STM32H743, STM32L4R5, STM32U575
+from smelt.targets.types import Board
+
+MHZ = 1_000_000
+
+NUCLEO_L4R5ZI = Board("nucleo_l4r5zi", "ST NUCLEO-L4R5ZI (STM32L4R5, Cortex-M4)", STM32L4R5, 120 * MHZ)
+DISCO_F746NG = Board("disco_f746ng", "ST 32F746GDISCOVERY (STM32F746, Cortex-M7)", STM32F746, 216 * MHZ)
+NUCLEO_H743ZI = Board("nucleo_h743zi", "ST NUCLEO-H743ZI (STM32H743, Cortex-M7)", STM32H743, 480 * MHZ)
+NUCLEO_U575ZI_Q = Board("nucleo_u575zi_q", "ST NUCLEO-U575ZI-Q (STM32U575, Cortex-M33)", STM32U575, 160 * MHZ)
+ESP32_C3 = Board("esp32c3", "Espressif ESP32-C3 (RISC-V RV32IMC), direct boot", ESP32C3, 160 * MHZ)
+
+BOARDS = (NUCLEO_L4R5ZI, DISCO_F746NG, NUCLEO_H743ZI, NUCLEO_U575ZI_Q, ESP32_C3)
+
+
+def board(name: str) -> Board:
+    """The board called `name`; raises `OptionError` with the nearest names."""
+    for candidate in BOARDS:
+        if candidate.name == name:
+            return candidate
+    raise OptionError(f"unknown board {name!r}: {_suggestion(name)}")
+
+
+def _suggestion(name: str) -> str:
+    names = [b.name for b in BOARDS]
+    near = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(near)}?" if near else f"the boards are {', '.join(names)}"

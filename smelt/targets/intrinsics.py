@@ -1,0 +1,24 @@
+"""The instructions that kernels name, per family of cores; `kernels/support/smelt_kernels.h` has their C.
+
+`cycles` counts the instruction itself; `portable` estimates the RISC-V instructions of the C body that stands in for it.
+"""
+
+from smelt.loops.ir import Intrinsic
+
+SMLAD = Intrinsic("smlad", "int32_t", 1, 8)
+SMLABB = Intrinsic("smlabb", "int32_t", 1, 6)
+SMLABT = Intrinsic("smlabt", "int32_t", 1, 5)
+SMLATB = Intrinsic("smlatb", "int32_t", 1, 5)
+SMLATT = Intrinsic("smlatt", "int32_t", 1, 4)
+SXTB16 = Intrinsic("sxtb16", "int32_t", 1, 7)
+SXTB16_ROR8 = Intrinsic("sxtb16_ror8", "int32_t", 1, 8)
+PKHBT = Intrinsic("pkhbt", "int32_t", 1, 4)
+PKHTB = Intrinsic("pkhtb", "int32_t", 1, 4)
+SMMLAR = Intrinsic("smmlar", "int32_t", 1, 7)
+SMMULR = Intrinsic("smmulr", "int32_t", 1, 6)
+SSAT8 = Intrinsic("ssat8", "int32_t", 1, 6)
+
+DSP: tuple[Intrinsic, ...] = (
+    SMLAD, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLAR, SMMULR, SSAT8,
+)  # fmt: skip
+"""What the DSP extension of Armv7E-M and Armv8-M adds (Cortex-M4, M7, M33)."""

@@ -1,0 +1,148 @@
+"""The host ring: print many kernels, compile them as one shared library for this computer, call them through ctypes.
+
+Every buffer lies between guard bytes, so that a write beside it is noticed. With `sanitize` the calls run in a process of
+their own under the undefined-behaviour sanitizer (as a program would, an error ends that process).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smelt.kernels.implementation import KernelCall
+from smelt.loops.c import print_kernel
+from smelt.loops.ir import SIZES, Kernel, Scratch
+from smelt.model.graph import Array, Tensor
+
+SUPPORT = Path(__file__).parents[1] / "smelt" / "kernels" / "support"
+ZIG = (sys.executable, "-m", "ziglang", "cc")
+WARNINGS = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wundef", "-Werror")
+GUARD = 64
+DTYPES = {"float": "float32"}
+
+Inputs = Mapping[Tensor, Array]
+
+
+@dataclass(frozen=True)
+class PlainCall:
+    """A call without objects of smelt, for the other process: (kind, bytes) per parameter, where kind is the role."""
+
+    name: str
+    buffers: tuple[tuple[str, bytes], ...]
+
+
+def source(kernels: Iterable[Kernel]) -> str:
+    """One C file with every kernel once."""
+    unique = {kernel.name: kernel for kernel in kernels}
+    return '#include "smelt_kernels.h"\n\n' + "\n".join(print_kernel(kernel) for kernel in unique.values())
+
+
+def run_calls(calls: Sequence[KernelCall], inputs: Sequence[Inputs], sanitize: bool = False) -> list[Array]:
+    """What each call writes to its output, for the inputs beside it. Raises AssertionError on a damaged guard."""
+    plain = [_plain(call, values) for call, values in zip(calls, inputs, strict=True)]
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        library = _compile(Path(folder), source(call.kernel for call in calls), sanitize)
+        results = _run_apart(library, plain) if sanitize else run_plain(library, plain)
+    return [_shaped(call, result) for call, result in zip(calls, results, strict=True)]
+
+
+def _plain(call: KernelCall, values: Inputs) -> PlainCall:
+    parts = []
+    for buffer, argument in zip(call.kernel.buffers, call.arguments, strict=True):
+        wanted = buffer.size * SIZES[buffer.type]
+        match argument:
+            case Scratch(size):
+                assert size >= wanted
+                data = b"\xa5" * wanted
+            case Tensor() if buffer.role == "input":
+                data = np.ascontiguousarray(values[argument] if argument.data is None else argument.data).tobytes()
+            case Tensor():
+                data = b"\x5a" * argument.bytes
+            case _:
+                assert argument.dtype == np.dtype(DTYPES.get(buffer.type, buffer.type.removesuffix("_t")))
+                data = np.ascontiguousarray(argument).tobytes()
+        assert len(data) == wanted, f"{call.kernel.name}: {buffer.name} has {wanted} bytes, its argument {len(data)}"
+        parts.append((buffer.role, data))
+    return PlainCall(call.kernel.name, tuple(parts))
+
+
+def _shaped(call: KernelCall, result: bytes) -> Array:
+    (y,) = (a for a, b in zip(call.arguments, call.kernel.buffers, strict=True) if b.role == "output")
+    assert isinstance(y, Tensor)
+    return np.frombuffer(result, y.dtype).reshape(y.shape)
+
+
+def _compile(folder: Path, text: str, sanitize: bool) -> Path:
+    code, library = folder / "kernels.c", folder / "kernels.so"
+    code.write_text(text)
+    extra = ("-fsanitize=undefined", "-fno-sanitize-recover=undefined") if sanitize else ("-fno-sanitize=undefined",)
+    command = [*ZIG, "-shared", "-fPIC", "-O1", *WARNINGS, *extra, "-I", str(SUPPORT), str(code), "-o", str(library)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:6000]
+    return library
+
+
+def run_plain(library: Path, calls: Sequence[PlainCall]) -> list[bytes]:
+    """The output of each call."""
+    functions = ctypes.CDLL(str(library))
+    results = [_call(getattr(functions, call.name), call) for call in calls]
+    _unload(functions)
+    return results
+
+
+def _call(function: Any, call: PlainCall) -> bytes:
+    memories = [_guarded(data) for _, data in call.buffers]
+    function.restype = None
+    function(*(ctypes.c_void_p(address) for _, address in memories))
+    result = b""
+    for (role, data), (memory, address) in zip(call.buffers, memories, strict=True):
+        start = address - ctypes.addressof(memory)
+        content = bytes(memory)
+        assert content[:start] == b"\xc3" * start, f"{call.name} wrote in front of a buffer ({role})"
+        assert set(content[start + len(data) :]) <= {0xC3}, f"{call.name} wrote behind a buffer ({role})"
+        if role == "output":
+            result = content[start : start + len(data)]
+        elif role != "scratch":
+            assert content[start : start + len(data)] == data, f"{call.name} changed its {role}"
+    return result
+
+
+def _guarded(data: bytes) -> tuple[Any, int]:
+    """Memory with `data` at an address that is a multiple of 8, and that address."""
+    memory = (ctypes.c_ubyte * (len(data) + 2 * GUARD)).from_buffer_copy(b"\xc3" * (len(data) + 2 * GUARD))
+    address = (ctypes.addressof(memory) + GUARD) // 8 * 8
+    ctypes.memmove(address, data, len(data))
+    return memory, address
+
+
+def _unload(library: ctypes.CDLL) -> None:
+    """Windows cannot delete a library that is loaded."""
+    if sys.platform == "win32":
+        ctypes.windll.kernel32.FreeLibrary(ctypes.c_void_p(library._handle))
+
+
+def _run_apart(library: Path, calls: Sequence[PlainCall]) -> list[bytes]:
+    request = library.with_suffix(".calls")
+    request.write_bytes(pickle.dumps(list(calls)))
+    command = [sys.executable, "-m", "tests.kernels_host", str(library), str(request)]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"the sanitizer stopped the kernels:\n{done.stdout}{done.stderr}"[:6000]
+    answer: list[bytes] = pickle.loads(request.read_bytes())
+    return answer
+
+
+if __name__ == "__main__":
+    from tests.kernels_host import run_plain as run  # so that what was pickled finds its class
+
+    path = Path(sys.argv[2])
+    path.write_bytes(pickle.dumps(run(Path(sys.argv[1]), pickle.loads(path.read_bytes()))))

@@ -1,0 +1,211 @@
+"""Awkward convolutions, depthwise convolutions, transposed convolutions and dense layers for the kernel tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from smelt.model.graph import Op, Quantization, Tensor
+from smelt.model.ops import FULL, Clamp, Conv2D, Dense, DepthwiseConv2D, Padding, TransposeConv2D
+
+RELU = "relu"
+
+
+class Maker:
+    """Random operators of given shapes, reproducible by seed."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.random = np.random.default_rng(seed)
+
+    def tensor(self, name: str, shape: tuple[int, ...], scale: float, zero: int) -> Tensor:
+        return Tensor(name, shape, "int8", Quantization((scale,), (zero,)))
+
+    def weights(self, shape: tuple[int, ...], axis: int, style: str) -> Tensor:
+        low, high = (-128, 128) if style != "dead" else (-127, 128)
+        data = self.random.integers(low, high, shape).astype(np.int8)
+        channels = shape[axis]
+        scales = self.random.uniform(0.001, 0.02, channels)
+        if style == "wide":
+            scales *= 2.0 ** self.random.integers(-9, 3, channels)
+        if style == "tiny":
+            scales *= 2.0**-27
+        if style == "left":
+            scales *= 2.0**10
+        if style == "dead":
+            dead = self.random.integers(0, 2, channels).astype(bool)
+            np.moveaxis(data, axis, 0)[dead] = 0
+            scales[dead] = 1e-12
+        if style == "tensor":
+            scales = scales[:1]
+        kept = tuple(float(np.float32(s)) for s in scales)
+        return Tensor("weights", shape, "int8", Quantization(kept, (0,) * len(kept), axis if len(kept) > 1 else None), data)
+
+    def bias(self, channels: int, style: str) -> Tensor | None:
+        if style == "none":
+            return None
+        reach = {"overflow": 2**31 - 1}.get(style, 5000)
+        data = self.random.integers(-reach, reach, channels).astype(np.int32)
+        return Tensor("bias", (channels,), "int32", None, data)
+
+    def _finish(self, style: str, clamp: Clamp | str, taps: int) -> tuple[float, float, int, int, Clamp]:
+        """(x scale, y scale, x zero, y zero, clamp)."""
+        x_zero, y_zero = (int(z) for z in self.random.integers(-128, 128, 2))
+        if clamp == RELU:
+            y_zero = -128
+        known = {RELU: (-128, 127), "zero": (y_zero, 127)}
+        bounds = known[clamp] if isinstance(clamp, str) else clamp
+        x_scale = 0.02
+        y_scale = x_scale * 0.01 * 80 * float(np.sqrt(taps))
+        return x_scale, y_scale, x_zero, y_zero, bounds
+
+    def conv(
+        self, x: tuple[int, ...], channels: int, size: tuple[int, int], *, stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1), pad: tuple[int, int, int, int] = (0, 0, 0, 0), groups: int = 1,
+        style: str = "", bias: str = "", clamp: Clamp | str = FULL,
+    ) -> Conv2D:  # fmt: skip
+        shape = (channels, *size, x[3] // groups)
+        common = self._common(x, channels, size, stride, dilation, pad, style, bias, clamp, shape, 0)
+        return Conv2D(**common)
+
+    def depthwise(
+        self, x: tuple[int, ...], multiplier: int, size: tuple[int, int], *, stride: tuple[int, int] = (1, 1),
+        dilation: tuple[int, int] = (1, 1), pad: tuple[int, int, int, int] = (0, 0, 0, 0),
+        style: str = "", bias: str = "", clamp: Clamp | str = FULL,
+    ) -> DepthwiseConv2D:  # fmt: skip
+        channels = x[3] * multiplier
+        shape = (1, *size, channels)
+        common = self._common(x, channels, size, stride, dilation, pad, style, bias, clamp, shape, 3)
+        return DepthwiseConv2D(**common)
+
+    def _common(
+        self, x: tuple[int, ...], channels: int, size: tuple[int, int], stride: tuple[int, int],
+        dilation: tuple[int, int], pad: tuple[int, int, int, int], style: str, bias: str, clamp: Clamp | str,
+        shape: tuple[int, ...], axis: int,
+    ) -> dict[str, Any]:  # fmt: skip
+        top, bottom, left, right = pad
+        x_scale, y_scale, x_zero, y_zero, bounds = self._finish(style, clamp, int(np.prod(shape)) // channels)
+        extent = [(s - 1) * d + 1 for s, d in zip(size, dilation, strict=True)]
+        rows = (x[1] + top + bottom - extent[0]) // stride[0] + 1
+        columns = (x[2] + left + right - extent[1]) // stride[1] + 1
+        y = self.tensor("y", (x[0], rows, columns, channels), y_scale, y_zero)
+        return {
+            "x": self.tensor("x", x, x_scale, x_zero),
+            "weights": self.weights(shape, axis, style),
+            "bias": self.bias(channels, bias),
+            "y": y,
+            "stride": stride,
+            "dilation": dilation,
+            "pad": Padding(top, bottom, left, right),
+            "clamp": bounds,
+        }
+
+    def transpose(
+        self, x: tuple[int, ...], channels: int, size: tuple[int, int], y: tuple[int, int], *,
+        stride: tuple[int, int] = (1, 1), pad: tuple[int, int] = (0, 0), style: str = "", bias: str = "",
+        clamp: Clamp | str = FULL,
+    ) -> TransposeConv2D:  # fmt: skip
+        shape = (channels, *size, x[3])
+        x_scale, y_scale, x_zero, y_zero, bounds = self._finish(style, clamp, int(np.prod(shape)) // channels)
+        return TransposeConv2D(
+            x=self.tensor("x", x, x_scale, x_zero),
+            weights=self.weights(shape, 0, style),
+            bias=self.bias(channels, bias),
+            y=self.tensor("y", (x[0], *y, channels), y_scale, y_zero),
+            stride=stride,
+            pad=Padding(pad[0], 0, pad[1], 0),
+            clamp=bounds,
+        )
+
+    def dense(
+        self, rows: int, depth: int, units: int, *, style: str = "", bias: str = "", clamp: Clamp | str = FULL
+    ) -> Dense:
+        x_scale, y_scale, x_zero, y_zero, bounds = self._finish(style, clamp, depth)
+        return Dense(
+            x=self.tensor("x", (rows, depth), x_scale, x_zero),
+            weights=self.weights((units, depth), 0, style),
+            bias=self.bias(units, bias),
+            y=self.tensor("y", (rows, units), y_scale, y_zero),
+            clamp=bounds,
+        )
+
+
+def convolutions() -> list[Op]:
+    m = Maker(1)
+    return [
+        m.conv((1, 5, 5, 3), 4, (3, 3), pad=(1, 1, 1, 1), clamp=RELU),
+        m.conv((1, 7, 6, 3), 5, (3, 3), stride=(2, 2), pad=(0, 1, 0, 1)),
+        m.conv((1, 1, 1, 1), 1, (1, 1)),
+        m.conv((1, 1, 1, 5), 3, (3, 3), pad=(1, 1, 1, 1), style="wide"),
+        m.conv((2, 4, 5, 8), 6, (1, 1), clamp="zero"),
+        m.conv((1, 5, 7, 7), 3, (1, 1), style="wide", bias="none"),
+        m.conv((1, 6, 6, 4), 4, (1, 1), stride=(2, 2), style="dead"),
+        m.conv((1, 9, 5, 1), 7, (5, 4), stride=(2, 2), pad=(2, 2, 1, 2)),
+        m.conv((1, 3, 3, 2), 3, (3, 3), pad=(4, 4, 4, 4), style="tensor"),
+        m.conv((1, 8, 8, 4), 5, (2, 2), stride=(3, 3), clamp=(-100, 50)),
+        m.conv((1, 7, 8, 2), 3, (3, 2), dilation=(2, 3), pad=(2, 2, 1, 2)),
+        m.conv((1, 7, 8, 4), 4, (3, 3), dilation=(2, 1), pad=(2, 2, 1, 1), style="wide"),
+        m.conv((1, 5, 5, 6), 9, (3, 3), groups=3, pad=(1, 1, 1, 1)),
+        m.conv((2, 5, 4, 4), 4, (3, 3), groups=2, dilation=(1, 2), pad=(1, 1, 2, 2), clamp="zero"),
+        m.conv((2, 4, 6, 16), 10, (3, 3), pad=(1, 1, 1, 1), style="wide", clamp=RELU),
+        m.conv((1, 4, 4, 8), 4, (3, 3), pad=(1, 1, 1, 1), bias="overflow"),
+        m.conv((1, 4, 4, 8), 4, (3, 3), style="left"),
+        m.conv((1, 4, 4, 8), 4, (3, 3), style="tiny", pad=(1, 1, 1, 1)),
+        m.conv((1, 1, 9, 4), 5, (1, 5), pad=(0, 0, 2, 2), style="dead", clamp="zero"),
+        m.conv((1, 9, 1, 20), 2, (3, 1), stride=(4, 1), pad=(2, 0, 0, 0)),
+    ]
+
+
+def depthwise_convolutions() -> list[Op]:
+    m = Maker(2)
+    return [
+        m.depthwise((1, 5, 5, 4), 1, (3, 3), pad=(1, 1, 1, 1), clamp=RELU),
+        m.depthwise((1, 6, 7, 5), 1, (3, 3), stride=(2, 2), pad=(0, 1, 0, 1), style="wide"),
+        m.depthwise((1, 5, 5, 3), 2, (3, 3), pad=(1, 1, 1, 1)),
+        m.depthwise((2, 4, 3, 2), 3, (2, 2), style="wide"),
+        m.depthwise((1, 1, 1, 1), 1, (1, 1)),
+        m.depthwise((1, 1, 1, 3), 1, (3, 3), pad=(1, 1, 1, 1), clamp="zero"),
+        m.depthwise((1, 9, 5, 1), 8, (5, 4), stride=(2, 2), pad=(2, 2, 1, 2)),
+        m.depthwise((1, 3, 3, 2), 1, (3, 3), pad=(4, 4, 4, 4), style="tensor"),
+        m.depthwise((1, 8, 8, 6), 1, (2, 3), stride=(3, 3), clamp=(-100, 50)),
+        m.depthwise((1, 8, 8, 3), 1, (3, 3), dilation=(2, 2), pad=(2, 2, 2, 2)),
+        m.depthwise((1, 8, 9, 2), 2, (3, 2), dilation=(1, 3), pad=(1, 1, 1, 2)),
+        m.depthwise((1, 4, 4, 4), 1, (3, 3), pad=(1, 1, 1, 1), bias="overflow"),
+        m.depthwise((1, 4, 4, 4), 1, (3, 3), style="dead", bias="none"),
+        m.depthwise((1, 4, 4, 4), 1, (4, 4), style="left"),
+        m.depthwise((2, 7, 9, 5), 1, (5, 5), pad=(2, 2, 2, 2), style="wide", clamp="zero"),
+        m.depthwise((1, 7, 10, 3), 1, (1, 7), pad=(0, 0, 3, 3), stride=(1, 3)),
+        m.depthwise((1, 9, 4, 2), 1, (7, 1), pad=(3, 3, 0, 0)),
+    ]
+
+
+def dense_layers() -> list[Op]:
+    m = Maker(3)
+    return [
+        m.dense(1, 16, 8, clamp=RELU),
+        m.dense(1, 1, 1),
+        m.dense(1, 7, 3, style="wide"),
+        m.dense(3, 10, 5, style="tensor"),
+        m.dense(2, 33, 6, clamp="zero"),
+        m.dense(1, 64, 10, bias="overflow"),
+        m.dense(1, 5, 2, bias="none", style="dead"),
+        m.dense(1, 12, 4, style="left", clamp=(-5, 5)),
+        m.dense(1, 130, 7, style="tensor", clamp="zero"),
+        m.dense(1, 12, 4, style="tiny"),
+    ]
+
+
+def transpose_convolutions() -> list[Op]:
+    m = Maker(4)
+    return [
+        m.transpose((1, 3, 4, 3), 5, (3, 3), (7, 9), stride=(2, 2)),
+        m.transpose((1, 3, 4, 3), 2, (3, 3), (6, 8), stride=(2, 2), pad=(0, 1), clamp="zero"),
+        m.transpose((2, 2, 2, 4), 3, (2, 2), (6, 6), stride=(3, 3)),
+        m.transpose((1, 4, 4, 2), 1, (4, 4), (5, 5), pad=(1, 1), style="wide"),
+        m.transpose((1, 1, 1, 1), 1, (1, 1), (1, 1), bias="none"),
+        m.transpose((1, 4, 3, 2), 6, (5, 2), (8, 9), stride=(2, 3), pad=(1, 0), style="tensor"),
+    ]
+
+
+def cases() -> list[Op]:
+    return [*convolutions(), *depthwise_convolutions(), *dense_layers(), *transpose_convolutions()]

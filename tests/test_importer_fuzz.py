@@ -1,0 +1,260 @@
+"""Damaged .tflite files: whatever is in them, only a SmeltError may come out, and soon.
+
+The same mutations in every run: bits, bytes and words exchanged, pieces copied, cut off, or all random. Most aim at the
+tables of a file, not at its weights, where any byte is as good as another.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import tracemalloc
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+
+from smelt.errors import ModelError, SmeltError, Unsupported
+from smelt.importers.tflite import describe_tflite, load_tflite
+from smelt.importers.tflite_file import read_model
+from tests.paths import MODELS
+from tests.tflite_writer import ModelWriter, _Serializer
+
+MUTATIONS = 1000  # of each file
+SECONDS = 5.0  # the most that one file may take, on a machine that is busy with other things
+WORDS = (0, 1, 2, 3, 4, 8, 0x7F, 0x80, 0xFF, 0xFFFF, 0x10000, 0x7F800000, 0x7FC00000, 0x7FFFFFFF, 0x80000000)
+WORDS += (0xFFFFFFFF, 0xFFFFFFFE, 0x3FFFFFFF)
+REAL = ("tflm/hello_world_int8", "tflm/micro_speech_quantized", "mlperf_tiny/kws_ref_model", "tflm/hello_world_float")
+Q = (0.5, 3)
+
+
+class Zoo:
+    """Writes one chain with every operator that can be imported."""
+
+    def __init__(self) -> None:
+        self.w = ModelWriter()
+        self.count = 0
+
+    def new(self, shape, q=Q, dtype="int8") -> int:
+        self.count += 1
+        return self.w.tensor(f"t{self.count}", shape, dtype, *q)
+
+    def op(self, code, x, shape, *constants, q=Q, before=(), **options) -> int:
+        y = self.new(shape, q)
+        rest = [self.w.constant(f"{code}{self.count}", value) for value in constants]
+        self.w.op(code, [*before, x, *rest], [y], **options)
+        return y
+
+    def weights(self, shape, axis, channels) -> tuple[int, int]:
+        w = self.w.tensor("w", shape, "int8", [0.1] * channels, 0, data=np.ones(shape), axis=axis)
+        return w, self.w.tensor("b", (channels,), "int32", [0.05] * channels, 0, data=np.zeros(channels))
+
+    def convolve(self, code, x, shape, weights, axis=0, **options) -> int:
+        y = self.new(shape)
+        tensors = [x, *self.weights(weights, axis, weights[axis])]
+        if code == "TRANSPOSE_CONV":
+            tensors = [self.w.constant("shape", shape), tensors[1], x, tensors[2]]
+        self.w.op(code, tensors, [y], **options)
+        return y
+
+
+def computing() -> bytes:
+    """Convolutions, pools, pointwise operators."""
+    z, one, two = Zoo(), {"StrideW": 1, "StrideH": 1}, {"StrideW": 2, "StrideH": 2}
+    first = z.new((1, 8, 8, 2), ((), 0), "float32")
+    x = z.op("QUANTIZE", first, (1, 8, 8, 2))
+    x = z.convolve("CONV_2D", x, (1, 4, 4, 4), (4, 3, 3, 2), FusedActivationFunction=3, **two)
+    x = z.convolve("DEPTHWISE_CONV_2D", x, (1, 2, 2, 8), (1, 3, 3, 8), 3, DepthMultiplier=2, Padding=1, **one)
+    x = z.convolve("TRANSPOSE_CONV", x, (1, 4, 4, 2), (2, 3, 3, 8), **two)
+    x = z.op("AVERAGE_POOL_2D", x, (1, 2, 2, 2), FilterWidth=2, FilterHeight=2, **two)
+    x = z.op("RESIZE_NEAREST_NEIGHBOR", x, (1, 4, 4, 2), [4, 4])
+    x = z.op("RESIZE_BILINEAR", x, (1, 6, 6, 2), [6, 6], HalfPixelCenters=True)
+    x = z.op("MAX_POOL_2D", x, (1, 3, 3, 2), FilterWidth=2, FilterHeight=2, **two)
+    for code in ("RELU", "RELU6", "HARD_SWISH", "LEAKY_RELU"):
+        x = z.op(code, x, (1, 3, 3, 2))
+    for code in ("ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM"):
+        factor = z.w.tensor("constant", (2,), "int8", *Q, data=[1, 2])
+        x = z.op(code, x, (1, 3, 3, 2), before=[factor])
+    x = z.op("MEAN", x, (1, 2), [1, 2])
+    y = z.new((1, 3))
+    z.w.op("FULLY_CONNECTED", [x, *z.weights((3, 2), 0, 3)], [y])
+    x = z.op("TANH", z.op("LOGISTIC", y, (1, 3), q=(1 / 256, -128)), (1, 3), q=(1 / 128, 0))
+    x = z.op("SOFTMAX", x, (1, 3), q=(1 / 256, -128), Beta=1.0)
+    last = z.new((1, 3), ((), 0), "float32")
+    z.w.op("DEQUANTIZE", [x], [last])
+    return z.w.finish([first], [last])
+
+
+def moving() -> bytes:
+    """Reshapes, slices, paddings, and a shape that is computed."""
+    z = Zoo()
+    first = x = z.new((1, 4, 6))
+    x = z.op("PAD", x, (1, 6, 6), [[0, 0], [1, 1], [0, 0]])
+    x = z.op("TRANSPOSE", x, (6, 6, 1), [1, 2, 0])
+    x = z.op("SQUEEZE", x, (6, 6), SqueezeDims=[2])
+    x = z.op("EXPAND_DIMS", x, (6, 1, 6), 1)
+    x = z.op("RESHAPE", x, (4, 9), [4, -1], NewShape=[4, 9])
+    x = z.op("SLICE", x, (2, 9), [1, 0], [2, -1])
+    x = z.op("STRIDED_SLICE", x, (2, 3), [0, 8], [2, 0], [1, -3], BeginMask=1, EndMask=2)
+    halves = [z.new((1, 3)) for _ in range(2)]
+    z.w.op("SPLIT", [z.w.constant("axis", 0), x], halves, NumSplits=2)
+    packed, joined = z.new((2, 1, 3)), z.new((2, 3))
+    z.w.op("PACK", halves, [packed], Axis=0, ValuesCount=2)
+    rows = [z.new((1, 3)) for _ in range(2)]
+    z.w.op("UNPACK", [packed], rows, Axis=0, Num=2)
+    z.w.op("CONCATENATION", rows, [joined], Axis=0)
+    parts = [z.new((2, 1)), z.new((2, 2))]
+    z.w.op("SPLIT_V", [joined, z.w.constant("sizes", [1, -1]), z.w.constant("axis", 1)], parts, NumSplits=2)
+    shape, wanted = z.w.tensor("shape", (2,), "int32"), z.w.tensor("wanted", (1,), "int32")
+    z.w.op("SHAPE", [parts[1]], [shape])
+    z.w.op("STRIDED_SLICE", [shape, *(z.w.constant(f"s{v}", [v]) for v in (0, 1, 1))], [wanted])
+    y = z.new((2, 2))
+    z.w.op("RESHAPE", [parts[1], z.w.constant("two", [2, 2])], [y])
+    value = z.w.tensor("value", (), "int8", *Q, data=7)
+    last = z.new((4, 2))
+    z.w.op("PADV2", [y, z.w.constant("paddings", [[1, 1], [0, 0]]), value], [last])
+    return z.w.finish([first], [last, parts[0], packed])
+
+
+@dataclass(frozen=True)
+class Target:
+    """A sound file, and the stretches of it that are not weights."""
+
+    file: bytes
+    tables: tuple[tuple[int, int], ...]
+
+    @staticmethod
+    def of(file: bytes) -> Target:
+        spans = sorted({t.data for t in read_model(file).tensors if t.data is not None and t.data[1] > 64})
+        starts = [0, *(start + size for start, size in spans)]
+        ends = [*(start for start, _ in spans), len(file)]
+        return Target(file, tuple((a, b) for a, b in zip(starts, ends, strict=True) if a < b))
+
+    def spot(self, chance: random.Random) -> int:
+        if chance.random() < 0.1:
+            return chance.randrange(len(self.file))
+        start, end = chance.choices(self.tables, [b - a for a, b in self.tables])[0]
+        return chance.randrange(start, end)
+
+    def mutant(self, chance: random.Random) -> bytes:
+        kind = chance.random()
+        if kind < 0.05:
+            return self.file[: chance.randrange(len(self.file))]
+        if kind < 0.07:
+            return self.file[:8] + chance.randbytes(chance.randrange(3000))
+        data = bytearray(self.file)
+        for _ in range(chance.choice((1, 1, 1, 2, 3, 8, 40))):
+            self.damage(data, chance)
+        return bytes(data)
+
+    def damage(self, data: bytearray, chance: random.Random) -> None:
+        at, kind = self.spot(chance), chance.randrange(6)
+        word = at & ~3
+        if kind == 0:
+            data[at] ^= 1 << chance.randrange(8)
+        elif kind == 1:
+            data[at] = chance.randrange(256)
+        elif kind == 2:
+            data[word : word + 4] = chance.choice(WORDS).to_bytes(4, "little")
+        elif kind == 3:
+            moved = int.from_bytes(data[word : word + 4], "little") + chance.choice((-8, -4, -1, 1, 4, 8, 64))
+            data[word : word + 4] = (moved & 0xFFFFFFFF).to_bytes(4, "little")
+        elif kind == 4:
+            size, other = chance.choice((4, 8, 16, 64)), self.spot(chance) & ~3
+            data[word : word + size] = data[other : other + size]
+        else:
+            data[word : word + 8] = chance.randbytes(8)
+        del data[len(self.file) :]
+        data.extend(bytes(len(self.file) - len(data)))
+
+
+def outcome(file: bytes) -> str:
+    """How reading ends; anything but a SmeltError passes through and fails the test."""
+    try:
+        load_tflite(file, "mutant")
+        return "loads"
+    except SmeltError as error:
+        assert isinstance(error, ModelError | Unsupported) and str(error)
+        return type(error).__name__
+
+
+def sources() -> dict[str, bytes]:
+    """The files to be damaged: written ones, and real ones where they are at hand."""
+    real = {name: MODELS / f"{name}.tflite" for name in REAL}
+    return {"computing": computing(), "moving": moving()} | {n: p.read_bytes() for n, p in real.items() if p.exists()}
+
+
+def test_the_written_files_are_sound():
+    for file in (computing(), moving()):
+        assert load_tflite(file, "zoo").ops
+
+
+@pytest.mark.parametrize("name", ["computing", "moving", *REAL])
+def test_mutations(name):
+    files = sources()
+    if name not in files:
+        pytest.skip("needs ../shared/models")
+    target, chance, seen = Target.of(files[name]), random.Random(name), Counter()
+    for number in range(MUTATIONS):
+        mutant = target.mutant(chance)
+        started = time.monotonic()
+        seen[outcome(mutant)] += 1
+        if number % 10 == 0:
+            described(mutant)
+        assert time.monotonic() - started < SECONDS, f"mutation {number} of {name} takes too long"
+    assert seen["ModelError"] > MUTATIONS // 10 and seen["Unsupported"] > MUTATIONS // 100, seen
+
+
+def described(file: bytes) -> None:
+    with suppress(ModelError):
+        assert describe_tflite(file, "mutant").format == "tflite"
+
+
+@pytest.mark.parametrize("make", [computing, moving])
+def test_every_truncation(make):
+    file = make()
+    for size in range(0, len(file) - 1, 7):
+        assert outcome(file[:size]) in ("ModelError", "Unsupported", "loads")
+
+
+def test_every_word_set_to_the_extremes():
+    """One after the other: no word of a file makes anything but a message."""
+    file = moving()
+    for at in range(0, len(file) - 4, 4):
+        for word in (0x7FFFFFFF, 0xFFFFFFFF):
+            outcome(file[:at] + word.to_bytes(4, "little") + file[at + 4 :])
+
+
+@pytest.mark.parametrize("count", [5_000, 15_000, 200_000])
+def test_a_small_file_cannot_pretend_to_be_enormous(count):
+    """Very many operators, all at the same place, cost neither time nor memory nor a screenful of text."""
+    bomb = many_operators(count)
+    assert len(bomb) < 5 * count
+    tracemalloc.start()
+    started = time.monotonic()
+    with pytest.raises(ModelError) as refused:
+        load_tflite(bomb, "bomb")
+    assert time.monotonic() - started < 3 * SECONDS
+    assert tracemalloc.get_traced_memory()[1] < 400 << 20
+    assert len(str(refused.value)) < 50_000
+    tracemalloc.stop()
+
+
+class _Shared(_Serializer):
+    """Writes one operator table for all operators."""
+
+    made: int | None = None
+
+    def operator(self, op, codes) -> int:
+        self.made = self.made or super().operator(op, codes)
+        return self.made
+
+
+def many_operators(count: int) -> bytes:
+    """A file whose vector of operators has `count` entries that all point at one operator with many inputs."""
+    w = ModelWriter()
+    x, y = w.tensor("x", (4,), "int8", *Q), w.tensor("y", (200,), "int8", *Q)
+    w.op("CONCATENATION", [x] * 50, [y])
+    return _Shared().model(w._tensors, w._operators * count, w._buffers, [x], [y])

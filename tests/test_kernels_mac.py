@@ -1,0 +1,84 @@
+"""Every schedule of every multiply-accumulate implementation, on awkward shapes, equals the reference bit for bit."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smelt.kernels import LINEAR
+from smelt.kernels.implementation import Implementation, KernelCall, Schedule
+from smelt.model.graph import Array, Op
+from smelt.model.reference import evaluate
+from smelt.targets.cores import CORTEX_M4
+from tests.kernels_host import SUPPORT, WARNINGS, ZIG, run_calls, source
+from tests.mac_cases import cases
+
+
+def candidates(implementation: Implementation, op: Op) -> list[Schedule]:
+    """All schedules of an implementation that accepts `op` on a core with everything."""
+    if isinstance(op, implementation.op) and all(accept(op, CORTEX_M4) for accept in implementation.accepts):
+        return list(implementation.schedules(op, CORTEX_M4))
+    return []
+
+
+def built(implementation: Implementation) -> list[tuple[Op, Schedule, KernelCall]]:
+    return [(op, s, implementation.build(op, s)) for op in cases() for s in candidates(implementation, op)]
+
+
+def inputs_of(op: Op, seed: int) -> list[Array]:
+    """Values for `op.inputs`: random ones, now and then only extremes, constants as they are."""
+    random = np.random.default_rng(seed)
+    extreme = seed % 3 == 0
+    values = []
+    for tensor in op.inputs:
+        made = random.integers(-128, 128, tensor.shape)
+        made = np.where(made < 0, -128, 127) if extreme else made
+        values.append(made.astype(np.int8) if tensor.data is None else tensor.data)
+    return values
+
+
+def check(made: list[tuple[Op, Schedule, KernelCall]], sanitize: bool = False) -> None:
+    values = [inputs_of(op, seed) for seed, (op, _, _) in enumerate(made)]
+    inputs = [dict(zip(op.inputs, v, strict=True)) for (op, _, _), v in zip(made, values, strict=True)]
+    results = run_calls([call for _, _, call in made], inputs, sanitize)
+    for (op, schedule, call), v, result in zip(made, values, results, strict=True):
+        expected = evaluate(op, *v)
+        wrong = np.argwhere(result != expected)
+        assert not len(wrong), (
+            f"{type(op).__name__} {op.inputs[0].shape} -> {op.y.shape} with {schedule}: {len(wrong)} of {result.size} differ, "
+            f"first at {wrong[0]}: {result[tuple(wrong[0])]} for {expected[tuple(wrong[0])]}\n{call.kernel}"
+        )
+
+
+@pytest.mark.parametrize("implementation", LINEAR, ids=lambda i: i.name)
+def test_every_schedule_equals_the_reference(implementation: Implementation) -> None:
+    made = built(implementation)
+    assert made
+    check(made)
+
+
+@pytest.mark.parametrize("implementation", LINEAR, ids=lambda i: i.name)
+def test_nothing_is_undefined(implementation: Implementation) -> None:
+    check(built(implementation), sanitize=True)
+
+
+def compilers() -> list[tuple[str, ...]]:
+    found = [c for c in ("arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "gcc") if shutil.which(c)]
+    flags = {"arm-none-eabi-gcc": ("-mthumb", "-mcpu=cortex-m4"), "riscv64-unknown-elf-gcc": ("-march=rv32imc", "-mabi=ilp32")}
+    own = [(*ZIG, *CORTEX_M4.zig)]
+    return [*own, *((c, *flags.get(c, ())) for c in found)]
+
+
+@pytest.mark.parametrize("compiler", compilers(), ids=lambda c: Path(c[0]).name)
+def test_the_c_has_no_warnings(compiler: tuple[str, ...], tmp_path: Path) -> None:
+    calls = [implementation.build(op, s) for implementation in LINEAR for op in cases() for s in candidates(implementation, op)[:2]]
+    code = tmp_path / "kernels.c"
+    code.write_text(source(call.kernel for call in calls))
+    strings = SUPPORT.parents[1] / "firmware" / "support"  # memcpy and memset where there is no C library
+    command = [*compiler, "-ffreestanding", *WARNINGS, "-O2", "-I", str(SUPPORT), "-I", str(strings), "-c", str(code)]
+    done = subprocess.run([*command, "-o", str(tmp_path / "kernels.o")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[:4000]

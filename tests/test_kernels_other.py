@@ -1,0 +1,380 @@
+"""Every schedule of every kernel that does not multiply and accumulate equals the reference, on awkward shapes."""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from smelt.kernels.exact import find_affine
+from smelt.kernels.implementation import Implementation, KernelCall, Schedule
+from smelt.kernels.other import OTHERS
+from smelt.loops.ir import SIZES, Scratch
+from smelt.model import ops, reference
+from smelt.model.graph import Op, Quantization, Tensor
+from smelt.targets.types import Core
+from tests.paths import ROOT
+
+SUPPORT = ROOT / "smelt" / "kernels" / "support"
+CORE = Core("host", "riscv32", (), ())
+GUARD = 64
+WARNINGS = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wundef", "-Werror"]
+CASES_PER_OPERATOR = 40
+
+# Strategies: an operator of each kind
+
+SCALES = st.builds(lambda m, e: float(np.float32(m * 2.0**e)), st.floats(0.5, 1), st.integers(-9, 3))
+ZEROS = st.integers(-128, 127)
+SIZES_1D = st.sampled_from((1, 1, 2, 3, 4, 5, 7, 8, 13))
+SHAPES = st.lists(SIZES_1D, min_size=1, max_size=4).map(tuple)
+CLAMPS = st.sampled_from((ops.FULL, ops.FULL, (-128, 20), (-7, 127), (0, 6)))
+FLAGS = st.booleans()
+
+
+def tensor(name, shape, scale=0.5, zero=0, dtype="int8", data=None):
+    return Tensor(name, tuple(shape), dtype, Quantization((scale,), (zero,)), data)
+
+
+@st.composite
+def quantized(draw, name, shape):
+    return tensor(name, shape, draw(SCALES), draw(ZEROS))
+
+
+@st.composite
+def alike(draw, shape, shape_y):
+    scale, zero = draw(SCALES), draw(ZEROS)
+    return tensor("x", shape, scale, zero), tensor("y", shape_y, scale, zero)
+
+
+def random_data(draw, shape):
+    return np.random.default_rng(draw(st.integers(0, 99))).integers(-128, 128, shape).astype(np.int8)
+
+
+@st.composite
+def binaries(draw, cls):
+    shape = draw(SHAPES)
+    shapes = [shape, tuple(n if draw(FLAGS) else 1 for n in shape[draw(st.integers(0, len(shape) - 1)) :])]
+    kind = draw(st.sampled_from(("same", "broadcast", "broadcast", "constant", "scalar")))
+    if kind == "same":
+        shapes[1] = shape
+    if kind == "scalar":
+        shapes[1] = draw(st.sampled_from(((), (1,))))
+    x, x2 = (draw(quantized(n, s)) for n, s in zip(("x", "x2"), shapes, strict=True))
+    if kind in ("constant", "scalar"):
+        x2 = Tensor("x2", x2.shape, "int8", x2.quantization, random_data(draw, x2.shape))
+    if draw(FLAGS):
+        x, x2 = x2, x
+    extra = {}
+    if cls in (ops.Add, ops.Mul):
+        extra["clamp"] = draw(CLAMPS)
+    if cls is ops.Add:
+        extra["subtract"] = draw(FLAGS)
+    return cls(x=x, x2=x2, y=draw(quantized("y", np.broadcast_shapes(x.shape, x2.shape))), **extra)
+
+
+@st.composite
+def lookups(draw, dtype):
+    shape = draw(SHAPES)
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    data = rng.integers(-128, 128, 256).astype(dtype)
+    table = Tensor("table", (256,), dtype, None, data)
+    return ops.Lookup(x=tensor("x", shape), table=table, y=tensor("y", shape, dtype=dtype))
+
+
+@st.composite
+def quantizes(draw):
+    shape = draw(SHAPES)
+    return ops.Quantize(x=Tensor("x", shape, "float32"), y=draw(quantized("y", shape)))
+
+
+@st.composite
+def pools(draw, cls):
+    rows, columns, channels = (draw(SIZES_1D) for _ in range(3))
+    size = draw(st.sampled_from(((1, 1), (2, 2), (3, 3), (2, 3), (5, 1), (rows, columns))))
+    stride = draw(st.sampled_from(((1, 1), (2, 2), (1, 3), (3, 2))))
+    if draw(FLAGS):  # SAME
+        out = [-(-n // s) for n, s in zip((rows, columns), stride, strict=True)]
+    else:
+        size = (min(size[0], rows), min(size[1], columns))
+        out = [(n - k) // s + 1 for n, k, s in zip((rows, columns), size, stride, strict=True)]
+    total = [max((o - 1) * s + k - n, 0) for o, s, k, n in zip(out, stride, size, (rows, columns), strict=True)]
+    pad = ops.Padding(total[0] // 2, total[0] - total[0] // 2, total[1] // 2, total[1] - total[1] // 2)
+    batch = draw(st.sampled_from((1, 1, 2)))
+    x, y = draw(alike((batch, rows, columns, channels), (batch, *out, channels)))
+    return cls(x=x, y=y, size=size, stride=stride, pad=pad, clamp=draw(CLAMPS))
+
+
+@st.composite
+def means(draw):
+    shape = draw(SHAPES)
+    axes = tuple(sorted(draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
+    keep = draw(FLAGS)
+    out = tuple(1 if a in axes else n for a, n in enumerate(shape) if keep or a not in axes)
+    if draw(FLAGS):
+        x, y = draw(alike(shape, out))
+    else:
+        x, y = draw(quantized("x", shape)), draw(quantized("y", out))
+    return ops.Mean(x=x, y=y, axes=axes)
+
+
+@st.composite
+def softmaxes(draw):
+    shape = (*draw(SHAPES)[:2], draw(st.sampled_from((1, 2, 3, 10, 12, 100, 1030))))
+    return ops.Softmax(
+        x=draw(quantized("x", shape)), y=tensor("y", shape, 1 / 256, -128), beta=draw(st.sampled_from((1.0, 0.5, 3.0)))
+    )
+
+
+@st.composite
+def resizes(draw, cls):
+    batch, rows, columns, channels = (draw(SIZES_1D) for _ in range(4))
+    out = [draw(st.one_of(st.just(2 * n), st.just(3 * n), st.integers(1, 20))) for n in (rows, columns)]
+    aligned = draw(FLAGS)
+    x, y = draw(alike((batch, rows, columns, channels), (batch, *out, channels)))
+    return cls(x=x, y=y, align_corners=aligned, half_pixel_centers=not aligned and draw(FLAGS))
+
+
+@st.composite
+def pads(draw):
+    shape = draw(SHAPES)
+    before, after = (tuple(draw(st.sampled_from((0, 0, 1, 2, 5))) for _ in shape) for _ in range(2))
+    out = tuple(b + n + a for b, n, a in zip(before, shape, after, strict=True))
+    return ops.Pad(x=tensor("x", shape), y=tensor("y", out), before=before, after=after, value=draw(ZEROS))
+
+
+DTYPES = st.sampled_from(("int8", "int8", "float32", "int32"))
+
+
+@st.composite
+def concats(draw):
+    shape, dtype = draw(SHAPES), draw(DTYPES)
+    axis = draw(st.integers(0, len(shape) - 1))
+    extents = draw(st.lists(SIZES_1D, min_size=1, max_size=4))
+    xs = [tensor(f"x{i}", (*shape[:axis], n, *shape[axis + 1 :]), dtype=dtype) for i, n in enumerate(extents)]
+    if dtype == "int8" and draw(FLAGS):
+        xs[-1] = tensor("c", xs[-1].shape, data=random_data(draw, xs[-1].shape))
+    y = tensor("y", (*shape[:axis], sum(extents), *shape[axis + 1 :]), dtype=dtype)
+    return ops.Concat(xs=tuple(xs), axis=axis - (len(shape) if draw(FLAGS) else 0), y=y)
+
+
+@st.composite
+def slices(draw):
+    shape, dtype = draw(SHAPES), draw(DTYPES)
+    begin, stride, out = [], [], []
+    for n in shape:
+        if draw(FLAGS):
+            b, s = 0, 1
+            m = n
+        else:
+            b = draw(st.integers(0, n - 1))
+            s = draw(st.sampled_from((1, 1, 2, 3, -1, -2)))
+            m = draw(st.integers(1, (n - 1 - b if s > 0 else b) // abs(s) + 1))
+        begin.append(b), stride.append(s), out.append(m)
+    x, y = tensor("x", shape, dtype=dtype), tensor("y", out, dtype=dtype)
+    return ops.Slice(x=x, y=y, begin=tuple(begin), stride=tuple(stride))
+
+
+@st.composite
+def transposes(draw):
+    shape, dtype = draw(SHAPES), draw(DTYPES)
+    permutation = tuple(draw(st.permutations(range(len(shape)))))
+    y = tensor("y", [shape[a] for a in permutation], dtype=dtype)
+    return ops.Transpose(x=tensor("x", shape, dtype=dtype), y=y, permutation=permutation)
+
+
+@st.composite
+def reshapes(draw):
+    shape, dtype = draw(SHAPES), draw(DTYPES)
+    return ops.Reshape(x=tensor("x", shape, dtype=dtype), y=tensor("y", shape[::-1], dtype=dtype))
+
+
+STRATEGIES = (
+    *(binaries(cls) for cls in (ops.Add, ops.Mul, ops.Minimum, ops.Maximum)),
+    *(pools(cls) for cls in (ops.AveragePool2D, ops.MaxPool2D)),
+    *(resizes(cls) for cls in (ops.ResizeNearest, ops.ResizeBilinear)),
+    *(lookups(dtype) for dtype in ("int8", "float32")),
+    *(quantizes(), means(), softmaxes(), pads(), concats(), slices(), transposes(), reshapes()),
+)  # fmt: skip
+
+
+def generated() -> list[Op]:
+    """The same operators in every run."""
+    found: list[Op] = []
+    for strategy in STRATEGIES:
+
+        @given(strategy)
+        def collect(op: Op) -> None:
+            found.append(op)
+
+        checks = (HealthCheck.too_slow, HealthCheck.data_too_large)
+        settings(
+            derandomize=True, max_examples=CASES_PER_OPERATOR, database=None, phases=[Phase.generate], deadline=None,
+            suppress_health_check=checks,
+        )(collect)()  # fmt: skip
+    return found
+
+
+# Building and running
+
+
+@dataclass(frozen=True)
+class Case:
+    implementation: Implementation
+    schedule: Schedule
+    op: Op
+    call: KernelCall
+
+    def __str__(self) -> str:
+        shapes = ", ".join(f"{t}" for t in (*self.op.inputs, self.op.y))
+        return f"{self.implementation.name} [{self.schedule}] {shapes}\n{self.op!r}\n{self.call.kernel}"
+
+
+def cases() -> list[Case]:
+    return [
+        Case(implementation, schedule, op, implementation.build(op, schedule))
+        for op in generated()
+        for implementation in OTHERS
+        if implementation.op is type(op) and all(accept(op, CORE) for accept in implementation.accepts)
+        for schedule in implementation.schedules(op, CORE)
+    ]
+
+
+UNDEFINED = """
+int undefined_behaviour = 0;
+#define HANDLER(name) void __ubsan_handle_##name##_minimal(void); \\
+    void __ubsan_handle_##name##_minimal(void) { ++undefined_behaviour; }
+HANDLER(add_overflow) HANDLER(sub_overflow) HANDLER(mul_overflow) HANDLER(negate_overflow) HANDLER(divrem_overflow)
+HANDLER(shift_out_of_bounds) HANDLER(out_of_bounds) HANDLER(pointer_overflow) HANDLER(type_mismatch)
+HANDLER(builtin_unreachable) HANDLER(load_invalid_value) HANDLER(nonnull_arg) HANDLER(float_cast_overflow)
+HANDLER(vla_bound_not_positive) HANDLER(missing_return) HANDLER(alignment_assumption) HANDLER(invalid_builtin)
+HANDLER(nonnull_return) HANDLER(nullability_arg) HANDLER(nullability_return) HANDLER(implicit_conversion)
+HANDLER(function_type_mismatch) HANDLER(cfi_check_fail) HANDLER(local_out_of_bounds)
+"""
+
+
+def source(built: list[Case]) -> str:
+    kernels = {case.call.kernel.name: case.call.kernel for case in built}
+    text = ['#include "smelt_kernels.h"\n']
+    for kernel in kernels.values():
+        definition = str(kernel)
+        text += [definition.split("\n", 1)[0] + ";\n", definition]
+    return "".join(text)
+
+
+@pytest.fixture(scope="module")
+def built() -> list[Case]:
+    return cases()
+
+
+@pytest.fixture(scope="module")
+def library(built, tmp_path_factory) -> ctypes.CDLL:
+    """Every kernel, built without a warning, counting undefined behaviour instead of stopping at it."""
+    folder: Path = tmp_path_factory.mktemp("kernels")
+    (folder / "kernels.c").write_text(source(built), "utf-8")
+    (folder / "handlers.c").write_text(UNDEFINED, "utf-8")
+    sanitizer = ["-fsanitize=undefined", "-fsanitize-minimal-runtime"]
+    common = [sys.executable, "-m", "ziglang", "cc", "-O0", "-fPIC", f"-I{SUPPORT}"]
+    checked = [*common, *sanitizer, *WARNINGS, "-c", "kernels.c", "-o", "kernels.o"]
+    subprocess.run(checked, check=True, cwd=folder)
+    linked = [*common, "-fno-sanitize=all", "-shared", "kernels.o", "handlers.c", "-o", "kernels.so"]
+    subprocess.run(linked, check=True, cwd=folder)
+    return ctypes.CDLL(str(folder / "kernels.so"))
+
+
+def guarded(size: int) -> np.ndarray:
+    return np.full(size + 2 * GUARD, 0xA5, np.uint8)
+
+
+def inside(memory: np.ndarray) -> np.ndarray:
+    return memory[GUARD:-GUARD]
+
+
+def execute(library: ctypes.CDLL, case: Case, values: dict[Tensor, np.ndarray], shared: Tensor | None) -> np.ndarray:
+    """y of one call; with `shared` (an operand) y lies over it. Asserts that nothing else is written."""
+    memories, before, place = [], [], {}
+    for buffer, argument in zip(case.call.kernel.buffers, case.call.arguments, strict=True):
+        size = buffer.size * SIZES[buffer.type]
+        if argument is case.op.y and shared is not None:
+            memories.append(memories[place[shared]])
+            before.append(None)
+            continue
+        memory = guarded(size)
+        if isinstance(argument, Tensor) and argument is not case.op.y:
+            inside(memory)[:] = values[argument].reshape(-1).view(np.uint8)
+            place[argument] = len(memories)
+        elif isinstance(argument, np.ndarray):
+            inside(memory)[:] = argument.reshape(-1).view(np.uint8)
+        assert not isinstance(argument, Scratch) or argument.bytes == size
+        memories.append(memory)
+        before.append(None if argument is shared else memory.copy())
+    function = getattr(library, case.call.kernel.name)
+    function(*(ctypes.c_void_p(memory.ctypes.data + GUARD) for memory in memories))
+    result = memories[[a is case.op.y for a in case.call.arguments].index(True)]
+    for buffer, memory, old in zip(case.call.kernel.buffers, memories, before, strict=True):
+        assert (memory[:GUARD] == 0xA5).all() and (memory[-GUARD:] == 0xA5).all(), f"{buffer.name} overrun in {case}"
+        if old is not None and buffer.role in ("input", "constant"):
+            assert np.array_equal(memory, old), f"{buffer.name} written in {case}"
+    return inside(result).view(case.op.y.dtype).reshape(case.op.y.shape)
+
+
+def random_value(rng: np.random.Generator, t: Tensor) -> np.ndarray:
+    if t.data is not None:
+        return t.data
+    if t.dtype == "float32":
+        special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -3e38], np.float32)
+        values = (rng.standard_normal(t.shape) * 10.0 ** rng.integers(-4, 4)).astype(np.float32)
+        return np.where(rng.random(t.shape) < 0.1, rng.choice(special, t.shape), values).astype(np.float32)
+    low, high = (-128, 128) if t.dtype == "int8" else (-(2**31), 2**31)
+    if rng.random() < 0.2:  # the extremes
+        return np.asarray(rng.choice([low, high - 1], t.shape), t.dtype)
+    return rng.integers(low, high, t.shape).astype(t.dtype)
+
+
+def test_every_schedule_equals_the_reference(built, library):
+    rng = np.random.default_rng(1)
+    undefined = ctypes.c_int.in_dll(library, "undefined_behaviour")
+    for case, _ in product(built, range(2)):
+        values = {t: random_value(rng, t) for t in case.op.inputs}
+        wanted = reference.evaluate(case.op, *(values[t] for t in case.op.inputs))
+        places = [None, *(getattr(case.op, name) for name in case.implementation.in_place)]
+        for shared in places:
+            if shared is not None and (shared.is_constant or shared.bytes != case.op.y.bytes):
+                continue
+            got = execute(library, case, values, shared)
+            assert got.tobytes() == wanted.tobytes(), f"{case}\n{got}\n{wanted}"
+            assert undefined.value == 0, f"undefined behaviour in {case}"
+
+
+def test_every_implementation_is_tested(built):
+    assert {case.implementation.name for case in built} == {implementation.name for implementation in OTHERS}
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
+def test_c_is_clean_for_gcc_too(built, tmp_path):
+    (tmp_path / "kernels.c").write_text(source(built), "utf-8")
+    command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", *WARNINGS, "-fsyntax-only", f"-I{SUPPORT}", "kernels.c"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+
+
+def test_affine_forms_are_proved():
+    rng = np.random.default_rng(2)
+    x = np.arange(-128, 128)
+    found = 0
+    for _ in range(20):
+        ratio = rng.uniform(0.01, 2)
+        wanted = np.clip(np.floor(x * ratio + 0.5).astype(np.int64), -128, 127)
+        form = find_affine((x,), wanted, (-128, 127), (ratio,))
+        if form is not None:
+            found += 1
+            got = (x * form.factors[0] + form.offset) >> form.shift
+            assert np.array_equal(np.clip(got, -128, 127), wanted)
+    assert found > 15

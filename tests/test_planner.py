@@ -1,0 +1,579 @@
+"""The planner: orders are the best there are, addresses are tight, and `Plan.check()` catches what is wrong."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import permutations
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from smelt.errors import DoesNotFit, ModelError, OptionError, SmeltError, Unsupported
+from smelt.importers import load
+from smelt.kernels.implementation import Implementation, KernelCall, plain
+from smelt.loops.ir import Buffer, Kernel, Scratch
+from smelt.model import ops, reference
+from smelt.model.graph import Array, Graph, Op, Quantization, Tensor
+from smelt.model.ops import Add, Concat, Conv2D, Lookup, Reshape, Slice
+from smelt.passes import prepare
+from smelt.planner import Plan, Step, make_plan, solver
+from smelt.planner.addresses import arrange, pack
+from smelt.planner.blocks import Block, Span, first_fit, height
+from smelt.planner.blocks import load as load_of
+from smelt.planner.flow import Flow, Storage, Use, aligned, live_bytes, peak, steps_of
+from smelt.planner.order import best_order, lower_bound
+from smelt.planner.plan import flow_of
+from smelt.targets.boards import BOARDS, DISCO_F746NG, NUCLEO_L4R5ZI
+from smelt.targets.types import Board, Core, Memory
+from tests.paths import MODELS
+
+Q = Quantization((0.05,), (-10,))
+EVERY_OP = (
+    *(ops.Conv2D, ops.DepthwiseConv2D, ops.Dense, ops.TransposeConv2D, ops.AveragePool2D, ops.MaxPool2D, ops.Mean),
+    *(ops.Pad, ops.Concat, ops.Slice, ops.Transpose, ops.ResizeNearest, ops.ResizeBilinear, ops.Softmax, ops.Unary),
+    *(ops.Quantize, ops.Dequantize),
+)
+IN_PLACE = {ops.Add: ("x", "x2"), ops.Mul: ("x", "x2"), ops.Lookup: ("x",)}
+
+
+def stand_in(
+    kind: type[Op], in_place: tuple[str, ...] = (), scratch: Callable[[Op], Iterable[int]] | None = None
+) -> Any:
+    """An implementation with the operands, scratch and promises of a real one, and an empty body."""
+
+    def build(op: Op, schedule: Any) -> KernelCall:
+        extra = [Scratch(size) for size in scratch(op)] if scratch else []
+        buffers = [Buffer(f"b{i}", "int8_t", t.bytes, "input") for i, t in enumerate(op.activations)]
+        buffers += [Buffer("y", "int8_t", op.y.bytes, "output")]
+        buffers += [Buffer(f"s{i}", "int8_t", s.bytes, "scratch") for i, s in enumerate(extra)]
+        return KernelCall(Kernel("kernel", tuple(buffers), (), bool(in_place)), (*op.activations, op.y, *extra))
+
+    return Implementation(f"{kind.__name__}_stand_in", kind, plain, build, (), in_place)
+
+
+NOTHING_IN_PLACE = tuple(stand_in(kind) for kind in (*EVERY_OP, *IN_PLACE))
+STAND_INS = tuple(stand_in(kind) for kind in EVERY_OP) + tuple(stand_in(k, names) for k, names in IN_PLACE.items())
+
+
+def tensor(name: str, size: int) -> Tensor:
+    return Tensor(name, (size,), "int8", Q)
+
+
+def small_board(*sizes: int, flash: int = 1 << 20) -> Board:
+    rams = tuple(Memory(f"ram{i}", 0x20000000 + i * 0x100000, size, "data") for i, size in enumerate(sizes))
+    chip = replace(NUCLEO_L4R5ZI.chip, memories=(Memory("flash", 0x08000000, flash, "code"), *rams))
+    return Board("small", "a small board", chip, 1_000_000)
+
+
+BIG = small_board(1 << 20)
+
+
+def plan_of(graph: Graph, board: Board = BIG, implementations: Sequence[Implementation] = STAND_INS) -> Plan:
+    return make_plan(graph, board, implementations, reserve=0)
+
+
+# Real models
+
+
+LOWER_BOUNDS = {
+    "mlperf_tiny/pretrainedResnet_quant": 49_152,
+    "mlperf_tiny/vww_96_int8": 55_296,
+    "mlperf_tiny/kws_ref_model": 16_000,
+    "mlperf_tiny/ad01_int8": 768,
+}
+OTHERS = (
+    "mlperf_tiny/str_ww_ref_model",
+    "tflm/person_detect",
+    "tflm/micro_speech_quantized",
+    "tflm/hello_world_int8",
+)
+
+
+@pytest.mark.parametrize("model", (*LOWER_BOUNDS, *OTHERS))
+def test_real_models_lie_at_the_lower_bound(model: str) -> None:
+    graph = prepare(load(MODELS / f"{model}.tflite"))
+    plan = plan_of(graph)
+    assert plan.tensor_bytes == plan.bound == peak(flow_of(graph, plan.steps))
+    if model in LOWER_BOUNDS:
+        assert plan.tensor_bytes == LOWER_BOUNDS[model]
+    assert plan_of(graph, implementations=NOTHING_IN_PLACE).tensor_bytes >= plan.tensor_bytes
+    computes_the_same(plan, graph)
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
+def test_real_models_lie_in_the_fastest_memory(board: Board) -> None:
+    graph = prepare(load(MODELS / "mlperf_tiny/vww_96_int8.tflite"))
+    plan = make_plan(graph, board, STAND_INS)
+    assert [m.name for m in plan.memories] == [board.chip.rams[0].name]
+    assert str(plan) == str(make_plan(graph, board, STAND_INS))
+    assert "55,296" in str(plan)
+
+
+# Orders
+
+
+@st.composite
+def graphs(draw: st.DrawFn, most: int = 12) -> Graph:
+    """Random graphs of slices, sums, concatenations, lookups and reshapes of vectors."""
+    inputs = [tensor(f"x{i}", draw(st.integers(1, 40))) for i in range(draw(st.integers(1, 2)))]
+    known, made = list(inputs), list[Op]()
+    for i in range(draw(st.integers(1, most))):
+        op = draw_op(draw, f"t{i}", known)
+        made.append(op)
+        known.append(op.y)
+    results = [op.y for op in made]
+    outputs = draw(st.lists(st.sampled_from(results), min_size=1, max_size=3, unique=True))
+    return Graph("random", tuple(inputs), tuple(outputs), tuple(made)).check()
+
+
+def draw_op(draw: st.DrawFn, name: str, known: list[Tensor]) -> Op:
+    x = draw(st.sampled_from(known))
+    x2 = draw(st.sampled_from([t for t in known if t.shape == x.shape]))
+    match draw(st.sampled_from(["slice", "slice", "add", "concat", "lookup", "reshape"])):
+        case "slice":
+            return Slice(x=x, y=tensor(name, draw(st.integers(1, x.elements))), begin=(0,), stride=(1,))
+        case "add":
+            return Add(x=x, x2=x2, y=tensor(name, x.elements))
+        case "concat" if x.elements < 60:
+            other = draw(st.sampled_from(known))
+            return Concat(xs=(x, other), y=tensor(name, x.elements + other.elements), axis=0)
+        case "lookup":
+            table = Tensor(f"{name}.table", (256,), "int8", Q, np.arange(-128, 128).astype(np.int8)[::-1])
+            return Lookup(x=x, table=table, y=tensor(name, x.elements))
+        case _:
+            return Reshape(x=x, y=tensor(name, x.elements))
+
+
+def flow_in_file_order(graph: Graph) -> Flow:
+    steps = [Step(op, i, None, i.build(op, None), op.y.name) for op in steps_of(graph) for i in [stand_in_for(op)]]
+    return flow_of(graph, steps)
+
+
+def stand_in_for(op: Op) -> Implementation:
+    return next(i for i in STAND_INS if isinstance(op, i.op))
+
+
+def is_valid(flow: Flow, order: Sequence[int]) -> bool:
+    return all(needed in order[:at] for at, step in enumerate(order) for needed in flow.needs[step])
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(graphs())
+def test_orders_are_valid_and_no_worse_than_the_file(graph: Graph) -> None:
+    flow = flow_in_file_order(graph)
+    order = best_order(flow)
+    assert sorted(order.steps) == list(range(len(flow.uses))) and is_valid(flow, order.steps)
+    assert lower_bound(flow) <= order.bound <= order.peak == peak(flow.reordered(order.steps)) <= peak(flow)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(graphs(most=6))
+def test_orders_of_small_graphs_are_the_best_of_all(graph: Graph) -> None:
+    flow = flow_in_file_order(graph)
+    best = min(simulated_peak(flow, o) for o in permutations(range(len(flow.uses))) if is_valid(flow, o))
+    assert best_order(flow).peak == best
+
+
+def simulated_peak(flow: Flow, order: Sequence[int]) -> int:
+    """The peak by running the steps and looking at who is needed later, without the planner's lifetimes."""
+    alive = set(flow.inputs)
+    most = sum(flow.sizes[s] for s in alive)
+    for at, step in enumerate(order):
+        use, later = flow.uses[step], [flow.uses[i] for i in order[at + 1 :]]
+        needed = {s for u in later for s in u.reads} | set(flow.outputs)
+        alive = {s for s in alive if s in needed or s in use.reads}
+        over = [s for s in use.over if s not in needed and flow.storages[s].bytes >= flow.storages[use.writes].bytes]
+        now = sum(flow.sizes[s] for s in alive) + (0 if over else flow.sizes[use.writes])
+        most = max(most, now + sum(aligned(b) for b in use.scratch))
+        alive = {s for s in alive | {use.writes} if s in needed}
+    return most
+
+
+def fork(*branches: int, joined: int = 4) -> Graph:
+    """An input, branches that grow to the sizes given and shrink again, and their concatenation."""
+    x, made, ends = tensor("x", 8), list[Op](), list[Tensor]()
+    for i, size in enumerate(branches):
+        wide = Concat(xs=(x,) * (size // 8), y=tensor(f"wide{i}", size), axis=0)
+        end = Slice(x=wide.y, y=tensor(f"end{i}", joined), begin=(0,), stride=(1,))
+        made += [wide, end]
+        ends.append(end.y)
+    wide_first = [op for op in made if isinstance(op, Concat)] + [op for op in made if isinstance(op, Slice)]
+    y = Concat(xs=tuple(ends), y=tensor("y", joined * len(ends)), axis=0)
+    return Graph("fork", (x,), (y.y,), (*wide_first, y)).check()
+
+
+def test_a_fork_is_run_branch_by_branch() -> None:
+    plan = plan_of(fork(800, 800, 800))
+    assert plan.tensor_bytes == plan.bound == 8 + 800 + 2 * 4
+    assert peak(flow_in_file_order(plan.graph)) > 2400
+
+
+def test_wide_graphs_end_within_the_limit_and_say_what_is_not_proved() -> None:
+    graph = fork(*(8 * n for n in range(10, 30)), joined=8)
+    flow = flow_in_file_order(graph)
+    cut = best_order(flow, expansions=3)
+    best = best_order(flow)
+    assert cut.bound <= best.bound == best.peak <= cut.peak < peak(flow)
+
+
+def test_ties_keep_the_order_of_the_file() -> None:
+    graph = fork(80)
+    assert [s.op for s in plan_of(graph).steps] == list(graph.ops)
+
+
+# Addresses
+
+
+@st.composite
+def blocks(draw: st.DrawFn) -> list[Block]:
+    found = []
+    for _ in range(draw(st.integers(1, 9))):
+        first, length, size = draw(st.integers(0, 8)), draw(st.integers(0, 5)), 4 * draw(st.integers(1, 12))
+        spans = [Span(first, first + length, size)]
+        if draw(st.booleans()):
+            spans.append(
+                Span(first + length + 1, first + length + draw(st.integers(1, 3)), 4 * draw(st.integers(1, size // 4)))
+            )
+        found.append(Block(tuple(spans), heat=draw(st.integers(0, 100))))
+    return found
+
+
+def overlap_free(found: Sequence[Block], offsets: Sequence[int]) -> bool:
+    taken: set[tuple[int, int]] = set()
+    for block, offset in zip(found, offsets, strict=True):
+        for span in block.spans:
+            cells = {(t, b) for t in range(span.first, span.last + 1) for b in range(offset, offset + span.size, 4)}
+            if cells & taken:
+                return False
+            taken |= cells
+    return True
+
+
+@settings(max_examples=60, deadline=None)
+@given(blocks())
+def test_blocks_are_packed_without_overlap_and_no_worse_than_by_first_fit(found: list[Block]) -> None:
+    bound = load_of(found)
+    offsets = pack(found, bound)
+    assert overlap_free(found, offsets)
+    assert bound <= height(found, offsets) <= height(found, first_fit(found))
+    assert offsets == pack(found, bound)
+
+
+@settings(max_examples=60, deadline=None)
+@given(blocks(), st.lists(st.integers(4, 40), min_size=2, max_size=3))
+def test_blocks_spread_over_memories_stay_inside(found: list[Block], units: list[int]) -> None:
+    budgets = [4 * n for n in units]
+    places = arrange(found, budgets)
+    assume(places is not None)
+    assert places is not None
+    for memory, budget in enumerate(budgets):
+        here = [(b, offset) for b, (m, offset) in zip(found, places, strict=True) if m == memory]
+        assert overlap_free([b for b, _ in here], [offset for _, offset in here])
+        assert all(offset + b.size <= budget for b, offset in here)
+
+
+def test_the_solver_finds_what_first_fit_does_not() -> None:
+    """Six blocks for which first fit needs more than the 68 bytes that are alive at once."""
+    shape = [(1, 5, 7), (6, 6, 8), (5, 9, 4), (5, 8, 5), (3, 4, 8), (7, 9, 2)]
+    found = [Block((Span(first, last, 4 * size),)) for first, last, size in shape]
+    assert height(found, first_fit(found)) > 68
+    assert height(found, pack(found, load_of(found))) == load_of(found) == 68
+
+
+# Writing in place
+
+
+def add_chain(*, keep: bool) -> Graph:
+    a, b = tensor("a", 100), tensor("b", 100)
+    first = Add(x=a, x2=b, y=tensor("first", 100))
+    second = Add(x=first.y, x2=b, y=tensor("second", 100))
+    return Graph("chain", (a, b), (second.y, first.y) if keep else (second.y,), (first, second)).check()
+
+
+def test_sums_are_written_over_operands_that_die() -> None:
+    plan = plan_of(add_chain(keep=False))
+    assert plan.tensor_bytes == 200
+    assert plan_of(add_chain(keep=False), implementations=NOTHING_IN_PLACE).tensor_bytes == 300
+
+
+def test_outputs_are_not_written_over() -> None:
+    plan = plan_of(add_chain(keep=True))
+    first, second = (plan.placement(op.y) for op in plan.graph.ops)
+    assert first.offset != second.offset
+    computes_the_same(plan, plan.graph)
+
+
+def test_a_storage_with_a_living_alias_is_not_written_over() -> None:
+    x = tensor("x", 100)
+    alias = Reshape(x=x, y=tensor("alias", 100))
+    table = Tensor("table", (256,), "int8", Q, np.arange(-128, 128).astype(np.int8)[::-1])
+    looked = Lookup(x=x, table=table, y=tensor("looked", 100))
+    y = Add(x=alias.y, x2=looked.y, y=tensor("y", 100))
+    plan = plan_of(Graph("alias", (x,), (y.y,), (alias, looked, y)).check())
+    assert plan.tensor_bytes == 200
+    assert plan.placement(alias.y) is plan.placement(x)
+    computes_the_same(plan, plan.graph)
+
+
+def test_a_smaller_operand_and_an_undeclared_one_are_not_written_over() -> None:
+    x, x2 = tensor("x", 100), tensor("x2", 100)
+    y = Add(x=x, x2=x2, y=tensor("y", 100))
+    graph = Graph("one", (x, x2), (y.y,), (y,)).check()
+    only_second = (stand_in(Add, ("x2",)),)
+    plan = plan_of(graph, implementations=only_second)
+    assert plan.placement(y.y).offset == plan.placement(x2).offset != plan.placement(x).offset
+    twice = Graph("twice", (x,), (y.y,), (replace(y, x2=x),)).check()
+    assert plan_of(twice, implementations=only_second).tensor_bytes == 200
+    wider = Graph("wider", (x,), (y.y,), (Lookup(x=x, table=x2, y=Tensor("y", (100,), "float32")),))
+    wider = replace(wider, outputs=(wider.ops[0].y,), inputs=(x, x2))
+    assert plan_of(wider).tensor_bytes == 600
+
+
+# Plans
+
+
+def computes_the_same(plan: Plan, graph: Graph) -> None:
+    """Run the plan on bytes in memory, as the firmware will, noise in scratch, and compare with the reference."""
+    noise = np.random.default_rng(1)
+    memory = {m.name: noise.integers(0, 256, m.size, np.uint8) for m in plan.board.chip.rams}
+
+    def view(tensor: Tensor) -> Array:
+        place = plan.placement(tensor)
+        return memory[place.memory][place.offset : place.offset + tensor.bytes]
+
+    def read(tensor: Tensor) -> Array:
+        return np.frombuffer(view(tensor).tobytes(), tensor.dtype).reshape(tensor.shape)
+
+    inputs = [noise.integers(-128, 128, t.shape, np.int8) for t in graph.inputs]
+    for t, value in zip(graph.inputs, inputs, strict=True):
+        view(t)[:] = np.frombuffer(value.tobytes(), np.uint8)
+    for step in plan.steps:
+        for scratch in step.scratch:
+            p = plan.placement(scratch)
+            memory[p.memory][p.offset : p.end] = 0xA5
+        operands = [t.constant if t.is_constant else read(t) for t in step.op.inputs]
+        view(step.op.y)[:] = np.frombuffer(reference.evaluate(step.op, *operands).tobytes(), np.uint8)
+    for t, expected in zip(graph.outputs, reference.run(graph, inputs), strict=True):
+        np.testing.assert_array_equal(read(t), expected)
+
+
+WITH_SCRATCH = tuple(
+    stand_in(i.op, i.in_place, lambda op: (op.y.bytes // 3 + 1, 5) if isinstance(op, Slice | Add) else ())
+    for i in STAND_INS
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(graphs())
+def test_plans_of_random_graphs_are_sound_and_compute_the_same(graph: Graph) -> None:
+    plan = plan_of(graph, implementations=WITH_SCRATCH)
+    assert plan.bound <= plan.tensor_bytes
+    assert peak(flow_of(graph, plan.steps)) <= plan.tensor_bytes
+    computes_the_same(plan, graph)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@given(graphs(), st.integers(20, 120))
+def test_plans_over_several_memories_are_sound_and_compute_the_same(graph: Graph, size: int) -> None:
+    try:
+        plan = plan_of(graph, small_board(size, size, size), WITH_SCRATCH)
+    except DoesNotFit:
+        return
+    computes_the_same(plan, graph)
+
+
+def mutations(plan: Plan, dice: random.Random) -> list[Plan]:
+    """The plan with one thing wrong, in every way we can think of."""
+    places = list(plan.placements)
+
+    def change(i: int, **fields: Any) -> Plan:
+        changed = (*places[:i], replace(places[i], **fields), *places[i + 1 :])
+        return replace(plan, placements=changed)
+
+    i = dice.randrange(len(places))
+    wrong = [
+        change(i, offset=plan.budget(plan.board.chip.rams[0])),
+        change(i, offset=-4),
+        change(i, offset=places[i].offset + 2),
+        change(i, memory="nowhere"),
+        change(i, size=0),
+        replace(plan, placements=tuple(places[:i] + places[i + 1 :])),
+        replace(plan, steps=plan.steps[1:]),
+        replace(plan, steps=(*plan.steps, plan.steps[0])),
+    ]
+    used = [k for k, p in enumerate(places) if p.last > p.first]
+    if used:
+        k = dice.choice(used)
+        wrong += [change(k, last=places[k].last - 1), change(k, first=places[k].first + 1)]
+    crowded = [
+        (k, j)
+        for k, p in enumerate(places)
+        for j, q in enumerate(places)
+        if k != j and p.first < q.last and q.first < p.last and p.offset != q.offset
+    ]
+    if crowded:
+        k, j = dice.choice(crowded)
+        wrong.append(change(k, offset=places[j].offset))
+    return wrong
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(graphs(), st.integers(0, 1000))
+def test_the_check_catches_what_is_wrong(graph: Graph, seed: int) -> None:
+    plan = plan_of(graph, implementations=WITH_SCRATCH)
+    assume(plan.steps)
+    for wrong in mutations(plan, random.Random(seed)):
+        with pytest.raises(SmeltError, match="defect of smelt"):
+            wrong.check()
+
+
+def test_the_check_catches_steps_out_of_order_and_promises_not_made() -> None:
+    plan = plan_of(add_chain(keep=False))
+    with pytest.raises(SmeltError, match="before it is computed"):
+        replace(plan, steps=plan.steps[::-1]).check()
+    stubborn = [replace(s, implementation=replace(s.implementation, in_place=())) for s in plan.steps]
+    with pytest.raises(SmeltError, match="overlap"):
+        replace(plan, steps=tuple(stubborn)).check()
+    silent = [replace(s, call=replace(s.call, kernel=replace(s.call.kernel, in_place=False))) for s in plan.steps]
+    with pytest.raises(SmeltError, match="overlap"):
+        replace(plan, steps=tuple(silent)).check()
+
+
+def test_graphs_without_steps_have_plans() -> None:
+    x = tensor("x", 10)
+    y = Reshape(x=x, y=tensor("y", 10))
+    plan = plan_of(Graph("names", (x,), (y.y,), (y,)).check())
+    assert plan.steps == () and plan.tensor_bytes == 12
+    assert "names" in str(plan)
+
+
+def test_reshapes_of_constants_must_be_folded_first() -> None:
+    c = Tensor("c", (4,), "int8", Q, np.zeros(4, np.int8))
+    y = Reshape(x=c, y=tensor("y", 4))
+    with pytest.raises(ModelError, match="prepare"):
+        plan_of(Graph("unprepared", (), (y.y,), (y,)))
+
+
+# What does not fit, what is not supported
+
+
+def test_too_little_ram_names_the_step_the_largest_tensors_and_what_would_help() -> None:
+    graph = fork(800, 800)
+    with pytest.raises(DoesNotFit) as error:
+        plan_of(graph, small_board(256, 128))
+    message = str(error.value)
+    assert "812 bytes needed" in message or "816 bytes needed" in message
+    assert "ram0 256 + ram1 128" in message and "'wide" in message and "missing" in message
+
+
+def test_enough_ram_in_pieces_that_are_too_small_is_told_apart() -> None:
+    with pytest.raises(DoesNotFit, match="enough in total, but not in pieces"):
+        plan_of(fork(800, 800), small_board(500, 500))
+
+
+def test_tensors_are_spread_over_memories_where_none_holds_them_all() -> None:
+    graph = add_chain(keep=True)
+    plan = plan_of(graph, small_board(100, 100))
+    assert [(m.name, plan.used(m.name)) for m in plan.memories] == [("ram0", 100), ("ram1", 100)]
+    assert str(plan) == str(plan_of(graph, small_board(100, 100)))
+    computes_the_same(plan, graph)
+
+
+def test_without_the_solver_first_fit_must_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = [(1, 5, 7), (6, 6, 8), (5, 9, 4), (5, 8, 5), (3, 4, 8), (7, 9, 2)]
+    found = [Block((Span(first, last, 4 * size),)) for first, last, size in shape]
+    monkeypatch.setattr(solver, "installed", lambda: False)
+    assert pack(found, load_of(found)) == first_fit(found)
+    assert plan_of(add_chain(keep=True), small_board(100, 100)).tensor_bytes == 200
+    with pytest.raises(OptionError, match=r"smelt\[plan\]"):
+        arrange(found, (36, 32))
+
+
+def test_what_only_waits_is_named() -> None:
+    x = tensor("x", 400)
+    middle = Slice(x=x, y=tensor("middle", 300), begin=(0,), stride=(1,))
+    wide = Concat(xs=(middle.y, middle.y), y=tensor("wide", 600), axis=0)
+    thin = Slice(x=wide.y, y=tensor("thin", 4), begin=(0,), stride=(1,))
+    y = Concat(xs=(x, thin.y), y=tensor("y", 404), axis=0)
+    graph = Graph("skip", (x,), (y.y,), (middle, wide, thin, y)).check()
+    with pytest.raises(DoesNotFit, match=r"'x' only waits there for a later step: .* 400 bytes"):
+        plan_of(graph, small_board(600))
+
+
+def test_scratch_counts_and_is_named_where_it_is_the_most() -> None:
+    graph = add_chain(keep=False)
+    greedy = (stand_in(Add, ("x", "x2"), lambda op: (1000,)),)
+    assert plan_of(graph, implementations=greedy).tensor_bytes == 1200
+    with pytest.raises(DoesNotFit, match="scratch takes 1,000 bytes"):
+        plan_of(graph, small_board(512), greedy)
+
+
+def test_too_little_flash_is_told_before_the_build() -> None:
+    x, y = tensor("x", 10), tensor("y", 10)
+
+    def build(op: Op, schedule: Any) -> KernelCall:
+        roles = (
+            Buffer("x", "int8_t", 10, "input"),
+            Buffer("t", "int8_t", 5000, "constant"),
+            Buffer("y", "int8_t", 10, "output"),
+        )
+        return KernelCall(Kernel("k", roles, ()), (x, np.arange(5000, dtype=np.int8), y))
+
+    heavy = (Implementation("heavy", Add, plain, build),)
+    graph = Graph("heavy", (x,), (y,), (Add(x=x, x2=x, y=y),)).check()
+    with pytest.raises(DoesNotFit, match="5,000 bytes needed"):
+        plan_of(graph, small_board(1000, flash=4096), heavy)
+
+
+def test_unsupported_ops_are_refused_with_every_reason() -> None:
+    x, y, z = tensor("x", 10), tensor("y", 10), tensor("z", 5)
+    first = Add(x=x, x2=x, y=y)
+    second = Slice(x=y, y=z, begin=(0,), stride=(1,), origin="operator 7")
+
+    def never(op: Op, core: Core) -> bool:
+        """a core with
+        wings"""
+        return False
+
+    picky = (replace(stand_in(Add), accepts=(never,)),)
+    with pytest.raises(Unsupported) as error:
+        plan_of(Graph("odd", (x,), (z,), (first, second)).check(), implementations=picky)
+    assert len(error.value.reasons) == 2
+    assert "a core with wings" in str(error.value) and "no implementation of Slice" in str(error.value)
+    assert "operator 7" in str(error.value)
+
+
+def test_the_first_implementation_that_accepts_is_taken() -> None:
+    def never(op: Op, core: Core) -> bool:
+        """the impossible"""
+        return False
+
+    usual = stand_in(Add)
+    plan = plan_of(
+        add_chain(keep=False), implementations=(replace(usual, accepts=(never,)), usual, stand_in(Add, ("x",)))
+    )
+    assert all(step.implementation is usual for step in plan.steps)
+
+
+def test_flow_and_live_bytes_of_a_hand_made_case() -> None:
+    """Two inputs, a scratch buffer, and a step that writes over its operand."""
+    storages = tuple(Storage((tensor(name, size),)) for name, size in (("a", 6), ("b", 4), ("c", 6), ("d", 8)))
+    uses = (
+        Use(frozenset({0}), 2, over=frozenset({0}), scratch=(3,)),
+        Use(frozenset({1, 2}), 3),
+    )
+    flow = Flow(storages, uses, frozenset({0, 1}), frozenset({3}))
+    assert live_bytes(flow) == (12, 16, 20, 8)
+    assert peak(flow) == lower_bound(flow) == 20
+
+
+def test_convolutions_of_real_models_take_scratch_into_the_plan() -> None:
+    graph = prepare(load(MODELS / "mlperf_tiny/pretrainedResnet_quant.tflite"))
+    columns = (stand_in(Conv2D, (), lambda op: (512,)), *(i for i in STAND_INS if i.op is not Conv2D))
+    plan = make_plan(graph, DISCO_F746NG, columns)
+    assert plan.tensor_bytes == 49_152 + 512 and plan.scratch_bytes == 512

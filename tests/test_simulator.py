@@ -1,0 +1,202 @@
+"""Simulated boards: results, counts, and every way in which a firmware can go wrong."""
+
+import pytest
+
+from smelt.devices.faults import Fault
+from smelt.devices.simulators.simulator import Run, Simulator
+from smelt.errors import DeviceError
+from smelt.targets.boards import BOARDS, board
+from tests.tiny_firmware import TRIPLE, need, tiny_image
+
+NAMES = [b.name for b in BOARDS]
+INPUT = bytes(range(250, 256)) + bytes(range(10))
+FAULTY_BOARDS = ("disco_f746ng", "nucleo_l4r5zi", "nucleo_u575zi_q", "esp32c3")
+
+
+def expected(data: bytes) -> bytes:
+    return bytes((x + 7) * 9 & 255 for x in data)
+
+
+def run(name: str, inputs: bytes = INPUT, **options) -> Run:
+    return Simulator(board(name)).run(tiny_image(name, **options), inputs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_runs_from_reset_to_exit(name):
+    result = run(name, INPUT * 3)
+    assert result.outputs == expected(INPUT) * 3
+    assert result.text == "done\n" * 3
+    assert result.runs == 3
+    assert 16 <= result.stack_bytes < 500
+
+
+@pytest.mark.parametrize("name", ["disco_f746ng", "esp32c3"])
+def test_images_of_gcc_run_too(name):
+    need(board(name).core.gcc[0])
+    assert run(name, compiler="gcc").outputs == expected(INPUT)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_without_input_nothing_is_computed(name):
+    assert run(name, b"").outputs == b""
+
+
+def test_incomplete_input_is_reported():
+    with pytest.raises(Fault, match="exit code.*incomplete"):
+        run("disco_f746ng", INPUT + b"x")
+
+
+COUNTED = {
+    "disco_f746ng": "movs r0, #5\n 1: subs r0, #1\n bne 1b\n add.w r0, r0, #0\n nop\n bx lr",
+    "esp32c3": "li a0, 5\n 1: addi a0, a0, -1\n bnez a0, 1b\n lui a0, 0x12345\n nop\n ret",
+}
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_instruction_counts_are_exact(name):
+    body = COUNTED[name].replace("\n", "\\n")
+    definitions = f'__attribute__((naked)) void kernel(void) {{ __asm__ volatile("{body}"); }}'
+    result = run(name, definitions=definitions, calls="(void)o; (void)i; kernel(); kernel();")
+    assert result.step_instructions == (1 + 5 * 2 + 3,) * 2
+    assert result.instructions == sum(result.step_instructions) + result.overhead_instructions
+    assert result.total_instructions > result.startup_instructions > result.overhead_instructions
+
+
+@pytest.mark.parametrize("name", ["disco_f746ng", "esp32c3"])
+def test_steps_are_told_apart(name):
+    result = run(name)
+    add, first, second = result.step_instructions
+    assert first == second
+    assert add > 16
+    assert 0 < result.overhead_instructions < 30
+
+
+@pytest.mark.parametrize("name", ["disco_f746ng", "esp32c3"])
+def test_helpers_count_to_the_step_that_calls_them(name):
+    copies = "KERNEL void kernel(uint8_t *o, const uint8_t *i, unsigned n) { memset(o, 1, n); memcpy(o, i, n); }"
+    little, much = (
+        run(name, definitions=copies, calls=f"volatile unsigned n = {n}; kernel(o, i, n);") for n in (0, 16)
+    )
+    assert much.step_instructions[0] > little.step_instructions[0] + 8
+    assert much.overhead_instructions == little.overhead_instructions
+
+
+def test_the_stack_is_measured():
+    deep = "KERNEL void kernel(uint8_t *o, const uint8_t *i) { volatile uint8_t x[1000]; x[0] = i[0]; o[0] = x[0]; }"
+    assert 1000 < run("disco_f746ng", definitions=deep, calls="kernel(o, i);").stack_bytes < 1200
+
+
+def test_ram_is_not_zero_after_power_on():
+    reads = """static uint8_t arena[16] __attribute__((section(".bss.smelt.ram.sram1")));
+    KERNEL void kernel(uint8_t *o) { memcpy(o, arena, 16); }"""
+    assert run("disco_f746ng", definitions=reads, calls="(void)i; kernel(o);").outputs == b"\xa5" * 16
+
+
+def test_variables_are_initialised():
+    texts = """static volatile uint32_t table[4] = {1, 2, 3, 4}, zero[4];
+    KERNEL void kernel(uint8_t *o) { for (int k = 0; k < 16; k++) o[k] = (uint8_t)(table[k & 3] + zero[k & 3]); }"""
+    for name in NAMES:
+        assert run(name, definitions=texts, calls="(void)i; kernel(o);").outputs == bytes([1, 2, 3, 4] * 4)
+
+
+UNMAPPED = "(volatile uint32_t *)0x70000000"
+FAULTS = {
+    "read outside memory": f"o[0] = (uint8_t)*{UNMAPPED};",
+    "write outside memory": f"*{UNMAPPED} = i[0];",
+    "fetch outside memory": "((void (*)(void))0x70000001)(); o[0] = i[0];",
+    "write to flash": "*(volatile uint32_t *)((uintptr_t)&smelt_report & ~3u) = i[0];",
+    "undefined instruction": 'UNDEFINED; o[0] = i[0];',
+    "unexpected breakpoint": 'BREAK; o[0] = i[0];',
+    "unexpected exception": 'SUPERVISOR; o[0] = i[0];',
+    "run-away": "for (;;) { *(volatile uint8_t *)o = i[0]; }",
+    "exit code": "smelt_exit(3); o[0] = i[0];",
+}
+ASSEMBLY = """
+#if defined(__arm__)
+#define UNDEFINED __asm__ volatile("udf 5")
+#define BREAK __asm__ volatile("bkpt 1")
+#define SUPERVISOR __asm__ volatile("svc 1")
+#else
+#define UNDEFINED __asm__ volatile(".word 0xffffffff")
+#define BREAK __asm__ volatile("ebreak")
+#define SUPERVISOR __asm__ volatile("ecall")
+#endif
+"""
+
+
+def fault(name: str, body: str, definitions: str = "", timeout: int = 100_000, **options) -> Fault:
+    kernel = f"{ASSEMBLY}{definitions} KERNEL void kernel(uint8_t *o, const uint8_t *i) {{ {body} }}"
+    image = tiny_image(name, kernel, "kernel(o, i); o[1] = 1;", **options)
+    with pytest.raises(Fault) as caught:
+        Simulator(board(name)).run(image, INPUT, timeout_instructions=timeout)
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+@pytest.mark.parametrize("name", FAULTY_BOARDS)
+def test_faults_name_their_function(name, kind):
+    found = fault(name, FAULTS[kind])
+    assert found.kind == kind
+    assert found.function == ("smelt_exit" if kind == "exit code" else "kernel")
+    assert name in str(found)
+    assert found.function in str(found)
+
+
+@pytest.mark.parametrize("name", FAULTY_BOARDS)
+def test_stack_overflow(name):
+    deep = "KERNEL uint32_t deep(uint32_t n) { volatile uint8_t x[200]; x[n & 7] = 1; return n ? deep(n - 1) + x[3] : 0; }"
+    found = fault(name, "o[0] = (uint8_t)deep(i[0]);", deep)
+    assert (found.kind, found.function) == ("stack overflow", "deep")
+
+
+@pytest.mark.parametrize("name", FAULTY_BOARDS)
+def test_null_pointers_are_found(name):
+    found = fault(name, "uint32_t *volatile p = 0; *p = i[0]; o[0] = 1;")
+    assert (found.kind, found.function, found.address) == ("write outside memory", "kernel", 0)
+
+
+MISALIGNED = {
+    "doubleword": 'uint32_t a, b; __asm__ volatile("ldrd %0, %1, [%2]" : "=r"(a), "=r"(b) : "r"(i + 1)); o[0] = (uint8_t)(a + b);',
+    "store": '__asm__ volatile("strd %0, %0, [%1, #4]" :: "r"(0), "r"(o + 2) : "memory"); o[0] = i[0];',
+    "multiple": '__asm__ volatile("ldm %0, {r2, r3}" :: "r"(i + 1) : "r2", "r3"); o[0] = i[0];',
+    "wide multiple": '__asm__ volatile("ldm.w %0, {r2, r8}" :: "r"(i + 1) : "r2", "r8"); o[0] = i[0];',
+    "computed": 'const uint8_t *volatile p = i + 3; __asm__ volatile("ldrd r2, r3, [%0, #8]" :: "r"(p) : "r2", "r3"); o[0] = i[0];',
+    "advanced": '__asm__ volatile("add %0, #2\\n ldrd r2, r3, [%0], #8" : "+r"(i) :: "r2", "r3"); o[0] = i[0];',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("how", MISALIGNED)
+@pytest.mark.parametrize("name", ["disco_f746ng", "nucleo_u575zi_q"])
+def test_misaligned_multiple_words(name, how):
+    found = fault(name, MISALIGNED[how])
+    assert (found.kind, found.function) == ("misaligned access", "kernel")
+
+
+ALIGNED = """
+    const uint32_t *p = (const uint32_t *)i; uint32_t a, b;
+    __asm__ volatile("ldrd %0, %1, [%2]" : "=r"(a), "=r"(b) : "r"(p)); o[0] = (uint8_t)(a + b);
+    __asm__ volatile("add %0, #1\\n add %0, #7\\n ldrd r2, r3, [%0]" : "+r"(p) :: "r2", "r3");
+    o[1] = (uint8_t)*(const uint32_t *)(i + 1);
+"""
+
+
+def test_aligned_words_and_misaligned_single_words_are_fine():
+    kernel = f"KERNEL void kernel(uint8_t *o, const uint8_t *i) {{ {ALIGNED} }}"
+    aligned = kernel.replace("KERNEL", "static uint8_t in4[16] __attribute__((aligned(4))); KERNEL", 1)
+    run("disco_f746ng", definitions=aligned, calls="memcpy(in4, i, 16); kernel(o, in4);")
+
+
+def test_bad_pointers_in_requests():
+    for name in FAULTY_BOARDS:
+        found = fault(name, "smelt_print((const char *)0x70000000); o[0] = i[0];")
+        assert found.function in ("smelt_print", "smelt_semihost", "kernel")
+
+
+def test_images_belong_to_their_board():
+    with pytest.raises(DeviceError, match="built for nucleo_l4r5zi"):
+        Simulator(board("disco_f746ng")).run(tiny_image("nucleo_l4r5zi", TRIPLE))
+
+
+def test_two_simulators_do_not_share_anything():
+    image = tiny_image("disco_f746ng")
+    assert Simulator(board("disco_f746ng")).run(image, INPUT) == Simulator(board("disco_f746ng")).run(image, INPUT)

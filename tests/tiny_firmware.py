@@ -1,0 +1,63 @@
+"""A firmware of a few lines around any body of C, for the tests of the toolchain and of the devices."""
+
+import os
+import shutil
+
+import pytest
+
+from smelt.firmware.build import build
+from smelt.firmware.image import Sources
+from smelt.targets.boards import board
+
+HEADER = """
+#include <stdint.h>
+#define SMELT_INPUT_BYTES 16
+#define SMELT_OUTPUT_BYTES 16
+uint8_t *smelt_input(void);
+const uint8_t *smelt_output(void);
+void smelt_run(void);
+void smelt_report(void);
+"""
+
+BODY = """
+#include "smelt_firmware.h"
+#include "smelt_semihosting.h"
+#include <string.h>
+#define KERNEL __attribute__((noinline))
+
+static uint8_t in[16], out[16];
+%s
+KERNEL void network_run(uint8_t *o, const uint8_t *i)
+{
+    %s
+}
+uint8_t *smelt_input(void) { return in; }
+const uint8_t *smelt_output(void) { return out; }
+void smelt_run(void) { network_run(out, in); }
+void smelt_report(void) { smelt_print("done\\n"); }
+"""
+
+TRIPLE = """
+KERNEL void kernel_add(uint8_t *o, const uint8_t *i) { for (int k = 0; k < 16; k++) o[k] = (uint8_t)(i[k] + 7); }
+KERNEL void kernel_triple(uint8_t *o) { for (int k = 0; k < 16; k++) o[k] = (uint8_t)(o[k] * 3); }
+"""
+CALLS = "kernel_add(o, i); kernel_triple(o); kernel_triple(o);"
+KERNELS = ("kernel_add", "kernel_triple", "kernel_triple")
+
+
+def tiny(definitions: str = TRIPLE, calls: str = CALLS, kernels: tuple[str, ...] = KERNELS) -> Sources:
+    """Sources whose network calls what `calls` says, on 16 bytes in and 16 bytes out."""
+    return Sources({"smelt_firmware.h": HEADER, "smelt_firmware.c": BODY % (definitions, calls)}, kernels=kernels)
+
+
+def tiny_image(board_name: str, definitions: str = TRIPLE, calls: str = CALLS, compiler: str = "zig", **options):
+    kernels = KERNELS if calls == CALLS else ("kernel",)
+    return build(tiny(definitions, calls, kernels), board(board_name), compiler, **options)
+
+
+def need(program: str) -> None:
+    """Skip where a program from the system's packages is missing; in CI it must be there."""
+    if shutil.which(program) is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{program} must be installed in CI")
+        pytest.skip(f"{program} is not installed")
