@@ -515,9 +515,9 @@ def test_graphs_that_cannot_run(contradiction):
     w.op("RELU", [y], [z])
     w.op("RELU", [x], [y])
     assert "before it is computed" in contradiction(w, [x], [z])
+    assert "no outputs" in contradiction(w, [x], [])
     w.op("RELU", [x], [y])
     assert "already has a value" in contradiction(w, [x], [z])
-    assert "no outputs" in contradiction(w, [x], [])
 
 
 def test_constants_of_the_wrong_size(contradiction):

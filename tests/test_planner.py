@@ -577,3 +577,11 @@ def test_convolutions_of_real_models_take_scratch_into_the_plan() -> None:
     columns = (stand_in(Conv2D, (), lambda op: (512,)), *(i for i in STAND_INS if i.op is not Conv2D))
     plan = make_plan(graph, DISCO_F746NG, columns)
     assert plan.tensor_bytes == 49_152 + 512 and plan.scratch_bytes == 512
+    assert plan.live_tensor_bytes == 49_152
+
+
+@pytest.mark.parametrize("model", LOWER_BOUNDS)
+def test_real_models_with_real_kernels_lie_at_the_bound_plus_scratch(model: str) -> None:
+    plan = make_plan(prepare(load(MODELS / f"{model}.tflite")), DISCO_F746NG)
+    assert plan.live_tensor_bytes == LOWER_BOUNDS[model]
+    assert plan.tensor_bytes == plan.bound <= LOWER_BOUNDS[model] + plan.scratch_bytes

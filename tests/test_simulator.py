@@ -42,7 +42,7 @@ def test_without_input_nothing_is_computed(name):
 
 
 def test_incomplete_input_is_reported():
-    with pytest.raises(Fault, match="exit code.*incomplete"):
+    with pytest.raises(Fault, match=r"exit code.*incomplete"):
         run("disco_f746ng", INPUT + b"x")
 
 
@@ -78,17 +78,17 @@ def test_helpers_count_to_the_step_that_calls_them(name):
         run(name, definitions=copies, calls=f"volatile unsigned n = {n}; kernel(o, i, n);") for n in (0, 16)
     )
     assert much.step_instructions[0] > little.step_instructions[0] + 8
-    assert much.overhead_instructions == little.overhead_instructions
+    assert abs(much.overhead_instructions - little.overhead_instructions) <= 2  # the constant itself
 
 
 def test_the_stack_is_measured():
-    deep = "KERNEL void kernel(uint8_t *o, const uint8_t *i) { volatile uint8_t x[1000]; x[0] = i[0]; o[0] = x[0]; }"
+    deep = "KERNEL void kernel(uint8_t *o, const uint8_t *i) { volatile uint8_t x[1000]; x[i[15]] = i[0]; o[0] = x[i[15]]; }"
     assert 1000 < run("disco_f746ng", definitions=deep, calls="kernel(o, i);").stack_bytes < 1200
 
 
 def test_ram_is_not_zero_after_power_on():
-    reads = """static uint8_t arena[16] __attribute__((section(".bss.smelt.ram.sram1")));
-    KERNEL void kernel(uint8_t *o) { memcpy(o, arena, 16); }"""
+    reads = """static volatile uint8_t arena[16] __attribute__((section(".bss.smelt.ram.sram1")));
+    KERNEL void kernel(uint8_t *o) { for (int k = 0; k < 16; k++) o[k] = arena[k]; }"""
     assert run("disco_f746ng", definitions=reads, calls="(void)i; kernel(o);").outputs == b"\xa5" * 16
 
 
@@ -105,9 +105,9 @@ FAULTS = {
     "write outside memory": f"*{UNMAPPED} = i[0];",
     "fetch outside memory": "((void (*)(void))0x70000001)(); o[0] = i[0];",
     "write to flash": "*(volatile uint32_t *)((uintptr_t)&smelt_report & ~3u) = i[0];",
-    "undefined instruction": 'UNDEFINED; o[0] = i[0];',
-    "unexpected breakpoint": 'BREAK; o[0] = i[0];',
-    "unexpected exception": 'SUPERVISOR; o[0] = i[0];',
+    "undefined instruction": "UNDEFINED; o[0] = i[0];",
+    "unexpected breakpoint": "BREAK; o[0] = i[0];",
+    "unexpected exception": "SUPERVISOR; o[0] = i[0];",
     "run-away": "for (;;) { *(volatile uint8_t *)o = i[0]; }",
     "exit code": "smelt_exit(3); o[0] = i[0];",
 }
@@ -144,7 +144,9 @@ def test_faults_name_their_function(name, kind):
 
 @pytest.mark.parametrize("name", FAULTY_BOARDS)
 def test_stack_overflow(name):
-    deep = "KERNEL uint32_t deep(uint32_t n) { volatile uint8_t x[200]; x[n & 7] = 1; return n ? deep(n - 1) + x[3] : 0; }"
+    deep = (
+        "KERNEL uint32_t deep(uint32_t n) { volatile uint8_t x[200]; x[n & 7] = 1; return n ? deep(n - 1) + x[3] : 0; }"
+    )
     found = fault(name, "o[0] = (uint8_t)deep(i[0]);", deep)
     assert (found.kind, found.function) == ("stack overflow", "deep")
 
@@ -193,7 +195,7 @@ def test_bad_pointers_in_requests():
 
 
 def test_images_belong_to_their_board():
-    with pytest.raises(DeviceError, match="built for nucleo_l4r5zi"):
+    with pytest.raises(DeviceError, match=r"built for nucleo_l4r5zi"):
         Simulator(board("disco_f746ng")).run(tiny_image("nucleo_l4r5zi", TRIPLE))
 
 

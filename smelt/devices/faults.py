@@ -25,7 +25,9 @@ Kind = Literal[
 class Fault(DeviceError):
     """The firmware did something that the device does not allow, at `pc`, inside `function`; `address` is the one it used."""
 
-    def __init__(self, kind: Kind, board: str, function: str, pc: int, address: int | None = None, detail: str = "") -> None:
+    def __init__(
+        self, kind: Kind, board: str, function: str, pc: int, address: int | None = None, detail: str = ""
+    ) -> None:
         self.kind, self.board, self.function, self.pc, self.address = kind, board, function, pc, address
         at = "" if address is None else f" (address {address:#010x})"
         super().__init__(f"{board}: {kind}{at} in {function} at {pc:#010x}{': ' + detail if detail else ''}")

@@ -39,7 +39,14 @@ class Host:
         if operation == WRITEC:
             self.text.append(self.read(argument, 1).decode("latin-1"))
             return 0
-        handlers = {OPEN: self._open, CLOSE: self._close, READ: self._read, WRITE: self._write, SEEK: self._seek, FLEN: self._length}
+        handlers = {
+            OPEN: self._open,
+            CLOSE: self._close,
+            READ: self._read,
+            WRITE: self._write,
+            SEEK: self._seek,
+            FLEN: self._length,
+        }
         if operation in handlers:
             return handlers[operation](argument)
         return 0 if operation in (ISTTY, ERRNO) else FAILED

@@ -23,13 +23,28 @@ Compiler = Literal["zig", "gcc"]
 
 COMPILE = (
     *("-std=gnu11", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common"),
-    *("-fno-stack-protector", "-fomit-frame-pointer", "-fno-exceptions", "-fno-unwind-tables", "-fno-asynchronous-unwind-tables", "-g0", "-I."),
+    *(
+        "-fno-stack-protector",
+        "-fomit-frame-pointer",
+        "-fno-exceptions",
+        "-fno-unwind-tables",
+        "-fno-asynchronous-unwind-tables",
+        "-g0",
+        "-I.",
+    ),
 )
-LINK = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--entry=smelt_reset", "-Wl,-z,max-page-size=4096")
+LINK = (
+    "-nostdlib",
+    "-static",
+    "-Wl,--gc-sections",
+    "-Wl,--build-id=none",
+    "-Wl,--entry=smelt_reset",
+    "-Wl,-z,max-page-size=4096",
+)
 WORKERS = 2
 SECONDS = 300  # a single compiler run that takes longer hangs
 INSTALL = {
-    "zig": "install the bundled compiler with: pip install ziglang",
+    "zig": "install the bundled compiler with: pip install 'smelt[build]'",
     "arm-none-eabi-gcc": "install it with your package manager (Debian, Ubuntu: gcc-arm-none-eabi)",
     "riscv64-unknown-elf-gcc": "install it with your package manager (Debian, Ubuntu: gcc-riscv64-unknown-elf)",
 }
@@ -160,9 +175,7 @@ def _link(
         _link_or_explain(folder, (*full, "-lcompiler_rt"), board, environment)
 
 
-def _link_or_explain(
-    folder: Path, command: tuple[str, ...], board: Board, environment: Mapping[str, str]
-) -> None:
+def _link_or_explain(folder: Path, command: tuple[str, ...], board: Board, environment: Mapping[str, str]) -> None:
     try:
         _run(folder, command, environment, "linking")
     except BuildError as error:

@@ -75,7 +75,9 @@ class Image:
         return self.parsed.function_at(address)
 
 
-def make_image(elf: bytes, board: Board, compiler: str, entry: str = "network_run", kernels: tuple[str, ...] = ()) -> Image:
+def make_image(
+    elf: bytes, board: Board, compiler: str, entry: str = "network_run", kernels: tuple[str, ...] = ()
+) -> Image:
     """Read what the linker wrote. Raises `BuildError` if it is no 32-bit ELF file."""
     parsed = read_elf(elf)
     uses = tuple(_uses(parsed, board))

@@ -28,7 +28,7 @@ def linker_script(board: Board, stack_bytes: int = STACK_BYTES) -> str:
         flash=chip.flash.name,
         flash_start=f"{chip.flash.start:#x}",
         drom_start=f"{view:#x}",
-        ram="\n".join([*_main_ram(board, stack_bytes), *(_arena(m) for m in chip.rams[1:])]),
+        ram="\n".join([*(_arena(m) for m in chip.rams[1:]), *_main_ram(board, stack_bytes)]),  # .bss takes what is left
     )
 
 

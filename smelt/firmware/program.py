@@ -84,11 +84,11 @@ class Invocation:
 
 @dataclass(frozen=True, eq=False)
 class Port:
-    """An input or output: its field's name in C and where it is. Outputs of constant networks lie in flash."""
+    """An input or output: its field's name in C and where it is."""
 
     tensor: Tensor
     field: str
-    place: Place | Constant
+    place: Place
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +111,6 @@ class Program:
     def constants(self) -> tuple[Constant, ...]:
         """Each table once, in order of first use."""
         used = [a for i in self.invocations for a in i.arguments if isinstance(a, Constant)]
-        used += [p.place for p in self.outputs if isinstance(p.place, Constant)]
         return tuple({c.name: c for c in used}.values())
 
     @property
@@ -159,8 +158,8 @@ def emit(plan: Plan, name: str = "network") -> Program:
         name,
         plan,
         tuple(Region(m.name, identifier(m.name), plan.used(m.name)) for m in plan.memories),
-        _ports(plan, plan.graph.inputs, constants),
-        _ports(plan, plan.graph.outputs, constants),
+        _ports(plan, plan.graph.inputs),
+        _ports(plan, plan.graph.outputs),
         invocations,
     )
 
@@ -176,8 +175,6 @@ def _invocation(plan: Plan, number: int, step: Step, constants: _Constants) -> I
 def _operand(plan: Plan, hint: str, step: Step, argument: Argument, constants: _Constants) -> Place | Constant:
     if isinstance(argument, np.ndarray):
         return constants.add(hint, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
-    if isinstance(argument, Tensor) and argument.is_constant:
-        return constants.add(hint, C_TYPES[argument.dtype], argument.constant, str(argument))
     return _place(plan, argument)
 
 
@@ -186,13 +183,9 @@ def _place(plan: Plan, argument: Tensor | Scratch) -> Place:
     return Place(placement.memory, placement.offset)
 
 
-def _ports(plan: Plan, tensors: tuple[Tensor, ...], constants: _Constants) -> tuple[Port, ...]:
+def _ports(plan: Plan, tensors: tuple[Tensor, ...]) -> tuple[Port, ...]:
     ports: list[Port] = []
     for tensor in tensors:
         field = identifier(tensor.name, [p.field for p in ports])
-        if tensor.is_constant:
-            place: Place | Constant = constants.add(field, C_TYPES[tensor.dtype], tensor.constant, f"output {tensor}")
-        else:
-            place = _place(plan, tensor)
-        ports.append(Port(tensor, field, place))
+        ports.append(Port(tensor, field, _place(plan, tensor)))
     return tuple(ports)

@@ -104,8 +104,6 @@ def _init(field: str) -> str:
 
 
 def _assignments(struct: str, ports: tuple[Port, ...]) -> Iterator[str]:
-    if any(isinstance(p.place, Constant) for p in ports) and not any(isinstance(p.place, Place) for p in ports):
-        yield "    (void)self;"
     for port in ports:
         const = "const " if struct == "outputs" else ""
         yield f"    {struct}.{port.field} = {_operand(port.place, f'{const}{C_TYPES[port.tensor.dtype]}')};"

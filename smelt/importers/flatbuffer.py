@@ -17,12 +17,16 @@ from smelt.errors import ModelError
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+# What things cost of a reader's allowance, by the time they take
+TABLE_COST = 8
+INTEGER_COST = 4
+
 
 class Reader:
     """Checked little-endian reads from `data`.
 
-    `allowance` bounds the tables and vector elements decoded in all: offsets may point many times at the same place,
-    so a small file can pretend to be an enormous one.
+    `allowance` bounds the work of decoding: offsets may point many times at the same place, so a small file can
+    pretend to be an enormous one.
     """
 
     def __init__(self, data: bytes, allowance: int = 1_000_000) -> None:
@@ -30,7 +34,7 @@ class Reader:
         self._allowance = allowance
 
     def spend(self, count: int) -> None:
-        """Account for `count` decoded things. Raises ModelError when there have been too many."""
+        """Account for decoding `count` numbers. Raises ModelError when there have been too many."""
         self._allowance -= count
         if self._allowance < 0:
             raise ModelError("the file is damaged: its tables refer to far more entries than a model has")
@@ -66,7 +70,7 @@ class Reader:
 
     def table(self, at: int) -> Table:
         """The table at `at`, its vtable checked."""
-        self.spend(1)
+        self.spend(TABLE_COST)
         vtable = at - self.number("i", at)
         vtable_size, size = self.number("H", vtable), self.number("H", vtable + 2)
         if vtable_size < 4 or size < 4:
@@ -132,6 +136,8 @@ class Table:
         return np.frombuffer(self.reader.data, kind, count, start) if count else np.empty(0, kind)
 
     def integers(self, field: int, dtype: str = "int32") -> tuple[int, ...]:
+        """The same as Python integers, for vectors that are short in sound files."""
+        self.reader.spend(INTEGER_COST * self._vector(field, np.dtype(dtype).itemsize)[1])
         return tuple(int(value) for value in self.numbers(field, dtype))
 
     def text(self, field: int, longest: int = 1000) -> str:

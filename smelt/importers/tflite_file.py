@@ -71,6 +71,8 @@ def read_model(file: bytes) -> RawModel:
     buffers = tuple(_buffer(table, index, len(file)) for index, table in enumerate(root.tables(4)))
     codes = tuple(_code(table) for table in root.tables(1))
     tensors = _tensors(subgraph, buffers)
+    operators = tuple(_operator(table, index, codes, len(tensors)) for index, table in enumerate(subgraph.tables(3)))
+    _check_written_once(operators, tensors)
     return RawModel(
         file=file,
         version=root.integer(0, "I"),
@@ -79,7 +81,7 @@ def read_model(file: bytes) -> RawModel:
         tensors=tensors,
         inputs=_indices(subgraph, 1, len(tensors), "the model's inputs"),
         outputs=_indices(subgraph, 2, len(tensors), "the model's outputs"),
-        operators=tuple(_operator(table, index, codes, len(tensors)) for index, table in enumerate(subgraph.tables(3))),
+        operators=operators,
     )
 
 
@@ -150,6 +152,19 @@ def _operator(table: Table, index: int, codes: tuple[tuple[str, int], ...], tens
         options_type=table.integer(3, "B"),
         options=table.table(4),
     )
+
+
+def _check_written_once(operators: tuple[RawOperator, ...], tensors: tuple[RawTensor, ...]) -> None:
+    writers: dict[int, RawOperator] = {}
+    for operator in operators:
+        for index in operator.outputs:
+            if index in writers:
+                first = f"operator {writers[index].index} {writers[index].code}"
+                raise ModelError(
+                    f"operator {operator.index} {operator.code} writes '{tensors[index].name}', "
+                    f"which already has a value from {first}"
+                )
+            writers[index] = operator
 
 
 def _indices(table: Table, field: int, tensors: int, what: str, absent: bool = False) -> tuple[int, ...]:

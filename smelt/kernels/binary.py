@@ -140,7 +140,7 @@ def build_add(op: Add, schedule: Elements) -> KernelCall:
     k = CallBuilder("subtract" if op.subtract else "add", in_place=True)
     form = _add_form(op) if schedule.form == "affine" else None
     if form is not None:
-        return _elementwise(k, op, schedule.unroll, lambda a, b: clamped(form.of(a, b), op.clamp))
+        return _elementwise(k, op, schedule.unroll, lambda a, b: clamped(k, form.of(a, b), op.clamp))
     p = add_parameters(op)
     return _elementwise(k, op, schedule.unroll, lambda a, b: _exact_sum(k, op, p, a, b))
 
@@ -150,7 +150,7 @@ def _exact_sum(k: CallBuilder, op: Add, p: AddParameters, a: Expr, b: Expr) -> E
     second, limit2 = _exact_operand(k, op.x2, b, p.x2_zero, p, p.input2)
     total = first - second if p.subtract else first + second
     scaled, reach = requantize(k, total, limit + limit2, p.output.multiplier, p.output.shift)
-    return clamped(scaled + p.y_zero, op.clamp, (p.y_zero - reach, p.y_zero + reach))
+    return clamped(k, scaled + p.y_zero, op.clamp, (p.y_zero - reach, p.y_zero + reach))
 
 
 def _exact_operand(
@@ -196,9 +196,9 @@ def build_mul(op: Mul, schedule: Elements) -> KernelCall:
     def compute(a: Expr, b: Expr) -> Expr:
         product = (a - p.x_zero) * (b - p.x2_zero)
         if form is not None:
-            return clamped(form.of(product), op.clamp)
+            return clamped(k, form.of(product), op.clamp)
         scaled, reach = requantize(k, product, 255 * 255, p.output.multiplier, p.output.shift)
-        return clamped(scaled + p.y_zero, op.clamp, (p.y_zero - reach, p.y_zero + reach))
+        return clamped(k, scaled + p.y_zero, op.clamp, (p.y_zero - reach, p.y_zero + reach))
 
     return _elementwise(k, op, schedule.unroll, compute)
 

@@ -208,8 +208,8 @@ def schedules(op: Conv2D, core: Core) -> Iterable[ConvBlock]:
     if is_pointwise(op):
         columns = op.y.elements // channels
     seen = set()
-    for block in ((2, 3), (2, 2), (2, 4), (4, 2), (3, 2), (4, 1), (1, 4), (1, 1)):
-        for unroll in (2, 1):
+    for block in ((2, 2), (2, 3), (3, 2), (1, 4), (4, 1), (2, 4), (4, 2), (1, 1)):
+        for unroll in (4, 2, 1):
             pixels = min(block[1], columns)
             stretch = min(columns, _stretch(pixels, op.weights.shape[3])) if is_pointwise(op) else columns
             schedule = ConvBlock(min(block[0], channels), pixels, unroll, stretch)

@@ -18,6 +18,7 @@ from smelt.loops.ir import Expr, expression
 Integers = NDArray[np.int64]
 
 REACH = 6  # how far factors are varied around the nearest ones
+TRIED = 4  # how many shifts are tried
 LIMIT = 2**31
 
 
@@ -38,17 +39,22 @@ class Affine:
 
 
 def find_affine(
-    xs: tuple[Integers, ...], wanted: Integers, clamp: tuple[int, int], ratios: tuple[float, ...]
+    xs: tuple[Integers, ...],
+    wanted: Integers,
+    clamp: tuple[int, int],
+    ratios: tuple[float, ...],
+    shifts: range | None = None,
 ) -> Affine | None:
     """A form that, clamped, gives `wanted[p]` for every point p, with operands ``xs[i][p]``; None if none is found.
 
-    `ratios` are the real numbers that the factors stand for: wanted is about sum(ratios[i] * xs[i]) + something.
+    `ratios` are the real numbers that the factors stand for: wanted is about sum(ratios[i] * xs[i]) + something. The
+    `shifts` are tried in their order; unless given, the few that leave the most precision.
     """
     largest = sum(abs(r) * max(int(np.abs(x).max()), 1) for r, x in zip(ratios, xs, strict=True))
     if not np.isfinite(largest) or largest == 0:
         return None
     top = min(int(np.floor(np.log2(LIMIT / largest))), 30)
-    for shift in range(top, max(top - 4, -1), -1):
+    for shift in shifts or range(top, max(top - TRIED, -1), -1):
         form = _at_shift(xs, wanted, clamp, ratios, shift)
         if form is not None:
             return form

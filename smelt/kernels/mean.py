@@ -59,7 +59,7 @@ def _finished(k: CallBuilder, total: Var, p: MeanParameters) -> Expr:
     if p.output is None:
         return total // p.count
     scaled, limit = requantize(k, total, p.count * 255, p.output.multiplier, p.output.shift)
-    return clamped(scaled + p.y_zero, FULL, (-limit + p.y_zero, limit + p.y_zero))
+    return clamped(k, scaled + p.y_zero, FULL, (-limit + p.y_zero, limit + p.y_zero))
 
 
 MEAN = Implementation("mean", Mean, unrolled, build_mean, (int8_tensors, sum_fits))

@@ -115,7 +115,7 @@ def _combine(
 
 def build_max(op: MaxPool2D, schedule: Channels) -> KernelCall:
     def finish(k: CallBuilder, rows: Span, columns: Span) -> Finish:
-        return lambda value: clamped(value, op.clamp, FULL)
+        return lambda value: clamped(k, value, op.clamp, FULL)
 
     # What is below the lower limit need not be found.
     lowest = min(max(op.clamp[0], -128), 127)
@@ -129,7 +129,7 @@ def build_average(op: AveragePool2D, schedule: Channels) -> KernelCall:
         else:
             extents = [s.stop - s.first if s.count is None else expression(s.count) for s in (rows, columns)]
             divide = _rounded_quotient(k, k.let("count", extents[0] * extents[1]))
-        return lambda value: clamped(divide(value), op.clamp, FULL)
+        return lambda value: clamped(k, divide(value), op.clamp, FULL)
 
     return _pool(CallBuilder("average_pool"), op, schedule, 0, lambda total, x: total + x, finish)
 

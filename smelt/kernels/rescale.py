@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Expr, cast, expression, maximum, minimum
-from smelt.targets.intrinsics import SMMULR
+from smelt.model.ops import FULL, Clamp
+from smelt.targets.intrinsics import SMMULR, SSAT8
 
 INT32_MAX = 2**31 - 1
 
@@ -49,10 +50,11 @@ def _shifted_left(x: Expr, count: int) -> Expr:
     return cast("int32_t", cast("uint32_t", x) * (1 << count))
 
 
-def clamped(x: Expr, clamp: tuple[int, int], reach: tuple[int, int] = (-(2**31), INT32_MAX)) -> Expr:
+def clamped(k: KernelBuilder, x: Expr, clamp: Clamp, reach: tuple[int, int] = (-(2**31), INT32_MAX)) -> Expr:
     """x limited to `clamp`; sides that lie outside `reach` (what x can be) cost nothing."""
-    if reach[1] > clamp[1]:
+    above, below = reach[1] > clamp[1], reach[0] < clamp[0]
+    if clamp == FULL and (above or below):
+        return k.call(SSAT8, x)
+    if above:
         x = minimum(x, clamp[1])
-    if reach[0] < clamp[0]:
-        x = maximum(x, clamp[0])
-    return x
+    return maximum(x, clamp[0]) if below else x

@@ -24,13 +24,13 @@ def int8_image(op: Resize, core: Core) -> bool:
 def _indexed(k: CallBuilder, name: str, wanted: Integers, position: Expr) -> Expr:
     """``wanted[position]``: as a product and a shift where that gives every entry, else from a table."""
     positions, last = np.arange(len(wanted), dtype=np.int64), int(wanted.max())
-    slope = (last - int(wanted[0])) / max(len(wanted) - 1, 1)
-    for ratio in (slope, (last + 1) / len(wanted)):
-        form = find_affine((positions,), wanted, (-1, last + 1), (ratio,)) if ratio else None
-        if form is not None:
-            return form.of(position)
     if last == int(wanted.min()):
         return expression(last)
+    slope = (last - int(wanted[0])) / (len(wanted) - 1)
+    for ratio in ((last + 1) / len(wanted), slope):
+        form = find_affine((positions,), wanted, (-1, last + 1), (ratio,), range(20))
+        if form is not None:
+            return form.of(position)
     table = k.table(name, wanted.astype(np.uint8 if last < 256 else np.int32))
     return maximum(minimum(table[position], last), 0)
 

@@ -54,9 +54,12 @@ def build_softmax(op: Softmax, schedule: Plain) -> KernelCall:
 
 
 def _trimmed(exponentials: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Without the zeros at the end, but for one that stands for them all."""
-    used = int(np.flatnonzero(exponentials)[-1]) + 1
-    return exponentials[: min(used + 1, len(exponentials))]
+    """Without the end, which has no effect, but for one zero that stands for it.
+
+    What is below 2**11 adds nothing to the sum; and it gives the result 0, as results are e / 2**23 at most.
+    """
+    used = int(np.flatnonzero(exponentials >= 2**11)[-1]) + 1
+    return np.append(exponentials[:used], np.zeros(used < len(exponentials), np.int32))
 
 
 def _difference(largest: Expr, value: Expr, entries: int) -> Expr:

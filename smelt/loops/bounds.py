@@ -296,7 +296,8 @@ def _check_loads(value: Expr, scope: Scope, kernel: str) -> None:
 
 def _resolve(buffer: AnyBuffer, index: Expr) -> tuple[Buffer, Expr]:
     while isinstance(buffer, Window):
-        buffer, index = buffer.base, buffer.offset + index
+        index = buffer.offset + index
+        buffer = buffer.base
     return buffer, index
 
 

@@ -170,7 +170,7 @@ def _joined(operator: Operator, left: Type, right: Type) -> Type:
         return "int32_t"
     for wide in ("float", "int64_t", "uint32_t"):
         if wide in (left, right):
-            return wide  # type: ignore[return-value]
+            return wide
     return "int32_t"
 
 

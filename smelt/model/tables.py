@@ -92,8 +92,8 @@ def _multiplier16(real: float) -> tuple[int, int]:
 
 def _hard_swish(op: Unary) -> Table:
     """x * min(max(x + 3, 0), 6) / 6 in 16-bit fixed point."""
-    fine_scale = float32(op.x.q.scale / 128)
-    multiplier, shift = _multiplier16(float32(fine_scale / op.y.q.scale))
+    fine_scale = op.x.q.scale / 128
+    multiplier, shift = _multiplier16(fine_scale / op.y.q.scale)
     fine = _centred(op) << 7
     value = arithmetic.high_product(fine, multiplier, 16)
     gate = (_hard_swish_gate(fine, fine_scale) + (1 << 15)) >> 1
@@ -104,7 +104,7 @@ def _hard_swish(op: Unary) -> Table:
 
 def _hard_swish_gate(fine: Integers, fine_scale: float) -> Integers:
     """x / 3 saturated to -1..1, with 15 fraction bits."""
-    multiplier, shift = _multiplier16(float32(fine_scale / float32(3 / 32768)))
+    multiplier, shift = _multiplier16(fine_scale / (3 / 32768))
     # The last bit of a left shift comes after the product, so that what saturates is what would have saturated anyway.
     gate = arithmetic.saturating_shift(fine, max(shift - 1, 0), 16)
     gate = arithmetic.high_product(gate, multiplier, 16)

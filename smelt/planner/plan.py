@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from itertools import combinations
 
@@ -11,7 +11,7 @@ from smelt.errors import SmeltError
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Graph, Op, Tensor
-from smelt.planner.flow import ALIGN, Flow, Use, index_of, steps_of, storages_of
+from smelt.planner.flow import ALIGN, Flow, Use, index_of, peak, steps_of, storages_of
 from smelt.targets.types import Board, Memory
 
 STACK_RESERVE = 4096
@@ -108,6 +108,12 @@ class Plan:
     def tensor_bytes(self) -> int:
         """The bytes of all buffers together, scratch included."""
         return sum(self.used(m.name) for m in self.memories)
+
+    @property
+    def live_tensor_bytes(self) -> int:
+        """The most bytes of tensors alive at once, scratch left out: what the model itself asks for in this order."""
+        flow = flow_of(self.graph, self.steps)
+        return peak(replace(flow, uses=tuple(replace(use, scratch=()) for use in flow.uses)))
 
     @property
     def scratch_bytes(self) -> int:

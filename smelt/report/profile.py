@@ -34,7 +34,11 @@ class MemoryUse:
 
 @dataclass(frozen=True)
 class Profile:
-    """One inference, measured on a simulated board. `cycles` is None while there is no cycle model."""
+    """One inference, measured on a simulated board. `cycles` is None while there is no cycle model.
+
+    `tensor_bytes` are the instance's buffers, scratch included; `live_tensor_bytes` the most that tensors alone take up at once;
+    `scratch_bytes` the most that one step has. `ram_bytes` counts the measured stack.
+    """
 
     model: str
     board: str
@@ -44,6 +48,7 @@ class Profile:
     ram_bytes: int
     flash_bytes: int
     tensor_bytes: int
+    live_tensor_bytes: int
     scratch_bytes: int
     tensor_bound: int
     stack_bytes: int
@@ -74,6 +79,7 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         ram_bytes=sum(m.bytes for m in memory if m.purpose not in FLASH),
         flash_bytes=code + constants,
         tensor_bytes=plan.tensor_bytes,
+        live_tensor_bytes=plan.live_tensor_bytes,
         scratch_bytes=plan.scratch_bytes,
         tensor_bound=plan.bound,
         stack_bytes=run.stack_bytes,

@@ -25,7 +25,7 @@ class Alignment:
         try:
             import capstone
         except ImportError as error:
-            raise OptionError("the simulator needs capstone: pip install 'smelt[simulator]'") from error
+            raise OptionError("the simulator needs capstone: pip install 'smelt[simulate]'") from error
         self._register = register
         self._decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
         self._decoder.detail = True

@@ -15,13 +15,20 @@ OUTSIDE, OVERHEAD, FIRST_STEP = 0, 1, 2
 RUNNING, LIMIT_REACHED, MISALIGNED = 0, 1, 2
 NOWHERE = 1
 
-BLOCK = np.dtype([("size", "u2"), ("instructions", "u2"), ("flags", "u2"), ("checks", "u2"), ("first", "u4"), ("_", "u4")])
+BLOCK = np.dtype(
+    [("size", "u2"), ("instructions", "u2"), ("flags", "u2"), ("checks", "u2"), ("first", "u4"), ("_", "u4")]
+)
 CHECK = np.dtype([("address", "u4"), ("at", "u4"), ("offset", "u4"), ("reg", "i4")])
 ANALYSE = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
 
 
 class _Region(ctypes.Structure):
-    _fields_ = (("start", ctypes.c_uint64), ("end", ctypes.c_uint64), ("bytes", ctypes.c_void_p), ("blocks", ctypes.c_void_p))
+    _fields_ = (
+        ("start", ctypes.c_uint64),
+        ("end", ctypes.c_uint64),
+        ("bytes", ctypes.c_void_p),
+        ("blocks", ctypes.c_void_p),
+    )
 
 
 class _Counter(ctypes.Structure):

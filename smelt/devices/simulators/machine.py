@@ -138,5 +138,5 @@ def _import_unicorn(architecture: str) -> tuple[Any, Any]:
         import unicorn
         from unicorn import arm_const, riscv_const
     except ImportError as error:
-        raise OptionError("the simulator needs unicorn: pip install 'smelt[simulator]'") from error
+        raise OptionError("the simulator needs unicorn: pip install 'smelt[simulate]'") from error
     return unicorn, arm_const if architecture == "thumb" else riscv_const

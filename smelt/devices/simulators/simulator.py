@@ -218,7 +218,9 @@ class _Session:
         if access.kind == "fetch":
             return self._bad_fetch(access.address, access.mapped)
         if self._below_stack(access.address):
-            return self._fault("stack overflow", f"the stack of {self._stack_size()} bytes is too small", address=access.address)
+            return self._fault(
+                "stack overflow", f"the stack of {self._stack_size()} bytes is too small", address=access.address
+            )
         if access.mapped and access.kind == "write":
             return self._fault("write to flash", address=access.address)
         kind: Kind = "write outside memory" if access.kind == "write" else "read outside memory"
