@@ -204,7 +204,7 @@ def test_mutations(name):
         if number % 10 == 0:
             described(mutant)
         assert time.monotonic() - started < SECONDS, f"mutation {number} of {name} takes too long"
-    assert seen["ModelError"] > MUTATIONS // 10 and seen["Unsupported"] > MUTATIONS // 100, seen
+    assert seen["ModelError"] > MUTATIONS // 10 and seen["Unsupported"], seen
 
 
 def described(file: bytes) -> None:

@@ -206,9 +206,15 @@ STRATEGIES = (
 )  # fmt: skip
 
 
+def irregular_resizes() -> list[Op]:
+    """Rows and columns that no product and shift gives: their kernels have tables, of bytes and of words."""
+    shapes = (((1, 30, 70, 1), (1, 138, 161, 1)), ((1, 2, 391, 1), (1, 2, 1081, 1)))
+    return [ops.ResizeNearest(x=tensor("x", x), y=tensor("y", y)) for x, y in shapes]
+
+
 def generated() -> list[Op]:
     """The same operators in every run."""
-    found: list[Op] = []
+    found = irregular_resizes()
     for strategy in STRATEGIES:
 
         @given(strategy)

@@ -67,6 +67,12 @@ def test_keyword():
     compare(graph, oracle, [sample.reshape(graph.inputs[0].shape)])
 
 
+def test_wake_words():
+    graph, oracle = model("mlperf_tiny/str_ww_ref_model")
+    for x in quantized(graph, np.load(INPUTS / "mlperf_tiny/str_ww_calibration_samples.npz")["specs"][::4]):
+        compare(graph, oracle, [x])
+
+
 @pytest.mark.parametrize("name", ["person", "no_person"])
 def test_person(name):
     from PIL import Image
@@ -84,7 +90,9 @@ def test_run_trace_run_many_and_evaluate_agree():
     values = trace(graph, {graph.inputs[0].name: inputs[1]})
     assert np.array_equal(values[graph.outputs[0].name], stacked[1])
     last = graph.producer(graph.outputs[0])
-    assert np.array_equal(evaluate(last, *(values[t.name] if t.data is None else t.data for t in last.inputs)), stacked[1])
+    assert np.array_equal(
+        evaluate(last, *(values[t.name] if t.data is None else t.data for t in last.inputs)), stacked[1]
+    )
 
 
 @pytest.mark.parametrize(

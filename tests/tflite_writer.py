@@ -206,9 +206,7 @@ class _Serializer:
 
     def code(self, name: str, version: int) -> int:
         number = getattr(tflite.BuiltinOperator, name)
-        return self.table(
-            "OperatorCode", DeprecatedBuiltinCode=min(number, 127), BuiltinCode=number, Version=version
-        )
+        return self.table("OperatorCode", DeprecatedBuiltinCode=min(number, 127), BuiltinCode=number, Version=version)
 
     def buffer(self, data: bytes) -> int:
         vector = self.aligned(data) if data else None

@@ -41,6 +41,8 @@ LINK = (
     "-Wl,--entry=smelt_reset",
     "-Wl,-z,max-page-size=4096",
 )
+# gcc would split and specialise the kernels, and so lose the names by which their instructions are counted
+GCC_COMPILE = ("-fno-ipa-cp", "-fno-ipa-sra", "-fno-partial-inlining")
 WORKERS = 2
 SECONDS = 300  # a single compiler run that takes longer hangs
 INSTALL = {
@@ -79,7 +81,7 @@ def compiler_command(board: Board, compiler: Compiler = "zig") -> tuple[str, ...
     path = shutil.which(name)
     if path is None:
         raise BuildError(f"{name} is not installed: {INSTALL[name]}")
-    return (path, *flags)
+    return (path, *flags, *GCC_COMPILE)
 
 
 def zig() -> Path:

@@ -79,6 +79,8 @@ def _bytes(path: Path) -> bytes:
         if path.is_dir():
             raise ModelError(f"{path} is a folder, not a model file")
         size = path.stat().st_size
+        if not path.is_file():
+            raise ModelError(f"{path} is not a file that holds data")
         if size > MOST_BYTES:
             raise ModelError(f"{path} has {size} bytes; the most for a model is {MOST_BYTES}")
         file = path.read_bytes()

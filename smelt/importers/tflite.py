@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from math import prod
 
 from smelt.errors import ModelError, Unsupported
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
@@ -86,7 +87,7 @@ def _attempt(site: Site, errors: list[str], reasons: list[str]) -> tuple[Op, ...
     arm = _arm(site.operator.code)
     dtype = _dtype(site.bench.model, site.operator)
     integers = dtype in ("int32", "int64") and site.operator.code in FUNCTIONS
-    if not integers and (arm is None or dtype in GENERAL):
+    if not integers and (arm is None or (dtype in GENERAL and site.operator.code != "QUANTIZE")):
         return ()  # a general reason covers it
     try:
         if integers:
@@ -185,14 +186,15 @@ def _general_reasons(model: RawModel) -> Iterator[str]:
 
 
 def _type_reasons(model: RawModel) -> Iterator[str]:
-    judged = [o for o in model.operators if _arm(o.code) is not None]
-    working = [o for o in judged if o.code not in ("QUANTIZE", "DEQUANTIZE")]
+    judged = [o for o in model.operators if _arm(o.code) is not None and o.code != "QUANTIZE"]
+    working = [o for o in judged if o.code != "DEQUANTIZE"]
     for dtype, text in GENERAL.items():
         found = [o for o in (working if dtype == "float32" else judged) if _dtype(model, o) == dtype]
         if dtype == "float32" and found and len(found) == len(working):
             yield _float_reason(model, found)
         elif found:
-            yield f"{_several(found)} compute in {text}; int8 is supported: quantise the whole model to int8"
+            verb = "computes" if len(found) == 1 else "compute"
+            yield f"{_several(found)} {verb} in {text}; int8 is supported: quantise the whole model to int8"
 
 
 def _float_reason(model: RawModel, found: list[RawOperator]) -> str:
@@ -272,8 +274,26 @@ def _operator_summary(model: RawModel, operator: RawOperator, macs: dict[int, in
         version=operator.version,
         inputs=tuple(_summary(model.tensors[index]) for index in operator.inputs if index >= 0),
         outputs=tuple(_summary(model.tensors[index]) for index in operator.outputs),
-        macs=macs.get(operator.index),
+        macs=macs.get(operator.index, _declared_macs(model, operator)),
     )
+
+
+def _declared_macs(model: RawModel, operator: RawOperator) -> int | None:
+    """Multiply-accumulates by the declared shapes, for operators that were not converted (float ones, say)."""
+    shapes = [model.tensors[index].shape if index >= 0 else () for index in (*operator.inputs[:3], *operator.outputs)]
+    if len(operator.inputs) < 2 or len(operator.outputs) != 1:
+        return None
+    weights = shapes[1]
+    match operator.code, len(weights):
+        case ("CONV_2D", 4):
+            return prod(shapes[-1]) * prod(weights[1:])
+        case ("DEPTHWISE_CONV_2D", 4):
+            return prod(shapes[-1]) * prod(weights[1:3])
+        case ("FULLY_CONNECTED", 2):
+            return prod(shapes[-1]) * weights[1]
+        case ("TRANSPOSE_CONV", 4):
+            return prod(shapes[2]) * prod(weights[:3])
+    return None
 
 
 def _summary(raw: RawTensor) -> TensorSummary:

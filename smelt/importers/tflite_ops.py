@@ -283,11 +283,15 @@ def hard_swish(at: Site) -> tuple[Op, ...]:
 
 
 def quantize(at: Site) -> tuple[Op, ...]:
-    x, y = at.operand(0), at.y()
+    x, result = at.operand(0), at.result()
+    for tensor, role in ((x, "input"), (result, "output")):
+        if tensor.dtype == "uint8":
+            at.refuse(f"{role} '{tensor.name}' is uint8; convert the model with inference_{role}_type=int8")
+    y = at.y()
     if x.dtype == "int8":
         return unary(at, "requantize")
     if x.dtype != "float32":
-        at.refuse(f"input '{x.name}' is {x.dtype}; float32 and int8 are supported (inference_input_type=int8)")
+        at.refuse(f"input '{x.name}' is {x.dtype}; float32 and int8 are supported")
     at.agree(y, x.shape)
     return (Quantize(y=y, x=x),)
 

@@ -19,6 +19,7 @@ from smelt.model.ops import Clamp
 MOST_ELEMENTS = 1 << 26  # no microcontroller holds more; products of damaged dimensions are far beyond
 MOST_AXES = 6
 MOST_STEP = 4096  # strides, dilations, windows
+LONGEST_NAME = 60  # in messages; converters join the names of everything they fuse
 
 DTYPES: dict[str, DType] = {
     "float32": "float32",
@@ -46,6 +47,8 @@ class Workbench:
         self._tensors: dict[int, Tensor] = {}
         self._arrays: dict[tuple[tuple[int, int], str], Array] = {}
         self._derived: set[Tensor] = set()
+        computed = {index for operator in model.operators for index in operator.outputs}
+        self._running = {model.tensors[index].name for index in (*model.inputs, *computed)}
 
     def tensor(self, index: int) -> Tensor:
         """The tensor with this index. Raises ModelError or Refusal where it makes no sense."""
@@ -65,6 +68,10 @@ class Workbench:
 
     def is_fixed(self, tensor: Tensor) -> bool:
         return tensor.is_constant or tensor in self._derived
+
+    def is_running(self, tensor: Tensor) -> bool:
+        """Whether the tensor is an input or computed (else it must be a constant)."""
+        return tensor.name in self._running
 
     def _make(self, raw: RawTensor) -> Tensor:
         if raw.dtype not in DTYPES:
@@ -113,7 +120,7 @@ def _brief(shape: tuple[int, ...]) -> str:
 def _quantization(raw: RawTensor, stored: RawQuantization) -> Quantization:
     if stored.custom:
         raise Refusal(f"tensor '{raw.name}' is quantised by a custom scheme; affine is supported")
-    scales, zeros = stored.scales, stored.zero_points
+    scales, zeros = stored.scales, stored.zero_points or (0,)
     if not all(isfinite(scale) and scale > 0 for scale in scales):
         raise ModelError(f"tensor '{raw.name}' has a scale that is not a positive number")
     if len(zeros) not in (1, len(scales)):
@@ -212,8 +219,7 @@ class Site:
     def weights(self, position: int, axis: int, axes: int) -> Tensor:
         """Constant int8 weights with `axes` axes, per tensor or per channel along `axis`, all zero points 0."""
         tensor = self.operand(position)
-        if not self.bench.is_fixed(tensor):
-            self.refuse(f"weights '{tensor.name}' are computed while the model runs; constants are supported")
+        self._fixed(tensor, "weights")
         if tensor.dtype != "int8":
             self.refuse(f"weights '{tensor.name}' are {tensor.dtype}; int8 is supported")
         if len(tensor.shape) != axes or tensor.elements == 0:
@@ -228,6 +234,14 @@ class Site:
         )
         return tensor
 
+    def _fixed(self, tensor: Tensor, role: str) -> None:
+        """Complain unless `tensor` is a constant, or follows from constants."""
+        if self.bench.is_fixed(tensor):
+            return
+        if not self.bench.is_running(tensor):
+            self.broken(f"{role} '{tensor.name}' has no data")
+        self.refuse(f"{role} '{tensor.name}' is computed while the model runs; a constant is supported")
+
     def bias(self, position: int, channels: int) -> Tensor | None:
         """An int32 constant with one value per channel, or None."""
         if not self.has(position):
@@ -235,8 +249,7 @@ class Site:
         tensor = self.operand(position)
         if tensor.dtype != "int32":
             self.refuse(f"bias '{tensor.name}' is {tensor.dtype}; int32 is supported")
-        if not self.bench.is_fixed(tensor):
-            self.refuse(f"bias '{tensor.name}' is computed while the model runs; constants are supported")
+        self._fixed(tensor, "bias")
         if tensor.elements != channels:
             self.broken(f"bias '{tensor.name}' has shape {list(tensor.shape)}, but there are {channels} channels")
         if tensor.shape == (channels,) or tensor.data is None:
@@ -248,11 +261,12 @@ class Site:
         """The values of a constant operand: a shape, axes, sizes."""
         tensor = self.operand(position)
         if tensor.data is None:
-            self.refuse(f"'{tensor.name}' (input {position}) is computed while the model runs; it must be constant")
+            self._fixed(tensor, f"input {position}")
+            self.refuse(f"input {position} '{tensor.name}' is computed from constants; store its values")
         if tensor.dtype not in ("int32", "int64"):
-            self.broken(f"'{tensor.name}' (input {position}) is {tensor.dtype}, not int32")
+            self.broken(f"input {position} '{tensor.name}' is {tensor.dtype}, not int32")
         if tensor.elements > 64:
-            self.broken(f"'{tensor.name}' (input {position}) has {tensor.elements} values; that is no shape or axis")
+            self.broken(f"input {position} '{tensor.name}' has {tensor.elements} values; that is no shape or axis")
         return tuple(int(value) for value in tensor.data.flat)
 
     def axis(self, value: int, axes: int) -> int:
@@ -292,7 +306,7 @@ class Site:
         return found
 
     def activation(self, number: int) -> str:
-        return name_of(ACTIVATIONS, self.code(number), "activation")
+        return name_of(ACTIVATIONS, self.code(number), "number")
 
     def clamp(self, number: int, y: Tensor) -> Clamp:
         """The fused activation as limits of y's integers, rounded as the oracle does (in float32)."""
@@ -337,8 +351,11 @@ def _stored(real: float, q: Quantization) -> int:
 
 def place(model: RawModel, operator: RawOperator) -> str:
     """How messages name an operator: its index, its code, its first result."""
-    result = f" '{model.tensors[operator.outputs[0]].name}'" if operator.outputs else ""
-    return f"operator {operator.index} {operator.code}{result}"
+    origin = f"operator {operator.index} {operator.code}"
+    if not operator.outputs:
+        return origin
+    name = model.tensors[operator.outputs[0]].name
+    return f"{origin} '{name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + '...'}'"
 
 
 @dataclass(frozen=True)

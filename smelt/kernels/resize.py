@@ -31,8 +31,10 @@ def _indexed(k: CallBuilder, name: str, wanted: Integers, position: Expr) -> Exp
         form = find_affine((positions,), wanted, (-1, last + 1), (ratio,), range(20))
         if form is not None:
             return form.of(position)
-    table = k.table(name, wanted.astype(np.uint8 if last < 256 else np.int32))
-    return maximum(minimum(table[position], last), 0)
+    # The limits change nothing, but show that what comes out of the table is an index.
+    if last < 256:
+        return minimum(k.table(name, wanted.astype(np.uint8))[position], last)
+    return maximum(minimum(k.table(name, wanted.astype(np.int32))[position], last), 0)
 
 
 def build_nearest(op: ResizeNearest, schedule: Plain) -> KernelCall:

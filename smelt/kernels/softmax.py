@@ -59,7 +59,7 @@ def _trimmed(exponentials: NDArray[np.int32]) -> NDArray[np.int32]:
     What is below 2**11 adds nothing to the sum; and it gives the result 0, as results are e / 2**23 at most.
     """
     used = int(np.flatnonzero(exponentials >= 2**11)[-1]) + 1
-    return np.append(exponentials[:used], np.zeros(used < len(exponentials), np.int32))
+    return np.append(exponentials[:used], np.zeros(int(used < len(exponentials)), np.int32))
 
 
 def _difference(largest: Expr, value: Expr, entries: int) -> Expr:

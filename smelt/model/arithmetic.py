@@ -6,7 +6,8 @@ takes and returns int64 arrays (or scalars) whose values are those that 32-bit C
 
 from __future__ import annotations
 
-from math import exp, floor, frexp
+from collections.abc import Sequence
+from math import exp, floor
 from typing import Any
 
 import numpy as np
@@ -30,29 +31,29 @@ def float32(x: float) -> float:
     return float(np.float32(x))
 
 
-def quantize_multiplier(real: float) -> tuple[int, int]:
-    """`real` as (multiplier, shift) with ``real = multiplier / 2**31 * 2**shift`` and 31 significant bits.
+def quantize_multipliers(reals: Sequence[float]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Each as (multiplier, shift) with ``real = multiplier / 2**31 * 2**shift`` and 31 significant bits.
 
-    The shift is positive to the left. Numbers too small to matter (below 2**-32) become (0, 0).
+    Shifts are positive to the left. Numbers too small to matter (below 2**-32) become (0, 0).
     """
-    if real == 0:
-        return 0, 0
-    fraction, shift = frexp(real)
-    multiplier = round_half_away(fraction * 2**31)
-    if multiplier == 2**31:
-        multiplier, shift = multiplier // 2, shift + 1
-    return (0, 0) if shift < -31 else (multiplier, shift)
+    fractions, shifts = np.frexp(np.asarray(reals, np.float64))
+    scaled = fractions * 2.0**31
+    multipliers = np.trunc(scaled + np.copysign(0.5, scaled)).astype(np.int64)
+    carry = multipliers == 2**31
+    multipliers, shifts = np.where(carry, 2**30, multipliers), shifts + carry
+    tiny = shifts < -31
+    return np.where(tiny, 0, multipliers).astype(np.int32), np.where(tiny, 0, shifts).astype(np.int32)
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """`quantize_multipliers` of one."""
+    multipliers, shifts = quantize_multipliers([real])
+    return int(multipliers[0]), int(shifts[0])
 
 
 def input_radius(integer_bits: int, shift: int) -> int:
     """The distance from zero at which an input, scaled by at most ``2**shift``, leaves the range of `integer_bits`."""
     return floor((2.0**integer_bits - 1) * 2.0 ** (31 - integer_bits - shift))
-
-
-def quantize_multipliers(reals: list[float]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """`quantize_multiplier` of each: (multipliers, shifts)."""
-    pairs = np.array([quantize_multiplier(real) for real in reals], np.int32).reshape(-1, 2)
-    return pairs[:, 0].copy(), pairs[:, 1].copy()
 
 
 def wrap32(x: Integers) -> Integers:

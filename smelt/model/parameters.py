@@ -185,7 +185,8 @@ def _window_sizes(outputs: int, stride: int, size: int, before: int, inputs: int
 class AxisWeights:
     """Position i of y lies between `lower[i]` and `upper[i]` of x, `fraction[i]` / 1024 of the way up.
 
-    Outside the image `fraction` may leave 0..1024; lower and upper are the same there.
+    Outside the image `fraction` may leave 0..1024; lower and upper are the same there. (Enlarging much, by a factor
+    whose rounding to 1/1024 is upwards, TFLM itself reads behind the image; here the last element counts instead.)
     """
 
     lower: Int32s

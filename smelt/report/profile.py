@@ -93,9 +93,14 @@ def profile(compilation: Compilation, run: Run) -> Profile:
 FLASH = ("code", "constants")
 
 
-def memory_use(image: Image, stack_bytes: int) -> tuple[MemoryUse, ...]:
-    """What of each memory the firmware uses, the measured stack in place of the reserved one."""
-    return tuple(MemoryUse(u.memory, u.content, stack_bytes if u.content == "stack" else u.size) for u in image.uses)
+def memory_use(image: Image, stack_bytes: int | None = None) -> tuple[MemoryUse, ...]:
+    """What of each memory the firmware uses; a measured stack takes the place of the reserved one."""
+    sizes: dict[tuple[str, str], int] = {}
+    for use in image.uses:
+        key = use.memory, use.content
+        measured = use.content == "stack" and stack_bytes is not None
+        sizes[key] = sizes.get(key, 0) + (stack_bytes if measured else use.size)
+    return tuple(MemoryUse(*key, size) for key, size in sizes.items())
 
 
 def _image(compilation: Compilation) -> Image:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from smelt.compile import Compilation
+from smelt.report.profile import memory_use
 
 
 def compile_summary(compilation: Compilation) -> dict[str, Any]:
@@ -17,7 +19,7 @@ def compile_summary(compilation: Compilation) -> dict[str, Any]:
         "macs": compilation.model.macs,
         "tensor_bytes": plan.tensor_bytes,
         "scratch_bytes": plan.scratch_bytes,
-        "memory": [{"memory": u.memory, "purpose": u.content, "bytes": u.size} for u in image.uses] if image else [],
+        "memory": [asdict(use) for use in memory_use(image)] if image else [],
         "sources_digest": compilation.sources.digest,
         "firmware_digest": image.digest if image else None,
     }

@@ -18,7 +18,8 @@ from smelt.report.execute import Execution
 from smelt.report.profile import MemoryUse, Profile
 from smelt.report.verify import Verification
 
-console = Console(highlight=False)
+# Pipes and files get lines as long as they need; terminals get lines that fit.
+console = Console(highlight=False, width=None if Console().is_terminal else 200)
 
 
 @contextmanager
@@ -36,7 +37,7 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], rig
     """Print a table; the columns numbered in `right` are aligned to the right."""
     result = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
     for i, column in enumerate(columns):
-        result.add_column(column, justify="right" if i in right else "left", overflow="fold")
+        result.add_column(column, justify="right" if i in right else "left", overflow="fold", no_wrap=i in right or i == 0)
     for row in rows:
         result.add_row(*(Text(_cell(cell)) for cell in row))
     console.print(result)
@@ -85,11 +86,11 @@ def show_verification(verification: Verification) -> None:
 def show_profile(profile: Profile) -> None:
     """Steps first, then totals, then memory."""
     rows = [
-        (s.name, s.op, s.implementation, s.schedule, s.macs, s.instructions, _ratio(s.macs, s.instructions))
+        (s.name, f"{s.implementation} {s.schedule}", s.macs, s.instructions, _ratio(s.macs, s.instructions))
         for s in profile.steps
     ]
-    columns = ("step", "operator", "implementation", "schedule", "MACs", "instructions", "MAC/instr")
-    table(f"{profile.model} on {profile.board} (simulated)", columns, rows, right=(4, 5, 6))
+    columns = ("step", "implementation and schedule", "MACs", "instructions", "MAC/instr")
+    table(f"{profile.model} on {profile.board} (simulated)", columns, rows, right=(2, 3, 4))
     line()
     line(f"instructions  {profile.instructions:>12,}   one inference")
     line(f"MACs          {profile.macs:>12,}   {_ratio(profile.macs, profile.instructions)} per instruction")
@@ -139,10 +140,10 @@ def _tensors(tensors: tuple[TensorSummary, ...], constants: bool) -> str:
 
 def show_boards(rows: list[dict[str, Any]]) -> None:
     cells = [
-        (r["name"], r["title"], r["core"], f"{r['clock_hz'] // 1_000_000} MHz", f"{r['flash_bytes'] // 1024} KB", _rams(r["ram"]))
+        (r["name"], r["title"], f"{r['clock_hz'] // 1_000_000} MHz", f"{r['flash_bytes'] // 1024} KB", _rams(r["ram"]))
         for r in rows
     ]
-    table("", ("board", "chip", "core", "clock", "flash", "RAM"), cells, right=(3, 4))
+    table("", ("board", "what it is", "clock", "flash", "RAM"), cells, right=(2, 3))
 
 
 def _rams(rams: dict[str, int]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -93,21 +96,22 @@ def by_reference(compilation: Compilation, inputs: Runs, model: Path) -> list[tu
 
 
 def by_tflm(compilation: Compilation, inputs: Runs, model: Path) -> list[tuple[Array, ...]]:
-    """The file, computed by TensorFlow Lite Micro. Raises OptionError where its package is missing."""
-    try:
-        from tflite_micro import runtime
-    except ImportError:
-        raise OptionError("the oracle tflm needs TensorFlow Lite Micro (Linux only): pip install 'smelt[oracle]'") from None
-    interpreter = runtime.Interpreter.from_file(str(model))
-    return [_interpret(interpreter, arrays, compilation) for arrays in inputs]
+    """The file, computed by TensorFlow Lite Micro in a process of its own, since it aborts on what it does not like.
 
-
-def _interpret(interpreter: Any, arrays: tuple[Array, ...], compilation: Compilation) -> tuple[Array, ...]:
-    for index, array in enumerate(arrays):
-        interpreter.set_input(array, index)
-    interpreter.invoke()
-    outputs = compilation.model.outputs
-    return tuple(np.array(interpreter.get_output(i)).reshape(t.shape) for i, t in enumerate(outputs))
+    Raises OptionError where its package is missing or it gives up.
+    """
+    with tempfile.TemporaryDirectory(prefix="smelt-") as folder:
+        given, made = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
+        columns = zip(*inputs, strict=True)
+        np.savez(given, **{f"x{i}": np.stack(column) for i, column in enumerate(columns)})
+        command = [sys.executable, "-m", "smelt.report.tflm", str(model), str(given), str(made)]
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        if done.returncode:
+            raise OptionError(f"the oracle tflm failed: {(done.stderr or done.stdout).strip() or 'it gave no reason'}")
+        with np.load(made) as outputs:
+            stacks = [outputs[f"y{i}"] for i in range(len(compilation.model.outputs))]
+    shaped = [s.reshape(-1, *t.shape) for s, t in zip(stacks, compilation.model.outputs, strict=True)]
+    return list(zip(*shaped, strict=True))
 
 
 ORACLES = {"reference": by_reference, "tflm": by_tflm}

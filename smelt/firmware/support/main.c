@@ -1,35 +1,83 @@
 /* The firmware's main loop: reads inputs from the file "input" of the debugging computer, runs the network on each, prints the
-   prediction and appends the output to the file "output". Without that file, or without a debugger, it runs once on an input of
-   zeros and stops in an endless loop. */
+   prediction and appends the outputs to the file "output". Without that file, or without a debugger, it runs once on inputs of
+   zeros and ends. */
 #include "smelt_firmware.h"
 #include "smelt_semihosting.h"
 
 #include <string.h>
 
+enum { DONE = 0, INCOMPLETE = 2, NOT_WRITTEN = 3 };
+
+static void clear_inputs(void)
+{
+    for (uint32_t i = 0U; smelt_input(i).bytes != 0U; i++) {
+        memset(smelt_input(i).data, 0, smelt_input(i).bytes);
+    }
+}
+
+/* Returns how many bytes of the inputs could be read. */
+static uint32_t read_inputs(int32_t file)
+{
+    uint32_t count = 0U;
+    for (uint32_t i = 0U; smelt_input(i).bytes != 0U; i++) {
+        const smelt_span span = smelt_input(i);
+        const uint32_t missing = smelt_read(file, span.data, span.bytes);
+        count += span.bytes - missing;
+        if (missing != 0U) {
+            break;
+        }
+    }
+    return count;
+}
+
+static uint32_t input_bytes(void)
+{
+    uint32_t count = 0U;
+    for (uint32_t i = 0U; smelt_input(i).bytes != 0U; i++) {
+        count += smelt_input(i).bytes;
+    }
+    return count;
+}
+
+static int write_outputs(int32_t file)
+{
+    for (uint32_t i = 0U; smelt_output(i).bytes != 0U; i++) {
+        if (smelt_write(file, smelt_output(i).data, smelt_output(i).bytes) != 0U) {
+            return NOT_WRITTEN;
+        }
+    }
+    return DONE;
+}
+
+static int run_on_file(int32_t input, int32_t output)
+{
+    for (;;) {
+        const uint32_t count = read_inputs(input);
+        if (count == 0U) {
+            return DONE;
+        }
+        if (count != input_bytes()) {
+            smelt_print("error: the last input is incomplete\n");
+            return INCOMPLETE;
+        }
+        smelt_run();
+        smelt_report();
+        if (output >= 0 && write_outputs(output) != DONE) {
+            smelt_print("error: the output could not be written\n");
+            return NOT_WRITTEN;
+        }
+    }
+}
+
 int main(void)
 {
+    smelt_set_up();
     const int32_t input = smelt_open("input", SMELT_READ_BINARY);
-    if (input < 0) {
-        memset(smelt_input(), 0, SMELT_INPUT_BYTES);
-        smelt_run();
-        smelt_report();
-        return 0;
+    if (input >= 0) {
+        return run_on_file(input, smelt_open("output", SMELT_WRITE_BINARY));
     }
-    const int32_t output = smelt_open("output", SMELT_WRITE_BINARY);
-    for (;;) {
-        const uint32_t missing = smelt_read(input, smelt_input(), SMELT_INPUT_BYTES);
-        if (missing == SMELT_INPUT_BYTES) {
-            return 0;
-        }
-        if (missing != 0U) {
-            smelt_print("error: the last input is incomplete\n");
-            return 2;
-        }
-        smelt_run();
-        smelt_report();
-        if (output >= 0 && smelt_write(output, smelt_output(), SMELT_OUTPUT_BYTES) != 0U) {
-            smelt_print("error: the output could not be written\n");
-            return 3;
-        }
-    }
+    clear_inputs();
+    smelt_run();
+    smelt_report();
+    return DONE;
 }

@@ -1,0 +1,73 @@
+"""How fast the simulated boards are: millions of simulated instructions per second, with everything on.
+
+    python benchmarks/simulator_speed.py [repetitions]
+
+The program is a 3x3 convolution in plain C, 16 -> 16 channels on 32x32 pixels, and an addition of two tensors.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from smelt.devices.simulators.simulator import Simulator
+from smelt.firmware.build import build
+from smelt.firmware.image import Sources
+from smelt.targets.boards import BOARDS
+from smelt.targets.types import Board
+
+NETWORK = """
+#include "smelt_firmware.h"
+static uint8_t in[4], out[4];
+static int8_t x[34 * 34 * 16], y[32 * 32 * 16];
+static const int8_t weights[16 * 9 * 16] = {1, -2, 3, -4, 5, -6, 7};
+
+__attribute__((noinline)) void kernel_conv(void)
+{
+    for (int row = 0; row < 32; row++)
+        for (int column = 0; column < 32; column++)
+            for (int channel = 0; channel < 16; channel++) {
+                int32_t sum = in[channel & 3];
+                for (int k = 0; k < 3; k++)
+                    for (int i = 0; i < 48; i++)
+                        sum += x[((row + k) * 34 + column) * 16 + i] * weights[channel * 144 + k * 48 + i];
+                y[(row * 32 + column) * 16 + channel] = (int8_t)(sum >> 8);
+            }
+}
+__attribute__((noinline)) void kernel_add(void)
+{
+    for (int i = 0; i < 32 * 32 * 16; i++)
+        x[i + 1] = (int8_t)(x[i] + y[i]);
+}
+__attribute__((noinline)) void network_run(void)
+{
+    kernel_conv();
+    kernel_add();
+}
+void smelt_set_up(void) {}
+smelt_span smelt_input(uint32_t n) { smelt_span s = {in, n ? 0 : 4}; return s; }
+smelt_span smelt_output(uint32_t n) { smelt_span s = {out, n ? 0 : 4}; return s; }
+void smelt_run(void) { network_run(); }
+void smelt_report(void) {}
+"""
+SOURCES = Sources({"smelt_firmware.c": NETWORK}, kernels=("kernel_conv", "kernel_add"))
+
+
+def measure(board: Board, repetitions: int) -> tuple[int, float]:
+    """Simulated instructions, and the seconds that they took."""
+    image = build(SOURCES, board)
+    start = time.perf_counter()
+    run = Simulator(board).run(image, bytes(4 * repetitions))
+    return run.total_instructions, time.perf_counter() - start
+
+
+def main() -> None:
+    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    print(f"{'board':<18}{'instructions':>14}{'seconds':>9}{'M/s':>7}")
+    for board in BOARDS:
+        instructions, seconds = measure(board, repetitions)
+        print(f"{board.name:<18}{instructions:>14,}{seconds:>9.2f}{instructions / seconds / 1e6:>7.0f}")
+
+
+if __name__ == "__main__":
+    main()

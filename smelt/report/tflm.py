@@ -1,0 +1,40 @@
+"""TensorFlow Lite Micro as a program: `python -m smelt.report.tflm MODEL INPUTS.npz OUTPUTS.npz`.
+
+The archives hold arrays x0, x1, ... and y0, y1, ...: every input and output of the model, stacked over the inferences.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+
+def main(model: Path, given: Path, made: Path) -> None:
+    try:
+        from tflite_micro import runtime
+    except ImportError:
+        sys.exit("TensorFlow Lite Micro is not installed (Linux only): pip install 'smelt[oracle]'")
+    with np.load(given) as archive:
+        inputs = [archive[f"x{i}"] for i in range(len(archive.files))]
+    interpreter = runtime.Interpreter.from_file(str(model), arena_size=64 << 20)
+    outputs: list[list[np.ndarray]] = []
+    for arrays in zip(*inputs, strict=True):
+        for index, array in enumerate(arrays):
+            interpreter.set_input(array, index)
+        interpreter.invoke()
+        outputs.append(all_outputs(interpreter))
+    np.savez(made, **{f"y{i}": np.stack(column) for i, column in enumerate(zip(*outputs, strict=True))})
+
+
+def all_outputs(interpreter: "runtime.Interpreter") -> list[np.ndarray]:  # noqa: F821
+    """Copies of every output; the interpreter says by an error where they end."""
+    found: list[np.ndarray] = []
+    while True:
+        try:
+            found.append(np.array(interpreter.get_output(len(found))))
+        except (IndexError, ValueError, RuntimeError):
+            return found
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
