@@ -44,8 +44,10 @@ class Maker:
     def bias(self, channels: int, style: str) -> Tensor | None:
         if style == "none":
             return None
-        reach = {"overflow": 2**31 - 1}.get(style, 5000)
-        data = self.random.integers(-reach, reach, channels).astype(np.int32)
+        data = self.random.integers(-5000, 5000, channels)
+        if style == "overflow":  # sums that leave int32, and sums that just do not
+            data = np.sign(data) * (2**31 - 1 - np.abs(data) * 100)
+        data = data.astype(np.int32)
         return Tensor("bias", (channels,), "int32", None, data)
 
     def _finish(self, style: str, clamp: Clamp | str, taps: int) -> tuple[float, float, int, int, Clamp]:

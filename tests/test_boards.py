@@ -1,5 +1,7 @@
 """Boards, chips and cores are data: these are the rules that the data must keep."""
 
+import itertools
+
 import pytest
 
 from smelt.errors import OptionError
@@ -33,7 +35,7 @@ def test_every_chip_and_core_is_on_a_board():
 def test_memories_are_pages_that_do_not_overlap(chip):
     ranges = sorted((at, at + m.size) for m in chip.memories for at in (m.start, *m.aliases))
     assert all(start % 4096 == 0 and end % 4096 == 0 for start, end in ranges)
-    assert all(first[1] <= second[0] for first, second in zip(ranges, ranges[1:], strict=False))
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(ranges))
     assert chip.flash.holds == "code"
     assert chip.rams
 

@@ -106,6 +106,7 @@ def test_a_shape_that_is_an_input():
         (strided((4,), (4,), [0], [4], [0]), "stride is 0"),
         (strided((4,), (), [4], [5], [1], ShrinkAxisMask=1), "outside"),
         (one_op("RELU", (1 << 20, 1 << 20, 1 << 20), (1,)), "impossible shape"),
+        (one_op("RELU", (1 << 30, 0, 1 << 30), (1,)), "impossible shape"),
         (one_op("RELU", (4,), (4,), q=(float("nan"), 0)), "not a positive number"),
         (one_op("RELU", (4,), (4,), q=(0.5, 200)), "zero point outside"),
         (one_op("RELU", (4,), (5,)), "[5], but the operator computes [4]"),

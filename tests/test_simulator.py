@@ -1,11 +1,18 @@
 """Simulated boards: results, counts, and every way in which a firmware can go wrong."""
 
+import dataclasses
+import subprocess
+import sys
+import time
+
 import pytest
 
 from smelt.devices.faults import Fault
+from smelt.devices.simulators import memory_map, simulator
 from smelt.devices.simulators.simulator import Run, Simulator
-from smelt.errors import DeviceError
+from smelt.errors import DeviceError, OptionError
 from smelt.targets.boards import BOARDS, board
+from tests.paths import ROOT
 from tests.tiny_firmware import TRIPLE, need, tiny_image
 
 NAMES = [b.name for b in BOARDS]
@@ -82,7 +89,9 @@ def test_helpers_count_to_the_step_that_calls_them(name):
 
 
 def test_the_stack_is_measured():
-    deep = "KERNEL void kernel(uint8_t *o, const uint8_t *i) { volatile uint8_t x[1000]; x[i[15]] = i[0]; o[0] = x[i[15]]; }"
+    deep = (
+        "KERNEL void kernel(uint8_t *o, const uint8_t *i) { volatile uint8_t x[1000]; x[i[9]] = i[0]; o[0] = x[i[9]]; }"
+    )
     assert 1000 < run("disco_f746ng", definitions=deep, calls="kernel(o, i);").stack_bytes < 1200
 
 
@@ -158,11 +167,14 @@ def test_null_pointers_are_found(name):
 
 
 MISALIGNED = {
-    "doubleword": 'uint32_t a, b; __asm__ volatile("ldrd %0, %1, [%2]" : "=r"(a), "=r"(b) : "r"(i + 1)); o[0] = (uint8_t)(a + b);',
+    "doubleword": '__asm__ volatile("ldrd r2, r3, [%0]" :: "r"(i + 1) : "r2", "r3"); o[0] = i[0];',
+    "literal": '__asm__ volatile("ldr r1, =0x20000002\\n ldrd r2, r3, [r1]" ::: "r1", "r2", "r3"); o[0] = i[0];',
+    "constant": '__asm__ volatile("movw r1, #2\\n movt r1, #0x2000\\n ldm r1, {r2}" ::: "r1", "r2"); o[0] = i[0];',
     "store": '__asm__ volatile("strd %0, %0, [%1, #4]" :: "r"(0), "r"(o + 2) : "memory"); o[0] = i[0];',
     "multiple": '__asm__ volatile("ldm %0, {r2, r3}" :: "r"(i + 1) : "r2", "r3"); o[0] = i[0];',
     "wide multiple": '__asm__ volatile("ldm.w %0, {r2, r8}" :: "r"(i + 1) : "r2", "r8"); o[0] = i[0];',
-    "computed": 'const uint8_t *volatile p = i + 3; __asm__ volatile("ldrd r2, r3, [%0, #8]" :: "r"(p) : "r2", "r3"); o[0] = i[0];',
+    "loaded": 'const uint8_t *volatile p = i + 3; __asm__ volatile("ldrd r2, r3, [%0]" :: "r"(p) : "r2", "r3"); o[0] = 1;',
+    "summed": '__asm__ volatile("add r1, %0, %1\\n ldm r1, {r2}" :: "r"(i), "r"(2) : "r1", "r2"); o[0] = 1;',
     "advanced": '__asm__ volatile("add %0, #2\\n ldrd r2, r3, [%0], #8" : "+r"(i) :: "r2", "r3"); o[0] = i[0];',
 }  # fmt: skip
 
@@ -202,3 +214,62 @@ def test_images_belong_to_their_board():
 def test_two_simulators_do_not_share_anything():
     image = tiny_image("disco_f746ng")
     assert Simulator(board("disco_f746ng")).run(image, INPUT) == Simulator(board("disco_f746ng")).run(image, INPUT)
+
+
+def test_images_of_others_are_refused():
+    image = tiny_image("disco_f746ng")
+    parsed = dataclasses.replace(image.parsed, symbols={})
+    with pytest.raises(DeviceError, match=r"no firmware of smelt.*smelt_reset"):
+        Simulator(board("disco_f746ng")).run(dataclasses.replace(image, parsed=parsed), INPUT)
+
+
+def test_a_board_without_a_debugger_computes_once_and_stays(monkeypatch):
+    monkeypatch.setattr(memory_map, "C_DEBUGEN", 0)
+    image = tiny_image("disco_f746ng")
+    session = simulator._Session(board("disco_f746ng"), image, INPUT, 100_000)
+    with pytest.raises(Fault) as caught:
+        session.run()
+    assert (caught.value.kind, caught.value.function) == ("run-away", "smelt_start")
+    assert int(session.counter.raw.runs) == 1
+    assert not session.host.text
+    assert memory_map.read(session.maps, image.symbols["out"].address, 16) == expected(bytes(16))
+
+
+def test_a_risc_v_without_a_debugger_gets_an_answer_from_its_trap_handler():
+    """What Unicorn cannot show, since it does not deliver the trap: the handler's address is where mtvec will look."""
+    symbols = tiny_image("esp32c3").symbols
+    assert symbols["smelt_traps"].address % 256 == 0
+
+
+@pytest.mark.parametrize("module", ["unicorn", "capstone"])
+def test_a_missing_emulator_says_what_to_install(monkeypatch, module):
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(OptionError, match=r"pip install 'smelt\[simulate\]'"):
+        run("disco_f746ng")
+
+
+def test_the_emulator_is_loaded_only_when_it_runs():
+    program = "import sys, smelt.devices.simulators.simulator; print('unicorn' in sys.modules, 'capstone' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_native_part_needs_no_home(tmp_path):
+    program = (
+        "from smelt.devices.simulators.simulator import Simulator\n"
+        "from smelt.targets.boards import board\n"
+        "from tests.tiny_firmware import tiny_image\n"
+        "print(Simulator(board('esp32c3')).run(tiny_image('esp32c3'), bytes(16)).runs)\n"
+    )
+    environment = {"HOME": "/proc/nowhere", "PATH": "", "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_the_simulator_is_fast():
+    """A tenth of what it does on an idle computer of 2024."""
+    busy = "KERNEL void kernel(uint8_t *o, const uint8_t *i) { volatile uint32_t n = 5000000; while (n) n--; o[0] = i[0]; }"
+    image = tiny_image("disco_f746ng", busy, "kernel(o, i);")
+    start = time.perf_counter()
+    result = Simulator(board("disco_f746ng")).run(image, INPUT)
+    assert result.total_instructions / (time.perf_counter() - start) > 10e6

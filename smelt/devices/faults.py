@@ -23,7 +23,8 @@ Kind = Literal[
 
 
 class Fault(DeviceError):
-    """The firmware did something that the device does not allow, at `pc`, inside `function`; `address` is the one it used."""
+    """The firmware did something that the device does not allow, at `pc`, inside `function`; `address` is the one it
+    used."""
 
     def __init__(
         self, kind: Kind, board: str, function: str, pc: int, address: int | None = None, detail: str = ""

@@ -19,7 +19,8 @@ class BadPointer(Exception):
 
 @dataclass
 class Host:
-    """Answers requests. `read(address, size)` and `write(address, data)` reach the device's memory and raise `BadPointer`."""
+    """Answers requests. `read(address, size)` and `write(address, data)` reach the device's memory and raise
+    `BadPointer`."""
 
     read: Callable[[int, int], bytes]
     write: Callable[[int, bytes], None]

@@ -61,8 +61,8 @@ def build(
 ) -> Image:
     """Compile and link the sources together with the start-up code of the board's core.
 
-    The same sources give the same bytes, wherever and whenever they are built. Raises `BuildError` if the compiler is missing or
-    refuses a file, and `DoesNotFit` if a memory of the board is too small.
+    The same sources give the same bytes, wherever and whenever they are built. Raises `BuildError` if the compiler is
+    missing or refuses a file, and `DoesNotFit` if a memory of the board is too small.
     """
     command = compiler_command(board, compiler)
     try:
@@ -74,7 +74,8 @@ def build(
 
 
 def compiler_command(board: Board, compiler: Compiler = "zig") -> tuple[str, ...]:
-    """The compiler driver with the flags of the board's core; raises `BuildError` with what to install if it is missing."""
+    """The compiler driver with the flags of the board's core; raises `BuildError` with what to install if it is
+    missing."""
     if compiler == "zig":
         return (str(zig()), "cc", *board.core.zig)
     name, *flags = board.core.gcc
@@ -135,7 +136,8 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
 
 
 def compiler_environment(folder: Path) -> dict[str, str]:
-    """The environment for the compiler's processes: zig must have a cache that it can write, if need be below `folder`."""
+    """The environment for the compiler's processes: zig must have a cache that it can write, if need be below
+    `folder`."""
     environment = dict(os.environ)
     environment["ZIG_LOCAL_CACHE_DIR"] = str(folder / ".zig")
     if not environment.get("ZIG_GLOBAL_CACHE_DIR") and not _home_is_writable():

@@ -18,8 +18,8 @@ Content = Literal["code", "constants", "data", "arena", "stack"]
 class Sources:
     """The C files of one network, by relative name, ready for any C99 compiler.
 
-    `entry` is the function that runs the network once; `kernels` are the functions it calls, one per step, in order (the same
-    kernel may appear several times). `flags` adds compiler flags to single files.
+    `entry` is the function that runs the network once; `kernels` are the functions it calls, one per step, in order
+    (the same kernel may appear several times). `flags` adds compiler flags to single files.
     """
 
     files: Mapping[str, str]
@@ -39,7 +39,8 @@ class Sources:
 
 @dataclass(frozen=True)
 class Use:
-    """`size` bytes of `memory` taken by `content`. Initial values of data count as data in RAM and as constants in flash."""
+    """`size` bytes of `memory` taken by `content`. Initial values of data count as data in RAM and as constants in
+    flash."""
 
     memory: str
     content: Content

@@ -1,8 +1,8 @@
 """Linker scripts, from a board: `support/<architecture>.ld` with the board's memories filled in.
 
-The stack lies at the start of the first data memory and grows down, out of the memory: an overflow faults instead of changing
-data. After it come .data, arenas of that memory and .bss. Buffers that must live in a certain RAM go into the section
-`.smelt.ram.<memory>` (or `.bss.smelt.ram.<memory>`), which is neither loaded nor cleared.
+The stack lies at the start of the first data memory and grows down, out of the memory: an overflow faults instead of
+changing data. After it come .data, arenas of that memory and .bss. Buffers that must live in a certain RAM go into the
+section `.smelt.ram.<memory>` (or `.bss.smelt.ram.<memory>`), which is neither loaded nor cleared.
 """
 
 from __future__ import annotations

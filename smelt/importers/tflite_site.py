@@ -107,7 +107,7 @@ class Workbench:
 def _check_shape(raw: RawTensor) -> None:
     if any(size == -1 for size in raw.shape):
         raise Refusal(f"tensor '{raw.name}' has the dynamic shape {list(raw.shape)}; fix its sizes")
-    if any(size < 0 for size in raw.shape) or prod(raw.shape) > MOST_ELEMENTS:
+    if any(size < 0 for size in raw.shape) or prod(max(size, 1) for size in raw.shape) > MOST_ELEMENTS:
         raise ModelError(f"tensor '{raw.name}' has the impossible shape {_brief(raw.shape)}")
     if len(raw.shape) > MOST_AXES:
         raise Refusal(f"tensor '{raw.name}' has {len(raw.shape)} axes; at most {MOST_AXES} are supported")

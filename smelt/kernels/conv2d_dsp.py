@@ -203,19 +203,28 @@ def _block(
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[ConvBlock]:
-    """Blocks that fit the registers; a stretch of a pointwise layer is a few blocks."""
+    """Blocks that fit the registers, wide ones for long runs; a stretch of a pointwise layer is a few blocks."""
     channels, columns = op.y.shape[3], op.y.shape[2]
     if is_pointwise(op):
         columns = op.y.elements // channels
+    run = quads(op.weights.shape[2] * op.weights.shape[3])
+    sizes = ((2, 3), (2, 2), (1, 4), (3, 2), (4, 1), (1, 1)) if run > 4 else ((1, 4), (1, 3), (2, 3), (2, 2), (1, 1))
     seen = set()
-    for block in ((2, 2), (2, 3), (3, 2), (1, 4), (4, 1), (2, 4), (4, 2), (1, 1)):
-        for unroll in (4, 2, 1):
-            pixels = min(block[1], columns)
+    for unroll in _unrolls(op, run):
+        for size in sizes:
+            pixels = min(size[1], columns)
             stretch = min(columns, _stretch(pixels, op.weights.shape[3])) if is_pointwise(op) else columns
-            schedule = ConvBlock(min(block[0], channels), pixels, unroll, stretch)
+            schedule = ConvBlock(min(size[0], channels), pixels, unroll, stretch)
             if schedule not in seen:
                 seen.add(schedule)
                 yield schedule
+
+
+def _unrolls(op: Conv2D, run: int) -> list[int]:
+    """How far to repeat the inner loop: all of it where it is short, else a divisor, so that no rest remains."""
+    if run <= (16 if op.weights.shape[1] == 1 else 6):
+        return [run, *(u for u in (4, 2) if u < run)]
+    return sorted((4, 8, 2), key=lambda unroll: (run % unroll, -unroll))
 
 
 def _stretch(pixels: int, depth: int) -> int:

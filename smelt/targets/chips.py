@@ -1,8 +1,8 @@
 """The chips: cores with their memories, at the addresses and in the sizes of the vendors' reference manuals.
 
-Flash wait states are those at the clock of the board (ST: "Read access latency" tables). Where one RAM has a second address
-(`aliases`) the startup code and the linker use only the first. Flash that also appears at address zero after reset is not listed
-there, so that the simulators can catch null pointers.
+Flash wait states are those at the clock of the board (ST: "Read access latency" tables). Where one RAM has a second
+address (`aliases`) the startup code and the linker use only the first. Flash that also appears at address zero after
+reset is not listed there, so that the simulators can catch null pointers.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ STM32U575 = Chip(
     ),
 )
 
-# Espressif, ESP32-C3 Technical Reference Manual: "System and Memory" and the watchdog chapters. The ROM's direct boot maps the
-# start of the flash for instructions at 0x42000000 and for data at 0x3C000000, and leaves the boot watchdogs running.
+# Espressif, ESP32-C3 Technical Reference Manual: "System and Memory" and the watchdog chapters. The ROM's direct boot
+# maps the start of the flash for instructions at 0x42000000 and for data at 0x3C000000, and leaves the boot watchdogs
+# running.
 ESP32C3 = Chip(
     name="ESP32-C3",
     core=RISCV32IMC,

@@ -1,4 +1,5 @@
-"""The nouns of ON WHAT: `Memory`, `Core`, `Chip`, `Board`. Data only; every number names its source where it is written."""
+"""The nouns of ON WHAT: `Memory`, `Core`, `Chip`, `Board`. Data only; every number names its source where it is
+written."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ Contents = Literal["code", "data"]
 
 @dataclass(frozen=True)
 class Memory:
-    """A range of addresses. `holds` says what may live there: flash holds code (and constants), RAM data (and the stack)."""
+    """A range of addresses. `holds` says what may live there: flash holds code (and constants), RAM data (and the
+    stack)."""
 
     name: str
     start: int

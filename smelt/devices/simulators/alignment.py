@@ -1,13 +1,14 @@
 """Which Thumb instructions fault on misaligned addresses, and how to check that cheaply.
 
-Unicorn lets LDRD, LDM and their kin read from any address; a Cortex-M does not. Almost always the base register of such an
-instruction is known when its block starts, up to a constant: then one look at a register per block suffices. The others are checked
-one by one. Instructions that an IT block may skip are not checked.
+Unicorn lets LDRD, LDM and their kin read from any address; a Cortex-M does not. Almost always the base register of
+such an instruction is known when its block starts, up to a constant: then one look at a register per block suffices.
+The others are checked one by one. Instructions that an IT block may skip are not checked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from smelt.devices.simulators.counter import Check
@@ -19,8 +20,29 @@ _END = ("b", "bl", "bx", "blx", "cbz", "cbnz", "tbb", "tbh", "bkpt", "udf", "svc
 _CONDITIONS = ("eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le")
 _REGISTER, _IMMEDIATE, _MEMORY, _SHIFT_LEFT = 1, 2, 3, 2  # capstone's numbers
 
-# What a register holds: the value that some register had when the code began, plus a constant; None: anything.
-_Origin = tuple[str, int] | None
+_UNKNOWN = "?"  # begins the names of values that nothing is known about
+_MOVES = ("mov", "movs", "movw", "movt", "mvn", "mvns")
+_ADDITIONS = ("add", "adds", "addw", "sub", "subs", "subw")
+
+
+@dataclass(frozen=True)
+class _Value:
+    """What a register holds, as far as its two lowest bits go: a sum of values that registers had when the code began,
+    or of unknown ones, each times a factor, plus a constant."""
+
+    terms: tuple[tuple[str, int], ...]
+    constant: int = 0
+
+    @property
+    def is_known(self) -> bool:
+        return not any(name.startswith(_UNKNOWN) for name, _ in self.terms)
+
+    def plus(self, other: _Value, factor: int = 1) -> _Value:
+        sums = dict(self.terms)
+        for name, f in other.terms:
+            sums[name] = sums.get(name, 0) + f * factor
+        terms = tuple(sorted((name, f & 3) for name, f in sums.items() if f & 3))
+        return _Value(terms, (self.constant + other.constant * factor) & 3)
 
 
 class Alignment:
@@ -46,92 +68,131 @@ class Alignment:
     def _checks(self, code: bytes, address: int) -> tuple[list[Check], list[Check]]:
         known: list[Check] = []
         hard: list[Check] = []
-        registers = _Registers()
-        skippable, at = 0, 0
-        while at + 2 <= len(code):
-            found = next(self._decoder.disasm(code[at : at + 4], address + at, 1), None)
+        registers, skippable = _Registers(), 0
+        for found in self._decode(code, address):
             if found is None:
                 registers.lose_all()
-                at += 2
                 continue
             name = found.mnemonic.split(".")[0]
             base = None if skippable else _base(found, name)
             if base is not None:
-                origin = registers.origin(base[0])
-                if origin is None:
-                    hard.append(Check(address + at, address + at, base[1] & 3, self._register(base[0])))
-                else:
-                    known.append(Check(address, address + at, (origin[1] + base[1]) & 3, self._register(origin[0])))
+                value = registers.value(base[0]).plus(_Value((), base[1]))
+                if registers.is_new(value):
+                    self._add(known, hard, value, base, address, found.address)
             registers.follow(found, name, skippable > 0)
             skippable = len(name) - 1 if name.startswith("it") else max(skippable - 1, 0)
-            at += found.size
         return known, hard
+
+    def _add(
+        self, known: list[Check], hard: list[Check], value: _Value, base: tuple[str, int], start: int, at: int
+    ) -> None:
+        """Check the value when the code begins, if it is known then, or else the base register itself."""
+        if not value.terms and not value.constant:
+            return
+        if value.is_known and len(value.terms) <= 2:
+            registers = tuple((self._register(name), factor) for name, factor in value.terms)
+            known.append(Check(start, at, value.constant, registers))
+        else:
+            hard.append(Check(at, at, base[1] & 3, ((self._register(base[0]), 1),)))
+
+    def _decode(self, code: bytes, address: int) -> Iterator[Any]:
+        """The instructions; None for a halfword that is none."""
+        at = 0
+        while at + 2 <= len(code):
+            for found in self._decoder.disasm(code[at:], address + at):
+                yield found
+                at += found.size
+            if at + 2 <= len(code):
+                yield None
+                at += 2
 
 
 class _Registers:
-    """Where the registers' values come from, instruction by instruction."""
+    """What the registers hold, instruction by instruction."""
 
     def __init__(self) -> None:
-        self._origins: dict[str, _Origin] = {}
+        self._start_afresh()
+        self._unknowns = 0
+
+    def _start_afresh(self) -> None:
+        self._values: dict[str, _Value] = {}
+        self._checked: set[_Value] = set()
         self._lost = False
 
-    def origin(self, register: str) -> _Origin:
-        return self._origins.get(register, None if self._lost else (register, 0))
+    def _unknown(self) -> _Value:
+        self._unknowns += 1
+        return _Value(((f"{_UNKNOWN}{self._unknowns}", 1),))
+
+    def value(self, register: str) -> _Value:
+        if register not in self._values:
+            self._values[register] = self._unknown() if self._lost else _Value(((register, 1),))
+        return self._values[register]
 
     def lose_all(self) -> None:
-        self._origins, self._lost = {}, True
+        self._start_afresh()
+        self._lost = True
+
+    def is_new(self, value: _Value) -> bool:
+        """Whether a value has not been checked yet, and remember that it is now."""
+        new = value not in self._checked
+        self._checked.add(value)
+        return new
 
     def follow(self, found: Any, name: str, skippable: bool) -> None:
-        """Copies and steps by constants keep a value known; anything else does not. A jump starts afresh."""
+        """Copies and sums keep a value known; anything else does not. A jump starts afresh."""
         moved = None if skippable else self._moved(found, name)
         _, written = found.regs_access()
         names = [found.reg_name(number) for number in written]
         if name in _END or "pc" in names or (name[:1] == "b" and name[1:] in _CONDITIONS):
-            self._origins, self._lost = {}, False
+            self._start_afresh()
             return
-        self._origins.update(dict.fromkeys(names))
+        self._values.update((n, self._unknown()) for n in names)
         if moved is not None:
-            self._origins[moved[0]] = moved[1]
+            self._values[moved[0]] = moved[1]
 
-    def _moved(self, found: Any, name: str) -> tuple[str, _Origin] | None:
-        """The register that gets a known value, and that value."""
+    def _moved(self, found: Any, name: str) -> tuple[str, _Value] | None:
+        """The register that gets a sum, and that sum."""
         if found.writeback and name.startswith(("ldr", "str", "vld", "vst", *_MULTIPLE)):
             return self._stepped(found, name)
         operands = found.operands
-        if name in ("mov", "movs") and operands[1].type == _REGISTER and not operands[1].shift.type:
-            return found.reg_name(operands[0].reg), self.origin(found.reg_name(operands[1].reg))
-        if name not in ("add", "adds", "addw", "sub", "subs", "subw"):
+        if name in _MOVES:
+            return self._copied(found, name)
+        if name not in _ADDITIONS or len(operands) < 2 or operands[-2].type != _REGISTER:
             return None
-        step = _step(operands[-1], -1 if name.startswith("sub") else 1)
-        return None if step is None else self._plus(found, operands[0], operands[-2], step)
+        sign = -1 if name.startswith("sub") else 1
+        addend = self._operand(found, operands[-1])
+        source = self.value(found.reg_name(operands[-2].reg))
+        return None if addend is None else (found.reg_name(operands[0].reg), source.plus(addend, sign))
 
-    def _plus(self, found: Any, target: Any, source: Any, step: int) -> tuple[str, _Origin]:
-        origin = self.origin(found.reg_name(source.reg))
-        return found.reg_name(target.reg), None if origin is None else (origin[0], origin[1] + step)
+    def _copied(self, found: Any, name: str) -> tuple[str, _Value] | None:
+        target, source = found.operands[:2]
+        if name == "movt":  # the upper half
+            return found.reg_name(target.reg), self.value(found.reg_name(target.reg))
+        if source.type == _IMMEDIATE:
+            return found.reg_name(target.reg), _Value((), ~source.imm & 3 if name.startswith("mvn") else source.imm & 3)
+        if name.startswith("mvn") or source.type != _REGISTER or source.shift.type:
+            return None
+        return found.reg_name(target.reg), self.value(found.reg_name(source.reg))
 
-    def _stepped(self, found: Any, name: str) -> tuple[str, _Origin] | None:
-        if name.startswith(_MULTIPLE):
-            return self._plus(found, found.operands[0], found.operands[0], 0)  # by a multiple of four
+    def _operand(self, found: Any, operand: Any) -> _Value | None:
+        if operand.type == _IMMEDIATE:
+            return _Value((), int(operand.imm))
+        if operand.shift.type not in (0, _SHIFT_LEFT):
+            return None
+        return _Value(()).plus(self.value(found.reg_name(operand.reg)), 1 << operand.shift.value)
+
+    def _stepped(self, found: Any, name: str) -> tuple[str, _Value] | None:
+        """An access that also moves its base register."""
+        if name.startswith(_MULTIPLE):  # by a multiple of four
+            register = found.reg_name(found.operands[0].reg)
+            return register, self.value(register)
         memory = next((o.mem for o in found.operands if o.type == _MEMORY), None)
-        if memory is None or memory.index:
-            return None
         last = found.operands[-1]  # a step after the access is an operand of its own
-        step = memory.disp if last.type == _MEMORY else _signed(last) if last.type == _IMMEDIATE else None
+        if memory is None or memory.index or last.type not in (_MEMORY, _IMMEDIATE):
+            return None
+        step = memory.disp if last.type == _MEMORY else -last.imm if last.subtracted else last.imm
         register = found.reg_name(memory.base)
-        origin = self.origin(register)
-        return register, None if origin is None or step is None else (origin[0], origin[1] + step)
-
-
-def _signed(operand: Any) -> int:
-    return -int(operand.imm) if operand.subtracted else int(operand.imm)
-
-
-def _step(operand: Any, sign: int) -> int | None:
-    """What adding the operand does to the two lowest bits, if that is known."""
-    if operand.type == _IMMEDIATE:
-        return sign * int(operand.imm)
-    shifted = operand.shift.type == _SHIFT_LEFT and operand.shift.value >= 2
-    return 0 if shifted else None
+        return register, self.value(register).plus(_Value((), step))
 
 
 def _base(found: Any, name: str) -> tuple[str, int] | None:

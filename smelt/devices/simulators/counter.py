@@ -18,7 +18,7 @@ NOWHERE = 1
 BLOCK = np.dtype(
     [("size", "u2"), ("instructions", "u2"), ("flags", "u2"), ("checks", "u2"), ("first", "u4"), ("_", "u4")]
 )
-CHECK = np.dtype([("address", "u4"), ("at", "u4"), ("offset", "u4"), ("reg", "i4")])
+CHECK = np.dtype([("address", "u4"), ("at", "u4"), ("offset", "u4"), ("registers", "i4", 2), ("factors", "u4", 2)])
 ANALYSE = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
 
 
@@ -55,12 +55,13 @@ class _Counter(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Check:
-    """Register `reg` plus `offset` must be a multiple of four when `address` is reached; `at` is the instruction that needs it."""
+    """The sum of one or two registers, each times a factor, and `offset` must be a multiple of four when `address` is
+    reached; `at` is the instruction that needs it. Registers are the emulator's numbers."""
 
     address: int
     at: int
     offset: int
-    reg: int
+    registers: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ class Counter:
         link_register: int,
         is_thumb: bool,
     ) -> None:
-        """`run` is the address range of the function that runs the network, `kernels` are entry addresses, `read_register` and
-        `stop` the emulator's own functions; `analyse(address, size)` gives the alignment checks of a block."""
+        """`run` is the address range of the function that runs the network, `kernels` are entry addresses,
+        `read_register` and `stop` the emulator's own functions; `analyse(address, size)` gives the alignment checks of
+        a block."""
         self._library = load_native()
         self._analyse, self._checks = analyse, np.zeros(1024, CHECK)
         self._used = 0
@@ -138,7 +140,8 @@ class Counter:
 
     @property
     def overhead(self) -> int:
-        """Of the last completed run: instructions in the function that runs the network, and in what it calls besides kernels."""
+        """Of the last completed run: instructions in the function that runs the network, and in what it calls besides
+        kernels."""
         return int(self._last[OVERHEAD])
 
     @property
@@ -163,10 +166,15 @@ class Counter:
             self._checks = np.concatenate([self._checks, np.zeros(len(self._checks) + len(found), CHECK)])
             self.raw.checks = self._checks.ctypes.data
         self._checks[self._used : self._used + len(found)] = _check_array(found)
-        entry = np.frombuffer((ctypes.c_char * BLOCK.itemsize).from_address(block), BLOCK)
+        entry = np.frombuffer(memoryview((ctypes.c_char * BLOCK.itemsize).from_address(block)), BLOCK)
         entry["checks"], entry["first"] = len(found), self._used
         self._used += len(found)
 
 
 def _check_array(checks: Sequence[Check]) -> np.ndarray[Any, Any]:
-    return np.array([(c.address, c.at, c.offset, c.reg) for c in checks], CHECK)
+    return np.array([_check_row(c) for c in checks], CHECK)
+
+
+def _check_row(check: Check) -> tuple[int, int, int, tuple[int, ...], tuple[int, ...]]:
+    numbers, factors = zip(*(*check.registers, (0, 0), (0, 0))[:2], strict=True)
+    return check.address, check.at, check.offset, numbers, factors

@@ -6,6 +6,7 @@ import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.counter import CodeRegion
 from smelt.devices.simulators.memory_map import Mapped, read
 from smelt.errors import OptionError
@@ -25,7 +26,8 @@ class Access(NamedTuple):
 
 
 class Machine:
-    """Registers and execution. Memory is shared with the arrays of `maps`; hooks are native functions or Python callables."""
+    """Registers and execution. Memory is shared with the arrays of `maps`; hooks are native functions or Python
+    callables."""
 
     def __init__(self, board: Board, maps: tuple[Mapped, ...]) -> None:
         self._unicorn, self._constants = _import_unicorn(board.core.architecture)
@@ -90,7 +92,8 @@ class Machine:
         return uclib
 
     def run(self, address: int) -> str | None:
-        """Execute until something stops it. None after `stop`, or the emulator's reason; `access` tells about refused accesses."""
+        """Execute until something stops it. None after `stop`, or the emulator's reason; `access` tells about refused
+        accesses."""
         self.access = None
         self._stopped = False
         while True:
@@ -113,8 +116,11 @@ class Machine:
     def _at_ebreak(self) -> bool:
         if self.is_thumb or self.access is not None:
             return False
-        code = read(self._maps, self.pc, 2)
-        return code == C_EBREAK or (code == EBREAK[:2] and read(self._maps, self.pc, 4) == EBREAK)
+        try:
+            code = read(self._maps, self.pc, 2)
+            return code == C_EBREAK or (code == EBREAK[:2] and read(self._maps, self.pc, 4) == EBREAK)
+        except BadPointer:
+            return False
 
     def _refuse(self, _: Any, kind: int, address: int, size: int, __: int, ___: Any) -> bool:
         uc = self._unicorn

@@ -21,6 +21,7 @@ from smelt.targets.types import Board
 INSTRUCTIONS_PER_INPUT = 2_000_000_000
 STACK_PATTERN = 0xC0DEC0DE
 ARM_BREAKPOINT, ARM_STACK_LIMIT = 7, 19
+NEEDED_SYMBOLS = ("smelt_reset", "__smelt_stack_limit", "__smelt_stack_top")
 BKPT_AB = b"\xab\xbe"
 SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
 
@@ -29,8 +30,8 @@ SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
 class Run:
     """What a firmware did: `outputs` is all that it wrote to its output file, `text` what it printed.
 
-    `step_instructions` and `overhead_instructions` belong to the last completed inference, `stack_bytes` is the deepest stack of the
-    whole run, `startup_instructions` is everything outside the network, in the whole run.
+    `step_instructions` and `overhead_instructions` belong to the last completed inference, `stack_bytes` is the
+    deepest stack of the whole run, `startup_instructions` is everything outside the network, in the whole run.
     """
 
     outputs: bytes
@@ -55,10 +56,12 @@ class Simulator:
         self.board = board
 
     def run(self, image: Image, inputs: bytes = b"", timeout_instructions: int = INSTRUCTIONS_PER_INPUT) -> Run:
-        """Run the firmware on each of the concatenated `inputs`. Raises `Fault` (a `DeviceError`) if it does anything wrong or
-        needs more than `timeout_instructions` for one input."""
+        """Run the firmware on each of the concatenated `inputs`. Raises `Fault` (a `DeviceError`) if it does anything
+        wrong or needs more than `timeout_instructions` for one input."""
         if image.board != self.board.name:
             raise DeviceError(f"the image was built for {image.board}, the simulator is a {self.board.name}")
+        if missing := [name for name in NEEDED_SYMBOLS if name not in image.symbols]:
+            raise DeviceError(f"the image is no firmware of smelt: it has no {', '.join(missing)}")
         return _Session(self.board, image, inputs, timeout_instructions).run()
 
 

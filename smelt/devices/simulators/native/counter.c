@@ -30,12 +30,14 @@ typedef struct {
     block_t *blocks;
 } region_t;
 
-/* A register that must hold a word-aligned address, minus `offset`, when the block (or instruction) at `address` starts. */
+/* A sum that must be a multiple of four when the block (or instruction) at `address` starts: registers times factors, and an offset.
+   A factor of 0: no register. */
 typedef struct {
-    uint32_t address;  /* of the block, or of the instruction for checks of single instructions */
-    uint32_t at;       /* of the instruction, for the message */
+    uint32_t address;      /* of the block, or of the instruction for checks of single instructions */
+    uint32_t at;           /* of the instruction, for the message */
     uint32_t offset;
-    int32_t reg;       /* the emulator's number */
+    int32_t registers[2];  /* the emulator's numbers */
+    uint32_t factors[2];
 } check_t;
 
 typedef int (*read_register_t)(void *engine, int reg, void *value);
@@ -186,9 +188,15 @@ static void stop(counter_t *c, void *engine, uint64_t why, uint64_t at)
 
 static void check(counter_t *c, void *engine, const check_t *k)
 {
-    uint32_t value = 0;
-    c->read_register(engine, k->reg, &value);
-    if ((value + k->offset) & 3U) {
+    uint32_t sum = k->offset;
+    for (int i = 0; i < 2; i++) {
+        if (k->factors[i]) {
+            uint32_t value = 0;
+            c->read_register(engine, k->registers[i], &value);
+            sum += value * k->factors[i];
+        }
+    }
+    if (sum & 3U) {
         stop(c, engine, MISALIGNED, k->at);
     }
 }

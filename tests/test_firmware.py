@@ -1,0 +1,101 @@
+"""Real models as real firmware on every simulated board: bit-exact, and what they cost in a golden table."""
+
+import json
+
+import numpy as np
+import pytest
+
+from smelt.compile import compile
+from smelt.inputs import random_inputs, read_inputs
+from smelt.report.execute import execute
+from smelt.report.profile import profile
+from smelt.report.verify import verify
+from smelt.targets.boards import BOARDS, board
+from tests.paths import INPUTS, MODELS, ROOT
+from tests.tiny_firmware import need
+
+MODEL_FILES = {
+    "IC": MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite",
+    "VWW": MODELS / "mlperf_tiny" / "vww_96_int8.tflite",
+    "KWS": MODELS / "mlperf_tiny" / "kws_ref_model.tflite",
+    "AD": MODELS / "mlperf_tiny" / "ad01_int8.tflite",
+    "SWW": MODELS / "mlperf_tiny" / "str_ww_ref_model.tflite",
+    "person": MODELS / "tflm" / "person_detect.tflite",
+    "speech": MODELS / "tflm" / "micro_speech_quantized.tflite",
+    "hello": MODELS / "tflm" / "hello_world_int8.tflite",
+}
+# The largest sets of live tensors (facts/peers.md): no plan without in-place tricks can do with less.
+LEAST_TENSORS = {"IC": 49_152, "VWW": 55_296, "KWS": 16_000, "AD": 768}
+# TensorFlow Lite Micro with CMSIS-NN on Cortex-M4/M7 (facts/peers.md): instructions; code without the model, bytes; arena, bytes.
+TFLM = {
+    "IC": (28_500_000, 52_000, 54_996),
+    "VWW": (22_600_000, 52_000, 100_708),
+    "KWS": (7_230_000, 52_000, 22_820),
+    "AD": (573_000, 28_500, 2_580),
+}
+GOLDEN = ROOT / "tests" / "golden" / "costs.json"
+
+
+@pytest.mark.parametrize("board_name", [b.name for b in BOARDS])
+@pytest.mark.parametrize("model", MODEL_FILES)
+def test_equals_tflm_on_every_board(model, board_name):
+    compilation = compile(MODEL_FILES[model], board(board_name))
+    verification = verify(compilation, random_inputs(compilation.model, 3, seed=7), "tflm", MODEL_FILES[model])
+    assert verification.mismatches == 0, verification.verdict
+
+
+@pytest.mark.parametrize("model", TFLM)
+def test_better_than_tflm_and_no_worse_than_before(model, request):
+    compilation = compile(MODEL_FILES[model], board("nucleo_l4r5zi"))
+    figures = profile(compilation, execute(compilation, random_inputs(compilation.model, 1)).run)
+    instructions, code, arena = TFLM[model]
+    assert figures.live_tensor_bytes == LEAST_TENSORS[model]
+    assert figures.instructions < instructions
+    assert figures.code_bytes < code
+    assert figures.tensor_bytes < arena
+    assert figures.constant_bytes < MODEL_FILES[model].stat().st_size * 1.05
+    actual = {
+        "instructions": figures.instructions,
+        "code_bytes": figures.code_bytes,
+        "constant_bytes": figures.constant_bytes,
+        "tensor_bytes": figures.tensor_bytes,
+        "stack_bytes": figures.stack_bytes,
+    }
+    golden = json.loads(GOLDEN.read_text())[model]
+    assert actual == golden, f"update {GOLDEN.name} if the change is intended"
+
+
+def test_steps_add_up():
+    compilation = compile(MODEL_FILES["KWS"], board("disco_f746ng"))
+    run = execute(compilation, random_inputs(compilation.model, 2)).run
+    assert len(run.step_instructions) == len(compilation.plan.steps)
+    assert run.instructions == sum(run.step_instructions) + run.overhead_instructions
+    assert 0 < run.overhead_instructions < 1000
+
+
+def test_cifar_pictures_are_classified_as_by_tflm():
+    """One picture of each class; all 500 are the business of benchmarks/acceptance.py."""
+    path = MODEL_FILES["IC"]
+    compilation = compile(path, board("disco_f746ng"))
+    inputs = [read_inputs((f,), compilation.model)[0] for f in sorted((INPUTS / "cifar10").glob("*.png"))]
+    assert verify(compilation, inputs, "tflm", path).mismatches == 0
+    classes = [int(np.argmax(y)) for (y,) in execute(compilation, inputs).outputs]
+    assert sum(c == i for i, c in enumerate(classes)) >= 8
+
+
+@pytest.mark.parametrize("board_name", ["nucleo_l4r5zi", "disco_f746ng", "esp32c3"])
+def test_built_by_gcc(board_name):
+    target = board(board_name)
+    need(target.core.gcc[0])
+    path = MODEL_FILES["KWS"]
+    compilation = compile(path, target, compiler="gcc")
+    assert verify(compilation, random_inputs(compilation.model, 2), "reference", path).mismatches == 0
+
+
+def test_the_firmware_prints_the_label():
+    labels = tuple(f"word {i}" for i in range(12))
+    compilation = compile(MODEL_FILES["KWS"], board("disco_f746ng"), labels=labels)
+    execution = execute(compilation, random_inputs(compilation.model, 1))
+    (scores,) = execution.outputs[0]
+    best = int(scores.argmax())
+    assert execution.run.text == f"prediction: word {best} ({(int(scores.flat[best]) + 128) / 256 + 1e-9:.2f})\n"
