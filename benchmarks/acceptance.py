@@ -41,13 +41,22 @@ def real_inputs(model, graph):
     if model == "person":
         return [(from_picture(file, tensor),) for file in sorted((INPUTS / "tflm").glob("*.bmp"))]
     if model == "KWS":
-        return [(a,) for a in from_array(np.load(INPUTS / "mlperf_tiny/kws_sample_class5.npy").reshape(tensor.shape), tensor, "kws")]
+        return [
+            (a,)
+            for a in from_array(
+                np.load(INPUTS / "mlperf_tiny/kws_sample_class5.npy").reshape(tensor.shape), tensor, "kws"
+            )
+        ]
     if model == "AD":
         frames = np.fromfile(INPUTS / "mlperf_tiny/ad01_normal_id_01_hist.bin", np.float32).reshape(-1, 640)
         return [(a,) for a in from_array(frames, tensor, "ad")]
     if model == "SWW":
         samples = np.load(INPUTS / "mlperf_tiny/str_ww_calibration_samples.npz")
-        arrays = [samples[name].reshape(-1, *tensor.shape) for name in samples.files if samples[name].size % tensor.elements == 0]
+        arrays = [
+            samples[name].reshape(-1, *tensor.shape)
+            for name in samples.files
+            if samples[name].size % tensor.elements == 0
+        ]
         return [(from_array(a, tensor, "sww")[0],) for array in arrays for a in array.astype(np.float32)][:50]
     return []
 

@@ -61,7 +61,9 @@ def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def board_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--board", "-b", "board_name", required=True, metavar="BOARD", help="See `smelt boards`.")(command)
+    return click.option("--board", "-b", "board_name", required=True, metavar="BOARD", help="See `smelt boards`.")(
+        command
+    )
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,9 +74,15 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command that compiles."""
 
     @click.option("--name", default="network", show_default=True, help="Prefix of everything the C exports.")
-    @click.option("--labels", type=click.Path(path_type=Path), help="A text file with the name of a class on each line.")
     @click.option(
-        "--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True, help="zig is the bundled one."
+        "--labels", type=click.Path(path_type=Path), help="A text file with the name of a class on each line."
+    )
+    @click.option(
+        "--compiler",
+        type=click.Choice(["zig", "gcc"]),
+        default="zig",
+        show_default=True,
+        help="zig is the bundled one.",
     )
     @functools.wraps(command)
     def wrapped(*args: Any, name: str, labels: Path | None, compiler: str, **kwargs: Any) -> Any:
@@ -301,7 +309,9 @@ def doctor_command(as_json: bool) -> None:
 
 
 @main.command("demo", short_help="Classify a picture on a simulated STM32F746.")
-@click.option("--picture", default="frog", show_default=True, help="A CIFAR-10 class, or a picture file of 32x32 pixels.")
+@click.option(
+    "--picture", default="frog", show_default=True, help="A CIFAR-10 class, or a picture file of 32x32 pixels."
+)
 @click.option("--board", "-b", "board_name", default="disco_f746ng", show_default=True, metavar="BOARD")
 @json_option
 def demo_command(picture: str, board_name: str, as_json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.image import Image, Sources
@@ -27,12 +27,22 @@ class Compilation:
 
     def nouns(self) -> dict[str, str]:
         """What `--keep` leaves behind: file name -> text, besides the sources."""
-        texts = {"1-model.txt": self.model, "2-graph.txt": self.graph, "3-plan.txt": self.plan, "4-program.txt": self.program}
+        texts = {
+            "1-model.txt": self.model,
+            "2-graph.txt": self.graph,
+            "3-plan.txt": self.plan,
+            "4-program.txt": self.program,
+        }
         return {name: f"{noun}\n" for name, noun in texts.items()}
 
 
 def compile(
-    path: Path, board: Board, *, name: str = "network", labels: tuple[str, ...] = (), compiler: str = "zig"
+    path: Path,
+    board: Board,
+    *,
+    name: str = "network",
+    labels: tuple[str, ...] = (),
+    compiler: Literal["zig", "gcc", "none"] = "zig",
 ) -> Compilation:
     """Compile the model at `path` for `board`. `name` prefixes the C; `labels` are what the firmware prints for classes.
 

@@ -68,7 +68,9 @@ def _converted(array: Array, tensor: Tensor, source: str) -> Array:
 def from_bytes(data: bytes, tensor: Tensor, source: str) -> list[Array]:
     """Runs from raw little-endian bytes in the tensor's own type."""
     if not data or len(data) % tensor.bytes:
-        raise OptionError(f"{source} holds {len(data)} bytes, but an input of the model ({tensor}) takes {tensor.bytes}")
+        raise OptionError(
+            f"{source} holds {len(data)} bytes, but an input of the model ({tensor}) takes {tensor.bytes}"
+        )
     return list(np.frombuffer(data, np.dtype(tensor.dtype).newbyteorder("<")).reshape(-1, *tensor.shape))
 
 
@@ -85,7 +87,9 @@ def from_picture(file: Path, tensor: Tensor) -> Array:
         with Image.open(file) as picture:
             if picture.size != (columns, rows):
                 size = f"{picture.size[0]}x{picture.size[1]}"
-                raise OptionError(f"'{file}' is {size} pixels, but the model's input is {columns}x{rows}: resize it first")
+                raise OptionError(
+                    f"'{file}' is {size} pixels, but the model's input is {columns}x{rows}: resize it first"
+                )
             pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"), np.int16).reshape(tensor.shape)
     except (UnidentifiedImageError, Image.DecompressionBombError) as error:
         raise OptionError(f"cannot read picture '{file}': {error}") from None

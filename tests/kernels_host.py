@@ -1,7 +1,7 @@
 """The host ring: print many kernels, compile them as one shared library for this computer, call them through ctypes.
 
-Every buffer lies between guard bytes, so that a write beside it is noticed. With `sanitize` the calls run in a process of
-their own under the undefined-behaviour sanitizer (as a program would, an error ends that process).
+Every buffer lies between guard bytes, so that a write beside it is noticed. With `sanitize` the calls run in a
+process of their own under the undefined-behaviour sanitizer (as a program would, an error ends that process).
 """
 
 from __future__ import annotations

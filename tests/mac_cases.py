@@ -39,7 +39,9 @@ class Maker:
         if style == "tensor":
             scales = scales[:1]
         kept = tuple(float(np.float32(s)) for s in scales)
-        return Tensor("weights", shape, "int8", Quantization(kept, (0,) * len(kept), axis if len(kept) > 1 else None), data)
+        return Tensor(
+            "weights", shape, "int8", Quantization(kept, (0,) * len(kept), axis if len(kept) > 1 else None), data
+        )
 
     def bias(self, channels: int, style: str) -> Tensor | None:
         if style == "none":

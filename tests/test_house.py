@@ -51,5 +51,9 @@ def test_every_room_has_a_rule():
 
 
 def test_files_stay_readable():
-    long = {str(f.relative_to(ROOT)): n for f in PACKAGE.rglob("*.py") if (n := len(f.read_text("utf-8").splitlines())) > 450}
+    long = {
+        str(f.relative_to(ROOT)): n
+        for f in PACKAGE.rglob("*.py")
+        if (n := len(f.read_text("utf-8").splitlines())) > 450
+    }
     assert not long

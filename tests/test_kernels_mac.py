@@ -50,8 +50,9 @@ def check(made: list[tuple[Op, Schedule, KernelCall]], sanitize: bool = False) -
         expected = evaluate(op, *v)
         wrong = np.argwhere(result != expected)
         assert not len(wrong), (
-            f"{type(op).__name__} {op.inputs[0].shape} -> {op.y.shape} with {schedule}: {len(wrong)} of {result.size} differ, "
-            f"first at {wrong[0]}: {result[tuple(wrong[0])]} for {expected[tuple(wrong[0])]}\n{call.kernel}"
+            f"{type(op).__name__} {op.inputs[0].shape} -> {op.y.shape} with {schedule}: "
+            f"{len(wrong)} of {result.size} differ, first at {wrong[0]}: "
+            f"{result[tuple(wrong[0])]} for {expected[tuple(wrong[0])]}\n{call.kernel}"
         )
 
 
@@ -69,7 +70,10 @@ def test_nothing_is_undefined(implementation: Implementation) -> None:
 
 def compilers() -> list[tuple[str, ...]]:
     found = [c for c in ("arm-none-eabi-gcc", "riscv64-unknown-elf-gcc", "gcc") if shutil.which(c)]
-    flags = {"arm-none-eabi-gcc": ("-mthumb", "-mcpu=cortex-m4"), "riscv64-unknown-elf-gcc": ("-march=rv32imc", "-mabi=ilp32")}
+    flags = {
+        "arm-none-eabi-gcc": ("-mthumb", "-mcpu=cortex-m4"),
+        "riscv64-unknown-elf-gcc": ("-march=rv32imc", "-mabi=ilp32"),
+    }
     own = [(*ZIG, *CORTEX_M4.zig)]
     return [*own, *((c, *flags.get(c, ())) for c in found)]
 

@@ -96,7 +96,17 @@ def test_two_instances_and_two_networks_in_one_program(tmp_path):
         defines += [f"-D{name.upper()}_{key}={value}" for key, value in values.items()]
     (tmp_path / "main.c").write_text(TWO)
     sources = sorted(p.name for p in tmp_path.glob("*.c"))
-    command = ["gcc", *WARNINGS, *defines, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover", *sources, "-o", "two"]
+    command = [
+        "gcc",
+        *WARNINGS,
+        *defines,
+        "-O1",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover",
+        *sources,
+        "-o",
+        "two",
+    ]
     subprocess.run(command, cwd=tmp_path, check=True)
     first, second = load(KWS), load(IC)
     inputs = [*random_inputs(first, 2, seed=1), *random_inputs(second, 1, seed=2)]

@@ -1,5 +1,6 @@
 """A firmware of a few lines around any body of C, for the tests of the toolchain and of the devices."""
 
+import functools
 import os
 import shutil
 
@@ -41,6 +42,7 @@ def tiny(definitions: str = TRIPLE, calls: str = CALLS, kernels: tuple[str, ...]
     return Sources({"smelt_firmware.c": BODY % (definitions, calls)}, kernels=kernels)
 
 
+@functools.lru_cache
 def tiny_image(board_name: str, definitions: str = TRIPLE, calls: str = CALLS, compiler: str = "zig", **options):
     kernels = KERNELS if calls == CALLS else ("kernel",)
     return build(tiny(definitions, calls, kernels), board(board_name), compiler, **options)

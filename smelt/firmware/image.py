@@ -86,16 +86,18 @@ def make_image(
 
 
 def _uses(elf: Elf, board: Board) -> list[Use]:
-    found = []
+    sums: dict[tuple[str, Content], int] = {}
+    flash = board.chip.flash
     for section in elf.sections:
         if not section.allocated or not section.size or section.name == ".rodata_gap":
             continue  # the gap only keeps two views of one flash in step
         memory = memory_at(board, section.address)
-        content = _content(section, memory, board)
-        found.append(Use(memory.name, content, section.size))
-        if section.loaded and memory is not board.chip.flash:
-            found.append(Use(board.chip.flash.name, "code" if section.executable else "constants", section.size))
-    return found
+        kinds: list[tuple[str, Content]] = [(memory.name, _content(section, memory, board))]
+        if section.loaded and memory is not flash:
+            kinds.append((flash.name, "code" if section.executable else "constants"))
+        for kind in kinds:
+            sums[kind] = sums.get(kind, 0) + section.size
+    return [Use(memory, content, size) for (memory, content), size in sums.items()]
 
 
 def _content(section: Section, memory: Memory, board: Board) -> Content:

@@ -119,7 +119,8 @@ def _operand(place: Place | Constant, type: str) -> str:
 def _calls(program: Program) -> Iterator[str]:
     for number, invocation in enumerate(program.invocations):
         step = invocation.step
-        yield f"    /* {number}: {comment(step.name)} = {type(step.op).__name__}, {comment(f'{step.implementation.name} [{step.schedule}]')} */"
+        how = comment(f"{type(step.op).__name__} by {step.implementation.name} [{step.schedule}]")
+        yield f"    /* {number}: {step.name} = {how} */"
         yield f"    {invocation.kernel.name}({_arguments(invocation)});"
 
 

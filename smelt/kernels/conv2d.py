@@ -31,7 +31,8 @@ def channel_blocks(channels: int, *sizes: int) -> tuple[ChannelBlock, ...]:
 
 
 def in_blocks(k: KernelBuilder, name: str, count: int, size: int) -> Iterator[tuple[Expr, int]]:
-    """`count` things in blocks: (first index, how many), once inside a loop over full blocks and once for what is left."""
+    """`count` things in blocks: (first index, how many), once inside a loop over full blocks and once for what is
+    left."""
     full = count // size
     if full:
         with k.loop(name, 0, full) as block:
@@ -115,9 +116,7 @@ def taps_range(k: KernelBuilder, op: Conv2D | DepthwiseConv2D, axis: int, at: Ex
 
 
 @contextmanager
-def taps_inside(
-    k: KernelBuilder, op: Conv2D | DepthwiseConv2D, axis: int, at: Expr
-) -> Iterator[tuple[Expr, Expr]]:
+def taps_inside(k: KernelBuilder, op: Conv2D | DepthwiseConv2D, axis: int, at: Expr) -> Iterator[tuple[Expr, Expr]]:
     """A loop over the taps along `axis` that are inside the image: (tap, row or column of x)."""
     before, size = (op.pad.top, op.pad.left)[axis], op.x.shape[1 + axis]
     name = ("kernel_row", "kernel_column")[axis]

@@ -1,5 +1,5 @@
-"""Conv2D with dual multiply-accumulate: the rows under the kernel are widened to int16 once, borders included, and every output
-reads its window straight from them. Blocks of output channels x pixels stay in registers.
+"""Conv2D with dual multiply-accumulate: the rows under the kernel are widened to int16 once, borders included, and
+every output reads its window straight from them. Blocks of output channels x pixels stay in registers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from smelt.targets.types import Core
 class ConvBlock:
     """`channels` x `pixels` sums in registers, `unroll` times four products per round of the inner loop.
 
-    `columns` outputs are made from one stretch of widened rows (pointwise layers choose it freely, others make whole rows).
+    `columns` outputs are made from one stretch of widened rows (pointwise layers choose it freely, others make whole
+    rows).
     """
 
     channels: int
@@ -35,7 +36,8 @@ class ConvBlock:
 
 @dataclass(frozen=True)
 class _Shape:
-    """A convolution as the kernel sees it: rows of x of `columns` pixels, kernels of `taps[0]` runs of `length` elements."""
+    """A convolution as the kernel sees it: rows of x of `columns` pixels, kernels of `taps[0]` runs of `length`
+    elements."""
 
     images: int
     x_rows: int
@@ -98,7 +100,12 @@ def _shapes(op: Conv2D, schedule: ConvBlock) -> list[tuple[int, _Shape]]:
         x_rows, x_columns = op.x.shape[1:3]
         taps = (taps_rows, taps_columns)
         return [
-            (0, _Shape(batch, x_rows, x_columns, depth, taps, op.stride, op.pad.top, op.pad.left, rows, columns, channels))
+            (
+                0,
+                _Shape(
+                    batch, x_rows, x_columns, depth, taps, op.stride, op.pad.top, op.pad.left, rows, columns, channels
+                ),
+            )
         ]
     pixels, stretch = batch * rows * columns, min(schedule.columns, batch * rows * columns)
     full, rest = pixels // stretch, pixels % stretch
@@ -159,7 +166,8 @@ def _fill_sides(k: KernelBuilder, s: _Shape, order: Order, wide: Buffer, zero: i
 def _load_rows(
     k: KernelBuilder, s: _Shape, order: Order, b: _Buffers, at: tuple[Expr, Expr], first: int, zero: int
 ) -> None:
-    """Bring the rows under the kernel into `wide`: those that the row above had already move up, the others are widened."""
+    """Bring the rows under the kernel into `wide`: those that the row above had already move up, the others are
+    widened."""
     image, row = at
     length, (height, _) = order.length(s.row_length), s.taps
     kept = max(height - s.stride[0], 0) if s.rows > 1 else 0
@@ -232,6 +240,4 @@ def _stretch(pixels: int, depth: int) -> int:
     return max(512 // depth // pixels, 1) * pixels
 
 
-CONV2D_DSP = Implementation(
-    "conv2d_dsp", Conv2D, schedules, build_conv2d, (has_dual_mac, is_undilated, is_ungrouped)
-)
+CONV2D_DSP = Implementation("conv2d_dsp", Conv2D, schedules, build_conv2d, (has_dual_mac, is_undilated, is_ungrouped))

@@ -49,8 +49,7 @@ def build_dense(op: Dense, schedule: UnitBlock) -> KernelCall:
                     even, odd = k.let("even", Call(SXTB16, (word,))), k.let("odd", Call(SXTB16_ROR8, (word,)))
                     _multiply(k, ws, start + quad, even, odd, sums)
             if depth % 4:
-                even, odd = _last_elements(k, xs, depth)
-                _multiply(k, ws, Const(depth // 4), even, odd, sums)
+                _multiply(k, ws, Const(depth // 4), *_last_elements(k, xs, depth), sums)
             for c in range(count):
                 store_outputs(k, r, table, unit + c, [sums[c]], y, [row * units + unit + c])
     return KernelCall(k.finish(), (op.x, packed, r.table, op.y))
@@ -76,7 +75,7 @@ def _multiply(k: KernelBuilder, ws: AnyBuffer, quad: Expr, even: Expr, odd: Expr
 def schedules(op: Dense, core: Core) -> Iterable[UnitBlock]:
     seen = set()
     for units in (4, 3, 2, 6, 1):
-        for unroll in (2, 4, 1):
+        for unroll in (4, 1, 2):
             schedule = UnitBlock(min(units, op.weights.shape[0]), unroll)
             if schedule not in seen:
                 seen.add(schedule)

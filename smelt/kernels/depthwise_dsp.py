@@ -1,13 +1,14 @@
 """DepthwiseConv2D with dual multiply-accumulate, one channel after the other.
 
-A channel is gathered into a plane of int16 (borders included), where neighbours along a row are the halves of a word: one SMLAD does
-two taps of a row. Outputs at odd positions use the same words with pairs of taps that start one later; a tap without a partner
-uses one half. Weights, bias and multiplier of the channel stay in registers for the whole plane.
+A channel is gathered into a plane of int16 (borders included), where neighbours along a row are the halves of a word:
+one SMLAD does two taps of a row. Outputs at odd positions use the same words with pairs of taps that start one later;
+a tap without a partner uses one half. Weights, bias and multiplier of the channel stay in registers for the whole
+plane.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from smelt.kernels.conv2d import in_blocks
@@ -143,8 +144,8 @@ def _channel(k: KernelBuilder, kernel: _Kernel, image: Expr, row: Expr, rows: in
 class _Taps:
     """The taps of a row of the kernel: pairs by their first tap, and single ones."""
 
-    pairs: dict[int, Expr]
-    singles: dict[int, Expr]
+    pairs: Mapping[int, Expr]
+    singles: Mapping[int, Expr]
 
     def single(self, tap: int) -> tuple[Expr, int]:
         """A word with `tap` in it, and in which half."""
@@ -168,7 +169,9 @@ def _load_taps(k: KernelBuilder, kernel: _Kernel, channel: Expr) -> list[_Taps]:
     _, height, width, _ = op.weights.shape
     used = {tap for _, _, tap in _products(op, min(kernel.schedule.pixels, op.y.shape[2]))}
     pairs = sorted(tap for tap in used if 0 <= tap < width - 1)
-    alone = sorted(tap for tap in {max(tap, 0) for tap in used if tap in (-1, width - 1)} if not {tap, tap - 1} & {*pairs})
+    alone = sorted(
+        tap for tap in {max(tap, 0) for tap in used if tap in (-1, width - 1)} if not {tap, tap - 1} & {*pairs}
+    )
     ws = k.window("ws", kernel.weights, channel * (height * width))
     rows = []
     for row in range(height):

@@ -1,9 +1,10 @@
 """Dual multiply-accumulate on int8 weights: SXTB16 unpacks four weights into two pairs, SMLAD multiplies pairs.
 
-Weights are stored so that one word holds the next four weights of one channel, and the words of a block of channels lie side by
-side in the order in which they are read. x is widened to int16 beforehand, in one of two orders:
+Weights are stored so that one word holds the next four weights of one channel, and the words of a block of channels
+lie side by side in the order in which they are read. x is widened to int16 beforehand, in one of two orders:
 
-* `mixed`, where every run of x is a multiple of four: SXTB16 gives elements (0, 2) and (1, 3), and so it does for the weights;
+* `mixed`, where every run of x is a multiple of four: SXTB16 gives elements (0, 2) and (1, 3), and so it does for the
+weights;
 * `natural` otherwise: pairs (0, 1) and (2, 3), for which the bytes of the weights change places instead.
 """
 
@@ -32,7 +33,8 @@ def quads(length: int) -> int:
 
 
 def pack_weights(weights: NDArray[np.int8], block: int, mixed: bool) -> Table:
-    """`weights` (channels, runs, length) as int32: for each block of channels [run][quad][channel], zeros at the end of runs."""
+    """`weights` (channels, runs, length) as int32: for each block of channels [run][quad][channel], zeros at the end
+    of runs."""
     channels, runs, length = weights.shape
     padded = np.zeros((channels, runs, quads(length) * 4), np.int8)
     padded[:, :, :length] = weights
@@ -94,7 +96,14 @@ def fill(k: KernelBuilder, target: AnyBuffer, at: Expr, value: int, count: int) 
 
 
 def dot(
-    k: KernelBuilder, order: Order, x: AnyBuffer, steps: list[int], w: AnyBuffer, length: int, sums: list[list[Var]], unroll: int
+    k: KernelBuilder,
+    order: Order,
+    x: AnyBuffer,
+    steps: list[int],
+    w: AnyBuffer,
+    length: int,
+    sums: list[list[Var]],
+    unroll: int,
 ) -> None:
     """Add `length` products to each of sums[channel][pixel]; pixel p reads x from position steps[p] on."""
     for start, size in in_blocks(k, "quad", length // 4, unroll):
@@ -105,7 +114,14 @@ def dot(
 
 
 def _quad(
-    k: KernelBuilder, order: Order, x: AnyBuffer, steps: list[int], w: AnyBuffer, quad: Expr, sums: list[list[Var]], halves: int
+    k: KernelBuilder,
+    order: Order,
+    x: AnyBuffer,
+    steps: list[int],
+    w: AnyBuffer,
+    quad: Expr,
+    sums: list[list[Var]],
+    halves: int,
 ) -> None:
     """Four weights of every channel (or two, where `halves` is one) with the elements of every pixel."""
     words = [k.let("word", w[quad * len(sums) + channel]) for channel in range(len(sums))]

@@ -1,7 +1,8 @@
 """From sums to outputs: the epilogue of every operator that multiplies and accumulates, exact to the last bit.
 
-The meaning is ``clamp(round(round(sum * m / 2^31) / 2^e) + zero)``; the first rounding takes halves up, the second away from
-zero. Where the weights show that nothing can overflow, with M = 2 m - 2^32 (which fits int32, as m has its top bit set):
+The meaning is ``clamp(round(round(sum * m / 2^31) / 2^e) + zero)``; the first rounding takes halves up, the second
+away from zero. Where the weights show that nothing can overflow, with M = 2 m - 2^32 (which fits int32, as m has its
+top bit set):
 
     x = sum + round(sum * M / 2^32)        one SMMLAR
     x += x >> 31                           halves away from zero; not needed where the clamp hides negative numbers
@@ -12,14 +13,29 @@ Else `smelt_requantize` does it in 64 bits. Per channel constants lie side by si
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Intrinsic, Table, Type, Value, Var, cast, maximum, minimum
+from smelt.loops.ir import (
+    AnyBuffer,
+    Buffer,
+    Call,
+    Const,
+    Expr,
+    Intrinsic,
+    Table,
+    Type,
+    Value,
+    Var,
+    cast,
+    maximum,
+    minimum,
+)
 from smelt.model.arithmetic import requantize
 from smelt.model.ops import Clamp, Conv2D, Dense, DepthwiseConv2D, TransposeConv2D
 from smelt.model.parameters import Requantization, conv_parameters
@@ -46,9 +62,11 @@ class Scale:
 
 @dataclass(frozen=True, eq=False)
 class Requantizer:
-    """How sums become outputs. `columns` is (channels, 2 or 3): bias, multiplier and, unless all channels share it, shift.
+    """How sums become outputs. `columns` is (channels, 2 or 3): bias, multiplier and, unless all channels share it,
+    shift.
 
-    In the fast form `shift` counts to the right, in the general one to the left. `wraps` says that sums may leave int32.
+    In the fast form `shift` counts to the right, in the general one to the left. `wraps` says that sums may leave
+    int32.
     """
 
     form: Form
@@ -113,10 +131,9 @@ def _index(requantizer: Requantizer, channel: Value, column: int) -> Expr:
     return channel * Const(requantizer.columns.shape[1]) + column
 
 
-
-
 def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requantizer:
-    """For `weights` as (channels, taps). With `folded` sums are of x * weight, and the zero point of x goes into the bias."""
+    """For `weights` as (channels, taps). With `folded` sums are of x * weight, and the zero point of x goes into the
+    bias."""
     p = conv_parameters(op)
     bias = np.zeros(len(weights), np.int64) if op.bias is None else op.bias.constant.astype(np.int64)
     low, high, partial = _ranges(weights.astype(np.int64), bias, p.x_zero)
@@ -137,8 +154,9 @@ def _ranges(weights: Integers, bias: Integers, x_zero: int) -> tuple[Integers, I
 
 def _general(p: Requantization, bias: Integers, clamp: Clamp, wraps: bool) -> Requantizer:
     common = int(p.shifts[0]) if np.all(p.shifts == p.shifts[0]) else None
-    columns = [bias, p.multipliers] if common is not None else [bias, p.multipliers, p.shifts]
-    return Requantizer("general", _table(columns), common, p.y_zero, clamp, wraps)
+    columns: list[NDArray[Any]] = [bias, p.multipliers]
+    table = _table(columns if common is not None else [*columns, p.shifts])
+    return Requantizer("general", table, common, p.y_zero, clamp, wraps)
 
 
 def _fast(p: Requantization, bias: Integers, low: Integers, high: Integers, clamp: Clamp) -> Requantizer | None:
@@ -153,8 +171,9 @@ def _fast(p: Requantization, bias: Integers, low: Integers, high: Integers, clam
     normal = (multipliers >= INT32 // 2) & (multipliers < INT32) & (shifts >= 0) & (shifts <= GREATEST_SHIFT)
     if not np.all(normal & (reach < INT32 - 2)) or (common is None and np.any(shifts == 0)):
         return None
-    columns = [bias, 2 * multipliers - 2 * INT32]
-    return Requantizer("fast", _table(columns if common is not None else [*columns, shifts]), common, p.y_zero, clamp, False)
+    columns: list[NDArray[Any]] = [bias, 2 * multipliers - 2 * INT32]
+    table = _table(columns if common is not None else [*columns, shifts])
+    return Requantizer("fast", table, common, p.y_zero, clamp, wraps=False)
 
 
 def _with_constants(
@@ -172,13 +191,19 @@ def _with_constants(
     )
 
 
-def _table(columns: list[Integers | NDArray[np.int32]]) -> NDArray[np.int32]:
+def _table(columns: Sequence[NDArray[Any]]) -> NDArray[np.int32]:
     """One row per channel; numbers beyond int32 wrap."""
     return np.stack([np.asarray(c, np.int64) for c in columns], axis=1).astype(np.int32)
 
 
 def store_outputs(
-    k: KernelBuilder, r: Requantizer, table: AnyBuffer, channel: Value, totals: list[Var], y: AnyBuffer, indices: list[Expr]
+    k: KernelBuilder,
+    r: Requantizer,
+    table: AnyBuffer,
+    channel: Value,
+    totals: list[Var],
+    y: AnyBuffer,
+    indices: list[Expr],
 ) -> None:
     """Requantise sums of one channel and store them."""
     scale = r.scale(k, table, channel)

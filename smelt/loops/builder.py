@@ -116,7 +116,7 @@ class KernelBuilder:
 
     @contextmanager
     def loop(self, name: str, start: Value, stop: Value, step: int = 1) -> Iterator[Expr]:
-        """`for (name = start; name < stop; name += step)`. A loop of exactly one round is not emitted: its counter is a constant."""
+        """`for (name = start; name < stop; name += step)`. A loop of one round is not emitted: its counter is a constant."""
         first, end = expression(start), expression(stop)
         if isinstance(first, Const) and isinstance(end, Const) and first.value < end.value <= first.value + step:
             yield first

@@ -1,8 +1,8 @@
 """The cost reader: what a kernel executes, counted without running it. A first rank for schedules, not a measurement.
 
-Trip counts are exact where bounds are constants; elsewhere every counter stands at its middle, which is right on average for
-clipped borders. Indices are free (compilers turn them into moving pointers and addressing modes); values that do not fit the
-registers of an innermost loop are charged one store and one load each.
+Trip counts are exact where bounds are constants; elsewhere every counter stands at its middle, which is right on
+average for clipped borders. Indices are free (compilers turn them into moving pointers and addressing modes); values
+that do not fit the registers of an innermost loop are charged one store and one load each.
 """
 
 from __future__ import annotations
@@ -125,7 +125,8 @@ def _loop(loop: Loop, values: Values) -> Counts:
 
 
 def _spilled(body: tuple[Stmt, ...]) -> float:
-    """Values of an innermost loop that find no register: running sums, pointers, and the most temporaries alive at once."""
+    """Values of an innermost loop that find no register: running sums, pointers, and the most temporaries alive at
+    once."""
     if any(isinstance(s, Loop | If) for s in body):
         return 0
     sums = {s.var.name for s in body if isinstance(s, Assign)}

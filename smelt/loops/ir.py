@@ -13,7 +13,9 @@ from typing import Any, Literal
 import numpy as np
 
 Type = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "float"]
-Operator = Literal["+", "-", "*", "/", "%", ">>", "&", "|", "^", "<", "<=", ">", ">=", "==", "!=", "&&", "||", "min", "max"]
+Operator = Literal[
+    "+", "-", "*", "/", "%", ">>", "&", "|", "^", "<", "<=", ">", ">=", "==", "!=", "&&", "||", "min", "max"
+]
 
 SIZES: dict[Type, int] = {
     "int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8, "float": 4,

@@ -24,7 +24,6 @@ class Finding:
 
 PACKAGES = (
     ("numpy", "arithmetic", True, "pip install smelt"),
-    ("tflite", "reading .tflite files", True, "pip install smelt"),
     ("ortools", "exact memory plans", False, "pip install 'smelt[plan]'"),
     ("unicorn", "simulated boards", False, "pip install 'smelt[simulate]'"),
     ("PIL", "pictures as inputs", False, "pip install 'smelt[image]'"),
@@ -32,13 +31,19 @@ PACKAGES = (
 )
 PROGRAMS = (
     ("arm-none-eabi-gcc", "a second compiler for Arm", "install arm-none-eabi-gcc, only for --compiler gcc"),
-    ("riscv64-unknown-elf-gcc", "a second compiler for RISC-V", "install riscv64-unknown-elf-gcc, only for --compiler gcc"),
+    (
+        "riscv64-unknown-elf-gcc",
+        "a second compiler for RISC-V",
+        "install riscv64-unknown-elf-gcc, only for --compiler gcc",
+    ),
 )
 
 
 def examine() -> tuple[Finding, ...]:
     """Look at every part. Nothing is raised; what fails is a finding."""
-    findings = [Finding("python", "", sys.version_info >= (3, 11), True, platform.python_version(), "use Python 3.11 or newer")]
+    findings = [
+        Finding("python", "", sys.version_info >= (3, 11), True, platform.python_version(), "use Python 3.11 or newer")
+    ]
     findings += [_package(*package) for package in PACKAGES]
     findings.append(_zig())
     findings += [_program(*program) for program in PROGRAMS]
@@ -55,7 +60,9 @@ def _package(name: str, purpose: str, needed: bool, remedy: str) -> Finding:
 
 def _zig() -> Finding:
     found = _version([sys.executable, "-m", "ziglang", "version"])
-    return Finding("ziglang", "the bundled cross-compiler", bool(found), False, found or "missing", "pip install 'smelt[build]'")
+    return Finding(
+        "ziglang", "the bundled cross-compiler", bool(found), False, found or "missing", "pip install 'smelt[build]'"
+    )
 
 
 def _program(name: str, purpose: str, remedy: str) -> Finding:

@@ -6,6 +6,7 @@ import io
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,5 @@ def _discard(files: list[Path], folders: list[Path]) -> None:
 
 
 def _remove_empty(folder: Path) -> None:
-    try:
+    with suppress(OSError):  # not empty, or never made
         folder.rmdir()
-    except OSError:
-        pass  # not empty, or never made

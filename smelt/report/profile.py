@@ -65,7 +65,9 @@ def profile(compilation: Compilation, run: Run) -> Profile:
     """What one inference of `compilation` costs, from a `run` of it on a device."""
     image, plan = _image(compilation), compilation.plan
     steps = tuple(
-        StepProfile(s.name, type(s.op).__name__, s.implementation.name, str(s.schedule), s.op.macs, n, s.call.scratch_bytes)
+        StepProfile(
+            s.name, type(s.op).__name__, s.implementation.name, str(s.schedule), s.op.macs, n, s.call.scratch_bytes
+        )
         for s, n in zip(plan.steps, run.step_instructions, strict=True)
     )
     memory = memory_use(image, run.stack_bytes)

@@ -35,9 +35,13 @@ def working(what: str) -> Iterator[None]:
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> None:
     """Print a table; the columns numbered in `right` are aligned to the right."""
-    result = Table(title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    result = Table(
+        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
     for i, column in enumerate(columns):
-        result.add_column(column, justify="right" if i in right else "left", overflow="fold", no_wrap=i in right or i == 0)
+        result.add_column(
+            column, justify="right" if i in right else "left", overflow="fold", no_wrap=i in right or i == 0
+        )
     for row in rows:
         result.add_row(*(Text(_cell(cell)) for cell in row))
     console.print(result)
@@ -119,7 +123,13 @@ def show_model(summary: ModelSummary) -> None:
     """Operators with their tensors; then what is unsupported."""
     line(f"{summary.name} ({summary.format}): {len(summary.operators)} operators, {summary.macs:,} MACs")
     rows = [
-        (o.index, f"{o.name} v{o.version}", _tensors(o.inputs, False), _tensors(o.outputs, False), "-" if o.macs is None else o.macs)
+        (
+            o.index,
+            f"{o.name} v{o.version}",
+            _tensors(o.inputs, False),
+            _tensors(o.outputs, False),
+            "-" if o.macs is None else o.macs,
+        )
         for o in summary.operators
     ]
     table("", ("#", "operator", "reads", "makes", "MACs"), rows, right=(0, 4))
@@ -155,7 +165,9 @@ def show_ops(supported: tuple[Supported, ...]) -> None:
 
 
 def show_doctor(findings: tuple[Finding, ...]) -> None:
-    rows = [("ok" if f.works else "missing", f.part, f.purpose, f.detail, "" if f.works else f.remedy) for f in findings]
+    rows = [
+        ("ok" if f.works else "missing", f.part, f.purpose, f.detail, "" if f.works else f.remedy) for f in findings
+    ]
     table("", ("", "part", "for", "found", "what to do"), rows)
 
 

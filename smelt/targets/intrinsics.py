@@ -1,6 +1,7 @@
 """The instructions that kernels name, per family of cores; `kernels/support/smelt_kernels.h` has their C.
 
-`cycles` counts the instruction itself; `portable` estimates the RISC-V instructions of the C body that stands in for it.
+`cycles` counts the instruction itself; `portable` estimates the RISC-V instructions of the C body that stands in for
+it.
 """
 
 from smelt.loops.ir import Intrinsic

@@ -1,0 +1,1 @@
+"""Simulated boards: `simulator.Simulator(board).run(image, inputs)`."""

@@ -17,10 +17,13 @@ from smelt.errors import DeviceError
 from smelt.firmware.image import Image, memory_at
 from smelt.targets.types import Board
 
-# Instructions that one input may take; a run-away is stopped after some ten seconds.
-INSTRUCTIONS_PER_INPUT = 2_000_000_000
+# Instructions that one input may take: the largest networks of microcontrollers need a few thousand millions.
+INSTRUCTIONS_PER_INPUT = 10_000_000_000
 STACK_PATTERN = 0xC0DEC0DE
 ARM_BREAKPOINT, ARM_STACK_LIMIT = 7, 19
+XPSR_THUMB = 1 << 24
+ARM_EXCEPTIONS = {2: "supervisor call", 17: "no floating-point unit", 18: "jump to an address that is not Thumb code"}
+RISCV_EXCEPTIONS = {4: "misaligned load", 6: "misaligned store", 8: "environment call", 11: "environment call"}
 NEEDED_SYMBOLS = ("smelt_reset", "__smelt_stack_limit", "__smelt_stack_top")
 BKPT_AB = b"\xab\xbe"
 SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
@@ -204,8 +207,9 @@ class _Session:
         if self.machine.is_thumb and number == ARM_STACK_LIMIT:
             return self._fault("stack overflow", "the stack pointer passed its limit")
         if number == (1 if self.machine.is_thumb else 2):
-            return self._fault("undefined instruction", f"number {number}")
-        return self._fault("unexpected exception", f"number {number}")
+            return self._fault("undefined instruction")
+        names = ARM_EXCEPTIONS if self.machine.is_thumb else RISCV_EXCEPTIONS
+        return self._fault("unexpected exception", names.get(number, f"number {number}"))
 
     def _stopped(self) -> Fault:
         pc = int(self.counter.raw.stopped_at)
@@ -216,6 +220,9 @@ class _Session:
 
     def _refused(self, reason: str) -> Fault:
         access = self.machine.access
+        if access is None and self.machine.is_thumb and not self.machine.get("xpsr") & XPSR_THUMB:
+            caller = max((self.machine.get("lr") & ~1) - 2, 0)
+            return self._fault("unexpected exception", ARM_EXCEPTIONS[18], pc=caller, address=self.machine.pc)
         if access is None:
             return self._fault("undefined instruction", "" if "INSN_INVALID" in reason else reason)
         if access.kind == "fetch":

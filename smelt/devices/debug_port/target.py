@@ -1,0 +1,66 @@
+"""What a debug port needs from a processor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from smelt.errors import DeviceError
+from smelt.targets.types import Board
+
+Cause = Literal["breakpoint", "fault"]
+
+
+class BusError(DeviceError):
+    """There is no memory at this address, or not for this use."""
+
+    def __init__(self, board: Board, address: int, size: int, how: str) -> None:
+        self.address = address
+        super().__init__(f"{board.name}: {size} bytes at {address:#010x} cannot be {how}")
+
+
+@dataclass(frozen=True)
+class Event:
+    """Why the processor stopped. The registers are those before the instruction at `pc`, except for `bkpt`, which is at it.
+
+    `kind` is one of the names in `smelt.devices.cortex_m.FAULTS`; `address` is what a faulting access used."""
+
+    cause: Cause
+    pc: int
+    kind: str = ""
+    address: int | None = None
+
+
+class Target(Protocol):
+    """A processor with its memory, halted unless `run` or `step` is at work."""
+
+    @property
+    def board(self) -> Board: ...
+
+    @property
+    def cycles(self) -> int:
+        """Cycles that the processor has executed since power-on."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Raises `BusError`."""
+
+    def write(self, address: int, data: bytes) -> None:
+        """Raises `BusError`."""
+
+    def read_register(self, name: str) -> int:
+        """A register by its name: "r0" to "r12", "sp", "lr", "pc", "xpsr", "msp", "psp", "control", "s0"..."""
+
+    def write_register(self, name: str, value: int) -> None: ...
+
+    def run(self) -> Event | None:
+        """Execute for a moment (some milliseconds); None if nothing stopped the processor."""
+
+    def step(self) -> Event | None:
+        """Execute one instruction."""
+
+    def reset(self) -> None:
+        """As after the reset pin: memory keeps its content, the registers come from the vector table."""
+
+    def set_breakpoints(self, addresses: Iterable[int]) -> None:
+        """Stop before the instructions at these addresses, and no others."""

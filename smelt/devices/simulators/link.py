@@ -1,0 +1,57 @@
+"""The debug link to a simulated chip in this very process."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from smelt.devices.cortex_m import NOWHERE, THUMB_STATE
+from smelt.devices.link import Stop, TargetFault, TimedOut
+from smelt.devices.simulators.target import SimulatedTarget
+from smelt.targets.types import Board
+
+
+class SimulatorLink:
+    """A `DebugLink`; cycles are exact."""
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.target = SimulatedTarget(board)
+
+    def __enter__(self) -> SimulatorLink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is left behind."""
+
+    def read(self, address: int, size: int) -> bytes:
+        return self.target.read(address, size)
+
+    def write(self, address: int, data: bytes) -> None:
+        self.target.write(address, data)
+
+    def call(self, entry: int, stack: int, timeout: float) -> Stop:
+        target, end = self.target, time.monotonic() + timeout
+        registers = (("sp", stack), ("lr", NOWHERE), ("pc", entry))
+        for name, value in (*registers, ("xpsr", THUMB_STATE)) if self._is_arm else registers:
+            target.write_register(name, value)
+        start = target.cycles
+        while (event := target.run()) is None:
+            if time.monotonic() > end:
+                raise TimedOut(self.board, entry & ~1, timeout, target.read_register("pc"))
+        if event.cause == "fault":
+            self.reset()
+            raise TargetFault(self.board, event.kind, event.pc, event.address)
+        return Stop("breakpoint", event.pc, target.cycles - start)
+
+    def reset(self) -> None:
+        self.target.reset()
+
+    @property
+    def _is_arm(self) -> bool:
+        return self.board.core.architecture == "thumb"

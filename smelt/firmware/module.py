@@ -1,0 +1,269 @@
+"""Modules: kernels or C source as code linked for one place in a device's RAM, and the device runtime of a session.
+
+A module is compiled by the bundled compiler and linked at the address where it will lie; the names of the runtime's helpers
+(memcpy, memset and what compilers call them) are given to the linker as addresses.
+"""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from smelt.errors import BuildError, OptionError
+from smelt.firmware.build import COMPILE, SECONDS, compiler_command, compiler_environment
+from smelt.firmware.elf import Elf, read_elf
+from smelt.firmware.program import Program
+from smelt.firmware.sources import KERNEL_HEADER
+from smelt.kernels.implementation import KernelCall
+from smelt.loops.c import print_kernel
+from smelt.loops.ir import Kernel, Role, Scratch, Type
+from smelt.model.graph import Array, Tensor
+from smelt.targets.types import Board
+
+MAGIC = 0x54_4C_4D_53  # "SMLT" in the device's memory
+TASKS = 24
+"""How many calls the queue on the device holds."""
+ARGUMENT_BYTES = 1024
+HEADER = struct.Struct("<IIII")  # magic, counter, count, done
+TASK = struct.Struct("<IIIII")  # function, arguments, count, result, cycles
+QUEUE_BYTES = HEADER.size + TASKS * TASK.size
+HELPERS = ("memcpy", "memset", "memmove", "__aeabi_")
+LINK = ("-nostdlib", "-static", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,-z,max-page-size=4")
+
+
+@runtime_checkable
+class HasProgram(Protocol):
+    """A compilation, as far as a module is concerned."""
+
+    @property
+    def program(self) -> Program: ...
+
+
+Loadable = str | Kernel | KernelCall | Program | HasProgram | Sequence[Kernel | KernelCall]
+"""What can become a module: C source text, kernels (with or without the arguments of a call), a program or a compilation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parameter:
+    """A pointer that a function takes: `elements` of the NumPy type `dtype`. `value` is what is passed where callers leave it out."""
+
+    name: str
+    dtype: str
+    elements: int
+    role: Role
+    value: Array | None = None
+
+    @property
+    def bytes(self) -> int:
+        return self.elements * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Signature:
+    """The parameters of a kernel, in order."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+
+    @property
+    def open(self) -> tuple[Parameter, ...]:
+        """What must be passed: neither tables that are known nor scratch."""
+        return tuple(p for p in self.parameters if p.value is None and p.role != "scratch")
+
+
+@dataclass(frozen=True, eq=False)
+class ModuleSource:
+    """C for a module. `signatures` are those of the functions whose parameters are known, `calls` those with their tables."""
+
+    text: str
+    signatures: Mapping[str, Signature] = field(default_factory=dict)
+    calls: tuple[tuple[KernelCall, Signature], ...] = ()
+    board: str | None = None  # the board for which kernels were chosen, where they were chosen for one
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """Bytes for `address`, and the functions in them as pointers (the Thumb bit included)."""
+
+    address: int
+    data: bytes
+    functions: Mapping[str, int]
+    elf: Elf
+
+
+def module_source(what: Loadable) -> ModuleSource:
+    """The C of a module. Raises OptionError for what cannot be one."""
+    if isinstance(what, str):
+        return ModuleSource(what)
+    if isinstance(what, HasProgram):
+        what = what.program
+    if isinstance(what, Program):
+        return _of_kernels(what.kernels, (), what.plan.board.name)
+    items = (what,) if isinstance(what, Kernel | KernelCall) else tuple(what)
+    if not items or not all(isinstance(i, Kernel | KernelCall) for i in items):
+        raise OptionError("a session loads C source text, kernels, kernel calls, or a compilation")
+    kernels = [i.kernel if isinstance(i, KernelCall) else i for i in items]
+    return _of_kernels(kernels, tuple(i for i in items if isinstance(i, KernelCall)))
+
+
+def _of_kernels(kernels: Iterable[Kernel], calls: tuple[KernelCall, ...], board: str | None = None) -> ModuleSource:
+    known = {k.name: k for k in kernels}
+    text = "\n".join([f'#include "{KERNEL_HEADER}"\n', *(print_kernel(k) for k in known.values())])
+    signatures = {k.name: _signature(k, [None] * len(k.buffers)) for k in known.values()}
+    bound = tuple((c, _signature(c.kernel, [_table(a) for a in c.arguments])) for c in calls)
+    names = [c.kernel.name for c in calls]
+    # the name of a kernel alone means its call only while there is but one
+    signatures |= {s.name: s for _, s in bound if names.count(s.name) == 1}
+    return ModuleSource(text, signatures, bound, board)
+
+
+def _signature(kernel: Kernel, values: Sequence[Array | None]) -> Signature:
+    parameters = [
+        Parameter(b.name, _numpy_type(b.type), b.size, b.role, value)
+        for b, value in zip(kernel.buffers, values, strict=True)
+    ]
+    return Signature(kernel.name, tuple(parameters))
+
+
+def _table(argument: Tensor | Array | Scratch) -> Array | None:
+    return argument if isinstance(argument, np.ndarray) else None
+
+
+def _numpy_type(type: Type) -> str:
+    return "float32" if type == "float" else type.removesuffix("_t")
+
+
+def code_address(board: Board, address: int) -> int:
+    """Where the core fetches what lies at `address` of a RAM: elsewhere only on chips with a second bus for instructions."""
+    if board.core.architecture == "riscv32":
+        for memory in board.chip.rams:
+            if memory.start <= address < memory.end and memory.aliases:
+                return address - memory.start + memory.aliases[0]
+    return address
+
+
+def build_module(source: ModuleSource, board: Board, address: int, helpers: Mapping[str, int]) -> Module:
+    """Compile `source` and link it for `address`; `helpers` are functions that are on the device already.
+
+    Raises BuildError where the compiler or the linker refuses.
+    """
+    support = files("smelt.firmware") / "support"
+    texts = {
+        "module.c": source.text,
+        "string.h": (support / "string.h").read_text("utf-8"),
+        KERNEL_HEADER: (files("smelt.kernels") / "support" / KERNEL_HEADER).read_text("utf-8"),
+    }
+    return _build(texts, board, address, helpers, "-O2", "module.c.o")
+
+
+def build_runtime(board: Board, address: int, queue: int) -> Module:
+    """The device runtime, linked for `address`, with its queue at `queue`."""
+    support = files("smelt.firmware") / "support"
+    entry = f"entry_{board.core.architecture}.S"
+    texts = {name: (support / "session" / name).read_text("utf-8") for name in ("smelt_session.h", "runtime.c", entry)}
+    texts |= {name: (support / name).read_text("utf-8") for name in ("string.h", "memory.c")}
+    return _build(texts, board, address, {"smelt_session_queue": queue}, "-Os", "*")
+
+
+def helpers_of(runtime: Module) -> dict[str, int]:
+    """The functions of the runtime that modules may call."""
+    return {name: pointer for name, pointer in runtime.functions.items() if name.startswith(HELPERS)}
+
+
+def _build(
+    texts: Mapping[str, str], board: Board, address: int, symbols: Mapping[str, int], optimize: str, keep: str
+) -> Module:
+    try:
+        with tempfile.TemporaryDirectory(prefix="smelt-", ignore_cleanup_errors=True) as name:
+            folder = Path(name)
+            _write(folder, {**texts, "module.ld": _script(board, address, symbols, keep)})
+            names = [n for n in texts if n.endswith((".c", ".S"))]
+            objects = _compile(folder, names, board, optimize)
+            own = {f.name for o in objects for f in read_elf((folder / o).read_bytes()).functions}
+            _link(folder, objects, board)
+            return _read(board, address, (folder / "module.elf").read_bytes(), own)
+    except OSError as error:
+        raise BuildError(f"the compiler's files could not be written or run: {error}") from error
+
+
+def _write(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
+def _script(board: Board, address: int, symbols: Mapping[str, int], keep: str) -> str:
+    template = (files("smelt.firmware") / "support" / "session" / "module.ld").read_text("utf-8")
+    return Template(template).substitute(
+        code=f"{code_address(board, address):#x}",
+        data=f"{address:#x}",
+        keep=keep,
+        symbols="\n".join(f"    {name} = {value:#x};" for name, value in symbols.items()),
+    )
+
+
+def _compile(folder: Path, names: Sequence[str], board: Board, optimize: str) -> list[str]:
+    for name in names:
+        builtin = ("-fno-builtin",) if name == "memory.c" else ()
+        flags = (*COMPILE, optimize, *builtin, f"-ffile-prefix-map={folder}=.")
+        _run(folder, board, (*flags, "-c", name, "-o", f"{name}.o"), name)
+    return [f"{name}.o" for name in names]
+
+
+def _link(folder: Path, objects: Sequence[str], board: Board) -> None:
+    options = (*LINK, "-T", "module.ld", *objects, "-o", "module.elf")
+    try:
+        _run(folder, board, options, "linking the module")
+    except BuildError as error:
+        if "undefined symbol: __" not in str(error):
+            raise
+        # the compiler's own helpers for 64-bit and floating-point arithmetic become part of the module
+        _run(folder, board, (*options, "-lcompiler_rt"), "linking the module")
+
+
+def _run(folder: Path, board: Board, options: Sequence[str], what: str) -> None:
+    command = (*compiler_command(board), *options)
+    environment = compiler_environment(folder)
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BuildError(f"{what}: the compiler did not finish within {SECONDS} s") from error
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if "error" in line or "undefined" in line]
+        raise BuildError(f"{what}: " + ("\n".join(lines[:12]) or done.stderr.strip() or "no reason given"))
+
+
+def _read(board: Board, address: int, data: bytes, own: set[str]) -> Module:
+    elf = read_elf(data)
+    pieces = [(_ram_address(board, address, at), content) for at, content in _contents(elf, data)]
+    end = max((at + len(content) for at, content in pieces), default=address)
+    image = bytearray(end - address)
+    for at, content in pieces:
+        image[at - address : at - address + len(content)] = content
+    thumb = int(board.core.architecture == "thumb")
+    functions = {f.name: f.address | thumb for f in elf.functions if f.name in own}
+    return Module(address, bytes(image), functions, elf)
+
+
+def _contents(elf: Elf, data: bytes) -> Iterator[tuple[int, bytes]]:
+    """(address, bytes) of everything that the device needs; what starts as zeros is spelled out."""
+    for s in elf.sections:
+        if s.allocated and s.size:
+            yield s.address, data[s.offset : s.offset + s.size] if s.loaded else bytes(s.size)
+
+
+def _ram_address(board: Board, base: int, address: int) -> int:
+    """Where the host writes what the linker put at `address`."""
+    offset = code_address(board, base) - base
+    is_code_view = offset != 0 and any(a <= address < a + m.size for m in board.chip.rams for a in m.aliases)
+    return address - offset if is_code_view else address
