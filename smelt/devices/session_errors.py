@@ -25,10 +25,6 @@ class DeviceReset(SessionError):
     """The device was reset, or something else wrote over the session's memory."""
 
 
-class LinkLost(SessionError):
-    """The debug link died; the session has ended."""
-
-
 class SessionEnded(DeviceError):
     """Something that belongs to a session was used after its end, or after it was freed."""
 
@@ -37,8 +33,8 @@ class ContentLost(DeviceError):
     """A tensor lost its content when the device was reset; writing to it makes it usable again."""
 
 
-class WrongDevice(DeviceError):
-    """Another board or core than the one that was expected."""
+class WrongBoard(DeviceError):
+    """A module was made for another board than the one it is loaded into."""
 
 
 class DeviceHeapFull(DeviceError):

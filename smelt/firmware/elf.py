@@ -1,26 +1,26 @@
-"""A reader of 32-bit little-endian ELF files: sections, segments and symbols, as far as firmware needs them."""
+"""ELF files as far as firmware needs them: sections, segments and symbols. pyelftools does the reading."""
 
 from __future__ import annotations
 
 import bisect
-import struct
-from collections.abc import Mapping
+import io
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from smelt.errors import BuildError
 
-_ALLOCATED, _EXECUTABLE, _NOBITS, _SYMTAB, _LOAD = 2, 4, 8, 2, 1
+_ALLOCATED, _EXECUTABLE = 2, 4
 
 
 @dataclass(frozen=True)
 class Section:
     name: str
-    kind: int
+    kind: str
     flags: int
     address: int
-    offset: int
+    offset: int  # in the file
     size: int
-    link: int
 
     @property
     def allocated(self) -> bool:
@@ -33,7 +33,7 @@ class Section:
     @property
     def loaded(self) -> bool:
         """Whether its bytes come from the file."""
-        return self.kind != _NOBITS
+        return self.kind != "SHT_NOBITS"
 
 
 @dataclass(frozen=True)
@@ -74,37 +74,40 @@ class Elf:
 
 
 def read_elf(data: bytes) -> Elf:
-    """Raises `BuildError` if `data` is no complete 32-bit little-endian ELF file."""
+    """Raises `BuildError` if `data` is no complete 32-bit little-endian ELF file, or pyelftools is missing."""
     try:
-        return _read(data)
-    except (struct.error, IndexError, UnicodeDecodeError, ValueError) as error:
+        from elftools.common.exceptions import ELFError
+        from elftools.construct import ConstructError
+        from elftools.elf.elffile import ELFFile
+    except ImportError:
+        raise BuildError("reading ELF files needs pyelftools: pip install 'smelt[build]'") from None
+    try:
+        file = ELFFile(io.BytesIO(data))
+        if file.elfclass != 32 or not file.little_endian:
+            raise BuildError("not a 32-bit little-endian ELF file")
+        return _read(file)
+    except (ELFError, ConstructError, AttributeError, KeyError, TypeError, ValueError, OSError) as error:
         raise BuildError(f"not a readable ELF file: {error}") from error
 
 
-def _read(data: bytes) -> Elf:
-    if data[:6] != b"\x7fELF\x01\x01":
-        raise BuildError("not a 32-bit little-endian ELF file")
-    entry, program, section = struct.unpack_from("<III", data, 24)
-    program_size, programs, section_size, sections, names = struct.unpack_from("<HHHHH", data, 42)
-    raw = [struct.unpack_from("<IIIIIIIIII", data, section + i * section_size) for i in range(sections)]
-    strings = raw[names][4]
-    found = tuple(Section(_string(data, strings + r[0]), r[1], r[2], r[3], r[4], r[5], r[6]) for r in raw)
-    headers = [struct.unpack_from("<IIIIIIII", data, program + i * program_size) for i in range(programs)]
-    segments = tuple(Segment(h[2], h[3], data[h[1] : h[1] + h[4]]) for h in headers if h[0] == _LOAD and h[4])
-    symbols = [s for table in found if table.kind == _SYMTAB for s in _symbols(data, table, found[table.link].offset)]
+def _read(file: Any) -> Elf:
+    sections = tuple(
+        Section(s.name, s["sh_type"], s["sh_flags"], s["sh_addr"], s["sh_offset"], s["sh_size"])
+        for s in file.iter_sections()
+    )
+    segments = tuple(
+        Segment(s["p_vaddr"], s["p_paddr"], s.data()) for s in file.iter_segments("PT_LOAD") if s["p_filesz"]
+    )
+    symbols = list(_symbols(file))
     functions = tuple(sorted((s for s in symbols if s.is_function), key=lambda s: (s.address, s.size)))
-    return Elf(entry, found, segments, {s.name: s for s in symbols}, functions)
+    return Elf(file["e_entry"], sections, segments, {s.name: s for s in symbols}, functions)
 
 
-def _symbols(data: bytes, table: Section, strings: int) -> list[Symbol]:
-    found = []
-    for name, value, size, info, _, _ in struct.iter_unpack("<IIIBBH", data[table.offset : table.offset + table.size]):
-        text = _string(data, strings + name)
-        kind = info & 15
-        if text and kind <= 2 and not text.startswith("$"):
-            found.append(Symbol(text, value & ~1 if kind == 2 else value, size, kind == 2))
-    return found
-
-
-def _string(data: bytes, offset: int) -> str:
-    return data[offset : data.index(b"\0", offset)].decode()
+def _symbols(file: Any) -> Iterator[Symbol]:
+    """Named data, functions and labels; not sections, files, or the $t, $d of Arm's mapping."""
+    table = file.get_section_by_name(".symtab")
+    for symbol in table.iter_symbols() if table is not None else ():
+        kind, value = symbol["st_info"]["type"], symbol["st_value"]
+        if symbol.name and kind in ("STT_NOTYPE", "STT_OBJECT", "STT_FUNC") and not symbol.name.startswith("$"):
+            is_function = kind == "STT_FUNC"
+            yield Symbol(symbol.name, value & ~1 if is_function else value, symbol["st_size"], is_function)

@@ -1,7 +1,7 @@
 """Modules: kernels or C source as code linked for one place in a device's RAM, and the device runtime of a session.
 
-A module is compiled by the bundled compiler and linked at the address where it will lie; the names of the runtime's helpers
-(memcpy, memset and what compilers call them) are given to the linker as addresses.
+A module is compiled by the bundled compiler and linked at the address where it will lie; the names of the runtime's
+helpers (memcpy, memset and what compilers call them) are given to the linker as addresses.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class HasProgram(Protocol):
 
 
 Loadable = str | Kernel | KernelCall | Program | HasProgram | Sequence[Kernel | KernelCall]
-"""What can become a module: C source text, kernels (with or without the arguments of a call), a program or a compilation."""
+"""What can become a module: C source text, kernels (with or without their arguments), a program or a compilation."""
 
 
 @dataclass(frozen=True, eq=False)
 class Parameter:
-    """A pointer that a function takes: `elements` of the NumPy type `dtype`. `value` is what is passed where callers leave it out."""
+    """A pointer that a function takes: `elements` of the NumPy type `dtype`. `value` is passed where callers leave it out."""
 
     name: str
     dtype: str
@@ -82,7 +82,7 @@ class Signature:
 
 @dataclass(frozen=True, eq=False)
 class ModuleSource:
-    """C for a module. `signatures` are those of the functions whose parameters are known, `calls` those with their tables."""
+    """C for a module. `signatures` belong to the functions whose parameters are known, `calls` have their tables, too."""
 
     text: str
     signatures: Mapping[str, Signature] = field(default_factory=dict)
@@ -143,7 +143,7 @@ def _numpy_type(type: Type) -> str:
 
 
 def code_address(board: Board, address: int) -> int:
-    """Where the core fetches what lies at `address` of a RAM: elsewhere only on chips with a second bus for instructions."""
+    """Where the core fetches what lies at `address` of a RAM: elsewhere only where instructions have a bus of their own."""
     if board.core.architecture == "riscv32":
         for memory in board.chip.rams:
             if memory.start <= address < memory.end and memory.aliases:

@@ -5,7 +5,7 @@ from smelt.kernels.conv2d_dsp import CONV2D_DSP
 from smelt.kernels.dense import DENSE_PORTABLE
 from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.depthwise import DEPTHWISE_PORTABLE
-from smelt.kernels.depthwise_dsp import DEPTHWISE_DSP
+from smelt.kernels.depthwise_dsp import DEPTHWISE_DSP, DEPTHWISE_PLANES
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.other import OTHERS
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
@@ -14,6 +14,7 @@ LINEAR: tuple[Implementation, ...] = (
     CONV2D_DSP,
     CONV2D_PORTABLE,
     DEPTHWISE_DSP,
+    DEPTHWISE_PLANES,
     DEPTHWISE_PORTABLE,
     DENSE_DSP,
     DENSE_PORTABLE,

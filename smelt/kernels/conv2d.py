@@ -7,10 +7,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.requantize import requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Const, Expr, Value, Var, cast, maximum, minimum
+from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Table, Value, Var, cast, maximum, minimum
 from smelt.model.ops import Conv2D, DepthwiseConv2D
 from smelt.targets.types import Core
 
@@ -46,9 +49,33 @@ def group_size(op: Conv2D) -> int:
     return op.y.shape[3] * op.weights.shape[3] // op.x.shape[3]
 
 
+def interleave(weights: NDArray[np.int8], block: int) -> Table:
+    """`weights` (groups, channels, taps) with the channels of each block side by side, tap by tap: one moving pointer."""
+    blocks = range(0, weights.shape[1], block)
+    return np.concatenate([group[first : first + block].T.reshape(-1) for group in weights for first in blocks])
+
+
+def multiply(
+    k: KernelBuilder, xs: AnyBuffer, ws: AnyBuffer, rounds: Value, step: int, zero: int, sums: list[Var]
+) -> None:
+    """Add `rounds` times `step` neighbours of x, less their zero point, times interleaved weights to the sums."""
+    with k.loop("i", 0, rounds) as i:
+        for element in range(step):
+            value = k.let("value", xs[i * step + element] - zero)
+            for c, total in enumerate(sums):
+                product = value * ws[i * (step * len(sums)) + (element * len(sums) + c)]
+                k.assign(total, total + cast(total.type, product))
+
+
+def step_of(length: int) -> int:
+    """How many elements to take per round, so that none remain."""
+    return next(step for step in (4, 3, 2, 1) if length % step == 0)
+
+
 def build_conv2d(op: Conv2D, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
-    r = requantizer(op, weights.reshape(len(weights), -1), folded=False)
+    groups = op.x.shape[3] // op.weights.shape[3]
+    r = requantizer(op, weights.reshape(len(weights), -1), folded=not _clips(op))
     k = KernelBuilder("conv2d")
     x = k.input("x", "int8_t", op.x.elements)
     w = k.constant("weights", "int8_t", weights.size)
@@ -57,14 +84,21 @@ def build_conv2d(op: Conv2D, schedule: ChannelBlock) -> KernelCall:
     batch, rows, columns, channels = op.y.shape
     with k.loop("image", 0, batch) as image, k.loop("row", 0, rows) as row, k.loop("column", 0, columns) as column:
         place = k.let("place", ((image * rows + row) * columns + column) * channels)
-        with k.loop("group", 0, op.x.shape[3] // op.weights.shape[3]) as group:
+        with k.loop("group", 0, groups) as group:
             for first, count in in_blocks(k, "block", group_size(op), schedule.channels):
                 channel = k.let("channel", group * group_size(op) + first)
                 sums = [k.var("sum", r.bias(table, channel + c)) for c in range(count)]
                 _accumulate(k, op, (x, w), (image, row, column, group), channel, sums)
                 for c in range(count):
                     store_outputs(k, r, table, channel + c, [sums[c]], y, [place + channel + c])
-    return KernelCall(k.finish(), (op.x, weights.reshape(-1), r.table, op.y))
+    packed = interleave(weights.reshape(groups, group_size(op), -1), schedule.channels)
+    return KernelCall(k.finish(), (op.x, packed, r.table, op.y))
+
+
+def _clips(op: Conv2D) -> bool:
+    """Whether some outputs see less than a whole kernel, so that the zero point cannot be part of the bias."""
+    needed = [(op.y.shape[1 + a] - 1) * op.stride[a] + (op.weights.shape[1 + a] - 1) * op.dilation[a] for a in (0, 1)]
+    return bool(op.pad) or needed[0] >= op.x.shape[1] or needed[1] >= op.x.shape[2]
 
 
 def _accumulate(
@@ -74,31 +108,22 @@ def _accumulate(
     x, w = buffers
     image, row, column, group = at
     depth, taps = op.weights.shape[3], prod(op.weights.shape[1:])
-    whole = depth == op.x.shape[3] and op.dilation[1] == 1
+    step, zero = step_of(depth), op.x.q.zero_point if _clips(op) else 0
     with taps_inside(k, op, 0, row) as (kernel_row, x_row):
-        if whole:
+        if depth == op.x.shape[3] and op.dilation[1] == 1:
             # Neighbouring columns of the kernel are neighbours in memory, in x and in the weights: one run for all.
             first, stop = taps_range(k, op, 1, column)
             start = (image * op.x.shape[1] + x_row) * op.x.shape[2] + column * op.stride[1] - op.pad.left + first
             place = (kernel_row * op.weights.shape[2] + first) * depth
-            _run(k, op, (x, start * depth), (w, channel * taps + place), (stop - first) * depth, sums)
+            xs, ws = k.window("xs", x, start * depth), k.window("ws", w, channel * taps + place * len(sums))
+            multiply(k, xs, ws, (stop - first) * (depth // step), step, zero, sums)
         else:
             with taps_inside(k, op, 1, column) as (kernel_column, x_column):
                 start = (image * op.x.shape[1] + x_row) * op.x.shape[2] + x_column
                 place = (kernel_row * op.weights.shape[2] + kernel_column) * depth
-                _run(k, op, (x, start * op.x.shape[3] + group * depth), (w, channel * taps + place), depth, sums)
-
-
-def _run(
-    k: KernelBuilder, op: Conv2D, x: tuple[Buffer, Expr], w: tuple[Buffer, Expr], length: Value, sums: list[Var]
-) -> None:
-    """Multiply and add neighbours."""
-    xs = k.window("xs", *x)
-    windows = [k.window("ws", w[0], w[1] + c * prod(op.weights.shape[1:])) for c in range(len(sums))]
-    with k.loop("i", 0, length) as i:
-        value = k.let("value", xs[i] - op.x.q.zero_point)
-        for total, ws in zip(sums, windows, strict=True):
-            k.assign(total, total + cast(total.type, value * ws[i]))
+                xs = k.window("xs", x, start * op.x.shape[3] + group * depth)
+                ws = k.window("ws", w, channel * taps + place * len(sums))
+                multiply(k, xs, ws, depth // step, step, zero, sums)
 
 
 def taps_range(k: KernelBuilder, op: Conv2D | DepthwiseConv2D, axis: int, at: Expr) -> tuple[Expr, Expr]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from smelt.kernels.conv2d import ChannelBlock, channel_blocks, in_blocks
+import numpy as np
+
+from smelt.kernels.conv2d import ChannelBlock, channel_blocks, in_blocks, interleave, multiply, step_of
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.requantize import requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import cast
 from smelt.model.ops import Dense
 from smelt.targets.types import Core
 
@@ -27,14 +28,10 @@ def build_dense(op: Dense, schedule: ChannelBlock) -> KernelCall:
         for first, count in in_blocks(k, "block", units, schedule.channels):
             unit = k.let("unit", first)
             sums = [k.var("sum", r.bias(table, unit + c)) for c in range(count)]
-            windows = [k.window("ws", w, (unit + c) * depth) for c in range(count)]
-            with k.loop("i", 0, depth) as i:
-                value = k.let("value", xs[i])
-                for total, ws in zip(sums, windows, strict=True):
-                    k.assign(total, total + cast(total.type, value * ws[i]))
+            multiply(k, xs, k.window("ws", w, unit * depth), depth // step_of(depth), step_of(depth), 0, sums)
             for c in range(count):
                 store_outputs(k, r, table, unit + c, [sums[c]], y, [row * units + unit + c])
-    return KernelCall(k.finish(), (op.x, weights.reshape(-1), r.table, op.y))
+    return KernelCall(k.finish(), (op.x, interleave(weights[np.newaxis], schedule.channels), r.table, op.y))
 
 
 def schedules(op: Dense, core: Core) -> Iterable[ChannelBlock]:

@@ -1,4 +1,4 @@
-"""DepthwiseConv2D with dual multiply-accumulate, one channel after the other.
+"""DepthwiseConv2D one channel after the other, with dual multiply-accumulate or without.
 
 A channel is gathered into a plane of int16 (borders included), where neighbours along a row are the halves of a word:
 one SMLAD does two taps of a row. Outputs at odd positions use the same words with pairs of taps that start one later;
@@ -16,7 +16,7 @@ from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import fill, has_dual_mac
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Call, Expr, Scratch, Var, Window
+from smelt.loops.ir import Buffer, Call, Expr, Scratch, Var, Window, cast
 from smelt.model.ops import DepthwiseConv2D
 from smelt.targets.intrinsics import PKHBT, SMLABB, SMLABT, SMLAD, SMLATB, SMLATT
 from smelt.targets.types import Core
@@ -43,6 +43,7 @@ class _Kernel:
     op: DepthwiseConv2D
     r: Requantizer
     schedule: PlaneBlock
+    dual: bool
     x: Buffer
     weights: Buffer
     table: Buffer
@@ -76,16 +77,24 @@ def has_few_taps(op: DepthwiseConv2D, core: Core) -> bool:
     return op.weights.shape[1] * op.weights.shape[2] <= MOST_TAPS
 
 
-def build_depthwise(op: DepthwiseConv2D, schedule: PlaneBlock) -> KernelCall:
+def build_dual(op: DepthwiseConv2D, schedule: PlaneBlock) -> KernelCall:
+    return _build(op, schedule, dual=True)
+
+
+def build_single(op: DepthwiseConv2D, schedule: PlaneBlock) -> KernelCall:
+    return _build(op, schedule, dual=False)
+
+
+def _build(op: DepthwiseConv2D, schedule: PlaneBlock, dual: bool) -> KernelCall:
     weights = op.weights.constant.reshape(-1, op.y.shape[3]).T
     r = requantizer(op, weights, folded=True)
-    k = KernelBuilder("depthwise_dsp")
+    k = KernelBuilder("depthwise_dsp" if dual else "depthwise_planes")
     x = k.input("x", "int8_t", op.x.elements)
     w = k.constant("weights", "int8_t", weights.size)
     table = r.bind(k)
     size = plane_rows(op, schedule.rows) * plane_columns(op)
     plane = k.scratch("plane", "int16_t", size)
-    kernel = _Kernel(op, r, schedule, x, w, table, plane, k.output("y", "int8_t", op.y.elements))
+    kernel = _Kernel(op, r, schedule, dual, x, w, table, plane, k.output("y", "int8_t", op.y.elements))
     _fill_sides(k, kernel)
     with k.loop("image", 0, op.y.shape[0]) as image:
         for first, rows in in_blocks(k, "strip", op.y.shape[1], schedule.rows):
@@ -128,8 +137,8 @@ def _gather(k: KernelBuilder, kernel: _Kernel, image: Expr, row: Expr, rows: int
 def _channel(k: KernelBuilder, kernel: _Kernel, image: Expr, row: Expr, rows: int, channel: Expr) -> None:
     """All outputs of one channel of y in a strip."""
     op, r = kernel.op, kernel.r
-    taps = _load_taps(k, kernel, channel)
-    bias = k.let("bias", r.bias(kernel.table, channel), "int32_t")
+    taps = _load_pairs(k, kernel, channel) if kernel.dual else _load_singles(k, kernel, channel)
+    bias = k.let("bias", r.bias(kernel.table, channel), "int32_t" if kernel.dual else r.sum_type)
     scale = r.scale(k, kernel.table, channel)
     _, y_rows, y_columns, y_channels = op.y.shape
     with k.loop("row", 0, rows) as inner:
@@ -164,7 +173,7 @@ def _products(op: DepthwiseConv2D, pixels: int) -> list[tuple[int, int, int]]:
     return [(word, pixel, tap) for word, pixel, tap in every if -1 <= tap < size]
 
 
-def _load_taps(k: KernelBuilder, kernel: _Kernel, channel: Expr) -> list[_Taps]:
+def _load_pairs(k: KernelBuilder, kernel: _Kernel, channel: Expr) -> list[_Taps]:
     op = kernel.op
     _, height, width, _ = op.weights.shape
     used = {tap for _, _, tap in _products(op, min(kernel.schedule.pixels, op.y.shape[2]))}
@@ -181,6 +190,12 @@ def _load_taps(k: KernelBuilder, kernel: _Kernel, channel: Expr) -> list[_Taps]:
     return rows
 
 
+def _load_singles(k: KernelBuilder, kernel: _Kernel, channel: Expr) -> list[_Taps]:
+    _, height, width, _ = kernel.op.weights.shape
+    ws = k.window("ws", kernel.weights, channel * (height * width))
+    return [_Taps({}, {t: k.let("tap", ws[row * width + t]) for t in range(width)}) for row in range(height)]
+
+
 def _outputs(
     k: KernelBuilder, kernel: _Kernel, xs: Window, ys: Window, taps: list[_Taps], constants: tuple[Expr, Scale],
     column: Expr, pixels: int,
@@ -189,17 +204,35 @@ def _outputs(
     op = kernel.op
     bias, scale = constants
     sums = [k.var("sum", bias) for _ in range(pixels)]
+    add = _add_pairs if kernel.dual else _add_singles
     for row, row_taps in enumerate(taps):
-        loaded: dict[int, Expr] = {}
-        for word, pixel, tap in _products(op, pixels):
-            if word not in loaded:
-                loaded[word] = k.let("word", xs.load("int32_t", row * kernel.columns + 2 * word))
-            _multiply(k, row_taps, tap, loaded[word], sums[pixel], op.weights.shape[2])
+        add(k, kernel, xs, row * kernel.columns, row_taps, sums)
     for pixel, total in enumerate(sums):
         k.store(ys, (column + pixel) * op.y.shape[3], kernel.r.output(k, total, scale))
 
 
-def _multiply(k: KernelBuilder, taps: _Taps, tap: int, word: Expr, total: Var, width: int) -> None:
+def _add_pairs(k: KernelBuilder, kernel: _Kernel, xs: Window, start: int, taps: _Taps, sums: list[Var]) -> None:
+    """One row of the kernel, two taps at a time."""
+    loaded: dict[int, Expr] = {}
+    for word, pixel, tap in _products(kernel.op, len(sums)):
+        if word not in loaded:
+            loaded[word] = k.let("word", xs.load("int32_t", start + 2 * word))
+        _multiply(k, taps, tap, loaded[word], sums[pixel])
+
+
+def _add_singles(k: KernelBuilder, kernel: _Kernel, xs: Window, start: int, taps: _Taps, sums: list[Var]) -> None:
+    """One row of the kernel, tap by tap."""
+    width, stride = kernel.op.weights.shape[2], kernel.op.stride[1]
+    for element in range((len(sums) - 1) * stride + width):
+        uses = [(p, element - p * stride) for p in range(len(sums)) if 0 <= element - p * stride < width]
+        if uses:
+            value = k.let("value", xs[start + element])
+            for pixel, tap in uses:
+                total = sums[pixel]
+                k.assign(total, total + cast(total.type, value * taps.singles[tap]))
+
+
+def _multiply(k: KernelBuilder, taps: _Taps, tap: int, word: Expr, total: Var) -> None:
     """Add a word of x times the taps that meet its halves: `tap` the low one, the next the high one."""
     if tap in taps.pairs:
         k.assign(total, Call(SMLAD, (taps.pairs[tap], word, total)))
@@ -223,5 +256,8 @@ def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[PlaneBlock]:
 
 
 DEPTHWISE_DSP = Implementation(
-    "depthwise_dsp", DepthwiseConv2D, schedules, build_depthwise, (has_dual_mac, is_undilated, has_few_taps)
+    "depthwise_dsp", DepthwiseConv2D, schedules, build_dual, (has_dual_mac, is_undilated, has_few_taps)
+)
+DEPTHWISE_PLANES = Implementation(
+    "depthwise_planes", DepthwiseConv2D, schedules, build_single, (is_undilated, has_few_taps)
 )

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 
-from smelt.kernels.conv2d import ChannelBlock, channel_blocks, in_blocks
+from smelt.kernels.conv2d import ChannelBlock, channel_blocks, in_blocks, interleave, multiply, step_of
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.requantize import requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Expr, Var, cast
+from smelt.loops.ir import Buffer, Expr, Var
 from smelt.model.ops import TransposeConv2D
 from smelt.targets.types import Core
 
@@ -32,7 +32,8 @@ def build_transpose_conv(op: TransposeConv2D, schedule: ChannelBlock) -> KernelC
             _accumulate(k, op, (x, w), (image, row, column), channel, sums)
             for c in range(count):
                 store_outputs(k, r, table, channel + c, [sums[c]], y, [place + channel + c])
-    return KernelCall(k.finish(), (op.x, weights.reshape(-1), r.table, op.y))
+    packed = interleave(weights.reshape(1, channels, -1), schedule.channels)
+    return KernelCall(k.finish(), (op.x, packed, r.table, op.y))
 
 
 def _accumulate(
@@ -52,12 +53,9 @@ def _accumulate(
         _taps_reaching(k, op, 1, column) as (kernel_column, x_column),
     ):
         xs = k.window("xs", x, ((image * x_rows + x_row) * x_columns + x_column) * depth)
-        start = channel * taps + (kernel_row * op.weights.shape[2] + kernel_column) * depth
-        windows = [k.window("ws", w, start + c * taps) for c in range(len(sums))]
-        with k.loop("i", 0, depth) as i:
-            value = k.let("value", xs[i] - op.x.q.zero_point)
-            for total, ws in zip(sums, windows, strict=True):
-                k.assign(total, total + cast(total.type, value * ws[i]))
+        place = (kernel_row * op.weights.shape[2] + kernel_column) * depth
+        ws = k.window("ws", w, channel * taps + place * len(sums))
+        multiply(k, xs, ws, depth // step_of(depth), step_of(depth), op.x.q.zero_point, sums)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-void conv2d_535bbf5b(const int8_t *restrict x, const int8_t *restrict weights, const int32_t *restrict channels, int8_t *restrict y)
+void conv2d_68e40985(const int8_t *restrict x, const int8_t *restrict weights, const int32_t *restrict channels, int8_t *restrict y)
 {
     for (int32_t row = 0; row < 6; ++row) {
         for (int32_t column = 0; column < 6; ++column) {
@@ -14,16 +14,28 @@ void conv2d_535bbf5b(const int8_t *restrict x, const int8_t *restrict weights, c
                 const int32_t first_1 = smelt_max_i32(1 - column, 0);
                 const int32_t stop_1 = smelt_min_i32(7 - column, 3);
                 const int8_t *const xs = x + ((row + kernel_row - 1) * 6 + column - 1 + first_1) * 4;
-                const int8_t *const ws = weights + channel * 36 + (kernel_row * 3 + first_1) * 4;
-                const int8_t *const ws_1 = weights + channel * 36 + (kernel_row * 3 + first_1) * 4 + 36;
-                const int8_t *const ws_2 = weights + channel * 36 + (kernel_row * 3 + first_1) * 4 + 72;
-                const int8_t *const ws_3 = weights + channel * 36 + (kernel_row * 3 + first_1) * 4 + 108;
-                for (int32_t i = 0; i < (stop_1 - first_1) * 4; ++i) {
-                    const int32_t value = xs[i] - 124;
-                    sum += value * ws[i];
-                    sum_1 += value * ws_1[i];
-                    sum_2 += value * ws_2[i];
-                    sum_3 += value * ws_3[i];
+                const int8_t *const ws = weights + channel * 36 + (kernel_row * 3 + first_1) * 16;
+                for (int32_t i = 0; i < stop_1 - first_1; ++i) {
+                    const int32_t value = xs[i * 4] - 124;
+                    sum += value * ws[i * 16];
+                    sum_1 += value * ws[i * 16 + 1];
+                    sum_2 += value * ws[i * 16 + 2];
+                    sum_3 += value * ws[i * 16 + 3];
+                    const int32_t value_1 = xs[i * 4 + 1] - 124;
+                    sum += value_1 * ws[i * 16 + 4];
+                    sum_1 += value_1 * ws[i * 16 + 5];
+                    sum_2 += value_1 * ws[i * 16 + 6];
+                    sum_3 += value_1 * ws[i * 16 + 7];
+                    const int32_t value_2 = xs[i * 4 + 2] - 124;
+                    sum += value_2 * ws[i * 16 + 8];
+                    sum_1 += value_2 * ws[i * 16 + 9];
+                    sum_2 += value_2 * ws[i * 16 + 10];
+                    sum_3 += value_2 * ws[i * 16 + 11];
+                    const int32_t value_3 = xs[i * 4 + 3] - 124;
+                    sum += value_3 * ws[i * 16 + 12];
+                    sum_1 += value_3 * ws[i * 16 + 13];
+                    sum_2 += value_3 * ws[i * 16 + 14];
+                    sum_3 += value_3 * ws[i * 16 + 15];
                 }
             }
             const int32_t multiplier = channels[channel * 3 + 1];

@@ -1,4 +1,4 @@
-void dense_4cee340f(const int8_t *restrict x, const int8_t *restrict weights, const int32_t *restrict channels, int8_t *restrict y)
+void dense_91332cb4(const int8_t *restrict x, const int8_t *restrict weights, const int32_t *restrict channels, int8_t *restrict y)
 {
     const int8_t *const xs = x;
     const int32_t unit = 0;
@@ -7,15 +7,17 @@ void dense_4cee340f(const int8_t *restrict x, const int8_t *restrict weights, co
     int32_t sum_2 = channels[(unit + 2) * 3];
     int32_t sum_3 = channels[(unit + 3) * 3];
     const int8_t *const ws = weights + unit * 10;
-    const int8_t *const ws_1 = weights + (unit + 1) * 10;
-    const int8_t *const ws_2 = weights + (unit + 2) * 10;
-    const int8_t *const ws_3 = weights + (unit + 3) * 10;
-    for (int32_t i = 0; i < 10; ++i) {
-        const int32_t value = xs[i];
-        sum += value * ws[i];
-        sum_1 += value * ws_1[i];
-        sum_2 += value * ws_2[i];
-        sum_3 += value * ws_3[i];
+    for (int32_t i = 0; i < 5; ++i) {
+        const int32_t value = xs[i * 2];
+        sum += value * ws[i * 8];
+        sum_1 += value * ws[i * 8 + 1];
+        sum_2 += value * ws[i * 8 + 2];
+        sum_3 += value * ws[i * 8 + 3];
+        const int32_t value_1 = xs[i * 2 + 1];
+        sum += value_1 * ws[i * 8 + 4];
+        sum_1 += value_1 * ws[i * 8 + 5];
+        sum_2 += value_1 * ws[i * 8 + 6];
+        sum_3 += value_1 * ws[i * 8 + 7];
     }
     const int32_t multiplier = channels[unit * 3 + 1];
     const int32_t shift = channels[unit * 3 + 2];

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from smelt.errors import DeviceError
 from smelt.targets.types import Board
 
-Cause = Literal["breakpoint", "fault"]
+Cause = Literal["breakpoint", "fault", "reset"]
 
 
 class BusError(DeviceError):
@@ -22,7 +22,8 @@ class BusError(DeviceError):
 
 @dataclass(frozen=True)
 class Event:
-    """Why the processor stopped. The registers are those before the instruction at `pc`, except for `bkpt`, which is at it.
+    """Why the processor stopped; the program counter is that of the breakpoint or of the faulting instruction. "reset" means
+    that the code has requested one, which the target leaves to its owner.
 
     `kind` is one of the names in `smelt.devices.cortex_m.FAULTS`; `address` is what a faulting access used."""
 

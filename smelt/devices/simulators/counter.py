@@ -9,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.native_library import load_native
+from smelt.devices.simulators.pipeline import TICKS
 
 OUTSIDE, OVERHEAD, FIRST_STEP = 0, 1, 2
 RUNNING, LIMIT_REACHED, MISALIGNED = 0, 1, 2
@@ -50,6 +52,9 @@ class _Counter(ctypes.Structure):
         ("read_register", ctypes.c_void_p),
         ("stop", ctypes.c_void_p),
         ("analyse", ANALYSE),
+        ("clock", ctypes.c_void_p),
+        ("ticks", ctypes.c_void_p),
+        ("last_ticks", ctypes.c_void_p),
     )
 
 
@@ -87,6 +92,7 @@ class Counter:
         stop: int,
         link_register: int,
         is_thumb: bool,
+        clock: Clock | None = None,
     ) -> None:
         """`run` is the address range of the function that runs the network, `kernels` are entry addresses,
         `read_register` and `stop` the emulator's own functions; `analyse(address, size)` gives the alignment checks of
@@ -96,6 +102,7 @@ class Counter:
         self._used = 0
         self._counts = np.zeros(FIRST_STEP + max(max_steps, 1), np.uint64)
         self._last = np.zeros_like(self._counts)
+        self.clock, self._ticks, self._last_ticks = clock, np.zeros_like(self._counts), np.zeros_like(self._counts)
         self._kernels = np.array(sorted(set(kernels)), np.uint32)
         self._hard = _check_array(sorted(hard, key=lambda c: c.address))
         self._data = [r.data for r in regions]
@@ -114,6 +121,8 @@ class Counter:
             checks=self._checks.ctypes.data, hard=self._hard.ctypes.data, hard_count=len(self._hard),
             link_register=link_register, is_thumb=int(is_thumb),
             read_register=read_register, stop=stop, analyse=ANALYSE(self._analyse_block),
+            clock=clock.user_data if clock else None,
+            ticks=self._ticks.ctypes.data, last_ticks=self._last_ticks.ctypes.data,
         )  # fmt: skip
 
     @property
@@ -125,6 +134,11 @@ class Counter:
     def instruction_hook(self) -> int:
         """The address of the function to call before every instruction that is checked by itself."""
         return ctypes.cast(self._library.smelt_instruction, ctypes.c_void_p).value or 0
+
+    @property
+    def data_hook(self) -> int:
+        """The address of the function to call at every access to data, if there is a clock."""
+        return ctypes.cast(self._library.smelt_data, ctypes.c_void_p).value or 0
 
     @property
     def user_data(self) -> int:
@@ -149,12 +163,24 @@ class Counter:
         """Instructions of each step in the last completed run."""
         return tuple(int(n) for n in self._last[FIRST_STEP : FIRST_STEP + int(self.raw.last_steps)])
 
+    @property
+    def overhead_cycles(self) -> int:
+        """Like `overhead`; 0 without a clock."""
+        return int(self._last_ticks[OVERHEAD]) // TICKS
+
+    @property
+    def step_cycles(self) -> tuple[int, ...]:
+        """Cycles of each step in the last completed run; zeros without a clock."""
+        return tuple(int(n) // TICKS for n in self._last_ticks[FIRST_STEP : FIRST_STEP + int(self.raw.last_steps)])
+
     def allow(self, instructions: int) -> None:
         """Stop the emulator once this many more have been executed."""
         self.raw.limit = self.total + instructions
 
     def forget(self, start: int, end: int) -> None:
         """Code between these addresses has been overwritten."""
+        if self.clock:
+            self.clock.forget()
         for region, blocks in zip(self._regions, self._blocks, strict=True):
             first, last = max(start, region.start), min(end, region.end)
             if first < last:

@@ -6,7 +6,7 @@ import time
 from types import TracebackType
 
 from smelt.devices.cortex_m import NOWHERE, THUMB_STATE
-from smelt.devices.link import Stop, TargetFault, TimedOut
+from smelt.devices.link import Stop, TargetFault, TimedOut, UnexpectedReset
 from smelt.devices.simulators.target import SimulatedTarget
 from smelt.targets.types import Board
 
@@ -44,6 +44,9 @@ class SimulatorLink:
         while (event := target.run()) is None:
             if time.monotonic() > end:
                 raise TimedOut(self.board, entry & ~1, timeout, target.read_register("pc"))
+        if event.cause == "reset":
+            self.reset()
+            raise UnexpectedReset(self.board, entry & ~1)
         if event.cause == "fault":
             self.reset()
             raise TargetFault(self.board, event.kind, event.pc, event.address)

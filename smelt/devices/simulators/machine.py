@@ -74,6 +74,9 @@ class Machine:
         """Call the C function at `address` at every block, or before the one instruction at `only_at`."""
         kind = self._unicorn.UC_HOOK_BLOCK if only_at is None else self._unicorn.UC_HOOK_CODE
         begin, end = (1, 0) if only_at is None else (only_at, only_at)
+        self._add_hook(kind, address, user_data, begin, end)
+
+    def _add_hook(self, kind: int, address: int, user_data: int, begin: int, end: int) -> None:
         handle = ctypes.c_size_t()
         error = self._library().uc_hook_add(
             self._engine._uch, ctypes.byref(handle), kind, ctypes.c_void_p(address), ctypes.c_void_p(user_data),
@@ -81,6 +84,17 @@ class Machine:
         )  # fmt: skip
         if error:
             raise OptionError(f"this version of unicorn takes no native hooks (error {error}); install unicorn 2.1.4")
+
+    def add_data_hook(self, address: int, user_data: int, writes: bool) -> None:
+        """Call the C function at `address` at every read of data, and at every write if asked."""
+        uc = self._unicorn
+        self._add_hook(uc.UC_HOOK_MEM_READ | (uc.UC_HOOK_MEM_WRITE if writes else 0), address, user_data, 1, 0)
+
+    def map_registers(self, page: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]) -> None:
+        """Registers at a page that the program reads with `read(offset, size)` and writes with `write(offset, size, value)`."""
+        self._engine.mmio_map(
+            page, 4096, lambda _, at, size, __: read(at, size), None, lambda _, at, size, value, __: write(at, size, value), None
+        )
 
     def native_function(self, name: str) -> int:
         """The address of one of the emulator's own C functions."""

@@ -9,20 +9,22 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
 from smelt.errors import BuildError
 from smelt.firmware.build import compiler_environment, zig
 
-SOURCE = "counter.c"
+SOURCE, HEADERS = "counter.c", ("clock.h",)
 FLAGS = ("-mcpu=baseline", "-O2", "-std=c11", "-fPIC", "-shared", "-nostdlib", "-g0")
 
 
 def load_native() -> ctypes.CDLL:
     """The library of `native/counter.c`; raises `BuildError` if it can neither be found nor compiled."""
-    text = (files("smelt.devices.simulators") / "native" / SOURCE).read_text(encoding="utf-8")
-    key = "\0".join((text, *FLAGS, sys.platform, platform.machine(), str(ctypes.sizeof(ctypes.c_void_p))))
+    folder_of_sources = files("smelt.devices.simulators") / "native"
+    texts = {name: (folder_of_sources / name).read_text(encoding="utf-8") for name in (SOURCE, *HEADERS)}
+    key = "\0".join((*texts.values(), *FLAGS, sys.platform, platform.machine(), str(ctypes.sizeof(ctypes.c_void_p))))
     name = f"counter-{hashlib.sha256(key.encode()).hexdigest()[:20]}{_suffix()}"
     last: Exception | None = None
     for folder in (_cache_folder(), None):
@@ -32,7 +34,7 @@ def load_native() -> ctypes.CDLL:
             folder.mkdir(parents=True, exist_ok=True)
             library = folder / name
             if not library.exists():
-                _compile(text, library)
+                _compile(texts, library)
             return ctypes.CDLL(str(library))
         except OSError as error:
             last = error
@@ -52,11 +54,12 @@ def _cache_folder() -> Path:
     return home / below / "smelt"
 
 
-def _compile(text: str, library: Path) -> None:
+def _compile(texts: Mapping[str, str], library: Path) -> None:
     """Compile beside the final name, then rename: other processes see all of it or nothing."""
     with tempfile.TemporaryDirectory(dir=library.parent, ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        (folder / SOURCE).write_text(text, encoding="utf-8")
+        for source, text in texts.items():
+            (folder / source).write_text(text, encoding="utf-8")
         command = (str(zig()), "cc", *FLAGS, SOURCE, "-o", f"out{library.suffix}")
         done = subprocess.run(
             command, cwd=folder, env=compiler_environment(folder), capture_output=True, text=True, errors="replace"

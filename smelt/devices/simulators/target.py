@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from smelt.devices.cortex_m import AIRCR, SYSRESETREQ, UNLOCK
 from smelt.devices.debug_port.target import BusError, Event
 from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.alignment import Alignment
@@ -25,6 +26,7 @@ EXCEPTIONS = {
     ARM_INVALID_STATE: "branch to an address that is not Thumb code",
     ARM_STACK_LIMIT: "stack overflow",
 }
+VECTORS, BRANCH_TO_ITSELF = 16, b"\xfe\xe7"
 RISCV_NAMES = {"sp": "x2", "lr": "x1"}
 
 
@@ -40,6 +42,8 @@ class SimulatedTarget:
         self._event: Event | None = None
         self._exception = 0
         self.machine.on_interrupt(self._interrupt)
+        if self.machine.is_thumb:
+            write(self.maps, board.chip.flash.start, _delivered(board), even_flash=True)
         self.reset()
 
     def _make_counter(self) -> Counter:
@@ -133,16 +137,29 @@ class SimulatedTarget:
         self._counter.allow(allowance or SLICE)
         pc = machine.pc
         reason = machine.run_one(pc) if allowance is None else machine.run(pc)
+        if raw.stopped == LIMIT_REACHED:
+            self._twice += self._instructions_at(int(raw.stopped_at))
+        if self._reset_requested():
+            return Event("reset", machine.pc)
         if self._event is not None:
             return self._event
         if machine.halted_at is not None:
             return Event("breakpoint", machine.halted_at)
         if raw.stopped == LIMIT_REACHED:
-            self._twice += self._instructions_at(int(raw.stopped_at))
             return None
         if raw.stopped:
             return Event("fault", int(raw.stopped_at), "misaligned access")
         return None if reason is None else self._refused(reason)
+
+    def _reset_requested(self) -> bool:
+        """Whether the code has written to AIRCR, which is mere memory here, what resets the chip."""
+        if not self.machine.is_thumb:
+            return False
+        value = int.from_bytes(self.read(AIRCR, 4), "little")
+        if value & 0xFFFF0000 != UNLOCK or not value & SYSRESETREQ:
+            return False
+        self.write(AIRCR, bytes(4))
+        return True
 
     def _instructions_at(self, address: int) -> int:
         """How many instructions the block at this address has, as the counter knows it."""
@@ -173,6 +190,13 @@ class SimulatedTarget:
         if access.kind == "fetch":
             return Event("fault", access.address & ~1, "instruction fetch outside memory", access.address & ~1)
         return Event("fault", pc, "data access outside memory", access.address)
+
+
+def _delivered(board: Board) -> bytes:
+    """What a new chip has in its flash: a program that does nothing. Without any, the processor would lock up after a reset."""
+    idle = board.chip.flash.start + 4 * VECTORS
+    vectors = (board.chip.rams[0].end, *([idle | 1] * (VECTORS - 1)))
+    return b"".join(v.to_bytes(4, "little") for v in vectors) + BRANCH_TO_ITSELF
 
 
 class _Machine(Machine):

@@ -3,6 +3,8 @@
    The layout of the structures is repeated in ../counter.py. */
 #include <stdint.h>
 
+#include "clock.h"
+
 #if defined(_WIN32)
 #define EXPORT __declspec(dllexport)
 #else
@@ -70,6 +72,9 @@ typedef struct {
     read_register_t read_register;
     stop_t stop;
     analyse_t analyse;
+    clock_t_ *clock;                /* none: nobody wants to know the time */
+    uint64_t *ticks;                /* like counts */
+    uint64_t *last_ticks;
 } counter_t;
 
 static int is_kernel(const counter_t *c, uint32_t address)
@@ -144,6 +149,7 @@ static void begin_run(counter_t *c, void *engine)
     c->steps = 0;
     for (uint64_t i = OVERHEAD; i < FIRST_STEP + c->max_steps; i++) {
         c->counts[i] = 0;
+        c->ticks[i] = 0;
     }
 }
 
@@ -151,6 +157,7 @@ static void end_run(counter_t *c)
 {
     for (uint64_t i = OVERHEAD; i < FIRST_STEP + c->max_steps; i++) {
         c->last[i] = c->counts[i];
+        c->last_ticks[i] = c->ticks[i];
     }
     c->last_steps = c->steps;
     c->runs++;
@@ -220,6 +227,9 @@ EXPORT void smelt_block(void *engine, uint64_t address, uint32_t size, counter_t
         }
         c->counts[c->current] += b->instructions;
         c->total += b->instructions;
+        if (c->clock) {
+            c->ticks[c->current] += clock_block(c->clock, address, size);
+        }
         if (c->total >= c->limit) {
             stop(c, engine, LIMIT_REACHED, address);
         }
@@ -243,4 +253,13 @@ EXPORT void smelt_instruction(void *engine, uint64_t address, uint32_t size, cou
     if (low < c->hard_count && c->hard[low].address == address) {
         check(c, engine, &c->hard[low]);
     }
+}
+
+/* Called at every access to data, if there is a clock. */
+EXPORT void smelt_data(void *engine, int kind, uint64_t address, int size, int64_t value, counter_t *c)
+{
+    (void)engine;
+    (void)value;
+    const int write = kind == 17; /* UC_MEM_WRITE */
+    c->ticks[c->current] += clock_data(c->clock, address, (uint32_t)size, write);
 }

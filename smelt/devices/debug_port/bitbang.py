@@ -1,0 +1,112 @@
+"""Serves a scan chain to OpenOCD's `remote_bitbang` adapter: one character per change of the pins, over TCP."""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from smelt.devices.debug_port.jtag import Chain
+from smelt.devices.debug_port.port import DebugPort
+
+# "0" to "7" set TCK, TMS and TDI (4, 2, 1). Whole shifts, with TMS low and perhaps TDO read each time, are taken at once.
+TOKENS = re.compile(rb"(?:[01]R[45])+|(?:[01][45])+|.", re.DOTALL)
+TO_DIGITS = bytes.maketrans(b"45", b"01")
+POLL = 0.05  # seconds between looks at the end of the server
+
+
+class Pins:
+    """The wires between a bit-banging adapter and a scan chain. Text goes in, what was read from TDO comes out."""
+
+    def __init__(self, chain: Chain, reset: Callable[[], None]) -> None:
+        """`reset` is called when the chip's reset pin is released."""
+        self._chain, self._reset = chain, reset
+        self._clock_high = self._reset_low = False
+        self._replies = bytearray()
+        self.ended = False
+
+    def feed(self, text: bytes) -> bytes:
+        """Do what the characters say; the answers to their requests."""
+        self._replies.clear()
+        for token in TOKENS.findall(text):
+            if len(token) > 1:
+                self._shift(token)
+            else:
+                for character in token:
+                    self._one(character)
+        return bytes(self._replies)
+
+    def _shift(self, token: bytes) -> None:
+        digits = token.translate(TO_DIGITS, b"01R")
+        count = len(digits)
+        # the last character is the highest bit, so the text is reversed
+        out = self._chain.clocks(count, int(digits[::-1], 2))
+        if token[1] == 0x52:
+            self._replies += f"{out:0{count}b}"[::-1].encode()
+        self._clock_high = True
+
+    def _one(self, character: int) -> None:
+        if 0x30 <= character <= 0x37:
+            if character & 4 and not self._clock_high:
+                self._chain.clock(character >> 1 & 1, character & 1)
+            self._clock_high = bool(character & 4)
+        elif character == 0x52:  # R
+            self._replies.append(0x30 + self._chain.tdo)
+        elif character in b"rstu":
+            low = character in b"su"
+            if self._reset_low and not low:
+                self._reset()
+            self._reset_low = low
+        elif character == 0x51:  # Q
+            self.ended = True
+
+
+class BitbangServer:
+    """A TCP port on this machine for one adapter at a time. The processor runs while the adapter is silent."""
+
+    def __init__(self, chain: Chain, port: DebugPort) -> None:
+        self._port = port
+        self._chain = chain
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address: tuple[str, int] = self._listener.getsockname()[:2]
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="smelt-bitbang", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> BitbangServer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the service and free its port."""
+        self._closing.set()
+        self._thread.join()
+        self._listener.close()
+
+    def _serve(self) -> None:
+        while not self._closing.is_set():
+            if select.select([self._listener], [], [], POLL)[0]:
+                connection, _ = self._listener.accept()
+                with connection:
+                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._attend(connection)
+
+    def _attend(self, connection: socket.socket) -> None:
+        pins = Pins(self._chain, self._port.core.reset)
+        while not self._closing.is_set() and not pins.ended:
+            ready = select.select([connection], [], [], 0 if self._port.core.running else POLL)[0]
+            try:
+                if ready:
+                    text = connection.recv(1 << 16)
+                    if not text:
+                        return
+                    if replies := pins.feed(text):
+                        connection.sendall(replies)
+            except OSError:
+                return
+            self._port.idle()

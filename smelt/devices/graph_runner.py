@@ -1,0 +1,106 @@
+"""A compiled model, run step by step from the host: the program's own kernels, tables and addresses, in a session."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+
+from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
+from smelt.devices.session import Session
+from smelt.errors import OptionError
+from smelt.firmware.module import HasProgram
+from smelt.firmware.program import Constant, Invocation, Place, Port, Program
+
+
+@dataclass(frozen=True, eq=False)
+class StepRun:
+    """One step, as the device computed it: the name of the tensor that it wrote, its value, and the cycles it took."""
+
+    step: str
+    tensor: str
+    value: Array
+    cycles: int | None
+
+
+class GraphRunner:
+    """Runs `program` in `session`. Every region of the plan becomes a block of the device's heap, so that tensors share bytes
+    exactly as they do in the firmware; tables are on the device only while their step runs."""
+
+    def __init__(self, session: Session, compilation: Program | HasProgram) -> None:
+        self.session = session
+        self.program = compilation if isinstance(compilation, Program) else compilation.program
+        self._module: RemoteModule | None = None
+        self._regions: dict[str, RemoteTensor] = {}
+
+    def __enter__(self) -> GraphRunner:
+        """Loads the kernels. Raises DeviceHeapFull where kernels and regions do not fit into the RAM together."""
+        self._module = self.session.load(self.program) if self.program.invocations else None
+        self._regions = {r.memory: self.session.empty(r.bytes, "uint8") for r in self.program.regions}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for thing in (*self._regions.values(), *((self._module,) if self._module else ())):
+            thing.release()
+        self._regions, self._module = {}, None
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """The outputs for one input, computed step by step. Raises DeviceError, OptionError for arrays that do not fit."""
+        for _ in self.steps(inputs):
+            pass
+        return tuple(self._value(port) for port in self.program.outputs)
+
+    def trace(self, inputs: Sequence[Array]) -> dict[str, Array]:
+        """What every step wrote, by the name of the tensor."""
+        return {run.tensor: run.value for run in self.steps(inputs)}
+
+    def steps(self, inputs: Sequence[Array]) -> Iterator[StepRun]:
+        """Run one step after the other and read back what each one wrote."""
+        self._write_inputs(inputs)
+        for invocation in self.program.invocations:
+            call = self._run(invocation)
+            y = invocation.step.op.y
+            value = self._read(self._written(invocation), y.shape, y.dtype)
+            yield StepRun(invocation.step.name, y.name, value, call.cycles)
+
+    def _write_inputs(self, inputs: Sequence[Array]) -> None:
+        ports = self.program.inputs
+        if len(inputs) != len(ports):
+            raise OptionError(f"the model has {len(ports)} inputs, {len(inputs)} were given")
+        for port, array in zip(ports, inputs, strict=True):
+            t = port.tensor
+            if array.shape != t.shape or array.dtype != np.dtype(t.dtype):
+                raise OptionError(f"input '{t.name}' is {t.dtype} {t.shape}, but {array.dtype} {array.shape} was given")
+            self.session.write(self._address(port.place), np.ascontiguousarray(array).tobytes())
+
+    def _run(self, invocation: Invocation) -> Call:
+        assert self._module is not None, "a graph runner is used in a with statement"
+        tables = {a: self.session.tensor(a.data) for a in invocation.arguments if isinstance(a, Constant)}
+        try:
+            words = [tables[a].address if isinstance(a, Constant) else self._address(a) for a in invocation.arguments]
+            pointer = self._module.module.functions[invocation.kernel.name]
+            call = Call(f"{invocation.step.name} ({invocation.kernel.name})", pointer, words, self.session.run)
+            self.session.submit(call)
+            return call.wait()
+        finally:
+            for table in tables.values():
+                table.release()
+
+    def _address(self, place: Place) -> int:
+        return self._regions[place.memory].address + place.offset
+
+    def _written(self, invocation: Invocation) -> Place:
+        placement = self.program.plan.placement(invocation.step.op.y)
+        return Place(placement.memory, placement.offset)
+
+    def _value(self, port: Port) -> Array:
+        return self._read(port.place, port.tensor.shape, port.tensor.dtype)
+
+    def _read(self, place: Place, shape: tuple[int, ...], dtype: str) -> Array:
+        kind = np.dtype(dtype)
+        size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
+        return np.frombuffer(self.session.read(self._address(place), size), kind).reshape(shape).copy()

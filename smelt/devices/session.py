@@ -1,0 +1,408 @@
+"""Sessions: a bare-metal device driven from Python through nothing but a debug link.
+
+    with Session(board) as s:
+        module = s.load(kernel_call)
+        module.conv2d_0a1b2c3d(x, weights, table, y)
+
+The device's memory: the stack at the start of the first RAM, so that it overflows out of it or into a canary; at the start of the
+largest RAM the queue, the arguments of its tasks and the runtime; the heap is everything else. Calls are tasks: they are
+gathered here, written to the device together, and run in order by the runtime, when a result is needed or the queue is full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from smelt.devices.cortex_m import CPUID, DEMCR, DWT_CTRL, DWT_CYCCNT, TRCENA
+from smelt.devices.heap import Block, Heap, aligned
+from smelt.devices.link import DebugLink, LinkLost, Stop, TargetFault, TimedOut, UnexpectedReset, WrongChip
+from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
+from smelt.devices.session_errors import (
+    DeviceHeapFull,
+    DeviceReset,
+    FunctionFault,
+    FunctionTimeout,
+    SessionEnded,
+    WrongBoard,
+)
+from smelt.errors import DeviceError, OptionError
+from smelt.firmware.module import (
+    ARGUMENT_BYTES,
+    HEADER,
+    MAGIC,
+    QUEUE_BYTES,
+    TASK,
+    TASKS,
+    Loadable,
+    Module,
+    build_module,
+    build_runtime,
+    code_address,
+    helpers_of,
+    module_source,
+)
+from smelt.targets.types import Board
+
+STACK_BYTES = 4096
+LEAST_WORDS = 8  # the runtime always loads as many arguments as travel in registers
+CANARY = MAGIC.to_bytes(4, "little")
+# Part numbers in CPUID (Arm, technical reference manuals of the cores).
+PARTS = {"cortex_m4": 0xC24, "cortex_m7": 0xC27, "cortex_m33": 0xD21, "cortex_m55": 0xD22}
+CYCCNTENA, NOCYCCNT = 1, 1 << 25
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a session keeps what on the device."""
+
+    stack: Block
+    queue: Block
+    arguments: Block
+    runtime: Module
+    heap: tuple[Block, ...]
+
+    @property
+    def entry(self) -> int:
+        return self.runtime.functions["smelt_session_entry"]
+
+
+def make_layout(board: Board, stack_bytes: int = STACK_BYTES) -> Layout:
+    """Divide the RAM of `board`. Raises DeviceHeapFull where it is too small even for the runtime."""
+    first, main = board.chip.rams[0], max(board.chip.rams, key=lambda m: m.size)
+    stack = Block(first.start, aligned(stack_bytes))
+    queue = Block(stack.end if main is first else main.start, aligned(QUEUE_BYTES))
+    arguments = Block(queue.end, ARGUMENT_BYTES)
+    runtime = build_runtime(board, arguments.end, queue.address)
+    used = {first.name: stack.end, main.name: arguments.end + aligned(len(runtime.data))}
+    heap = [
+        Block(max(used.get(m.name, 0), m.start), m.end - max(used.get(m.name, 0), m.start)) for m in board.chip.rams
+    ]
+    if any(block.size < 0 for block in heap):
+        needed = stack.size + queue.size + arguments.size + len(runtime.data)
+        raise DeviceHeapFull(board.name, needed, sum(m.size for m in board.chip.rams), main.size)
+    return Layout(stack, queue, arguments, runtime, tuple(heap))
+
+
+class Session:
+    """A session on the device behind a debug link, or on the simulated copy of a board.
+
+    With `strict` every call runs at once; otherwise calls wait until a result is needed. `timeout` is how many seconds one run of
+    the queue may take. Leaving the `with` block frees everything; the link stays open if it was passed in.
+    """
+
+    def __init__(
+        self, device: DebugLink | Board, *, strict: bool = False, timeout: float = 10.0, stack_bytes: int = STACK_BYTES
+    ) -> None:
+        self.link = _simulated(device) if isinstance(device, Board) else device
+        self.board = self.link.board
+        self.strict, self.timeout = strict, timeout
+        self.epoch = 0  # how often the device had to be set up again
+        self._open = False
+        self._ended = "it has not begun"
+        self._pending: list[Call] = []
+        self._modules: dict[int, RemoteModule] = {}
+        self._tensors: dict[int, RemoteTensor] = {}
+        self._counter = 0
+        self.layout = make_layout(self.board, stack_bytes)
+        self.heap = Heap(self.board, self.layout.heap)
+
+    # --- beginning and end ------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Session:
+        self._check_core()
+        self._set_up()
+        self._open = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None and self._open:
+                self.run()
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End the session without running what is still queued: everything is freed, nothing can be used any more."""
+        self._end("it was closed")
+
+    def _end(self, why: str) -> None:
+        if self._open:
+            self._open, self._ended = False, why
+        self._drop_pending()
+        things: tuple[RemoteModule | RemoteTensor, ...] = (*self._modules.values(), *self._tensors.values())
+        for thing in things:
+            thing.release()
+
+    def _check_core(self) -> None:
+        """Raise WrongChip if the core says that it is another one."""
+        expected = PARTS.get(self.board.core.name)
+        if expected is not None and (found := self._word(CPUID) >> 4 & 0xFFF) != expected:
+            raise WrongChip(self.board, "core's part number", expected, found)
+
+    def _set_up(self) -> None:
+        """Reset the device and put the runtime and all modules into it."""
+        self.link.reset()
+        for change in self.board.chip.setup:
+            self._set_word(change.address, (self._word(change.address) & ~change.clear) | change.value)
+        self._counter = self._find_counter()
+        layout = self.layout
+        self.link.write(layout.stack.address, CANARY)
+        self.link.write(layout.queue.address, HEADER.pack(MAGIC, self._counter, 0, 0))
+        self.link.write(layout.runtime.address, layout.runtime.data)
+        for module in self._modules.values():
+            self.link.write(module.block.address, module.module.data)
+
+    def _find_counter(self) -> int:
+        """The address of the core's cycle counter, which is switched on; 0 where there is none."""
+        if self.board.core.architecture != "thumb":
+            return 0
+        try:
+            self._set_word(DEMCR, self._word(DEMCR) | TRCENA)
+            self._set_word(DWT_CTRL, self._word(DWT_CTRL) | CYCCNTENA)
+            control = self._word(DWT_CTRL)
+        except LinkLost:
+            raise
+        except DeviceError:
+            return 0
+        return DWT_CYCCNT if control & CYCCNTENA and not control & NOCYCCNT else 0
+
+    # --- what users make --------------------------------------------------------------------------------------------
+
+    def load(self, what: Loadable) -> RemoteModule:
+        """Compile kernels, kernel calls, C source text, or the kernels of a compilation, and put them into the device.
+
+        Raises BuildError, OptionError, DeviceHeapFull, WrongBoard (for a compilation made for another board), DeviceError.
+        """
+        source = module_source(what)
+        if source.board not in (None, self.board.name):
+            raise WrongBoard(f"the module was made for {source.board}, this is a {self.board.name}")
+        self._check_open()
+        place = self.heap.largest
+        built = build_module(source, self.board, place.address, helpers_of(self.layout.runtime))
+        block = self.heap.claim(place, len(built.data))
+        self.write(block.address, built.data)
+        module = RemoteModule(self, source, built, block)
+        self._modules[block.address] = module
+        return module
+
+    def tensor(self, array: Array) -> RemoteTensor:
+        """A tensor on the device with the content of `array`."""
+        array = np.asarray(array)
+        tensor = self.empty(array.shape, array.dtype)
+        try:
+            if array.nbytes:
+                self.write(tensor.address, np.ascontiguousarray(array).tobytes())
+        except DeviceError:
+            tensor.release()
+            raise
+        return tensor
+
+    def empty(self, shape: int | Sequence[int], dtype: Any = "int8") -> RemoteTensor:
+        """A tensor on the device; its content is whatever lay there."""
+        kind = np.dtype(dtype)
+        if kind.hasobject or kind.byteorder == ">":
+            raise OptionError(f"a device cannot hold {kind} elements")
+        sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
+        block = self.allocate(int(np.prod(sizes, dtype=np.int64)) * kind.itemsize)
+        tensor = RemoteTensor(self, block, sizes, kind)
+        self._tensors[block.address] = tensor
+        return tensor
+
+    def allocate(self, size: int, prefer: Callable[[Block], bool] = lambda _: True) -> Block:
+        """A block of the heap; calls that hold temporary memory are run if there is not enough. Raises DeviceHeapFull."""
+        self._check_open()
+        try:
+            return self.heap.allocate(size, prefer)
+        except DeviceHeapFull:
+            if not self._pending:
+                raise
+        self.run()
+        return self.heap.allocate(size, prefer)
+
+    def forget(self, thing: RemoteTensor | RemoteModule) -> None:
+        """Called by tensors and modules when they are freed."""
+        known = self._modules if isinstance(thing, RemoteModule) else self._tensors
+        if known.pop(thing.block.address, None) is not None:
+            self.heap.release(thing.block)
+
+    # --- memory -----------------------------------------------------------------------------------------------------
+
+    def read(self, address: int, size: int) -> bytes:
+        """Bytes of the device's memory."""
+        self._check_open()
+        with self._guarded():
+            return self.link.read(address, size)
+
+    def write(self, address: int, data: bytes) -> None:
+        """Change the device's memory."""
+        self._check_open()
+        with self._guarded():
+            self.link.write(address, data)
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """If the link is lost in here, the session ends."""
+        try:
+            yield
+        except LinkLost:
+            self._end("the link to the device was lost")
+            raise
+
+    def _word(self, address: int) -> int:
+        return int.from_bytes(self.link.read(address, 4), "little")
+
+    def _set_word(self, address: int, value: int) -> None:
+        self.link.write(address, (value & 0xFFFFFFFF).to_bytes(4, "little"))
+
+    # --- calls ------------------------------------------------------------------------------------------------------
+
+    @property
+    def pending(self) -> int:
+        """How many calls wait in the queue."""
+        return len(self._pending)
+
+    def submit(self, call: Call) -> None:
+        """Queue a call; run the queue first if it is full, and afterwards if the session is strict."""
+        self._check_open()
+        if _argument_words([call]) * 4 > ARGUMENT_BYTES:
+            raise OptionError(f"{call.name}: {len(call.words)} arguments are too many for a session")
+        if len(self._pending) == TASKS or _argument_words([*self._pending, call]) * 4 > ARGUMENT_BYTES:
+            self.run()
+        self._pending.append(call)
+        if self.strict:
+            self.run()
+
+    def run(self) -> None:
+        """Run what is queued. Raises DeviceError with the name of the function that failed; the queue is empty then, and the
+        session goes on unless the link is lost."""
+        self._check_open()
+        if not self._pending:
+            return
+        calls = list(self._pending)
+        try:
+            self._run(calls)
+        finally:
+            self._drop_pending()
+
+    def _drop_pending(self) -> None:
+        calls, self._pending = self._pending, []
+        for call in calls:
+            for tensor in call.temporaries:
+                tensor.release()
+
+    def _run(self, calls: Sequence[Call]) -> None:
+        try:
+            self._check_magic(calls[0])
+            self._write_tasks(calls)
+            stop = self.link.call(self.layout.entry, self.layout.stack.end, self.timeout)
+            self._finish(calls, stop)
+        except LinkLost as error:
+            self._end("the link to the device was lost")
+            raise LinkLost(f"{self._names(calls)}: {error}") from error
+        except DeviceError as error:
+            failure = self._explained(calls, error)
+            self._recover()
+            raise failure from error
+
+    def _check_magic(self, call: Call) -> None:
+        if self._word(self.layout.queue.address) != MAGIC:
+            raise DeviceReset(self.board.name, call.name, "not called: the device was reset since the last call")
+
+    def _write_tasks(self, calls: Sequence[Call]) -> None:
+        tasks, arguments = bytearray(), bytearray()
+        for call in calls:
+            tasks += TASK.pack(call.pointer, self.layout.arguments.address + len(arguments), len(call.words), 0, 0)
+            words = [*call.words, *[0] * (LEAST_WORDS - len(call.words))]
+            arguments += b"".join(w.to_bytes(4, "little") for w in words)
+        queue = self.layout.queue.address
+        # not the magic word: a reset must not go unnoticed
+        self.link.write(queue + 4, HEADER.pack(MAGIC, self._counter, len(calls), 0)[4:] + tasks)
+        self.link.write(self.layout.arguments.address, bytes(arguments))
+
+    def _finish(self, calls: Sequence[Call], stop: Stop) -> None:
+        """Take the results from the device. Raises DeviceError unless the runtime did its work."""
+        queue = self.link.read(self.layout.queue.address, HEADER.size + len(calls) * TASK.size)
+        magic, _, _, done = HEADER.unpack_from(queue)
+        if magic != MAGIC:
+            raise DeviceReset(self.board.name, self._names(calls), "the device was reset during the call")
+        if done < len(calls):
+            raise FunctionFault(self.board.name, calls[done].name, f"stopped at {stop.pc:#010x}{self._inside(stop.pc)}")
+        if self.link.read(self.layout.stack.address, 4) != CANARY:
+            reason = f"the stack of {self.layout.stack.size} bytes overflowed"
+            raise FunctionFault(self.board.name, self._names(calls), reason)
+        for call, (_, _, _, result, cycles) in zip(calls, TASK.iter_unpack(queue[HEADER.size :]), strict=True):
+            signed = result - (1 << 32) if result >> 31 else result
+            # the link's own count belongs to the whole queue
+            whole = stop.cycles if len(calls) == 1 else None
+            call.outcome = (signed, cycles if self._counter else whole)
+
+    # --- failures ---------------------------------------------------------------------------------------------------
+
+    def _explained(self, calls: Sequence[Call], error: DeviceError) -> DeviceError:
+        """The error that users see: what the link reported, with the function's name."""
+        name = self.board.name
+        match error:
+            case TimedOut():
+                where = self._inside(error.pc)
+                reason = f"did not return within {self.timeout:g} s{f', it was{where}' if where else ''}"
+                return FunctionTimeout(name, self._running(calls, error.pc), reason)
+            case TargetFault():
+                return FunctionFault(name, self._running(calls, error.pc), f"{error}{self._inside(error.pc)}")
+            case UnexpectedReset():
+                return DeviceReset(name, self._names(calls), "the device was reset during the call")
+        return error
+
+    def _running(self, calls: Sequence[Call], pc: int | None) -> str:
+        """The call that was running when the device stopped, from its own records."""
+        try:
+            magic, _, count, done = HEADER.unpack(self.link.read(self.layout.queue.address, HEADER.size))
+        except DeviceError:
+            magic = count = done = 0
+        if magic == MAGIC and count == len(calls) and done < count:
+            return calls[int(done)].name
+        return self._function_at(pc) or self._names(calls)
+
+    def _inside(self, pc: int | None) -> str:
+        function = self._function_at(pc)
+        return f" in {function}" if function else ""
+
+    def _function_at(self, pc: int | None) -> str | None:
+        """The function of a loaded module that contains an address."""
+        for module in self._modules.values():
+            start = code_address(self.board, module.block.address)
+            if pc is not None and start <= pc < start + module.block.size:
+                return module.module.elf.function_at(pc)
+        return None
+
+    def _names(self, calls: Sequence[Call]) -> str:
+        return " or ".join(dict.fromkeys(c.name for c in calls))
+
+    def _recover(self) -> None:
+        """Set the device up again: runtime and modules as they were, tensors without their content."""
+        self.epoch += 1
+        try:
+            self._set_up()
+        except DeviceError as error:
+            self._end(f"the device could not be set up again: {error}")
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise SessionEnded(f"{self.board.name}: the session cannot be used: {self._ended}")
+
+
+def _argument_words(calls: Sequence[Call]) -> int:
+    return sum(max(len(c.words), LEAST_WORDS) for c in calls)
+
+
+def _simulated(board: Board) -> DebugLink:
+    from smelt.devices.simulators.link import SimulatorLink
+
+    return SimulatorLink(board)

@@ -1,0 +1,214 @@
+"""The Python side of `native/clock.h`: what blocks cost, worked out once for each pair of blocks that follow each other."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from smelt.devices.simulators.decode import BRANCHES, Decoder, Op
+from smelt.devices.simulators.pipeline import M4, M33, TICKS, Pipeline, Timed
+from smelt.devices.simulators.pipeline_m7 import M7
+from smelt.devices.simulators.pipeline_riscv import Riscv, decode_riscv
+from smelt.targets.timing import Cache, ChipTiming, Path, chip_timing, core_timing
+from smelt.targets.types import Board, Memory
+
+CONDITIONAL, TAKEN, INDIRECT, BACKWARD = 1, 2, 4, 8
+EDGES, PREDICTIONS = 1 << 15, 1 << 12
+EDGE = np.dtype(
+    [("from", "u4"), ("to", "u4"), ("size", "u4"), ("known", "u4"), ("cost", "u4"), ("penalty", "u4"), ("flags", "u4"),
+     ("accesses", "u4"), ("generation", "u8")]
+)  # fmt: skip
+PRICE = ctypes.CFUNCTYPE(None, *(ctypes.c_uint32,) * 4, ctypes.c_void_p)
+
+
+class _Cache(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_uint32) for name in ("sets", "ways", "shift", "random")),
+        ("generation", ctypes.c_uint64),
+        *((name, ctypes.c_void_p) for name in ("lines", "used", "dirty")),
+    )
+
+
+class _Area(ctypes.Structure):
+    _fields_ = (
+        ("start", ctypes.c_uint64),
+        ("end", ctypes.c_uint64),
+        ("code", ctypes.c_int32),
+        ("data", ctypes.c_int32),
+        *((name, ctypes.c_uint32) for name in ("first", "line", "busy", "prefetch", "fetch")),
+    )
+
+
+class RawClock(ctypes.Structure):
+    _fields_ = (
+        ("now", ctypes.c_uint64),
+        ("uses", ctypes.c_uint64),
+        *((name, ctypes.c_uint32) for name in ("origin", "origin_size", "block_cost", "dynamic", "unaligned", "noise")),
+        *((name, ctypes.c_uint64) for name in ("block_start", "ahead_at", "ahead_ready", "way_free")),
+        *((name, ctypes.c_uint64) for name in ("code_stall", "data_stall", "branch_stall")),
+        *((name, ctypes.c_uint64) for name in ("code_misses", "data_misses", "mispredicted")),
+        *((name, ctypes.c_void_p) for name in ("edges", "counters", "targets")),
+        ("caches", ctypes.POINTER(_Cache)),
+        ("areas", ctypes.POINTER(_Area)),
+        ("area_count", ctypes.c_uint64),
+        ("price", PRICE),
+    )
+
+
+@dataclass(frozen=True)
+class Stalls:
+    """Where cycles went that the core spent waiting, since reset."""
+
+    code: int
+    data: int
+    branches: int
+    code_misses: int
+    data_misses: int
+    mispredicted: int
+
+
+class Clock:
+    """Counts the cycles of one board. `read(address, size)` gives its code. Keep it alive as long as the emulator may call it."""
+
+    def __init__(self, board: Board, read: Callable[[int, int], bytes]) -> None:
+        timing, self._core = chip_timing(board.chip.name), core_timing(board.core.name)
+        self.blocks = BlockCosts(board, read)
+        self._edges = np.zeros(EDGES, EDGE)
+        self._counters, self._targets = np.zeros(PREDICTIONS, np.uint8), np.zeros(PREDICTIONS, np.uint32)
+        self._arrays = [_cache_arrays(c) for c in timing.caches]
+        self._caches = (_Cache * max(len(timing.caches), 1))(
+            *(_raw_cache(c, arrays) for c, arrays in zip(timing.caches, self._arrays, strict=True))
+        )
+        areas = [a for p in timing.paths for a in _areas(timing, p, board)]
+        self._areas = (_Area * max(len(areas), 1))(*areas)
+        self.raw = RawClock(
+            dynamic=int(self._core.mispredicted > 0), unaligned=TICKS * self._core.unaligned_load, noise=1,
+            edges=self._edges.ctypes.data, counters=self._counters.ctypes.data, targets=self._targets.ctypes.data,
+            caches=self._caches, areas=self._areas, area_count=len(areas), price=PRICE(self._price),
+        )  # fmt: skip
+
+    @property
+    def user_data(self) -> int:
+        return ctypes.addressof(self.raw)
+
+    @property
+    def cycles(self) -> int:
+        """Since reset, to the end of the block that is being executed."""
+        return int(self.raw.now) // TICKS
+
+    def cycles_at(self, pc: int) -> int:
+        """The same, to the start of the instruction at `pc` of the current block."""
+        raw = self.raw
+        offset = self.blocks.offset(int(raw.origin), int(raw.origin_size), pc)
+        return (int(raw.now) - int(raw.block_cost) + min(offset, int(raw.block_cost))) // TICKS
+
+    @property
+    def stalls(self) -> Stalls:
+        raw = self.raw
+        times = (int(t) // TICKS for t in (raw.code_stall, raw.data_stall, raw.branch_stall))
+        return Stalls(*times, int(raw.code_misses), int(raw.data_misses), int(raw.mispredicted))
+
+    @property
+    def watches_writes(self) -> bool:
+        """Whether stores matter: some memory is behind a data cache that they change."""
+        return self._core.mispredicted > 0
+
+    def forget(self) -> None:
+        """Code has been overwritten."""
+        self._edges[:] = 0
+        self.blocks.forget()
+
+    def _price(self, origin: int, origin_size: int, to: int, size: int, edge: int) -> None:
+        cost, penalty, flags, accesses = self.blocks.edge(origin, origin_size, to, size)
+        entry = np.frombuffer((ctypes.c_char * EDGE.itemsize).from_address(edge), EDGE)
+        entry["cost"], entry["penalty"], entry["flags"], entry["accesses"] = cost, penalty, flags, accesses
+
+
+class BlockCosts:
+    """Decoded blocks and what they cost, after each other."""
+
+    def __init__(self, board: Board, read: Callable[[int, int], bytes]) -> None:
+        timing = core_timing(board.core.name)
+        self._read = read
+        self._decode = decode_riscv if timing.pipeline == "riscv" else Decoder().block
+        pipelines: dict[str, Pipeline[Any]] = {
+            "m4": M4(timing), "m7": M7(timing), "m33": M33(timing), "riscv": Riscv(timing),
+        }  # fmt: skip
+        self.pipeline = pipelines[timing.pipeline]
+        self._ops: dict[tuple[int, int], tuple[Op, ...]] = {}
+        self._alone: dict[tuple[int, int], Timed[Any]] = {}
+        self._prices: dict[tuple[int, int, int, int], tuple[int, int, int, int]] = {}
+
+    def forget(self) -> None:
+        self._ops.clear()
+        self._alone.clear()
+        self._prices.clear()
+
+    def ops(self, address: int, size: int) -> tuple[Op, ...]:
+        key = (address, size)
+        if key not in self._ops:
+            self._ops[key] = self._decode(self._read(address, size), address)
+        return self._ops[key]
+
+    def alone(self, address: int, size: int) -> Timed[Any]:
+        """A block by itself, with nothing under way before it."""
+        key = (address, size)
+        if key not in self._alone:
+            self._alone[key] = self.pipeline.block(self.ops(address, size), self.pipeline.idle())
+        return self._alone[key]
+
+    def offset(self, address: int, size: int, pc: int) -> int:
+        """Ticks from a block's start to its instruction at `pc`."""
+        ops = self.ops(address, size)
+        return next((t for op, t in zip(ops, self.alone(address, size).starts, strict=True) if op.at >= pc), 0)
+
+    def edge(self, origin: int, origin_size: int, to: int, size: int) -> tuple[int, int, int, int]:
+        """Ticks of the block at `to` right after that at `origin`, ticks of a wrong prediction, flags, accesses to memory."""
+        key = (origin, origin_size, to, size)
+        if key not in self._prices:
+            self._prices[key] = self._edge(*key)
+        return self._prices[key]
+
+    def _edge(self, origin: int, origin_size: int, to: int, size: int) -> tuple[int, int, int, int]:
+        ops = self.ops(to, size)
+        accesses = sum(op.registers for op in ops if op.kind.startswith(("load", "store")))
+        if origin_size == 0:
+            return self.alone(to, size).cost, 0, 0, accesses
+        before = self.ops(origin, origin_size)
+        left = self.alone(origin, origin_size)
+        last = before[-1] if before else None
+        taken = to != origin + origin_size
+        cost = self.pipeline.block(ops, left.state).cost + self.pipeline.leave(before, taken, ops[0] if ops else None)
+        flags = (TAKEN if taken else 0) | (BACKWARD if to <= origin + origin_size else 0)
+        if last is not None and (last.loads_pc or last.kind in ("indirect", "table")):
+            flags |= INDIRECT
+        elif last is not None and last.kind in BRANCHES and last.conditional:
+            flags |= CONDITIONAL
+        penalty = self.pipeline.mispredicted(left) if isinstance(self.pipeline, M7) else 0
+        return max(cost, 0), penalty, flags, accesses
+
+
+def _cache_arrays(cache: Cache) -> tuple[Any, Any, Any]:
+    lines = cache.size // cache.line
+    return np.zeros(lines, np.uint32), np.zeros(lines, np.uint64), np.zeros(lines, np.uint8)
+
+
+def _raw_cache(cache: Cache, arrays: tuple[Any, Any, Any]) -> _Cache:
+    sets = cache.size // cache.line // cache.ways
+    pointers = (a.ctypes.data for a in arrays)
+    return _Cache(sets, cache.ways, cache.line.bit_length() - 1, int(cache.replacement == "random"), 1, *pointers)
+
+
+def _areas(timing: ChipTiming, path: Path, board: Board) -> list[_Area]:
+    memory: Memory = next(m for m in board.chip.memories if m.name == path.memory)
+    return [
+        _Area(
+            start, start + memory.size, timing.cache(path.instructions), timing.cache(path.data),
+            TICKS * path.first, TICKS * path.line, TICKS * path.busy, int(path.prefetch), TICKS * path.fetch,
+        )
+        for start in (memory.start, *memory.aliases)
+    ]  # fmt: skip

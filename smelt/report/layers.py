@@ -1,0 +1,110 @@
+"""`verify --layers`: every step of a compiled model on a device, against the reference; the first difference, by its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from smelt.compile import Compilation
+from smelt.devices.graph_runner import GraphRunner
+from smelt.devices.link import DebugLink
+from smelt.devices.session import Session
+from smelt.model.graph import Array
+from smelt.model.reference import trace
+from smelt.targets.types import Board
+
+
+@dataclass(frozen=True)
+class LayerDifference:
+    """The first element of the first tensor that differs."""
+
+    input: int
+    number: int  # of the step, from 0
+    step: str
+    operator: str
+    kernel: str
+    tensor: str
+    element: tuple[int, ...]
+    device: float
+    reference: float
+    mismatches: int  # of the tensor's values
+    values: int
+
+
+@dataclass(frozen=True)
+class LayerVerification:
+    """How many steps were compared, and the first that is wrong."""
+
+    model: str
+    board: str
+    inputs: int
+    steps: int
+    values: int
+    first: LayerDifference | None
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def verdict(self) -> str:
+        if self.first is None:
+            return f"all {self.values:,} values of {self.steps} step(s) on {self.inputs} input(s) equal the reference"
+        d = self.first
+        return (
+            f"step {d.number} ({d.step}: {d.operator} by {d.kernel}) is the first that differs from the reference: input {d.input},"
+            f" tensor '{d.tensor}' at {list(d.element)}: device {d.device:g}, reference {d.reference:g}"
+            f" ({d.mismatches:,} of its {d.values:,} values differ)"
+        )
+
+
+def verify_layers(
+    compilation: Compilation,
+    inputs: Sequence[tuple[Array, ...]],
+    link: DebugLink | Board | None = None,
+    timeout: float = 60.0,
+) -> LayerVerification:
+    """Run `inputs` step by step on the device behind `link` (by default the simulated board) and compare what every step writes
+    with the prepared graph's reference. Stops at the first step that differs.
+
+    `timeout` is how many seconds a single step may take. Raises DeviceError where the device fails.
+    """
+    board = compilation.plan.board
+    steps = values = 0
+    with Session(link or board, timeout=timeout) as session, GraphRunner(session, compilation) as runner:
+        for number, arrays in enumerate(inputs):
+            expected = trace(compilation.graph, arrays)
+            for position, run in enumerate(runner.steps(arrays)):
+                steps, values = steps + 1, values + run.value.size
+                wrong = np.argwhere(_bits(run.value) != _bits(expected[run.tensor]))
+                if len(wrong):
+                    difference = _difference(compilation, number, position, wrong, run.value, expected[run.tensor])
+                    return LayerVerification(compilation.graph.name, board.name, number + 1, steps, values, difference)
+    return LayerVerification(compilation.graph.name, board.name, len(inputs), steps, values, None)
+
+
+def _bits(array: Array) -> Array:
+    """Floats are compared as bit patterns."""
+    return array.view(np.int32) if array.dtype == np.float32 else array
+
+
+def _difference(
+    compilation: Compilation, number: int, position: int, wrong: Array, device: Array, reference: Array
+) -> LayerDifference:
+    invocation = compilation.program.invocations[position]
+    step, place = invocation.step, tuple(int(i) for i in wrong[0])
+    return LayerDifference(
+        input=number,
+        number=position,
+        step=step.name,
+        operator=type(step.op).__name__,
+        kernel=invocation.kernel.name,
+        tensor=step.op.y.name,
+        element=place,
+        device=float(device[place]),
+        reference=float(reference[place]),
+        mismatches=len(wrong),
+        values=device.size,
+    )

@@ -1,0 +1,149 @@
+"""`verify --layers`: a model step by step on a device, and the layer that is wrong."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import smelt
+from smelt.compile import Compilation
+from smelt.devices.graph_runner import GraphRunner
+from smelt.devices.session import Session
+from smelt.devices.session_errors import FunctionTimeout
+from smelt.errors import OptionError
+from smelt.firmware import emit, render
+from smelt.model.graph import Graph, Quantization, Tensor
+from smelt.model.ops import Add, Dense, Reshape
+from smelt.model.reference import run, trace
+from smelt.planner import make_plan
+from smelt.report.layers import verify_layers
+from smelt.targets.boards import DISCO_F746NG, ESP32_C3, NUCLEO_L4R5ZI
+from tests.mac_cases import Maker
+from tests.paths import MODELS
+
+
+def tensor(name, shape, zero=3):
+    return Tensor(name, shape, "int8", Quantization((0.05,), (zero,)))
+
+
+def graph() -> Graph:
+    """conv - (depthwise + skip) - reshape - dense."""
+    m = Maker(5)
+    x, a, b, c, flat, y = (
+        tensor(name, shape)
+        for name, shape in (
+            ("x", (1, 6, 6, 3)),
+            ("a", (1, 6, 6, 4)),
+            ("b", (1, 6, 6, 4)),
+            ("c", (1, 6, 6, 4)),
+            ("flat", (1, 144)),
+            ("y", (1, 5)),
+        )
+    )
+    conv = replace(m.conv(x.shape, 4, (3, 3), pad=(1, 1, 1, 1)), x=x, y=a)
+    depthwise = replace(m.depthwise(a.shape, 1, (3, 3), pad=(1, 1, 1, 1)), x=a, y=b)
+    dense = m.dense(1, 144, 5)
+    ops = (
+        _named(conv, "conv"),
+        _named(depthwise, "depthwise"),
+        Add(x=a, x2=b, y=c),
+        Reshape(x=c, y=flat),
+        _named(Dense(x=flat, weights=dense.weights, bias=dense.bias, y=y), "dense"),
+    )
+    return Graph("layers", (x,), (y,), ops).check()
+
+
+def _named(op, name):
+    """Names of constants are unique in a graph."""
+    renamed = {t: replace(t, name=f"{name}.{t.name}") for t in op.inputs if t.is_constant}
+    return op.substitute(renamed)
+
+
+def compilation(board, right: Graph | None = None, made: Graph | None = None) -> Compilation:
+    """The graph `right`, but compiled from `made`."""
+    right = right or graph()
+    plan = make_plan(made or right, board)
+    program = emit(plan)
+    return Compilation(right, right, plan, program, render(program), None)
+
+
+def inputs(g: Graph, count: int = 1):
+    random = np.random.default_rng(1)
+    return [tuple(random.integers(-128, 128, t.shape).astype(np.int8) for t in g.inputs) for _ in range(count)]
+
+
+def with_wrong_bias(g: Graph, layer: int, channel: int, by: int) -> Graph:
+    bias = g.ops[layer].bias
+    data = bias.constant.copy()
+    data[channel] += by
+    return g.substitute({bias: replace(bias, data=data)})
+
+
+@pytest.mark.parametrize("board", [NUCLEO_L4R5ZI, DISCO_F746NG, ESP32_C3], ids=lambda b: b.name)
+def test_every_layer_is_right(board):
+    made = compilation(board)
+    result = verify_layers(made, inputs(made.graph, 2))
+    assert result.first is None and result.steps == 2 * len(made.program.invocations)
+    assert result.values == 2 * (3 * 144 + 5)
+    assert result.verdict == "all 874 values of 8 step(s) on 2 input(s) equal the reference"
+    assert result.as_json()["first"] is None
+
+
+@pytest.mark.parametrize(("layer", "channel", "operator"), [(0, 2, "Conv2D"), (1, 3, "DepthwiseConv2D"), (4, 1, "Dense")])
+def test_a_wrong_bias_is_found_in_its_layer(layer, channel, operator):
+    right = graph()
+    wrong = with_wrong_bias(right, layer, channel, 3000)
+    made = compilation(NUCLEO_L4R5ZI, right, wrong)
+    result = verify_layers(made, inputs(right))
+    first = result.first
+    tensor_name = right.ops[layer].y.name
+    assert (first.operator, first.tensor, first.element[-1], first.input) == (operator, tensor_name, channel, 0)
+    expected, actual = (trace(g, inputs(right)[0])[tensor_name] for g in (right, wrong))
+    assert first.reference == expected[first.element] != actual[first.element] == first.device
+    assert first.mismatches == (expected != actual).sum() and first.values == expected.size
+    for part in (first.step, operator, f"'{tensor_name}'", f"device {first.device:g}, reference {first.reference:g}"):
+        assert part in result.verdict
+    assert result.as_json()["first"]["element"] == first.element
+
+
+def test_a_corrupt_table_of_the_program_is_found():
+    made = compilation(NUCLEO_L4R5ZI)
+    target = made.program.invocations[1]
+    spoiled = [a for a in target.arguments if getattr(a, "type", "") == "int8_t"][0]
+    changed = replace(spoiled, data=np.zeros_like(spoiled.data))
+    arguments = tuple(changed if a is spoiled else a for a in target.arguments)
+    invocations = list(made.program.invocations)
+    invocations[1] = replace(target, arguments=arguments)
+    made = replace(made, program=replace(made.program, invocations=tuple(invocations)))
+    assert verify_layers(made, inputs(made.graph)).first.number == 1
+
+
+def test_the_graph_runner_computes_what_the_firmware_computes():
+    made = compilation(DISCO_F746NG)
+    (x,) = inputs(made.graph)
+    with Session(DISCO_F746NG) as session:
+        with GraphRunner(session, made) as runner:
+            for _ in range(2):
+                (y,) = runner.run(x)
+                np.testing.assert_array_equal(y, run(made.graph, x)[0])
+            steps = list(runner.steps(x))
+            assert [s.tensor for s in steps] == ["a", "b", "c", "y"] and all(s.cycles > 50 for s in steps)
+            assert set(runner.trace(x)) == {"a", "b", "c", "y"}
+            with pytest.raises(OptionError, match="has 1 inputs"):
+                runner.run(())
+            with pytest.raises(OptionError, match="input 'x' is int8"):
+                runner.run((x[0][0],))
+        assert session.heap.used == 0
+
+
+def test_a_step_that_takes_too_long_is_named():
+    made = compilation(DISCO_F746NG)
+    with pytest.raises(FunctionTimeout, match=r"disco_f746ng: conv2d_0 \(conv2d_.*\): did not return"):
+        verify_layers(made, inputs(made.graph), timeout=0.0)
+
+
+@pytest.mark.skipif(not MODELS.exists(), reason="needs the shared models beside the repository")
+@pytest.mark.parametrize("name", ["kws_ref_model", "ad01_int8"])
+def test_real_models(name):
+    made = smelt.compile(MODELS / "mlperf_tiny" / f"{name}.tflite", DISCO_F746NG, compiler="none")
+    assert verify_layers(made, smelt.random_inputs(made.model, 1)).first is None
