@@ -180,6 +180,8 @@ def depthwise_convolutions() -> list[Op]:
         m.depthwise((2, 7, 9, 5), 1, (5, 5), pad=(2, 2, 2, 2), style="wide", clamp="zero"),
         m.depthwise((1, 7, 10, 3), 1, (1, 7), pad=(0, 0, 3, 3), stride=(1, 3)),
         m.depthwise((1, 9, 4, 2), 1, (7, 1), pad=(3, 3, 0, 0)),
+        m.depthwise((2, 12, 9, 1), 5, (10, 8), stride=(2, 2), pad=(4, 5, 3, 3)),
+        m.depthwise((1, 7, 6, 1), 3, (3, 2), dilation=(2, 1), pad=(1, 1, 1, 0)),
     ]
 
 

@@ -60,9 +60,14 @@ def conclude(board: Board, entry: int, word: Word, pc: int, sp: int, xpsr: int, 
         return _of_exception(board, entry, word, sp, exception, cycles)
     if is_breakpoint(_halfword(word, pc)):
         return Stop("breakpoint", pc, cycles)
-    if word(DFSR) & DFSR_VCATCH:
+    if pc in _reset_entries(board, word):
         raise UnexpectedReset(board, entry)
     raise DeviceError(f"{board.name}: the processor stopped at {pc:#010x} without a breakpoint there")
+
+
+def _reset_entries(board: Board, word: Word) -> list[int]:
+    """Where a reset may have led: some debuggers forget that there was one as soon as they see it."""
+    return [word(table + 4) & ~1 for table in {word(VTOR), board.chip.flash.start}]
 
 
 def _halfword(word: Word, address: int) -> int:

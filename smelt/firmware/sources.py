@@ -12,7 +12,7 @@ import numpy as np
 from smelt.firmware.image import Sources
 from smelt.firmware.program import C_TYPES, Constant, Invocation, Place, Port, Program, identifier
 from smelt.loops.c import print_kernel
-from smelt.loops.ir import Buffer
+from smelt.loops.ir import Buffer, Kernel
 
 KERNEL_HEADER = "smelt_kernels.h"
 
@@ -58,7 +58,7 @@ def _values(program: Program) -> dict[str, str]:
         "init_checks": lines(_init(r.field) for r in program.regions),
         "input_assignments": lines(_assignments("inputs", program.inputs)),
         "output_assignments": lines(_assignments("outputs", program.outputs)),
-        "kernels": "\n".join("KERNEL " + print_kernel(k) for k in program.kernels),
+        "kernels": "\n".join(_kernel(program, k) for k in program.kernels),
         "calls": lines(_calls(program)) or "    (void)self;",
         "declarations": lines(_declaration(c) for c in program.constants),
         "definitions": "\n".join(_definition(c) for c in program.constants),
@@ -72,6 +72,11 @@ def lines(lines: Iterable[str]) -> str:
 def comment(text: str) -> str:
     """`text` made safe inside a C comment (names come from model files)."""
     return "".join(c if c.isprintable() else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")
+
+
+def _kernel(program: Program, kernel: Kernel) -> str:
+    users = [i.step.name for i in program.invocations if i.kernel.name == kernel.name]
+    return f"/* {', '.join(users)} */\nKERNEL {print_kernel(kernel)}"
 
 
 def _macro(program: Program, *parts: str) -> str:

@@ -6,6 +6,7 @@ from smelt.kernels.dense import DENSE_PORTABLE
 from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.depthwise import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_dsp import DEPTHWISE_DSP, DEPTHWISE_PLANES
+from smelt.kernels.depthwise_single import DEPTHWISE_SINGLE, DEPTHWISE_SINGLE_DSP
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.other import OTHERS
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
@@ -13,6 +14,8 @@ from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 LINEAR: tuple[Implementation, ...] = (
     CONV2D_DSP,
     CONV2D_PORTABLE,
+    DEPTHWISE_SINGLE_DSP,
+    DEPTHWISE_SINGLE,
     DEPTHWISE_DSP,
     DEPTHWISE_PLANES,
     DEPTHWISE_PORTABLE,

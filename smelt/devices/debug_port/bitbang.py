@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import select
 import socket
@@ -72,7 +73,8 @@ class BitbangServer:
         self._chain = chain
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
-        self._closing = threading.Event()
+        self._closing, self._lock = threading.Event(), threading.Lock()
+        self._connection: socket.socket | None = None
         self._thread = threading.Thread(target=self._serve, name="smelt-bitbang", daemon=True)
         self._thread.start()
 
@@ -85,28 +87,36 @@ class BitbangServer:
     def close(self) -> None:
         """End the service and free its port."""
         self._closing.set()
+        with self._lock, contextlib.suppress(OSError):
+            if self._connection is not None:
+                self._connection.shutdown(socket.SHUT_RDWR)
         self._thread.join()
         self._listener.close()
 
     def _serve(self) -> None:
         while not self._closing.is_set():
             if select.select([self._listener], [], [], POLL)[0]:
-                connection, _ = self._listener.accept()
-                with connection:
-                    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    self._attend(connection)
+                self._accept()
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._connection = connection
+            with contextlib.suppress(OSError):
+                self._attend(connection)
+            with self._lock:
+                self._connection = None
 
     def _attend(self, connection: socket.socket) -> None:
         pins = Pins(self._chain, self._port.core.reset)
         while not self._closing.is_set() and not pins.ended:
-            ready = select.select([connection], [], [], 0 if self._port.core.running else POLL)[0]
-            try:
-                if ready:
-                    text = connection.recv(1 << 16)
-                    if not text:
-                        return
-                    if replies := pins.feed(text):
-                        connection.sendall(replies)
-            except OSError:
-                return
+            if not self._port.core.running or select.select([connection], [], [], 0)[0]:
+                # OpenOCD waits for the answer to every single scan: nothing but this may stand between them
+                text = connection.recv(1 << 16)
+                if not text:
+                    return
+                if replies := pins.feed(text):
+                    connection.sendall(replies)
             self._port.idle()

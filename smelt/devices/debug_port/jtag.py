@@ -20,6 +20,7 @@ DP_ABORT, DPACC, APACC, DP_IDCODE, DP_BYPASS = 0x8, 0xA, 0xB, 0xE, 0xF
 BOUNDARY_IDCODE = 0b00001
 ACK_OK = 0b010
 READ = 1
+STABLE = (IDLE, SHIFT_DR, SHIFT_IR)  # TMS low changes nothing
 
 
 class Tap(Protocol):
@@ -132,20 +133,16 @@ class Chain:
 
     def clocks(self, count: int, tdi: int) -> int:
         """Several edges with TMS low; the bits of TDI go in lowest first, and so do those of TDO come out."""
-        if self.state in (SHIFT_DR, SHIFT_IR):
-            through = self._register | tdi << self._bits
-            self._register = through >> count
-            return through & ((1 << count) - 1)
-        if self.state != IDLE:
-            return self._one_by_one(count, tdi)
-        return 0
-
-    def _one_by_one(self, count: int, tdi: int) -> int:
-        found = 0
-        for i in range(count):
-            found |= self.tdo << i
-            self.clock(0, tdi >> i & 1)
-        return found
+        found = done = 0
+        while done < count and self.state not in STABLE:
+            found |= self.tdo << done
+            self.clock(0, tdi >> done & 1)
+            done += 1
+        if self.state == IDLE or done == count:
+            return found
+        through = self._register | tdi >> done << self._bits
+        self._register = through >> (count - done)
+        return found | (through & ((1 << (count - done)) - 1)) << done
 
     def _capture(self, parts: list[tuple[int, int]]) -> None:
         self._register = self._bits = 0

@@ -14,7 +14,7 @@ from smelt.devices.simulators.native_library import load_native
 from smelt.devices.simulators.pipeline import TICKS
 
 OUTSIDE, OVERHEAD, FIRST_STEP = 0, 1, 2
-RUNNING, LIMIT_REACHED, MISALIGNED = 0, 1, 2
+RUNNING, LIMIT_REACHED, MISALIGNED, IDLING = 0, 1, 2, 3
 NOWHERE = 1
 
 BLOCK = np.dtype(
@@ -55,6 +55,7 @@ class _Counter(ctypes.Structure):
         ("clock", ctypes.c_void_p),
         ("ticks", ctypes.c_void_p),
         ("last_ticks", ctypes.c_void_p),
+        ("stop_when_idle", ctypes.c_uint64),
     )
 
 
@@ -93,6 +94,7 @@ class Counter:
         link_register: int,
         is_thumb: bool,
         clock: Clock | None = None,
+        stop_when_idle: bool = False,
     ) -> None:
         """`run` is the address range of the function that runs the network, `kernels` are entry addresses,
         `read_register` and `stop` the emulator's own functions; `analyse(address, size)` gives the alignment checks of
@@ -121,7 +123,7 @@ class Counter:
             checks=self._checks.ctypes.data, hard=self._hard.ctypes.data, hard_count=len(self._hard),
             link_register=link_register, is_thumb=int(is_thumb),
             read_register=read_register, stop=stop, analyse=ANALYSE(self._analyse_block),
-            clock=clock.user_data if clock else None,
+            clock=clock.user_data if clock else None, stop_when_idle=int(stop_when_idle),
             ticks=self._ticks.ctypes.data, last_ticks=self._last_ticks.ctypes.data,
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.counter import CodeRegion
-from smelt.devices.simulators.memory_map import Mapped, read
+from smelt.devices.simulators.memory_map import PAGE, Mapped, read
 from smelt.errors import OptionError
 from smelt.targets.types import Board
 
@@ -36,6 +36,7 @@ class Machine:
         self._maps = maps  # keeps the shared arrays alive
         self.access: Access | None = None
         self._stopped = False
+        self._provided: tuple[tuple[int, int], ...] = ()
         self._handle: Callable[[int], None] = lambda _: None
         for m in maps:
             rights = 1 | (2 if m.writable else 0) | (4 if m.executable else 0)
@@ -90,11 +91,21 @@ class Machine:
         uc = self._unicorn
         self._add_hook(uc.UC_HOOK_MEM_READ | (uc.UC_HOOK_MEM_WRITE if writes else 0), address, user_data, 1, 0)
 
-    def map_registers(self, page: int, read: Callable[[int, int], int], write: Callable[[int, int, int], None]) -> None:
-        """Registers at a page that the program reads with `read(offset, size)` and writes with `write(offset, size, value)`."""
-        self._engine.mmio_map(
-            page, 4096, lambda _, at, size, __: read(at, size), None, lambda _, at, size, value, __: write(at, size, value), None
-        )
+    def watch(self, first: int, last: int, read: Callable[[int], None], write: Callable[[int, int], None]) -> None:
+        """Call `read(address)` and `write(address, value)` before the program accesses a range of addresses."""
+        uc = self._unicorn
+
+        def hook(_: Any, kind: int, address: int, __: int, value: int, ___: Any) -> None:
+            if kind == uc.UC_MEM_WRITE:
+                write(address, value & 0xFFFFFFFF)
+            else:
+                read(address)
+
+        self._engine.hook_add(uc.UC_HOOK_MEM_READ | uc.UC_HOOK_MEM_WRITE, hook, begin=first, end=last)
+
+    def provide(self, ranges: Sequence[tuple[int, int]]) -> None:
+        """Let addresses in these ranges, where nothing is, behave as memory: registers that the simulator does not have."""
+        self._provided = tuple(ranges)
 
     def native_function(self, name: str) -> int:
         """The address of one of the emulator's own C functions."""
@@ -144,6 +155,9 @@ class Machine:
             uc.UC_MEM_WRITE_PROT: ("write", True), uc.UC_MEM_FETCH_PROT: ("fetch", True),
         }  # fmt: skip
         name, mapped = names.get(kind, ("read", False))
+        if not mapped and name != "fetch" and any(first <= address <= last for first, last in self._provided):
+            self._engine.mem_map(address & -PAGE, PAGE)
+            return True
         self.access = Access(name, mapped, address & 0xFFFFFFFF, size)
         return False
 

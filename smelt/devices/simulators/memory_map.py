@@ -14,6 +14,7 @@ PAGE = 4096
 # What RAM holds after power-on is anything but zeros: programs that rely on it should fail here first.
 POWER_ON = 0xA5
 SYSTEM_CONTROL = 0xE000E000  # Cortex-M: NVIC, SCB, caches, debug
+DWT_PAGE = 0xE0001000  # Cortex-M: the cycle counter
 DHCSR, C_DEBUGEN = 0xE000EDF0, 1
 CPUID = 0xE000ED00
 CPUIDS = {"cortex_m4": 0x410FC241, "cortex_m7": 0x411FC271, "cortex_m33": 0x410FD214}
@@ -49,6 +50,7 @@ def memory_map(board: Board, used: frozenset[str]) -> tuple[Mapped, ...]:
     pages = {s.address & -PAGE for s in board.chip.setup}
     if board.core.architecture == "thumb":
         found.append(_system_control(board))
+        found.append(Mapped("registers", DWT_PAGE, np.zeros(PAGE, np.uint8), True, False))
     found += [Mapped("registers", page, np.zeros(PAGE, np.uint8), True, False) for page in sorted(pages)]
     return tuple(found)
 

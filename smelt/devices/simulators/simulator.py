@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from smelt.devices.faults import Fault, Kind
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.devices.simulators.alignment import Alignment
-from smelt.devices.simulators.counter import LIMIT_REACHED, MISALIGNED, Check, Counter
+from smelt.devices.simulators.clock import Clock, Stalls
+from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine, code_regions
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
-from smelt.errors import DeviceError
+from smelt.devices.simulators.timers import RANGES, Timers
+from smelt.errors import DeviceError, OptionError
+from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Image, memory_at
 from smelt.targets.types import Board
 
@@ -25,6 +29,7 @@ XPSR_THUMB = 1 << 24
 ARM_EXCEPTIONS = {2: "supervisor call", 17: "no floating-point unit", 18: "jump to an address that is not Thumb code"}
 RISCV_EXCEPTIONS = {4: "misaligned load", 6: "misaligned store", 8: "environment call", 11: "environment call"}
 NEEDED_SYMBOLS = ("smelt_reset", "__smelt_stack_limit", "__smelt_stack_top")
+PERIPHERALS = ((0x40000000, 0x5FFFFFFF), (0xE0000000, 0xE00FFFFF))
 BKPT_AB = b"\xab\xbe"
 SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
 
@@ -33,6 +38,8 @@ SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
 class Run:
     """What a firmware did: `outputs` is all that it wrote to its output file, `text` what it printed.
 
+    Cycles are simulated, at the board's full clock, and 0 if no time was kept. `end` says how the program ended: "exit", with
+    `exit_code`, or "idle" when it jumps to itself for ever (programs other than smelt's own).
     `step_instructions` and `overhead_instructions` belong to the last completed inference, `stack_bytes` is the
     deepest stack of the whole run, `startup_instructions` is everything outside the network, in the whole run.
     """
@@ -45,6 +52,17 @@ class Run:
     startup_instructions: int
     total_instructions: int
     stack_bytes: int
+    step_cycles: tuple[int, ...] = ()
+    overhead_cycles: int = 0
+    total_cycles: int = 0
+    stalls: Stalls | None = None
+    end: Literal["exit", "idle"] = "exit"
+    exit_code: int = 0
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of one inference, the last one."""
+        return sum(self.step_cycles) + self.overhead_cycles
 
     @property
     def instructions(self) -> int:
@@ -53,10 +71,13 @@ class Run:
 
 
 class Simulator:
-    """A simulated board. Each `run` is a new board, switched on."""
+    """A simulated board. Each `run` is a new board, switched on.
 
-    def __init__(self, board: Board) -> None:
-        self.board = board
+    `timing` keeps the time; without it, simulation is several times as fast.
+    """
+
+    def __init__(self, board: Board, timing: bool = True) -> None:
+        self.board, self.timing = board, timing
 
     def run(self, image: Image, inputs: bytes = b"", timeout_instructions: int = INSTRUCTIONS_PER_INPUT) -> Run:
         """Run the firmware on each of the concatenated `inputs`. Raises `Fault` (a `DeviceError`) if it does anything
@@ -65,18 +86,41 @@ class Simulator:
             raise DeviceError(f"the image was built for {image.board}, the simulator is a {self.board.name}")
         if missing := [name for name in NEEDED_SYMBOLS if name not in image.symbols]:
             raise DeviceError(f"the image is no firmware of smelt: it has no {', '.join(missing)}")
-        return _Session(self.board, image, inputs, timeout_instructions).run()
+        return _Session(self.board, image, inputs, timeout_instructions, self.timing).run()
+
+    def run_elf(
+        self,
+        elf: bytes,
+        inputs: bytes = b"",
+        function: str = "",
+        timeout_instructions: int = INSTRUCTIONS_PER_INPUT,
+    ) -> Run:
+        """Run any program for the board, from its reset vector until it asks to exit (semihosting) or jumps to itself.
+
+        `inputs` is what it reads from the semihosting file "input". Peripherals are plain memory. With `function`, the run's
+        `cycles` and `instructions` are those of the last completed call of that function. Raises `Fault` as `run` does, `BuildError`
+        for what is no 32-bit ELF file, `OptionError` if the function does not exist.
+        """
+        parsed = read_elf(elf)
+        if function and function not in parsed.symbols:
+            raise OptionError(f"the program has no function {function!r}")
+        image = Image(elf, self.board.name, "unknown", parsed, (), function, ())
+        return _Session(self.board, image, inputs, timeout_instructions, self.timing, foreign=True).run()
 
 
 class _Session:
     """One run, from the reset vector to the exit."""
 
-    def __init__(self, board: Board, image: Image, inputs: bytes, allowance: int) -> None:
-        self.board, self.image, self.allowance = board, image, allowance
+    def __init__(
+        self, board: Board, image: Image, inputs: bytes, allowance: int, timing: bool, foreign: bool = False
+    ) -> None:
+        self.board, self.image, self.allowance, self.foreign = board, image, allowance, foreign
         self.maps = _load(board, image)
         self.machine = Machine(board, self.maps)
         self.fault: Fault | None = None
+        self.clock = Clock(board, lambda address, size: read(self.maps, address, size)) if timing else None
         self.counter = self._counter()
+        self._connect_clock()
         self.host = Host(
             read=lambda address, size: read(self.maps, address, size),
             write=self._host_write,
@@ -101,11 +145,25 @@ class _Session:
             stop=machine.native_function("uc_emu_stop"),
             link_register=machine.register("lr" if machine.is_thumb else "x1"),
             is_thumb=machine.is_thumb,
+            clock=self.clock,
+            stop_when_idle=self.foreign,
         )
         machine.add_native_hook(counter.block_hook, counter.user_data)
         for check in hard:
             machine.add_native_hook(counter.instruction_hook, counter.user_data, only_at=check.address)
         return counter
+
+    def _connect_clock(self) -> None:
+        machine, clock = self.machine, self.clock
+        if self.foreign:
+            machine.provide(PERIPHERALS)
+        if clock is None:
+            return
+        machine.add_data_hook(self.counter.data_hook, self.counter.user_data, clock.watches_writes)
+        if machine.is_thumb:
+            timers = Timers(self.maps, lambda: clock.cycles_at(machine.pc))
+            for first, last in RANGES:
+                machine.watch(first, last, timers.before_read, timers.before_write)
 
     def _hard_checks(self, alignment: Alignment) -> list[Check]:
         return [
@@ -118,23 +176,34 @@ class _Session:
     def run(self) -> Run:
         self.counter.allow(self.allowance)
         reason = self.machine.run(self._reset())
+        if self.counter.raw.stopped == IDLING:
+            return self._result()
         if self.fault is None and self.counter.raw.stopped:
             self.fault = self._stopped()
         if self.fault is None and reason is not None:
             self.fault = self._refused(reason)
         if self.fault is not None:
             raise self.fault
-        if self.host.exit_code:
+        if self.host.exit_code and not self.foreign:
             raise self._fault("exit code", f"{self.host.exit_code}{self._said()}")
         return self._result()
 
     def _reset(self) -> int:
         if not self.machine.is_thumb:
-            return self.image.symbols["smelt_reset"].address
-        flash = self.board.chip.flash.start
-        stack, entry = (int.from_bytes(read(self.maps, flash + 4 * i, 4), "little") for i in (0, 1))
-        self.machine.set("sp", stack)
+            start = self.image.symbols.get("smelt_reset")
+            return start.address if start else self.image.parsed.entry
+        vectors = self._vectors()
+        stack, entry = (int.from_bytes(read(self.maps, vectors + 4 * i, 4), "little") for i in (0, 1))
+        if not entry & 1:  # no vector table: a program for a debugger, which sets the stack pointer itself or not at all
+            stack, entry = self.board.chip.rams[0].end, self.image.parsed.entry
+        self.machine.set("sp", stack & ~3)
         return entry & ~1
+
+    def _vectors(self) -> int:
+        """Where the vector table is: at the start of flash, or in a section of one of the usual names."""
+        names = (".vectors", ".isr_vector", ".isr_vectors", ".vector_table", ".intvecs")
+        sections = [s.address for s in self.image.parsed.sections if s.name in names and s.allocated]
+        return sections[0] if self.foreign and sections else self.board.chip.flash.start
 
     def _result(self) -> Run:
         counter = self.counter
@@ -146,7 +215,13 @@ class _Session:
             overhead_instructions=counter.overhead,
             startup_instructions=counter.outside,
             total_instructions=counter.total,
-            stack_bytes=self._stack_bytes(),
+            stack_bytes=0 if self.foreign else self._stack_bytes(),
+            step_cycles=counter.step_cycles if self.clock else (),
+            overhead_cycles=counter.overhead_cycles,
+            total_cycles=self.clock.cycles if self.clock else 0,
+            stalls=self.clock.stalls if self.clock else None,
+            end="exit" if self.host.exit_code is not None else "idle",
+            exit_code=self.host.exit_code or 0,
         )
 
     def _stack_bytes(self) -> int:
@@ -227,7 +302,7 @@ class _Session:
             return self._fault("undefined instruction", "" if "INSN_INVALID" in reason else reason)
         if access.kind == "fetch":
             return self._bad_fetch(access.address, access.mapped)
-        if self._below_stack(access.address):
+        if not self.foreign and self._below_stack(access.address):
             return self._fault(
                 "stack overflow", f"the stack of {self._stack_size()} bytes is too small", address=access.address
             )

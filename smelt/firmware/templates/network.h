@@ -22,6 +22,7 @@ extern "C" {
 #define ${NAME}_ALIGNMENT 4u
 ${region_macros}
 ${tensor_macros}
+
 typedef struct {
 ${input_fields}
 } ${name}_inputs;

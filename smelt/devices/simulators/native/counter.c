@@ -11,9 +11,9 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-enum { RUN_ENTRY = 1, RUN_INSIDE = 2, KERNEL_ENTRY = 4, CHECKED = 8 };
+enum { RUN_ENTRY = 1, RUN_INSIDE = 2, KERNEL_ENTRY = 4, CHECKED = 8, IDLE = 16 };
 enum { OUTSIDE = 0, OVERHEAD = 1, FIRST_STEP = 2 };
-enum { RUNNING = 0, LIMIT_REACHED = 1, MISALIGNED = 2 };
+enum { RUNNING = 0, LIMIT_REACHED = 1, MISALIGNED = 2, IDLING = 3 };
 
 /* What is known about the block that starts at one halfword of code memory. `size` 0: nothing yet. */
 typedef struct {
@@ -75,6 +75,7 @@ typedef struct {
     clock_t_ *clock;                /* none: nobody wants to know the time */
     uint64_t *ticks;                /* like counts */
     uint64_t *last_ticks;
+    uint64_t stop_when_idle;        /* a program that jumps to itself, or waits for an interrupt, is at its end */
 } counter_t;
 
 static int is_kernel(const counter_t *c, uint32_t address)
@@ -112,6 +113,13 @@ static int needs_alignment(uint32_t first)
     return base != 13U && ((first & 0xFE00U) == 0xE800U || (first & 0xFE00U) == 0xEC00U);
 }
 
+/* `b .`, short or long, or WFI. */
+static int is_idle(const counter_t *c, const uint8_t *bytes)
+{
+    const uint32_t first = halfword(bytes);
+    return c->is_thumb && (first == 0xE7FEU || first == 0xBF30U || (first == 0xF7FFU && halfword(bytes + 2) == 0xBFFEU));
+}
+
 static void examine(const counter_t *c, const region_t *r, block_t *b, uint32_t address, uint32_t size)
 {
     const uint8_t *bytes = r->bytes + (address - r->start);
@@ -131,6 +139,9 @@ static void examine(const counter_t *c, const region_t *r, block_t *b, uint32_t 
     }
     if (address >= c->run_start && address < c->run_end) {
         b->flags |= RUN_INSIDE;
+    }
+    if (c->stop_when_idle && is_idle(c, bytes)) {
+        b->flags |= IDLE;
     }
     if (is_kernel(c, address)) {
         b->flags |= KERNEL_ENTRY;
@@ -221,6 +232,9 @@ EXPORT void smelt_block(void *engine, uint64_t address, uint32_t size, counter_t
         }
         if (b->flags || address == c->return_address) {
             change_step(c, engine, address, b->flags);
+            if (b->flags & IDLE) {
+                stop(c, engine, IDLING, address);
+            }
             for (uint32_t k = 0; k < b->checks; k++) {
                 check(c, engine, &c->checks[b->first_check + k]);
             }
