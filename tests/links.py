@@ -1,13 +1,23 @@
-"""Small programs for the debug links, compiled into a few bytes that run anywhere in RAM."""
+"""The debug links, one by one, and small programs for them: a few bytes that run anywhere in RAM."""
 
+import importlib.util
 import io
 import os
 import subprocess
+import tempfile
 from functools import cache
+from pathlib import Path
 
+import pytest
 from elftools.elf.elffile import ELFFile
 
+from smelt.devices.qemu import QemuLink
+from smelt.devices.simulators.link import SimulatorLink
+from smelt.devices.simulators.virtual import SimulatedOpenOcdLink, SimulatedPyOcdLink
 from smelt.firmware.build import compiler_command, compiler_environment
+from smelt.targets.boards import board
+from smelt.targets.mps_boards import MPS_BOARDS
+from tests.tiny_firmware import need
 
 PROGRAM = """
 #include <stdint.h>
@@ -30,9 +40,6 @@ CODE, DATA, STACK = 0x0, 0x1000, 0x4000
 @cache
 def code(board, body: str) -> bytes:
     """Machine code without relocations; it begins with a call of `body` and a breakpoint."""
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "program.c").write_text(PROGRAM % body)
@@ -47,11 +54,59 @@ def code(board, body: str) -> bytes:
         return elf.get_section_by_name(".text").data()
 
 
-def is_ci() -> bool:
-    return bool(os.environ.get("CI"))
-
 
 def load(link, ram: int, body: str) -> tuple[int, int]:
     """Put a program into the device's RAM; its entry address and a stack for it."""
     link.write(ram + CODE, code(link.board, body))
     return ram + CODE, ram + STACK
+
+
+def need_module(name: str) -> None:
+    """Like `need`, for a Python package."""
+    if importlib.util.find_spec(name) is None:
+        if os.environ.get("CI"):
+            pytest.fail(f"{name} must be installed in CI")
+        pytest.skip(f"{name} is not installed")
+
+
+def mps_board(name: str):
+    return next(b for b in MPS_BOARDS if b.name == name)
+
+
+def simulator(name: str = "disco_f746ng"):
+    return SimulatorLink(board(name))
+
+
+def openocd(name: str = "disco_f746ng", chip=None):
+    need("openocd")
+    return SimulatedOpenOcdLink(board(name), chip)
+
+
+def pyocd(name: str = "disco_f746ng", chip=None):
+    need_module("pyocd")
+    return SimulatedPyOcdLink(board(name), chip)
+
+
+def qemu(name: str = "mps2_an500", **options):
+    need("qemu-system-arm")
+    return QemuLink(mps_board(name), **options)
+
+
+LINKS = {"simulator": simulator, "openocd": openocd, "pyocd": pyocd, "qemu": qemu}
+
+
+@pytest.fixture(scope="module", params=LINKS)
+def link(request):
+    """Every kind of link in turn; the tests of a module share it, so each must leave it usable."""
+    with LINKS[request.param]() as found:
+        yield found
+
+
+@pytest.fixture
+def ram(link) -> int:
+    """The start of the RAM that the tests use."""
+    return ram_of(link)
+
+
+def ram_of(link) -> int:
+    return link.board.chip.rams[0].start

@@ -126,7 +126,7 @@ def test_reshapes(case, y):
         (np.s_[:, None, 1:9], strided((2, 3), (2, 1, 2), [0, 0, 1], [2, 0, 9], [1, 1, 1], NewAxisMask=2)),
         (np.s_[1:2], strided((2, 3), (1, 3), [1], [1], [1], Offset=True)),
     ],
-    ids=str,
+    ids=lambda case: str(case[0]),
 )
 def test_strided_slices_mean_what_python_means(case):
     wanted, model = case

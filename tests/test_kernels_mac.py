@@ -65,7 +65,7 @@ def test_every_schedule_equals_the_reference(implementation: Implementation) -> 
 
 @pytest.mark.parametrize("implementation", LINEAR, ids=lambda i: i.name)
 def test_nothing_is_undefined(implementation: Implementation) -> None:
-    check(built(implementation, most=3), sanitize=True)
+    check(built(implementation, most=1), sanitize=True)
 
 
 def compilers() -> list[tuple[str, ...]]:
@@ -80,7 +80,7 @@ def compilers() -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("compiler", compilers(), ids=lambda c: Path(c[0]).name)
 def test_the_c_has_no_warnings(compiler: tuple[str, ...], tmp_path: Path) -> None:
-    calls = [call for implementation in LINEAR for _, _, call in built(implementation, most=1)]
+    calls = [call for implementation in LINEAR for _, _, call in built(implementation, most=1)[::3]]
     code = tmp_path / "kernels.c"
     code.write_text(source(call.kernel for call in calls))
     strings = SUPPORT.parents[1] / "firmware" / "support"  # memcpy and memset where there is no C library

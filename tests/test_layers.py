@@ -8,8 +8,10 @@ import pytest
 import smelt
 from smelt.compile import Compilation
 from smelt.devices.graph_runner import GraphRunner
+from smelt.devices.link import TimedOut
 from smelt.devices.session import Session
 from smelt.devices.session_errors import FunctionTimeout
+from smelt.devices.simulators.link import SimulatorLink
 from smelt.errors import OptionError
 from smelt.firmware import emit, render
 from smelt.model.graph import Graph, Quantization, Tensor
@@ -22,22 +24,22 @@ from tests.mac_cases import Maker
 from tests.paths import MODELS
 
 
-def tensor(name, shape, zero=3):
-    return Tensor(name, shape, "int8", Quantization((0.05,), (zero,)))
+def tensor(name, shape, scale):
+    return Tensor(name, shape, "int8", Quantization((scale,), (3,)))
 
 
 def graph() -> Graph:
     """conv - (depthwise + skip) - reshape - dense."""
     m = Maker(5)
     x, a, b, c, flat, y = (
-        tensor(name, shape)
-        for name, shape in (
-            ("x", (1, 6, 6, 3)),
-            ("a", (1, 6, 6, 4)),
-            ("b", (1, 6, 6, 4)),
-            ("c", (1, 6, 6, 4)),
-            ("flat", (1, 144)),
-            ("y", (1, 5)),
+        tensor(name, shape, scale)
+        for name, shape, scale in (
+            ("x", (1, 6, 6, 3), 0.05),
+            ("a", (1, 6, 6, 4), 0.25),
+            ("b", (1, 6, 6, 4), 0.5),
+            ("c", (1, 6, 6, 4), 0.5),
+            ("flat", (1, 144), 0.5),
+            ("y", (1, 5), 4.0),
         )
     )
     conv = replace(m.conv(x.shape, 4, (3, 3), pad=(1, 1, 1, 1)), x=x, y=a)
@@ -89,10 +91,12 @@ def test_every_layer_is_right(board):
     assert result.as_json()["first"] is None
 
 
-@pytest.mark.parametrize(("layer", "channel", "operator"), [(0, 2, "Conv2D"), (1, 3, "DepthwiseConv2D"), (4, 1, "Dense")])
+@pytest.mark.parametrize(
+    ("layer", "channel", "operator"), [(0, 2, "Conv2D"), (1, 3, "DepthwiseConv2D"), (4, 1, "Dense")]
+)
 def test_a_wrong_bias_is_found_in_its_layer(layer, channel, operator):
     right = graph()
-    wrong = with_wrong_bias(right, layer, channel, 3000)
+    wrong = with_wrong_bias(right, layer, channel, 20000)
     made = compilation(NUCLEO_L4R5ZI, right, wrong)
     result = verify_layers(made, inputs(right))
     first = result.first
@@ -109,7 +113,7 @@ def test_a_wrong_bias_is_found_in_its_layer(layer, channel, operator):
 def test_a_corrupt_table_of_the_program_is_found():
     made = compilation(NUCLEO_L4R5ZI)
     target = made.program.invocations[1]
-    spoiled = [a for a in target.arguments if getattr(a, "type", "") == "int8_t"][0]
+    spoiled = next(a for a in target.arguments if getattr(a, "type", "") == "int8_t")
     changed = replace(spoiled, data=np.zeros_like(spoiled.data))
     arguments = tuple(changed if a is spoiled else a for a in target.arguments)
     invocations = list(made.program.invocations)
@@ -136,10 +140,19 @@ def test_the_graph_runner_computes_what_the_firmware_computes():
         assert session.heap.used == 0
 
 
-def test_a_step_that_takes_too_long_is_named():
+def test_a_step_that_fails_is_named():
+    class Slow(SimulatorLink):
+        calls = 0
+
+        def call(self, entry, stack, timeout):
+            self.calls += 1
+            if self.calls == 4:  # the first call is the session's own
+                raise TimedOut(self.board, entry, timeout, None)
+            return super().call(entry, stack, timeout)
+
     made = compilation(DISCO_F746NG)
-    with pytest.raises(FunctionTimeout, match=r"disco_f746ng: conv2d_0 \(conv2d_.*\): did not return"):
-        verify_layers(made, inputs(made.graph), timeout=0.0)
+    with pytest.raises(FunctionTimeout, match=r"disco_f746ng: add_2 \(add_\w+\): did not return within"):
+        verify_layers(made, inputs(made.graph), Slow(DISCO_F746NG))
 
 
 @pytest.mark.skipif(not MODELS.exists(), reason="needs the shared models beside the repository")

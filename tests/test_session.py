@@ -1,11 +1,13 @@
 """Sessions: modules, tensors and calls on a device, whatever the debug link to it."""
 
+import itertools
 import runpy
 
 import numpy as np
 import pytest
 
 from smelt.devices.heap import ALIGN, Block, Heap
+from smelt.devices.openocd import OpenOcdLink
 from smelt.devices.session import STACK_BYTES, Session, make_layout
 from smelt.devices.session_errors import DeviceHeapFull, SessionEnded, WrongBoard
 from smelt.devices.simulators.link import SimulatorLink
@@ -17,6 +19,7 @@ from smelt.model.reference import evaluate
 from smelt.targets.boards import BOARDS, DISCO_F746NG, ESP32_C3, NUCLEO_L4R5ZI
 from tests.mac_cases import Maker
 from tests.paths import ROOT
+from tests.session_links import TRANSPORTS, opened
 
 C = """
 #include <stdint.h>
@@ -34,17 +37,17 @@ static int chosen(int i) { return table[i & 3]; }
 int (*volatile indirect)(int) = chosen;
 int through_pointer(int i) { return indirect(i); }
 int quotient(const int64_t *x) { return (int)(x[0] / x[1]); }
-float half(float x) { return x * 0.5f; }
+void half(float *x) { *x *= 0.5f; }
 void fill(uint8_t *to, int value, int n) { memset(to, value, (unsigned)n); }
 void copy(uint8_t *to, const uint8_t *from, int n) { memcpy(to, from, (unsigned)n); }
 void add_one(int32_t *x, int n) { for (int i = 0; i < n; i++) x[i]++; }
 """
 
 
-@pytest.fixture(scope="module", params=[NUCLEO_L4R5ZI, DISCO_F746NG, ESP32_C3], ids=lambda b: b.name)
+@pytest.fixture(scope="module", params=TRANSPORTS)
 def shared(request):
     """A session with the functions above, for tests that leave it as it was."""
-    with Session(request.param) as session:
+    with opened(request.param) as link, Session(link) as session:
         yield session, session.load(C)
 
 
@@ -53,7 +56,7 @@ def test_the_runtime_takes_a_few_hundred_bytes(board):
     layout = make_layout(board)
     assert 200 < len(layout.runtime.data) < 640
     blocks = sorted([layout.stack, layout.queue, layout.arguments, *layout.heap], key=lambda b: b.address)
-    assert all(a.end <= b.address for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(a.end <= b.address for a, b in itertools.pairwise(blocks))
     assert layout.stack.address == board.chip.rams[0].start
     total = sum(m.size for m in board.chip.rams)
     assert total - sum(b.size for b in layout.heap) < STACK_BYTES + ARGUMENT_BYTES + 1536
@@ -80,8 +83,9 @@ def test_helpers_of_the_compiler_come_with_the_module(shared):
     session, module = shared
     tensor = session.tensor(np.array([-(10**15), 10**9], np.int64))
     assert module.quotient(tensor).result == -(10**6)
-    bits = module.half(3.0).result & 0xFFFFFFFF
-    assert np.uint32(bits).view(np.float32) == 1.5
+    number = np.array([3.0], np.float32)
+    module.half(number)
+    assert number[0] == 1.5
     tensor.free()
 
 
@@ -89,8 +93,11 @@ def test_cycles_are_counted(shared):
     session, module = shared
     tensor = session.empty(2000, "uint8")
     little, much = (module.fill(tensor, 1, n).cycles for n in (4, 2000))
-    assert 10 < little < much < 20_000
     tensor.free()
+    if session.board.name.startswith("mps"):  # QEMU counts nothing
+        assert little is much is None
+    else:
+        assert 10 < little < much < 20_000
 
 
 def test_calls_wait_until_a_result_is_needed(shared):
@@ -111,7 +118,7 @@ def test_a_full_queue_is_run(shared):
     assert [c.done for c in calls].count(False) == 3
     assert tensor.numpy().item() == len(calls)
     results = [module.weighted(*[i] * 11) for i in range(60)]  # here the arguments fill up first
-    assert 60 * 44 > ARGUMENT_BYTES
+    assert ARGUMENT_BYTES < 60 * 44
     assert [r.result for r in results] == [66 * i for i in range(60)]
     tensor.free()
 
@@ -130,6 +137,8 @@ def test_wrong_arguments_are_refused(shared):
     used = session.heap.used
     with pytest.raises(OptionError, match="weighted: cannot pass a str"):
         module.weighted(np.zeros(9), "x")
+    with pytest.raises(OptionError, match="weighted: cannot pass a float"):
+        module.weighted(1.5)
     with pytest.raises(OptionError, match="32 bits"):
         module.weighted(2**32)
     with pytest.raises(OptionError, match="too many"):
@@ -187,15 +196,14 @@ def test_tensors_of_another_session_are_refused(shared):
 # --- kernels ----------------------------------------------------------------------------------------------------------
 
 
-def dense_calls(board):
-    ops = [Maker(seed).dense(1, 12, 5, style="tensor") for seed in (1, 1)]
-    return ops, [DENSE_PORTABLE.build(op, next(iter(DENSE_PORTABLE.schedules(op, board.core)))) for op in ops]
+def build(implementation, op, board):
+    return implementation.build(op, next(iter(implementation.schedules(op, board.core))))
 
 
 def test_a_kernel_takes_arrays_in_the_order_of_its_buffers(shared):
     session, _ = shared
     op = Maker(3).conv((1, 5, 5, 3), 4, (3, 3), pad=(1, 1, 1, 1))
-    call = CONV2D_PORTABLE.build(op, next(iter(CONV2D_PORTABLE.schedules(op, session.board.core))))
+    call = build(CONV2D_PORTABLE, op, session.board)
     module = session.load(call.kernel)
     x = np.random.default_rng(1).integers(-128, 128, op.x.shape).astype(np.int8)
     y = np.zeros(op.y.shape, np.int8)
@@ -205,36 +213,30 @@ def test_a_kernel_takes_arrays_in_the_order_of_its_buffers(shared):
     module.free()
 
 
-def test_kernel_calls_bring_their_tables(shared):
-    session, _ = shared
-    used = session.heap.used
+@pytest.mark.parametrize("board", [NUCLEO_L4R5ZI, ESP32_C3], ids=lambda b: b.name)
+def test_kernel_calls_bring_their_tables(board):
     first, second = Maker(1).dense(1, 12, 5), Maker(1).dense(1, 12, 5)
-    second.weights.constant[...] = -first.weights.constant
-    calls = [DENSE_PORTABLE.build(op, next(iter(DENSE_PORTABLE.schedules(op, session.board.core)))) for op in (first, second)]
-    module = session.load(calls)
-    x = np.random.default_rng(1).integers(-128, 128, first.x.shape).astype(np.int8)
-    for op, call in zip((first, second), calls, strict=True):
-        y = session.empty(op.y.shape)
-        module[call](session.tensor(x), y)
-        np.testing.assert_array_equal(y.numpy(), evaluate(op, x, op.weights.constant, op.bias.constant))
-    assert len(module.functions) == len({c.kernel.name for c in calls})
-    module.free()
-    with pytest.raises(SessionEnded):
-        module[calls[0]](x, y)
-    with pytest.raises(KeyError):
-        session.load(calls[:1])[calls[1]]
-    for thing in (*session._tensors.values(), *list(session._modules.values())[1:]):
-        thing.session is session and thing.block.address  # noqa: B018
-    for tensor in list(session._tensors.values()):
-        tensor.free()
-    for module in list(session._modules.values())[1:]:
+    second.weights.constant[...] = first.weights.constant[::-1]
+    calls = [build(DENSE_PORTABLE, op, board) for op in (first, second)]
+    with Session(board) as session:
+        module = session.load(calls)
+        x = session.tensor(np.random.default_rng(1).integers(-128, 128, first.x.shape).astype(np.int8))
+        y = session.empty(first.y.shape)
+        for op, call in zip((first, second), calls, strict=True):
+            module[call](x, y)
+            expected = evaluate(op, x.numpy(), op.weights.constant, op.bias.constant)
+            np.testing.assert_array_equal(y.numpy(), expected)
+        with pytest.raises(KeyError):
+            module[build(DENSE_PORTABLE, first, board)]
         module.free()
-    assert session.heap.used == used
+        with pytest.raises(SessionEnded):
+            module[calls[0]](x, y)
+        assert session.heap.used == x.block.size + y.block.size
 
 
 def test_kernels_check_their_arguments(shared):
     session, _ = shared
-    _, (call, _) = dense_calls(session.board)
+    call = build(DENSE_PORTABLE, Maker(1).dense(1, 12, 5), session.board)
     module = session.load(call)
     x, y = np.zeros((1, 12), np.int8), np.zeros((1, 5), np.int8)
     function = module[call]
@@ -290,7 +292,8 @@ def test_a_thousand_calls_leak_nothing(shared):
     session, module = shared
     before = (session.heap.used, session.heap.largest, len(session._tensors), len(session._modules))
     x, y = np.arange(64, dtype=np.uint8), np.zeros(64, np.uint8)
-    for i in range(250):
+    rounds = 25 if isinstance(session.link, OpenOcdLink) else 250  # of four calls
+    for i in range(rounds):
         module.copy(y, x + np.uint8(i), 64)
         assert module.weighted(i, 1).name == "weighted"
         tensor = session.tensor(x)
@@ -344,7 +347,7 @@ def test_the_heap_gives_what_is_free():
         except DeviceHeapFull:
             heap.release(blocks.pop())
         taken = sorted(blocks, key=lambda b: b.address)
-        assert all(a.end <= b.address for a, b in zip(taken, taken[1:], strict=False))
+        assert all(a.end <= b.address for a, b in itertools.pairwise(taken))
         assert all(any(m.address <= b.address and b.end <= m.end for m in memories) for b in taken)
         assert heap.used + heap.free == heap.size == 4096 + 65536
     for block in blocks:
@@ -352,6 +355,16 @@ def test_the_heap_gives_what_is_free():
     assert heap.used == 0 and heap.largest == memories[1]
     with pytest.raises(DeviceError, match="nothing is allocated"):
         heap.release(Block(0x20000000, 16))
+
+
+def test_tensors_lie_in_the_memory_that_is_asked_for():
+    with Session(DISCO_F746NG) as session:
+        for name in ("dtcm", "sram1", "sram2"):
+            memory = next(m for m in DISCO_F746NG.chip.rams if m.name == name)
+            address = session.empty(100, memory=name).address
+            assert memory.start <= address < memory.end
+        elsewhere = session.empty(100_000, memory="dtcm").address
+        assert elsewhere > 0x20010000
 
 
 def test_the_heap_says_what_is_missing():
@@ -365,8 +378,16 @@ def test_the_heap_says_what_is_missing():
 # --- the example ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["nucleo_l4r5zi", "disco_f746ng", "nucleo_u575zi_q", "esp32c3"])
-def test_the_example_runs(name, capsys):
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_the_example_runs_everywhere(transport):
     example = runpy.run_path(str(ROOT / "examples" / "session_convolution.py"))
-    example["main"](name)
+    op = example["convolution"]()
+    x = np.random.default_rng(7).integers(-128, 128, op.x.shape).astype(np.int8)
+    with opened(transport) as link:
+        y, _ = example["run"](link, op, x)
+    np.testing.assert_array_equal(y, evaluate(op, x, op.weights.constant, op.bias.constant))
+
+
+def test_the_example_says_what_it_did(capsys):
+    runpy.run_path(str(ROOT / "examples" / "session_convolution.py"))["main"]("nucleo_h743zi")
     assert "384 values" in (text := capsys.readouterr().out) and "equal to the reference" in text

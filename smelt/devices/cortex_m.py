@@ -67,24 +67,28 @@ def conclude(board: Board, entry: int, word: Word, pc: int, sp: int, xpsr: int, 
 
 def _reset_entries(board: Board, word: Word) -> list[int]:
     """Where a reset may have led: some debuggers forget that there was one as soon as they see it."""
-    return [word(table + 4) & ~1 for table in {word(VTOR), board.chip.flash.start}]
+    return [_word_or_zero(word, table + 4) & ~1 for table in {word(VTOR), board.chip.flash.start}]
 
 
-def _halfword(word: Word, address: int) -> int:
+def _word_or_zero(word: Word, address: int) -> int:
     try:
-        return word(address & ~3) >> (8 * (address & 2)) & 0xFFFF
+        return word(address)
     except LinkLost:
         raise
     except DeviceError:
         return 0
 
 
+def _halfword(word: Word, address: int) -> int:
+    return _word_or_zero(word, address & ~3) >> (8 * (address & 2)) & 0xFFFF
+
+
 def _of_exception(board: Board, entry: int, word: Word, sp: int, exception: int, cycles: int | None) -> Stop:
     """The processor is at the start of a handler. Where no debugger is attached to the core (QEMU), a BKPT ends there, too."""
-    pc = _stacked_pc(word, sp)
-    if word(HFSR) & HFSR_DEBUG and pc is not None and is_breakpoint(_halfword(word, pc)):
+    pc, status = _stacked_pc(word, sp), word(CFSR)
+    by_breakpoint = word(HFSR) & HFSR_DEBUG or not status  # QEMU does not set the former
+    if by_breakpoint and pc is not None and is_breakpoint(_halfword(word, pc)):
         return Stop("breakpoint", pc, cycles)
-    status = word(CFSR)
     kind = next((name for bit, name in FAULTS if status >> bit & 1), None)
     if kind is None:
         kind = EXCEPTIONS[exception] if exception < len(EXCEPTIONS) else f"interrupt {exception - 16}"

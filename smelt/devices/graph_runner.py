@@ -38,7 +38,7 @@ class GraphRunner:
     def __enter__(self) -> GraphRunner:
         """Loads the kernels. Raises DeviceHeapFull where kernels and regions do not fit into the RAM together."""
         self._module = self.session.load(self.program) if self.program.invocations else None
-        self._regions = {r.memory: self.session.empty(r.bytes, "uint8") for r in self.program.regions}
+        self._regions = {r.memory: self.session.empty(r.bytes, "uint8", r.memory) for r in self.program.regions}
         return self
 
     def __exit__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from smelt.devices.session_errors import DeviceHeapFull
@@ -56,10 +56,11 @@ class Heap:
         """The largest free block."""
         return max(self._all_free(), key=lambda b: b.size, default=Block(0, 0))
 
-    def allocate(self, size: int, prefer: Callable[[Block], bool] = lambda _: True) -> Block:
-        """`size` bytes at a multiple of `ALIGN`, in a memory that is preferred, else in any. Raises DeviceHeapFull."""
+    def allocate(self, size: int, preferred: int | None = None) -> Block:
+        """`size` bytes at a multiple of `ALIGN`, in the memory that begins at `preferred` or next after it if they fit there,
+        else in any. Raises DeviceHeapFull."""
         needed = aligned(size)
-        for memory in sorted(self._memories, key=lambda m: not prefer(m)):
+        for memory in self._in_order(preferred):
             for free in self._free[memory]:
                 if free.size >= needed:
                     return self._take(memory, free, Block(free.address, needed))
@@ -78,6 +79,11 @@ class Heap:
         if known is None or memory is None:
             raise DeviceError(f"{self._board.name}: nothing is allocated at {block.address:#010x}")
         self._free[memory] = _merged([*self._free[memory], known])
+
+    def _in_order(self, preferred: int | None) -> list[Block]:
+        if preferred is None:
+            return list(self._memories)
+        return sorted(self._memories, key=lambda m: (m.address < preferred, m.address - preferred))
 
     def _take(self, memory: Block, free: Block, block: Block) -> Block:
         blocks = self._free[memory]

@@ -89,6 +89,10 @@ class OpenOcdLink:
             self._socket.close()
         self.process.close()
 
+    def tcl(self, command: str) -> str:
+        """The result of a command of OpenOCD's; raises `DeviceError` if it fails."""
+        return self._tcl.run(command)
+
     def _start(self) -> None:
         self._check_tap()
         self.reset()
@@ -97,7 +101,7 @@ class OpenOcdLink:
 
     def _check_tap(self) -> None:
         """OpenOCD goes on with any chip. Adapters without JTAG do not know the code."""
-        found = re.search(r"tap/device found: (0x[0-9a-f]+)", self.process.output())
+        found = re.search(r"(?:found|UNEXPECTED): (0x[0-9a-f]+)", self.process.output())
         if found and int(found[1], 16) != self.chip.jtag_id:
             raise WrongChip(self.board, "JTAG identification", self.chip.jtag_id, int(found[1], 16))
 

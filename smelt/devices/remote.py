@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
@@ -63,7 +62,6 @@ class Host(Protocol):
     def read(self, address: int, size: int) -> bytes: ...
     def write(self, address: int, data: bytes) -> None: ...
     def submit(self, call: Call) -> None: ...
-    def allocate(self, size: int) -> Block: ...
     def forget(self, thing: RemoteTensor | RemoteModule) -> None: ...
     def tensor(self, array: Array) -> RemoteTensor: ...
     def empty(self, shape: int | Sequence[int], dtype: Any = "int8") -> RemoteTensor: ...
@@ -134,7 +132,7 @@ class RemoteTensor:
         return f"<RemoteTensor {_kind(self)} {state}>"
 
 
-Argument = RemoteTensor | Array | int | float | np.generic
+Argument = RemoteTensor | Array | int | np.integer[Any]
 
 
 class RemoteFunction:
@@ -145,7 +143,7 @@ class RemoteFunction:
         self._module = module
 
     def __call__(self, *arguments: Argument) -> Call:
-        """Call it with remote tensors, NumPy arrays, and numbers of up to 32 bits, in the order of its C parameters.
+        """Call it with remote tensors, NumPy arrays, and integers of up to 32 bits, in the order of its C parameters.
 
         Tables that the module was loaded with, and scratch, may be left out. The call waits in the queue until a result is
         needed; at once, where a NumPy array has to be brought up to date. Raises OptionError for wrong arguments, DeviceError.
@@ -324,9 +322,10 @@ def _word(function: str, session: Host, argument: Argument) -> int:
         if not -(2**31) <= int(argument) < 2**32:
             raise OptionError(f"{function}: {argument} does not fit into 32 bits")
         return int(argument) & 0xFFFFFFFF
-    if isinstance(argument, float | np.floating):
-        return int.from_bytes(struct.pack("<f", float(argument)), "little")
-    raise OptionError(f"{function}: cannot pass a {type(argument).__name__} to a device")
+    # floats travel in other registers on cores with the hard-float ABI
+    raise OptionError(
+        f"{function}: cannot pass a {type(argument).__name__} to a device: only arrays, tensors and integers"
+    )
 
 
 def _kind(array: Array | RemoteTensor) -> str:

@@ -11,9 +11,9 @@ gathered here, written to the device together, and run in order by the runtime, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -29,6 +29,7 @@ from smelt.devices.session_errors import (
     FunctionFault,
     FunctionTimeout,
     SessionEnded,
+    SessionError,
     WrongBoard,
 )
 from smelt.errors import DeviceError, OptionError
@@ -55,6 +56,8 @@ CANARY = MAGIC.to_bytes(4, "little")
 # Part numbers in CPUID (Arm, technical reference manuals of the cores).
 PARTS = {"cortex_m4": 0xC24, "cortex_m7": 0xC27, "cortex_m33": 0xD21, "cortex_m55": 0xD22}
 CYCCNTENA, NOCYCCNT = 1, 1 << 25
+FIRST_CALL_SECONDS = 10.0
+LOCKUP = (0xFFFFFFFE, 0xEFFFFFFE)  # where the processor stays after a fault inside a fault: Armv7-M, Armv8-M
 
 
 @dataclass(frozen=True)
@@ -152,16 +155,18 @@ class Session:
         self.link.reset()
         for change in self.board.chip.setup:
             self._set_word(change.address, (self._word(change.address) & ~change.clear) | change.value)
-        self._counter = self._find_counter()
         layout = self.layout
         self.link.write(layout.stack.address, CANARY)
-        self.link.write(layout.queue.address, HEADER.pack(MAGIC, self._counter, 0, 0))
+        self.link.write(layout.queue.address, HEADER.pack(MAGIC, 0, 0, 0))
         self.link.write(layout.runtime.address, layout.runtime.data)
+        self._counter = self._switched_on_counter()
+        if not self._first_call().cycles:
+            self._counter = 0
         for module in self._modules.values():
             self.link.write(module.block.address, module.module.data)
 
-    def _find_counter(self) -> int:
-        """The address of the core's cycle counter, which is switched on; 0 where there is none."""
+    def _switched_on_counter(self) -> int:
+        """The address of the core's cycle counter, running; 0 where there is none."""
         if self.board.core.architecture != "thumb":
             return 0
         try:
@@ -173,6 +178,14 @@ class Session:
         except DeviceError:
             return 0
         return DWT_CYCCNT if control & CYCCNTENA and not control & NOCYCCNT else 0
+
+    def _first_call(self) -> Call:
+        """Call a function that does nothing: shows whether the runtime runs, and whether cycles are counted."""
+        call = Call("the runtime", self.layout.runtime.functions["memset"], (0, 0, 0), lambda: None)
+        self._write_tasks([call])
+        stop = self.link.call(self.layout.entry, self.layout.stack.end, FIRST_CALL_SECONDS)
+        self._finish([call], replace(stop, cycles=None))
+        return call
 
     # --- what users make --------------------------------------------------------------------------------------------
 
@@ -205,27 +218,28 @@ class Session:
             raise
         return tensor
 
-    def empty(self, shape: int | Sequence[int], dtype: Any = "int8") -> RemoteTensor:
-        """A tensor on the device; its content is whatever lay there."""
+    def empty(self, shape: int | Sequence[int], dtype: Any = "int8", memory: str | None = None) -> RemoteTensor:
+        """A tensor on the device, in the board's `memory` of that name if there is room; its content is whatever lay there."""
         kind = np.dtype(dtype)
         if kind.hasobject or kind.byteorder == ">":
             raise OptionError(f"a device cannot hold {kind} elements")
         sizes = (int(shape),) if isinstance(shape, int | np.integer) else tuple(int(n) for n in shape)
-        block = self.allocate(int(np.prod(sizes, dtype=np.int64)) * kind.itemsize)
+        block = self._allocate(int(np.prod(sizes, dtype=np.int64)) * kind.itemsize, memory)
         tensor = RemoteTensor(self, block, sizes, kind)
         self._tensors[block.address] = tensor
         return tensor
 
-    def allocate(self, size: int, prefer: Callable[[Block], bool] = lambda _: True) -> Block:
+    def _allocate(self, size: int, memory: str | None) -> Block:
         """A block of the heap; calls that hold temporary memory are run if there is not enough. Raises DeviceHeapFull."""
         self._check_open()
+        preferred = next((m.start for m in self.board.chip.rams if m.name == memory), None)
         try:
-            return self.heap.allocate(size, prefer)
+            return self.heap.allocate(size, preferred)
         except DeviceHeapFull:
             if not self._pending:
                 raise
         self.run()
-        return self.heap.allocate(size, prefer)
+        return self.heap.allocate(size, preferred)
 
     def forget(self, thing: RemoteTensor | RemoteModule) -> None:
         """Called by tensors and modules when they are freed."""
@@ -350,6 +364,10 @@ class Session:
         """The error that users see: what the link reported, with the function's name."""
         name = self.board.name
         match error:
+            case TimedOut() if error.pc in LOCKUP:
+                return FunctionFault(
+                    name, self._running(calls, None), "the processor locked up: its stack may have overflowed"
+                )
             case TimedOut():
                 where = self._inside(error.pc)
                 reason = f"did not return within {self.timeout:g} s{f', it was{where}' if where else ''}"
@@ -358,7 +376,9 @@ class Session:
                 return FunctionFault(name, self._running(calls, error.pc), f"{error}{self._inside(error.pc)}")
             case UnexpectedReset():
                 return DeviceReset(name, self._names(calls), "the device was reset during the call")
-        return error
+            case SessionError():
+                return error
+        return FunctionFault(name, self._running(calls, None), str(error))
 
     def _running(self, calls: Sequence[Call], pc: int | None) -> str:
         """The call that was running when the device stopped, from its own records."""

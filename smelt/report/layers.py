@@ -73,7 +73,10 @@ def verify_layers(
     """
     board = compilation.plan.board
     steps = values = 0
-    with Session(link or board, timeout=timeout) as session, GraphRunner(session, compilation) as runner:
+    with (
+        Session(board if link is None else link, timeout=timeout) as session,
+        GraphRunner(session, compilation) as runner,
+    ):
         for number, arrays in enumerate(inputs):
             expected = trace(compilation.graph, arrays)
             for position, run in enumerate(runner.steps(arrays)):

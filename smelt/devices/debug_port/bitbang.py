@@ -7,6 +7,7 @@ import re
 import select
 import socket
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 
@@ -17,6 +18,7 @@ from smelt.devices.debug_port.port import DebugPort
 TOKENS = re.compile(rb"(?:[01]R[45])+|(?:[01][45])+|.", re.DOTALL)
 TO_DIGITS = bytes.maketrans(b"45", b"01")
 POLL = 0.05  # seconds between looks at the end of the server
+PROCESSOR_SHARE = 2  # while it runs, the processor gets this many times the time that its debugger gets
 
 
 class Pins:
@@ -75,6 +77,7 @@ class BitbangServer:
         self.address: tuple[str, int] = self._listener.getsockname()[:2]
         self._closing, self._lock = threading.Event(), threading.Lock()
         self._connection: socket.socket | None = None
+        self._next_slice = 0.0
         self._thread = threading.Thread(target=self._serve, name="smelt-bitbang", daemon=True)
         self._thread.start()
 
@@ -112,11 +115,19 @@ class BitbangServer:
     def _attend(self, connection: socket.socket) -> None:
         pins = Pins(self._chain, self._port.core.reset)
         while not self._closing.is_set() and not pins.ended:
-            if not self._port.core.running or select.select([connection], [], [], 0)[0]:
-                # OpenOCD waits for the answer to every single scan: nothing but this may stand between them
+            # OpenOCD waits for the answer to every single scan: as little as possible may stand between them
+            if not self._port.core.running or select.select([connection], [], [], self._pause())[0]:
                 text = connection.recv(1 << 16)
                 if not text:
                     return
                 if replies := pins.feed(text):
                     connection.sendall(replies)
-            self._port.idle()
+            if self._port.core.running and not self._pause():
+                start = time.monotonic()
+                self._port.idle()
+                end = time.monotonic()
+                self._next_slice = end + (end - start) / PROCESSOR_SHARE
+
+    def _pause(self) -> float:
+        """Seconds until the processor's next turn."""
+        return max(self._next_slice - time.monotonic(), 0.0)

@@ -8,7 +8,7 @@ from smelt.devices.cortex_m import (
     TRCENA, UNLOCK, VTOR,
 )  # fmt: skip
 from smelt.devices.debug_port.chips import DebugChip
-from smelt.devices.debug_port.components import V8M, words
+from smelt.devices.debug_port.components import ROM, V8M, words
 from smelt.devices.debug_port.target import BusError, Event, Target
 
 C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
@@ -58,6 +58,8 @@ class Core:
             return int.from_bytes(self.target.read(CPUID, 4), "little")
         if 0xE0001000 <= address < 0xE0003000:
             return self._unit(address)
+        if address >> 12 == ROM >> 12:
+            return 0  # the end of the table, reserved identification registers
         return int.from_bytes(self.target.read(address, 4), "little")
 
     def write_word(self, address: int, value: int) -> None:

@@ -16,7 +16,7 @@ from smelt.devices.simulators.pipeline_riscv import Riscv, decode_riscv
 from smelt.targets.timing import Cache, ChipTiming, Path, chip_timing, core_timing
 from smelt.targets.types import Board, Memory
 
-CONDITIONAL, TAKEN, INDIRECT, BACKWARD = 1, 2, 4, 8
+CONDITIONAL, TAKEN, INDIRECT, BACKWARD, SKIPPABLE = 1, 2, 4, 8, 16
 EDGES, PREDICTIONS = 1 << 15, 1 << 12
 EDGE = np.dtype(
     [("from", "u4"), ("to", "u4"), ("size", "u4"), ("known", "u4"), ("cost", "u4"), ("penalty", "u4"), ("flags", "u4"),
@@ -43,11 +43,14 @@ class _Area(ctypes.Structure):
     )
 
 
+_NUMBERS = ("origin", "origin_size", "flags", "block_cost", "dynamic", "unaligned", "noise", "reserved")
+
+
 class RawClock(ctypes.Structure):
     _fields_ = (
         ("now", ctypes.c_uint64),
         ("uses", ctypes.c_uint64),
-        *((name, ctypes.c_uint32) for name in ("origin", "origin_size", "block_cost", "dynamic", "unaligned", "noise")),
+        *((name, ctypes.c_uint32) for name in _NUMBERS),
         *((name, ctypes.c_uint64) for name in ("block_start", "ahead_at", "ahead_ready", "way_free")),
         *((name, ctypes.c_uint64) for name in ("code_stall", "data_stall", "branch_stall")),
         *((name, ctypes.c_uint64) for name in ("code_misses", "data_misses", "mispredicted")),
@@ -176,14 +179,15 @@ class BlockCosts:
     def _edge(self, origin: int, origin_size: int, to: int, size: int) -> tuple[int, int, int, int]:
         ops = self.ops(to, size)
         accesses = sum(op.registers for op in ops if op.kind.startswith(("load", "store")))
+        skippable = SKIPPABLE if any(op.conditional and op.kind not in BRANCHES for op in ops) else 0
         if origin_size == 0:
-            return self.alone(to, size).cost, 0, 0, accesses
+            return self.alone(to, size).cost, 0, skippable, accesses
         before = self.ops(origin, origin_size)
         left = self.alone(origin, origin_size)
         last = before[-1] if before else None
         taken = to != origin + origin_size
         cost = self.pipeline.block(ops, left.state).cost + self.pipeline.leave(before, taken, ops[0] if ops else None)
-        flags = (TAKEN if taken else 0) | (BACKWARD if to <= origin + origin_size else 0)
+        flags = skippable | (TAKEN if taken else 0) | (BACKWARD if to <= origin + origin_size else 0)
         if last is not None and (last.loads_pc or last.kind in ("indirect", "table")):
             flags |= INDIRECT
         elif last is not None and last.kind in BRANCHES and last.conditional:

@@ -146,6 +146,8 @@ class _Session:
             link_register=machine.register("lr" if machine.is_thumb else "x1"),
             is_thumb=machine.is_thumb,
             clock=self.clock,
+            write_register=machine.native_function("uc_reg_write"),
+            status_register=machine.register("xpsr") if machine.is_thumb else 0,
             stop_when_idle=self.foreign,
         )
         machine.add_native_hook(counter.block_hook, counter.user_data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +18,8 @@ from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Access, Machine, 
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
 from smelt.targets.types import Board
 
-SLICE = 2_000_000  # instructions; some ten milliseconds
+SLICE_SECONDS = 0.004
+SLICE_LIMITS = (10_000, 2_000_000)  # instructions
 ARM_UNDEFINED, ARM_SUPERVISOR, ARM_BREAKPOINT, ARM_NO_COPROCESSOR, ARM_INVALID_STATE = 1, 2, 7, 17, 18
 ARM_STACK_LIMIT = 19
 EXCEPTIONS = {
@@ -26,7 +28,7 @@ EXCEPTIONS = {
     ARM_INVALID_STATE: "branch to an address that is not Thumb code",
     ARM_STACK_LIMIT: "stack overflow",
 }
-VECTORS, BRANCH_TO_ITSELF = 16, b"\xfe\xe7"
+VECTORS, SLEEP_FOREVER = 16, b"\x30\xbf\xfd\xe7"
 RISCV_NAMES = {"sp": "x2", "lr": "x1"}
 
 
@@ -39,6 +41,7 @@ class SimulatedTarget:
         self.machine = _Machine(board, self.maps)
         self._counter = self._make_counter()
         self._twice = 0  # instructions counted when a slice ended before them, and counted again by the next one
+        self._slice = 100_000
         self._event: Event | None = None
         self._exception = 0
         self.machine.on_interrupt(self._interrupt)
@@ -125,7 +128,13 @@ class SimulatedTarget:
         self.machine.stop_before(frozenset(a & ~1 for a in addresses))
 
     def run(self) -> Event | None:
-        return self._execute(SLICE)
+        start = time.perf_counter()
+        event = self._execute(self._slice)
+        elapsed = max(time.perf_counter() - start, 1e-6)
+        if event is None:
+            low, high = SLICE_LIMITS
+            self._slice = min(max(int(self._slice * min(SLICE_SECONDS / elapsed, 2.0)), low), high)
+        return event
 
     def step(self) -> Event | None:
         return self._execute(None)
@@ -134,7 +143,7 @@ class SimulatedTarget:
         machine, raw = self.machine, self._counter.raw
         self._event, raw.stopped = None, 0
         machine.access = machine.halted_at = None
-        self._counter.allow(allowance or SLICE)
+        self._counter.allow(allowance or 1000)
         pc = machine.pc
         reason = machine.run_one(pc) if allowance is None else machine.run(pc)
         if raw.stopped == LIMIT_REACHED:
@@ -196,7 +205,7 @@ def _delivered(board: Board) -> bytes:
     """What a new chip has in its flash: a program that does nothing. Without any, the processor would lock up after a reset."""
     idle = board.chip.flash.start + 4 * VECTORS
     vectors = (board.chip.rams[0].end, *([idle | 1] * (VECTORS - 1)))
-    return b"".join(v.to_bytes(4, "little") for v in vectors) + BRANCH_TO_ITSELF
+    return b"".join(v.to_bytes(4, "little") for v in vectors) + SLEEP_FOREVER
 
 
 class _Machine(Machine):
@@ -207,23 +216,21 @@ class _Machine(Machine):
         self.halted_at: int | None = None
         self.stale = False
         self._breakpoints: dict[int, Any] = {}
-        self._resumed_at: int | None = None
 
     def run(self, address: int) -> str | None:
-        self._prepare(address)
+        self._prepare()
         return super().run(address)
 
     def run_one(self, address: int) -> str | None:
         """Execute one instruction."""
-        self._prepare(address)
+        self._prepare()
         try:
             self._engine.emu_start(address | int(self.is_thumb), 0xFFFFFFFF, count=1)
         except self._unicorn.UcError as error:
             return str(error)
         return None
 
-    def _prepare(self, address: int) -> None:
-        self._resumed_at = address  # a breakpoint here was reported already
+    def _prepare(self) -> None:
         if self.stale:
             self._engine.ctl_flush_tb()
             self.stale = False
@@ -238,7 +245,5 @@ class _Machine(Machine):
         self.stale = True
 
     def _hit(self, _: Any, address: int, __: int, ___: Any) -> None:
-        resumed, self._resumed_at = self._resumed_at, None
-        if address != resumed:
-            self.halted_at = address
-            self.stop()
+        self.halted_at = address
+        self.stop()

@@ -10,7 +10,9 @@ from smelt.devices.debug_port.core import Core
 from smelt.devices.debug_port.jtag import chain
 from smelt.devices.debug_port.port import DebugPort
 from smelt.devices.openocd import OpenOcdLink
+from smelt.devices.pyocd_link import PyOcdLink
 from smelt.devices.simulators.target import SimulatedTarget
+from smelt.errors import DeviceError
 from smelt.targets.types import Board
 
 
@@ -36,3 +38,18 @@ class SimulatedOpenOcdLink(OpenOcdLink):
     def close(self) -> None:
         super().close()
         self._server.close()
+
+
+class SimulatedPyOcdLink(PyOcdLink):
+    """pyOCD that debugs a simulated chip, through a probe at the level of debug port registers."""
+
+    def __init__(self, board: Board, chip: DebugChip | None = None) -> None:
+        """`chip` lets the debug port claim to be another chip than the board's."""
+        chip = chip or debug_chip(board)
+        port = DebugPort(Core(SimulatedTarget(board), chip), chip.swd_id)
+        try:
+            from smelt.devices.pyocd_probe import SimulatedProbe
+        except ImportError as error:
+            raise DeviceError("pyOCD is not installed: pip install pyocd") from error
+        self.probe = SimulatedProbe(port, board.name)
+        super().__init__(board, probe=self.probe)

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum { TICKS = 8 };
-enum { EDGE_CONDITIONAL = 1, EDGE_TAKEN = 2, EDGE_INDIRECT = 4, EDGE_BACKWARD = 8 };
+enum { EDGE_CONDITIONAL = 1, EDGE_TAKEN = 2, EDGE_INDIRECT = 4, EDGE_BACKWARD = 8, EDGE_SKIPPABLE = 16 };
 enum { EDGES = 1 << 15, PREDICTIONS = 1 << 12 };
 
 /* One block after another: what the second costs, together with the branch that leads to it. */
@@ -43,10 +43,12 @@ typedef struct clock {
     uint64_t now;                 /* ticks since reset */
     uint64_t uses;                /* orders the uses of cache lines */
     uint32_t from, from_size;     /* the last block */
+    uint32_t flags;               /* of the current block's edge */
     uint32_t block_cost;          /* ticks of the current block, without what memory adds */
     uint32_t dynamic;             /* branches are predicted by their past */
     uint32_t unaligned;           /* ticks of a load that crosses a word */
     uint32_t noise;               /* state of the pseudo-random generator */
+    uint32_t reserved;
     uint64_t block_start;         /* when the current block began */
     uint64_t ahead_at;            /* the line that is being prefetched, as address >> shift, plus 1 */
     uint64_t ahead_ready;         /* when it will be there */
@@ -210,6 +212,7 @@ static uint64_t clock_block(clock_t_ *k, uint64_t address, uint32_t size)
     ticks += stall;
     k->block_start = k->now + ticks - e->cost;
     k->block_cost = e->cost;
+    k->flags = e->flags;
     k->now += ticks;
     k->from = (uint32_t)address;
     k->from_size = size;

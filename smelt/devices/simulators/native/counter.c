@@ -43,6 +43,7 @@ typedef struct {
 } check_t;
 
 typedef int (*read_register_t)(void *engine, int reg, void *value);
+typedef int (*write_register_t)(void *engine, int reg, const void *value);
 typedef int (*stop_t)(void *engine);
 /* Fills in block->checks and block->first_check. */
 typedef void (*analyse_t)(uint32_t address, uint32_t size, block_t *block);
@@ -75,6 +76,9 @@ typedef struct {
     clock_t_ *clock;                /* none: nobody wants to know the time */
     uint64_t *ticks;                /* like counts */
     uint64_t *last_ticks;
+    write_register_t write_register;
+    int32_t status_register;        /* XPSR; with a clock, on Arm */
+    int32_t reserved;
     uint64_t stop_when_idle;        /* a program that jumps to itself, or waits for an interrupt, is at its end */
 } counter_t;
 
@@ -269,11 +273,23 @@ EXPORT void smelt_instruction(void *engine, uint64_t address, uint32_t size, cou
     }
 }
 
+/* Unicorn writes the state of an IT block back before it calls a hook of a memory access, and forgets to clear it: the next block would
+   be executed conditionally. Between blocks that state is always clear. */
+static void leave_it_block(const counter_t *c, void *engine)
+{
+    uint32_t status = 0;
+    c->read_register(engine, c->status_register, &status);
+    status &= ~0x0600FC00U;
+    c->write_register(engine, c->status_register, &status);
+}
+
 /* Called at every access to data, if there is a clock. */
 EXPORT void smelt_data(void *engine, int kind, uint64_t address, int size, int64_t value, counter_t *c)
 {
-    (void)engine;
     (void)value;
+    if ((c->clock->flags & EDGE_SKIPPABLE) && c->is_thumb) {
+        leave_it_block(c, engine);
+    }
     const int write = kind == 17; /* UC_MEM_WRITE */
     c->ticks[c->current] += clock_data(c->clock, address, (uint32_t)size, write);
 }

@@ -6,9 +6,18 @@
     .globl smelt_session_entry
     .type smelt_session_entry, %function
 smelt_session_entry:
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+    ldr r0, =0xE000ED88 /* CPACR: floating point and vectors are off after reset */
+    ldr r1, [r0]
+    orr r1, r1, #0xF00000
+    str r1, [r0]
+    dsb
+    isb
+#endif
     bl smelt_session_run
     bkpt 0
     b smelt_session_entry
+    .ltorg
     .size smelt_session_entry, . - smelt_session_entry
 
     /* r0: function, r1: arguments, r2: how many words. Four travel in registers, the rest on the stack. */

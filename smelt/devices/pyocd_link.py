@@ -1,0 +1,163 @@
+"""The debug link through pyOCD: to a real board with any probe that pyOCD knows (CMSIS-DAP, ST-LINK, J-Link), or to a simulated one."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from smelt.devices.cortex_m import (
+    CATCH_ALL, CFSR, CPUID, CYCCNTENA, DEMCR, DFSR, DFSR_ALL, DWT_CTRL, DWT_CYCCNT, HFSR, NOWHERE, THUMB_STATE, TRCENA,
+    conclude,
+)  # fmt: skip
+from smelt.devices.debug_port.chips import debug_chip
+from smelt.devices.link import LinkLost, Stop, TimedOut
+from smelt.devices.openocd import check_chip
+from smelt.errors import DeviceError
+from smelt.targets.types import Board
+
+OPTIONS = {
+    "target_override": "cortex_m",
+    "connect_mode": "halt",
+    "resume_on_disconnect": False,
+    "reset_type": "sysresetreq",
+    "rtos.enable": False,
+    "vector_catch": "",
+}
+
+
+class PyOcdLink:
+    """A `DebugLink` through pyOCD, in this process."""
+
+    def __init__(self, board: Board, uid: str | None = None, probe: Any = None) -> None:
+        """`uid` is the probe's serial number, or a part of it; None takes the only probe. `probe` is a pyOCD probe object instead.
+
+        Raises `DeviceError` if pyOCD is missing, `LinkLost` if there is no such probe or no chip, `WrongChip` if it is another one.
+        """
+        self.board, chip = board, debug_chip(board)
+        self._session = _session(board, uid, probe)
+        try:
+            with self._errors():
+                self._session.open()
+                self._core = self._session.target.selected_core
+            if self._core is None:
+                raise LinkLost(f"{board.name}: pyOCD finds no processor")
+            self.reset()
+            check_chip(board, chip, self._word(CPUID), self._word(chip.dbgmcu))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> PyOcdLink:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let the probe go. May be called twice."""
+        with _quiet():
+            self._session.close()
+
+    # --- memory -----------------------------------------------------------------------------------------------------
+
+    def read(self, address: int, size: int) -> bytes:
+        with self._errors():
+            return bytes(self._core.read_memory_block8(address, size))
+
+    def write(self, address: int, data: bytes) -> None:
+        with self._errors():
+            self._core.write_memory_block8(address, data)
+            self._core.flush()
+
+    def _word(self, address: int) -> int:
+        with self._errors():
+            return int(self._core.read32(address))
+
+    def _set_words(self, *words: tuple[int, int]) -> None:
+        with self._errors():
+            for address, value in words:
+                self._core.write32(address, value)
+            self._core.flush()
+
+    # --- run control ------------------------------------------------------------------------------------------------
+
+    def call(self, entry: int, stack: int, timeout: float) -> Stop:
+        self._prepare(entry & ~1, stack)
+        end = time.monotonic() + timeout
+        with self._errors():
+            self._core.resume()
+            while not self._core.is_halted():
+                if time.monotonic() > end:
+                    self._core.halt()
+                    raise TimedOut(self.board, entry & ~1, timeout, self._core.read_core_register("pc"))
+            pc, sp, xpsr = (int(v) for v in self._core.read_core_registers_raw(["pc", "sp", "xpsr"]))
+        cycles = self._word(DWT_CYCCNT)
+        try:
+            return conclude(self.board, entry & ~1, self._word, pc, sp, xpsr, cycles)
+        except LinkLost:
+            raise
+        except DeviceError:
+            self.reset()
+            raise
+
+    def _prepare(self, entry: int, stack: int) -> None:
+        with self._errors():
+            if not self._core.is_halted():
+                self._core.halt()
+            names = ("sp", "lr", "xpsr", "pc")
+            self._core.write_core_registers_raw(names, (stack, NOWHERE, THUMB_STATE, entry))
+        self._set_words(
+            (DEMCR, CATCH_ALL | TRCENA), (DFSR, DFSR_ALL), (CFSR, 0xFFFFFFFF), (HFSR, 0xFFFFFFFF),
+            (DWT_CTRL, self._word(DWT_CTRL) | CYCCNTENA), (DWT_CYCCNT, 0),
+        )  # fmt: skip
+
+    def reset(self) -> None:
+        with self._errors():
+            self._core.reset_and_halt()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """pyOCD's errors as ours. A refused access is the caller's; anything else means that the way to the chip is gone."""
+        from pyocd.core import exceptions
+
+        try:
+            with _quiet():
+                yield
+        except exceptions.TransferFaultError as error:
+            raise DeviceError(f"{self.board.name}: {error}") from error
+        except (exceptions.Error, OSError) as error:
+            raise LinkLost(f"{self.board.name}: pyOCD lost the device: {error}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """pyOCD logs every error before it raises it; the errors are reported by us."""
+    logger = logging.getLogger("pyocd")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+def _session(board: Board, uid: str | None, probe: Any) -> Any:
+    try:
+        from pyocd.core.helpers import ConnectHelper
+        from pyocd.core.session import Session
+    except ImportError as error:
+        raise DeviceError("pyOCD is not installed: pip install pyocd") from error
+    options = {**OPTIONS, "no_config": True}
+    with _quiet():
+        if probe is not None:
+            return Session(probe, auto_open=False, options={**options, "reset.post_delay": 0.0})
+        found = [p for p in ConnectHelper.get_all_connected_probes(blocking=False) if uid is None or uid in p.unique_id]
+        if len(found) == 1:
+            return Session(found[0], auto_open=False, options=options)
+    which = ", ".join(p.unique_id for p in found) or "none"
+    wanted = "" if uid is None else f" with {uid!r} in its serial number"
+    raise LinkLost(f"{board.name}: one probe{wanted} must be connected; found: {which}")

@@ -1,0 +1,131 @@
+"""The debug link to QEMU's emulation of Arm's MPS boards, through its GDB stub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from smelt.devices.cortex_m import NOWHERE, THUMB_STATE, conclude
+from smelt.devices.gdb import GdbClient
+from smelt.devices.link import LinkLost, Stop, TimedOut, UnexpectedReset
+from smelt.devices.process import Process, connect, find_program, free_port
+from smelt.errors import DeviceError
+from smelt.targets.types import Board
+
+MACHINES = (
+    ("mps2_an386", "mps2-an386"),
+    ("mps2_an500", "mps2-an500"),
+    ("mps2_an505", "mps2-an505"),
+    ("mps3_an547", "mps3-an547"),
+)
+INSTALL = "install it with your package manager (Debian, Ubuntu: qemu-system-arm; Homebrew: qemu)"
+START_SECONDS = 15.0
+SP, LR, PC, XPSR = 13, 14, 15, 25  # the stub's numbers
+
+# QEMU does not stop at the BKPT of a program. So every exception leads to a trap, where the stub has a breakpoint; from there an
+# exception return leads to a second one. They lie at the start of the code memory, where the processor finds its vectors after reset.
+VECTORS = 256
+HANDLER_TRAP, RETURN, THREAD_TRAP, RESET_TRAP = 4 * VECTORS, 4 * VECTORS + 4, 4 * VECTORS + 8, 4 * VECTORS + 12
+RESERVED = 4 * VECTORS + 16  # bytes at the start of the code memory that belong to the link
+TRAPS = bytes.fromhex("fee7 00bf 7047 00bf fee7 00bf fee7 00bf")  # b . ; nop ; bx lr ; nop ; b . ; nop ; b . ; nop
+SAVED_PC, SAVED_XPSR, FRAME = 24, 28, 32  # in the frame of an exception
+
+
+class QemuLink:
+    """A `DebugLink` to a QEMU process, which ends with the link. There are no cycles: QEMU has no notion of them."""
+
+    def __init__(self, board: Board, folder: Path | None = None, program: str = "qemu-system-arm") -> None:
+        """`folder` is where semihosting finds and leaves files (a private one if None).
+
+        Raises `DeviceError` if QEMU is missing or has no such machine, `LinkLost` if it does not start.
+        """
+        self.board = board
+        self._base = board.chip.flash.start
+        port = free_port()
+        self.process = Process(_command(board, program, port), folder)
+        try:
+            self._gdb = GdbClient(connect(port, self.process, START_SECONDS), self.process)
+            self._set_traps()
+            self.reset()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> QemuLink:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End QEMU. May be called twice."""
+        if hasattr(self, "_gdb"):
+            self._gdb.close()
+        self.process.close()
+
+    @property
+    def console(self) -> str:
+        """What the program has printed by semihosting, among QEMU's own messages."""
+        return self.process.output()
+
+    def _set_traps(self) -> None:
+        vectors = (self.board.chip.rams[0].end, self._base + RESET_TRAP | 1, *[self._base + HANDLER_TRAP | 1] * (VECTORS - 2))
+        self._gdb.write(self._base, b"".join(v.to_bytes(4, "little") for v in vectors) + TRAPS)
+        for trap in (HANDLER_TRAP, THREAD_TRAP, RESET_TRAP):
+            self._gdb.break_at(self._base + trap)
+
+    def read(self, address: int, size: int) -> bytes:
+        return self._gdb.read(address, size)
+
+    def write(self, address: int, data: bytes) -> None:
+        if data:  # QEMU takes bytes for addresses without memory, and forgets them
+            self._gdb.read(address, 1)
+            self._gdb.read(address + len(data) - 1, 1)
+        self._gdb.write(address, data)
+
+    def _word(self, address: int) -> int:
+        return int.from_bytes(self._gdb.read(address, 4), "little")
+
+    def call(self, entry: int, stack: int, timeout: float) -> Stop:
+        gdb, entry = self._gdb, entry & ~1
+        for register, value in ((SP, stack), (LR, NOWHERE), (XPSR, THUMB_STATE), (PC, entry)):
+            gdb.write_register(register, value)
+        stopped = gdb.run(timeout)
+        pc, sp, xpsr = (gdb.read_register(number) for number in (PC, SP, XPSR))
+        if not stopped:
+            if xpsr & 0x1FF:
+                self.reset()  # stuck in a handler
+            raise TimedOut(self.board, entry, timeout, pc & ~1)
+        try:
+            if pc & ~1 == self._base + RESET_TRAP:
+                raise UnexpectedReset(self.board, entry)
+            stop = conclude(self.board, entry, self._word, pc & ~1, sp, xpsr, None)
+        except LinkLost:
+            raise
+        except DeviceError:
+            self.reset()
+            raise
+        self._leave_handler(sp)
+        return stop
+
+    def _leave_handler(self, frame: int) -> None:
+        """Let the processor return from the exception that a BKPT has become, into the trap for ordinary code."""
+        gdb = self._gdb
+        gdb.write(frame + SAVED_PC, (self._base + THREAD_TRAP).to_bytes(4, "little"))
+        gdb.write_register(PC, self._base + RETURN)
+        if not gdb.run(START_SECONDS):
+            self.reset()
+
+    def reset(self) -> None:
+        self._gdb.monitor("system_reset")
+        self._gdb.run(START_SECONDS)  # to the trap: the reset itself happens as soon as time goes on
+
+
+def _command(board: Board, program: str, port: int) -> tuple[str, ...]:
+    machine = dict(MACHINES).get(board.name)
+    if machine is None:
+        raise DeviceError(f"{board.name}: QEMU has no such board; it has {', '.join(name for name, _ in MACHINES)}")
+    return (
+        find_program(program, INSTALL), "-machine", machine, "-S", "-gdb", f"tcp:127.0.0.1:{port}", "-icount", "shift=0",
+        "-display", "none", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native",
+    )  # fmt: skip

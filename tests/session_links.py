@@ -1,0 +1,96 @@
+"""Every way to a device, for the tests of sessions: the simulator in process, real OpenOCD and pyOCD on simulated chips, QEMU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from smelt.devices.link import DebugLink, LinkLost
+from smelt.targets.boards import BOARDS
+from smelt.targets.mps_boards import MPS_BOARDS
+from tests.tiny_firmware import need
+
+TRANSPORTS = (
+    "simulator-nucleo_l4r5zi",
+    "simulator-esp32c3",
+    "openocd-disco_f746ng",
+    "pyocd-nucleo_u575zi_q",
+    "qemu-mps2_an386",
+    "qemu-mps2_an500",
+    "qemu-mps2_an505",
+    "qemu-mps3_an547",
+)
+# One of each, where every board would tell the same.
+FEW = (
+    "simulator-nucleo_l4r5zi",
+    "simulator-esp32c3",
+    "openocd-disco_f746ng",
+    "pyocd-nucleo_u575zi_q",
+    "qemu-mps2_an386",
+)
+
+
+@contextmanager
+def opened(transport: str) -> Iterator[Any]:
+    """A debug link; the test is skipped where its program is missing."""
+    kind, name = transport.split("-")
+    match kind:
+        case "simulator":
+            from smelt.devices.simulators.link import SimulatorLink as Link
+        case "openocd":
+            need("openocd")
+            from smelt.devices.simulators.virtual import SimulatedOpenOcdLink as Link
+        case "pyocd":
+            pytest.importorskip("pyocd")
+            from smelt.devices.simulators.virtual import SimulatedPyOcdLink as Link
+        case "qemu":
+            need("qemu-system-arm")
+            from smelt.devices.qemu import QemuLink as Link
+    board = next(b for b in {*BOARDS, *MPS_BOARDS} if b.name == name)
+    with Link(board) as link:
+        yield link
+
+
+class Breakable:
+    """A link to which things happen: `before_call` and `after_call` run around every call."""
+
+    def __init__(self, link: DebugLink) -> None:
+        self.link, self.board = link, link.board
+        self.lost = False
+        self.before_call = self.after_call = lambda: None
+
+    def die(self) -> None:
+        self.lost = True
+
+    def reset_with_rubbish(self) -> None:
+        """What a watchdog does: the RAM holds what the start-up code of the flash left there."""
+        self.link.reset()
+        for memory in self.board.chip.rams:
+            self.link.write(memory.start, b"\xa5" * min(memory.size, 8192))
+
+    def read(self, address: int, size: int) -> bytes:
+        self._alive()
+        return self.link.read(address, size)
+
+    def write(self, address: int, data: bytes) -> None:
+        self._alive()
+        self.link.write(address, data)
+
+    def reset(self) -> None:
+        self._alive()
+        self.link.reset()
+
+    def call(self, entry: int, stack: int, timeout: float) -> Any:
+        self.before_call()
+        self._alive()
+        stop = self.link.call(entry, stack, timeout)
+        self.after_call()
+        self._alive()
+        return stop
+
+    def _alive(self) -> None:
+        if self.lost:
+            raise LinkLost("the probe was unplugged")
