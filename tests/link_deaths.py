@@ -68,9 +68,17 @@ def closing_ends_the_program(link) -> None:
 
 def dies_with_its_parent(make: str) -> None:
     """Kill the Python that owns a link, as hard as can be."""
-    program = f"from tests.links import *\nlink = {make}\nprint(link.process.pid, flush=True)\nimport time\ntime.sleep(60)"
+    program = (
+        f"import time\nfrom tests.links import *\nlink = {make}\n"
+        "print(link.process.pid, link.process.folder, flush=True)\ntime.sleep(60)"
+    )
     with subprocess.Popen((sys.executable, "-c", program), cwd=ROOT, stdout=subprocess.PIPE, text=True) as parent:
-        pid = int(parent.stdout.readline())
-        assert exists(pid)
+        pid, folder = parent.stdout.readline().split(maxsplit=1)
+        assert exists(int(pid))
+        assert Path(folder.strip()).is_dir()
         parent.kill()
-    assert gone_within(pid, 5)
+    assert gone_within(int(pid), 5)
+    end = time.monotonic() + 5
+    while Path(folder.strip()).exists():
+        assert time.monotonic() < end
+        time.sleep(0.02)

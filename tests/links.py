@@ -44,7 +44,14 @@ def code(board, body: str) -> bytes:
         folder = Path(name)
         (folder / "program.c").write_text(PROGRAM % body)
         (folder / "program.ld").write_text("SECTIONS { .text : { *(.text.entry) *(.text*) *(.rodata*) } }")
-        command = (*compiler_command(board), "-Os", "-ffreestanding", "-fomit-frame-pointer", "-fno-unwind-tables", "-fPIC")
+        command = (
+            *compiler_command(board),
+            "-Os",
+            "-ffreestanding",
+            "-fomit-frame-pointer",
+            "-fno-unwind-tables",
+            "-fPIC",
+        )
         link = ("-nostdlib", "-static", "-Wl,-T,program.ld", "-Wl,--entry=entry", "-Wl,--build-id=none")
         environment = compiler_environment(folder)
         subprocess.run(
@@ -52,7 +59,6 @@ def code(board, body: str) -> bytes:
         )
         elf = ELFFile(io.BytesIO((folder / "program.elf").read_bytes()))
         return elf.get_section_by_name(".text").data()
-
 
 
 def load(link, ram: int, body: str) -> tuple[int, int]:

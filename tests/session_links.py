@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import pytest
-
 from smelt.devices.link import DebugLink, LinkLost
-from smelt.targets.boards import BOARDS
-from smelt.targets.mps_boards import MPS_BOARDS
-from tests.tiny_firmware import need
+from tests.links import LINKS
 
 TRANSPORTS = (
     "simulator-nucleo_l4r5zi",
@@ -19,7 +13,6 @@ TRANSPORTS = (
     "openocd-disco_f746ng",
     "pyocd-nucleo_u575zi_q",
     "qemu-mps2_an386",
-    "qemu-mps2_an500",
     "qemu-mps2_an505",
     "qemu-mps3_an547",
 )
@@ -33,25 +26,10 @@ FEW = (
 )
 
 
-@contextmanager
-def opened(transport: str) -> Iterator[Any]:
-    """A debug link; the test is skipped where its program is missing."""
+def opened(transport: str) -> Any:
+    """A debug link for a `with` statement; the test is skipped where its program is missing."""
     kind, name = transport.split("-")
-    match kind:
-        case "simulator":
-            from smelt.devices.simulators.link import SimulatorLink as Link
-        case "openocd":
-            need("openocd")
-            from smelt.devices.simulators.virtual import SimulatedOpenOcdLink as Link
-        case "pyocd":
-            pytest.importorskip("pyocd")
-            from smelt.devices.simulators.virtual import SimulatedPyOcdLink as Link
-        case "qemu":
-            need("qemu-system-arm")
-            from smelt.devices.qemu import QemuLink as Link
-    board = next(b for b in {*BOARDS, *MPS_BOARDS} if b.name == name)
-    with Link(board) as link:
-        yield link
+    return LINKS[kind](name)
 
 
 class Breakable:

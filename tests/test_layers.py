@@ -22,6 +22,7 @@ from smelt.report.layers import verify_layers
 from smelt.targets.boards import DISCO_F746NG, ESP32_C3, NUCLEO_L4R5ZI
 from tests.mac_cases import Maker
 from tests.paths import MODELS
+from tests.session_links import FEW, opened
 
 
 def tensor(name, shape, scale):
@@ -108,6 +109,15 @@ def test_a_wrong_bias_is_found_in_its_layer(layer, channel, operator):
     for part in (first.step, operator, f"'{tensor_name}'", f"device {first.device:g}, reference {first.reference:g}"):
         assert part in result.verdict
     assert result.as_json()["first"]["element"] == first.element
+
+
+@pytest.mark.parametrize("transport", FEW)
+def test_a_wrong_bias_is_found_through_every_link(transport):
+    right = graph()
+    with opened(transport) as link:
+        made = compilation(link.board, right, with_wrong_bias(right, 1, 3, 20000))
+        assert verify_layers(made, inputs(right), link).first.operator == "DepthwiseConv2D"
+        assert verify_layers(compilation(link.board), inputs(right), link).first is None  # the link is as good as new
 
 
 def test_a_corrupt_table_of_the_program_is_found():

@@ -51,7 +51,9 @@ def test_examination(f746):
 
 def test_breakpoints_and_single_steps(f746):
     ram = ram_of(f746)
-    entry, stack = load(f746, ram, 'register int a __asm__("r4") = 1; __asm__ volatile("nop\\n movs %0, #7\\n nop" : "+r"(a));')
+    entry, stack = load(
+        f746, ram, 'register int a __asm__("r4") = 1; __asm__ volatile("nop\\n movs %0, #7\\n nop" : "+r"(a));'
+    )
     code = f746.read(entry, 64)
     seven = entry + code.index(b"\x07\x24")
     f746.tcl(f"bp {seven:#x} 2 hw; set_reg {{pc {entry:#x} sp {stack:#x}}}; resume; wait_halt 2000")
@@ -106,8 +108,11 @@ def test_it_does_not_survive_its_parent():
 
 def test_no_adapter():
     need("openocd")
-    with pytest.raises(LinkLost, match="openocd"):
-        OpenOcdLink(board("disco_f746ng"), ("adapter driver remote_bitbang; remote_bitbang host 127.0.0.1; remote_bitbang port 9",))
+    with pytest.raises(LinkLost, match=r"(?i)openocd.*Failed to connect"):
+        OpenOcdLink(
+            board("disco_f746ng"),
+            ("adapter driver remote_bitbang; remote_bitbang host 127.0.0.1; remote_bitbang port 9",),
+        )
 
 
 def test_no_program():

@@ -48,7 +48,7 @@ def device(request):
     """A session that things may happen to, its module, and its link."""
     with opened(request.param) as link:
         breakable = Breakable(link)
-        with Session(breakable, timeout=0.3) as session:
+        with Session(breakable, timeout=0.6) as session:
             yield session, session.load(C), breakable
 
 
@@ -66,7 +66,7 @@ def test_a_function_that_never_returns(device):
     kept = module.fine(0)
     start = time.monotonic()
     stuck, after = module.forever(), module.fine(2)
-    with pytest.raises(FunctionTimeout, match=r"forever: did not return within 0.3 s, it was in forever") as caught:
+    with pytest.raises(FunctionTimeout, match=r"forever: did not return within 0.6 s, it was in forever") as caught:
         stuck.wait()
     assert time.monotonic() - start < 5
     assert caught.value.function == "forever" and caught.value.board == session.board.name
@@ -209,6 +209,17 @@ def test_a_reset_between_calls(device):
     link.reset_with_rubbish()
     with pytest.raises(DeviceReset, match="fine: not called: the device was reset since the last call"):
         module.fine(1).wait()
+    assert_alive(session, module)
+
+
+def test_a_reset_before_a_tensor_is_read(device):
+    session, module, link = device
+    tensor = session.tensor(np.arange(4))
+    link.reset_with_rubbish()
+    with pytest.raises(DeviceReset, match="the device was reset since the last call"):
+        tensor.numpy()
+    with pytest.raises(ContentLost):
+        tensor.numpy()
     assert_alive(session, module)
 
 

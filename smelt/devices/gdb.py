@@ -22,7 +22,9 @@ class GdbClient:
         self._buffer = bytearray()
         self._acknowledge = True
         self._acknowledge = self.command("QStartNoAckMode") != "OK"
-        self.command("qXfer:features:read:target.xml:0,ffb")  # QEMU gives single registers only to those who have asked for their list
+        self.command(
+            "qXfer:features:read:target.xml:0,ffb"
+        )  # QEMU gives single registers only to those who have asked for their list
 
     def close(self) -> None:
         self._connection.close()

@@ -10,7 +10,15 @@ from pathlib import Path
 from types import TracebackType
 
 from smelt.devices.cortex_m import (
-    CPUID, CYCCNTENA, DEMCR, DWT_CTRL, DWT_CYCCNT, NOWHERE, THUMB_STATE, TRCENA, conclude,
+    CPUID,
+    CYCCNTENA,
+    DEMCR,
+    DWT_CTRL,
+    DWT_CYCCNT,
+    NOWHERE,
+    THUMB_STATE,
+    TRCENA,
+    conclude,
 )  # fmt: skip
 from smelt.devices.debug_port.chips import DebugChip, debug_chip
 from smelt.devices.link import LinkLost, Stop, TimedOut, WrongChip
@@ -34,7 +42,9 @@ class TclPort:
 
     def run(self, command: str, seconds: float = ANSWER_SECONDS) -> str:
         """The result of a command. Raises `DeviceError` if OpenOCD refuses it, `LinkLost` if it does not answer."""
-        answer = self._exchange(f"set smelt_failed [catch {{{command}}} smelt_result]; set smelt_answer $smelt_failed$smelt_result", seconds)
+        answer = self._exchange(
+            f"set smelt_failed [catch {{{command}}} smelt_result]; set smelt_answer $smelt_failed$smelt_result", seconds
+        )
         if answer[:1] != "0":
             raise DeviceError(f"OpenOCD: {answer[1:].strip() or self._process.last_words(2)}")
         return answer[1:]
@@ -60,7 +70,7 @@ class OpenOcdLink:
     def __init__(self, board: Board, adapter: Sequence[str], program: str = "openocd") -> None:
         """`adapter` are OpenOCD commands that choose the adapter, such as ("source [find interface/stlink.cfg]",).
 
-        Raises `DeviceError` if OpenOCD is missing, `LinkLost` if it finds no adapter or no chip, `WrongChip` if it finds another one.
+        Raises `DeviceError` if OpenOCD is missing, `LinkLost` if it finds no adapter or no chip, `WrongChip` if it is another.
         """
         self.board, self.chip = board, debug_chip(board)
         commands = (*adapter, PORTS, f"source [find target/{self.chip.openocd}.cfg]")
@@ -80,7 +90,9 @@ class OpenOcdLink:
     def __enter__(self) -> OpenOcdLink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -94,6 +106,7 @@ class OpenOcdLink:
         return self._tcl.run(command)
 
     def _start(self) -> None:
+        self._tcl.run("target names")  # answered once OpenOCD has looked at the scan chain
         self._check_tap()
         self.reset()
         self._check_chip()

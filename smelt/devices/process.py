@@ -64,7 +64,9 @@ class Process:
     def __enter__(self) -> Process:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     @property
@@ -115,6 +117,9 @@ def connect(port: int, process: Process, seconds: float) -> socket.socket:
     while True:
         try:
             connection = socket.create_connection(("127.0.0.1", port), timeout=seconds)
+            if connection.getsockname() == connection.getpeername():
+                connection.close()  # nobody listens yet, and the system has connected us to ourselves
+                raise ConnectionRefusedError("not listening")
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection
         except OSError as error:

@@ -1,4 +1,4 @@
-"""The debug link through pyOCD: to a real board with any probe that pyOCD knows (CMSIS-DAP, ST-LINK, J-Link), or to a simulated one."""
+"""The debug link through pyOCD: to a real board with any probe that it knows (CMSIS-DAP, ST-LINK, J-Link), or a simulated one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,19 @@ from types import TracebackType
 from typing import Any
 
 from smelt.devices.cortex_m import (
-    CATCH_ALL, CFSR, CPUID, CYCCNTENA, DEMCR, DFSR, DFSR_ALL, DWT_CTRL, DWT_CYCCNT, HFSR, NOWHERE, THUMB_STATE, TRCENA,
+    CATCH_ALL,
+    CFSR,
+    CPUID,
+    CYCCNTENA,
+    DEMCR,
+    DFSR,
+    DFSR_ALL,
+    DWT_CTRL,
+    DWT_CYCCNT,
+    HFSR,
+    NOWHERE,
+    THUMB_STATE,
+    TRCENA,
     conclude,
 )  # fmt: skip
 from smelt.devices.debug_port.chips import debug_chip
@@ -54,7 +66,9 @@ class PyOcdLink:
     def __enter__(self) -> PyOcdLink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:

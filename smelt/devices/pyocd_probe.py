@@ -12,7 +12,7 @@ from smelt.devices.debug_port.port import DebugPort, PortFault
 
 
 class SimulatedProbe(DebugProbe):
-    """Speaks with the debug port register by register, as over SWD; no bits are needed. The processor runs while it is looked at."""
+    """Speaks with the debug port register by register, as over SWD. The processor runs while it is looked at."""
 
     def __init__(self, port: DebugPort, name: str) -> None:
         super().__init__()

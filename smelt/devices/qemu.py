@@ -19,11 +19,12 @@ MACHINES = (
     ("mps3_an547", "mps3-an547"),
 )
 INSTALL = "install it with your package manager (Debian, Ubuntu: qemu-system-arm; Homebrew: qemu)"
-START_SECONDS = 15.0
+START_SECONDS, START_ATTEMPTS = 15.0, 3
 SP, LR, PC, XPSR = 13, 14, 15, 25  # the stub's numbers
 
-# QEMU does not stop at the BKPT of a program. So every exception leads to a trap, where the stub has a breakpoint; from there an
-# exception return leads to a second one. They lie at the start of the code memory, where the processor finds its vectors after reset.
+# QEMU does not stop at the BKPT of a program. So every exception leads to a trap, where the stub has a breakpoint; from
+# there an exception return leads to a second one. They lie at the start of the code memory, where the processor finds its
+# vectors after reset.
 VECTORS = 256
 HANDLER_TRAP, RETURN, THREAD_TRAP, RESET_TRAP = 4 * VECTORS, 4 * VECTORS + 4, 4 * VECTORS + 8, 4 * VECTORS + 12
 RESERVED = 4 * VECTORS + 16  # bytes at the start of the code memory that belong to the link
@@ -41,10 +42,8 @@ class QemuLink:
         """
         self.board = board
         self._base = board.chip.flash.start
-        port = free_port()
-        self.process = Process(_command(board, program, port), folder)
+        self.process, self._gdb = _start(board, program, folder)
         try:
-            self._gdb = GdbClient(connect(port, self.process, START_SECONDS), self.process)
             self._set_traps()
             self.reset()
         except BaseException:
@@ -54,13 +53,14 @@ class QemuLink:
     def __enter__(self) -> QemuLink:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
         """End QEMU. May be called twice."""
-        if hasattr(self, "_gdb"):
-            self._gdb.close()
+        self._gdb.close()
         self.process.close()
 
     @property
@@ -69,7 +69,11 @@ class QemuLink:
         return self.process.output()
 
     def _set_traps(self) -> None:
-        vectors = (self.board.chip.rams[0].end, self._base + RESET_TRAP | 1, *[self._base + HANDLER_TRAP | 1] * (VECTORS - 2))
+        vectors = (
+            self.board.chip.rams[0].end,
+            self._base + RESET_TRAP | 1,
+            *[self._base + HANDLER_TRAP | 1] * (VECTORS - 2),
+        )
         self._gdb.write(self._base, b"".join(v.to_bytes(4, "little") for v in vectors) + TRAPS)
         for trap in (HANDLER_TRAP, THREAD_TRAP, RESET_TRAP):
             self._gdb.break_at(self._base + trap)
@@ -93,8 +97,7 @@ class QemuLink:
         stopped = gdb.run(timeout)
         pc, sp, xpsr = (gdb.read_register(number) for number in (PC, SP, XPSR))
         if not stopped:
-            if xpsr & 0x1FF:
-                self.reset()  # stuck in a handler
+            self.reset()  # it may be in a handler, or asleep, from which a new program counter does not wake it
             raise TimedOut(self.board, entry, timeout, pc & ~1)
         try:
             if pc & ~1 == self._base + RESET_TRAP:
@@ -119,6 +122,21 @@ class QemuLink:
     def reset(self) -> None:
         self._gdb.monitor("system_reset")
         self._gdb.run(START_SECONDS)  # to the trap: the reset itself happens as soon as time goes on
+
+
+def _start(board: Board, program: str, folder: Path | None) -> tuple[Process, GdbClient]:
+    """QEMU takes only numbers of ports: somebody else may be quicker to use one that was free a moment ago."""
+    for attempt in range(START_ATTEMPTS):
+        port = free_port()
+        process = Process(_command(board, program, port), folder)
+        try:
+            return process, GdbClient(connect(port, process, START_SECONDS), process)
+        except BaseException:
+            taken = "in use" in process.output()
+            process.close()
+            if not taken or attempt == START_ATTEMPTS - 1:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _command(board: Board, program: str, port: int) -> tuple[str, ...]:

@@ -96,7 +96,7 @@ class RemoteTensor:
     def numpy(self) -> Array:
         """The content, after everything that was called has run."""
         self.session.run()
-        data = self.session.read(self.address, self.nbytes) if self.nbytes else b""
+        data = self.session.read(self.address, self.nbytes)
         return np.frombuffer(data, self.dtype).reshape(self.shape).copy()
 
     def write(self, array: Array) -> None:
@@ -106,8 +106,7 @@ class RemoteTensor:
         self.session.run()
         self._check_alive()
         self.epoch = self.session.epoch
-        if self.nbytes:
-            self.session.write(self.address, np.ascontiguousarray(array).tobytes())
+        self.session.write(self.address, np.ascontiguousarray(array).tobytes())
 
     def free(self) -> None:
         """Give the memory back, after everything that was called has run. Harmless if done twice."""

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from smelt.devices.cortex_m import CPUID, DEMCR, DWT_CTRL, DWT_CYCCNT, TRCENA
-from smelt.devices.heap import Block, Heap, aligned
+from smelt.devices.heap import Block, Heap
 from smelt.devices.link import DebugLink, LinkLost, Stop, TargetFault, TimedOut, UnexpectedReset, WrongChip
 from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
 from smelt.devices.session_errors import (
@@ -32,25 +32,26 @@ from smelt.devices.session_errors import (
     SessionError,
     WrongBoard,
 )
+from smelt.devices.session_layout import STACK_BYTES, make_layout
 from smelt.errors import DeviceError, OptionError
 from smelt.firmware.module import (
     ARGUMENT_BYTES,
     HEADER,
     MAGIC,
-    QUEUE_BYTES,
     TASK,
     TASKS,
     Loadable,
-    Module,
     build_module,
-    build_runtime,
     code_address,
     helpers_of,
     module_source,
 )
 from smelt.targets.types import Board
 
-STACK_BYTES = 4096
+if TYPE_CHECKING:
+    from smelt.devices.qemu import QemuLink
+    from smelt.devices.simulators.link import SimulatorLink
+
 LEAST_WORDS = 8  # the runtime always loads as many arguments as travel in registers
 CANARY = MAGIC.to_bytes(4, "little")
 # Part numbers in CPUID (Arm, technical reference manuals of the cores).
@@ -58,38 +59,6 @@ PARTS = {"cortex_m4": 0xC24, "cortex_m7": 0xC27, "cortex_m33": 0xD21, "cortex_m5
 CYCCNTENA, NOCYCCNT = 1, 1 << 25
 FIRST_CALL_SECONDS = 10.0
 LOCKUP = (0xFFFFFFFE, 0xEFFFFFFE)  # where the processor stays after a fault inside a fault: Armv7-M, Armv8-M
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where a session keeps what on the device."""
-
-    stack: Block
-    queue: Block
-    arguments: Block
-    runtime: Module
-    heap: tuple[Block, ...]
-
-    @property
-    def entry(self) -> int:
-        return self.runtime.functions["smelt_session_entry"]
-
-
-def make_layout(board: Board, stack_bytes: int = STACK_BYTES) -> Layout:
-    """Divide the RAM of `board`. Raises DeviceHeapFull where it is too small even for the runtime."""
-    first, main = board.chip.rams[0], max(board.chip.rams, key=lambda m: m.size)
-    stack = Block(first.start, aligned(stack_bytes))
-    queue = Block(stack.end if main is first else main.start, aligned(QUEUE_BYTES))
-    arguments = Block(queue.end, ARGUMENT_BYTES)
-    runtime = build_runtime(board, arguments.end, queue.address)
-    used = {first.name: stack.end, main.name: arguments.end + aligned(len(runtime.data))}
-    heap = [
-        Block(max(used.get(m.name, 0), m.start), m.end - max(used.get(m.name, 0), m.start)) for m in board.chip.rams
-    ]
-    if any(block.size < 0 for block in heap):
-        needed = stack.size + queue.size + arguments.size + len(runtime.data)
-        raise DeviceHeapFull(board.name, needed, sum(m.size for m in board.chip.rams), main.size)
-    return Layout(stack, queue, arguments, runtime, tuple(heap))
 
 
 class Session:
@@ -102,8 +71,7 @@ class Session:
     def __init__(
         self, device: DebugLink | Board, *, strict: bool = False, timeout: float = 10.0, stack_bytes: int = STACK_BYTES
     ) -> None:
-        self.link = _simulated(device) if isinstance(device, Board) else device
-        self.board = self.link.board
+        self.board = device if isinstance(device, Board) else device.board
         self.strict, self.timeout = strict, timeout
         self.epoch = 0  # how often the device had to be set up again
         self._open = False
@@ -112,16 +80,34 @@ class Session:
         self._modules: dict[int, RemoteModule] = {}
         self._tensors: dict[int, RemoteTensor] = {}
         self._counter = 0
+        self._device = device
+        self._own: SimulatorLink | QemuLink | None = None
         self.layout = make_layout(self.board, stack_bytes)
         self.heap = Heap(self.board, self.layout.heap)
 
     # --- beginning and end ------------------------------------------------------------------------------------------
 
     def __enter__(self) -> Session:
-        self._check_core()
-        self._set_up()
+        """Raises DeviceError where the device is another one, or does not run what is put into it."""
+        if isinstance(self._device, Board):
+            self._own = _simulated(self._device)
+        try:
+            self._check_core()
+            self._set_up()
+        except BaseException:
+            self.close()
+            raise
         self._open = True
         return self
+
+    @property
+    def link(self) -> DebugLink:
+        """The way to the device."""
+        if not isinstance(self._device, Board):
+            return self._device
+        if self._own is None:
+            raise SessionEnded(f"{self.board.name}: the session cannot be used: {self._ended}")
+        return self._own
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -135,6 +121,9 @@ class Session:
     def close(self) -> None:
         """End the session without running what is still queued: everything is freed, nothing can be used any more."""
         self._end("it was closed")
+        if self._own is not None:
+            self._own.close()
+            self._own = None
 
     def _end(self, why: str) -> None:
         if self._open:
@@ -201,9 +190,12 @@ class Session:
         place = self.heap.largest
         built = build_module(source, self.board, place.address, helpers_of(self.layout.runtime))
         block = self.heap.claim(place, len(built.data))
-        self.write(block.address, built.data)
-        module = RemoteModule(self, source, built, block)
-        self._modules[block.address] = module
+        module = self._modules[block.address] = RemoteModule(self, source, built, block)
+        try:
+            self.write(block.address, built.data)
+        except DeviceError:
+            module.release()
+            raise
         return module
 
     def tensor(self, array: Array) -> RemoteTensor:
@@ -211,8 +203,7 @@ class Session:
         array = np.asarray(array)
         tensor = self.empty(array.shape, array.dtype)
         try:
-            if array.nbytes:
-                self.write(tensor.address, np.ascontiguousarray(array).tobytes())
+            self.write(tensor.address, np.ascontiguousarray(array).tobytes())
         except DeviceError:
             tensor.release()
             raise
@@ -250,16 +241,22 @@ class Session:
     # --- memory -----------------------------------------------------------------------------------------------------
 
     def read(self, address: int, size: int) -> bytes:
-        """Bytes of the device's memory."""
+        """Bytes of the device's memory. Raises DeviceReset if it may not be what was written there."""
         self._check_open()
         with self._guarded():
-            return self.link.read(address, size)
+            data = self.link.read(address, size) if size else b""
+            lost = self._word(self.layout.queue.address) != MAGIC
+        if lost:
+            self._recover()
+            raise DeviceReset(self.board.name, "a read of memory", "the device was reset since the last call")
+        return data
 
     def write(self, address: int, data: bytes) -> None:
         """Change the device's memory."""
         self._check_open()
-        with self._guarded():
-            self.link.write(address, data)
+        if data:
+            with self._guarded():
+                self.link.write(address, data)
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -422,7 +419,11 @@ def _argument_words(calls: Sequence[Call]) -> int:
     return sum(max(len(c.words), LEAST_WORDS) for c in calls)
 
 
-def _simulated(board: Board) -> DebugLink:
+def _simulated(board: Board) -> SimulatorLink | QemuLink:
+    """A link to a simulated board: in process where the simulator knows the core, else in QEMU."""
+    from smelt.devices.qemu import QemuLink
     from smelt.devices.simulators.link import SimulatorLink
+    from smelt.devices.simulators.memory_map import CPUIDS
 
-    return SimulatorLink(board)
+    known = board.core.architecture != "thumb" or board.core.name in CPUIDS
+    return SimulatorLink(board) if known else QemuLink(board)

@@ -12,6 +12,7 @@ from smelt.compile import Compilation
 from smelt.devices.simulators.simulator import Run
 from smelt.errors import DeviceError
 from smelt.model.graph import Array, Tensor
+from smelt.targets.types import Board
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,8 +25,13 @@ class Execution:
 
     @property
     def milliseconds(self) -> float | None:
-        """Time of one inference; unknown while there is no cycle model."""
-        return None
+        """Simulated time of one inference at the board's full clock; None where no time was kept."""
+        return milliseconds(self.run.cycles, self.compilation.plan.board)
+
+    @property
+    def microjoules(self) -> float | None:
+        """Energy of one inference; None where no time was kept or nothing is published about the board."""
+        return microjoules(self.run.cycles, self.compilation.plan.board)
 
     def as_json(self) -> dict[str, Any]:
         tensors = self.compilation.graph.outputs
@@ -33,7 +39,10 @@ class Execution:
             "board": self.compilation.plan.board.name,
             "inferences": len(self.outputs),
             "instructions": self.run.instructions,
-            "cycles": None,
+            "cycles": self.run.cycles or None,
+            "milliseconds": self.milliseconds,
+            "microjoules": self.microjoules,
+            "simulated": True,
             "text": self.run.text,
             "outputs": [
                 {t.name: array.tolist() for t, array in zip(tensors, arrays, strict=True)} for arrays in self.outputs
@@ -41,13 +50,28 @@ class Execution:
         }
 
 
-def execute(compilation: Compilation, inputs: Sequence[tuple[Array, ...]]) -> Execution:
-    """Run the firmware once per input on the simulated board. Raises DeviceError where it faults or hangs."""
+def milliseconds(cycles: int, board: Board) -> float | None:
+    """How long that many cycles take at the board's full clock; None for 0 cycles: unknown."""
+    return cycles / board.clock_hz * 1e3 if cycles else None
+
+
+def microjoules(cycles: int, board: Board) -> float | None:
+    """The energy of that many cycles, from what is published about the board; None where nothing is, or for 0 cycles."""
+    if not cycles or board.picojoules_per_cycle is None:
+        return None
+    return cycles * board.picojoules_per_cycle * 1e-6
+
+
+def execute(compilation: Compilation, inputs: Sequence[tuple[Array, ...]], timing: bool = True) -> Execution:
+    """Run the firmware once per input on the simulated board; without `timing`, faster and without cycles.
+
+    Raises DeviceError where it faults or hangs.
+    """
     from smelt.devices.simulators.simulator import Simulator
 
     assert compilation.image is not None, "running needs firmware"
     stream = b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)
-    run = Simulator(compilation.plan.board).run(compilation.image, stream)
+    run = Simulator(compilation.plan.board, timing).run(compilation.image, stream)
     outputs = _split(run.outputs, compilation.graph.outputs)
     if len(outputs) != len(inputs):
         raise DeviceError(f"the firmware gave {len(outputs)} output(s) for {len(inputs)} input(s)")

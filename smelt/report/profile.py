@@ -8,6 +8,7 @@ from typing import Any
 from smelt.compile import Compilation
 from smelt.devices.simulators.simulator import Run
 from smelt.firmware.image import Image
+from smelt.report.execute import microjoules, milliseconds
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class StepProfile:
     schedule: str
     macs: int
     instructions: int
+    cycles: int | None
     scratch_bytes: int
 
 
@@ -34,7 +36,8 @@ class MemoryUse:
 
 @dataclass(frozen=True)
 class Profile:
-    """One inference, measured on a simulated board. `cycles` is None while there is no cycle model.
+    """One inference, measured on a simulated board. `cycles` are those at the board's full clock, None for a core
+    without a cycle model; `microjoules` is None where nothing is published about the board.
 
     `tensor_bytes` are the instance's buffers, scratch included; `live_tensor_bytes` the most that tensors alone take up at once;
     `scratch_bytes` the most that one step has. `ram_bytes` counts the measured stack.
@@ -44,6 +47,8 @@ class Profile:
     board: str
     instructions: int
     cycles: int | None
+    milliseconds: float | None
+    microjoules: float | None
     macs: int
     ram_bytes: int
     flash_bytes: int
@@ -66,9 +71,9 @@ def profile(compilation: Compilation, run: Run) -> Profile:
     image, plan = _image(compilation), compilation.plan
     steps = tuple(
         StepProfile(
-            s.name, type(s.op).__name__, s.implementation.name, str(s.schedule), s.op.macs, n, s.call.scratch_bytes
+            s.name, type(s.op).__name__, s.implementation.name, str(s.schedule), s.op.macs, n, c, s.call.scratch_bytes
         )
-        for s, n in zip(plan.steps, run.step_instructions, strict=True)
+        for s, n, c in zip(plan.steps, run.step_instructions, _step_cycles(run), strict=True)
     )
     memory = memory_use(image, run.stack_bytes)
     code, constants = (sum(m.bytes for m in memory if m.purpose == purpose) for purpose in FLASH)
@@ -76,7 +81,9 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         model=compilation.graph.name,
         board=plan.board.name,
         instructions=run.instructions,
-        cycles=None,
+        cycles=run.cycles or None,
+        milliseconds=milliseconds(run.cycles, plan.board),
+        microjoules=microjoules(run.cycles, plan.board),
         macs=compilation.model.macs,
         ram_bytes=sum(m.bytes for m in memory if m.purpose not in FLASH),
         flash_bytes=code + constants,
@@ -90,6 +97,10 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         steps=steps,
         memory=memory,
     )
+
+
+def _step_cycles(run: Run) -> tuple[int | None, ...]:
+    return run.step_cycles or (None,) * len(run.step_instructions)
 
 
 FLASH = ("code", "constants")

@@ -80,7 +80,8 @@ def show_run(execution: Execution) -> None:
     if len(execution.outputs) > 10:
         line(f"... {len(execution.outputs) - 10} more")
     board = execution.compilation.plan.board.name
-    line(f"{execution.run.instructions:,} instructions an inference (simulated {board})")
+    time = _time(execution.run.cycles or None, execution.milliseconds, execution.microjoules)
+    line(f"{execution.run.instructions:,} instructions{f', {time}' if time else ''} an inference (simulated {board})")
 
 
 def show_verification(verification: Verification) -> None:
@@ -90,12 +91,22 @@ def show_verification(verification: Verification) -> None:
 def show_profile(profile: Profile) -> None:
     """Steps first, then totals, then memory."""
     rows = [
-        (s.name, f"{s.implementation} {s.schedule}", s.macs, s.instructions, _ratio(s.macs, s.instructions))
+        (
+            s.name,
+            f"{s.implementation} {s.schedule}",
+            s.macs,
+            s.instructions,
+            _known(s.cycles),
+            _ratio(s.macs, s.cycles or 0),
+        )
         for s in profile.steps
     ]
-    columns = ("step", "implementation and schedule", "MACs", "instructions", "MAC/instr")
-    table(f"{profile.model} on {profile.board} (simulated)", columns, rows, right=(2, 3, 4))
+    columns = ("step", "implementation and schedule", "MACs", "instructions", "cycles", "MAC/cycle")
+    table(f"{profile.model} on {profile.board} (simulated)", columns, rows, right=(2, 3, 4, 5))
     line()
+    if profile.cycles is not None:
+        time = _time(None, profile.milliseconds, profile.microjoules)
+        line(f"cycles        {profile.cycles:>12,}   one inference, simulated: {time}")
     line(f"instructions  {profile.instructions:>12,}   one inference")
     line(f"MACs          {profile.macs:>12,}   {_ratio(profile.macs, profile.instructions)} per instruction")
     line(f"RAM           {profile.ram_bytes:>12,}   bytes: {_parts(profile, ram=True)}")
@@ -113,6 +124,20 @@ def _parts(profile: Profile, ram: bool) -> str:
         return (use.purpose not in ("code", "constants")) == ram
 
     return ", ".join(f"{m.purpose} {m.bytes:,} in {m.memory}" for m in profile.memory if wanted(m))
+
+
+def _known(value: int | None) -> int | str:
+    return "-" if value is None else value
+
+
+def _time(cycles: int | None, milliseconds: float | None, microjoules: float | None) -> str:
+    """What is known of cycles, time and energy, in words."""
+    parts = [
+        "" if cycles is None else f"{cycles:,} cycles",
+        "" if milliseconds is None else f"{milliseconds:,.2f} ms",
+        "" if microjoules is None else f"{microjoules:,.0f} uJ",
+    ]
+    return ", ".join(part for part in parts if part)
 
 
 def _ratio(macs: int, instructions: int) -> str:
@@ -175,6 +200,7 @@ def show_demo(demo: Demo) -> None:
     p = demo.profile
     line(f"picture     {demo.picture}")
     line(f"{demo.prediction}   <- printed by the firmware on the simulated {p.board}")
-    line(f"work        {p.instructions:,} instructions for {p.macs:,} MACs")
+    time = _time(p.cycles, p.milliseconds, p.microjoules)
+    line(f"work        {p.instructions:,} instructions for {p.macs:,} MACs{f'; simulated {time}' if time else ''}")
     line(f"RAM         {p.ram_bytes:,} bytes (tensors {p.tensor_bytes:,}, measured stack {p.stack_bytes:,})")
     line(f"flash       {p.flash_bytes:,} bytes (code {p.code_bytes:,}, constants {p.constant_bytes:,})")

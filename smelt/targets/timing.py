@@ -17,6 +17,7 @@ from typing import Literal
 
 Pipeline = Literal["m4", "m7", "m33", "riscv"]
 Replacement = Literal["lru", "random"]
+CODE_BUS, RAM_BUS = 1, 2
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ CORTEX_M33_TIMING = CoreTiming(
     taken=1,  # [J] 2 in all
     indirect=2,  # [E]
     load_pc=2,  # [E]
-    misaligned_target=0,
+    misaligned_target=1,  # [E] the instruction takes two fetches, of 32 bits each
     unaligned_load=1,  # [E] two bus accesses
     float_add=1, float_mac=3, float_divide=14, float_root=14,  # [J] MAC; [M4] the others
 )  # fmt: skip
@@ -106,7 +107,8 @@ class Path:
 
     `first` is the stall until the missing word is there; `line` the time from one line to the next when lines are read in sequence
     ahead of the core (`prefetch`); `busy` how long the way stays occupied after the missing word. Without a cache every access
-    stalls for `first`, and executing adds `fetch` cycles for each access to data, as instructions and data share a bus.
+    stalls for `first`. Code and data on the same `bus` (0: a path of their own) compete: a read of data takes a cycle in which no
+    instructions can be fetched, which the core feels when it needs a word of instructions every cycle.
     """
 
     memory: str
@@ -116,7 +118,7 @@ class Path:
     prefetch: bool = False
     instructions: str = ""
     data: str = ""
-    fetch: int = 0
+    bus: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,14 +134,15 @@ class ChipTiming:
 
 
 # [ST] RM0432: 64-bit lines in dual-bank mode (as delivered); 32 x 4 lines for instructions, 8 x 4 for data, LRU; 5 wait states.
-# An access that misses takes 1 + 5 cycles. RAM is on the system bus: code there competes with data [E].
+# An access that misses takes 1 + 5 cycles. The M4 fetches instructions and constants from flash over buses of their own; RAM is on
+# the system bus for both.
 STM32L4R5_TIMING = ChipTiming(
     caches=(Cache("flash-i", 1024, 4, 8), Cache("flash-d", 256, 4, 8)),
     paths=(
         Path("flash", first=5, line=6, busy=0, prefetch=True, instructions="flash-i", data="flash-d"),
-        Path("sram1", fetch=1),
-        Path("sram2", fetch=1),
-        Path("sram3", fetch=1),
+        Path("sram1", bus=RAM_BUS),
+        Path("sram2", bus=RAM_BUS),
+        Path("sram3", bus=RAM_BUS),
     ),
 )
 
@@ -169,12 +172,13 @@ STM32H743_TIMING = ChipTiming(
 )  # fmt: skip
 
 # [ST] RM0456: 128-bit flash lines, 4 wait states; the 8 KB cache on the code bus holds instructions and constants alike. nRF5340's
-# cache of the same shape takes about 7 cycles a miss; here 4 wait states + 2 in the cache.
+# cache of the same shape takes about 7 cycles a miss; here 4 wait states + 2 in the cache. The M33 has one bus for code, where it
+# reads constants, too, and one for RAM.
 STM32U575_TIMING = ChipTiming(
     caches=(Cache("icache", 8192, 2, 16),),
     paths=(
-        Path("flash", first=6, line=6, busy=1, prefetch=True, instructions="icache", data="icache"),
-        *(Path(name, fetch=1) for name in ("sram1", "sram2", "sram3", "sram4")),
+        Path("flash", first=6, line=6, busy=1, prefetch=True, instructions="icache", data="icache", bus=CODE_BUS),
+        *(Path(name, bus=RAM_BUS) for name in ("sram1", "sram2", "sram3", "sram4")),
     ),
 )  # fmt: skip
 
@@ -195,10 +199,15 @@ _CHIPS = (
 
 
 def core_timing(core: str) -> CoreTiming:
-    """The table of a core, by its name; raises `KeyError` where there is none."""
+    """The table of a core, by its name; raises `KeyError` where there is none: see `is_timed`."""
     return dict(_CORES)[core]
 
 
+def is_timed(core: str) -> bool:
+    """Whether there is a model of the core of this name."""
+    return core in dict(_CORES)
+
+
 def chip_timing(chip: str) -> ChipTiming:
-    """The table of a chip, by its name; raises `KeyError` where there is none."""
-    return dict(_CHIPS)[chip]
+    """The table of a chip, by its name; one without a table has memories that answer at once."""
+    return dict(_CHIPS).get(chip, ChipTiming((), ()))

@@ -74,12 +74,13 @@ class Chip:
 
 @dataclass(frozen=True)
 class Board:
-    """What users name with one word."""
+    """What users name with one word. `picojoules_per_cycle` is measured on the real board, whole chip; None: not published."""
 
     name: str
     title: str
     chip: Chip
     clock_hz: int
+    picojoules_per_cycle: float | None = None
 
     @property
     def core(self) -> Core:

@@ -3,9 +3,32 @@
 from __future__ import annotations
 
 from smelt.devices.cortex_m import (
-    AIRCR, BFAR, BFARVALID, CATCH_ALL, CFSR, CPUID, CYCCNTENA, DCRDR, DCRSR, DEMCR, DFSR, DFSR_BKPT, DFSR_HALTED,
-    DFSR_VCATCH, DHCSR, DWT_CTRL, DWT_CYCCNT, FAULTS, HFSR, HFSR_DEBUG, HFSR_FORCED, MMFAR, SYSRESETREQ, THUMB_STATE,
-    TRCENA, UNLOCK, VTOR,
+    AIRCR,
+    BFAR,
+    BFARVALID,
+    CATCH_ALL,
+    CFSR,
+    CPUID,
+    DCRDR,
+    DCRSR,
+    DEMCR,
+    DFSR,
+    DFSR_BKPT,
+    DFSR_HALTED,
+    DFSR_VCATCH,
+    DHCSR,
+    DWT_CTRL,
+    DWT_CYCCNT,
+    FAULTS,
+    HFSR,
+    HFSR_DEBUG,
+    HFSR_FORCED,
+    MMFAR,
+    SYSRESETREQ,
+    THUMB_STATE,
+    TRCENA,
+    UNLOCK,
+    VTOR,
 )  # fmt: skip
 from smelt.devices.debug_port.chips import DebugChip
 from smelt.devices.debug_port.components import ROM, V8M, words
@@ -39,7 +62,6 @@ class Core:
         self._units: dict[int, int] = {}  # DWT and FPB registers without a function here
         self._comparators = [0] * COMPARATORS
         self._breakpoints_on = False
-        self._cycles_on, self._cycles_from = False, 0
 
     # --- registers as words -----------------------------------------------------------------------------------------
 
@@ -195,20 +217,16 @@ class Core:
             self._faults[CFSR] |= BFARVALID
             self._faults[BFAR] = event.address
 
-    # --- breakpoints and the cycle counter --------------------------------------------------------------------------
+    # --- breakpoints; the cycle counter is the target's own ----------------------------------------------------------
 
     def _unit(self, address: int) -> int:
-        if address == DWT_CTRL:
-            return 0x40000000 | int(self._cycles_on)
-        if address == DWT_CYCCNT:
-            return self._cycles_now() & 0xFFFFFFFF
+        if address in (DWT_CTRL, DWT_CYCCNT):
+            word = int.from_bytes(self.target.read(address, 4), "little")
+            return word | 0x40000000 if address == DWT_CTRL else word
         if address == FP_CTRL:
             return self._breakpoint_unit() | int(self._breakpoints_on)
         number = (address - FP_COMP0) // 4
         return self._comparators[number] if 0 <= number < COMPARATORS else self._units.get(address, 0)
-
-    def _cycles_now(self) -> int:
-        return self.target.cycles - self._cycles_from if self._cycles_on else -self._cycles_from
 
     def _breakpoint_unit(self) -> int:
         """FP_CTRL: six comparators and two for literals in version 1; eight comparators in version 2."""
@@ -216,20 +234,12 @@ class Core:
 
     def _set_unit(self, address: int, value: int) -> None:
         number = (address - FP_COMP0) // 4
-        if address == DWT_CTRL:
-            self._count_cycles(bool(value & CYCCNTENA))
-        elif address == DWT_CYCCNT:
-            self._cycles_from = (self.target.cycles if self._cycles_on else 0) - value
+        if address in (DWT_CTRL, DWT_CYCCNT):
+            self.target.write(address, value.to_bytes(4, "little"))
         elif address == FP_CTRL or 0 <= number < COMPARATORS:
             self._set_breakpoints(address, number, value)
         else:
             self._units[address] = value
-
-    def _count_cycles(self, on: bool) -> None:
-        if on != self._cycles_on:
-            now = self._cycles_now()
-            self._cycles_on = on
-            self._cycles_from = (self.target.cycles if on else 0) - now
 
     def _set_breakpoints(self, address: int, number: int, value: int) -> None:
         if address == FP_CTRL:

@@ -139,7 +139,7 @@ class Chain:
             self.clock(0, tdi >> done & 1)
             done += 1
         if self.state == IDLE or done == count:
-            return found
+            return found | self.tdo * ((1 << count) - (1 << done))
         through = self._register | tdi >> done << self._bits
         self._register = through >> (count - done)
         return found | (through & ((1 << (count - done)) - 1)) << done

@@ -34,14 +34,11 @@ class Event:
 
 
 class Target(Protocol):
-    """A processor with its memory, halted unless `run` or `step` is at work."""
+    """A processor with its memory, halted unless `run` or `step` is at work. The cycle counter (DWT) is part of the memory, and so
+    are all registers of the system control space that the debug port does not know better."""
 
     @property
     def board(self) -> Board: ...
-
-    @property
-    def cycles(self) -> int:
-        """Cycles that the processor has executed since power-on."""
 
     def read(self, address: int, size: int) -> bytes:
         """Raises `BusError`."""

@@ -20,7 +20,7 @@ CONDITIONAL, TAKEN, INDIRECT, BACKWARD, SKIPPABLE = 1, 2, 4, 8, 16
 EDGES, PREDICTIONS = 1 << 15, 1 << 12
 EDGE = np.dtype(
     [("from", "u4"), ("to", "u4"), ("size", "u4"), ("known", "u4"), ("cost", "u4"), ("penalty", "u4"), ("flags", "u4"),
-     ("accesses", "u4"), ("generation", "u8")]
+     ("spare", "u4"), ("generation", "u8")]
 )  # fmt: skip
 PRICE = ctypes.CFUNCTYPE(None, *(ctypes.c_uint32,) * 4, ctypes.c_void_p)
 
@@ -39,11 +39,11 @@ class _Area(ctypes.Structure):
         ("end", ctypes.c_uint64),
         ("code", ctypes.c_int32),
         ("data", ctypes.c_int32),
-        *((name, ctypes.c_uint32) for name in ("first", "line", "busy", "prefetch", "fetch")),
+        *((name, ctypes.c_uint32) for name in ("first", "line", "busy", "prefetch", "bus")),
     )
 
 
-_NUMBERS = ("origin", "origin_size", "flags", "block_cost", "dynamic", "unaligned", "noise", "reserved")
+_NUMBERS = ("origin", "origin_size", "flags", "block_cost", "dynamic", "unaligned", "noise", "bus", "spare", "reserved")
 
 
 class RawClock(ctypes.Structure):
@@ -51,7 +51,7 @@ class RawClock(ctypes.Structure):
         ("now", ctypes.c_uint64),
         ("uses", ctypes.c_uint64),
         *((name, ctypes.c_uint32) for name in _NUMBERS),
-        *((name, ctypes.c_uint64) for name in ("block_start", "ahead_at", "ahead_ready", "way_free")),
+        *((name, ctypes.c_uint64) for name in ("ahead_at", "ahead_ready", "way_free")),
         *((name, ctypes.c_uint64) for name in ("code_stall", "data_stall", "branch_stall")),
         *((name, ctypes.c_uint64) for name in ("code_misses", "data_misses", "mispredicted")),
         *((name, ctypes.c_void_p) for name in ("edges", "counters", "targets")),
@@ -112,8 +112,8 @@ class Clock:
     @property
     def stalls(self) -> Stalls:
         raw = self.raw
-        times = (int(t) // TICKS for t in (raw.code_stall, raw.data_stall, raw.branch_stall))
-        return Stalls(*times, int(raw.code_misses), int(raw.data_misses), int(raw.mispredicted))
+        code, data, branches = (int(t) // TICKS for t in (raw.code_stall, raw.data_stall, raw.branch_stall))
+        return Stalls(code, data, branches, int(raw.code_misses), int(raw.data_misses), int(raw.mispredicted))
 
     @property
     def watches_writes(self) -> bool:
@@ -126,9 +126,9 @@ class Clock:
         self.blocks.forget()
 
     def _price(self, origin: int, origin_size: int, to: int, size: int, edge: int) -> None:
-        cost, penalty, flags, accesses = self.blocks.edge(origin, origin_size, to, size)
-        entry = np.frombuffer((ctypes.c_char * EDGE.itemsize).from_address(edge), EDGE)
-        entry["cost"], entry["penalty"], entry["flags"], entry["accesses"] = cost, penalty, flags, accesses
+        cost, penalty, flags, spare = self.blocks.edge(origin, origin_size, to, size)
+        entry = np.frombuffer(memoryview((ctypes.c_char * EDGE.itemsize).from_address(edge)), EDGE)
+        entry["cost"], entry["penalty"], entry["flags"], entry["spare"] = cost, penalty, flags, spare
 
 
 class BlockCosts:
@@ -170,7 +170,10 @@ class BlockCosts:
         return next((t for op, t in zip(ops, self.alone(address, size).starts, strict=True) if op.at >= pc), 0)
 
     def edge(self, origin: int, origin_size: int, to: int, size: int) -> tuple[int, int, int, int]:
-        """Ticks of the block at `to` right after that at `origin`, ticks of a wrong prediction, flags, accesses to memory."""
+        """What the block at `to` costs right after that at `origin`.
+
+        Ticks; ticks that a wrong prediction of the branch between them adds; flags; cycles in which no instructions need be fetched.
+        """
         key = (origin, origin_size, to, size)
         if key not in self._prices:
             self._prices[key] = self._edge(*key)
@@ -178,10 +181,9 @@ class BlockCosts:
 
     def _edge(self, origin: int, origin_size: int, to: int, size: int) -> tuple[int, int, int, int]:
         ops = self.ops(to, size)
-        accesses = sum(op.registers for op in ops if op.kind.startswith(("load", "store")))
         skippable = SKIPPABLE if any(op.conditional and op.kind not in BRANCHES for op in ops) else 0
         if origin_size == 0:
-            return self.alone(to, size).cost, 0, skippable, accesses
+            return self.alone(to, size).cost, 0, skippable, 0
         before = self.ops(origin, origin_size)
         left = self.alone(origin, origin_size)
         last = before[-1] if before else None
@@ -193,7 +195,7 @@ class BlockCosts:
         elif last is not None and last.kind in BRANCHES and last.conditional:
             flags |= CONDITIONAL
         penalty = self.pipeline.mispredicted(left) if isinstance(self.pipeline, M7) else 0
-        return max(cost, 0), penalty, flags, accesses
+        return max(cost, 0), penalty, flags, max(cost // TICKS - (size + 3) // 4, 0)
 
 
 def _cache_arrays(cache: Cache) -> tuple[Any, Any, Any]:
@@ -212,7 +214,7 @@ def _areas(timing: ChipTiming, path: Path, board: Board) -> list[_Area]:
     return [
         _Area(
             start, start + memory.size, timing.cache(path.instructions), timing.cache(path.data),
-            TICKS * path.first, TICKS * path.line, TICKS * path.busy, int(path.prefetch), TICKS * path.fetch,
+            TICKS * path.first, TICKS * path.line, TICKS * path.busy, int(path.prefetch), path.bus,
         )
         for start in (memory.start, *memory.aliases)
     ]  # fmt: skip

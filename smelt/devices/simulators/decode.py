@@ -6,7 +6,7 @@ accesses have gaps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from smelt.errors import OptionError
@@ -131,20 +131,42 @@ class Decoder:
             raise OptionError("the simulator needs capstone: pip install 'smelt[simulate]'") from error
         self._decoder = capstone.Cs(capstone.CS_ARCH_ARM, capstone.CS_MODE_THUMB | capstone.CS_MODE_MCLASS)
         self._decoder.detail = True
+        self._known: dict[bytes, Op] = {}
 
     def block(self, code: bytes, address: int) -> tuple[Op, ...]:
         """The instructions of a block; what cannot be decoded counts as simple arithmetic."""
         found: list[Op] = []
-        at = 0
+        at = skippable = 0
         while at + 2 <= len(code):
-            for instruction in self._decoder.disasm(code[at:], address + at):
-                found.append(_op(instruction))
-                at += instruction.size
-            if at + 2 <= len(code):
-                size = 4 if code[at + 1] >= 0xE8 else 2
-                found.append(Op(address + at, size, "alu", "unknown"))
-                at += size
+            size = 4 if code[at + 1] >= 0xE8 else 2
+            if code[at + 1] == 0xBF and code[at] & 15:  # the decoder has to see an IT block as a whole
+                skippable = 1 + 4 - (code[at] & -code[at] & 15).bit_length() + 1
+            if skippable:
+                group = self._group(code[at:], address + at, skippable)
+                found += group
+                at += sum(op.size for op in group)
+                skippable = 0
+                continue
+            raw = code[at : at + size]
+            if raw not in self._known:
+                self._known[raw] = self._group(raw, 0, 1)[0]
+            found.append(replace(self._known[raw], at=address + at))
+            at += size
         return tuple(found)
+
+    def _group(self, code: bytes, address: int, count: int) -> list[Op]:
+        found: list[Op] = []
+        while len(found) < count and len(code) >= 2:
+            before = len(found)
+            for instruction in self._decoder.disasm(code, address, count - len(found)):
+                found.append(_op(instruction))
+            done = sum(op.size for op in found[before:])
+            code, address = code[done:], address + done
+            if len(found) < count and len(code) >= 2:
+                size = 4 if code[1] >= 0xE8 else 2
+                found.append(Op(address, size, "alu", "unknown"))
+                code, address = code[size:], address + size
+        return found
 
 
 def _op(i: Any) -> Op:
@@ -160,7 +182,7 @@ def _op(i: Any) -> Op:
     if name in ("b", "cbz", "cbnz", "bl", "blx", "bx", "bxns", "blxns", "tbb", "tbh"):
         return _branch(i, name, common)
     if name in ("hint", "nop", "it", *_SYSTEM):
-        kind = "system" if name in _SYSTEM else "it" if name == "it" else "nop"
+        kind: Kind = "system" if name in _SYSTEM else "it" if name == "it" else "nop"
         return Op(kind=kind, writes=frozenset(_registers(i)[:1]) if name == "mrs" else NOTHING, **common)
     return _data(i, name, common)
 
@@ -173,7 +195,7 @@ def _branch(i: Any, name: str, common: dict[str, Any]) -> Op:
     registers = frozenset(_registers(i))
     conditional = common.pop("conditional") or name in ("cbz", "cbnz")
     reads = registers | ({FLAGS} if conditional and not registers else set())
-    kind = "table" if name in ("tbb", "tbh") else "indirect" if name.startswith(("bx", "blx")) else "branch"
+    kind: Kind = "table" if name in ("tbb", "tbh") else "indirect" if name.startswith(("bx", "blx")) else "branch"
     kind = "call" if name == "bl" else kind
     links = {"lr"} if name in ("bl", "blx") else set()
     return Op(kind=kind, reads=frozenset(reads), writes=frozenset(links), conditional=conditional, **common)
@@ -203,9 +225,9 @@ def _access(i: Any, name: str, common: dict[str, Any]) -> Op:
         data = registers[1:2]
     address = frozenset({base, index} - {"", _PC})
     displacement = 0 if i.post_index or memory is None else memory.disp
-    kind = ("load" if loads else "store") + ("_many" if pair else "")
+    kind = _access_kind(loads, pair)
     return Op(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         reads=NOTHING if loads else frozenset(data),
         writes=frozenset(data) if loads else NOTHING,
         address=address,
@@ -217,6 +239,12 @@ def _access(i: Any, name: str, common: dict[str, Any]) -> Op:
         loads_pc=loads and _PC in data,
         **common,
     )
+
+
+def _access_kind(loads: bool, many: bool) -> Kind:
+    if loads:
+        return "load_many" if many else "load"
+    return "store_many" if many else "store"
 
 
 def _data(i: Any, name: str, common: dict[str, Any]) -> Op:
@@ -271,7 +299,7 @@ def _arithmetic(
         return "shift", set(), set()
     immediate = next((o.imm for o in reversed(operands) if o.type == _IMMEDIATE), None)
     constants = ("movw", "movt", "adr", "addw", "subw")
-    if immediate is not None and common_shifted(immediate) and i.size == 4 and name not in constants:
+    if immediate is not None and _is_shifted_constant(immediate) and i.size == 4 and name not in constants:
         return "shifted", set(), set()
     return "alu", set(), set()
 
@@ -283,7 +311,7 @@ def _accumulators(name: str, registers: list[str]) -> set[str]:
     return {registers[3]} if added and len(registers) > 3 else set()
 
 
-def common_shifted(immediate: int) -> bool:
+def _is_shifted_constant(immediate: int) -> bool:
     """Whether a constant is an 8-bit value moved up, neither small nor a repeated pattern."""
     value = immediate & 0xFFFFFFFF
     low, half = value & 0xFF, value & 0xFFFF
@@ -298,9 +326,9 @@ def _float(i: Any, name: str, common: dict[str, Any]) -> Op:
         memory = next(o.mem for o in i.operands if o.type == _MEMORY)
         base = i.reg_name(memory.base)
         double, loads = registers[0].startswith("d"), name == "vldr"
-        kind = ("load" if loads else "store") + ("_many" if double else "")
+        kind = _access_kind(loads, double)
         return Op(
-            kind=kind,  # type: ignore[arg-type]
+            kind=kind,
             reads=NOTHING if loads else frozenset(registers[:1]), writes=frozenset(registers[:1]) if loads else NOTHING,
             address=frozenset({base} - {_PC}), registers=2 if double else 1,
             place=None if base == _PC else (base, memory.disp), **common,

@@ -36,14 +36,17 @@ class SimulatorLink:
         self.target.write(address, data)
 
     def call(self, entry: int, stack: int, timeout: float) -> Stop:
-        target, end = self.target, time.monotonic() + timeout
+        target = self.target
         registers = (("sp", stack), ("lr", NOWHERE), ("pc", entry))
         for name, value in (*registers, ("xpsr", THUMB_STATE)) if self._is_arm else registers:
             target.write_register(name, value)
         start = target.cycles
-        while (event := target.run()) is None:
-            if time.monotonic() > end:
-                raise TimedOut(self.board, entry & ~1, timeout, target.read_register("pc"))
+        end = time.monotonic() + timeout
+        # in one go, so that the cycles are exact; only a program that waits for an interrupt comes back too early
+        while (event := target.run_for(end - time.monotonic())) is None and time.monotonic() < end:
+            pass
+        if event is None:
+            raise TimedOut(self.board, entry & ~1, timeout, target.read_register("pc"))
         if event.cause == "reset":
             self.reset()
             raise UnexpectedReset(self.board, entry & ~1)

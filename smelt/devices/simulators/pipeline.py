@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from smelt.devices.simulators.decode import BRANCHES, FLAGS, Op
+from smelt.devices.simulators.decode import BRANCHES, FLAGS, NOTHING, Op
 from smelt.targets.timing import CoreTiming
 
 TICKS = 8
@@ -85,7 +85,8 @@ class M4:
     def _memory(self, op: Op, last: Op | None) -> int:
         stall = 0
         after_load = last is not None and last.kind == "load"
-        depends = last is not None and bool((last.writes | {last.base}) & op.address)
+        written = NOTHING if last is None else last.writes if last.many else last.writes | {last.base}
+        depends = bool(written & op.address)
         if depends and not after_load:
             stall += 1  # the address adder has no forwarding
         if last is not None and last.kind == "store" and op.kind in ("load", "load_many"):

@@ -98,7 +98,13 @@ class M7:
         if op.many:
             return (op.registers + 1) // 2
         table = self.timing
-        special = {"divide": table.divide, "fdivide": table.float_divide, "froot": table.float_root, "system": 2, "table": 3}
+        special = {
+            "divide": table.divide,
+            "fdivide": table.float_divide,
+            "froot": table.float_root,
+            "system": 2,
+            "table": 3,
+        }
         return special.get(op.kind, 1)
 
     def _is_early(self, op: Op, ready: dict[str, Result], start: int, younger: bool) -> bool:

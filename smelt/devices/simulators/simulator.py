@@ -19,6 +19,7 @@ from smelt.devices.simulators.timers import RANGES, Timers
 from smelt.errors import DeviceError, OptionError
 from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Image, memory_at
+from smelt.targets.timing import is_timed
 from smelt.targets.types import Board
 
 # Instructions that one input may take: the largest networks of microcontrollers need a few thousand millions.
@@ -93,18 +94,21 @@ class Simulator:
         elf: bytes,
         inputs: bytes = b"",
         function: str = "",
+        parts: tuple[str, ...] = (),
         timeout_instructions: int = INSTRUCTIONS_PER_INPUT,
     ) -> Run:
         """Run any program for the board, from its reset vector until it asks to exit (semihosting) or jumps to itself.
 
         `inputs` is what it reads from the semihosting file "input". Peripherals are plain memory. With `function`, the run's
-        `cycles` and `instructions` are those of the last completed call of that function. Raises `Fault` as `run` does, `BuildError`
+        `cycles` and `instructions` are those of the last completed call of that function; the calls that it makes of the functions
+        in `parts` are its steps, in the order in which they happen. Raises `Fault` as `run` does, `BuildError`
         for what is no 32-bit ELF file, `OptionError` if the function does not exist.
         """
         parsed = read_elf(elf)
-        if function and function not in parsed.symbols:
-            raise OptionError(f"the program has no function {function!r}")
-        image = Image(elf, self.board.name, "unknown", parsed, (), function, ())
+        for name in (function, *parts):
+            if name and name not in parsed.symbols:
+                raise OptionError(f"the program has no function {name!r}")
+        image = Image(elf, self.board.name, "unknown", parsed, (), function, parts)
         return _Session(self.board, image, inputs, timeout_instructions, self.timing, foreign=True).run()
 
 
@@ -112,13 +116,17 @@ class _Session:
     """One run, from the reset vector to the exit."""
 
     def __init__(
-        self, board: Board, image: Image, inputs: bytes, allowance: int, timing: bool, foreign: bool = False
+        self, board: Board, image: Image, inputs: bytes, allowance: int, timing: bool = True, foreign: bool = False
     ) -> None:
         self.board, self.image, self.allowance, self.foreign = board, image, allowance, foreign
         self.maps = _load(board, image)
         self.machine = Machine(board, self.maps)
         self.fault: Fault | None = None
-        self.clock = Clock(board, lambda address, size: read(self.maps, address, size)) if timing else None
+        self.clock = (
+            Clock(board, lambda address, size: read(self.maps, address, size))
+            if timing and is_timed(board.core.name)
+            else None
+        )
         self.counter = self._counter()
         self._connect_clock()
         self.host = Host(
@@ -196,7 +204,9 @@ class _Session:
             return start.address if start else self.image.parsed.entry
         vectors = self._vectors()
         stack, entry = (int.from_bytes(read(self.maps, vectors + 4 * i, 4), "little") for i in (0, 1))
-        if not entry & 1:  # no vector table: a program for a debugger, which sets the stack pointer itself or not at all
+        if (
+            not entry & 1
+        ):  # no vector table: a program for a debugger, which sets the stack pointer itself or not at all
             stack, entry = self.board.chip.rams[0].end, self.image.parsed.entry
         self.machine.set("sp", stack & ~3)
         return entry & ~1

@@ -13,12 +13,16 @@ from smelt.devices.cortex_m import AIRCR, SYSRESETREQ, UNLOCK
 from smelt.devices.debug_port.target import BusError, Event
 from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.alignment import Alignment
+from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import BLOCK, LIMIT_REACHED, Counter
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Access, Machine, code_regions
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
+from smelt.devices.simulators.timers import RANGES, Timers
 from smelt.targets.types import Board
 
 SLICE_SECONDS = 0.004
+UNLIMITED = 1 << 62  # instructions
+LONGEST_BLOCK = 1024  # bytes
 SLICE_LIMITS = (10_000, 2_000_000)  # instructions
 ARM_UNDEFINED, ARM_SUPERVISOR, ARM_BREAKPOINT, ARM_NO_COPROCESSOR, ARM_INVALID_STATE = 1, 2, 7, 17, 18
 ARM_STACK_LIMIT = 19
@@ -35,12 +39,19 @@ RISCV_NAMES = {"sp": "x2", "lr": "x1"}
 class SimulatedTarget:
     """Implements `smelt.devices.debug_port.target.Target` with the emulator and the native counter of the simulator."""
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, timing: bool = True) -> None:
+        """Without `timing`, every instruction takes one cycle."""
         self.board = board
         self.maps = memory_map(board, frozenset(m.name for m in board.chip.memories))
         self.machine = _Machine(board, self.maps)
+        self._clock = Clock(board, lambda address, size: read(self.maps, address, size)) if timing else None
         self._counter = self._make_counter()
+        self._code = _Code(self._counter)
+        self._timers = Timers(self.maps, lambda: self.cycles)
+        self._connect_clock()
         self._twice = 0  # instructions counted when a slice ended before them, and counted again by the next one
+        self._unspent = False  # the same for the clock, which gets its time back when the next slice begins
+        self._written: list[tuple[int, int]] = []
         self._slice = 100_000
         self._event: Event | None = None
         self._exception = 0
@@ -63,30 +74,68 @@ class SimulatedTarget:
             stop=machine.native_function("uc_emu_stop"),
             link_register=machine.register("lr" if machine.is_thumb else "x1"),
             is_thumb=machine.is_thumb,
+            clock=self._clock,
+            write_register=machine.native_function("uc_reg_write"),
+            status_register=machine.register("xpsr") if machine.is_thumb else 0,
         )
         machine.add_native_hook(counter.block_hook, counter.user_data)
         return counter
 
+    def _connect_clock(self) -> None:
+        machine, clock = self.machine, self._clock
+        if clock is not None:
+            machine.add_data_hook(self._counter.data_hook, self._counter.user_data, clock.watches_writes)
+        if machine.is_thumb:
+            for first, last in RANGES:
+                machine.watch(first, last, self._timers.before_read, self._timers.before_write)
+            machine.watch(AIRCR, AIRCR + 3, lambda _: None, self._written_to_aircr)
+
     @property
     def cycles(self) -> int:
-        """Executed instructions: one cycle each, until the timing model says better."""
+        if self._clock is not None:
+            return self._clock.cycles_at(self.machine.pc)
+        return self._counter.total - self._twice
+
+    @property
+    def instructions(self) -> int:
+        """Executed since power-on."""
         return self._counter.total - self._twice
 
     # --- memory -----------------------------------------------------------------------------------------------------
 
     def read(self, address: int, size: int) -> bytes:
+        if self.machine.is_thumb and _is_timer(address):
+            self._timers.before_read(address)
         try:
             return read(self.maps, address, size)
         except BadPointer as error:
             raise BusError(self.board, address, size, "read") from error
 
     def write(self, address: int, data: bytes) -> None:
+        if self.machine.is_thumb and _is_timer(address):
+            self._timers.before_write(address, int.from_bytes(data[:4], "little"))
         try:
             write(self.maps, address, data)
         except BadPointer as error:
             raise BusError(self.board, address, len(data), "written") from error
-        self._counter.forget(address, address + len(data))
-        self.machine.stale = True
+        # debuggers write word by word: what that means for the code is looked at only when it runs again
+        if self._written and self._written[-1][1] == address:
+            self._written[-1] = (self._written[-1][0], address + len(data))
+        else:
+            self._written.append((address, address + len(data)))
+
+    def _forget_overwritten_code(self) -> None:
+        for first, last in self._written:
+            for start in self._names_of(first):
+                if self._code.overlaps(start, start + last - first):
+                    self._counter.forget(start, start + last - first)
+                    self.machine.stale = True
+        self._written.clear()
+
+    def _names_of(self, address: int) -> list[int]:
+        """All addresses of one byte: code may be written at one and executed at another."""
+        home = next((m for m in self.maps if m.start <= address < m.end), None)
+        return [] if home is None else [m.start + address - home.start for m in self.maps if m.data is home.data]
 
     # --- registers --------------------------------------------------------------------------------------------------
 
@@ -136,20 +185,28 @@ class SimulatedTarget:
             self._slice = min(max(int(self._slice * min(SLICE_SECONDS / elapsed, 2.0)), low), high)
         return event
 
-    def step(self) -> Event | None:
-        return self._execute(None)
+    def run_for(self, seconds: float) -> Event | None:
+        """Execute in one go, so that the cycles are exact; None if nothing has stopped the processor in time."""
+        return self._execute(UNLIMITED, microseconds=max(round(seconds * 1e6), 1))
 
-    def _execute(self, allowance: int | None) -> Event | None:
+    def step(self) -> Event | None:
+        return self._execute(UNLIMITED, single=True)
+
+    def _execute(self, allowance: int, microseconds: int = 0, single: bool = False) -> Event | None:
         machine, raw = self.machine, self._counter.raw
-        self._event, raw.stopped = None, 0
-        machine.access = machine.halted_at = None
-        self._counter.allow(allowance or 1000)
-        pc = machine.pc
-        reason = machine.run_one(pc) if allowance is None else machine.run(pc)
+        if self._unspent and self._clock is not None:
+            self._clock.raw.now -= self._clock.raw.block_cost
+        self._event, raw.stopped, self._unspent = None, 0, False
+        self._counter.allow(allowance)
+        self._forget_overwritten_code()
+        reason = machine.execute(machine.pc, microseconds, single)
         if raw.stopped == LIMIT_REACHED:
-            self._twice += self._instructions_at(int(raw.stopped_at))
-        if self._reset_requested():
-            return Event("reset", machine.pc)
+            self._twice += self._code.instructions_at(int(raw.stopped_at))
+            self._unspent = True
+        return self._happened(reason)
+
+    def _happened(self, reason: str | None) -> Event | None:
+        machine, raw = self.machine, self._counter.raw
         if self._event is not None:
             return self._event
         if machine.halted_at is not None:
@@ -158,27 +215,12 @@ class SimulatedTarget:
             return None
         if raw.stopped:
             return Event("fault", int(raw.stopped_at), "misaligned access")
-        return None if reason is None else self._refused(reason)
+        return None if reason is None else self._refused()
 
-    def _reset_requested(self) -> bool:
-        """Whether the code has written to AIRCR, which is mere memory here, what resets the chip."""
-        if not self.machine.is_thumb:
-            return False
-        value = int.from_bytes(self.read(AIRCR, 4), "little")
-        if value & 0xFFFF0000 != UNLOCK or not value & SYSRESETREQ:
-            return False
-        self.write(AIRCR, bytes(4))
-        return True
-
-    def _instructions_at(self, address: int) -> int:
-        """How many instructions the block at this address has, as the counter knows it."""
-        raw = self._counter.raw
-        for region in raw.regions[: raw.region_count]:
-            if region.start <= address < region.end:
-                place = region.blocks + ((address - region.start) >> 1) * BLOCK.itemsize
-                entry = np.frombuffer((ctypes.c_char * BLOCK.itemsize).from_address(place), BLOCK)
-                return int(entry["instructions"][0])
-        return 0
+    def _written_to_aircr(self, _: int, value: int) -> None:
+        if value & 0xFFFF0000 == UNLOCK and value & SYSRESETREQ:
+            self._event = Event("reset", self.machine.pc)
+            self.machine.stop()
 
     def _interrupt(self, number: int) -> None:
         machine = self.machine
@@ -191,7 +233,7 @@ class SimulatedTarget:
             self._event = Event("fault", machine.pc, "undefined instruction")
         machine.stop()
 
-    def _refused(self, reason: str) -> Event:
+    def _refused(self) -> Event:
         access: Access | None = self.machine.access
         pc = self.machine.pc
         if access is None:
@@ -208,32 +250,64 @@ def _delivered(board: Board) -> bytes:
     return b"".join(v.to_bytes(4, "little") for v in vectors) + SLEEP_FOREVER
 
 
+class _Code:
+    """What the native counter knows about the code that has been executed: its records of blocks, as arrays."""
+
+    def __init__(self, counter: Counter) -> None:
+        raw = counter.raw
+        self._regions = [
+            (r.start, r.end, _records(r.blocks, (r.end - r.start) // 2 + 1)) for r in raw.regions[: raw.region_count]
+        ]
+
+    def instructions_at(self, address: int) -> int:
+        """How many instructions the block at this address has."""
+        return next((int(b["instructions"][(address - s) // 2]) for s, e, b in self._regions if s <= address < e), 0)
+
+    def overlaps(self, start: int, end: int) -> bool:
+        """Whether a block that has been executed has bytes in a range."""
+        for first, last, blocks in self._regions:
+            if start < last and end > first:
+                low = max(start - LONGEST_BLOCK - first, 0) // 2
+                sizes = blocks["size"][low : (min(end, last) - first + 1) // 2]
+                found = np.flatnonzero(sizes)
+                if np.any(first + 2 * (low + found) + sizes[found] > start):
+                    return True
+        return False
+
+
+def _records(address: int, count: int) -> Any:
+    return np.frombuffer((ctypes.c_char * (count * BLOCK.itemsize)).from_address(address), dtype=BLOCK)  # type: ignore[call-overload]
+
+
+def _is_timer(address: int) -> bool:
+    return any(first <= address <= last for first, last in RANGES)
+
+
 class _Machine(Machine):
-    """The simulator's machine, and what a debugger wants besides: breakpoints, single steps, changed code."""
+    """The simulator's machine, and what a debugger wants besides: breakpoints, single steps, changed code, a time limit."""
 
     def __init__(self, board: Board, maps: tuple[Mapped, ...]) -> None:
         super().__init__(board, maps)
         self.halted_at: int | None = None
-        self.stale = False
+        self.stale = False  # translated code must be forgotten
         self._breakpoints: dict[int, Any] = {}
 
-    def run(self, address: int) -> str | None:
-        self._prepare()
-        return super().run(address)
-
-    def run_one(self, address: int) -> str | None:
-        """Execute one instruction."""
-        self._prepare()
-        try:
-            self._engine.emu_start(address | int(self.is_thumb), 0xFFFFFFFF, count=1)
-        except self._unicorn.UcError as error:
-            return str(error)
-        return None
-
-    def _prepare(self) -> None:
+    def execute(self, address: int, microseconds: int, single: bool) -> str | None:
+        """Like `run`, for a limited time (0: unlimited) or for a single instruction, for which nothing longer may be translated."""
+        self.stale = self.stale or single
         if self.stale:
             self._engine.ctl_flush_tb()
-            self.stale = False
+        self.stale = single
+        self.access, self.halted_at, self._stopped = None, None, False
+        try:
+            self._engine.emu_start(
+                address | int(self.is_thumb), 0xFFFFFFFF, timeout=microseconds, count=1 if single else 0
+            )
+        except self._unicorn.UcError as error:
+            if not self._at_ebreak():
+                return str(error)
+            self._handle(RISCV_BREAKPOINT)
+        return None
 
     def stop_before(self, addresses: frozenset[int]) -> None:
         for address in set(self._breakpoints) - addresses:

@@ -16,7 +16,7 @@ typedef struct {
     uint32_t cost;        /* ticks, with memory answering at once */
     uint32_t penalty;     /* ticks that a wrong prediction adds */
     uint32_t flags;
-    uint32_t accesses;    /* loads and stores in the block */
+    uint32_t spare;       /* cycles of the block in which no instructions have to be fetched */
     uint64_t generation;  /* of the instruction cache when all of the block was found in it; 0: never */
 } edge_t;
 
@@ -33,7 +33,7 @@ typedef struct {
     uint64_t start, end;
     int32_t code, data;           /* indices of caches, -1: none */
     uint32_t first, line, busy;   /* ticks */
-    uint32_t prefetch, fetch;     /* fetch: ticks per access to data of code that is executed here */
+    uint32_t prefetch, bus;       /* bus: code and data on the same one compete; 0: they cannot */
 } area_t;
 
 struct clock;
@@ -48,8 +48,9 @@ typedef struct clock {
     uint32_t dynamic;             /* branches are predicted by their past */
     uint32_t unaligned;           /* ticks of a load that crosses a word */
     uint32_t noise;               /* state of the pseudo-random generator */
+    uint32_t bus;                 /* that the current block comes from */
+    uint32_t spare;               /* what is left of its edge's */
     uint32_t reserved;
-    uint64_t block_start;         /* when the current block began */
     uint64_t ahead_at;            /* the line that is being prefetched, as address >> shift, plus 1 */
     uint64_t ahead_ready;         /* when it will be there */
     uint64_t way_free;            /* when the way to memory is free again */
@@ -132,18 +133,17 @@ static uint64_t code_miss(clock_t_ *k, const area_t *a, uint64_t line, uint64_t 
 /* Lines of code that the block needs and that are not in the cache. */
 static uint64_t fetch_block(clock_t_ *k, edge_t *e, uint64_t address, uint32_t size)
 {
-    area_t *const a = clock_area(k, address);
-    if (a == 0) {
+    const area_t *const a = clock_area(k, address);
+    k->bus = a ? a->bus : 0;
+    k->spare = e->spare;
+    if (a == 0 || a->code < 0) {
         return 0;
-    }
-    uint64_t stall = (uint64_t)a->fetch * e->accesses;
-    if (a->code < 0) {
-        return stall;
     }
     cache_t *const c = &k->caches[a->code];
     if (e->generation == c->generation) {
-        return stall;
+        return 0;
     }
+    uint64_t stall = 0;
     const uint64_t first = address >> c->shift, last = (address + size - 1U) >> c->shift;
     const uint64_t generation = c->generation;
     for (uint64_t line = first; line <= last; line++) {
@@ -210,7 +210,6 @@ static uint64_t clock_block(clock_t_ *k, uint64_t address, uint32_t size)
     const uint64_t stall = fetch_block(k, e, address, size);
     k->code_stall += stall;
     ticks += stall;
-    k->block_start = k->now + ticks - e->cost;
     k->block_cost = e->cost;
     k->flags = e->flags;
     k->now += ticks;
@@ -248,6 +247,13 @@ static uint64_t clock_data(clock_t_ *k, uint64_t address, uint32_t size, int wri
         stall += k->unaligned;
     }
     const area_t *const a = clock_area(k, address);
+    if (a != 0 && a->bus && a->bus == k->bus) {
+        if (k->spare) {
+            k->spare--;
+        } else {
+            stall += TICKS;
+        }
+    }
     if (a != 0 && (a->data >= 0 || a->first)) {
         if (a->data < 0) {
             stall += write ? 0 : a->first;

@@ -1,0 +1,150 @@
+"""The cycle models against what is published, rule by rule; and the clock as the firmware sees it."""
+
+import pytest
+
+from smelt.devices.simulators.simulator import Simulator
+from smelt.errors import OptionError
+from smelt.targets.boards import BOARDS, board
+from smelt.targets.timing import chip_timing, core_timing
+from tests.foreign import build
+from tests.timing_rules import RULES, measure
+from tests.tiny_firmware import need, tiny_image
+
+TOLERANCE = 0.15  # cycles per copy; loops begin and end somewhere
+
+
+@pytest.mark.parametrize(("name", "rules"), RULES, ids=[name for name, _ in RULES])
+def test_rules(name, rules, tmp_path):
+    found = measure(name, rules, tmp_path)
+    wrong = [
+        f"{r.name}: {n:.2f}, not {r.cycles}" for r, n in zip(rules, found, strict=True) if abs(n - r.cycles) > TOLERANCE
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("name", [b.name for b in BOARDS])
+def test_every_board_has_a_table(name):
+    target = board(name)
+    assert core_timing(target.core.name)
+    memories = {m.name for m in target.chip.memories}
+    assert {p.memory for p in chip_timing(target.chip.name).paths} <= memories
+
+
+def test_cycles_belong_to_steps_and_do_not_depend_on_timing():
+    image = tiny_image("disco_f746ng")
+    timed, untimed = (Simulator(board("disco_f746ng"), timing=t).run(image, bytes(16)) for t in (True, False))
+    assert timed.outputs == untimed.outputs
+    assert timed.step_instructions == untimed.step_instructions
+    assert len(timed.step_cycles) == len(timed.step_instructions)
+    assert timed.cycles == sum(timed.step_cycles) + timed.overhead_cycles > 0
+    assert untimed.total_cycles == 0
+    assert timed.total_cycles > timed.cycles
+
+
+ARM_BOARDS = [b.name for b in BOARDS if b.core.architecture == "thumb"]
+MEASURES_ITSELF = """
+__attribute__((noinline)) static void work(void)
+{
+    __asm__ volatile("movs r0, #200\\n .balign 4\\n 1: subs r0, #1\\n bne 1b" ::: "r0", "cc");
+}
+int main(void)
+{
+    DEMCR |= 1 << 24;
+    CYCCNT = 0;
+    CTRL |= 1;
+    SYST_RVR = 0xFFFFFF;
+    SYST_CVR = 0;
+    SYST_CSR = 5;
+    work();
+    for (int i = 0; i < 2; i++) {
+        const uint32_t ticks = SYST_CVR, cycles = CYCCNT;
+        work();
+        const uint32_t later = CYCCNT;
+        print_number(later - cycles);
+        print_number((ticks - SYST_CVR) & 0xFFFFFF);
+    }
+    return 0;
+}
+"""
+LOOP = {"cortex_m4": 3, "cortex_m7": 1, "cortex_m33": 3}  # subs, bne: the M33 pairs no branch with what sets its flags
+
+
+@pytest.mark.parametrize("name", ARM_BOARDS)
+def test_the_firmware_reads_the_simulated_time(name, tmp_path):
+    run = Simulator(board(name)).run_elf(build(name, MEASURES_ITSELF, tmp_path), function="work")
+    cycles, ticks = [int(n) for n in run.text.split()][2:]
+    assert (run.end, run.exit_code, run.runs) == ("exit", 0, 3)
+    assert abs(run.cycles - 200 * LOOP[board(name).core.name]) < 20
+    assert 0 <= cycles - run.cycles < 60
+    assert 0 <= ticks - cycles < 400  # it prints in between
+    assert run.cycles > 200
+
+
+def test_idle_loops_end_a_program(tmp_path):
+    run = Simulator(board("nucleo_l4r5zi")).run_elf(
+        build("nucleo_l4r5zi", 'int main(void) { print("hi"); return -1; }', tmp_path)
+    )
+    assert (run.end, run.text, run.runs) == ("idle", "hi", 0)
+    assert run.total_cycles > 0
+
+
+def test_exit_codes_of_foreign_programs_are_no_faults(tmp_path):
+    run = Simulator(board("nucleo_l4r5zi")).run_elf(build("nucleo_l4r5zi", "int main(void) { return 3; }", tmp_path))
+    assert (run.end, run.exit_code) == ("exit", 1)
+
+
+FLOATS = """
+static float a[64], b[64];
+__attribute__((noinline)) float dot(const float *x, const float *y, int n)
+{
+    float sum = 0;
+    for (int i = 0; i < n; i++) sum += x[i] * y[i];
+    return sum / (float)n;
+}
+__attribute__((noinline, section(".ramcode"))) int divide(int x, int y) { return x / y; }
+int (*volatile pointer)(int, int) = divide;
+int main(void)
+{
+    for (int i = 0; i < 64; i++) { a[i] = (float)i; b[i] = 2.0f; }
+    print_number((uint32_t)dot(a, b, 64));
+    print_number((uint32_t)pointer(1000, 7));
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("name", ARM_BOARDS)
+def test_floats_division_and_code_in_ram_of_gcc(name, tmp_path):
+    need("arm-none-eabi-gcc")
+    run = Simulator(board(name)).run_elf(build(name, FLOATS, tmp_path, "gcc"), function="dot")
+    assert run.text == "63\n142\n"
+    assert run.cycles > 64 * 3
+
+
+SKIPPED = """
+volatile uint32_t out[2];
+__attribute__((naked, noinline)) void work(uint32_t x, const uint32_t *from, volatile uint32_t *to)
+{
+    __asm__ volatile("cmp r0, #0\\n ittt eq\\n ldreq r3, [r1]\\n streq r3, [r2]\\n moveq r0, #5\\n cmp r0, #1\\n b 1f\\n"
+                     "1: adds r0, #1\\n str r0, [r2, #4]\\n bx lr");
+}
+int main(void)
+{
+    static const uint32_t seven = 7;
+    work(0, &seven, out);
+    return out[0] == 7 && out[1] == 6 ? 0 : 1;
+}
+"""
+
+
+@pytest.mark.parametrize("name", ARM_BOARDS)
+def test_conditional_loads_and_stores_do_not_disturb_what_follows(name, tmp_path):
+    """Unicorn's hooks of memory accesses leave the state of an IT block behind; the simulator clears it."""
+    assert Simulator(board(name)).run_elf(build(name, SKIPPED, tmp_path)).exit_code == 0
+
+
+def test_unknown_functions_are_named(tmp_path):
+    with pytest.raises(OptionError, match="nothing"):
+        Simulator(board("nucleo_l4r5zi")).run_elf(
+            build("nucleo_l4r5zi", "int main(void) { return 0; }", tmp_path), function="nothing"
+        )
