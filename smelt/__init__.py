@@ -16,6 +16,7 @@ from smelt.compile import Compilation, compile  # at once, or the module of the 
 
 _API = {
     "Board": "smelt.targets.types",
+    "Session": "smelt.devices.session",
     "SmeltError": "smelt.errors",
     "board": "smelt.targets.boards",
     "describe": "smelt.importers",

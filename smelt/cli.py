@@ -195,6 +195,7 @@ def run_command(
     show_default=True,
     help="smelt's NumPy reference, or TensorFlow Lite Micro itself.",
 )
+@click.option("--layers", is_flag=True, help="Run operator by operator and name the first layer that differs (reference only).")
 @build_options
 @json_option
 def verify_command(
@@ -204,6 +205,7 @@ def verify_command(
     seed: int,
     files: tuple[Path, ...],
     oracle: str,
+    layers: bool,
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
@@ -213,8 +215,12 @@ def verify_command(
     """
     from smelt.errors import Mismatch
     from smelt.inputs import random_inputs, read_inputs
+    from smelt.report.layers import verify_layers
     from smelt.report.terminal import show_verification, working
     from smelt.report.verify import verify
+
+    if layers and oracle != "reference":
+        raise OptionError("--layers compares with the reference: TensorFlow Lite Micro does not show what is between layers")
 
     find_board(board_name)
     compilation = compiled(model, board_name, options)
@@ -222,9 +228,12 @@ def verify_command(
     if not inputs:
         raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")
     with working(f"verifying {len(inputs)} input(s) against {oracle}"):
-        verification = verify(compilation, inputs, oracle, model)
+        if layers:
+            verification = verify_layers(compilation, inputs)
+        else:
+            verification = verify(compilation, inputs, oracle, model)
     emit_json(verification.as_json()) if as_json else show_verification(verification)
-    if verification.mismatches:
+    if verification.first is not None:
         raise Mismatch(verification.verdict)
 
 

@@ -35,7 +35,7 @@ class ConvBlock:
 
 
 @dataclass(frozen=True)
-class _Shape:
+class Shape:
     """A convolution as the kernel sees it: rows of x of `columns` pixels, kernels of `taps[0]` runs of `length`
     elements."""
 
@@ -54,6 +54,11 @@ class _Shape:
     @property
     def length(self) -> int:
         return self.taps[1] * self.depth
+
+    @property
+    def is_stretch(self) -> bool:
+        """Whether rows are independent stretches of pixels."""
+        return self.taps == (1, 1) and self.stride == (1, 1) and self.rows == self.x_rows
 
     @property
     def row_pixels(self) -> int:
@@ -89,7 +94,7 @@ def is_pointwise(op: Conv2D) -> bool:
     return op.weights.shape[1:3] == (1, 1) and op.stride == (1, 1) and not op.pad
 
 
-def _shapes(op: Conv2D, schedule: ConvBlock) -> list[tuple[int, _Shape]]:
+def _shapes(op: Conv2D, schedule: ConvBlock) -> list[tuple[int, Shape]]:
     """The convolution in parts, each with the first pixel of x and y that it works on.
 
     Pointwise layers are stretches of pixels, whatever the rows of the image; the last stretch may be shorter.
@@ -102,16 +107,16 @@ def _shapes(op: Conv2D, schedule: ConvBlock) -> list[tuple[int, _Shape]]:
         return [
             (
                 0,
-                _Shape(
+                Shape(
                     batch, x_rows, x_columns, depth, taps, op.stride, op.pad.top, op.pad.left, rows, columns, channels
                 ),
             )
         ]
     pixels, stretch = batch * rows * columns, min(schedule.columns, batch * rows * columns)
     full, rest = pixels // stretch, pixels % stretch
-    parts = [(0, _Shape(1, full, stretch, depth, (1, 1), (1, 1), 0, 0, full, stretch, channels))]
+    parts = [(0, Shape(1, full, stretch, depth, (1, 1), (1, 1), 0, 0, full, stretch, channels))]
     if rest:
-        parts.append((full * stretch, _Shape(1, 1, rest, depth, (1, 1), (1, 1), 0, 0, 1, rest, channels)))
+        parts.append((full * stretch, Shape(1, 1, rest, depth, (1, 1), (1, 1), 0, 0, 1, rest, channels)))
     return parts
 
 
@@ -135,10 +140,10 @@ def build_conv2d(op: Conv2D, schedule: ConvBlock) -> KernelCall:
 
 
 def _part(
-    k: KernelBuilder, op: Conv2D, s: _Shape, first: int, order: Order, schedule: ConvBlock, r: Requantizer, b: _Buffers
+    k: KernelBuilder, op: Conv2D, s: Shape, first: int, order: Order, schedule: ConvBlock, r: Requantizer, b: _Buffers
 ) -> None:
     zero = op.x.q.zero_point
-    _fill_sides(k, s, order, b.wide, zero)
+    fill_sides(k, s, order, b.wide, zero, s.taps[0])
     with k.loop("image", 0, s.images) as image, k.loop("row", 0, s.rows) as row:
         _load_rows(k, s, order, b, (image, row), first, zero)
         for column, pixels in in_blocks(k, "column", s.columns, schedule.pixels):
@@ -153,18 +158,18 @@ def _channel_blocks(k: KernelBuilder, channels: int, size: int) -> Iterable[tupl
         yield k.let("channel", first), count
 
 
-def _fill_sides(k: KernelBuilder, s: _Shape, order: Order, wide: Buffer, zero: int) -> None:
-    """The padding left and right of the image, which stays as it is."""
+def fill_sides(k: KernelBuilder, s: Shape, order: Order, wide: Buffer, zero: int, rows: int) -> None:
+    """The padding left and right of the image in `rows` widened rows, which stays as it is."""
     left, right = s.left * s.depth, (s.row_pixels - s.left - s.x_columns) * s.depth
     if left or right:
-        with k.loop("kernel_row", 0, s.taps[0]) as kernel_row:
+        with k.loop("kernel_row", 0, rows) as kernel_row:
             start = kernel_row * order.length(s.row_length)
             fill(k, wide, start, order.zeros(zero), order.length(left))
             fill(k, wide, start + order.length(left + s.x_columns * s.depth), order.zeros(zero), order.length(right))
 
 
 def _load_rows(
-    k: KernelBuilder, s: _Shape, order: Order, b: _Buffers, at: tuple[Expr, Expr], first: int, zero: int
+    k: KernelBuilder, s: Shape, order: Order, b: _Buffers, at: tuple[Expr, Expr], first: int, zero: int
 ) -> None:
     """Bring the rows under the kernel into `wide`: those that the row above had already move up, the others are
     widened."""
@@ -190,7 +195,7 @@ def _load_rows(
 
 
 def _block(
-    k: KernelBuilder, s: _Shape, order: Order, schedule: ConvBlock, r: Requantizer, b: _Buffers, window: Window,
+    k: KernelBuilder, s: Shape, order: Order, schedule: ConvBlock, r: Requantizer, b: _Buffers, window: Window,
     pixel: Expr, pixels: int, channel: Expr, channels: int,
 ) -> None:  # fmt: skip
     """`channels` x `pixels` outputs."""

@@ -28,6 +28,7 @@ from smelt.loops.ir import (
     Kernel,
     Load,
     Loop,
+    Products,
     Stmt,
     Store,
     Type,
@@ -247,6 +248,14 @@ def _check(body: tuple[Stmt, ...], scope: Scope, kernel: str) -> None:
                 _check_range(target, target_index, count, scope, kernel)
                 if not isinstance(source, Const):
                     _check_range(source, source_index, count, scope, kernel)
+            case Products():
+                _check_products(statement, scope, kernel)
+
+
+def _check_products(p: Products, scope: Scope, kernel: str) -> None:
+    _check_range(p.weights, p.weights_index, Const(p.words + 1), scope, kernel)
+    for pixel in range(len(p.low)):
+        _check_range(p.x, p.x_index + pixel * p.step, Const(p.x_count), scope, kernel)
 
 
 def _last(start: Expr, stop: Expr, step: int) -> Expr:
@@ -272,6 +281,9 @@ def _values(statement: Stmt) -> Iterator[Expr]:
             yield condition
         case Copy(_, target_index, _, source_index, count):
             yield from (target_index, source_index, count)
+        case Products():
+            yield statement.weights_index
+            yield statement.x_index
 
 
 def _check_loads(value: Expr, scope: Scope, kernel: str) -> None:

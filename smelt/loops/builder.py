@@ -22,6 +22,7 @@ from smelt.loops.ir import (
     Intrinsic,
     Kernel,
     Loop,
+    Products,
     Role,
     Stmt,
     Store,
@@ -101,6 +102,18 @@ class KernelBuilder:
 
     def copy(self, target: AnyBuffer, index: Value, source: AnyBuffer, source_index: Value, count: Value) -> None:
         self._emit(Copy(target, expression(index), source, expression(source_index), expression(count)))
+
+    def products(
+        self,
+        sums: tuple[tuple[Var, ...], tuple[Var, ...]],
+        weights: AnyBuffer,
+        x: AnyBuffer,
+        words: int,
+        step: int,
+        paired: bool,
+    ) -> None:
+        """Add a row of products to (high, low) sums of one to three pixels: see `Products`."""
+        self._emit(Products(*sums, weights, Const(0), x, Const(0), words, step, paired))
 
     def fill(self, target: AnyBuffer, index: Value, value: int, count: Value) -> None:
         """`count` elements of a one-byte buffer set to `value`."""

@@ -22,6 +22,7 @@ from smelt.loops.ir import (
     Kernel,
     Load,
     Loop,
+    Products,
     Stmt,
     Store,
     Type,
@@ -74,6 +75,8 @@ def _statement(statement: Stmt) -> Iterator[str]:
             yield _store(buffer, index, value, type)
         case Loop(var, start, stop, step, body):
             advance = f"++{var.name}" if step == 1 else f"{var.name} += {step}"
+            if any(isinstance(inner, Products) for inner in body):
+                yield "SMELT_KEEP_LOOP"  # a second copy of the products would not stay in small instruction caches
             yield f"for (int32_t {var.name} = {_text(start)}; {var.name} < {_text(stop, 8)}; {advance}) {{"
             yield from _block(body, 1)
             yield "}"
@@ -86,6 +89,8 @@ def _statement(statement: Stmt) -> Iterator[str]:
             yield "}"
         case Copy(target, target_index, source, source_index, count):
             yield _copy(target, target_index, source, source_index, count)
+        case Products():
+            yield _products(statement)
         case Comment(text):
             yield f"/* {text} */"
         case _:
@@ -111,6 +116,13 @@ def _copy(target: AnyBuffer, target_index: Expr, source: AnyBuffer | Const, sour
     if isinstance(source, Const):
         return f"memset({to}, {source.value}, (size_t){size});"
     return f"memcpy({to}, {_address(source, source_index)}, (size_t){size});"
+
+
+def _products(p: Products) -> str:
+    sums = ", ".join(f"&{var.name}" for var in (*p.high, *p.low))
+    operands = f"{_address(p.weights, p.weights_index)}, {_address(p.x, p.x_index)}"
+    name = f"{PREFIX}{'paired_' if p.paired else ''}products_{len(p.low)}"
+    return f"{name}({sums}, {operands}, {p.words}, {p.step * SIZES[p.x.type]});"
 
 
 def _address(buffer: AnyBuffer, index: Expr) -> str:

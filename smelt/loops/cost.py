@@ -25,6 +25,7 @@ from smelt.loops.ir import (
     Kernel,
     Load,
     Loop,
+    Products,
     Stmt,
     Store,
     Var,
@@ -109,7 +110,18 @@ def _statement(statement: Stmt, values: Values) -> Counts:
         case Copy(_, _, _, _, count):
             total.copied += _middle(count, values) or 0
             total.branches += 4
+        case Products():
+            _products(statement, total)
     return total
+
+
+def _products(p: Products, total: Counts) -> None:
+    pixels = len(p.low)
+    total.loads += p.words * (1 + pixels)
+    total.arithmetic += p.words / 8 * (2 + LOOP)
+    for name, times, portable in (("smlad", 2 * pixels, 8), ("sxtb16", 1, 7)):
+        total.intrinsics[name] = total.intrinsics.get(name, 0) + p.words * times
+        total.weights[name] = (1, portable)
 
 
 def _loop(loop: Loop, values: Values) -> Counts:

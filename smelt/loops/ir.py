@@ -388,6 +388,33 @@ class Copy(Stmt):
 
 
 @dataclass(frozen=True)
+class Products(Stmt):
+    """A row of products for two channels and one to three pixels: ``high[p] += word * x``, ``low[p] += SXTB16(word) * x``.
+
+    Goes beyond the design's list because compilers lose here: they spill half of these sums and take the loads apart, where
+    13 or 14 registers hold everything and neighbouring loads cost half. `words` words of weights, two taps of both channels
+    each, lie from `weights_index` on; pixel p reads as many words of x, from element ``x_index + p * step`` on. With `paired`
+    loads stand between multiplications, for cores that issue both at once, else before them. One more word than `words` may be
+    read.
+    """
+
+    high: tuple[Var, ...]
+    low: tuple[Var, ...]
+    weights: AnyBuffer
+    weights_index: Expr
+    x: AnyBuffer
+    x_index: Expr
+    words: int
+    step: int
+    paired: bool
+
+    @property
+    def x_count(self) -> int:
+        """Elements of x that a pixel may read."""
+        return (self.words + 1) * 4 // SIZES[self.x.type]
+
+
+@dataclass(frozen=True)
 class Comment(Stmt):
     text: str
 

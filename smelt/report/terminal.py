@@ -15,6 +15,7 @@ from smelt.importers import ModelSummary, Supported, TensorSummary
 from smelt.report.demo import Demo
 from smelt.report.doctor import Finding
 from smelt.report.execute import Execution
+from smelt.report.layers import LayerVerification
 from smelt.report.profile import MemoryUse, Profile
 from smelt.report.verify import Verification
 
@@ -84,7 +85,7 @@ def show_run(execution: Execution) -> None:
     line(f"{execution.run.instructions:,} instructions{f', {time}' if time else ''} an inference (simulated {board})")
 
 
-def show_verification(verification: Verification) -> None:
+def show_verification(verification: Verification | LayerVerification) -> None:
     line(f"{verification.model} on {verification.board} (simulated): {verification.verdict}")
 
 

@@ -172,7 +172,7 @@ class BlockCosts:
     def edge(self, origin: int, origin_size: int, to: int, size: int) -> tuple[int, int, int, int]:
         """What the block at `to` costs right after that at `origin`.
 
-        Ticks; ticks that a wrong prediction of the branch between them adds; flags; cycles in which no instructions need be fetched.
+        Ticks; ticks that a wrong prediction of the branch between them adds; flags; cycles without need of instructions.
         """
         key = (origin, origin_size, to, size)
         if key not in self._prices:

@@ -252,4 +252,151 @@ SMELT_INLINE int32_t smelt_requantize(int32_t x, int32_t multiplier, int32_t shi
     return (int32_t)((limited + half - away) >> right);
 }
 
+/* Two channels in one word of weights: each half is 256 * (weight of the high channel) + (weight of the low channel). The word
+   as it is gives 256 * high + low, SXTB16 of it gives low alone. */
+
+/* What the sums of the high channel start with. */
+SMELT_INLINE int32_t smelt_both_sums(int32_t high, int32_t low)
+{
+    return (int32_t)((uint32_t)high * 256u + (uint32_t)low);
+}
+
+/* The sum of the high channel, of at most 24 bits. */
+SMELT_INLINE int32_t smelt_high_sum(int32_t both, int32_t low)
+{
+    return (int32_t)((uint32_t)both - (uint32_t)low) >> 8;
+}
+
+#if defined(__clang__)
+#define SMELT_KEEP_LOOP _Pragma("clang loop unroll(disable)")
+#else
+#define SMELT_KEEP_LOOP
+#endif
+
+/* Rows of products for one to three pixels, whose elements lie `step` bytes apart. Assembly where compilers may be trusted to
+   find 14 registers: optimised, without a frame pointer. */
+#if SMELT_HAS_DSP && defined(__GNUC__) && defined(__OPTIMIZE__)
+#define SMELT_HAS_ASSEMBLY 1
+#else
+#define SMELT_HAS_ASSEMBLY 0
+#endif
+
+#if SMELT_HAS_ASSEMBLY
+
+/* All loads, then all multiplications: for cores that issue one instruction at a time. */
+#define SMELT_WORD_1(o)                                                                                                \
+    "ldr.w %[v], [%[w], #" #o "]\n ldr.w %[a], [%[x], #" #o "]\n"                                                      \
+    "sxtb16 %[u], %[v]\n smlad %[h0], %[v], %[a], %[h0]\n smlad %[l0], %[u], %[a], %[l0]\n"
+#define SMELT_WORD_2(o)                                                                                                \
+    "ldr.w %[v], [%[w], #" #o "]\n ldr.w %[a], [%[x], #" #o "]\n ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n"                \
+    "sxtb16 %[u], %[v]\n smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n"                            \
+    "smlad %[l0], %[u], %[a], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n"
+#define SMELT_WORD_3(o)                                                                                                \
+    "ldr.w %[v], [%[w], #" #o "]\n ldr.w %[a], [%[x], #" #o "]\n"                                                      \
+    "ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n ldr.w %[c], [%[x], #(2*%c[s]+" #o ")]\n"                                    \
+    "sxtb16 %[u], %[v]\n"                                                                                              \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n"                \
+    "smlad %[l0], %[u], %[a], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n smlad %[l2], %[u], %[c], %[l2]\n"
+/* The loads for the next word between the multiplications: for cores that issue two instructions at a time. */
+#define SMELT_PAIRED_WORD_3(o)                                                                                         \
+    "smlad %[h0], %[v], %[a], %[h0]\n sxtb16 %[u], %[v]\n"                                                             \
+    "smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n ldr.w %[v], [%[w], #(" #o "+4)]\n"              \
+    "smlad %[l0], %[u], %[a], %[l0]\n ldr.w %[a], [%[x], #(" #o "+4)]\n"                                               \
+    "smlad %[l1], %[u], %[b], %[l1]\n ldr.w %[b], [%[x], #(%c[s]+" #o "+4)]\n"                                         \
+    "smlad %[l2], %[u], %[c], %[l2]\n ldr.w %[c], [%[x], #(2*%c[s]+" #o "+4)]\n"
+#define SMELT_PAIRED_START_3                                                                                           \
+    "ldr.w %[v], [%[w]]\n ldr.w %[a], [%[x]]\n ldr.w %[b], [%[x], #(%c[s])]\n ldr.w %[c], [%[x], #(2*%c[s])]\n"
+
+#define SMELT_EIGHT(M) M(0) M(4) M(8) M(12) M(16) M(20) M(24) M(28)
+#define SMELT_ROUNDS(bytes, body)                                                                                      \
+    ".p2align 2\n1:\n" body "add.w %[w], %[w], #" #bytes "\n add.w %[x], %[x], #" #bytes "\n"                          \
+    "subs.w %[n], %[n], #1\n bne.w 1b\n"
+#define SMELT_SUMS_1 [h0] "+r"(*h0), [l0] "+r"(*l0)
+#define SMELT_SUMS_2 SMELT_SUMS_1, [h1] "+r"(*h1), [l1] "+r"(*l1)
+#define SMELT_SUMS_3 SMELT_SUMS_2, [h2] "+r"(*h2), [l2] "+r"(*l2)
+#define SMELT_PLACES [w] "+r"(w), [x] "+r"(x), [n] "+r"(n), [v] "=&r"(v), [u] "=&r"(u)
+#define SMELT_RUN(code, ...) __asm__ volatile(code : __VA_ARGS__ : [s] "i"(step) : "cc", "memory")
+#define SMELT_PIXELS_1 [a] "=&r"(a)
+#define SMELT_PIXELS_2 [a] "=&r"(a), [b] "=&r"(b)
+#define SMELT_PIXELS_3 [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
+
+/* `words` and `step` are constants: always inlined. */
+#define SMELT_PRODUCTS_BODY(pixels)                                                                                    \
+    {                                                                                                                  \
+        int32_t n = words / 8, u, v, SMELT_TEMPORARIES_##pixels;                                                          \
+        if (n > 0) {                                                                                                   \
+            SMELT_RUN(SMELT_ROUNDS(32, SMELT_EIGHT(SMELT_WORD_##pixels)), SMELT_SUMS_##pixels, SMELT_PLACES,           \
+                      SMELT_PIXELS_##pixels);                                                                          \
+        }                                                                                                              \
+        SMELT_REST(SMELT_WORD_##pixels, SMELT_SUMS_##pixels, SMELT_PIXELS_##pixels)                                    \
+    }
+#define SMELT_REST(M, sums, ...)                                                                                       \
+    if (words % 8 >= 4) {                                                                                              \
+        SMELT_RUN(M(0) M(4) M(8) M(12) "add.w %[w], %[w], #16\n add.w %[x], %[x], #16\n", sums, SMELT_PLACES, __VA_ARGS__); \
+    }                                                                                                                  \
+    if (words % 4 >= 2) {                                                                                              \
+        SMELT_RUN(M(0) M(4) "add.w %[w], %[w], #8\n add.w %[x], %[x], #8\n", sums, SMELT_PLACES, __VA_ARGS__);          \
+    }                                                                                                                  \
+    if (words % 2 == 1) {                                                                                              \
+        SMELT_RUN(M(0), sums, SMELT_PLACES, __VA_ARGS__);                                                              \
+    }
+#define SMELT_TEMPORARIES_1 a
+#define SMELT_TEMPORARIES_2 a, b
+#define SMELT_TEMPORARIES_3 a, b, c
+
+SMELT_INLINE void smelt_products_1(int32_t *h0, int32_t *l0, const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_BODY(1)
+
+SMELT_INLINE void smelt_products_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1, const void *w, const void *x,
+                                   int32_t words, int32_t step)
+SMELT_PRODUCTS_BODY(2)
+
+SMELT_INLINE void smelt_products_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+                                   const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_BODY(3)
+
+SMELT_INLINE void smelt_paired_products_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+                                          const void *w, const void *x, int32_t words, int32_t step)
+{
+    int32_t n = words / 8, u, v, a, b, c;
+    if (n > 0) {
+        SMELT_RUN(SMELT_PAIRED_START_3 SMELT_ROUNDS(32, SMELT_EIGHT(SMELT_PAIRED_WORD_3)), SMELT_SUMS_3, SMELT_PLACES,
+                  SMELT_PIXELS_3);
+    }
+    SMELT_REST(SMELT_WORD_3, SMELT_SUMS_3, SMELT_PIXELS_3)
+}
+
+#else
+
+SMELT_INLINE void smelt_products_1(int32_t *high, int32_t *low, const void *w, const void *x, int32_t words, int32_t step)
+{
+    (void)step;
+    for (int32_t i = 0; i < words; ++i) {
+        const int32_t word = smelt_load_i32((const char *)w + 4 * i);
+        const int32_t value = smelt_load_i32((const char *)x + 4 * i);
+        *high = smelt_smlad(word, value, *high);
+        *low = smelt_smlad(smelt_sxtb16(word), value, *low);
+    }
+}
+
+SMELT_INLINE void smelt_products_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1, const void *w, const void *x,
+                                   int32_t words, int32_t step)
+{
+    smelt_products_1(h0, l0, w, x, words, step);
+    smelt_products_1(h1, l1, w, (const char *)x + step, words, step);
+}
+
+SMELT_INLINE void smelt_products_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+                                   const void *w, const void *x, int32_t words, int32_t step)
+{
+    smelt_products_2(h0, h1, l0, l1, w, x, words, step);
+    smelt_products_1(h2, l2, w, (const char *)x + 2 * step, words, step);
+}
+
+#define smelt_paired_products_3 smelt_products_3
+
+#endif
+#define smelt_paired_products_2 smelt_products_2
+#define smelt_paired_products_1 smelt_products_1
+
 #endif

@@ -21,7 +21,7 @@ typedef struct {
 } edge_t;
 
 typedef struct {
-    uint32_t sets, ways, shift;   /* shift: log2 of the line */
+    uint32_t sets, ways, shift;   /* sets: a power of two; shift: log2 of the line */
     uint32_t random;              /* replacement: 0 least recently used, 1 pseudo-random */
     uint64_t generation;          /* changes whenever a line is replaced */
     uint32_t *lines;              /* sets x ways: address >> shift, plus 1; 0 is empty */
@@ -96,7 +96,7 @@ static uint32_t victim(clock_t_ *k, const cache_t *c, uint32_t base)
 /* Whether a line is in a cache. If not, it comes in; `slot` is where it is, `evicted` whether something written had to leave. */
 static int cached(clock_t_ *k, cache_t *c, uint64_t line, uint32_t *slot, int *evicted)
 {
-    const uint32_t base = (uint32_t)(line % c->sets) * c->ways;
+    const uint32_t base = ((uint32_t)line & (c->sets - 1U)) * c->ways;
     k->uses++;
     for (uint32_t way = 0; way < c->ways; way++) {
         if (c->lines[base + way] == line + 1U) {
