@@ -26,6 +26,7 @@ _API = {
     "random_inputs": "smelt.inputs",
     "read_inputs": "smelt.inputs",
     "verify": "smelt.report.verify",
+    "verify_layers": "smelt.report.layers",
 }
 
 __all__ = ["Compilation", "compile", *_API]

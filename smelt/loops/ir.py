@@ -7,7 +7,7 @@ Shifts to the left are written as products, since C leaves shifting negative num
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -446,10 +446,3 @@ class Scratch:
 
 Table = np.ndarray[Any, np.dtype[Any]]
 """Constant data that is bound to a `constant` buffer; it lives in flash."""
-
-
-@dataclass
-class Frame:
-    """Statements under construction."""
-
-    body: list[Stmt] = field(default_factory=list)
