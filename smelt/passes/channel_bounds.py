@@ -36,7 +36,9 @@ from smelt.model.ops import (
 from smelt.model.parameters import conv_parameters
 from smelt.model.reference import evaluate
 from smelt.model.reference_linear import requantize_clamped
+from smelt.passes.dead import drop_dead
 from smelt.passes.lookups import table_of
+from smelt.passes.rewrite import fresh_name
 
 Linear = Conv2D | DepthwiseConv2D | TransposeConv2D | Dense
 # Their results grow, or stay, with each operand; `Add` only as long as it does not subtract.
@@ -121,18 +123,15 @@ def _of_table(table: Array, x: Bounds) -> Bounds:
 
 
 def _of_linear(op: Linear, x: Bounds) -> Bounds:
-    """From the sums that a filter cannot leave: every weight takes the end of its operand that suits its sign.
-
-    Padding adds nothing to a sum, so 0 is one more value that an operand may have.
-    """
+    """From the sums that a filter cannot leave: every weight takes the end of its operand that suits its sign."""
     taps = weights_by_channel(op)
     if taps is None:
         return _anything(op.y)
-    zero = op.x.q.zero_point
-    padded = isinstance(op, TransposeConv2D) or (not isinstance(op, Dense) and bool(op.pad))
-    low, high = x.low - zero, x.high - zero
-    if padded:
+    low, high = x.low - op.x.q.zero_point, x.high - op.x.q.zero_point
+    if sees_padding(op):  # which adds nothing to a sum: 0 is one more value that an operand may have
         low, high = np.minimum(low, 0), np.maximum(high, 0)
+    if isinstance(op, DepthwiseConv2D):
+        low, high = (np.repeat(end, op.multiplier)[:, np.newaxis] for end in (low, high))
     positive, negative = np.maximum(taps, 0).sum(axis=1), np.minimum(taps, 0).sum(axis=1)
     bias = np.zeros(len(taps), np.int64) if op.bias is None else op.bias.constant.astype(np.int64)
     least = bias + (positive * low + negative * high).sum(axis=-1)
@@ -141,22 +140,31 @@ def _of_linear(op: Linear, x: Bounds) -> Bounds:
 
 
 def weights_by_channel(op: Linear) -> Integers | None:
-    """The weights as (channels of y, taps, channels of x), zeros where y does not read x.
+    """The weights as (channels of y, taps, channels of x that it reads): all of them, or the one of a depthwise filter.
 
     None where channels are not told apart: grouped convolutions, a dense layer that does not read whole pixels,
     weights or bias that are no constants.
     """
-    of_x, of_y = channels(op.x), channels(op.y)
     if not op.weights.is_constant or (op.bias is not None and not op.bias.is_constant):
         return None
+    of_x, of_y = channels(op.x), channels(op.y)
     weights = op.weights.constant.astype(np.int64)
     if isinstance(op, DepthwiseConv2D):
-        taps = weights.reshape(-1, of_y).T
-        reads = np.arange(of_y)[:, np.newaxis] // op.multiplier == np.arange(of_x)
-        return np.asarray(taps[:, :, np.newaxis] * reads[:, np.newaxis, :])
-    if len(weights) != of_y or weights[0].size % of_x or (not isinstance(op, Dense) and weights.shape[-1] != of_x):
-        return None
-    return weights.reshape(of_y, -1, of_x)
+        return weights.reshape(-1, of_y).T[:, :, np.newaxis]
+    whole = weights.shape[1] % of_x == 0 if isinstance(op, Dense) else weights.shape[-1] == of_x
+    return weights.reshape(of_y, -1, of_x) if whole and len(weights) == of_y else None
+
+
+def sees_padding(op: Linear) -> bool:
+    """Whether some position of y is computed from less than a whole window of x."""
+    if isinstance(op, Conv2D | DepthwiseConv2D):
+        size, spread = op.weights.shape[1:3], op.dilation
+        for axis, before in ((0, op.pad.top), (1, op.pad.left)):
+            end = (op.y.shape[axis + 1] - 1) * op.stride[axis] + (size[axis] - 1) * spread[axis] + 1 - before
+            if before > 0 or end > op.x.shape[axis + 1]:
+                return True
+        return False
+    return isinstance(op, TransposeConv2D)
 
 
 def _requantized(op: Linear, least: Integers, most: Integers) -> Bounds:
@@ -168,27 +176,25 @@ def _requantized(op: Linear, least: Integers, most: Integers) -> Bounds:
     return Bounds(np.where(safe, low, -128), np.where(safe, high, 127))
 
 
-def with_constant_operands(graph: Graph) -> Graph:
-    """Write down operands of `Add`, `Mul`, `Minimum` and `Maximum` of which every channel is constant, one row of them.
+def write_constant_operands(graph: Graph) -> Graph:
+    """Write down operands of `Add`, `Mul`, `Minimum` and `Maximum` of which every channel is constant, as one row.
 
     Exact: the row broadcasts to what was computed. Where both operands are constant, the op stays as it is.
     """
     found = bounds_of_graph(graph)
-    rows = {t: _row(t, b) for t, b in found.items() if t.dtype == "int8" and t.shape and b.constant.all()}
-    taken = {t.name for t in graph.tensors}
-    rows = {t: row for t, row in rows.items() if row.name not in taken}
+    rows = {t: _row(graph, t, b) for t, b in found.items() if t.dtype == "int8" and t.shape and b.constant.all()}
 
     def changed(op: Op) -> Op:
-        if not isinstance(op, Add | Mul | Minimum | Maximum) or op.x is op.x2:
-            return op
-        known = {t: rows[t] for t in op.activations if t in rows}
-        keeps_shape = all(len(t.shape) == len(op.y.shape) for t in known)
-        return op.substitute(known) if len(known) == 1 and len(op.activations) == 2 and keeps_shape else op
+        if isinstance(op, Add | Mul | Minimum | Maximum) and len(op.activations) == 2:
+            known = [(t, other) for t, other in ((op.x, op.x2), (op.x2, op.x)) if t in rows]
+            if len(known) == 1 and known[0][1].shape == op.y.shape:
+                return op.substitute({known[0][0]: rows[known[0][0]]})
+        return op
 
-    return replace(graph, ops=tuple(changed(op) for op in graph.ops))
+    return drop_dead(replace(graph, ops=tuple(changed(op) for op in graph.ops))) if rows else graph
 
 
-def _row(tensor: Tensor, bounds: Bounds) -> Tensor:
+def _row(graph: Graph, tensor: Tensor, bounds: Bounds) -> Tensor:
     shape = (*(1 for _ in tensor.shape[:-1]), channels(tensor))
     data = bounds.low.astype(np.int8).reshape(shape)
-    return replace(tensor, name=f"{tensor.name}.constant", shape=shape, data=data)
+    return replace(tensor, name=fresh_name(graph, f"{tensor.name}.constant"), shape=shape, data=data)
