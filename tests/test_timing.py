@@ -41,6 +41,22 @@ def test_cycles_belong_to_steps_and_do_not_depend_on_timing():
     assert timed.total_cycles > timed.cycles
 
 
+LOOP_OF_WIDE = """
+__attribute__((noinline)) void work(void)
+{
+    __asm__ volatile("movs r0, #200; .balign 8; nop; nop; nop; 1: .rept 4; add.w r1, r3, #1; add.w r2, r3, #1; .endr;"
+                     "subs r0, #1; bne 1b" ::: "r0", "r1", "r2", "cc");
+}
+int main(void) { work(); return 0; }
+"""
+
+
+def test_fetching_bounds_the_loops_of_the_m7(tmp_path):
+    """Everything pairs, which makes five cycles; but 36 bytes that touch six aligned doublewords take six."""
+    run = Simulator(board("disco_f746ng")).run_elf(build("disco_f746ng", LOOP_OF_WIDE, tmp_path), function="work")
+    assert 6 * 200 <= run.cycles < 6 * 200 + 60
+
+
 ARM_BOARDS = [b.name for b in BOARDS if b.core.architecture == "thumb"]
 MEASURES_ITSELF = """
 __attribute__((noinline)) static void work(void)
@@ -141,6 +157,26 @@ int main(void)
 def test_conditional_loads_and_stores_do_not_disturb_what_follows(name, tmp_path):
     """Unicorn's hooks of memory accesses leave the state of an IT block behind; the simulator clears it."""
     assert Simulator(board(name)).run_elf(build(name, SKIPPED, tmp_path)).exit_code == 0
+
+
+POLLS = """
+#define CFGR (*(volatile uint32_t *)0x40021008)
+#define CR (*(volatile uint32_t *)0x40021000)
+int main(void)
+{
+    CR |= 1 << 24;
+    while (!(CR & 1 << 25)) {}
+    CFGR = 2;
+    while ((CFGR & 12) != 8) {}
+    while (CR & 1 << 17) {}
+    return 0;
+}
+"""
+
+
+def test_programs_that_wait_for_hardware_go_on(tmp_path):
+    run = Simulator(board("disco_f746ng")).run_elf(build("disco_f746ng", POLLS, tmp_path), timeout_instructions=100_000)
+    assert (run.end, run.exit_code) == ("exit", 0)
 
 
 def test_unknown_functions_are_named(tmp_path):

@@ -1,7 +1,7 @@
 """Runs a program for as long as the parent holds the pipe to standard input: `guard.py LOG PROGRAM ARGUMENT...`.
 
 When the parent closes the pipe, or dies in whatever way, the program is killed and the log's folder is removed. The program's
-identifier is the first line of output. Started as a file, without the package, so that it is quick and needs nothing; works alike
+identifier is the first line of output, and its exit code is ours. Started as a file, without the package, so that it is quick and needs nothing; works alike
 on Linux, macOS and Windows.
 """
 
@@ -30,6 +30,7 @@ def main() -> None:
     parent.join(0.1)
     if not parent.is_alive():
         shutil.rmtree(log.parent, ignore_errors=True)
+    sys.exit(child.returncode)
 
 
 def wait(child: "subprocess.Popen[bytes]") -> None:

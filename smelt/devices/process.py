@@ -95,6 +95,13 @@ class Process:
                 raise LinkLost(f"{self.name} did not get ready within {seconds:g} s: {self.last_words()}")
             time.sleep(0.01)
 
+    def wait(self, seconds: float) -> int | None:
+        """The program's exit code (above 127 if a signal ended it); None if it still runs after so many seconds."""
+        try:
+            return self._guard.wait(seconds) & 0xFF
+        except subprocess.TimeoutExpired:
+            return None
+
     def close(self) -> None:
         """Kill the program, wait for its end, remove its folder. May be called twice."""
         guard = self._guard

@@ -139,11 +139,16 @@ def _start(board: Board, program: str, folder: Path | None) -> tuple[Process, Gd
     raise AssertionError("unreachable")
 
 
-def _command(board: Board, program: str, port: int) -> tuple[str, ...]:
+def machine_of(board: Board) -> str:
+    """QEMU's name of a board; raises `DeviceError` where it has none."""
     machine = dict(MACHINES).get(board.name)
     if machine is None:
         raise DeviceError(f"{board.name}: QEMU has no such board; it has {', '.join(name for name, _ in MACHINES)}")
+    return machine
+
+
+def _command(board: Board, program: str, port: int) -> tuple[str, ...]:
     return (
-        find_program(program, INSTALL), "-machine", machine, "-S", "-gdb", f"tcp:127.0.0.1:{port}", "-icount", "shift=0",
+        find_program(program, INSTALL), "-machine", machine_of(board), "-S", "-gdb", f"tcp:127.0.0.1:{port}", "-icount", "shift=0",
         "-display", "none", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native",
     )  # fmt: skip

@@ -62,5 +62,6 @@ def board_header(board: Board) -> str:
     return (
         f"/* {board.title} */\n"
         f"#define SMELT_CORE_CACHES {int(board.core.caches)}\n"
+        f"#define SMELT_DEBUG_REGISTERS {int(board.chip.debug_registers)}\n"
         f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(changes)}\n"
     )

@@ -2,8 +2,11 @@
 
 from smelt.kernels.conv2d import CONV2D_PORTABLE
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
+from smelt.kernels.conv2d_pairs import CONV2D_PAIRS
+from smelt.kernels.conv2d_winograd import CONV2D_WINOGRAD
 from smelt.kernels.dense import DENSE_PORTABLE
 from smelt.kernels.dense_dsp import DENSE_DSP
+from smelt.kernels.dense_pairs import DENSE_PAIRS
 from smelt.kernels.depthwise import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_dsp import DEPTHWISE_DSP, DEPTHWISE_PLANES
 from smelt.kernels.depthwise_single import DEPTHWISE_SINGLE, DEPTHWISE_SINGLE_DSP
@@ -12,6 +15,8 @@ from smelt.kernels.other import OTHERS
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 
 LINEAR: tuple[Implementation, ...] = (
+    CONV2D_WINOGRAD,
+    CONV2D_PAIRS,
     CONV2D_DSP,
     CONV2D_PORTABLE,
     DEPTHWISE_SINGLE_DSP,
@@ -19,6 +24,7 @@ LINEAR: tuple[Implementation, ...] = (
     DEPTHWISE_DSP,
     DEPTHWISE_PLANES,
     DEPTHWISE_PORTABLE,
+    DENSE_PAIRS,
     DENSE_DSP,
     DENSE_PORTABLE,
     TRANSPOSE_CONV_PORTABLE,

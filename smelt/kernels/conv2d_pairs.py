@@ -22,11 +22,12 @@ from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import Order, fill, has_dual_mac, widen
 from smelt.kernels.requantize import Requantizer, requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Scratch, Table, Var
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Form, Scratch, Table, Var
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import BOTH_SUMS, HIGH_SUM
 from smelt.targets.types import Core
 
+FORMS: tuple[Form, ...] = ("grouped", "early", "paired")
 MOST_SUM = 2**23
 MOST_STEP = 1000  # elements between neighbouring pixels that an instruction can reach
 STRIP_BYTES = 6800
@@ -38,18 +39,16 @@ CACHED_BYTES = 192  # of weights that stay in the smallest data cache between tw
 class PairBlock:
     """Two channels x `pixels` sums in registers; strips of `rows` rows of y (pointwise: stretches of `rows` pixels).
 
-    `staged` copies the weights of a pair of channels to RAM for the time of a strip; `paired` puts loads between
-    multiplications.
+    `staged` copies the weights of a pair of channels to RAM for the time of a strip; `form` is the order of instructions.
     """
 
     pixels: int
     rows: int
     staged: bool
-    paired: bool
+    form: Form
 
     def __str__(self) -> str:
-        flags = "".join(f", {name}" for name in ("staged", "paired") if getattr(self, name))
-        return f"pairs(pixels={self.pixels}, rows={self.rows}{flags})"
+        return f"pairs(pixels={self.pixels}, rows={self.rows}, {self.form}{', staged' if self.staged else ''})"
 
 
 @dataclass(frozen=True)
@@ -78,13 +77,22 @@ class _Kernel:
         return self.shape.taps[0] * self.run
 
 
+def has_long_rows(op: Conv2D, core: Core) -> bool:
+    """rows of the kernel of at least 8 weights"""
+    return op.weights.shape[2] * op.weights.shape[3] >= 8
+
+
 def weights_fit_pairs(op: Conv2D, core: Core) -> bool:
     """weights of which two fit one halfword, sums that stay below 2^23, and at most 1000 channels x stride"""
     weights = op.weights.constant
     if weights.shape[3] * op.stride[1] > MOST_STEP:
         return False
     flat = weights.reshape(len(weights), -1)
-    r = requantizer(op, flat, folded=True)
+    return fit_pairs(flat, requantizer(op, flat, folded=True))
+
+
+def fit_pairs(flat: NDArray[np.int8], r: Requantizer) -> bool:
+    """Whether `flat` (channels, taps) can be stored in pairs, and the sums told apart."""
     if r.wraps or _high_bytes(flat).min() < -128:
         return False
     wide, bias = flat.astype(np.int64), r.columns[:, 0].astype(np.int64)
@@ -233,7 +241,7 @@ def _block(
     with k.loop("kernel_row", 0, s.taps[0]) as kernel_row:
         xs = k.window("xs", window, kernel_row * order.length(s.row_length))
         ws = k.window("ws", weights, kernel_row * kernel.run)
-        k.products((high, low), ws, xs, kernel.run, order.length(s.stride[1] * s.depth), kernel.schedule.paired)
+        k.products((high, low), ws, xs, kernel.run, order.length(s.stride[1] * s.depth), kernel.schedule.form)
     for c in range(channels):
         totals: list[Var] = [
             l if c == 0 else k.let("total", Call(HIGH_SUM, (h, l))) for h, l in zip(high, low, strict=True)
@@ -245,20 +253,30 @@ def _block(
 def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:
     """Three pixels at a time; strips as high as some kilobytes of widened rows allow."""
     heights = _stretches(op) if is_pointwise(op) else _heights(op)
-    paired = core.caches  # cores with caches of their own issue two instructions at a time
-    staged = not paired and op.weights.elements // op.y.shape[3] * 2 > CACHED_BYTES
+    form = _form(op, core)
+    staged = form != "paired" and op.weights.elements // op.y.shape[3] * 2 > CACHED_BYTES
     pixels = min(3, op.y.elements // op.y.shape[3] if is_pointwise(op) else op.y.shape[2])
     for rows in heights:
-        yield PairBlock(pixels, rows, staged, paired)
-        yield PairBlock(pixels, rows, not staged, paired)
-    yield PairBlock(pixels, heights[0], staged, not paired)
+        yield PairBlock(pixels, rows, staged, form)
+        yield PairBlock(pixels, rows, not staged, form)
+    for other in FORMS:
+        if other != form:
+            yield PairBlock(pixels, heights[0], staged, other)
     if pixels > 2:
-        yield PairBlock(2, heights[0], staged, paired)
+        yield PairBlock(2, heights[0], staged, form)
+
+
+def _form(op: Conv2D, core: Core) -> Form:
+    """Loads beside multiplications where two instructions start at once; on the M33 SXTB16 takes a cycle more, which
+    pays for a register where there are many products."""
+    if core.name == "cortex_m7":
+        return "paired"
+    return "early" if core.name == "cortex_m33" and op.weights.shape[1] > 1 else "grouped"
 
 
 def _heights(op: Conv2D) -> list[int]:
     """Rows of y per strip: what fits, better without a rest; then one."""
-    (_, shape), *_ = _parts(op, PairBlock(1, 1, False, False))
+    (_, shape), *_ = _parts(op, PairBlock(1, 1, False, "grouped"))
     rows = shape.rows
     fitting = [n for n in range(1, rows + 1) if strip_rows(shape, n) * shape.row_length * 2 <= STRIP_BYTES] or [1]
     best = max((n for n in fitting if rows % n == 0), default=1)
@@ -279,5 +297,5 @@ CONV2D_PAIRS = Implementation(
     Conv2D,
     schedules,
     build_conv2d,
-    (has_dual_mac, is_undilated, is_ungrouped, weights_fit_pairs),
+    (has_dual_mac, is_undilated, is_ungrouped, has_long_rows, weights_fit_pairs),
 )

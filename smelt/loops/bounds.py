@@ -253,8 +253,8 @@ def _check(body: tuple[Stmt, ...], scope: Scope, kernel: str) -> None:
 
 
 def _check_products(p: Products, scope: Scope, kernel: str) -> None:
-    _check_range(p.weights, p.weights_index, Const(p.words + 1), scope, kernel)
-    for pixel in range(len(p.low)):
+    _check_range(p.weights, p.weights_index, Const(p.weight_words), scope, kernel)
+    for pixel in range(len(p.low) if p.step else 1):
         _check_range(p.x, p.x_index + pixel * p.step, Const(p.x_count), scope, kernel)
 
 

@@ -18,6 +18,7 @@ from smelt.loops.ir import (
     Declare,
     DeclareWindow,
     Expr,
+    Form,
     If,
     Intrinsic,
     Kernel,
@@ -110,10 +111,10 @@ class KernelBuilder:
         x: AnyBuffer,
         words: int,
         step: int,
-        paired: bool,
+        form: Form,
     ) -> None:
         """Add a row of products to (high, low) sums of one to three pixels: see `Products`."""
-        self._emit(Products(*sums, weights, Const(0), x, Const(0), words, step, paired))
+        self._emit(Products(*sums, weights, Const(0), x, Const(0), words, step, form))
 
     def fill(self, target: AnyBuffer, index: Value, value: int, count: Value) -> None:
         """`count` elements of a one-byte buffer set to `value`."""

@@ -121,8 +121,7 @@ def _copy(target: AnyBuffer, target_index: Expr, source: AnyBuffer | Const, sour
 def _products(p: Products) -> str:
     sums = ", ".join(f"&{var.name}" for var in (*p.high, *p.low))
     operands = f"{_address(p.weights, p.weights_index)}, {_address(p.x, p.x_index)}"
-    name = f"{PREFIX}{'paired_' if p.paired else ''}products_{len(p.low)}"
-    return f"{name}({sums}, {operands}, {p.words}, {p.step * SIZES[p.x.type]});"
+    return f"{PREFIX}{p.form}_{len(p.low)}({sums}, {operands}, {p.words}, {p.step * SIZES[p.x.type]});"
 
 
 def _address(buffer: AnyBuffer, index: Expr) -> str:

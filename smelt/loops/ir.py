@@ -111,6 +111,7 @@ class Expr:
 
 
 Value = Expr | int
+Form = Literal["grouped", "early", "paired", "plain", "plain_paired", "units", "units_paired"]
 
 
 @dataclass(frozen=True)
@@ -389,13 +390,14 @@ class Copy(Stmt):
 
 @dataclass(frozen=True)
 class Products(Stmt):
-    """A row of products for two channels and one to three pixels: ``high[p] += word * x``, ``low[p] += SXTB16(word) * x``.
+    """A row of products for two channels and one to three pixels: ``high[p] += word * x``, ``low[p] += other * x``, where `other`
+    is SXTB16(word), in the plain forms the word after it. In the forms for units x is int8, and up to three pairs of channels
+    take the place of the pixels.
 
     Goes beyond the design's list because compilers lose here: they spill half of these sums and take the loads apart, where
-    13 or 14 registers hold everything and neighbouring loads cost half. `words` words of weights, two taps of both channels
-    each, lie from `weights_index` on; pixel p reads as many words of x, from element ``x_index + p * step`` on. With `paired`
-    loads stand between multiplications, for cores that issue both at once, else before them. One more word than `words` may be
-    read.
+    13 or 14 registers hold everything and neighbouring loads cost half. The weights of `words` words of x lie from
+    `weights_index` on; pixel p reads x from element ``x_index + p * step`` on. `form` is the order of the instructions:
+    `smelt_kernels.h` explains it. For one word more than `words` everything may be read.
     """
 
     high: tuple[Var, ...]
@@ -406,12 +408,18 @@ class Products(Stmt):
     x_index: Expr
     words: int
     step: int
-    paired: bool
+    form: Form
+
+    @property
+    def weight_words(self) -> int:
+        """Words of weights that may be read."""
+        per_word = {"plain": 2, "plain_paired": 2, "units": 2 * len(self.low), "units_paired": 2 * len(self.low)}
+        return (self.words + 1) * per_word.get(self.form, 1)
 
     @property
     def x_count(self) -> int:
         """Elements of x that a pixel may read."""
-        return (self.words + 1) * 4 // SIZES[self.x.type]
+        return (self.words + (not self.form.startswith("units"))) * 4 // SIZES[self.x.type]
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,10 @@ from smelt.passes.lookups import table_of
 from smelt.passes.rewrite import fresh_name
 
 Linear = Conv2D | DepthwiseConv2D | TransposeConv2D | Dense
+# No microcontroller holds a tensor of so many elements: nothing is computed about it, whatever a file declares.
+MOST_ELEMENTS = 1 << 22
 # Their results grow, or stay, with each operand; `Add` only as long as it does not subtract.
-MONOTONE = (Pool, Mean, Add, Minimum, Maximum, Pad, Reshape, Concat, Slice, Transpose, Resize)
+MONOTONE = (Mean, Add, Minimum, Maximum, Pad, Reshape, Concat, Slice, Transpose, Resize)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +73,14 @@ def bounds_of_graph(graph: Graph) -> dict[Tensor, Bounds]:
 
 
 def _bounds_of(op: Op, found: dict[Tensor, Bounds]) -> Bounds:
-    if any(t.dtype != "int8" for t in (*op.activations, op.y)) or not op.y.elements:
+    tensors = (*op.activations, op.y)
+    if any(t.dtype != "int8" or not 0 < t.elements <= MOST_ELEMENTS for t in tensors):
         return _anything(op.y)
     match op:
         case Conv2D() | DepthwiseConv2D() | TransposeConv2D() | Dense():
             return _of_linear(op, bounds_of_tensor(op.x, found))
+        case Pool():
+            return _of_pool(op, bounds_of_tensor(op.x, found))
         case Lookup() | Unary():
             return _of_table(table_of(op), bounds_of_tensor(op.x, found))
         case Add(subtract=True):
@@ -122,6 +127,15 @@ def _of_table(table: Array, x: Bounds) -> Bounds:
     return Bounds(np.array(low, np.int64), np.array(high, np.int64))
 
 
+def _of_pool(op: Pool, x: Bounds) -> Bounds:
+    """Averages and maxima lie where their operands lie, as long as there is one in every window."""
+    for axis, before in ((0, op.pad.top), (1, op.pad.left)):
+        last = (op.y.shape[axis + 1] - 1) * op.stride[axis] - before
+        if before >= op.size[axis] or last >= op.x.shape[axis + 1]:
+            return _anything(op.y)
+    return Bounds(np.clip(x.low, *op.clamp), np.clip(x.high, *op.clamp))
+
+
 def _of_linear(op: Linear, x: Bounds) -> Bounds:
     """From the sums that a filter cannot leave: every weight takes the end of its operand that suits its sign."""
     taps = weights_by_channel(op)
@@ -143,9 +157,10 @@ def weights_by_channel(op: Linear) -> Integers | None:
     """The weights as (channels of y, taps, channels of x that it reads): all of them, or the one of a depthwise filter.
 
     None where channels are not told apart: grouped convolutions, a dense layer that does not read whole pixels,
-    weights or bias that are no constants.
+    weights or bias that are no constants, weights without end.
     """
-    if not op.weights.is_constant or (op.bias is not None and not op.bias.is_constant):
+    constant = op.weights.is_constant and (op.bias is None or op.bias.is_constant)
+    if not constant or not 0 < op.weights.elements <= MOST_ELEMENTS:
         return None
     of_x, of_y = channels(op.x), channels(op.y)
     weights = op.weights.constant.astype(np.int64)

@@ -135,5 +135,3 @@ def _ties_of_concat(op: Concat) -> tuple[Tie, ...]:
         return tuple(_same(x, op) for x in op.xs)
     starts: list[int] = np.cumsum([0, *(channels(x) for x in op.xs)]).tolist()
     return tuple((x, _all(x), start + _all(x)) for x, start in zip(op.xs, starts, strict=False))
-
-

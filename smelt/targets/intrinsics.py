@@ -18,11 +18,13 @@ PKHTB = Intrinsic("pkhtb", "int32_t", 1, 4)
 SMMLAR = Intrinsic("smmlar", "int32_t", 1, 7)
 SMMULR = Intrinsic("smmulr", "int32_t", 1, 6)
 SSAT8 = Intrinsic("ssat8", "int32_t", 1, 6)
+SADD16 = Intrinsic("sadd16", "int32_t", 1, 7)
+SSUB16 = Intrinsic("ssub16", "int32_t", 1, 7)
 BOTH_SUMS = Intrinsic("both_sums", "int32_t", 1, 2)
 HIGH_SUM = Intrinsic("high_sum", "int32_t", 2, 2)
 
 DSP: tuple[Intrinsic, ...] = (
     SMLAD, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLAR, SMMULR, SSAT8,
-    BOTH_SUMS, HIGH_SUM,
+    SADD16, SSUB16, BOTH_SUMS, HIGH_SUM,
 )  # fmt: skip
 """What the DSP extension of Armv7E-M and Armv8-M adds (Cortex-M4, M7, M33)."""

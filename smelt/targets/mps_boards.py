@@ -28,16 +28,19 @@ AN386 = Chip(
     "MPS2-AN386",
     CORTEX_M4,
     (Memory("code", 0x00000000, 4 * MB, "code"), Memory("ssram", 0x20000000, 4 * MB, "data")),
+    debug_registers=False,
 )
 AN500 = Chip(
     "MPS2-AN500",
     CORTEX_M7,
     (Memory("code", 0x00000000, 4 * MB, "code"), Memory("ssram", 0x20000000, 4 * MB, "data")),
+    debug_registers=False,
 )
 AN505 = Chip(
     "MPS2-AN505",
     CORTEX_M33,
     (Memory("code", 0x10000000, 4 * MB, "code"), Memory("ssram", 0x38000000, 4 * MB, "data")),
+    debug_registers=False,
 )
 AN547 = Chip(
     "MPS3-AN547",
@@ -47,6 +50,7 @@ AN547 = Chip(
         Memory("dtcm", 0x30000000, 512 * KB, "data"),
         Memory("sram", 0x31000000, 4 * MB, "data"),
     ),
+    debug_registers=False,
 )
 
 MPS2_AN386 = Board("mps2_an386", "Arm MPS2 with AN386 (Cortex-M4), QEMU", AN386, 25 * MHZ)

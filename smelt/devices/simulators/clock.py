@@ -189,6 +189,8 @@ class BlockCosts:
         last = before[-1] if before else None
         taken = to != origin + origin_size
         cost = self.pipeline.block(ops, left.state).cost + self.pipeline.leave(before, taken, ops[0] if ops else None)
+        if to == origin:
+            cost = max(cost, TICKS * _fetches(to, size, self.pipeline.fetch_bytes))
         flags = skippable | (TAKEN if taken else 0) | (BACKWARD if to <= origin + origin_size else 0)
         if last is not None and (last.loads_pc or last.kind in ("indirect", "table")):
             flags |= INDIRECT
@@ -196,6 +198,11 @@ class BlockCosts:
             flags |= CONDITIONAL
         penalty = self.pipeline.mispredicted(left) if isinstance(self.pipeline, M7) else 0
         return max(cost, 0), penalty, flags, max(cost // TICKS - (size + 3) // 4, 0)
+
+
+def _fetches(address: int, size: int, width: int) -> int:
+    """Cycles in which a loop of one block is fetched: an aligned piece of `width` bytes each."""
+    return (address + size - 1) // width - address // width + 1
 
 
 def _cache_arrays(cache: Cache) -> tuple[Any, Any, Any]:

@@ -92,7 +92,8 @@ class Machine:
         self._add_hook(uc.UC_HOOK_MEM_READ | (uc.UC_HOOK_MEM_WRITE if writes else 0), address, user_data, 1, 0)
 
     def watch(self, first: int, last: int, read: Callable[[int], None], write: Callable[[int, int], None]) -> None:
-        """Call `read(address)` and `write(address, value)` before the program accesses a range of addresses."""
+        """Call `read(address)` and `write(address, value)` before the program accesses a range of addresses. Slows every access
+        down a little; `map_registers` does not."""
         uc = self._unicorn
 
         def hook(_: Any, kind: int, address: int, __: int, value: int, ___: Any) -> None:
@@ -102,6 +103,23 @@ class Machine:
                 read(address)
 
         self._engine.hook_add(uc.UC_HOOK_MEM_READ | uc.UC_HOOK_MEM_WRITE, hook, begin=first, end=last)
+
+    def map_registers(
+        self,
+        page: int,
+        read: Callable[[int, int], int],
+        write: Callable[[int, int, int], None],
+        size: int = PAGE,
+    ) -> None:
+        """Let `read(address, size)` and `write(address, size, value)` answer for a range of pages instead of its memory."""
+        for first, last, _ in list(self._engine.mem_regions()):
+            if page <= first and last < page + size:
+                self._engine.mem_unmap(first, last - first + 1)
+        self._engine.mmio_map(
+            page, size,
+            lambda _, offset, size, __: read(page + offset, size), None,
+            lambda _, offset, size, value, __: write(page + offset, size, value), None,
+        )  # fmt: skip
 
     def provide(self, ranges: Sequence[tuple[int, int]]) -> None:
         """Let addresses in these ranges, where nothing is, behave as memory: registers that the simulator does not have."""

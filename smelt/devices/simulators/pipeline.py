@@ -29,6 +29,8 @@ class Timed(Generic[State]):
 class Pipeline(Protocol[State]):
     """A model of one core."""
 
+    fetch_bytes: int  # instructions that it fetches in a cycle
+
     def idle(self) -> State:
         """The state with nothing under way."""
 
@@ -49,6 +51,8 @@ class M4State:
 
 class M4:
     """Three stages, one instruction at a time; neighbouring loads overlap."""
+
+    fetch_bytes = 4
 
     def __init__(self, timing: CoreTiming) -> None:
         self.timing = timing
@@ -139,6 +143,8 @@ _SLOW_ONE_STAGE = (
 
 class M33:
     """In order, one instruction at a time but for a few pairs of 16-bit ones; results of two stages come a cycle later."""
+
+    fetch_bytes = 4
 
     def __init__(self, timing: CoreTiming) -> None:
         self.timing = timing

@@ -54,6 +54,8 @@ class M7State:
 class M7:
     """One simulated Cortex-M7."""
 
+    fetch_bytes = 8
+
     def __init__(self, timing: CoreTiming) -> None:
         self.timing = timing
 

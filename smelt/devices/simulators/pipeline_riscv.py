@@ -77,6 +77,8 @@ class RiscvState:
 class Riscv:
     """One instruction a cycle; a load's result comes one later."""
 
+    fetch_bytes = 4
+
     def __init__(self, timing: CoreTiming) -> None:
         self.timing = timing
 

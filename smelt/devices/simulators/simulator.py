@@ -15,7 +15,8 @@ from smelt.devices.simulators.clock import Clock, Stalls
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine, code_regions
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
-from smelt.devices.simulators.timers import RANGES, Timers
+from smelt.devices.simulators.peripherals import SIZE, START, Peripherals
+from smelt.devices.simulators.timers import PAGES, Timers
 from smelt.errors import DeviceError, OptionError
 from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Image, memory_at
@@ -30,7 +31,7 @@ XPSR_THUMB = 1 << 24
 ARM_EXCEPTIONS = {2: "supervisor call", 17: "no floating-point unit", 18: "jump to an address that is not Thumb code"}
 RISCV_EXCEPTIONS = {4: "misaligned load", 6: "misaligned store", 8: "environment call", 11: "environment call"}
 NEEDED_SYMBOLS = ("smelt_reset", "__smelt_stack_limit", "__smelt_stack_top")
-PERIPHERALS = ((0x40000000, 0x5FFFFFFF), (0xE0000000, 0xE00FFFFF))
+PRIVATE_BUS = (0xE0000000, 0xE00FFFFF)
 BKPT_AB = b"\xab\xbe"
 SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
 
@@ -99,10 +100,11 @@ class Simulator:
     ) -> Run:
         """Run any program for the board, from its reset vector until it asks to exit (semihosting) or jumps to itself.
 
-        `inputs` is what it reads from the semihosting file "input". Peripherals are plain memory. With `function`, the run's
-        `cycles` and `instructions` are those of the last completed call of that function; the calls that it makes of the functions
-        in `parts` are its steps, in the order in which they happen. Raises `Fault` as `run` does, `BuildError`
-        for what is no 32-bit ELF file, `OptionError` if the function does not exist.
+        `inputs` is what it reads from the semihosting file "input". Peripherals are stand-ins (`peripherals.py`), interrupts never
+        happen. With `function`, the run's `cycles` and `instructions` are those of the last completed call of that function; the
+        calls that it makes of the functions in `parts` are its steps, in the order in which they happen.
+
+        Raises `Fault` as `run` does, `BuildError` for what is no 32-bit ELF file, `OptionError` if a function does not exist.
         """
         parsed = read_elf(elf)
         for name in (function, *parts):
@@ -166,14 +168,16 @@ class _Session:
     def _connect_clock(self) -> None:
         machine, clock = self.machine, self.clock
         if self.foreign:
-            machine.provide(PERIPHERALS)
+            machine.provide((PRIVATE_BUS,))
+            peripherals = Peripherals()
+            machine.map_registers(START, peripherals.read, peripherals.write, SIZE)
         if clock is None:
             return
         machine.add_data_hook(self.counter.data_hook, self.counter.user_data, clock.watches_writes)
         if machine.is_thumb:
             timers = Timers(self.maps, lambda: clock.cycles_at(machine.pc))
-            for first, last in RANGES:
-                machine.watch(first, last, timers.before_read, timers.before_write)
+            for page in PAGES:
+                machine.map_registers(page, timers.read, timers.write)
 
     def _hard_checks(self, alignment: Alignment) -> list[Check]:
         return [

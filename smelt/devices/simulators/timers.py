@@ -1,6 +1,6 @@
 """The core's own timers, DWT->CYCCNT and SysTick, as the firmware reads them: they follow the simulated clock.
 
-Both live in plain memory that is brought up to date just before the firmware reads it. Interrupts are not simulated.
+Both live in memory that is brought up to date just before the firmware reads it. Interrupts are not simulated.
 """
 
 from __future__ import annotations
@@ -11,24 +11,37 @@ from typing import Any
 
 import numpy as np
 
-from smelt.devices.simulators.memory_map import Mapped, find
+from smelt.devices.simulators.memory_map import DWT_PAGE, SYSTEM_CONTROL, Mapped, find
 
 DWT_CTRL, DWT_CYCCNT, CYCCNTENA = 0xE0001000, 0xE0001004, 1
 SYSTICK_CTRL, SYSTICK_LOAD, SYSTICK_VAL = 0xE000E010, 0xE000E014, 0xE000E018
 ENABLE, CORE_CLOCK, COUNTFLAG = 1, 1 << 2, 1 << 16
 EXTERNAL_DIVIDER = 8  # STM32: SysTick's other clock is the bus clock over eight
+PAGES = (DWT_PAGE, SYSTEM_CONTROL)
 RANGES = ((DWT_CTRL, DWT_CYCCNT + 3), (SYSTICK_CTRL, SYSTICK_VAL + 3))
 
 
 @dataclass
 class Timers:
-    """`now()` gives the cycles since reset. `before_read` and `before_write` are told of every access to `RANGES`."""
+    """Answers for the registers on `PAGES`, most of which are mere memory. `now()` gives the cycles since reset."""
 
     maps: tuple[Mapped, ...]
     now: Callable[[], int]
     cycle_base: int = 0  # CYCCNT is now() minus this, while it counts
     tick_base: int = 0  # when SysTick last had its reload value
     wraps: int = 0  # that COUNTFLAG has reported
+
+    def read(self, address: int, size: int) -> int:
+        self.before_read(address)
+        mapped, offset = find(self.maps, address, size)
+        return int.from_bytes(mapped.data[offset : offset + size].tobytes(), "little")
+
+    def write(self, address: int, size: int, value: int) -> None:
+        self.before_write(address, value)
+        mapped, offset = find(self.maps, address, size)
+        mapped.data[offset : offset + size] = np.frombuffer(
+            (value % (1 << 8 * size)).to_bytes(size, "little"), np.uint8
+        )
 
     def before_read(self, address: int) -> None:
         word = address & ~3

@@ -11,7 +11,15 @@ void smelt_reset(void)
 {
     __asm__ volatile("ldr r0, =__smelt_stack_top\n"
                      "mov sp, r0\n"
-#if defined(__ARM_ARCH_8M_MAIN__)
+#if defined(__ARM_FEATURE_MVE)
+                     "ldr r0, =0xE000ED88\n" /* CPACR: let everyone use Helium, which the compiler uses for loops and copies */
+                     "ldr r1, [r0]\n"
+                     "orr r1, r1, #0x00F00000\n"
+                     "str r1, [r0]\n"
+                     "dsb\n"
+                     "isb\n"
+#endif
+#if defined(__ARM_ARCH_8M_MAIN__) || defined(__ARM_ARCH_8_1M_MAIN__)
                      "ldr r0, =__smelt_stack_limit\n"
                      "msr msplim, r0\n"
 #endif

@@ -273,130 +273,386 @@ SMELT_INLINE int32_t smelt_high_sum(int32_t both, int32_t low)
 #define SMELT_KEEP_LOOP
 #endif
 
-/* Rows of products for one to three pixels, whose elements lie `step` bytes apart. Assembly where compilers may be trusted to
-   find 14 registers: optimised, without a frame pointer. */
-#if SMELT_HAS_DSP && defined(__GNUC__) && defined(__OPTIMIZE__)
-#define SMELT_HAS_ASSEMBLY 1
+/* SADD16 and SSUB16: sums and differences of halves. */
+SMELT_INLINE int32_t smelt_sadd16(int32_t a, int32_t b)
+{
+#if SMELT_HAS_DSP
+    int32_t result;
+    __asm__("sadd16 %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
 #else
-#define SMELT_HAS_ASSEMBLY 0
+    return smelt_pack_halves(smelt_low_half(a) + smelt_low_half(b), smelt_high_half(a) + smelt_high_half(b));
 #endif
+}
 
-#if SMELT_HAS_ASSEMBLY
+SMELT_INLINE int32_t smelt_ssub16(int32_t a, int32_t b)
+{
+#if SMELT_HAS_DSP
+    int32_t result;
+    __asm__("ssub16 %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+#else
+    return smelt_pack_halves(smelt_low_half(a) - smelt_low_half(b), smelt_high_half(a) - smelt_high_half(b));
+#endif
+}
 
-/* All loads, then all multiplications: for cores that issue one instruction at a time. */
-#define SMELT_WORD_1(o)                                                                                                \
-    "ldr.w %[v], [%[w], #" #o "]\n ldr.w %[a], [%[x], #" #o "]\n"                                                      \
-    "sxtb16 %[u], %[v]\n smlad %[h0], %[v], %[a], %[h0]\n smlad %[l0], %[u], %[a], %[l0]\n"
-#define SMELT_WORD_2(o)                                                                                                \
-    "ldr.w %[v], [%[w], #" #o "]\n ldr.w %[a], [%[x], #" #o "]\n ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n"                \
-    "sxtb16 %[u], %[v]\n smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n"                            \
+/* Rows of products of two channels with one to three pixels, whose elements lie `step` bytes apart; `words` and `step` are
+   constants. `w` has a word for both channels (see above), in the `plain` forms a word for each. Assembly
+   wherever an optimising compiler has 13 registers to give; the end of the weights waits on the stack where all are taken.
+
+   grouped: all loads, then all multiplications. early: the same with a register more, so that nobody waits for SXTB16.
+   paired: the loads for the next word between the multiplications, for cores that issue two instructions at a time. */
+#if SMELT_HAS_DSP && defined(__GNUC__) && defined(__OPTIMIZE__)
+
+#define SMELT_GROUPED_1(o)                                                                                            \
+    "ldr.w %[v], [%[w], #" #o "]\n"                                                                                   \
+    "ldr.w %[a], [%[x], #(" #o ")]\n"                                                                         \
+    "smlad %[h0], %[v], %[a], %[h0]\n"                                                                                \
+    "sxtb16 %[v], %[v]\n"                                                                                             \
+    "smlad %[l0], %[v], %[a], %[l0]\n"
+#define SMELT_GROUPED_2(o)                                                                                            \
+    "ldr.w %[v], [%[w], #" #o "]\n"                                                                                   \
+    "ldr.w %[a], [%[x], #(" #o ")]\n ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n"                                 \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n"                                               \
+    "sxtb16 %[v], %[v]\n"                                                                                             \
+    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[v], %[b], %[l1]\n"
+#define SMELT_GROUPED_3(o)                                                                                            \
+    "ldr.w %[v], [%[w], #" #o "]\n"                                                                                   \
+    "ldr.w %[a], [%[x], #(" #o ")]\n ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n ldr.w %[c], [%[x], #(2*%c[s]+" #o ")]\n"\
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n"              \
+    "sxtb16 %[v], %[v]\n"                                                                                             \
+    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[v], %[b], %[l1]\n smlad %[l2], %[v], %[c], %[l2]\n"
+#define SMELT_EARLY_1(o)                                                                                              \
+    "ldr.w %[v], [%[w], #" #o "]\n"                                                                                   \
+    "ldr.w %[a], [%[x], #(" #o ")]\n"                                                                         \
+    "sxtb16 %[u], %[v]\n"                                                                                             \
+    "smlad %[h0], %[v], %[a], %[h0]\n"                                                                                \
+    "smlad %[l0], %[u], %[a], %[l0]\n"
+#define SMELT_EARLY_2(o)                                                                                              \
+    "ldr.w %[v], [%[w], #" #o "]\n"                                                                                   \
+    "ldr.w %[a], [%[x], #(" #o ")]\n ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n"                                 \
+    "sxtb16 %[u], %[v]\n"                                                                                             \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n"                                               \
     "smlad %[l0], %[u], %[a], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n"
-#define SMELT_WORD_3(o)                                                                                                \
-    "ldr.w %[v], [%[w], #" #o "]\n ldr.w %[a], [%[x], #" #o "]\n"                                                      \
-    "ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n ldr.w %[c], [%[x], #(2*%c[s]+" #o ")]\n"                                    \
-    "sxtb16 %[u], %[v]\n"                                                                                              \
-    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n"                \
+#define SMELT_EARLY_3(o)                                                                                              \
+    "ldr.w %[v], [%[w], #" #o "]\n"                                                                                   \
+    "ldr.w %[a], [%[x], #(" #o ")]\n ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n ldr.w %[c], [%[x], #(2*%c[s]+" #o ")]\n"\
+    "sxtb16 %[u], %[v]\n"                                                                                             \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n"              \
     "smlad %[l0], %[u], %[a], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n smlad %[l2], %[u], %[c], %[l2]\n"
-/* The loads for the next word between the multiplications: for cores that issue two instructions at a time. */
-#define SMELT_PAIRED_WORD_3(o)                                                                                         \
-    "smlad %[h0], %[v], %[a], %[h0]\n sxtb16 %[u], %[v]\n"                                                             \
-    "smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n ldr.w %[v], [%[w], #(" #o "+4)]\n"              \
-    "smlad %[l0], %[u], %[a], %[l0]\n ldr.w %[a], [%[x], #(" #o "+4)]\n"                                               \
-    "smlad %[l1], %[u], %[b], %[l1]\n ldr.w %[b], [%[x], #(%c[s]+" #o "+4)]\n"                                         \
+#define SMELT_PLAIN_1(o)                                                                                              \
+    "ldr.w %[v], [%[w], #(2*" #o ")]\n ldr.w %[u], [%[w], #(2*" #o "+4)]\n"                                           \
+    "ldr.w %[a], [%[x], #(" #o ")]\n"                                                                         \
+    "smlad %[h0], %[v], %[a], %[h0]\n"                                                                                \
+    "smlad %[l0], %[u], %[a], %[l0]\n"
+#define SMELT_PLAIN_2(o)                                                                                              \
+    "ldr.w %[v], [%[w], #(2*" #o ")]\n ldr.w %[u], [%[w], #(2*" #o "+4)]\n"                                           \
+    "ldr.w %[a], [%[x], #(" #o ")]\n ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n"                                 \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n"                                               \
+    "smlad %[l0], %[u], %[a], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n"
+#define SMELT_PLAIN_3(o)                                                                                              \
+    "ldr.w %[v], [%[w], #(2*" #o ")]\n ldr.w %[u], [%[w], #(2*" #o "+4)]\n"                                           \
+    "ldr.w %[a], [%[x], #(" #o ")]\n ldr.w %[b], [%[x], #(%c[s]+" #o ")]\n ldr.w %[c], [%[x], #(2*%c[s]+" #o ")]\n"\
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n"              \
+    "smlad %[l0], %[u], %[a], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n smlad %[l2], %[u], %[c], %[l2]\n"
+#define SMELT_PAIRED_3(o)                                                                                             \
+    "smlad %[h0], %[v], %[a], %[h0]\n sxtb16 %[u], %[v]\n"                                                            \
+    "smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n ldr.w %[v], [%[w], #(" #o "+4)]\n"             \
+    SMELT_PAIRED_LOW_3(o)
+#define SMELT_PLAIN_PAIRED_3(o)                                                                                       \
+    "smlad %[h0], %[v], %[a], %[h0]\n ldr.w %[u], [%[w], #(2*" #o "+4)]\n"                                            \
+    "smlad %[h1], %[v], %[b], %[h1]\n smlad %[h2], %[v], %[c], %[h2]\n ldr.w %[v], [%[w], #(2*" #o "+8)]\n"           \
+    SMELT_PAIRED_LOW_3(o)
+#define SMELT_PAIRED_LOW_3(o)                                                                                         \
+    "smlad %[l0], %[u], %[a], %[l0]\n ldr.w %[a], [%[x], #(" #o "+4)]\n"                                              \
+    "smlad %[l1], %[u], %[b], %[l1]\n ldr.w %[b], [%[x], #(%c[s]+" #o "+4)]\n"                                        \
     "smlad %[l2], %[u], %[c], %[l2]\n ldr.w %[c], [%[x], #(2*%c[s]+" #o "+4)]\n"
-#define SMELT_PAIRED_START_3                                                                                           \
+#define SMELT_START_NONE ""
+#define SMELT_START_PAIRED                                                                                            \
     "ldr.w %[v], [%[w]]\n ldr.w %[a], [%[x]]\n ldr.w %[b], [%[x], #(%c[s])]\n ldr.w %[c], [%[x], #(2*%c[s])]\n"
 
 #define SMELT_EIGHT(M) M(0) M(4) M(8) M(12) M(16) M(20) M(24) M(28)
-#define SMELT_ROUNDS(bytes, body)                                                                                      \
-    ".p2align 2\n1:\n" body "add.w %[w], %[w], #" #bytes "\n add.w %[x], %[x], #" #bytes "\n"                          \
-    "subs.w %[n], %[n], #1\n bne.w 1b\n"
+#define SMELT_ADVANCE(w, x) "add.w %[w], %[w], #" #w "\n add.w %[x], %[x], #" #x "\n"
+#define SMELT_ROUNDS_ONE(body) ".p2align 2\n1:\n" body "subs.w %[n], %[n], #1\n bne.w 1b\n"
+#define SMELT_ROUNDS_TWO(body) SMELT_ROUNDS_TO(u, body)
+#define SMELT_ROUNDS_TO(end, body)                                                                                    \
+    "str %[" #end "], [sp, #-4]!\n .p2align 2\n1:\n" body                                                             \
+    "ldr.w %[" #end "], [sp]\n cmp %[w], %[" #end "]\n bne.w 1b\n add.w sp, sp, #4\n"
 #define SMELT_SUMS_1 [h0] "+r"(*h0), [l0] "+r"(*l0)
 #define SMELT_SUMS_2 SMELT_SUMS_1, [h1] "+r"(*h1), [l1] "+r"(*l1)
 #define SMELT_SUMS_3 SMELT_SUMS_2, [h2] "+r"(*h2), [l2] "+r"(*l2)
-#define SMELT_PLACES [w] "+r"(w), [x] "+r"(x), [n] "+r"(n), [v] "=&r"(v), [u] "=&r"(u)
-#define SMELT_RUN(code, ...) __asm__ volatile(code : __VA_ARGS__ : [s] "i"(step) : "cc", "memory")
 #define SMELT_PIXELS_1 [a] "=&r"(a)
-#define SMELT_PIXELS_2 [a] "=&r"(a), [b] "=&r"(b)
-#define SMELT_PIXELS_3 [a] "=&r"(a), [b] "=&r"(b), [c] "=&r"(c)
-
-/* `words` and `step` are constants: always inlined. */
-#define SMELT_PRODUCTS_BODY(pixels)                                                                                    \
-    {                                                                                                                  \
-        int32_t n = words / 8, u, v, SMELT_TEMPORARIES_##pixels;                                                          \
-        if (n > 0) {                                                                                                   \
-            SMELT_RUN(SMELT_ROUNDS(32, SMELT_EIGHT(SMELT_WORD_##pixels)), SMELT_SUMS_##pixels, SMELT_PLACES,           \
-                      SMELT_PIXELS_##pixels);                                                                          \
-        }                                                                                                              \
-        SMELT_REST(SMELT_WORD_##pixels, SMELT_SUMS_##pixels, SMELT_PIXELS_##pixels)                                    \
-    }
-#define SMELT_REST(M, sums, ...)                                                                                       \
-    if (words % 8 >= 4) {                                                                                              \
-        SMELT_RUN(M(0) M(4) M(8) M(12) "add.w %[w], %[w], #16\n add.w %[x], %[x], #16\n", sums, SMELT_PLACES, __VA_ARGS__); \
-    }                                                                                                                  \
-    if (words % 4 >= 2) {                                                                                              \
-        SMELT_RUN(M(0) M(4) "add.w %[w], %[w], #8\n add.w %[x], %[x], #8\n", sums, SMELT_PLACES, __VA_ARGS__);          \
-    }                                                                                                                  \
-    if (words % 2 == 1) {                                                                                              \
-        SMELT_RUN(M(0), sums, SMELT_PLACES, __VA_ARGS__);                                                              \
-    }
+#define SMELT_PIXELS_2 SMELT_PIXELS_1, [b] "=&r"(b)
+#define SMELT_PIXELS_3 SMELT_PIXELS_2, [c] "=&r"(c)
 #define SMELT_TEMPORARIES_1 a
 #define SMELT_TEMPORARIES_2 a, b
 #define SMELT_TEMPORARIES_3 a, b, c
+#define SMELT_PLACES [w] "+r"(w), [x] "+r"(x), [v] "=&r"(v)
+#define SMELT_REGISTERS_ONE [n] "+r"(n)
+#define SMELT_REGISTERS_TWO [u] "+r"(u)
+#define SMELT_OPERANDS(pixels, registers)                                                                             \
+    SMELT_SUMS_##pixels, SMELT_PIXELS_##pixels, SMELT_PLACES, SMELT_REGISTERS_##registers
+#define SMELT_RUN(code, ...) __asm__ volatile(code : __VA_ARGS__ : [s] "i"(step) : "cc", "memory")
 
-SMELT_INLINE void smelt_products_1(int32_t *h0, int32_t *l0, const void *w, const void *x, int32_t words, int32_t step)
-SMELT_PRODUCTS_BODY(1)
-
-SMELT_INLINE void smelt_products_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1, const void *w, const void *x,
-                                   int32_t words, int32_t step)
-SMELT_PRODUCTS_BODY(2)
-
-SMELT_INLINE void smelt_products_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
-                                   const void *w, const void *x, int32_t words, int32_t step)
-SMELT_PRODUCTS_BODY(3)
-
-SMELT_INLINE void smelt_paired_products_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
-                                          const void *w, const void *x, int32_t words, int32_t step)
-{
-    int32_t n = words / 8, u, v, a, b, c;
-    if (n > 0) {
-        SMELT_RUN(SMELT_PAIRED_START_3 SMELT_ROUNDS(32, SMELT_EIGHT(SMELT_PAIRED_WORD_3)), SMELT_SUMS_3, SMELT_PLACES,
-                  SMELT_PIXELS_3);
+#define SMELT_PRODUCTS(pixels, start, LOOP, WORD, registers, w4, w8, w16, w32)                                        \
+    {                                                                                                                 \
+        const char *u = (const char *)w + words / 8 * w32;                                                            \
+        int32_t n = words / 8, v, SMELT_TEMPORARIES_##pixels;                                                         \
+        (void)u, (void)n;                                                                                             \
+        if (words / 8 > 1) {                                                                                          \
+            SMELT_RUN(SMELT_START_##start SMELT_ROUNDS_##registers(SMELT_EIGHT(LOOP) SMELT_ADVANCE(w32, 32)),         \
+                      SMELT_OPERANDS(pixels, registers));                                                             \
+        } else if (words / 8 == 1) {                                                                                  \
+            SMELT_RUN(SMELT_START_##start SMELT_EIGHT(LOOP) SMELT_ADVANCE(w32, 32), SMELT_OPERANDS(pixels, registers));\
+        }                                                                                                             \
+        if (words % 8 >= 4) {                                                                                         \
+            SMELT_RUN(WORD(0) WORD(4) WORD(8) WORD(12) SMELT_ADVANCE(w16, 16), SMELT_OPERANDS(pixels, registers));    \
+        }                                                                                                             \
+        if (words % 4 >= 2) {                                                                                         \
+            SMELT_RUN(WORD(0) WORD(4) SMELT_ADVANCE(w8, 8), SMELT_OPERANDS(pixels, registers));                       \
+        }                                                                                                             \
+        if (words % 2 == 1) {                                                                                         \
+            SMELT_RUN(WORD(0) SMELT_ADVANCE(w4, 4), SMELT_OPERANDS(pixels, registers));                               \
+        }                                                                                                             \
     }
-    SMELT_REST(SMELT_WORD_3, SMELT_SUMS_3, SMELT_PIXELS_3)
-}
+
+#define SMELT_HALF 4, 8, 16, 32
+#define SMELT_FULL 8, 16, 32, 64
+#define SMELT_PRODUCTS_OF(...) SMELT_PRODUCTS(__VA_ARGS__)
+
+SMELT_INLINE void smelt_grouped_1(int32_t *h0, int32_t *l0,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(1, NONE, SMELT_GROUPED_1, SMELT_GROUPED_1, ONE, SMELT_HALF)
+
+SMELT_INLINE void smelt_grouped_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(2, NONE, SMELT_GROUPED_2, SMELT_GROUPED_2, ONE, SMELT_HALF)
+
+SMELT_INLINE void smelt_grouped_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(3, NONE, SMELT_GROUPED_3, SMELT_GROUPED_3, ONE, SMELT_HALF)
+
+SMELT_INLINE void smelt_early_1(int32_t *h0, int32_t *l0,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(1, NONE, SMELT_EARLY_1, SMELT_EARLY_1, TWO, SMELT_HALF)
+
+SMELT_INLINE void smelt_early_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(2, NONE, SMELT_EARLY_2, SMELT_EARLY_2, TWO, SMELT_HALF)
+
+SMELT_INLINE void smelt_early_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(3, NONE, SMELT_EARLY_3, SMELT_EARLY_3, TWO, SMELT_HALF)
+
+SMELT_INLINE void smelt_plain_1(int32_t *h0, int32_t *l0,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(1, NONE, SMELT_PLAIN_1, SMELT_PLAIN_1, TWO, SMELT_FULL)
+
+SMELT_INLINE void smelt_plain_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(2, NONE, SMELT_PLAIN_2, SMELT_PLAIN_2, TWO, SMELT_FULL)
+
+SMELT_INLINE void smelt_plain_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(3, NONE, SMELT_PLAIN_3, SMELT_PLAIN_3, TWO, SMELT_FULL)
+
+SMELT_INLINE void smelt_paired_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(3, PAIRED, SMELT_PAIRED_3, SMELT_EARLY_3, TWO, SMELT_HALF)
+
+SMELT_INLINE void smelt_plain_paired_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_PRODUCTS_OF(3, PAIRED, SMELT_PLAIN_PAIRED_3, SMELT_PLAIN_3, TWO, SMELT_FULL)
+
+/* Three pairs of channels and one pixel, whose x is int8: four elements in a word of x, for each pair a word of weights for
+   elements 0 and 2, then one for 1 and 3. */
+#define SMELT_UNITS_1(o)                                                                                              \
+    "ldr.w %[v], [%[w], #(2*" #o "+0)]\n"                                                                             \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"                                   \
+    "smlad %[h0], %[v], %[b], %[h0]\n"                                                                                \
+    "sxtb16 %[v], %[v]\n"                                                                                             \
+    "smlad %[l0], %[v], %[b], %[l0]\n"                                                                                \
+    "ldr.w %[v], [%[w], #(2*" #o "+4)]\n"                                                                             \
+    "smlad %[h0], %[v], %[a], %[h0]\n"                                                                                \
+    "sxtb16 %[v], %[v]\n"                                                                                             \
+    "smlad %[l0], %[v], %[a], %[l0]\n"
+#define SMELT_UNITS_2(o)                                                                                              \
+    "ldr.w %[v], [%[w], #(4*" #o "+0)]\n ldr.w %[u], [%[w], #(4*" #o "+4)]\n"                                         \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"                                   \
+    "smlad %[h0], %[v], %[b], %[h0]\n smlad %[h1], %[u], %[b], %[h1]\n"                                               \
+    "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n"                                                                         \
+    "smlad %[l0], %[v], %[b], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n"                                               \
+    "ldr.w %[v], [%[w], #(4*" #o "+8)]\n ldr.w %[u], [%[w], #(4*" #o "+12)]\n"                                        \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n"                                               \
+    "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n"                                                                         \
+    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n"
+#define SMELT_UNITS_3(o)                                                                                              \
+    "ldr.w %[v], [%[w], #(6*" #o "+0)]\n ldr.w %[u], [%[w], #(6*" #o "+4)]\n ldr.w %[t], [%[w], #(6*" #o "+8)]\n"     \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"                                   \
+    "smlad %[h0], %[v], %[b], %[h0]\n smlad %[h1], %[u], %[b], %[h1]\n smlad %[h2], %[t], %[b], %[h2]\n"              \
+    "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n sxtb16 %[t], %[t]\n"                                                     \
+    "smlad %[l0], %[v], %[b], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n smlad %[l2], %[t], %[b], %[l2]\n"              \
+    "ldr.w %[v], [%[w], #(6*" #o "+12)]\n ldr.w %[u], [%[w], #(6*" #o "+16)]\n ldr.w %[t], [%[w], #(6*" #o "+20)]\n"  \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n smlad %[h2], %[t], %[a], %[h2]\n"              \
+    "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n sxtb16 %[t], %[t]\n"                                                     \
+    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n smlad %[l2], %[t], %[a], %[l2]\n"
+#define SMELT_UNITS_HALF_3(x, load0, load1, load2)                                                                    \
+    "smlad %[h0], %[v], %[" #x "], %[h0]\n" load0 "sxtb16 %[v], %[v]\n smlad %[h1], %[u], %[" #x "], %[h1]\n"         \
+    "sxtb16 %[u], %[u]\n smlad %[h2], %[t], %[" #x "], %[h2]\n sxtb16 %[t], %[t]\n smlad %[l0], %[v], %[" #x "], %[l0]\n"\
+    "smlad %[l1], %[u], %[" #x "], %[l1]\n" load1 "smlad %[l2], %[t], %[" #x "], %[l2]\n" load2
+#define SMELT_LOAD(r, base, o) "ldr.w %[" #r "], [%[" #base "], #(" #o ")]\n"
+#define SMELT_UNITS_PAIRED_3(o, even, odd, next)                                                                      \
+    "sxtb16 %[" #even "], %[" #odd "]\n sxtb16 %[" #odd "], %[" #odd "], ror #8\n"                                    \
+    SMELT_UNITS_HALF_3(even, SMELT_LOAD(t, w, 6 * o + 8), SMELT_LOAD(v, w, 6 * o + 12), SMELT_LOAD(u, w, 6 * o + 16)) \
+    SMELT_UNITS_HALF_3(odd, SMELT_LOAD(t, w, 6 * o + 20) next, SMELT_LOAD(v, w, 6 * o + 24), SMELT_LOAD(u, w, 6 * o + 28))
+#define SMELT_UNITS_TEMPORARIES_1
+#define SMELT_UNITS_TEMPORARIES_2 , [u] "=&r"(u)
+#define SMELT_UNITS_TEMPORARIES_3 , [u] "=&r"(u), [t] "=&r"(t)
+#define SMELT_UNITS_RUN(pixels, code)                                                                                 \
+    __asm__ volatile(code : SMELT_SUMS_##pixels, [a] "=&r"(a), [b] "+r"(b), SMELT_PLACES SMELT_UNITS_TEMPORARIES_##pixels\
+                     : : "cc", "memory")
+#define SMELT_UNITS(pixels, round, bytes, two_bytes)                                                                  \
+    {                                                                                                                 \
+        const char *b = (const char *)w + words / 4 * (2 * two_bytes);                                                \
+        int32_t a, u, v, t;                                                                                           \
+        (void)step, (void)u, (void)t;                                                                                 \
+        if (words / 4 > 0) {                                                                                          \
+            SMELT_UNITS_RUN(pixels, round);                                                                           \
+        }                                                                                                             \
+        if (words % 4 >= 2) {                                                                                         \
+            SMELT_UNITS_RUN(pixels, SMELT_UNITS_##pixels(0) SMELT_UNITS_##pixels(4) SMELT_ADVANCE(two_bytes, 8));     \
+        }                                                                                                             \
+        if (words % 2 == 1) {                                                                                         \
+            SMELT_UNITS_RUN(pixels, SMELT_UNITS_##pixels(0) SMELT_ADVANCE(bytes, 4));                                 \
+        }                                                                                                             \
+    }
+#define SMELT_UNITS_ROUND(pixels, bytes)                                                                              \
+    SMELT_ROUNDS_TO(b, SMELT_UNITS_##pixels(0) SMELT_UNITS_##pixels(4) SMELT_UNITS_##pixels(8) SMELT_UNITS_##pixels(12) SMELT_ADVANCE(bytes, 16))
+#define SMELT_UNITS_PAIRED_ROUND                                                                                      \
+    SMELT_LOAD(v, w, 0) SMELT_LOAD(u, w, 4)                                                                           \
+    SMELT_ROUNDS_TO(b, SMELT_LOAD(a, x, 0) SMELT_UNITS_PAIRED_3(0, b, a, SMELT_LOAD(b, x, 4)) SMELT_UNITS_PAIRED_3(4, a, b, SMELT_LOAD(a, x, 8))\
+                 SMELT_UNITS_PAIRED_3(8, b, a, SMELT_LOAD(b, x, 12)) SMELT_UNITS_PAIRED_3(12, a, b, "") SMELT_ADVANCE(96, 16))
+
+SMELT_INLINE void smelt_units_1(int32_t *h0, int32_t *l0,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_UNITS(1, SMELT_UNITS_ROUND(1, 32), 8, 16)
+
+SMELT_INLINE void smelt_units_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_UNITS(2, SMELT_UNITS_ROUND(2, 64), 16, 32)
+
+SMELT_INLINE void smelt_units_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_UNITS(3, SMELT_UNITS_ROUND(3, 96), 24, 48)
+
+SMELT_INLINE void smelt_units_paired_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_UNITS(3, SMELT_UNITS_PAIRED_ROUND, 24, 48)
 
 #else
 
-SMELT_INLINE void smelt_products_1(int32_t *high, int32_t *low, const void *w, const void *x, int32_t words, int32_t step)
+SMELT_INLINE void smelt_grouped_1(int32_t *h0, int32_t *l0,
+        const void *w, const void *x, int32_t words, int32_t step)
 {
     (void)step;
     for (int32_t i = 0; i < words; ++i) {
-        const int32_t word = smelt_load_i32((const char *)w + 4 * i);
         const int32_t value = smelt_load_i32((const char *)x + 4 * i);
-        *high = smelt_smlad(word, value, *high);
-        *low = smelt_smlad(smelt_sxtb16(word), value, *low);
+        const int32_t word = smelt_load_i32((const char *)w + 4 * i);
+        const int32_t other = smelt_sxtb16(word);
+        *h0 = smelt_smlad(word, value, *h0);
+        *l0 = smelt_smlad(other, value, *l0);
     }
 }
 
-SMELT_INLINE void smelt_products_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1, const void *w, const void *x,
-                                   int32_t words, int32_t step)
+SMELT_INLINE void smelt_grouped_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
+        const void *w, const void *x, int32_t words, int32_t step)
 {
-    smelt_products_1(h0, l0, w, x, words, step);
-    smelt_products_1(h1, l1, w, (const char *)x + step, words, step);
+    smelt_grouped_1(h0, l0, w, x, words, step);
+    smelt_grouped_1(h1, l1, w, (const char *)x + step, words, step);
 }
 
-SMELT_INLINE void smelt_products_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
-                                   const void *w, const void *x, int32_t words, int32_t step)
+SMELT_INLINE void smelt_grouped_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
 {
-    smelt_products_2(h0, h1, l0, l1, w, x, words, step);
-    smelt_products_1(h2, l2, w, (const char *)x + 2 * step, words, step);
+    smelt_grouped_2(h0, h1, l0, l1, w, x, words, step);
+    smelt_grouped_1(h2, l2, w, (const char *)x + 2 * step, words, step);
 }
 
-#define smelt_paired_products_3 smelt_products_3
+SMELT_INLINE void smelt_plain_1(int32_t *h0, int32_t *l0,
+        const void *w, const void *x, int32_t words, int32_t step)
+{
+    (void)step;
+    for (int32_t i = 0; i < words; ++i) {
+        const int32_t value = smelt_load_i32((const char *)x + 4 * i);
+        const int32_t word = smelt_load_i32((const char *)w + 8 * i);
+        const int32_t other = smelt_load_i32((const char *)w + 8 * i + 4);
+        *h0 = smelt_smlad(word, value, *h0);
+        *l0 = smelt_smlad(other, value, *l0);
+    }
+}
+
+SMELT_INLINE void smelt_plain_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
+        const void *w, const void *x, int32_t words, int32_t step)
+{
+    smelt_plain_1(h0, l0, w, x, words, step);
+    smelt_plain_1(h1, l1, w, (const char *)x + step, words, step);
+}
+
+SMELT_INLINE void smelt_plain_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+{
+    smelt_plain_2(h0, h1, l0, l1, w, x, words, step);
+    smelt_plain_1(h2, l2, w, (const char *)x + 2 * step, words, step);
+}
+
+SMELT_INLINE void smelt_units_of(int32_t *h, int32_t *l, const void *w, const void *x, int32_t words, int32_t pairs)
+{
+    for (int32_t i = 0; i < words; ++i) {
+        const int32_t value = smelt_load_i32((const char *)x + 4 * i);
+        const int32_t even = smelt_load_i32((const char *)w + 8 * pairs * i);
+        const int32_t odd = smelt_load_i32((const char *)w + 8 * pairs * i + 4 * pairs);
+        *h = smelt_smlad(odd, smelt_sxtb16_ror8(value), smelt_smlad(even, smelt_sxtb16(value), *h));
+        *l = smelt_smlad(smelt_sxtb16(odd), smelt_sxtb16_ror8(value), smelt_smlad(smelt_sxtb16(even), smelt_sxtb16(value), *l));
+    }
+}
+
+SMELT_INLINE void smelt_units_1(int32_t *h0, int32_t *l0,
+        const void *w, const void *x, int32_t words, int32_t step)
+{
+    (void)step;
+    smelt_units_of(h0, l0, (const char *)w + 0, x, words, 1);
+}
+
+SMELT_INLINE void smelt_units_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
+        const void *w, const void *x, int32_t words, int32_t step)
+{
+    (void)step;
+    smelt_units_of(h0, l0, (const char *)w + 0, x, words, 2);
+    smelt_units_of(h1, l1, (const char *)w + 4, x, words, 2);
+}
+
+SMELT_INLINE void smelt_units_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
+        const void *w, const void *x, int32_t words, int32_t step)
+{
+    (void)step;
+    smelt_units_of(h0, l0, (const char *)w + 0, x, words, 3);
+    smelt_units_of(h1, l1, (const char *)w + 4, x, words, 3);
+    smelt_units_of(h2, l2, (const char *)w + 8, x, words, 3);
+}
+
+#define smelt_units_paired_3 smelt_units_3
+#define smelt_early_1 smelt_grouped_1
+#define smelt_early_2 smelt_grouped_2
+#define smelt_early_3 smelt_grouped_3
+#define smelt_paired_3 smelt_grouped_3
+#define smelt_plain_paired_3 smelt_plain_3
 
 #endif
-#define smelt_paired_products_2 smelt_products_2
-#define smelt_paired_products_1 smelt_products_1
+#define smelt_units_paired_1 smelt_units_1
+#define smelt_units_paired_2 smelt_units_2
+#define smelt_paired_1 smelt_early_1
+#define smelt_paired_2 smelt_early_2
+#define smelt_plain_paired_1 smelt_plain_1
+#define smelt_plain_paired_2 smelt_plain_2
 
 #endif

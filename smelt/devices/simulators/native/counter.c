@@ -287,7 +287,7 @@ static void leave_it_block(const counter_t *c, void *engine)
 EXPORT void smelt_data(void *engine, int kind, uint64_t address, int size, int64_t value, counter_t *c)
 {
     (void)value;
-    if ((c->clock->flags & EDGE_SKIPPABLE) && c->is_thumb) {
+    if ((c->clock->flags & EDGE_SKIPPABLE) && c->is_thumb && c->write_register) {
         leave_it_block(c, engine);
     }
     const int write = kind == 17; /* UC_MEM_WRITE */

@@ -1,0 +1,55 @@
+"""Which device runs a board: its simulated copy, or QEMU."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from smelt.devices.link import DebugLink
+from smelt.devices.simulators.simulator import Run
+from smelt.errors import DeviceError
+from smelt.firmware.image import Image
+from smelt.targets.timing import is_timed
+from smelt.targets.types import Board
+
+Device = Literal["simulator", "qemu"]
+DEVICES: tuple[Device, ...] = ("simulator", "qemu")
+
+
+def default_device(board: Board) -> Device:
+    """The simulator, which knows cycles, wherever there is one of the board's core."""
+    return "simulator" if is_timed(board.core.name) else "qemu"
+
+
+def chosen(board: Board, device: Device | None) -> Device:
+    """`device`, or the board's default for None. Raises `DeviceError` if it has no such board."""
+    if device == "simulator" and default_device(board) != "simulator":
+        raise DeviceError(f"{board.name}: there is no simulator of the {board.core.name}; QEMU has one: --device qemu")
+    return device or default_device(board)
+
+
+def run_image(
+    board: Board, image: Image, inputs: bytes, device: Device | None = None, timing: bool = True, counting: bool = True
+) -> Run:
+    """Run a firmware on each of the concatenated `inputs`. Without `timing`, simulators are faster and give no cycles; without
+    `counting`, QEMU needs no plugin and gives no instruction counts either.
+
+    Raises `DeviceError` where the firmware faults or hangs, or the device is missing.
+    """
+    if chosen(board, device) == "qemu":
+        from smelt.devices.qemu_run import Qemu
+
+        return Qemu(board, counting).run(image, inputs)
+    from smelt.devices.simulators.simulator import Simulator
+
+    return Simulator(board, timing).run(image, inputs)
+
+
+def open_link(board: Board, device: Device | None = None) -> DebugLink:
+    """A new debug link, to be closed by the caller. Raises `DeviceError` if the device is missing."""
+    if chosen(board, device) == "qemu":
+        from smelt.devices.qemu import QemuLink
+
+        return QemuLink(board)
+    from smelt.devices.simulators.link import SimulatorLink
+
+    return SimulatorLink(board)
