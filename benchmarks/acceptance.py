@@ -17,7 +17,7 @@ from smelt import board, compile, execute, profile, random_inputs
 from smelt.errors import DoesNotFit
 from smelt.inputs import from_array, from_picture
 from smelt.report.verify import verify
-from smelt.targets.boards import BOARDS
+from smelt.targets.boards import PRODUCTS
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 INPUTS = SHARED / "inputs"
@@ -99,7 +99,7 @@ def cifar(target):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=100)
-    parser.add_argument("--boards", default=",".join(b.name for b in BOARDS))
+    parser.add_argument("--boards", default=",".join(b.name for b in PRODUCTS))
     parser.add_argument("--models", default=",".join(MODELS))
     options = parser.parse_args()
     columns = ("model", "board", "inputs", "values", "differ", "instructions", "MAC/instr", "tensors", "scratch", "RAM", "code",

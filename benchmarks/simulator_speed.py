@@ -13,7 +13,7 @@ import time
 from smelt.devices.simulators.simulator import Simulator
 from smelt.firmware.build import build
 from smelt.firmware.image import Sources
-from smelt.targets.boards import BOARDS
+from smelt.targets.boards import PRODUCTS
 from smelt.targets.types import Board
 
 NETWORK = """
@@ -64,7 +64,7 @@ def measure(board: Board, repetitions: int) -> tuple[int, float]:
 def main() -> None:
     repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 40
     print(f"{'board':<18}{'instructions':>14}{'seconds':>9}{'M/s':>7}")
-    for board in BOARDS:
+    for board in PRODUCTS:
         instructions, seconds = measure(board, repetitions)
         print(f"{board.name:<18}{instructions:>14,}{seconds:>9.2f}{instructions / seconds / 1e6:>7.0f}")
 

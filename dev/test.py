@@ -20,6 +20,8 @@ PROGRAMS = {
     "gcc": "gcc",
     "cmake": "cmake",
     "make": "make",
+    "qemu-system-arm": "qemu-system-arm",
+    "openocd": "openocd",
 }
 
 

@@ -15,6 +15,7 @@ from smelt.errors import OptionError, SmeltError
 
 if TYPE_CHECKING:
     from smelt.compile import Compilation
+    from smelt.devices.choose import Device
     from smelt.targets.types import Board
 
 EXIT_CODES = """\b
@@ -66,6 +67,14 @@ def board_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--device",
+        type=click.Choice(["simulator", "qemu"]),
+        help="Where to run the firmware.  [default: the simulator if it has the board's core, else QEMU]",
+    )(command)
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
 
@@ -84,9 +93,18 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="zig is the bundled one.",
     )
+    @click.option(
+        "--for",
+        "goal",
+        type=click.Choice(["balanced", "speed"]),
+        default="balanced",
+        show_default=True,
+        help="speed spends flash where that makes steps faster.",
+    )
     @functools.wraps(command)
-    def wrapped(*args: Any, name: str, labels: Path | None, compiler: str, **kwargs: Any) -> Any:
-        return command(*args, options={"name": name, "labels": read_labels(labels), "compiler": compiler}, **kwargs)
+    def wrapped(*args: Any, name: str, labels: Path | None, compiler: str, goal: str, **kwargs: Any) -> Any:
+        options = {"name": name, "labels": read_labels(labels), "compiler": compiler, "goal": goal}
+        return command(*args, options=options, **kwargs)
 
     return wrapped
 
@@ -161,10 +179,17 @@ def compile_command(
     help="A picture, .npy or raw file; one for each input of the model.",
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Save the outputs as .npy.")
+@device_option
 @build_options
 @json_option
 def run_command(
-    model: Path, board_name: str, files: tuple[Path, ...], output: Path | None, options: dict[str, Any], as_json: bool
+    model: Path,
+    board_name: str,
+    files: tuple[Path, ...],
+    output: Path | None,
+    device: Device | None,
+    options: dict[str, Any],
+    as_json: bool,
 ) -> None:
     """Run MODEL's firmware on the simulated board with real inputs, and print what it says and computes."""
     from smelt.inputs import read_inputs
@@ -176,7 +201,7 @@ def run_command(
     compilation = compiled(model, board_name, options)
     inputs = read_inputs(files, compilation.model)
     with working(f"simulating {len(inputs)} inference(s)"):
-        result = execute(compilation, inputs)
+        result = execute(compilation, inputs, device=device)
     if output is not None:
         save_outputs(result, output)
     emit_json(result.as_json()) if as_json else show_run(result)
@@ -196,6 +221,7 @@ def run_command(
     help="smelt's NumPy reference, or TensorFlow Lite Micro itself.",
 )
 @click.option("--layers", is_flag=True, help="Run operator by operator and name the first layer that differs (reference only).")
+@device_option
 @build_options
 @json_option
 def verify_command(
@@ -206,6 +232,7 @@ def verify_command(
     files: tuple[Path, ...],
     oracle: str,
     layers: bool,
+    device: Device | None,
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
@@ -213,6 +240,7 @@ def verify_command(
 
     Exit code 8 if a single value differs.
     """
+    from smelt.devices.choose import open_link
     from smelt.errors import Mismatch
     from smelt.inputs import random_inputs, read_inputs
     from smelt.report.layers import verify_layers
@@ -229,9 +257,10 @@ def verify_command(
         raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")
     with working(f"verifying {len(inputs)} input(s) against {oracle}"):
         if layers:
-            verification = verify_layers(compilation, inputs)
+            with open_link(compilation.plan.board, device) as link:
+                verification = verify_layers(compilation, inputs, link)
         else:
-            verification = verify(compilation, inputs, oracle, model)
+            verification = verify(compilation, inputs, oracle, model, device)
     emit_json(verification.as_json()) if as_json else show_verification(verification)
     if verification.first is not None:
         raise Mismatch(verification.verdict)
@@ -240,9 +269,12 @@ def verify_command(
 @main.command("profile", short_help="Where instructions, RAM and flash go, step by step.")
 @model_argument
 @board_option
+@device_option
 @build_options
 @json_option
-def profile_command(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:
+def profile_command(
+    model: Path, board_name: str, device: Device | None, options: dict[str, Any], as_json: bool
+) -> None:
     """Run one inference on the simulated board and show what every step costs."""
     from smelt.inputs import random_inputs
     from smelt.report.execute import execute
@@ -251,7 +283,7 @@ def profile_command(model: Path, board_name: str, options: dict[str, Any], as_js
 
     compilation = compiled(model, board_name, options)
     with working("simulating one inference"):
-        result = execute(compilation, random_inputs(compilation.model, 1))
+        result = execute(compilation, random_inputs(compilation.model, 1), device=device)
     figures = profile(compilation, result.run)
     emit_json(figures.as_json()) if as_json else show_profile(figures)
 

@@ -43,20 +43,23 @@ def compile(
     name: str = "network",
     labels: tuple[str, ...] = (),
     compiler: Literal["zig", "gcc", "none"] = "zig",
+    goal: Literal["balanced", "speed"] = "balanced",
 ) -> Compilation:
     """Compile the model at `path` for `board`. `name` prefixes the C; `labels` are what the firmware prints for classes.
 
     `compiler` is "zig" (the bundled one), "gcc" (arm-none-eabi-gcc or riscv64-unknown-elf-gcc), or "none" for C only.
+    `goal` "speed" allows what buys speed with flash (Winograd's weights are 3.6 times as large).
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
     """
     from smelt.firmware import build, emit, render, render_harness
     from smelt.importers import load
+    from smelt.kernels import FRUGAL, IMPLEMENTATIONS
     from smelt.passes import prepare
     from smelt.planner import make_plan
 
     model = load(path)
     graph = prepare(model)
-    plan = make_plan(graph, board)
+    plan = make_plan(graph, board, IMPLEMENTATIONS if goal == "speed" else FRUGAL)
     program = emit(plan, name)
     sources = render(program)
     image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None

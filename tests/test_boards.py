@@ -6,7 +6,7 @@ import pytest
 
 from smelt.errors import OptionError
 from smelt.firmware.linker import board_header, linker_script
-from smelt.targets.boards import BOARDS, board
+from smelt.targets.boards import BOARDS, PRODUCTS, board
 from smelt.targets.chips import CHIPS, KB
 from smelt.targets.cores import CORES
 
@@ -27,11 +27,11 @@ def test_unknown_boards_name_the_nearest(typed, meant):
 
 
 def test_every_chip_and_core_is_on_a_board():
-    assert {b.chip for b in BOARDS} == set(CHIPS)
-    assert {b.core for b in BOARDS} == set(CORES)
+    assert {b.chip for b in PRODUCTS} == set(CHIPS)
+    assert {b.core for b in PRODUCTS} == set(CORES)
 
 
-@pytest.mark.parametrize("chip", CHIPS, ids=lambda c: c.name)
+@pytest.mark.parametrize("chip", [b.chip for b in BOARDS], ids=lambda c: c.name)
 def test_memories_are_pages_that_do_not_overlap(chip):
     ranges = sorted((at, at + m.size) for m in chip.memories for at in (m.start, *m.aliases))
     assert all(start % 4096 == 0 and end % 4096 == 0 for start, end in ranges)
@@ -40,14 +40,14 @@ def test_memories_are_pages_that_do_not_overlap(chip):
     assert chip.rams
 
 
-@pytest.mark.parametrize("chip", CHIPS, ids=lambda c: c.name)
+@pytest.mark.parametrize("chip", [b.chip for b in BOARDS], ids=lambda c: c.name)
 def test_the_stack_grows_out_of_memory(chip):
     below = chip.rams[0].start - 1
     assert not any(at <= below < at + m.size for m in chip.memories for at in (m.start, *m.aliases))
 
 
 def test_ram_of_the_boards():
-    total = {b.name: sum(m.size for m in b.chip.rams) // KB for b in BOARDS}
+    total = {b.name: sum(m.size for m in b.chip.rams) // KB for b in PRODUCTS}
     assert total == {
         "nucleo_l4r5zi": 640,
         "disco_f746ng": 320,

@@ -10,7 +10,7 @@ from smelt.inputs import random_inputs, read_inputs
 from smelt.report.execute import execute
 from smelt.report.profile import profile
 from smelt.report.verify import verify
-from smelt.targets.boards import BOARDS, board
+from smelt.targets.boards import PRODUCTS, board
 from tests.paths import INPUTS, MODELS, ROOT
 from tests.tiny_firmware import need
 
@@ -36,7 +36,7 @@ TFLM = {
 GOLDEN = ROOT / "tests" / "golden" / "costs.json"
 
 
-@pytest.mark.parametrize("board_name", [b.name for b in BOARDS])
+@pytest.mark.parametrize("board_name", [b.name for b in PRODUCTS])
 @pytest.mark.parametrize("model", MODEL_FILES)
 def test_equals_tflm_on_every_board(model, board_name):
     compilation = compile(MODEL_FILES[model], board(board_name))

@@ -11,11 +11,11 @@ from smelt.devices.faults import Fault
 from smelt.devices.simulators import memory_map, simulator
 from smelt.devices.simulators.simulator import Run, Simulator
 from smelt.errors import DeviceError, OptionError
-from smelt.targets.boards import BOARDS, board
+from smelt.targets.boards import PRODUCTS, board
 from tests.paths import ROOT
 from tests.tiny_firmware import TRIPLE, need, tiny_image
 
-NAMES = [b.name for b in BOARDS]
+NAMES = [b.name for b in PRODUCTS]
 INPUT = bytes(range(250, 256)) + bytes(range(10))
 FAULTY_BOARDS = ("disco_f746ng", "nucleo_u575zi_q", "esp32c3")
 

@@ -4,7 +4,7 @@ import pytest
 
 from smelt.devices.simulators.simulator import Simulator
 from smelt.errors import OptionError
-from smelt.targets.boards import BOARDS, board
+from smelt.targets.boards import PRODUCTS, board
 from smelt.targets.timing import chip_timing, core_timing
 from tests.foreign import build
 from tests.timing_rules import RULES, measure
@@ -22,7 +22,7 @@ def test_rules(name, rules, tmp_path):
     assert not wrong
 
 
-@pytest.mark.parametrize("name", [b.name for b in BOARDS])
+@pytest.mark.parametrize("name", [b.name for b in PRODUCTS])
 def test_every_board_has_a_table(name):
     target = board(name)
     assert core_timing(target.core.name)
@@ -57,7 +57,7 @@ def test_fetching_bounds_the_loops_of_the_m7(tmp_path):
     assert 6 * 200 <= run.cycles < 6 * 200 + 60
 
 
-ARM_BOARDS = [b.name for b in BOARDS if b.core.architecture == "thumb"]
+ARM_BOARDS = [b.name for b in PRODUCTS if b.core.architecture == "thumb"]
 MEASURES_ITSELF = """
 __attribute__((noinline)) static void work(void)
 {

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from smelt.devices.link import DebugLink
 from smelt.devices.simulators.simulator import Run
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
 from smelt.targets.timing import is_timed
 from smelt.targets.types import Board
+
+if TYPE_CHECKING:
+    from smelt.devices.qemu import QemuLink
+    from smelt.devices.simulators.link import SimulatorLink
 
 Device = Literal["simulator", "qemu"]
 DEVICES: tuple[Device, ...] = ("simulator", "qemu")
@@ -44,8 +47,8 @@ def run_image(
     return Simulator(board, timing).run(image, inputs)
 
 
-def open_link(board: Board, device: Device | None = None) -> DebugLink:
-    """A new debug link, to be closed by the caller. Raises `DeviceError` if the device is missing."""
+def open_link(board: Board, device: Device | None = None) -> SimulatorLink | QemuLink:
+    """A new debug link, to be closed by the caller (or `with`). Raises `DeviceError` if the device is missing."""
     if chosen(board, device) == "qemu":
         from smelt.devices.qemu import QemuLink
 

@@ -9,6 +9,7 @@ from smelt.errors import DeviceError
 Kind = Literal[
     "read outside memory",
     "write outside memory",
+    "access outside memory",  # a read or a write: not every device tells
     "fetch outside memory",
     "write to flash",
     "execution of data",

@@ -38,6 +38,7 @@ KINDS: tuple[tuple[str, Kind], ...] = (
     ("v7M UNALIGNED UsageFault", "misaligned access"),
     ("v8M LSERR UsageFault", "unexpected exception"),
     ("Prefetch Abort", "fetch outside memory"),
+    ("Data Abort", "access outside memory"),
     ("Breakpoint", "unexpected breakpoint"),
 )
 
@@ -167,7 +168,7 @@ class Qemu:
 
 
 def _kind(exception: str) -> Kind:
-    """In the simulators' words. QEMU does not log whether an access was a read or a write; there is no word for either."""
+    """In the simulators' words."""
     return dict(KINDS).get(exception, "unexpected exception")
 
 

@@ -21,6 +21,7 @@ import numpy as np
 
 from smelt.devices.cortex_m import CPUID, DEMCR, DWT_CTRL, DWT_CYCCNT, TRCENA
 from smelt.devices.heap import Block, Heap
+from smelt.devices.choose import open_link
 from smelt.devices.link import DebugLink, LinkLost, Stop, TargetFault, TimedOut, UnexpectedReset, WrongChip
 from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
 from smelt.devices.session_errors import (
@@ -90,7 +91,7 @@ class Session:
     def __enter__(self) -> Session:
         """Raises DeviceError where the device is another one, or does not run what is put into it."""
         if isinstance(self._device, Board):
-            self._own = _simulated(self._device)
+            self._own = open_link(self._device)
         try:
             self._check_core()
             self._set_up()
@@ -417,13 +418,3 @@ class Session:
 
 def _argument_words(calls: Sequence[Call]) -> int:
     return sum(max(len(c.words), LEAST_WORDS) for c in calls)
-
-
-def _simulated(board: Board) -> SimulatorLink | QemuLink:
-    """A link to a simulated board: in process where the simulator knows the core, else in QEMU."""
-    from smelt.devices.qemu import QemuLink
-    from smelt.devices.simulators.link import SimulatorLink
-    from smelt.devices.simulators.memory_map import CPUIDS
-
-    known = board.core.architecture != "thumb" or board.core.name in CPUIDS
-    return SimulatorLink(board) if known else QemuLink(board)

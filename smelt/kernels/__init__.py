@@ -32,3 +32,6 @@ LINEAR: tuple[Implementation, ...] = (
 """What multiplies and accumulates."""
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS)
+
+FRUGAL: tuple[Implementation, ...] = tuple(i for i in IMPLEMENTATIONS if not i.spends_flash)
+"""Those whose tables take no more flash than the weights."""

@@ -291,4 +291,5 @@ CONV2D_WINOGRAD = Implementation(
     schedules,
     build_conv2d,
     (has_dual_mac, is_undilated, is_ungrouped, is_three_by_three, fits_winograd),
+    spends_flash=True,
 )

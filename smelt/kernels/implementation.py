@@ -54,6 +54,7 @@ class Implementation:
 
     `schedules` yields candidates for an op and a core, best guess first; `build` makes the call for one of them.
     `in_place` names the operands over which y may be written (element i of y is written after element i was read).
+    `spends_flash` is for speed bought with tables that are much larger than the weights: only chosen when asked for.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Implementation:
     build: Callable[[Any, Schedule], KernelCall]
     accepts: tuple[Predicate, ...] = ()
     in_place: tuple[str, ...] = ()
+    spends_flash: bool = False
 
 
 def plain(op: Op, core: Core) -> Iterable[Schedule]:

@@ -30,6 +30,8 @@ PACKAGES = (
     ("tflite_micro", "the oracle TensorFlow Lite Micro", False, "pip install 'smelt[oracle]' (Linux only)"),
 )
 PROGRAMS = (
+    ("qemu-system-arm", "QEMU, for --device qemu and the Cortex-M55", "install qemu-system-arm (Homebrew: qemu)"),
+    ("openocd", "real boards by JTAG and SWD", "install openocd"),
     ("arm-none-eabi-gcc", "a second compiler for Arm", "install arm-none-eabi-gcc, only for --compiler gcc"),
     (
         "riscv64-unknown-elf-gcc",
@@ -75,4 +77,4 @@ def _version(command: list[str]) -> str:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError):
         return ""
-    return answer.stdout.splitlines()[0] if answer.stdout else ""
+    return next(iter((answer.stdout or answer.stderr).splitlines()), "")  # OpenOCD says it as an error

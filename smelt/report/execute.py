@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from smelt.compile import Compilation
+from smelt.devices.choose import Device
 from smelt.devices.simulators.simulator import Run
 from smelt.errors import DeviceError
 from smelt.model.graph import Array, Tensor
@@ -62,16 +63,22 @@ def microjoules(cycles: int, board: Board) -> float | None:
     return cycles * board.picojoules_per_cycle * 1e-6
 
 
-def execute(compilation: Compilation, inputs: Sequence[tuple[Array, ...]], timing: bool = True) -> Execution:
-    """Run the firmware once per input on the simulated board; without `timing`, faster and without cycles.
+def execute(
+    compilation: Compilation,
+    inputs: Sequence[tuple[Array, ...]],
+    timing: bool = True,
+    device: Device | None = None,
+) -> Execution:
+    """Run the firmware once per input on a simulated board: in the simulator or in QEMU, by default in the one that suits the board.
+    Without `timing`, the simulator is faster and gives no cycles, and QEMU gives no instruction counts.
 
-    Raises DeviceError where it faults or hangs.
+    Raises DeviceError where it faults or hangs, or the device is missing.
     """
-    from smelt.devices.simulators.simulator import Simulator
+    from smelt.devices.choose import run_image
 
     assert compilation.image is not None, "running needs firmware"
     stream = b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)
-    run = Simulator(compilation.plan.board, timing).run(compilation.image, stream)
+    run = run_image(compilation.plan.board, compilation.image, stream, device, timing, counting=timing)
     outputs = _split(run.outputs, compilation.graph.outputs)
     if len(outputs) != len(inputs):
         raise DeviceError(f"the firmware gave {len(outputs)} output(s) for {len(inputs)} input(s)")

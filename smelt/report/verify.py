@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from smelt.compile import Compilation
+from smelt.devices.choose import Device
 from smelt.errors import OptionError
 from smelt.model.graph import Array
 from smelt.report.execute import execute
@@ -57,10 +58,12 @@ class Verification:
         )
 
 
-def verify(compilation: Compilation, inputs: Runs, oracle: str, model: Path) -> Verification:
+def verify(
+    compilation: Compilation, inputs: Runs, oracle: str, model: Path, device: Device | None = None
+) -> Verification:
     """Run `inputs` on the device and through `oracle` ("reference", or "tflm" on the file `model` itself)."""
     expected = ORACLES[oracle](compilation, inputs, model)
-    actual = execute(compilation, inputs, timing=False).outputs
+    actual = execute(compilation, inputs, timing=False, device=device).outputs
     names = [t.name for t in compilation.graph.outputs]
     differences = [
         (i, name, np.argwhere(_bits(mine) != _bits(theirs)), mine, theirs)

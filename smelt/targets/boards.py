@@ -6,6 +6,7 @@ import difflib
 
 from smelt.errors import OptionError
 from smelt.targets.chips import ESP32C3, STM32F746, STM32H743, STM32L4R5, STM32U575
+from smelt.targets.mps_boards import MPS_BOARDS
 from smelt.targets.types import Board
 
 MHZ = 1_000_000
@@ -19,7 +20,9 @@ NUCLEO_H743ZI = Board("nucleo_h743zi", "ST NUCLEO-H743ZI (STM32H743, Cortex-M7)"
 NUCLEO_U575ZI_Q = Board("nucleo_u575zi_q", "ST NUCLEO-U575ZI-Q (STM32U575, Cortex-M33)", STM32U575, 160 * MHZ, 145)
 ESP32_C3 = Board("esp32c3", "Espressif ESP32-C3 (RISC-V RV32IMC), direct boot", ESP32C3, 160 * MHZ)
 
-BOARDS = (NUCLEO_L4R5ZI, DISCO_F746NG, NUCLEO_H743ZI, NUCLEO_U575ZI_Q, ESP32_C3)
+# Chips that end up in products; the others are FPGAs, which exist here to be emulated.
+PRODUCTS = (NUCLEO_L4R5ZI, DISCO_F746NG, NUCLEO_H743ZI, NUCLEO_U575ZI_Q, ESP32_C3)
+BOARDS = (*PRODUCTS, *MPS_BOARDS)
 
 
 def board(name: str) -> Board:
