@@ -32,6 +32,7 @@ MOST_SUM = 2**23
 MOST_STEP = 1000  # elements between neighbouring pixels that an instruction can reach
 STRIP_BYTES = 6800
 STRETCH_BYTES = 3200
+SHORT_ROW = 16  # weights
 CACHED_BYTES = 192  # of weights that stay in the smallest data cache between two blocks of pixels
 
 
@@ -39,16 +40,19 @@ CACHED_BYTES = 192  # of weights that stay in the smallest data cache between tw
 class PairBlock:
     """Two channels x `pixels` sums in registers; strips of `rows` rows of y (pointwise: stretches of `rows` pixels).
 
-    `staged` copies the weights of a pair of channels to RAM for the time of a strip; `form` is the order of instructions.
+    `staged` copies the weights of a pair of channels to RAM for the time of a strip; `form` is the order of instructions;
+    `gathered` lays what a pixel of y looks at side by side, for kernels of short rows.
     """
 
     pixels: int
     rows: int
     staged: bool
     form: Form
+    gathered: bool = False
 
     def __str__(self) -> str:
-        return f"pairs(pixels={self.pixels}, rows={self.rows}, {self.form}{', staged' if self.staged else ''})"
+        flags = "".join(f", {name}" for name in ("staged", "gathered") if getattr(self, name))
+        return f"pairs(pixels={self.pixels}, rows={self.rows}, {self.form}{flags})"
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ class _Kernel:
     table: Buffer
     wide: Buffer
     slice: Buffer | None
+    columns: Buffer | None
     y: Buffer
 
     @property
@@ -77,9 +82,9 @@ class _Kernel:
         return self.shape.taps[0] * self.run
 
 
-def has_long_rows(op: Conv2D, core: Core) -> bool:
-    """rows of the kernel of at least 8 weights"""
-    return op.weights.shape[2] * op.weights.shape[3] >= 8
+def has_enough_taps(op: Conv2D, core: Core) -> bool:
+    """at least 8 weights for each output channel"""
+    return op.weights.elements // op.y.shape[3] >= 8
 
 
 def weights_fit_pairs(op: Conv2D, core: Core) -> bool:
@@ -139,11 +144,13 @@ def build_conv2d(op: Conv2D, schedule: PairBlock) -> KernelCall:
     wide = order.scratch(k, strip_rows(shape, schedule.rows) * shape.row_length + 4)
     words = taps_rows * -(-shape.length // 2) + 1
     part = k.scratch("slice", "int32_t", words) if schedule.staged else None
+    height = min(schedule.rows, shape.rows)
+    columns = k.scratch("columns", "int32_t", height * shape.columns * (words - 1) + 1) if schedule.gathered else None
     y = k.output("y", "int8_t", op.y.elements)
     for first, shape in parts:
-        kernel = _Kernel(shape, order, schedule, op.x.q.zero_point, r, x, w, table, wide, part, y)
+        kernel = _Kernel(shape, order, schedule, op.x.q.zero_point, r, x, w, table, wide, part, columns, y)
         _strips(k, kernel, first)
-    scratch = [Scratch(wide.size * (4 if order.mixed else 2)), *([Scratch(4 * words)] if part else [])]
+    scratch = [Scratch(wide.size * (4 if order.mixed else 2)), *(Scratch(4 * b.size) for b in (part, columns) if b)]
     return KernelCall(k.finish(), (op.x, packed, r.table, *scratch, op.y))
 
 
@@ -176,6 +183,8 @@ def _strips(k: KernelBuilder, kernel: _Kernel, first: int) -> None:
         for row, rows in in_blocks(k, "strip", s.rows, height):
             row = k.let("first_row", row)
             _load_rows(k, kernel, (image, row), rows, height, first)
+            if kernel.columns is not None:
+                _gather(k, kernel, kernel.columns, rows)
             pixel = (image * s.rows + row) * s.columns + first
             with k.loop("pair", 0, s.channels // 2) as pair:
                 _pair(k, kernel, pair, 2, rows, pixel)
@@ -209,6 +218,20 @@ def _load_rows(
                 fill(k, wide, start, order.zeros(kernel.zero), order.length(elements))
 
 
+def _gather(k: KernelBuilder, kernel: _Kernel, columns: Buffer, rows: int) -> None:
+    """For each pixel of a strip the elements that it looks at, side by side."""
+    s, order = kernel.shape, kernel.order
+    length = order.length(s.row_length)
+    with k.loop("row", 0, rows) as row, k.loop("column", 0, s.columns) as column:
+        place = k.let("place", row * (length * s.stride[0]) + column * order.length(s.stride[1] * s.depth))
+        to = k.let("to", (row * s.columns + column) * kernel.slice_words)
+        with k.loop("kernel_row", 0, s.taps[0]) as kernel_row:
+            xs = k.window("xs", kernel.wide, place + kernel_row * length)
+            target = k.window("target", columns, to + kernel_row * kernel.run)
+            for word in range(kernel.run):
+                k.store(target, word, order.pair(xs, Const(0), word))
+
+
 def _pair(k: KernelBuilder, kernel: _Kernel, pair: Expr, channels: int, rows: int, pixel: Expr) -> None:
     """All pixels of a strip for the `channels` (one or two) channels of a pair."""
     s, order = kernel.shape, kernel.order
@@ -221,10 +244,14 @@ def _pair(k: KernelBuilder, kernel: _Kernel, pair: Expr, channels: int, rows: in
         weights = k.window("words", kernel.weights, first)
     channel = k.let("channel", pair * 2)
     with k.loop("row", 0, rows) as row:
-        line = k.window("line", kernel.wide, row * (order.length(s.row_length) * s.stride[0]))
+        if kernel.columns is not None:
+            line, step = k.window("line", kernel.columns, row * (s.columns * kernel.slice_words)), kernel.slice_words
+        else:
+            line = k.window("line", kernel.wide, row * (order.length(s.row_length) * s.stride[0]))
+            step = order.length(s.stride[1] * s.depth)
         first_pixel = k.let("pixel", pixel + row * s.columns)
         for column, pixels in in_blocks(k, "column", s.columns, kernel.schedule.pixels):
-            window = k.window("window", line, column * order.length(s.stride[1] * s.depth))
+            window = k.window("window", line, column * step)
             _block(k, kernel, weights, window, (channel, channels), first_pixel + column, pixels)
 
 
@@ -238,10 +265,12 @@ def _block(
     both = k.let("both", Call(BOTH_SUMS, (r.bias(kernel.table, channel + 1) if channels == 2 else Const(0), bias)))
     low = tuple(k.var("low", bias) for _ in range(pixels))
     high = tuple(k.var("high", both) for _ in range(pixels))
-    with k.loop("kernel_row", 0, s.taps[0]) as kernel_row:
+    gathered = kernel.columns is not None
+    words, step = (kernel.slice_words,) * 2 if gathered else (kernel.run, order.length(s.stride[1] * s.depth))
+    with k.loop("kernel_row", 0, 1 if gathered else s.taps[0]) as kernel_row:
         xs = k.window("xs", window, kernel_row * order.length(s.row_length))
         ws = k.window("ws", weights, kernel_row * kernel.run)
-        k.products((high, low), ws, xs, kernel.run, order.length(s.stride[1] * s.depth), kernel.schedule.form)
+        k.products((high, low), ws, xs, words, step, kernel.schedule.form)
     for c in range(channels):
         totals: list[Var] = [
             l if c == 0 else k.let("total", Call(HIGH_SUM, (h, l))) for h, l in zip(high, low, strict=True)
@@ -253,9 +282,11 @@ def _block(
 def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:
     """Three pixels at a time; strips as high as some kilobytes of widened rows allow."""
     heights = _stretches(op) if is_pointwise(op) else _heights(op)
-    form = _form(op, core)
+    form = _form(core)
     staged = form != "paired" and op.weights.elements // op.y.shape[3] * 2 > CACHED_BYTES
     pixels = min(3, op.y.elements // op.y.shape[3] if is_pointwise(op) else op.y.shape[2])
+    if op.weights.shape[1] > 1 and op.weights.shape[2] * op.weights.shape[3] < SHORT_ROW:
+        yield PairBlock(pixels, _gathered_rows(op), False, form, True)
     for rows in heights:
         yield PairBlock(pixels, rows, staged, form)
         yield PairBlock(pixels, rows, not staged, form)
@@ -266,12 +297,11 @@ def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:
         yield PairBlock(2, heights[0], staged, form)
 
 
-def _form(op: Conv2D, core: Core) -> Form:
-    """Loads beside multiplications where two instructions start at once; on the M33 SXTB16 takes a cycle more, which
-    pays for a register where there are many products."""
+def _form(core: Core) -> Form:
+    """Loads beside multiplications where two instructions start at once; on the M33 SXTB16 takes a cycle more."""
     if core.name == "cortex_m7":
         return "paired"
-    return "early" if core.name == "cortex_m33" and op.weights.shape[1] > 1 else "grouped"
+    return "early" if core.name == "cortex_m33" else "grouped"
 
 
 def _heights(op: Conv2D) -> list[int]:
@@ -281,6 +311,13 @@ def _heights(op: Conv2D) -> list[int]:
     fitting = [n for n in range(1, rows + 1) if strip_rows(shape, n) * shape.row_length * 2 <= STRIP_BYTES] or [1]
     best = max((n for n in fitting if rows % n == 0), default=1)
     return list(dict.fromkeys((best, 1)))
+
+
+def _gathered_rows(op: Conv2D) -> int:
+    """Rows of y per strip of gathered pixels: what fits, without a rest."""
+    rows, columns = op.y.shape[1:3]
+    size = columns * op.weights.shape[1] * -(-op.weights.shape[2] * op.weights.shape[3] // 2) * 4
+    return max(n for n in range(1, rows + 1) if rows % n == 0 and (n == 1 or n * size <= STRETCH_BYTES))
 
 
 def _stretches(op: Conv2D) -> list[int]:
@@ -297,5 +334,5 @@ CONV2D_PAIRS = Implementation(
     Conv2D,
     schedules,
     build_conv2d,
-    (has_dual_mac, is_undilated, is_ungrouped, has_long_rows, weights_fit_pairs),
+    (has_dual_mac, is_undilated, is_ungrouped, has_enough_taps, weights_fit_pairs),
 )

@@ -33,7 +33,6 @@ POSITIONS = 16
 TWICE_G = np.array([[2, 0, 0], [1, 1, 1], [1, -1, 1], [0, 0, 2]])
 GREATEST_INPUT = 4 * 128  # of a transformed element
 ROOM = 40 * 1024  # what x, y and scratch may take together
-CACHED_BYTES = 192  # of weights that stay in the smallest data cache between two blocks of tiles
 
 
 @dataclass(frozen=True)
@@ -262,12 +261,11 @@ def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
     """The largest block that fits the room beside x and y, then smaller ones."""
     paired: Form = "plain_paired" if core.name == "cortex_m7" else "plain"
     other: Form = "plain" if paired == "plain_paired" else "plain_paired"
-    staged = core.name == "cortex_m4" and 4 * op.x.shape[3] > CACHED_BYTES
     blocks = _blocks(op)
     for rows, columns in blocks[:2]:
-        yield TileBlock(rows, columns, staged, paired)
-        yield TileBlock(rows, columns, not staged, paired)
-    yield TileBlock(*blocks[0], staged, other)
+        yield TileBlock(rows, columns, False, paired)
+        yield TileBlock(rows, columns, True, paired)
+    yield TileBlock(*blocks[0], False, other)
 
 
 def _blocks(op: Conv2D) -> list[tuple[int, int]]:
