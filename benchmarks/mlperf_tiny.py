@@ -17,7 +17,12 @@ FILES = {"IC": "pretrainedResnet_quant", "VWW": "vww_96_int8", "KWS": "kws_ref_m
 # Millions of cycles and who (shared/facts/records.md).
 RECORDS = {
     "nucleo_l4r5zi": {"IC": (19.82, "ST"), "VWW": (10.67, "ST"), "KWS": (5.18, "ST"), "AD": (0.486, "Plumerai")},
-    "disco_f746ng": {"IC": (13.30, "Bosch"), "VWW": (7.36, "Plumerai"), "KWS": (3.83, "Plumerai"), "AD": (0.308, "Bosch")},
+    "disco_f746ng": {
+        "IC": (13.30, "Bosch"),
+        "VWW": (7.36, "Plumerai"),
+        "KWS": (3.83, "Plumerai"),
+        "AD": (0.308, "Bosch"),
+    },
     "nucleo_u575zi_q": {"IC": (16.69, "Plumerai"), "VWW": (9.48, "ST"), "KWS": (4.64, "ST"), "AD": (0.495, "Bosch")},
 }
 # Millions of instructions of TFLM + CMSIS-NN on M4/M7 (shared/facts/peers.md).

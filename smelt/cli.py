@@ -16,6 +16,8 @@ from smelt.errors import OptionError, SmeltError
 if TYPE_CHECKING:
     from smelt.compile import Compilation
     from smelt.devices.choose import Device
+    from smelt.firmware.build import Compiler
+    from smelt.planner.log import TuningLog
     from smelt.targets.types import Board
 
 EXIT_CODES = """\b
@@ -101,9 +103,19 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="speed spends flash where that makes steps faster.",
     )
+    @click.option(
+        "--log",
+        "logs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A log of `smelt tune`: what was measured to be fastest is used. May be given several times.",
+    )
     @functools.wraps(command)
-    def wrapped(*args: Any, name: str, labels: Path | None, compiler: str, goal: str, **kwargs: Any) -> Any:
+    def wrapped(
+        *args: Any, name: str, labels: Path | None, compiler: str, goal: str, logs: tuple[Path, ...], **kwargs: Any
+    ) -> Any:
         options = {"name": name, "labels": read_labels(labels), "compiler": compiler, "goal": goal}
+        options["log"] = read_logs(logs)
         return command(*args, options=options, **kwargs)
 
     return wrapped
@@ -119,6 +131,15 @@ def read_labels(file: Path | None) -> tuple[str, ...]:
         raise OptionError(f"cannot read labels from '{file}': {error}") from None
 
 
+def read_logs(files: tuple[Path, ...]) -> TuningLog | None:
+    """Tuning logs together, None for no files; raises OptionError where one cannot be read."""
+    if not files:
+        return None
+    from smelt.planner.log import TuningLog
+
+    return TuningLog.load(*files)
+
+
 def find_board(name: str) -> Board:
     from smelt.targets.boards import board
 
@@ -132,7 +153,10 @@ def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilati
     from smelt.report.terminal import working
 
     with working(f"compiling {model.name} for {board.name}"):
-        return compile(model, board, **options)
+        compilation = compile(model, board, **options)
+    for note in compilation.plan.notes:
+        click.echo(f"note: {note}", err=True)
+    return compilation
 
 
 def emit_json(value: Any) -> None:
@@ -220,7 +244,9 @@ def run_command(
     show_default=True,
     help="smelt's NumPy reference, or TensorFlow Lite Micro itself.",
 )
-@click.option("--layers", is_flag=True, help="Run operator by operator and name the first layer that differs (reference only).")
+@click.option(
+    "--layers", is_flag=True, help="Run operator by operator and name the first layer that differs (reference only)."
+)
 @device_option
 @build_options
 @json_option
@@ -248,7 +274,9 @@ def verify_command(
     from smelt.report.verify import verify
 
     if layers and oracle != "reference":
-        raise OptionError("--layers compares with the reference: TensorFlow Lite Micro does not show what is between layers")
+        raise OptionError(
+            "--layers compares with the reference: TensorFlow Lite Micro does not show what is between layers"
+        )
 
     find_board(board_name)
     compilation = compiled(model, board_name, options)
@@ -286,6 +314,44 @@ def profile_command(
         result = execute(compilation, random_inputs(compilation.model, 1), device=device)
     figures = profile(compilation, result.run)
     emit_json(figures.as_json()) if as_json else show_profile(figures)
+
+
+@main.command("tune", short_help="Measure ways to compute each step; keep the fastest in a log.")
+@model_argument
+@board_option
+@click.option("--budget", default="10m", show_default=True, help="How long to measure, such as 90s, 10m or 1h.")
+@click.option(
+    "--log", "log", type=click.Path(path_type=Path), help="Where measurements are added.  [default: smelt-BOARD.jsonl]"
+)
+@click.option("--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True)
+@click.option(
+    "--for",
+    "goal",
+    type=click.Choice(["balanced", "speed"]),
+    default="balanced",
+    show_default=True,
+    help="speed also measures what spends flash.",
+)
+@json_option
+def tune_command(
+    model: Path, board_name: str, budget: str, log: Path | None, compiler: Compiler, goal: str, as_json: bool
+) -> None:
+    """Measure the ways to compute each step of MODEL on the simulated board, and keep the figures in a log.
+
+    The log only ever grows: stop with Ctrl-C and start again at any time. `smelt compile --log FILE` uses it.
+    """
+    from smelt.kernels import FRUGAL, IMPLEMENTATIONS
+    from smelt.report.tuning import progress_bar, seconds, show_tuning
+    from smelt.tune import tune
+
+    board = find_board(board_name)
+    file = log or Path(f"smelt-{board.name}.jsonl")
+    offered = IMPLEMENTATIONS if goal == "speed" else FRUGAL
+    with progress_bar(f"tuning {model.name} for {board.name}") as report:
+        result = tune(
+            model, board, file, budget=seconds(budget), compiler=compiler, implementations=offered, report=report
+        )
+    emit_json(result.as_json()) if as_json else show_tuning(result.as_json())
 
 
 @main.command("inspect", short_help="What a model file contains, and what is unsupported and why.")

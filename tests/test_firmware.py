@@ -26,12 +26,13 @@ MODEL_FILES = {
 }
 # The largest sets of live tensors (facts/peers.md): no plan without in-place tricks can do with less.
 LEAST_TENSORS = {"IC": 49_152, "VWW": 55_296, "KWS": 16_000, "AD": 768}
-# TensorFlow Lite Micro with CMSIS-NN on Cortex-M4/M7 (facts/peers.md): instructions; code without the model, bytes; arena, bytes.
+# TensorFlow Lite Micro with CMSIS-NN on Cortex-M4/M7 (facts/peers.md): instructions; bytes of code without the model; bytes of RAM:
+# arena, data and stack.
 TFLM = {
-    "IC": (28_500_000, 52_000, 54_996),
-    "VWW": (22_600_000, 52_000, 100_708),
-    "KWS": (7_230_000, 52_000, 22_820),
-    "AD": (573_000, 28_500, 2_580),
+    "IC": (28_500_000, 52_000, 54_996 + 2_500),
+    "VWW": (22_600_000, 52_000, 100_708 + 2_500),
+    "KWS": (7_230_000, 52_000, 22_820 + 2_500),
+    "AD": (573_000, 28_500, 2_580 + 1_100),
 }
 GOLDEN = ROOT / "tests" / "golden" / "costs.json"
 
@@ -48,14 +49,15 @@ def test_equals_tflm_on_every_board(model, board_name):
 def test_better_than_tflm_and_no_worse_than_before(model, request):
     compilation = compile(MODEL_FILES[model], board("nucleo_l4r5zi"))
     figures = profile(compilation, execute(compilation, random_inputs(compilation.model, 1)).run)
-    instructions, code, arena = TFLM[model]
+    instructions, code, ram = TFLM[model]
     assert figures.live_tensor_bytes == LEAST_TENSORS[model]
     assert figures.instructions < instructions
     assert figures.code_bytes < code
-    assert figures.tensor_bytes < arena
+    assert figures.ram_bytes < ram
     assert figures.constant_bytes < MODEL_FILES[model].stat().st_size * 1.05
     actual = {
         "instructions": figures.instructions,
+        "cycles": figures.cycles,
         "code_bytes": figures.code_bytes,
         "constant_bytes": figures.constant_bytes,
         "tensor_bytes": figures.tensor_bytes,

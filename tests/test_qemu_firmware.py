@@ -73,11 +73,17 @@ def test_both_count_the_same_instructions(model, name):
     assert mine == theirs  # outputs, text, every step, start-up and stack included
 
 
-def test_cortex_m55_uses_helium():
-    image, _, _ = compiled("KWS", "mps3_an547")
-    code = next(s.data for s in image.parsed.segments)
-    words = {code[i + 2 : i + 4] + code[i : i + 2] for i in range(0, len(code) - 3, 2)}
-    assert any(w[0] == 0xEC | 0x01 and w[1] & 0xF0 == 0x90 or w[0] == 0xEE and w[1] & 0xF0 == 0xF0 for w in words)
+HELIUM = """
+KERNEL void kernel(uint8_t *o, const uint8_t *i)
+{
+    __asm__ volatile("vldrb.u8 q0, [%1]\\n vadd.i8 q0, q0, q0\\n vstrb.8 q0, [%0]" :: "r"(o), "r"(i) : "q0", "memory");
+}
+"""
+
+
+def test_cortex_m55_has_helium_switched_on():
+    run = qemu("mps3_an547").run(tiny_image("mps3_an547", HELIUM, "kernel(o, i);"), INPUT)
+    assert run.outputs == bytes(2 * x & 255 for x in INPUT)
 
 
 @pytest.mark.parametrize("compiler", ["zig", "gcc"])
@@ -135,7 +141,7 @@ def test_exit_code():
         qemu("mps2_an386").run(tiny_image("mps2_an386"), INPUT + b"x")
 
 
-ENDLESS = "KERNEL void kernel(void) { for (;;) __asm__ volatile(\"\"); }"
+ENDLESS = 'KERNEL void kernel(void) { for (;;) __asm__ volatile(""); }'
 
 
 def test_a_program_that_hangs_is_ended():
@@ -183,9 +189,9 @@ def test_calls_are_found(compiler):
     if compiler == "gcc":
         need("arm-none-eabi-gcc")
     image = tiny_image("mps2_an386", compiler=compiler)
-    (address,) = return_addresses(image, "network_run")
-    assert image.function_at(address) in ("smelt_run", "main", "run_on_file")
-    assert len(return_addresses(image, "kernel_triple")) >= 1
+    found = return_addresses(image, "network_run")  # main has a run with a file, and one without
+    assert {image.function_at(address) for address in found} <= {"smelt_run", "main", "run_on_file"}
+    assert 1 <= len(found) <= 2
 
 
 # --- the command line ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ SHORT_JUMP = 0xE000
 
 
 def return_addresses(image: Image, function: str) -> tuple[int, ...]:
-    """The addresses after all calls of `function`, those in front of its tail calls included. Calls through pointers are not seen."""
+    """The addresses after all calls of `function`, tail calls followed to their callers. Calls through pointers are not seen."""
     branches = list(_branches(image))
     known, left, found = {function}, [function], set[int]()
     while left:

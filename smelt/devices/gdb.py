@@ -34,8 +34,10 @@ class GdbClient:
     def command(self, text: str) -> str:
         """The answer to a packet."""
         self._send(text)
-        answer = self._receive(ANSWER_SECONDS)
-        return self._lost("it does not answer") if answer is None else answer
+        while (answer := self._receive(ANSWER_SECONDS)) is not None:
+            if answer[:1] not in ("S", "T"):  # to stop for a new connection, unasked for, is no answer
+                return answer
+        return self._lost("it does not answer")
 
     def _done(self, text: str) -> None:
         answer = self.command(text)

@@ -1,8 +1,8 @@
 """Runs a program for as long as the parent holds the pipe to standard input: `guard.py LOG PROGRAM ARGUMENT...`.
 
 When the parent closes the pipe, or dies in whatever way, the program is killed and the log's folder is removed. The program's
-identifier is the first line of output, and its exit code is ours. Started as a file, without the package, so that it is quick and needs nothing; works alike
-on Linux, macOS and Windows.
+identifier is the first line of output, and its exit code is ours. Started as a file, without the package, so that it is quick
+and needs nothing; works alike on Linux, macOS and Windows.
 """
 
 import contextlib

@@ -15,7 +15,7 @@ from smelt.devices.link import LinkLost
 from smelt.devices.process import Process, connect, find_program, free_port
 from smelt.devices.qemu import INSTALL, PC, START_ATTEMPTS, START_SECONDS, machine_of
 from smelt.devices.simulators.native_library import FLAGS, native
-from smelt.devices.simulators.simulator import NEEDED_SYMBOLS, Run
+from smelt.devices.simulators.simulator import NEEDED_SYMBOLS, STACK_PATTERN, Run
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
 from smelt.targets.types import Board
@@ -53,6 +53,7 @@ class _Counts:
     overhead: int = 0
     stack: int = 0
     faulted: int = 0
+    overflowed: int = 0
     steps: tuple[int, ...] = ()
 
 
@@ -71,8 +72,8 @@ class Qemu:
     """QEMU's emulation of a board. Each `run` is a new board, switched on, and a process that ends with the call."""
 
     def __init__(self, board: Board, counting: bool = True, program: str = "qemu-system-arm") -> None:
-        """With `counting`, a plugin counts instructions and measures the stack; without, these are 0 in the `Run`. Cycles are always
-        unknown: QEMU has no notion of them."""
+        """With `counting`, a plugin counts instructions and measures the stack; without, these are 0 in the `Run`. Cycles are
+        always 0, unknown: QEMU has no notion of them."""
         self.board, self.counting, self.program = board, counting, program
 
     def run(self, image: Image, inputs: bytes = b"", timeout: float = SECONDS) -> Run:
@@ -118,7 +119,13 @@ class Qemu:
                 if newer := NEWER.search(process.output()):
                     interface = int(newer[1])
                 elif not (code and "in use" in process.output()):
-                    return _End(code, _bytes(folder / "output"), _text(folder / "text"), _text(folder / "log"), process.last_words())
+                    return _End(
+                        code,
+                        _bytes(folder / "output"),
+                        _text(folder / "text"),
+                        _text(folder / "log"),
+                        process.last_words(),
+                    )
         raise DeviceError(f"{self.program} could not be started {START_ATTEMPTS} times: {process.name}")
 
     def _command(self, folder: Path, image: Image, port: int, interface: int) -> tuple[str, ...]:
@@ -139,32 +146,43 @@ class Qemu:
             pc = client.read_register(PC) & ~1
         finally:
             client.close()
-        return Fault("run-away", self.board.name, image.function_at(pc), pc, None, f"not done after {timeout:g} s in QEMU")
+        return Fault(
+            "run-away", self.board.name, image.function_at(pc), pc, None, f"not done after {timeout:g} s in QEMU"
+        )
 
     # --- what went wrong --------------------------------------------------------------------------------------------
 
     def _check(self, image: Image, end: _End, counts: _Counts) -> None:
         """Raise what the exit code, the firmware's fault handler and QEMU's log say."""
-        if not end.code:
-            return
+        if counts.overflowed:
+            raise self._overflow(image, counts.overflowed)
         said = FAULT_TEXT.search(end.text)
         if said:
             raise self._fault(image, end, counts, int(said[2], 16))
         if not any(line in end.log for line in EXITS):
             raise LinkLost(f"{self.board.name}: QEMU ended before the firmware did (code {end.code}): {end.last_words}")
+        if not end.code:
+            return
         lines = end.text.strip().splitlines()
         detail = f"{end.code}{f' after printing {lines[-1]!r}' if lines else ''}"
         pc = image.symbols["smelt_exit"].address
         raise Fault("exit code", self.board.name, image.function_at(pc), pc, None, detail)
 
     def _fault(self, image: Image, end: _End, counts: _Counts, pc: int) -> Fault:
-        """`pc` is 0 if the frame of the exception was not on the stack: the stack is what was wrong."""
+        """`pc` is 0 or a part of the unused stack if the processor could not save it: the stack is what was wrong."""
         names = [name for name in EXCEPTION.findall(end.log) if name != SEMIHOSTING]
         name = names[0] if names else "an exception"
-        kind = "stack overflow" if not pc else _kind(name)
-        where, address = pc or counts.faulted, FAULT_ADDRESS.search(end.log)
-        function = image.function_at(where) if where else "an unknown function"
-        return Fault(kind, self.board.name, function, where, int(address[1], 16) if address else None, f"QEMU: {name}")
+        if pc in (0, STACK_PATTERN):
+            return self._overflow(image, counts.faulted)
+        address = FAULT_ADDRESS.search(end.log)
+        place = int(address[1], 16) if address else None
+        return Fault(_kind(name), self.board.name, image.function_at(pc), pc, place, f"QEMU: {name}")
+
+    def _overflow(self, image: Image, pc: int) -> Fault:
+        """`pc` is 0 where no plugin has looked on."""
+        function = image.function_at(pc) if pc else "an unknown function"
+        size = image.symbols["__smelt_stack_top"].address - image.symbols["__smelt_stack_limit"].address
+        return Fault("stack overflow", self.board.name, function, pc, None, f"the stack of {size} bytes is too small")
 
 
 def _kind(exception: str) -> Kind:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smelt.devices.choose import open_link
 from smelt.devices.cortex_m import CPUID, DEMCR, DWT_CTRL, DWT_CYCCNT, TRCENA
 from smelt.devices.heap import Block, Heap
-from smelt.devices.choose import open_link
 from smelt.devices.link import DebugLink, LinkLost, Stop, TargetFault, TimedOut, UnexpectedReset, WrongChip
 from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
 from smelt.devices.session_errors import (

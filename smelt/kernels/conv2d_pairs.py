@@ -192,9 +192,7 @@ def _strips(k: KernelBuilder, kernel: _Kernel, first: int) -> None:
                 _pair(k, kernel, Const(s.channels // 2), 1, rows, pixel)
 
 
-def _load_rows(
-    k: KernelBuilder, kernel: _Kernel, at: tuple[Expr, Expr], rows: int, height: int, first: int
-) -> None:
+def _load_rows(k: KernelBuilder, kernel: _Kernel, at: tuple[Expr, Expr], rows: int, height: int, first: int) -> None:
     """Bring the rows under a strip into `wide`: those that the strip above had already move up, the others are widened."""
     s, order, wide = kernel.shape, kernel.order, kernel.wide
     image, row = at
@@ -243,14 +241,15 @@ def _pair(k: KernelBuilder, kernel: _Kernel, pair: Expr, channels: int, rows: in
     else:
         weights = k.window("words", kernel.weights, first)
     channel = k.let("channel", pair * 2)
+    if kernel.columns is not None:  # rows of y follow each other without a gap
+        rows, columns, buffer, step, pitch = 1, rows * s.columns, kernel.columns, kernel.slice_words, 0
+    else:
+        columns, buffer, step = s.columns, kernel.wide, order.length(s.stride[1] * s.depth)
+        pitch = order.length(s.row_length) * s.stride[0]
     with k.loop("row", 0, rows) as row:
-        if kernel.columns is not None:
-            line, step = k.window("line", kernel.columns, row * (s.columns * kernel.slice_words)), kernel.slice_words
-        else:
-            line = k.window("line", kernel.wide, row * (order.length(s.row_length) * s.stride[0]))
-            step = order.length(s.stride[1] * s.depth)
-        first_pixel = k.let("pixel", pixel + row * s.columns)
-        for column, pixels in in_blocks(k, "column", s.columns, kernel.schedule.pixels):
+        line = k.window("line", buffer, row * pitch)
+        first_pixel = k.let("pixel", pixel + row * columns)
+        for column, pixels in in_blocks(k, "column", columns, kernel.schedule.pixels):
             window = k.window("window", line, column * step)
             _block(k, kernel, weights, window, (channel, channels), first_pixel + column, pixels)
 
@@ -273,7 +272,8 @@ def _block(
         k.products((high, low), ws, xs, words, step, kernel.schedule.form)
     for c in range(channels):
         totals: list[Var] = [
-            l if c == 0 else k.let("total", Call(HIGH_SUM, (h, l))) for h, l in zip(high, low, strict=True)
+            second if c == 0 else k.let("total", Call(HIGH_SUM, (first, second)))
+            for first, second in zip(high, low, strict=True)
         ]
         places = [(pixel + p) * s.channels + channel + c for p in range(pixels)]
         store_outputs(k, r, kernel.table, channel + c, totals, kernel.y, places)

@@ -24,7 +24,7 @@ from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Form, Scratch, Table, Window
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Expr, Form, Scratch, Table, Window
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SADD16, SSUB16, SXTB16, SXTB16_ROR8
 from smelt.targets.types import Core
@@ -102,7 +102,7 @@ def fits_winograd(op: Conv2D, core: Core) -> bool:
 
 def _transformed(weights: NDArray[np.int8]) -> NDArray[np.int64]:
     """`weights` (channels, 3, 3, depth) as (channels, 4, 4, depth), four times as large as they should be."""
-    return np.einsum("ai,kijc,bj->kabc", TWICE_G, weights.astype(np.int64), TWICE_G)
+    return np.asarray(np.einsum("ai,kijc,bj->kabc", TWICE_G, weights.astype(np.int64), TWICE_G), np.int64)
 
 
 def pack_weights(weights: NDArray[np.int8]) -> Table:
@@ -236,9 +236,7 @@ def _outputs(
             _tile(k, kernel, sums, 2 * rows * count, bias, scale, ys)
 
 
-def _tile(
-    k: KernelBuilder, kernel: _Kernel, sums: Window, step: int, bias: Expr, scale: Scale, ys: Window
-) -> None:
+def _tile(k: KernelBuilder, kernel: _Kernel, sums: Window, step: int, bias: Expr, scale: Scale, ys: Window) -> None:
     """A' m A, and four outputs."""
     _, _, columns, channels = kernel.op.y.shape
     lines = []

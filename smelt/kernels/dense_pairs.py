@@ -16,7 +16,7 @@ from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Call, Expr, Form, Table, Var
+from smelt.loops.ir import Buffer, Call, Expr, Table, Var
 from smelt.model.ops import Dense
 from smelt.targets.intrinsics import BOTH_SUMS, HIGH_SUM
 from smelt.targets.types import Core
@@ -24,13 +24,12 @@ from smelt.targets.types import Core
 
 @dataclass(frozen=True)
 class UnitPairs:
-    """`pairs` pairs of units at a time, one to three; `form` is the order of instructions."""
+    """`pairs` pairs of units at a time, one to three."""
 
     pairs: int
-    form: Form
 
     def __str__(self) -> str:
-        return f"pairs(pairs={self.pairs}, {self.form})"
+        return f"pairs(pairs={self.pairs})"
 
 
 def has_fours(op: Dense, core: Core) -> bool:
@@ -67,7 +66,7 @@ def build_dense(op: Dense, schedule: UnitPairs) -> KernelCall:
             unit = k.let("unit", first * 2)
             sums = _start(k, r, table, unit, pairs)
             ws = k.window("ws", w, unit * (depth // 4))
-            k.products(sums, ws, xs, depth // 4, 0, schedule.form)
+            k.products(sums, ws, xs, depth // 4, 0, "units")
             for i, (high, low) in enumerate(zip(*sums, strict=True)):
                 total = k.let("total", Call(HIGH_SUM, (high, low)))
                 place = row * units + unit + 2 * i
@@ -86,15 +85,8 @@ def _start(
 
 
 def schedules(op: Dense, core: Core) -> Iterable[UnitPairs]:
-    form: Form = "units_paired" if core.name == "cortex_m7" else "units"
-    other: Form = "units" if form == "units_paired" else "units_paired"
-    most = min(3, op.weights.shape[0] // 2)
-    yield UnitPairs(most, form)
-    yield UnitPairs(most, other)
-    for pairs in range(most - 1, 0, -1):
-        yield UnitPairs(pairs, form)
+    for pairs in range(min(3, op.weights.shape[0] // 2), 0, -1):
+        yield UnitPairs(pairs)
 
 
-DENSE_PAIRS = Implementation(
-    "dense_pairs", Dense, schedules, build_dense, (has_dual_mac, has_fours, weights_fit_pairs)
-)
+DENSE_PAIRS = Implementation("dense_pairs", Dense, schedules, build_dense, (has_dual_mac, has_fours, weights_fit_pairs))

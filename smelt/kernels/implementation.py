@@ -37,7 +37,9 @@ class KernelCall:
 
     def __post_init__(self) -> None:
         if len(self.arguments) != len(self.kernel.buffers):
-            raise ValueError(f"{self.kernel.name}: {len(self.arguments)} arguments for {len(self.kernel.buffers)} buffers")
+            raise ValueError(
+                f"{self.kernel.name}: {len(self.arguments)} arguments for {len(self.kernel.buffers)} buffers"
+            )
 
     @property
     def scratch_bytes(self) -> int:

@@ -111,7 +111,7 @@ class Expr:
 
 
 Value = Expr | int
-Form = Literal["grouped", "early", "paired", "plain", "plain_paired", "units", "units_paired"]
+Form = Literal["grouped", "early", "paired", "plain", "plain_paired", "units"]
 
 
 @dataclass(frozen=True)
@@ -390,14 +390,9 @@ class Copy(Stmt):
 
 @dataclass(frozen=True)
 class Products(Stmt):
-    """A row of products for two channels and one to three pixels: ``high[p] += word * x``, ``low[p] += other * x``, where `other`
-    is SXTB16(word), in the plain forms the word after it. In the forms for units x is int8, and up to three pairs of channels
-    take the place of the pixels.
-
-    Goes beyond the design's list because compilers lose here: they spill half of these sums and take the loads apart, where
-    13 or 14 registers hold everything and neighbouring loads cost half. The weights of `words` words of x lie from
-    `weights_index` on; pixel p reads x from element ``x_index + p * step`` on. `form` is the order of the instructions:
-    `smelt_kernels.h` explains it. For one word more than `words` everything may be read.
+    """``high[p] += word * x``, ``low[p] += other * x`` for one to three pixels p: a row of products in one piece, because
+    compilers spill half of such sums and take neighbouring loads apart. The weights of `words` words of x start at
+    `weights_index`, x of pixel p at ``x_index + p * step``; a word more may be read. `smelt_kernels.h` explains `form`.
     """
 
     high: tuple[Var, ...]
@@ -413,8 +408,7 @@ class Products(Stmt):
     @property
     def weight_words(self) -> int:
         """Words of weights that may be read."""
-        per_word = {"plain": 2, "plain_paired": 2, "units": 2 * len(self.low), "units_paired": 2 * len(self.low)}
-        return (self.words + 1) * per_word.get(self.form, 1)
+        return (self.words + 1) * {"plain": 2, "units": 2 * len(self.low)}.get(self.form.removesuffix("_paired"), 1)
 
     @property
     def x_count(self) -> int:

@@ -13,11 +13,13 @@ from smelt.planner.addresses import place
 from smelt.planner.choose import choose
 from smelt.planner.flow import peak, steps_of
 from smelt.planner.limits import check_flash, does_not_fit
+from smelt.planner.log import TuningLog
 from smelt.planner.order import best_order
 from smelt.planner.plan import STACK_RESERVE, Placement, Plan, Step, budgets, flow_of
+from smelt.planner.tuned import fitting, tuned
 from smelt.targets.types import Board
 
-__all__ = ["STACK_RESERVE", "Placement", "Plan", "Step", "make_plan"]
+__all__ = ["STACK_RESERVE", "Placement", "Plan", "Step", "TuningLog", "make_plan"]
 
 
 def make_plan(
@@ -25,13 +27,22 @@ def make_plan(
     board: Board,
     implementations: Sequence[Implementation] = IMPLEMENTATIONS,
     reserve: int = STACK_RESERVE,
+    log: TuningLog = TuningLog.empty,
 ) -> Plan:
     """Plan a prepared graph for a board: implementations and schedules, order, addresses; checked.
 
-    `implementations` come best first; `reserve` bytes of the first RAM are left alone.
+    `implementations` come best first; `reserve` bytes of the first RAM are left alone. What `log` (of one toolchain) has as fastest
+    on the board takes the place of the first guess, as far as it fits; the plan's notes say where it does not.
     Raises Unsupported where an op has no implementation, DoesNotFit where RAM or flash is too small.
     """
-    steps = chosen(graph, board, implementations)
+    default = chosen(graph, board, implementations)
+    if not log.measurements:
+        return _planned(graph, board, default, reserve)
+    return fitting(tuned(default, board, implementations, log), lambda s: _planned(graph, board, s, reserve))
+
+
+def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int) -> Plan:
+    """Order and addresses for steps that are chosen. Raises DoesNotFit."""
     check_flash(board, [step.call for step in steps])
     flow = flow_of(graph, steps)
     order = best_order(flow)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from smelt.errors import Unsupported
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
@@ -17,12 +17,18 @@ def choose(op: Op, core: Core, implementations: Sequence[Implementation]) -> Cho
 
     Raises Unsupported, with what every implementation of the operator asks for, where none accepts.
     """
+    for implementation in accepting(op, core, implementations):
+        schedule = next(iter(implementation.schedules(op, core)), None)
+        if schedule is not None:
+            return implementation, schedule, implementation.build(op, schedule)
+    raise Unsupported(op.origin or f"'{op}'", refusals(op, core, implementations))
+
+
+def accepting(op: Op, core: Core, implementations: Sequence[Implementation]) -> Iterator[Implementation]:
+    """Those of the implementations that can compute `op` on `core`."""
     for implementation in implementations:
         if isinstance(op, implementation.op) and all(accept(op, core) for accept in implementation.accepts):
-            schedule = next(iter(implementation.schedules(op, core)), None)
-            if schedule is not None:
-                return implementation, schedule, implementation.build(op, schedule)
-    raise Unsupported(op.origin or f"'{op}'", refusals(op, core, implementations))
+            yield implementation
 
 
 def refusals(op: Op, core: Core, implementations: Sequence[Implementation]) -> tuple[str, ...]:

@@ -75,7 +75,7 @@ class Plan:
 
     Inputs and intermediate tensors may be written over once nobody needs them any more: the caller writes the inputs
     before every run. `bound` is a number of bytes that no plan with these steps can go below in any order, so that
-    `tensor_bytes - bound` says how far from the optimum the plan may be.
+    `tensor_bytes - bound` says how far from the optimum the plan may be. `notes` tell users what could not be had.
     """
 
     graph: Graph
@@ -84,6 +84,7 @@ class Plan:
     placements: tuple[Placement, ...]
     reserve: int = STACK_RESERVE
     bound: int = 0
+    notes: tuple[str, ...] = ()
 
     def placement(self, argument: Tensor | Scratch) -> Placement:
         """Where an argument of a kernel call lies. Raises KeyError for constants."""
@@ -246,6 +247,7 @@ def _title_lines(plan: Plan) -> Iterator[str]:
     excess = plan.tensor_bytes - plan.bound
     proof = f"at most {excess:,} more than the optimum" if excess > 0 else "the optimum"
     yield f"plan of {plan.graph.name} for {plan.board.name}: {plan.tensor_bytes:,} bytes of tensors, {proof}"
+    yield from (f"  note: {note}" for note in plan.notes)
 
 
 def _step_lines(plan: Plan) -> Iterator[str]:

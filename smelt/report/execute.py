@@ -69,7 +69,7 @@ def execute(
     timing: bool = True,
     device: Device | None = None,
 ) -> Execution:
-    """Run the firmware once per input on a simulated board: in the simulator or in QEMU, by default in the one that suits the board.
+    """Run the firmware once per input on a simulated board: in the simulator or in QEMU, by default in the one that suits it.
     Without `timing`, the simulator is faster and gives no cycles, and QEMU gives no instruction counts.
 
     Raises DeviceError where it faults or hangs, or the device is missing.

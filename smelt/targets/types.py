@@ -62,7 +62,9 @@ class Chip:
     core: Core
     memories: tuple[Memory, ...]
     setup: tuple[Setup, ...] = ()
-    debug_registers: bool = True  # a program sees in them whether a debugger is there to answer it; QEMU's chips have none
+    debug_registers: bool = (
+        True  # a program sees in them whether a debugger is there to answer it; QEMU's chips have none
+    )
 
     @property
     def flash(self) -> Memory:

@@ -24,11 +24,15 @@ uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 void qemu_plugin_outs(const char *);
+int raise(int); /* QEMU ends in an orderly way when it is asked to terminate */
+enum { TERMINATE = 15 };
 
 EXPORT int qemu_plugin_version = INTERFACE;
 
 /* What is known of a block travels in the pointer that QEMU hands back: address, number of instructions, flags. */
 enum { RUN_ENTRY = 1, RUN_INSIDE = 2, KERNEL_ENTRY = 4, RETURN = 8, HANDLER = 16 };
+/* There is nothing below the stack, but QEMU's MPS2 boards take writes there without a word. */
+enum { BELOW_STACK = 1 << 16 };
 enum { OUTSIDE = 0, OVERHEAD = 1, FIRST_STEP = 2, SLOTS = 4096, PLACES = 2048 };
 
 typedef struct {
@@ -40,7 +44,7 @@ static places kernels, returns;
 static uint32_t run_start, run_end, reset_start, reset_end, handler, stack_limit, stack_top;
 static uint64_t counts[SLOTS], last[SLOTS];
 static uint64_t total, runs, used, last_used, current;
-static uint32_t running, lowest, block, faulted;
+static uint32_t running, lowest, block, faulted, overflowed;
 
 static int holds(const places *p, uint32_t address)
 {
@@ -106,35 +110,6 @@ static void executed(unsigned processor, void *data)
     total += (known >> 32) & 0xFFFFU;
 }
 
-static void written(unsigned processor, uint32_t information, uint64_t address, void *data)
-{
-    (void)processor, (void)information, (void)data;
-    if (address >= stack_limit && address < lowest) {
-        lowest = (uint32_t)address;
-    }
-}
-
-static void translated(plugin_id id, struct qemu_plugin_tb *tb)
-{
-    const uint64_t count = qemu_plugin_tb_n_insns(tb);
-    const uint32_t address = (uint32_t)qemu_plugin_tb_vaddr(tb);
-    uint64_t flags = 0;
-    (void)id;
-    flags |= address == run_start ? RUN_ENTRY : 0U;
-    flags |= address >= run_start && address < run_end ? RUN_INSIDE : 0U;
-    flags |= holds(&kernels, address) ? KERNEL_ENTRY : 0U;
-    flags |= holds(&returns, address) ? RETURN : 0U;
-    flags |= address == handler ? HANDLER : 0U;
-    const uint64_t known = address | (count << 32) | (flags << 48);
-    qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, NO_REGISTERS, (void *)(uintptr_t)known);
-    if (address >= reset_start && address < reset_end) {
-        return; /* it paints the whole stack */
-    }
-    for (uint64_t i = 0; i < count; i++) {
-        qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), written, NO_REGISTERS, WRITES, NULL);
-    }
-}
-
 static void say(const char *name, uint64_t value)
 {
     char digits[24];
@@ -157,10 +132,47 @@ static void ended(plugin_id id, void *data)
     say(" overhead=", last[OVERHEAD]);
     say(" stack=", lowest < stack_top ? stack_top - (lowest & ~3U) : 0U);
     say(" faulted=", faulted);
+    say(" overflowed=", overflowed);
     for (uint64_t i = FIRST_STEP; i < last_used; i++) {
         say(" step=", last[i]);
     }
     qemu_plugin_outs("\n");
+}
+
+static void written(unsigned processor, uint32_t information, uint64_t address, void *data)
+{
+    (void)processor, (void)information, (void)data;
+    if (address >= lowest) {
+        return;
+    }
+    if (address >= stack_limit) {
+        lowest = (uint32_t)address;
+    } else if (stack_limit - address <= BELOW_STACK && !overflowed) {
+        overflowed = block;
+        ended(0, NULL); /* now, since the program may destroy itself before QEMU ends */
+        (void)raise(TERMINATE);
+    }
+}
+
+static void translated(plugin_id id, struct qemu_plugin_tb *tb)
+{
+    const uint64_t count = qemu_plugin_tb_n_insns(tb);
+    const uint32_t address = (uint32_t)qemu_plugin_tb_vaddr(tb);
+    uint64_t flags = 0;
+    (void)id;
+    flags |= address == run_start ? RUN_ENTRY : 0U;
+    flags |= address >= run_start && address < run_end ? RUN_INSIDE : 0U;
+    flags |= holds(&kernels, address) ? KERNEL_ENTRY : 0U;
+    flags |= holds(&returns, address) ? RETURN : 0U;
+    flags |= address == handler ? HANDLER : 0U;
+    const uint64_t known = address | (count << 32) | (flags << 48);
+    qemu_plugin_register_vcpu_tb_exec_cb(tb, executed, NO_REGISTERS, (void *)(uintptr_t)known);
+    if (address >= reset_start && address < reset_end) {
+        return; /* it paints the whole stack */
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        qemu_plugin_register_vcpu_mem_cb(qemu_plugin_tb_get_insn(tb, i), written, NO_REGISTERS, WRITES, NULL);
+    }
 }
 
 /* The value of an argument "name=123" if it is called that. */

@@ -468,54 +468,49 @@ SMELT_PRODUCTS_OF(3, PAIRED, SMELT_PLAIN_PAIRED_3, SMELT_PLAIN_3, TWO, SMELT_FUL
    elements 0 and 2, then one for 1 and 3. */
 #define SMELT_UNITS_1(o)                                                                                              \
     "ldr.w %[v], [%[w], #(2*" #o "+0)]\n"                                                                             \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"                                   \
-    "smlad %[h0], %[v], %[b], %[h0]\n"                                                                                \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a]\n"                                   \
+    "smlad %[h0], %[v], %[a], %[h0]\n"                                                                                \
     "sxtb16 %[v], %[v]\n"                                                                                             \
-    "smlad %[l0], %[v], %[b], %[l0]\n"                                                                                \
+    "smlad %[l0], %[v], %[a], %[l0]\n"                                                                                \
     "ldr.w %[v], [%[w], #(2*" #o "+4)]\n"                                                                             \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a], ror #8\n"                                                       \
     "smlad %[h0], %[v], %[a], %[h0]\n"                                                                                \
     "sxtb16 %[v], %[v]\n"                                                                                             \
     "smlad %[l0], %[v], %[a], %[l0]\n"
 #define SMELT_UNITS_2(o)                                                                                              \
     "ldr.w %[v], [%[w], #(4*" #o "+0)]\n ldr.w %[u], [%[w], #(4*" #o "+4)]\n"                                         \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"                                   \
-    "smlad %[h0], %[v], %[b], %[h0]\n smlad %[h1], %[u], %[b], %[h1]\n"                                               \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a]\n"                                   \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n"                                               \
     "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n"                                                                         \
-    "smlad %[l0], %[v], %[b], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n"                                               \
+    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n"                                               \
     "ldr.w %[v], [%[w], #(4*" #o "+8)]\n ldr.w %[u], [%[w], #(4*" #o "+12)]\n"                                        \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a], ror #8\n"                                                       \
     "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n"                                               \
     "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n"                                                                         \
     "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n"
 #define SMELT_UNITS_3(o)                                                                                              \
     "ldr.w %[v], [%[w], #(6*" #o "+0)]\n ldr.w %[u], [%[w], #(6*" #o "+4)]\n ldr.w %[t], [%[w], #(6*" #o "+8)]\n"     \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[b], %[a]\n sxtb16 %[a], %[a], ror #8\n"                                   \
-    "smlad %[h0], %[v], %[b], %[h0]\n smlad %[h1], %[u], %[b], %[h1]\n smlad %[h2], %[t], %[b], %[h2]\n"              \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a]\n"                                   \
+    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n smlad %[h2], %[t], %[a], %[h2]\n"              \
     "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n sxtb16 %[t], %[t]\n"                                                     \
-    "smlad %[l0], %[v], %[b], %[l0]\n smlad %[l1], %[u], %[b], %[l1]\n smlad %[l2], %[t], %[b], %[l2]\n"              \
+    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n smlad %[l2], %[t], %[a], %[l2]\n"              \
     "ldr.w %[v], [%[w], #(6*" #o "+12)]\n ldr.w %[u], [%[w], #(6*" #o "+16)]\n ldr.w %[t], [%[w], #(6*" #o "+20)]\n"  \
+    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a], ror #8\n"                                                       \
     "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n smlad %[h2], %[t], %[a], %[h2]\n"              \
     "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n sxtb16 %[t], %[t]\n"                                                     \
     "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n smlad %[l2], %[t], %[a], %[l2]\n"
-#define SMELT_UNITS_HALF_3(x, load0, load1, load2)                                                                    \
-    "smlad %[h0], %[v], %[" #x "], %[h0]\n" load0 "sxtb16 %[v], %[v]\n smlad %[h1], %[u], %[" #x "], %[h1]\n"         \
-    "sxtb16 %[u], %[u]\n smlad %[h2], %[t], %[" #x "], %[h2]\n sxtb16 %[t], %[t]\n smlad %[l0], %[v], %[" #x "], %[l0]\n"\
-    "smlad %[l1], %[u], %[" #x "], %[l1]\n" load1 "smlad %[l2], %[t], %[" #x "], %[l2]\n" load2
 #define SMELT_LOAD(r, base, o) "ldr.w %[" #r "], [%[" #base "], #(" #o ")]\n"
-#define SMELT_UNITS_PAIRED_3(o, even, odd, next)                                                                      \
-    "sxtb16 %[" #even "], %[" #odd "]\n sxtb16 %[" #odd "], %[" #odd "], ror #8\n"                                    \
-    SMELT_UNITS_HALF_3(even, SMELT_LOAD(t, w, 6 * o + 8), SMELT_LOAD(v, w, 6 * o + 12), SMELT_LOAD(u, w, 6 * o + 16)) \
-    SMELT_UNITS_HALF_3(odd, SMELT_LOAD(t, w, 6 * o + 20) next, SMELT_LOAD(v, w, 6 * o + 24), SMELT_LOAD(u, w, 6 * o + 28))
 #define SMELT_UNITS_TEMPORARIES_1
 #define SMELT_UNITS_TEMPORARIES_2 , [u] "=&r"(u)
 #define SMELT_UNITS_TEMPORARIES_3 , [u] "=&r"(u), [t] "=&r"(t)
 #define SMELT_UNITS_RUN(pixels, code)                                                                                 \
-    __asm__ volatile(code : SMELT_SUMS_##pixels, [a] "=&r"(a), [b] "+r"(b), SMELT_PLACES SMELT_UNITS_TEMPORARIES_##pixels\
+    __asm__ volatile(code : SMELT_SUMS_##pixels, [a] "+r"(a), SMELT_PLACES SMELT_UNITS_TEMPORARIES_##pixels\
                      : : "cc", "memory")
 #define SMELT_UNITS(pixels, round, bytes, two_bytes)                                                                  \
     {                                                                                                                 \
-        const char *b = (const char *)w + words / 4 * (2 * two_bytes);                                                \
-        int32_t a, u, v, t;                                                                                           \
-        (void)step, (void)u, (void)t;                                                                                 \
+        const char *a = (const char *)w + words / 4 * (2 * two_bytes);                                                \
+        int32_t b, u, v, t;                                                                                           \
+        (void)step, (void)b, (void)u, (void)t;                                                                                 \
         if (words / 4 > 0) {                                                                                          \
             SMELT_UNITS_RUN(pixels, round);                                                                           \
         }                                                                                                             \
@@ -527,11 +522,7 @@ SMELT_PRODUCTS_OF(3, PAIRED, SMELT_PLAIN_PAIRED_3, SMELT_PLAIN_3, TWO, SMELT_FUL
         }                                                                                                             \
     }
 #define SMELT_UNITS_ROUND(pixels, bytes)                                                                              \
-    SMELT_ROUNDS_TO(b, SMELT_UNITS_##pixels(0) SMELT_UNITS_##pixels(4) SMELT_UNITS_##pixels(8) SMELT_UNITS_##pixels(12) SMELT_ADVANCE(bytes, 16))
-#define SMELT_UNITS_PAIRED_ROUND                                                                                      \
-    SMELT_LOAD(v, w, 0) SMELT_LOAD(u, w, 4)                                                                           \
-    SMELT_ROUNDS_TO(b, SMELT_LOAD(a, x, 0) SMELT_UNITS_PAIRED_3(0, b, a, SMELT_LOAD(b, x, 4)) SMELT_UNITS_PAIRED_3(4, a, b, SMELT_LOAD(a, x, 8))\
-                 SMELT_UNITS_PAIRED_3(8, b, a, SMELT_LOAD(b, x, 12)) SMELT_UNITS_PAIRED_3(12, a, b, "") SMELT_ADVANCE(96, 16))
+    SMELT_ROUNDS_TO(a, SMELT_UNITS_##pixels(0) SMELT_UNITS_##pixels(4) SMELT_UNITS_##pixels(8) SMELT_UNITS_##pixels(12) SMELT_ADVANCE(bytes, 16))
 
 SMELT_INLINE void smelt_units_1(int32_t *h0, int32_t *l0,
         const void *w, const void *x, int32_t words, int32_t step)
@@ -544,10 +535,6 @@ SMELT_UNITS(2, SMELT_UNITS_ROUND(2, 64), 16, 32)
 SMELT_INLINE void smelt_units_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
         const void *w, const void *x, int32_t words, int32_t step)
 SMELT_UNITS(3, SMELT_UNITS_ROUND(3, 96), 24, 48)
-
-SMELT_INLINE void smelt_units_paired_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
-        const void *w, const void *x, int32_t words, int32_t step)
-SMELT_UNITS(3, SMELT_UNITS_PAIRED_ROUND, 24, 48)
 
 #else
 
@@ -640,7 +627,6 @@ SMELT_INLINE void smelt_units_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *
     smelt_units_of(h2, l2, (const char *)w + 8, x, words, 3);
 }
 
-#define smelt_units_paired_3 smelt_units_3
 #define smelt_early_1 smelt_grouped_1
 #define smelt_early_2 smelt_grouped_2
 #define smelt_early_3 smelt_grouped_3
@@ -648,8 +634,6 @@ SMELT_INLINE void smelt_units_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *
 #define smelt_plain_paired_3 smelt_plain_3
 
 #endif
-#define smelt_units_paired_1 smelt_units_1
-#define smelt_units_paired_2 smelt_units_2
 #define smelt_paired_1 smelt_early_1
 #define smelt_paired_2 smelt_early_2
 #define smelt_plain_paired_1 smelt_plain_1

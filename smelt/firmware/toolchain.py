@@ -1,0 +1,36 @@
+"""What compiled a kernel, as a short text: the same text, the same machine code."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from importlib.resources import files
+
+from smelt.errors import BuildError
+from smelt.firmware.build import Compiler, compiler_command
+from smelt.firmware.sources import KERNEL_HEADER
+from smelt.targets.types import Board
+
+
+def toolchain(board: Board, compiler: Compiler = "zig") -> str:
+    """Compiler and version, and a digest of the header that kernels are compiled with ("zig 0.15.1, header 1a2b3c4d").
+
+    Raises BuildError where the compiler is missing.
+    """
+    header = files("smelt.kernels").joinpath("support", KERNEL_HEADER).read_bytes()
+    return f"{_compiler(board, compiler)}, header {hashlib.sha256(header).hexdigest()[:8]}"
+
+
+def _compiler(board: Board, compiler: Compiler) -> str:
+    command = compiler_command(board, compiler)
+    if compiler == "zig":
+        try:
+            return f"zig {version('ziglang')}"
+        except PackageNotFoundError:
+            return "zig"
+    try:
+        done = subprocess.run([command[0], "-dumpfullversion"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise BuildError(f"{compiler} cannot be run: {error}") from error
+    return f"{board.core.gcc[0]} {done.stdout.strip()}"

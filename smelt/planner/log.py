@@ -1,0 +1,169 @@
+"""What was measured: `Measurement`, and `TuningLog`, a file of one JSON line for each that is only ever appended to."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+from smelt.errors import OptionError
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One kernel on one board: its cycles, or why there are none ("compile: ...", "fault: ...", "mismatch: ...").
+
+    `kernel` is the kernel's name, which holds a digest of its content; `op_key` and `schedule` are readable texts;
+    `toolchain` says what compiled it.
+    """
+
+    kernel: str
+    op_key: str
+    implementation: str
+    schedule: str
+    board: str
+    toolchain: str
+    cycles: int | None = None
+    error: str | None = None
+
+    @property
+    def line(self) -> bytes:
+        """The measurement as a line of the file."""
+        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"
+
+
+@dataclass(frozen=True)
+class TuningLog:
+    """Measurements, oldest first: of several of the same kernel, board and toolchain the last one holds.
+
+    `damaged` counts lines that were no measurements, such as one that was cut short when its writer was killed.
+    """
+
+    measurements: tuple[Measurement, ...] = ()
+    damaged: int = 0
+
+    empty: ClassVar[TuningLog]
+
+    @staticmethod
+    def load(*files: Path) -> TuningLog:
+        """The measurements of several files together. Raises OptionError for a file that is no log or cannot be read."""
+        logs = [_read(file) for file in files]
+        return TuningLog(tuple(m for log in logs for m in log.measurements), sum(log.damaged for log in logs))
+
+    def __add__(self, other: TuningLog) -> TuningLog:
+        return TuningLog(self.measurements + other.measurements, self.damaged + other.damaged)
+
+    def of(self, board: str, toolchain: str) -> TuningLog:
+        """What was measured on one board with one toolchain."""
+        mine = tuple(m for m in self.measurements if (m.board, m.toolchain) == (board, toolchain))
+        return TuningLog(mine, self.damaged)
+
+    def find(self, kernel: str, board: str, toolchain: str) -> Measurement | None:
+        """The measurement of a kernel that holds, failed or not."""
+        return self._found.get((kernel, board, toolchain))
+
+    def cycles(self, kernel: str, board: str) -> int | None:
+        """The cycles of a kernel on a board; None where it was never measured, or failed."""
+        return self._cycles.get((kernel, board))
+
+    def ranked(self, op_key: str, board: str) -> tuple[tuple[str, str, int], ...]:
+        """(implementation, schedule, least cycles) of what was measured for such ops on a board, best first."""
+        least: dict[tuple[str, str], int] = {}
+        for m in self._by_op.get((op_key, board), ()):
+            if m.cycles is not None:
+                how = m.implementation, m.schedule
+                least[how] = min(m.cycles, least.get(how, m.cycles))
+        return tuple((*how, cycles) for how, cycles in sorted(least.items(), key=lambda item: (item[1], item[0])))
+
+    @cached_property
+    def _found(self) -> dict[tuple[str, str, str], Measurement]:
+        return {(m.kernel, m.board, m.toolchain): m for m in self.measurements}
+
+    @cached_property
+    def _cycles(self) -> dict[tuple[str, str], int | None]:
+        return {(m.kernel, m.board): m.cycles for m in self._found.values()}
+
+    @cached_property
+    def _by_op(self) -> dict[tuple[str, str], list[Measurement]]:
+        result: dict[tuple[str, str], list[Measurement]] = {}
+        for m in self._found.values():
+            result.setdefault((m.op_key, m.board), []).append(m)
+        return result
+
+
+TuningLog.empty = TuningLog()
+
+
+def append(file: Path, measurements: Sequence[Measurement]) -> None:
+    """Add measurements to a file, each with a single write of a whole line.
+
+    A line that a killed writer or a full disk left unfinished is closed first, so that nothing is glued to it.
+    Raises OptionError where the file cannot be written; what was in it stays.
+    """
+    if not measurements:
+        return
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        try:
+            torn = _is_torn(descriptor)
+            for number, measurement in enumerate(measurements):
+                _write(descriptor, (b"\n" if torn and number == 0 else b"") + measurement.line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise OptionError(f"cannot write the tuning log '{file}': {error.strerror or error}") from None
+
+
+def _is_torn(descriptor: int) -> bool:
+    """Whether the file's last line lacks its end."""
+    if os.lseek(descriptor, 0, os.SEEK_END) == 0:
+        return False
+    os.lseek(descriptor, -1, os.SEEK_END)
+    return os.read(descriptor, 1) != b"\n"
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    if written != len(data):
+        raise OSError(f"only {written} of {len(data)} bytes were written: is the disk full?")
+
+
+def _read(file: Path) -> TuningLog:
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise OptionError(f"cannot read the tuning log '{file}': {error.strerror or error}") from None
+    lines = [line for line in data.split(b"\n") if line.strip()]
+    found = [_parsed(line) for line in lines]
+    good = tuple(m for m in found if m is not None)
+    if len(lines) > 1 and not good:
+        raise OptionError(f"'{file}' is no tuning log: none of its {len(lines)} lines is a measurement")
+    return TuningLog(good, len(found) - len(good))
+
+
+def _parsed(line: bytes) -> Measurement | None:
+    """A line as a measurement; None where it is none. Fields of later versions are ignored."""
+    try:
+        values = json.loads(line)
+    except ValueError:  # UnicodeDecodeError is one as well
+        return None
+    return _measurement(values) if isinstance(values, dict) else None
+
+
+TEXTS = ("kernel", "op_key", "implementation", "schedule", "board", "toolchain")
+
+
+def _measurement(values: dict[str, Any]) -> Measurement | None:
+    texts = [values.get(name) for name in TEXTS]
+    cycles, error = values.get("cycles"), values.get("error")
+    if not all(isinstance(text, str) for text in texts) or isinstance(cycles, bool):
+        return None
+    if not (isinstance(cycles, int) or (cycles is None and isinstance(error, str))):
+        return None
+    kernel, op_key, implementation, schedule, board, toolchain = map(str, texts)
+    return Measurement(kernel, op_key, implementation, schedule, board, toolchain, cycles, error)

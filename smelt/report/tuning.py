@@ -1,0 +1,61 @@
+"""What people see of a tuning: a bar while it runs, a summary after it, and budgets as they write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from smelt.errors import OptionError
+from smelt.report.terminal import line
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def seconds(budget: str) -> float:
+    """A length of time such as 90, 90s, 1.5m or 2h, in seconds. Raises OptionError for anything else."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", budget.strip())
+    if match is None:
+        raise OptionError(f"'{budget}' is no length of time: write 90s, 10m or 1h")
+    return float(match[1]) * UNITS[match[2]]
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int, int | None], None]]:
+    """A bar on the terminal (nothing in pipes). The value is to be called with the candidates measured, all of them,
+    and the best cycles so far."""
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+
+        def report(done: int, total: int, cycles: int | None) -> None:
+            text = what if cycles is None else f"best so far {cycles:,} cycles"
+            progress.update(task, completed=done, total=total, description=text)
+
+        yield report
+
+
+def show_tuning(result: dict[str, Any]) -> None:
+    """The summary of a tuning, given as its JSON."""
+    line(
+        f"{result['model']} for {result['board']}: {result['steps']} steps, {result['distinct_steps']} of them distinct"
+    )
+    parts = [f"{result['measured']} of {result['candidates']} candidates measured in {result['seconds']:.0f} s"]
+    parts += [f"{result[key]} {text}" for key, text in _COUNTS if result[key]]
+    line(", ".join(parts))
+    before, after = result["cycles_before"], result["cycles_after"]
+    if before is None or after is None:
+        line("not every step has been measured: tune again with a larger budget")
+    else:
+        line(f"cycles of all steps: {before:,} before, {after:,} after ({1 - after / before:.1%} fewer)")
+    for note in result["notes"]:
+        line(f"note: {note}")
+    line(f"log: {result['log']}")
+
+
+_COUNTS = (("known", "known already"), ("failed", "failed"), ("left", "left for another time"))

@@ -1,0 +1,236 @@
+"""Tuning: the log survives whatever happens to its writer, and the best measured candidates are applied."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+
+import pytest
+
+from smelt.compile import compile
+from smelt.errors import DoesNotFit, OptionError
+from smelt.firmware.toolchain import toolchain
+from smelt.importers import load
+from smelt.kernels import FRUGAL
+from smelt.measure import Batch, measure
+from smelt.passes import prepare
+from smelt.planner import make_plan
+from smelt.planner.log import Measurement, TuningLog, append
+from smelt.planner.tuned import fitting
+from smelt.planner.tuner import best, op_key, works
+from smelt.targets.boards import board
+from smelt.tune import total_cycles, tune
+from tests.paths import MODELS, ROOT
+
+HELLO = MODELS / "tflm" / "hello_world_int8.tflite"
+KWS = MODELS / "mlperf_tiny" / "kws_ref_model.tflite"
+BOARD = board("nucleo_l4r5zi")
+
+
+def entry(kernel="k_1", cycles=10, error=None, schedule="a", toolchain="zig"):
+    return Measurement(kernel, "Dense", "dense", schedule, BOARD.name, toolchain, cycles, error)
+
+
+def test_measurements_survive_the_file(tmp_path):
+    entries = (entry(), entry("k_2", None, 'fault: "ü"\nline'), entry("k_3", 5))
+    append(tmp_path / "log", entries[:2])
+    append(tmp_path / "log", entries[2:])
+    log = TuningLog.load(tmp_path / "log")
+    assert log.measurements == entries and log.damaged == 0
+    assert log.find("k_2", BOARD.name, "zig").error.startswith("fault")
+    assert log.find("k_2", BOARD.name, "gcc") is None
+
+
+@pytest.mark.parametrize("kept", [1, 20, -1])
+def test_a_torn_line_costs_only_itself(tmp_path, kept):
+    file = tmp_path / "log"
+    append(file, [entry()])
+    with file.open("ab") as stream:
+        stream.write(entry("torn").line[:-1][:kept])
+    append(file, [entry("k_3")])
+    log = TuningLog.load(file)
+    assert [m.kernel for m in log.measurements] == ["k_1", "k_3"] and log.damaged == 1
+
+
+def test_concatenated_and_several_files_are_one_log(tmp_path):
+    a, b, both = tmp_path / "a", tmp_path / "b", tmp_path / "both"
+    append(a, [entry("k_1", 10), entry("k_2", None, "fault: x")])
+    append(b, [entry("k_2", 7)])
+    both.write_bytes(a.read_bytes() + b.read_bytes())
+    assert TuningLog.load(both) == TuningLog.load(a, b) == TuningLog.load(a) + TuningLog.load(b)
+    assert TuningLog.load(a, b).cycles("k_2", BOARD.name) == 7
+
+
+def test_what_is_no_log_is_refused(tmp_path):
+    (tmp_path / "text").write_text("one\ntwo\n")
+    for file in (tmp_path / "text", tmp_path / "absent", tmp_path, HELLO):
+        with pytest.raises(OptionError, match="tuning log"):
+            TuningLog.load(file)
+    with pytest.raises(OptionError, match="cannot write"):
+        append(tmp_path, [entry()])
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_is_a_message():
+    from pathlib import Path
+
+    with pytest.raises(OptionError, match="cannot write"):
+        append(Path("/dev/full"), [entry()])
+
+
+@pytest.fixture(scope="module")
+def hello():
+    return prepare(load(HELLO))
+
+
+@pytest.fixture(scope="module")
+def tuned_file(tmp_path_factory):
+    """A log of hello_world's tuning."""
+    file = tmp_path_factory.mktemp("tune") / "log.jsonl"
+    result = tune(HELLO, BOARD, file, implementations=FRUGAL)
+    assert result.measured == result.candidates > 2 * result.distinct_steps and not result.failed and not result.left
+    assert result.cycles_after <= result.cycles_before
+    return file
+
+
+def test_tuning_again_measures_nothing(tuned_file):
+    size = tuned_file.stat().st_size
+    result = tune(HELLO, BOARD, tuned_file, implementations=FRUGAL)
+    assert (result.measured, result.known) == (0, result.candidates) and tuned_file.stat().st_size == size
+
+
+def test_the_best_of_the_log_is_compiled(tuned_file, hello):
+    log = TuningLog.load(tuned_file)
+    plan = compile(HELLO, BOARD, compiler="none", log=log).plan
+    for step in plan.steps:
+        measured = [m.cycles for m in log.measurements if m.op_key == op_key(step.op) and m.cycles is not None]
+        assert log.cycles(step.call.kernel.name, BOARD.name) >= min(measured)
+        assert best(log, step.op, BOARD, FRUGAL) == (step.implementation, step.schedule)
+    assert total_cycles(plan, log) <= total_cycles(make_plan(hello, BOARD, FRUGAL), log)
+
+
+def pretend(graph, choose):
+    """A log in which, of every step, the candidate that `choose` picks is the fastest."""
+    entries = []
+    for work in works(graph, BOARD, FRUGAL):
+        favourite = choose(work.candidates)
+        for c in work.candidates:
+            how = c.implementation.name, str(c.schedule)
+            cycles = 1 if c is favourite else 100
+            entries.append(Measurement(c.call.kernel.name, work.op_key, *how, BOARD.name, "zig", cycles))
+    return TuningLog(tuple(entries))
+
+
+def test_any_candidate_can_win(hello):
+    log = pretend(hello, lambda candidates: candidates[-1])
+    expected = {w.candidates[-1].call.kernel.name for w in works(hello, BOARD, FRUGAL)}
+    assert {s.call.kernel.name for s in make_plan(hello, BOARD, FRUGAL, log=log).steps} == expected
+
+
+def test_failures_other_boards_and_changed_kernels_are_not_applied(hello):
+    log = pretend(hello, lambda candidates: candidates[-1])
+    default = [s.call.kernel.name for s in make_plan(hello, BOARD, FRUGAL).steps]
+    changes = (
+        lambda m: replace(m, cycles=None, error="mismatch: 3 of 4 bytes"),
+        lambda m: replace(m, board="disco_f746ng"),
+        lambda m: replace(m, kernel=m.kernel + "0"),
+    )
+    for change in changes:
+        changed = TuningLog(tuple(change(m) for m in log.measurements))
+        assert [s.call.kernel.name for s in make_plan(hello, BOARD, FRUGAL, log=changed).steps] == default
+
+
+def test_a_log_about_something_else_is_refused(tuned_file):
+    log = TuningLog.load(tuned_file)
+    with pytest.raises(OptionError, match="no measurement of disco_f746ng"):
+        compile(HELLO, board("disco_f746ng"), compiler="none", log=log)
+
+
+def test_scratch_gives_way_largest_first():
+    graph = prepare(load(KWS))
+    log = pretend(graph, lambda candidates: max(candidates, key=lambda c: (c.call.scratch_bytes, c.cost)))
+    ram = BOARD.chip.rams[0]
+    small = replace(BOARD, chip=replace(BOARD.chip, memories=(BOARD.chip.flash, ram)))
+    greedy, default = make_plan(graph, small, FRUGAL, log=log), make_plan(graph, small, FRUGAL)
+    assert greedy.tensor_bytes > default.tensor_bytes and not greedy.notes
+    tight = make_plan(graph, small, FRUGAL, ram.size - default.tensor_bytes, log=log)
+    assert tight.tensor_bytes <= default.tensor_bytes
+    assert tight.notes and "does not fit" in tight.notes[0] and tight.notes[0] in str(tight)
+
+
+def test_fitting_gives_up_in_order_and_says_so(hello):
+    base = make_plan(hello, BOARD, FRUGAL)
+    graph = prepare(load(KWS))
+    log = pretend(graph, lambda candidates: max(candidates, key=lambda c: (c.call.scratch_bytes, c.cost)))
+    greedy, default = make_plan(graph, BOARD, FRUGAL, log=log), make_plan(graph, BOARD, FRUGAL)
+    options = [(g, d) for g, d in zip(greedy.steps, default.steps, strict=True) if g.call is not d.call]
+    tried = []
+
+    def plan(steps):
+        tried.append(sum(s.call.scratch_bytes for s in steps))
+        if len(tried) < 3:
+            raise DoesNotFit("too much")
+        return base
+
+    assert len(fitting(options, plan).notes) == 2
+    assert tried[0] > tried[1] > tried[2], "each try needs less scratch"
+    with pytest.raises(DoesNotFit):
+        fitting([(s,) for s in base.steps], lambda steps: (_ for _ in ()).throw(DoesNotFit("never")))
+
+
+def batch(hello, spoil):
+    """One candidate measured with a good one beside it, after `spoil` changed its op."""
+    (good, *_), (bad, *_) = (w.candidates for w in works(hello, BOARD, FRUGAL)[:2])
+    memory = BOARD.chip.rams[0]
+    return Batch(BOARD, memory, "zig", toolchain(BOARD), (("good", good), ("bad", spoil(bad))))
+
+
+def test_wrong_values_and_refused_code_are_entries(hello):
+    def wrong_bias(c):
+        bias = replace(c.op.bias, data=c.op.bias.data + 100_000)
+        return replace(c, op=replace(c.op, bias=bias))  # the reference now expects something else
+
+    good, bad = measure(batch(hello, wrong_bias))
+    assert good.cycles and bad.cycles is None and bad.error.startswith("mismatch: ")
+
+    def no_code(c):
+        return replace(c, call=replace(c.call, kernel=replace(c.call.kernel, name="0_no_identifier")))
+
+    good, bad = measure(batch(hello, no_code))
+    assert good.cycles and bad.error.startswith("compile: ")
+
+
+def smelt(*arguments):
+    command = [sys.executable, "-m", "smelt", *map(str, arguments)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
+def test_a_killed_tuning_goes_on_where_it_was(tmp_path):
+    file = tmp_path / "log.jsonl"
+    process = smelt("tune", HELLO, "--board", BOARD.name, "--log", file)
+    while process.poll() is None and (not file.exists() or file.stat().st_size == 0):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    before = TuningLog.load(file).measurements
+    assert before, "what was measured before the kill is there"
+    again = smelt("tune", HELLO, "--board", BOARD.name, "--log", file, "--json")
+    result = json.loads(again.communicate()[0])
+    after = TuningLog.load(file)
+    assert result["known"] == len(before) and result["left"] == 0
+    assert after.measurements[: len(before)] == before
+    kernels = [m.kernel for m in after.measurements]
+    assert len(kernels) == len(set(kernels)) == result["candidates"]
+
+
+def test_no_budget_measures_nothing_and_nonsense_is_refused(tmp_path):
+    file = tmp_path / "log.jsonl"
+    result = tune(HELLO, BOARD, file, budget=0, implementations=FRUGAL)
+    assert result.measured == 0 and result.left == result.candidates and result.cycles_before is None
+    assert not file.exists()
+    process = smelt("tune", HELLO, "--board", BOARD.name, "--log", file, "--budget", "soon")
+    assert "no length of time" in process.communicate()[1] and process.returncode == 2
