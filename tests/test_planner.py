@@ -27,7 +27,7 @@ from smelt.planner.blocks import Block, Span, first_fit, height
 from smelt.planner.blocks import load as load_of
 from smelt.planner.flow import Flow, Storage, Use, aligned, live_bytes, peak, steps_of
 from smelt.planner.order import best_order, lower_bound
-from smelt.planner.plan import flow_of
+from smelt.planner.plan import STACK_RESERVE, flow_of
 from smelt.targets.boards import BOARDS, DISCO_F746NG, NUCLEO_L4R5ZI
 from smelt.targets.types import Board, Core, Memory
 from tests.paths import MODELS
@@ -585,3 +585,17 @@ def test_real_models_with_real_kernels_lie_at_the_bound_plus_scratch(model: str)
     plan = make_plan(prepare(load(MODELS / f"{model}.tflite")), DISCO_F746NG)
     assert plan.live_tensor_bytes == LOWER_BOUNDS[model]
     assert plan.tensor_bytes == plan.bound <= LOWER_BOUNDS[model] + plan.scratch_bytes
+
+
+def test_scratch_gives_way_where_it_does_not_fit():
+    """Least live tensors plus little: the first choices of kernels with their scratch are too much, the leaner ones fit."""
+    big = NUCLEO_L4R5ZI
+    ram = replace(big.chip.rams[0], size=49_152 + STACK_RESERVE + 1024)
+    small = replace(big, chip=replace(big.chip, memories=(big.chip.flash, ram)))
+    graph = prepare(load(MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite"))
+    assert make_plan(graph, big).tensor_bytes > small.chip.rams[0].size - STACK_RESERVE
+    plan = make_plan(graph, small)
+    assert plan.tensor_bytes <= 49_152 + 1024 and plan.notes
+    tiny = replace(big, chip=replace(big.chip, memories=(big.chip.flash, replace(ram, size=40_000))))
+    with pytest.raises(DoesNotFit):
+        make_plan(graph, tiny)

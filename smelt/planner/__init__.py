@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from smelt.errors import Unsupported
+from smelt.errors import DoesNotFit, Unsupported
 from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
 from smelt.planner.addresses import place
 from smelt.planner.choose import choose
 from smelt.planner.flow import peak, steps_of
+from smelt.planner.lean import leaner
 from smelt.planner.limits import check_flash, does_not_fit
 from smelt.planner.log import TuningLog
 from smelt.planner.order import best_order
@@ -32,13 +33,18 @@ def make_plan(
     """Plan a prepared graph for a board: implementations and schedules, order, addresses; checked.
 
     `implementations` come best first; `reserve` bytes of the first RAM are left alone. What `log` (of one toolchain) has as fastest
-    on the board takes the place of the first guess, as far as it fits; the plan's notes say where it does not.
+    on the board takes the place of the first guess. What does not fit gives way to ways with less scratch; the plan's notes say so.
     Raises Unsupported where an op has no implementation, DoesNotFit where RAM or flash is too small.
     """
     default = chosen(graph, board, implementations)
-    if not log.measurements:
-        return _planned(graph, board, default, reserve)
-    return fitting(tuned(default, board, implementations, log), lambda s: _planned(graph, board, s, reserve))
+    options = tuned(default, board, implementations, log) if log.measurements else tuple((step,) for step in default)
+    try:
+        return fitting(options, lambda s: _planned(graph, board, s, reserve))
+    except DoesNotFit:
+        options = leaner(default, board, implementations)
+        if all(len(choices) == 1 for choices in options):
+            raise
+        return fitting(options, lambda s: _planned(graph, board, s, reserve))
 
 
 def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int) -> Plan:

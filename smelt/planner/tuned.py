@@ -58,7 +58,7 @@ def fitting(options: Sequence[Options], plan: Callable[[tuple[Step, ...]], Plan]
 
 def _note(old: Step, new: Step) -> str:
     return (
-        f"{old.name} is not computed by the fastest measured {old.implementation.name} [{old.schedule}] "
+        f"{old.name} is not computed by the first choice {old.implementation.name} [{old.schedule}] "
         f"({old.call.scratch_bytes:,} bytes of scratch), because that does not fit, but by {new.implementation.name} "
         f"[{new.schedule}] ({new.call.scratch_bytes:,})"
     )
