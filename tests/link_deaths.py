@@ -23,7 +23,10 @@ def exists(pid: int) -> bool:
     """Whether a process runs (a zombie has ended)."""
     status = Path(f"/proc/{pid}/stat")
     if Path("/proc").is_dir():
-        return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
+        try:
+            return status.read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):  # it may end while its file is open
+            return False
     return subprocess.run(("ps", "-p", str(pid)), capture_output=True).returncode == 0
 
 
