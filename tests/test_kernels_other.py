@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from smelt.model import ops, reference
 from smelt.model.graph import Op, Quantization, Tensor
 from smelt.targets.types import Core
 from tests.paths import ROOT
+from tests.tiny_firmware import need
 
 SUPPORT = ROOT / "smelt" / "kernels" / "support"
 CORE = Core("host", "riscv32", (), ())
@@ -366,8 +366,8 @@ def test_every_implementation_is_tested(built):
     assert {case.implementation.name for case in built} == {implementation.name for implementation in OTHERS}
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
 def test_c_is_clean_for_gcc_too(built, tmp_path):
+    need("arm-none-eabi-gcc")
     (tmp_path / "kernels.c").write_text(source(built), "utf-8")
     command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", *WARNINGS, "-fsyntax-only", f"-I{SUPPORT}", "kernels.c"]
     subprocess.run(command, check=True, cwd=tmp_path)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from smelt.devices.simulators.link import SimulatorLink
 
 Device = Literal["simulator", "qemu"]
-DEVICES: tuple[Device, ...] = ("simulator", "qemu")
 
 
 def default_device(board: Board) -> Device:

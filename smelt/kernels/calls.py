@@ -6,7 +6,7 @@ import numpy as np
 
 from smelt.kernels.implementation import Argument, KernelCall
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Scratch, Type
+from smelt.loops.ir import Buffer, Type
 from smelt.model.graph import Array, Tensor
 
 C_TYPES: dict[str, Type] = {
@@ -38,11 +38,6 @@ class CallBuilder(KernelBuilder):
         """Constant data; its dtype gives the type."""
         self._arguments.append(np.ascontiguousarray(data).reshape(-1))
         return self.constant(name, C_TYPES[data.dtype.name], data.size)
-
-    def workspace(self, name: str, type: Type, size: int, bytes: int) -> Buffer:
-        """`size` elements (`bytes` in all) for the time of the call."""
-        self._arguments.append(Scratch(bytes))
-        return self.scratch(name, type, size)
 
     def finish_call(self) -> KernelCall:
         """The kernel, checked, and its arguments."""

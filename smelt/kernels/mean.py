@@ -52,12 +52,10 @@ def _nests(op: Mean) -> tuple[Nest, Nest]:
 
 
 def _initial(p: MeanParameters) -> int:
-    return 0 if p.output is None else -p.count * p.x_zero
+    return -p.count * p.x_zero
 
 
 def _finished(k: CallBuilder, total: Var, p: MeanParameters) -> Expr:
-    if p.output is None:
-        return total // p.count
     scaled, limit = requantize(k, total, p.count * 255, p.output.multiplier, p.output.shift)
     return clamped(k, scaled + p.y_zero, FULL, (-limit + p.y_zero, limit + p.y_zero))
 

@@ -98,16 +98,9 @@ class Expr:
     def __ge__(self, other: Value) -> Expr:
         return binary(">=", self, other)
 
-    def equals(self, other: Value) -> Expr:
-        return binary("==", self, other)
-
     def both(self, other: Value) -> Expr:
         """Logical and."""
         return binary("&&", self, other)
-
-    def either(self, other: Value) -> Expr:
-        """Logical or."""
-        return binary("||", self, other)
 
 
 Value = Expr | int

@@ -163,9 +163,6 @@ class Graph:
     def producer(self, tensor: Tensor) -> Op | None:
         return next((op for op in self.ops if op.y is tensor), None)
 
-    def consumers(self, tensor: Tensor) -> tuple[Op, ...]:
-        return tuple(op for op in self.ops if any(t is tensor for t in op.inputs))
-
     def substitute(self, tensors: Mapping[Tensor, Tensor]) -> Graph:
         """The same graph with tensors exchanged wherever they occur."""
         if not tensors:

@@ -243,11 +243,3 @@ def _nearest_indices(op: Resize, inputs: int, outputs: int) -> Int32s:
     # Positions are not negative: adding a half in double precision and flooring rounds halves away from zero.
     index = np.floor(position.astype(np.float64) + (0.5 if op.align_corners else 0))
     return np.clip(index, 0, inputs - 1).astype(np.int32)
-
-
-def resize_parameters(op: Resize) -> BilinearParameters | NearestParameters:
-    """Of either kind of resize."""
-    if isinstance(op, ResizeBilinear):
-        return bilinear_parameters(op)
-    assert isinstance(op, ResizeNearest)
-    return nearest_parameters(op)
