@@ -53,7 +53,8 @@ def test_compile_writes_library_and_firmware(tmp_path):
     code, text, err = smelt("compile", KWS, *BOARD, "--out", out, "--keep", keep, "--name", "words")
     assert code == 0, err
     assert {p.name for p in out.iterdir()} == {
-        "words.h", "words.c", "words_data.h", "words_data.c", "smelt_kernels.h", "firmware.elf",
+        "words.h", "words.c", "words_data.h", "words_data.c", "smelt_kernels.h", "smelt_products.h", "smelt_units.h",
+        "firmware.elf",
     }  # fmt: skip
     assert (out / "firmware.elf").read_bytes()[:4] == b"\x7fELF"
     assert "plan of" in (keep / "3-plan.txt").read_text()

@@ -22,7 +22,7 @@ from smelt.errors import BuildError, OptionError
 from smelt.firmware.build import COMPILE, SECONDS, compiler_command, compiler_environment
 from smelt.firmware.elf import Elf, read_elf
 from smelt.firmware.program import Program
-from smelt.firmware.sources import KERNEL_HEADER
+from smelt.firmware.sources import KERNEL_HEADER, kernel_headers
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.c import print_kernel
 from smelt.loops.ir import Kernel, Role, Scratch, Type
@@ -160,7 +160,7 @@ def build_module(source: ModuleSource, board: Board, address: int, helpers: Mapp
     texts = {
         "module.c": source.text,
         "string.h": (support / "string.h").read_text("utf-8"),
-        KERNEL_HEADER: (files("smelt.kernels") / "support" / KERNEL_HEADER).read_text("utf-8"),
+        **kernel_headers(),
     }
     return _build(texts, board, address, helpers, "-O2", "module.c.o")
 

@@ -25,14 +25,19 @@ def smelt_version() -> str:
 
 
 def render(program: Program) -> Sources:
-    """The library: `NAME.h`, `NAME.c`, `NAME_data.h`, `NAME_data.c` and `smelt_kernels.h`."""
+    """The library: `NAME.h`, `NAME.c`, `NAME_data.h`, `NAME_data.c`, `smelt_kernels.h` and what that includes."""
     values = _values(program)
     library = {
         f"{program.name}{suffix}": template(f"network{suffix}").substitute(values)
         for suffix in (".h", ".c", "_data.h", "_data.c")
     }
-    library[KERNEL_HEADER] = files("smelt.kernels").joinpath("support", KERNEL_HEADER).read_text("utf-8")
-    return Sources(library, f"{program.name}_run", tuple(i.kernel.name for i in program.invocations))
+    return Sources(library | kernel_headers(), f"{program.name}_run", tuple(i.kernel.name for i in program.invocations))
+
+
+def kernel_headers() -> dict[str, str]:
+    """What every kernel is compiled with: file name -> text."""
+    support = files("smelt.kernels") / "support"
+    return {file.name: file.read_text("utf-8") for file in sorted(support.iterdir(), key=lambda f: f.name)}
 
 
 def template(name: str) -> Template:

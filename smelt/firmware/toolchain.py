@@ -5,21 +5,20 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 
 from smelt.errors import BuildError
 from smelt.firmware.build import Compiler, compiler_command
-from smelt.firmware.sources import KERNEL_HEADER
+from smelt.firmware.sources import kernel_headers
 from smelt.targets.types import Board
 
 
 def toolchain(board: Board, compiler: Compiler = "zig") -> str:
-    """Compiler and version, and a digest of the header that kernels are compiled with ("zig 0.15.1, header 1a2b3c4d").
+    """Compiler and version, and a digest of the headers that kernels are compiled with ("zig 0.15.1, headers 1a2b3c4d").
 
     Raises BuildError where the compiler is missing.
     """
-    header = files("smelt.kernels").joinpath("support", KERNEL_HEADER).read_bytes()
-    return f"{_compiler(board, compiler)}, header {hashlib.sha256(header).hexdigest()[:8]}"
+    headers = "".join(kernel_headers().values()).encode()
+    return f"{_compiler(board, compiler)}, headers {hashlib.sha256(headers).hexdigest()[:8]}"
 
 
 def _compiler(board: Board, compiler: Compiler) -> str:
