@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import json
+import os
 import sys
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from smelt.errors import OptionError, SmeltError
+from smelt.options import board_option, build_options, device_option, json_option, model_argument, read_logs
 
 if TYPE_CHECKING:
     from smelt.compile import Compilation
     from smelt.devices.choose import Device
     from smelt.firmware.build import Compiler
-    from smelt.planner.log import TuningLog
     from smelt.targets.types import Board
 
 EXIT_CODES = """\b
@@ -44,6 +44,10 @@ class Commands(click.Group):
             click.secho("error: ", fg="red", bold=True, nl=False, err=True)
             click.echo(str(error), err=True)
             context.exit(error.exit_code)
+        except BrokenPipeError:  # the reader, `head` for example, has seen enough
+            with suppress(OSError, ValueError):  # so that the interpreter has somewhere to flush to at its end
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            context.exit(0)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             context.exit(130)
@@ -57,87 +61,6 @@ def main() -> None:
     smelt turns an int8 .tflite file into C99 specialised for the model and the chip, builds firmware from it, and runs that
     firmware on a simulated copy of the board. No board and no network are needed.
     """
-
-
-def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.argument("model", type=click.Path(path_type=Path))(command)
-
-
-def board_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--board", "-b", "board_name", required=True, metavar="BOARD", help="See `smelt boards`.")(
-        command
-    )
-
-
-def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "--device",
-        type=click.Choice(["simulator", "qemu"]),
-        help="Where to run the firmware.  [default: the simulator if it has the board's core, else QEMU]",
-    )(command)
-
-
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
-
-
-def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command that compiles."""
-
-    @click.option("--name", default="network", show_default=True, help="Prefix of everything the C exports.")
-    @click.option(
-        "--labels", type=click.Path(path_type=Path), help="A text file with the name of a class on each line."
-    )
-    @click.option(
-        "--compiler",
-        type=click.Choice(["zig", "gcc"]),
-        default="zig",
-        show_default=True,
-        help="zig is the bundled one.",
-    )
-    @click.option(
-        "--for",
-        "goal",
-        type=click.Choice(["balanced", "speed"]),
-        default="balanced",
-        show_default=True,
-        help="speed spends flash where that makes steps faster.",
-    )
-    @click.option(
-        "--log",
-        "logs",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="A log of `smelt tune`: what was measured to be fastest is used. May be given several times.",
-    )
-    @functools.wraps(command)
-    def wrapped(
-        *args: Any, name: str, labels: Path | None, compiler: str, goal: str, logs: tuple[Path, ...], **kwargs: Any
-    ) -> Any:
-        options = {"name": name, "labels": read_labels(labels), "compiler": compiler, "goal": goal}
-        options["log"] = read_logs(logs)
-        return command(*args, options=options, **kwargs)
-
-    return wrapped
-
-
-def read_labels(file: Path | None) -> tuple[str, ...]:
-    """The lines of a file; raises OptionError where it cannot be read."""
-    if file is None:
-        return ()
-    try:
-        return tuple(file.read_text("utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"cannot read labels from '{file}': {error}") from None
-
-
-def read_logs(files: tuple[Path, ...]) -> TuningLog | None:
-    """Tuning logs together, None for no files; raises OptionError where one cannot be read."""
-    if not files:
-        return None
-    from smelt.planner.log import TuningLog
-
-    return TuningLog.load(*files)
 
 
 def find_board(name: str) -> Board:
@@ -297,13 +220,17 @@ def verify_command(
 @main.command("profile", short_help="Where instructions, RAM and flash go, step by step.")
 @model_argument
 @board_option
+@click.option("--curve", is_flag=True, help="Instead, what RAM, flash and cycles can be had together. Nothing is run.")
 @device_option
 @build_options
 @json_option
 def profile_command(
-    model: Path, board_name: str, device: Device | None, options: dict[str, Any], as_json: bool
+    model: Path, board_name: str, curve: bool, device: Device | None, options: dict[str, Any], as_json: bool
 ) -> None:
     """Run one inference on the simulated board and show what every step costs."""
+    if curve:
+        show_trade_offs(model, board_name, options, as_json)
+        return
     from smelt.inputs import random_inputs
     from smelt.report.execute import execute
     from smelt.report.profile import profile
@@ -316,13 +243,40 @@ def profile_command(
     emit_json(figures.as_json()) if as_json else show_profile(figures)
 
 
+def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:
+    """Print the trade-off curve of a model."""
+    from smelt.report.curve import show_curve, trade_off
+    from smelt.report.terminal import working
+
+    board = find_board(board_name)
+    with working(f"choosing for {model.name} on {board.name}"):
+        result = trade_off(model, board, **{k: options[k] for k in ("compiler", "log", "max_ram", "max_flash")})
+    emit_json(result.as_json()) if as_json else show_curve(result)
+
+
 @main.command("tune", short_help="Measure ways to compute each step; keep the fastest in a log.")
 @model_argument
 @board_option
 @click.option("--budget", default="10m", show_default=True, help="How long to measure, such as 90s, 10m or 1h.")
 @click.option(
-    "--log", "log", type=click.Path(path_type=Path), help="Where measurements are added.  [default: smelt-BOARD.jsonl]"
+    "--log",
+    "logs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Where measurements are added; what further ones hold is known, too.  [default: smelt-BOARD.jsonl]",
 )
+@click.option(
+    "--device",
+    type=click.Choice(["simulator", "openocd", "pyocd", "qemu"]),
+    default="simulator",
+    show_default=True,
+    help="What counts the cycles: openocd and pyocd are for real boards; QEMU cannot.",
+)
+@click.option(
+    "--adapter",
+    help="OpenOCD: a command that chooses the adapter. pyOCD: its serial number. virtual: a simulated chip.",
+)
+@click.option("--exhaustive", is_flag=True, help="Measure what promises nothing, too.")
 @click.option("--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True)
 @click.option(
     "--for",
@@ -334,22 +288,41 @@ def profile_command(
 )
 @json_option
 def tune_command(
-    model: Path, board_name: str, budget: str, log: Path | None, compiler: Compiler, goal: str, as_json: bool
+    model: Path,
+    board_name: str,
+    budget: str,
+    logs: tuple[Path, ...],
+    device: str,
+    adapter: str | None,
+    exhaustive: bool,
+    compiler: Compiler,
+    goal: str,
+    as_json: bool,
 ) -> None:
-    """Measure the ways to compute each step of MODEL on the simulated board, and keep the figures in a log.
+    """Measure the ways to compute each step of MODEL on the simulated board, or on a real one, and keep the figures in a log.
 
-    The log only ever grows: stop with Ctrl-C and start again at any time. `smelt compile --log FILE` uses it.
+    The most promising are measured first, and what promises nothing not at all. The log only ever grows: stop with Ctrl-C and
+    start again at any time. `smelt compile --log FILE` uses it.
     """
     from smelt.kernels import FRUGAL, IMPLEMENTATIONS
     from smelt.report.tuning import progress_bar, seconds, show_tuning
     from smelt.tune import tune
 
     board = find_board(board_name)
-    file = log or Path(f"smelt-{board.name}.jsonl")
-    offered = IMPLEMENTATIONS if goal == "speed" else FRUGAL
+    file, *more = logs or (Path(f"smelt-{board.name}.jsonl"),)
     with progress_bar(f"tuning {model.name} for {board.name}") as report:
         result = tune(
-            model, board, file, budget=seconds(budget), compiler=compiler, implementations=offered, report=report
+            model,
+            board,
+            file,
+            budget=seconds(budget),
+            compiler=compiler,
+            implementations=IMPLEMENTATIONS if goal == "speed" else FRUGAL,
+            device=device,
+            adapter=adapter,
+            exhaustive=exhaustive,
+            known=read_logs(tuple(more)),
+            report=report,
         )
     emit_json(result.as_json()) if as_json else show_tuning(result.as_json())
 

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from smelt.errors import DoesNotFit
 
 if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.image import Image, Sources
     from smelt.firmware.program import Program
+    from smelt.kernels.implementation import Implementation
     from smelt.model.graph import Graph
+    from smelt.planner import Goal
     from smelt.planner.log import TuningLog
     from smelt.planner.plan import Plan
     from smelt.targets.types import Board
+
+BUILDS = 4
+"""How often a firmware is built anew because its code is larger than was estimated."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,45 +51,77 @@ def compile(
     name: str = "network",
     labels: tuple[str, ...] = (),
     compiler: Literal["zig", "gcc", "none"] = "zig",
-    goal: Literal["balanced", "speed"] = "balanced",
+    goal: Goal = "balanced",
     log: TuningLog | None = None,
+    max_ram: int | None = None,
+    max_flash: int | None = None,
 ) -> Compilation:
     """Compile the model at `path` for `board`. `name` prefixes the C; `labels` are what the firmware prints for classes.
 
     `compiler` is "zig" (the bundled one), "gcc" (arm-none-eabi-gcc or riscv64-unknown-elf-gcc), or "none" for C only.
-    `goal` "speed" allows what buys speed with flash (Winograd's weights are 3.6 times as large).
+    `goal` "balanced" is frugal: tables are no larger than the weights and stay in flash. "speed" spends flash and RAM on cycles,
+    and so does "energy", which is cycles times a constant of the board; "ram" and "flash" ask for the least of it, and then for
+    the fewest cycles.
+    `max_ram` and `max_flash` are budgets in bytes, everything included (the stack is estimated).
     `log` holds measurements: what was fastest on this board with this compiler is used as far as it fits.
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
     """
     from smelt.firmware import build, emit, render, render_harness
     from smelt.importers import load
-    from smelt.kernels import FRUGAL, IMPLEMENTATIONS
     from smelt.passes import prepare
-    from smelt.planner import make_plan
+    from smelt.planner import Limits, make_plan
 
     model = load(path)
     graph = prepare(model)
     known = measured(log, board, compiler)
-    plan = make_plan(graph, board, IMPLEMENTATIONS if goal == "speed" else FRUGAL, log=known)
-    program = emit(plan, name)
-    sources = render(program)
-    image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
-    return Compilation(model, graph, plan, program, sources, image)
+    limits = Limits(max_ram, max_flash)
+    for _ in range(BUILDS):
+        plan = make_plan(graph, board, offered(goal), log=known, goal=goal, limits=limits)
+        program = emit(plan, name)
+        sources = render(program)
+        image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
+        if image is None or not over(plan, image):
+            return Compilation(model, graph, plan, program, sources, image)
+        limits = replace(limits, code=limits.code + over(plan, image) + plan.slack)
+    raise DoesNotFit(
+        f"no firmware of at most {max_flash:,} bytes of flash was found for {board.name} in {BUILDS} builds"
+    )
+
+
+def offered(goal: Goal) -> tuple[Implementation, ...]:
+    """The implementations that a goal may use."""
+    from smelt.kernels import FRUGAL, IMPLEMENTATIONS
+
+    return FRUGAL if goal == "balanced" else IMPLEMENTATIONS
+
+
+def over(plan: Plan, image: Image) -> int:
+    """The bytes of flash by which a firmware exceeds the plan's budget: a plan only estimates its code."""
+    if plan.limits.flash is None:
+        return 0
+    return max(image.size(plan.board.chip.flash.name) - plan.limits.flash, 0)
 
 
 def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc", "none"]) -> TuningLog:
-    """What of a log is about this board and the compiler in its version; C only is for whatever zig would make of it.
+    """What of a log is about this board, the compiler in its version, and the model of time as it is; C only is for whatever zig
+    would make of it. What smelt ships is known as well, unless `log` is `TuningLog.empty`.
 
     Raises OptionError where there is a log, and nothing in it is about them.
     """
     from smelt.errors import OptionError
     from smelt.firmware.toolchain import toolchain
     from smelt.planner.log import TuningLog
+    from smelt.shipped import model_of_time, shipped_log
 
-    if log is None:
+    if log is TuningLog.empty:
+        return log
+    shipped = shipped_log()
+    if log is None and not shipped.measurements:
         return TuningLog.empty
-    tools = toolchain(board, "gcc" if compiler == "gcc" else "zig")
-    known = log.of(board.name, tools)
-    if not known.measurements:
-        raise OptionError(f"the tuning log has no measurement of {board.name} with {tools}: run `smelt tune` first")
-    return known
+    tools, device = toolchain(board, "gcc" if compiler == "gcc" else "zig"), model_of_time(board)
+    known = (log or TuningLog.empty).of(board.name, tools).preferring(device)
+    if log is not None and not known.measurements:
+        of_board = log.of(board.name, tools).measurements
+        reason = f"with {tools}" if not of_board else f"that the {device} counted: its model of time is another one now"
+        raise OptionError(f"the tuning log has no measurement of {board.name} {reason}: run `smelt tune` first")
+    return (shipped.of(board.name, tools, device) + known).preferring(device)

@@ -1,167 +1,187 @@
-"""Candidates in one firmware on the simulated board: the cycles of each, or why there are none."""
+"""Candidates as firmware for a board: what is to be built and run, and what the cycles of each are, or why there are none."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from smelt.devices.simulators.simulator import Simulator
 from smelt.errors import BuildError, DeviceError, DoesNotFit, SmeltError
-from smelt.firmware import build, emit, render, render_harness
+from smelt.firmware import build, emit
 from smelt.firmware.build import Compiler
+from smelt.firmware.candidates import only, render_candidates
+from smelt.firmware.image import Image, Sources
+from smelt.firmware.program import Program
+from smelt.inputs import random_inputs
 from smelt.kernels.implementation import KernelCall
-from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Graph, Op, Tensor
-from smelt.model.reference import evaluate
+from smelt.model.reference import trace
 from smelt.planner.flow import aligned
 from smelt.planner.log import Measurement
 from smelt.planner.plan import Placement, Plan, Step
+from smelt.planner.search import Subject
 from smelt.planner.tuner import Candidate
 from smelt.targets.types import Board, Memory
 
-INSTRUCTIONS = 1_000_000_000
-"""What a batch may execute before it counts as a run-away."""
+INSTRUCTIONS, TIMES = 20_000_000, 50
+"""What a candidate may execute before it counts as a run-away: so many, and so many times its static cost."""
 
 
 @dataclass(frozen=True, eq=False)
-class Batch:
-    """Candidates with the keys of their ops, and where to measure them: tensors and scratch in `memory`."""
+class Bench:
+    """Where candidates are measured: tensors and scratch lie in `memory`, or in the largest RAM where that is too small.
+    `graph` is the prepared model."""
 
     board: Board
     memory: Memory
     compiler: Compiler
     toolchain: str
-    candidates: tuple[tuple[str, Candidate], ...]
+    device: str
+    graph: Graph
 
-    def one_by_one(self) -> Iterator[Batch]:
-        for candidate in self.candidates:
-            yield Batch(self.board, self.memory, self.compiler, self.toolchain, (candidate,))
+    @cached_property
+    def values(self) -> Mapping[str, Array]:
+        """Every tensor of the model for one random input: the activations that a kernel meets are not random."""
+        return trace(self.graph, random_inputs(self.graph, 1)[0])
 
-    def result(self, number: int, cycles: int | None, error: str | None = None) -> Measurement:
-        """The measurement of one of the candidates."""
-        key, c = self.candidates[number]
-        how = c.implementation.name, str(c.schedule)
-        return Measurement(c.call.kernel.name, key, *how, self.board.name, self.toolchain, cycles, error)
+    def inputs(self, op: Op) -> tuple[Array, ...]:
+        """The values of the operands of an op of the graph that are no constants, each once."""
+        return tuple(self.values[t.name] for t in dict.fromkeys(op.activations))
+
+    def result(self, subject: Subject, outcome: Outcome) -> Measurement:
+        """A line for the log."""
+        c = subject.candidate
+        how = c.implementation.name, str(c.schedule), self.board.name, self.toolchain
+        where = self.device, c.resident, c.counts
+        return Measurement(c.call.kernel.name, subject.work.op_key, *how, outcome.cycles, outcome.error, *where)
 
 
-def measure(batch: Batch) -> tuple[Measurement, ...]:
-    """Build and run a batch: one measurement for each candidate, in order.
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a trial, by its number in the order. Errors are "compile: ...", "fault: ...", "mismatch: ...", ..."""
 
-    Where the batch fails, each candidate is tried alone, so that the failure stays its own. Raises BuildError only for
-    what is no candidate's fault: no compiler, no room for its files.
+    number: int
+    cycles: int | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One program of an image, the bytes that it reads, and those that it must write."""
+
+    entry: str
+    kernels: tuple[str, ...]
+    stream: bytes
+    expected: bytes
+    limit: int
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """Everything that it takes to measure, as plain data that can go to another process."""
+
+    board: Board
+    compiler: Compiler
+    sources: Sources
+    trials: tuple[Trial, ...]
+
+
+def order(bench: Bench, subjects: Sequence[Subject]) -> Order:
+    """The firmware for some candidates, whose kernels must have different names. Raises DoesNotFit."""
+    programs = [_program(bench, s.candidate, n) for n, s in enumerate(subjects)]
+    trials = [_trial(bench, s.candidate, p, n) for n, (s, p) in enumerate(zip(subjects, programs, strict=True))]
+    return Order(bench.board, bench.compiler, render_candidates(programs), tuple(trials))
+
+
+def _trial(bench: Bench, candidate: Candidate, program: Program, number: int) -> Trial:
+    stream = b"".join(np.ascontiguousarray(array).tobytes() for array in bench.inputs(candidate.op))
+    return Trial(
+        f"{program.name}_run",
+        tuple(k.name for k in program.kernels),
+        number.to_bytes(4, "little") + stream,
+        np.ascontiguousarray(bench.values[candidate.op.y.name]).tobytes(),
+        INSTRUCTIONS + TIMES * int(candidate.cost),
+    )
+
+
+def outcomes(order: Order) -> Iterator[Outcome]:
+    """Build and run an order: each candidate on a board that was just switched on, so that none depends on the others.
+
+    Raises SmeltError where there is no firmware: one of the candidates, or the lack of a compiler, is the reason.
     """
+    image = build(order.sources, order.board, order.compiler)
+    everything = {name for trial in order.trials for name in trial.kernels}
+    for number, trial in enumerate(order.trials):
+        yield _outcome(order, only(image, trial.entry, trial.kernels, everything - set(trial.kernels)), number)
+
+
+def _outcome(order: Order, image: Image, number: int) -> Outcome:
+    trial = order.trials[number]
     try:
-        return _measured(batch)
+        run = Simulator(order.board).run(image, trial.stream, trial.limit)
+        if len(run.step_cycles) != 1:
+            raise DeviceError("the firmware did not run the kernel once")
     except SmeltError as error:
-        if isinstance(error, BuildError) and isinstance(error.__cause__, OSError):
-            raise
-        if len(batch.candidates) > 1:
-            return tuple(m for single in batch.one_by_one() for m in measure(single))
-        return (batch.result(0, None, f"{_kind(error)}: {error}"),)
+        return Outcome(number, None, explained(error))
+    if wrong := differing(run.outputs, trial.expected):
+        return Outcome(number, None, wrong)
+    return Outcome(number, int(run.step_cycles[0]))
 
 
-def _kind(error: SmeltError) -> str:
+def differing(got: bytes, expected: bytes) -> str | None:
+    """The error for bytes that are not the expected ones."""
+    if len(got) != len(expected):
+        return f"mismatch: {len(got)} instead of {len(expected)} bytes"
+    count = int(np.count_nonzero(np.frombuffer(got, np.uint8) != np.frombuffer(expected, np.uint8)))
+    return f"mismatch: {count} of {len(expected)} bytes differ from the reference" if count else None
+
+
+def explained(error: SmeltError) -> str:
+    """An error as a measurement has it."""
     kinds = ((DoesNotFit, "memory"), (BuildError, "compile"), (DeviceError, "fault"))
-    return next((name for kind, name in kinds if isinstance(error, kind)), "defect")
+    kind = next((name for kind, name in kinds if isinstance(error, kind)), "defect")
+    return f"{kind}: {error}"
 
 
-def _measured(batch: Batch) -> tuple[Measurement, ...]:
-    plan = _plan(batch)
-    program = emit(plan)
-    image = build(render_harness(program, render(program)), batch.board, batch.compiler)
-    inputs = _random_inputs(plan.graph)
-    stream = b"".join(array.tobytes() for array in inputs.values())
-    run = Simulator(batch.board).run(image, stream, INSTRUCTIONS)
-    if len(run.outputs) != sum(t.bytes for t in plan.graph.outputs) or len(run.step_cycles) != len(plan.steps):
-        raise DeviceError("the firmware did not run each kernel once")
-    return tuple(_judged(batch, plan, inputs, run.outputs, run.step_cycles))
+def is_ours(error: SmeltError) -> bool:
+    """Whether an error is no candidate's fault: there is no compiler, or no room for its files."""
+    return isinstance(error, BuildError) and (isinstance(error.__cause__, OSError) or "not installed" in str(error))
 
 
-def _judged(
-    batch: Batch, plan: Plan, inputs: dict[Tensor, Array], outputs: bytes, cycles: Sequence[int]
-) -> Iterator[Measurement]:
-    """Cycles for what computed the right values, the first difference for what did not."""
-    offset, known = 0, dict[int, Array]()
-    for number, step in enumerate(plan.steps):
-        y = step.op.y
-        got = np.frombuffer(outputs, np.dtype(y.dtype).newbyteorder("<"), y.elements, offset)
-        offset += y.bytes
-        original = id(batch.candidates[number][1].op)
-        if original not in known:
-            known[original] = evaluate(step.op, *(inputs[t] if t.data is None else t.data for t in step.op.inputs))
-        wrong = got.view(np.uint8) != np.ascontiguousarray(known[original]).reshape(-1).view(np.uint8)
-        error = f"mismatch: {int(wrong.sum())} of {y.bytes} bytes differ from the reference" if wrong.any() else None
-        yield batch.result(number, None if error else int(cycles[number]), error)
+# --- the program of a candidate -------------------------------------------------------------------------------------
 
 
-def _random_inputs(graph: Graph) -> dict[Tensor, Array]:
-    generator = np.random.default_rng(0)
-    return {t: _random(generator, t) for t in graph.inputs}
+def _program(bench: Bench, candidate: Candidate, number: int) -> Program:
+    plan = _plan(bench, candidate, bench.memory)
+    if plan.used(bench.memory.name) > plan.budget(bench.memory):
+        largest = max(bench.board.chip.rams, key=plan.budget)
+        plan = _plan(bench, candidate, largest)
+        if plan.used(largest.name) > plan.budget(largest):
+            raise DoesNotFit(f"tensors and scratch need {plan.used(largest.name):,} bytes of {largest.name}")
+    return emit(plan.check(), f"candidate_{number}")
 
 
-def _random(generator: np.random.Generator, tensor: Tensor) -> Array:
-    dtype = np.dtype(tensor.dtype)
-    if dtype.kind == "f":
-        return generator.normal(0, 2, tensor.shape).astype(dtype)
-    if dtype.kind == "b":
-        return generator.integers(0, 2, tensor.shape).astype(dtype)
-    limits = np.iinfo(dtype)
-    return generator.integers(limits.min, limits.max, tensor.shape, dtype, endpoint=True)
-
-
-def _plan(batch: Batch) -> Plan:
-    """The candidates as one graph: those of the same op share its inputs, each has a result of its own."""
-    shared: dict[Op, dict[Tensor, Tensor]] = {}
-    steps = []
-    for number, (_, candidate) in enumerate(batch.candidates):
-        inputs = shared.setdefault(candidate.op, _renamed(candidate.op, len(shared)))
-        steps.append(_step(candidate, inputs, number))
-    xs = tuple(x for renamed in shared.values() for x in renamed.values())
-    graph = Graph("candidates", xs, tuple(step.op.y for step in steps), tuple(step.op for step in steps))
-    places = tuple(_placements(batch.memory, xs, steps))
-    plan = Plan(graph, batch.board, tuple(steps), places)
-    if plan.used(batch.memory.name) > plan.budget(batch.memory):
-        raise DoesNotFit(f"tensors and scratch need {plan.used(batch.memory.name):,} bytes of {batch.memory.name}")
-    return plan.check()
-
-
-def _renamed(op: Op, number: int) -> dict[Tensor, Tensor]:
-    """A tensor of its own for every operand: in the model it may be the result of another candidate's op."""
-    distinct = dict.fromkeys(op.activations)
-    return {t: Tensor(f"x{number}_{i}", t.shape, t.dtype, t.quantization) for i, t in enumerate(distinct)}
-
-
-def _step(candidate: Candidate, inputs: dict[Tensor, Tensor], number: int) -> Step:
+def _plan(bench: Bench, candidate: Candidate, memory: Memory) -> Plan:
+    """One step: inputs, result and scratch one after the other."""
+    xs = tuple(dict.fromkeys(candidate.op.activations))
     old, call = candidate.op, candidate.call
-    y = Tensor(f"y{number}", old.y.shape, old.y.dtype, old.y.quantization)
-    renamed = {**inputs, old.y: y}
+    renamed = {t: Tensor(f"x{n}", t.shape, t.dtype, t.quantization) for n, t in enumerate(xs)}
+    renamed[old.y] = Tensor("y", old.y.shape, old.y.dtype, old.y.quantization)
     arguments = tuple(renamed.get(a, a) if isinstance(a, Tensor) else a for a in call.arguments)
-    op = old.substitute(renamed)
-    return Step(op, candidate.implementation, candidate.schedule, KernelCall(call.kernel, arguments), f"step{number}")
+    op, call = old.substitute(renamed), KernelCall(call.kernel, arguments)
+    step = Step(op, candidate.implementation, candidate.schedule, call, "step", candidate.resident)
+    graph = Graph("candidate", tuple(renamed[x] for x in xs), (op.y,), (op,))
+    return Plan(graph, bench.board, (step,), tuple(_placements(memory.name, graph, step)))
 
 
-def _placements(memory: Memory, xs: Sequence[Tensor], steps: Sequence[Step]) -> Iterator[Placement]:
-    """All tensors one after the other, then room for the scratch of one step at a time."""
-    offset, end = 0, len(steps)
-    for t, first in [*((x, -1) for x in xs), *((step.op.y, i) for i, step in enumerate(steps))]:
-        yield Placement(t.name, memory.name, offset, aligned(t.bytes), first, end, (t,))
+def _placements(memory: str, graph: Graph, step: Step) -> Iterator[Placement]:
+    offset = 0
+    for t, first in [*((x, -1) for x in graph.inputs), (step.op.y, 0)]:
+        yield Placement(t.name, memory, offset, aligned(t.bytes), first, 1, (t,))
         offset += aligned(t.bytes)
-    for i, step in enumerate(steps):
-        top = offset
-        for k, scratch in enumerate(step.scratch):
-            size = aligned(scratch.bytes)
-            yield Placement(f"{step.name}.scratch{k}", memory.name, top, size, i, i, scratch=scratch)
-            top += size
-
-
-def tensor_bytes(candidates: Sequence[Candidate]) -> int:
-    """What a batch of candidates needs of its memory."""
-    xs = {t: aligned(t.bytes) for c in candidates for t in c.op.activations}
-    scratch = max((sum(aligned(s.bytes) for s in _scratch(c)) for c in candidates), default=0)
-    return sum(xs.values()) + sum(aligned(c.op.y.bytes) for c in candidates) + scratch
-
-
-def _scratch(candidate: Candidate) -> tuple[Scratch, ...]:
-    return tuple(a for a in candidate.call.arguments if isinstance(a, Scratch))
+    for n, scratch in enumerate(step.scratch):
+        yield Placement(f"step.scratch{n}", memory, offset, aligned(scratch.bytes), 0, 0, scratch=scratch)
+        offset += aligned(scratch.bytes)

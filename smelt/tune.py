@@ -1,48 +1,50 @@
-"""Tuning: every candidate of every distinct step of a model is measured on the simulated board, and logged.
+"""Tuning: the candidates of every distinct step of a model are measured on a device, the most promising first, and logged.
 
-The workers are threads: what takes time are the processes of the compiler and the native simulator, and threads cannot
-outlive a session that is killed.
+Candidates are compiled in batches, but each of them is run and logged on its own: whatever kills a session, it loses the
+measurements under way, one for each worker.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smelt.errors import OptionError
+from smelt.errors import BuildError, DoesNotFit
 
 if TYPE_CHECKING:
     from smelt.firmware.build import Compiler
     from smelt.kernels.implementation import Implementation
-    from smelt.measure import Batch
+    from smelt.measure import Bench, Outcome
     from smelt.planner.log import Measurement, TuningLog
     from smelt.planner.plan import Plan
-    from smelt.planner.tuner import Candidate, Work
-    from smelt.targets.types import Board, Memory
+    from smelt.planner.search import Search, Subject
+    from smelt.targets.types import Board
+    from smelt.workers import Answer, Workers
 
 WORKERS = 2
-BATCH = 6  # candidates in one firmware
-BATCH_COST = 8e6  # static instructions in one firmware: about two seconds of simulation
+BATCH = 8  # candidates in one firmware
+BATCH_COST = 12e6  # static instructions in one firmware: about two seconds of simulation
 BATCH_TABLES = 300_000  # bytes of constants in one firmware
-HOPELESS = 3.0  # times the least static cost of a step: what costs more is not measured
-
+BATCH_RESIDENT = 24_000  # of them in RAM, unless one candidate alone has more
 
 Report = Callable[[int, int, int | None], None]
-"""Told (candidates with a result, all candidates, the best sum of cycles so far or None) after every batch."""
+"""Told (candidates with a result, all candidates, the best sum of cycles so far or None) after every measurement."""
+
+Results = Iterator[tuple["Subject", "Outcome"]]
 
 
 @dataclass(frozen=True)
 class Tuning:
     """What a tuning did. `measured` and `failed` count this session, `known` what the log held already, `left` what the
-    budget did not allow. Cycles are the sums over the steps of the default and of the tuned plan."""
+    budget did not allow, `hopeless` what promised too little. Cycles are the sums over the steps of the default and of the
+    tuned plan."""
 
     model: str
     board: str
+    device: str
     steps: int
     distinct_steps: int
     candidates: int
@@ -50,6 +52,7 @@ class Tuning:
     measured: int
     failed: int
     left: int
+    hopeless: int
     cycles_before: int | None
     cycles_after: int | None
     seconds: float
@@ -60,14 +63,6 @@ class Tuning:
         return asdict(self)
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """A candidate to measure, and the work that it is for."""
-
-    work: Work
-    candidate: Candidate
-
-
 def tune(
     path: Path,
     board: Board,
@@ -76,44 +71,59 @@ def tune(
     budget: float = 600,
     compiler: Compiler = "zig",
     implementations: Sequence[Implementation] | None = None,
+    device: str = "simulator",
+    adapter: str | None = None,
+    exhaustive: bool = False,
+    resident: bool = True,
+    known: TuningLog | None = None,
     report: Report = lambda done, total, cycles: None,
 ) -> Tuning:
-    """Measure the candidates of the model at `path` on the simulated `board` for `budget` seconds, into the log `file`.
+    """Measure ways to compute the model at `path` on `board` for `budget` seconds, and add them to the log `file`.
 
-    What the log holds already is not measured again. `implementations` default to all. Raises what `compile` raises,
-    OptionError where the board has no model of time or the log cannot be written.
+    What the log or `known` holds already is not measured again, and teaches what to expect of the rest. `exhaustive` measures
+    what promises nothing, too; without `resident`, tables are only measured in flash.
+    `implementations` default to all. `device` is "simulator", "openocd" or "pyocd"; `adapter` is how to reach a real one.
+    Raises what `compile` raises, OptionError where the device counts no cycles or the log cannot be written, DeviceError.
     """
     from smelt.firmware.toolchain import toolchain
     from smelt.importers import load
     from smelt.kernels import IMPLEMENTATIONS
+    from smelt.measure import Bench
+    from smelt.measure_link import counting_device, linked
     from smelt.passes import prepare
     from smelt.planner import make_plan
     from smelt.planner.log import TuningLog
+    from smelt.planner.search import Search
     from smelt.planner.tuner import works
-    from smelt.targets.timing import is_timed
 
     start = time.monotonic()
-    if not is_timed(board.core.name):
-        raise OptionError(f"there is no model of the time that {board.core.name} takes: {board.name} cannot be tuned")
+    where = counting_device(board, device, adapter)
     offered = IMPLEMENTATIONS if implementations is None else implementations
     tools = toolchain(board, compiler)
     graph = prepare(load(path))
     plan = make_plan(graph, board, offered)
-    log = TuningLog.load(file) if file.exists() else TuningLog.empty
-    todo = works(graph, board, offered)
-    session = _Session(board, tools, compiler, file, log.of(board.name, tools), plan, todo, report)
-    session.run(start + budget)
-    tuned = make_plan(graph, board, offered, log=session.log)
+    memory = max(plan.memories, key=lambda m: plan.used(m.name))
+    bench = Bench(board, memory, compiler, tools, where.name, graph)
+    log = (TuningLog.load(file) if file.exists() else TuningLog.empty) + (known or TuningLog.empty)
+    mine = log.of(board.name, tools, where.name)
+    todo = works(graph, board, offered, _room(plan) if resident and where.open is None else 0)
+    search = Search(todo, mine, exhaustive)
+    session = _Session(bench, file, search, mine, report)
+    end = start + budget
+    session.run(linked(bench, search, end, where.open) if where.open else _simulated(bench, search, end))
+    tuned, left = make_plan(graph, board, offered, log=session.log), search.worthwhile()
     return Tuning(
         model=graph.name,
         board=board.name,
+        device=where.name,
         steps=len(plan.steps),
         distinct_steps=len(todo),
-        candidates=session.total,
+        candidates=len(search.subjects),
         known=session.known,
         measured=session.measured,
         failed=session.failed,
-        left=session.left,
+        left=left,
+        hopeless=len(search.subjects) - search.known - left,
         cycles_before=total_cycles(plan, session.log),
         cycles_after=total_cycles(tuned, session.log),
         seconds=round(time.monotonic() - start, 1),
@@ -124,125 +134,115 @@ def tune(
 
 def total_cycles(plan: Plan, log: TuningLog) -> int | None:
     """The measured cycles of all steps of a plan; None where one was not measured."""
-    cycles = [log.cycles(step.call.kernel.name, plan.board.name) for step in plan.steps]
+    cycles = [log.cycles(step.call.kernel.name, plan.board.name, step.resident) for step in plan.steps]
     return sum(c for c in cycles if c is not None) if None not in cycles else None
 
 
+def _room(plan: Plan) -> int:
+    """The bytes that a plan leaves free in one piece: tables that are to be in RAM must fit there."""
+    return max(plan.budget(m) - plan.used(m.name) for m in plan.board.chip.rams)
+
+
 class _Session:
-    """Measuring with two workers; only this thread writes the log."""
+    """Keeps results as they come: in the log, in the search, and on the terminal."""
 
-    def __init__(
-        self,
-        board: Board,
-        tools: str,
-        compiler: Compiler,
-        file: Path,
-        log: TuningLog,
-        plan: Plan,
-        todo: Sequence[Work],
-        report: Report,
-    ) -> None:
-        self.board, self.tools, self.compiler, self.file, self.log = board, tools, compiler, file, log
-        self.plan, self.todo, self.report = plan, todo, report
-        every = list(_ordered(todo))
-        self.jobs = [job for job in every if log.find(job.candidate.call.kernel.name, board.name, tools) is None]
-        self.total, self.known = len(every), len(every) - len(self.jobs)
-        self.measured = self.failed = 0
+    def __init__(self, bench: Bench, file: Path, search: Search, log: TuningLog, report: Report) -> None:
+        self.bench, self.file, self.search, self.log, self.report = bench, file, search, log, report
+        self.known, self.measured, self.failed = search.known, 0, 0
 
-    @property
-    def left(self) -> int:
-        return self.total - self.known - self.measured
-
-    def run(self, deadline: float) -> None:
-        """Measure until nothing is left or the time is over."""
-        batches = _batches(self.jobs, self.plan.budget(self.memory))
-        pending: set[Future[tuple[Measurement, ...]]] = set()
+    def run(self, results: Results) -> None:
         self._tell()
-        with ThreadPoolExecutor(WORKERS) as pool:
-            try:
-                while True:
-                    while len(pending) < WORKERS and time.monotonic() < deadline and (jobs := next(batches, None)):
-                        pending.add(pool.submit(self._measure, jobs))
-                    if not pending:
-                        return
-                    done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        self._keep(future.result())
-            except KeyboardInterrupt:  # what is under way ends in a few seconds and is worth keeping
-                for future in wait(pending).done:
-                    self._keep(future.result())
-                raise
+        for subject, outcome in results:
+            self._keep(self.bench.result(subject, outcome))
 
-    @property
-    def memory(self) -> Memory:
-        """Where the plan has most of its tensors: candidates are measured there."""
-        return max(self.plan.memories, key=lambda m: self.plan.used(m.name))
-
-    def _measure(self, jobs: Sequence[_Job]) -> tuple[Measurement, ...]:
-        from smelt.measure import measure
-
-        return measure(self._batch(jobs))
-
-    def _batch(self, jobs: Sequence[_Job]) -> Batch:
-        from smelt.measure import Batch
-
-        candidates = tuple((job.work.op_key, job.candidate) for job in jobs)
-        return Batch(self.board, self.memory, self.compiler, self.tools, candidates)
-
-    def _keep(self, measurements: tuple[Measurement, ...]) -> None:
+    def _keep(self, m: Measurement) -> None:
         from smelt.planner.log import TuningLog, append
 
-        append(self.file, measurements)
-        self.log += TuningLog(measurements)
-        self.measured += len(measurements)
-        self.failed += sum(m.error is not None for m in measurements)
+        append(self.file, [m])
+        self.log += TuningLog((m,))
+        self.search.learn(m)
+        self.measured += 1
+        self.failed += m.error is not None
         self._tell()
 
     def _tell(self) -> None:
-        self.report(self.known + self.measured, self.total, self._best())
-
-    def _best(self) -> int | None:
-        total = 0
-        for work in self.todo:
-            found = (self.log.cycles(c.call.kernel.name, self.board.name) for c in work.candidates)
-            cycles = [c for c in found if c is not None]
-            if not cycles:
-                return None
-            total += work.times * min(cycles)
-        return total
+        self.report(self.search.known, len(self.search.subjects), self.search.best())
 
 
-def _ordered(todo: Iterable[Work]) -> Iterator[_Job]:
-    """The defaults of all steps, then the second candidates, and so on; within a round the costly steps first."""
-    costly = sorted(todo, key=lambda w: -w.times * w.candidates[0].cost)
-    for row in zip_longest(*([_Job(work, c) for c in _hopeful(work)] for work in costly)):
-        yield from (job for job in row if job is not None)
+def _simulated(bench: Bench, search: Search, deadline: float) -> Results:
+    """What worker processes measure on simulated boards, until the time is over or nothing promises enough."""
+    from smelt.workers import Workers
+
+    with Workers(WORKERS) as workers:
+        queues = _Queues(bench, search)
+        while True:
+            while workers.ready and time.monotonic() < deadline and (subjects := queues.next()):
+                yield from queues.submit(workers, subjects)
+            if not workers.busy:
+                return
+            answer = workers.next(max(deadline - time.monotonic(), 0))
+            if answer is None:
+                return  # the time is over: what is under way is given up
+            yield from queues.results(answer)
 
 
-def _hopeful(work: Work) -> list[Candidate]:
-    least = min(c.cost for c in work.candidates)
-    return [c for i, c in enumerate(work.candidates) if i == 0 or c.cost <= HOPELESS * least]
+class _Queues:
+    """What the workers were given and have not answered yet, and what is to be tried again because it failed together."""
+
+    def __init__(self, bench: Bench, search: Search) -> None:
+        self.bench, self.search = bench, search
+        self.given: dict[int, list[list[Subject]]] = {}
+        self.again: list[list[Subject]] = []
+
+    def next(self) -> list[Subject]:
+        return self.again.pop(0) if self.again else self.search.take(_fits)
+
+    def submit(self, workers: Workers, subjects: list[Subject]) -> Results:
+        """Give a batch to a worker; yields a result only where it cannot be built."""
+        from smelt.measure import explained, order
+
+        try:
+            work = order(self.bench, subjects)
+        except DoesNotFit as error:
+            yield from self._failed(subjects, explained(error))
+            return
+        self.given.setdefault(workers.submit(work), []).append(subjects)
+
+    def results(self, answer: Answer) -> Results:
+        """What an answer means. Raises BuildError for what is no candidate's fault."""
+        batches = self.given.setdefault(answer.worker, [])
+        if answer.fatal:
+            raise BuildError(answer.failure)
+        if answer.outcome is not None:
+            yield batches[0][answer.outcome.number], answer.outcome
+        elif answer.gone:
+            self.given[answer.worker] = []
+            self.again += batches[1:]
+            yield from self._failed(batches[0] if batches else [], "defect: the worker process ended")
+        else:
+            batch = batches.pop(0)
+            if answer.failure is not None:
+                yield from self._failed(batch, answer.failure)
+
+    def _failed(self, batch: list[Subject], failure: str) -> Results:
+        """Those of a batch that have no result are tried in two halves; what was alone has its failure."""
+        from smelt.measure import Outcome
+
+        rest = [s for s in batch if not self.search.has_result(s)]
+        if len(batch) == 1 and rest:
+            yield rest[0], Outcome(0, None, failure)
+        else:
+            half = (len(rest) + 1) // 2
+            self.again += [some for some in (rest[:half], rest[half:]) if some]
 
 
-def _batches(jobs: Sequence[_Job], room: int) -> Iterator[list[_Job]]:
-    """Jobs in groups that one firmware can hold, in about the order given."""
-    batch: list[_Job] = []
-    for job in jobs:
-        if batch and not _holds([*batch, job], room):
-            yield batch
-            batch = []
-        batch.append(job)
-    if batch:
-        yield batch
-
-
-def _holds(jobs: Sequence[_Job], room: int) -> bool:
-    from smelt.measure import tensor_bytes
-
-    candidates = [job.candidate for job in jobs]
+def _fits(subjects: Sequence[Subject]) -> bool:
+    """Whether one firmware can hold them."""
+    candidates = [s.candidate for s in subjects]
     return (
-        len(jobs) <= BATCH
+        len(subjects) <= BATCH
         and sum(c.cost for c in candidates) <= BATCH_COST
         and sum(c.table_bytes for c in candidates) <= BATCH_TABLES
-        and tensor_bytes(candidates) <= room
+        and sum(c.table_bytes for c in candidates if c.resident) <= BATCH_RESIDENT
+        and len({c.call.kernel.name for c in candidates}) == len(candidates)
     )

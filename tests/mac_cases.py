@@ -22,7 +22,7 @@ class Maker:
         return Tensor(name, shape, "int8", Quantization((scale,), (zero,)))
 
     def weights(self, shape: tuple[int, ...], axis: int, style: str) -> Tensor:
-        low, high = (-128, 128) if style != "dead" else (-127, 128)
+        low, high = (-127, 128) if "narrow" in style or style == "dead" else (-128, 128)
         data = self.random.integers(low, high, shape).astype(np.int8)
         channels = shape[axis]
         scales = self.random.uniform(0.001, 0.02, channels)
@@ -36,7 +36,7 @@ class Maker:
             dead = self.random.integers(0, 2, channels).astype(bool)
             np.moveaxis(data, axis, 0)[dead] = 0
             scales[dead] = 1e-12
-        if style == "tensor":
+        if style.startswith("tensor"):
             scales = scales[:1]
         kept = tuple(float(np.float32(s)) for s in scales)
         return Tensor(
@@ -122,9 +122,11 @@ class Maker:
         )
 
     def dense(
-        self, rows: int, depth: int, units: int, *, style: str = "", bias: str = "", clamp: Clamp | str = FULL
-    ) -> Dense:
+        self, rows: int, depth: int, units: int, *, style: str = "", bias: str = "", clamp: Clamp | str = FULL,
+        rectified: bool = False,
+    ) -> Dense:  # fmt: skip
         x_scale, y_scale, x_zero, y_zero, bounds = self._finish(style, clamp, depth)
+        x_zero = -128 if rectified else x_zero
         return Dense(
             x=self.tensor("x", (rows, depth), x_scale, x_zero),
             weights=self.weights((units, depth), 0, style),
@@ -198,6 +200,11 @@ def dense_layers() -> list[Op]:
         m.dense(1, 12, 4, style="left", clamp=(-5, 5)),
         m.dense(1, 130, 7, style="tensor", clamp="zero"),
         m.dense(1, 12, 4, style="tiny"),
+        m.dense(3, 12, 8, style="tensor narrow", rectified=True),
+        m.dense(1, 41, 32, style="tensor narrow", rectified=True),
+        m.dense(2, 33, 24, style="tensor narrow", rectified=True, clamp=(-90, 80)),
+        m.dense(1, 8, 48, style="tensor narrow", rectified=True, bias="none", clamp=RELU),
+        m.dense(1, 32, 12, style="tensor narrow", clamp=RELU),
     ]
 
 
@@ -213,5 +220,16 @@ def transpose_convolutions() -> list[Op]:
     ]
 
 
+def rectified() -> list[Op]:
+    """What the routines shared by layers accept; `test_kernels_routines` has more of it."""
+    m = Maker(6)
+    return [
+        m.conv((1, 7, 3, 11), 5, (1, 1), clamp=RELU, style="narrow"),
+        m.conv((1, 5, 5, 8), 3, (1, 1), clamp=RELU),
+        m.depthwise((1, 5, 12, 3), 1, (3, 3), pad=(1, 1, 1, 1), clamp=RELU),
+        m.depthwise((1, 9, 8, 2), 1, (3, 3), stride=(2, 2), pad=(0, 1, 0, 1), clamp=RELU),
+    ]
+
+
 def cases() -> list[Op]:
-    return [*convolutions(), *depthwise_convolutions(), *dense_layers(), *transpose_convolutions()]
+    return [*convolutions(), *depthwise_convolutions(), *dense_layers(), *transpose_convolutions(), *rectified()]

@@ -54,7 +54,8 @@ def test_compile_writes_library_and_firmware(tmp_path):
     assert code == 0, err
     assert {p.name for p in out.iterdir()} == {
         "words.h", "words.c", "words_data.h", "words_data.c", "smelt_kernels.h", "smelt_products.h", "smelt_units.h",
-        "firmware.elf",
+        "smelt_groups.h", "smelt_planes.h", "smelt_thin.h", "smelt_sifted.h",
+        "smelt_winograd.h", "smelt_tiles.h", "firmware.elf",
     }  # fmt: skip
     assert (out / "firmware.elf").read_bytes()[:4] == b"\x7fELF"
     assert "plan of" in (keep / "3-plan.txt").read_text()

@@ -19,7 +19,7 @@ ALLOWED = {
     "planner": {"model", "loops", "targets", "kernels"},
     "firmware": BELOW_FIRMWARE,
     "devices": {"targets", "firmware"},
-    "report": BELOW_FIRMWARE | {"firmware", "devices", "compile", "inputs"},
+    "report": BELOW_FIRMWARE | {"firmware", "devices", "compile", "inputs", "shipped"},
 }
 EVERYWHERE = {"errors"}
 

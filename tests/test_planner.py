@@ -583,19 +583,19 @@ def test_convolutions_of_real_models_take_scratch_into_the_plan() -> None:
 @pytest.mark.parametrize("model", LOWER_BOUNDS)
 def test_real_models_with_real_kernels_lie_at_the_bound_plus_scratch(model: str) -> None:
     plan = make_plan(prepare(load(MODELS / f"{model}.tflite")), DISCO_F746NG)
-    assert plan.live_tensor_bytes == LOWER_BOUNDS[model]
+    assert plan.live_tensor_bytes <= LOWER_BOUNDS[model], "kernels that write over their input need less"
     assert plan.tensor_bytes == plan.bound <= LOWER_BOUNDS[model] + plan.scratch_bytes
 
 
 def test_scratch_gives_way_where_it_does_not_fit():
     """Least live tensors plus little: the first choices of kernels with their scratch are too much, the leaner ones fit."""
     big = NUCLEO_L4R5ZI
-    ram = replace(big.chip.rams[0], size=49_152 + STACK_RESERVE + 1024)
+    ram = replace(big.chip.rams[0], size=49_152 + STACK_RESERVE + 256)
     small = replace(big, chip=replace(big.chip, memories=(big.chip.flash, ram)))
     graph = prepare(load(MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite"))
     assert make_plan(graph, big).tensor_bytes > small.chip.rams[0].size - STACK_RESERVE
     plan = make_plan(graph, small)
-    assert plan.tensor_bytes <= 49_152 + 1024 and plan.notes
+    assert plan.tensor_bytes <= 49_152 + 256 and plan.notes
     tiny = replace(big, chip=replace(big.chip, memories=(big.chip.flash, replace(ram, size=40_000))))
     with pytest.raises(DoesNotFit):
         make_plan(graph, tiny)

@@ -1,10 +1,13 @@
 """QEMU's boards through its GDB stub."""
 
+import numpy as np
 import pytest
 
 from smelt.devices.gdb import _expand
 from smelt.devices.link import LinkLost, TargetFault
 from smelt.devices.qemu import QemuLink
+from smelt.devices.session import Session
+from smelt.devices.session_errors import FunctionFault
 from smelt.errors import DeviceError
 from smelt.targets.boards import board
 from smelt.targets.mps_boards import MPS_BOARDS
@@ -52,6 +55,32 @@ def test_helium():
         entry, stack = load(link, ram, HELIUM % (ram + DATA))
         link.call(entry, stack, 5)
         assert int.from_bytes(link.read(ram + DATA, 4), "little") == 16 * 9
+
+
+VECTORS = """
+#include <stdint.h>
+void twice(uint8_t *y, const uint8_t *x)
+{
+    __asm__ volatile("vldrb.u8 q0, [%1]\\n vadd.i8 q0, q0, q0\\n vstrb.8 q0, [%0]" :: "r"(y), "r"(x) : "q0", "memory");
+}
+void halve(float *y, const float *x, int n) { for (int i = 0; i < n; i++) y[i] = x[i] * 0.5f; }
+void fault(void) { __asm__ volatile("udf 1"); }
+"""
+
+
+def test_modules_of_a_session_may_use_floats_and_helium():
+    """Both are off after reset, also after the one that follows a fault."""
+    with qemu("mps3_an547") as link, Session(link) as session:
+        module = session.load(VECTORS)
+        for _ in range(2):
+            y = np.zeros(16, np.uint8)
+            module.twice(y, np.arange(16, dtype=np.uint8)).result  # noqa: B018 - waits for it
+            assert y.tolist() == [2 * i for i in range(16)]
+            y = np.zeros(8, np.float32)
+            module.halve(y, np.arange(8, dtype=np.float32), 8).result  # noqa: B018
+            assert y.tolist() == [0.5 * i for i in range(8)]
+            with pytest.raises(FunctionFault):
+                module.fault().result  # noqa: B018
 
 
 def test_semihosting_prints_and_does_not_stop():

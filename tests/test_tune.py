@@ -11,15 +11,15 @@ from dataclasses import replace
 import pytest
 
 from smelt.compile import compile
-from smelt.errors import DoesNotFit, OptionError
+from smelt.errors import BuildError, OptionError
 from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.kernels import FRUGAL
-from smelt.measure import Batch, measure
+from smelt.measure import Bench, order, outcomes
 from smelt.passes import prepare
 from smelt.planner import make_plan
 from smelt.planner.log import Measurement, TuningLog, append
-from smelt.planner.tuned import fitting
+from smelt.planner.search import Search
 from smelt.planner.tuner import best, op_key, works
 from smelt.targets.boards import board
 from smelt.tune import total_cycles, tune
@@ -91,7 +91,8 @@ def tuned_file(tmp_path_factory):
     """A log of hello_world's tuning."""
     file = tmp_path_factory.mktemp("tune") / "log.jsonl"
     result = tune(HELLO, BOARD, file, implementations=FRUGAL)
-    assert result.measured == result.candidates > 2 * result.distinct_steps and not result.failed and not result.left
+    assert 2 * result.distinct_steps < result.measured and not result.failed and not result.left
+    assert result.measured + result.hopeless == result.candidates
     assert result.cycles_after <= result.cycles_before
     return file
 
@@ -99,7 +100,10 @@ def tuned_file(tmp_path_factory):
 def test_tuning_again_measures_nothing(tuned_file):
     size = tuned_file.stat().st_size
     result = tune(HELLO, BOARD, tuned_file, implementations=FRUGAL)
-    assert (result.measured, result.known) == (0, result.candidates) and tuned_file.stat().st_size == size
+    assert (result.measured, result.known + result.hopeless) == (
+        0,
+        result.candidates,
+    ) and tuned_file.stat().st_size == size
 
 
 def test_the_best_of_the_log_is_compiled(tuned_file, hello):
@@ -136,7 +140,6 @@ def test_failures_other_boards_and_changed_kernels_are_not_applied(hello):
     changes = (
         lambda m: replace(m, cycles=None, error="mismatch: 3 of 4 bytes"),
         lambda m: replace(m, board="disco_f746ng"),
-        lambda m: replace(m, kernel=m.kernel + "0"),
     )
     for change in changes:
         changed = TuningLog(tuple(change(m) for m in log.measurements))
@@ -161,46 +164,35 @@ def test_scratch_gives_way_largest_first():
     assert tight.notes and "does not fit" in tight.notes[0] and tight.notes[0] in str(tight)
 
 
-def test_fitting_gives_up_in_order_and_says_so(hello):
-    base = make_plan(hello, BOARD, FRUGAL)
-    graph = prepare(load(KWS))
-    log = pretend(graph, lambda candidates: max(candidates, key=lambda c: (c.call.scratch_bytes, c.cost)))
-    greedy, default = make_plan(graph, BOARD, FRUGAL, log=log), make_plan(graph, BOARD, FRUGAL)
-    options = [(g, d) for g, d in zip(greedy.steps, default.steps, strict=True) if g.call is not d.call]
-    tried = []
-
-    def plan(steps):
-        tried.append(sum(s.call.scratch_bytes for s in steps))
-        if len(tried) < 3:
-            raise DoesNotFit("too much")
-        return base
-
-    assert len(fitting(options, plan).notes) == 2
-    assert tried[0] > tried[1] > tried[2], "each try needs less scratch"
-    with pytest.raises(DoesNotFit):
-        fitting([(s,) for s in base.steps], lambda steps: (_ for _ in ()).throw(DoesNotFit("never")))
+def test_kernels_of_the_same_shape_are_a_hint_where_none_was_measured(hello):
+    log = pretend(hello, lambda candidates: candidates[-1])
+    renamed = TuningLog(tuple(replace(m, kernel=m.kernel + "0") for m in log.measurements))
+    plan, hinted = (make_plan(hello, BOARD, FRUGAL, log=some) for some in (log, renamed))
+    assert [s.call.kernel.name for s in hinted.steps] == [s.call.kernel.name for s in plan.steps]
+    (first, *_), *_ = (w.candidates for w in works(hello, BOARD, FRUGAL))
+    how = first.implementation.name, str(first.schedule)
+    exact = replace(
+        log.measurements[0], kernel=first.call.kernel.name, implementation=how[0], schedule=how[1], cycles=500
+    )
+    both = TuningLog((*renamed.measurements, exact))
+    assert best(both, first.op, BOARD, FRUGAL) == (first.implementation, first.schedule), (
+        "what was measured comes first"
+    )
 
 
-def batch(hello, spoil):
-    """One candidate measured with a good one beside it, after `spoil` changed its op."""
-    (good, *_), (bad, *_) = (w.candidates for w in works(hello, BOARD, FRUGAL)[:2])
-    memory = BOARD.chip.rams[0]
-    return Batch(BOARD, memory, "zig", toolchain(BOARD), (("good", good), ("bad", spoil(bad))))
+def bench(graph):
+    return Bench(BOARD, BOARD.chip.rams[0], "zig", toolchain(BOARD), "simulator", graph)
 
 
-def test_wrong_values_and_refused_code_are_entries(hello):
-    def wrong_bias(c):
-        bias = replace(c.op.bias, data=c.op.bias.data + 100_000)
-        return replace(c, op=replace(c.op, bias=bias))  # the reference now expects something else
-
-    good, bad = measure(batch(hello, wrong_bias))
-    assert good.cycles and bad.cycles is None and bad.error.startswith("mismatch: ")
-
-    def no_code(c):
-        return replace(c, call=replace(c.call, kernel=replace(c.call.kernel, name="0_no_identifier")))
-
-    good, bad = measure(batch(hello, no_code))
-    assert good.cycles and bad.error.startswith("compile: ")
+def test_wrong_values_are_results_and_code_that_does_not_compile_an_error(hello):
+    subjects = Search(works(hello, BOARD, FRUGAL), TuningLog.empty).subjects[:2]
+    trials = order(bench(hello), subjects)
+    wrong = replace(trials.trials[1], expected=bytes(len(trials.trials[1].expected)))
+    good, bad = outcomes(replace(trials, trials=(trials.trials[0], wrong)))
+    assert good.cycles and not good.error and bad.cycles is None and bad.error.startswith("mismatch: ")
+    broken = {**trials.sources.files, "candidates_code.c": "nonsense"}
+    with pytest.raises(BuildError, match=r"candidates_code.c"):
+        list(outcomes(replace(trials, sources=replace(trials.sources, files=broken))))
 
 
 def smelt(*arguments):
@@ -223,14 +215,14 @@ def test_a_killed_tuning_goes_on_where_it_was(tmp_path):
     after = TuningLog.load(file)
     assert result["known"] == len(before) and result["left"] == 0
     assert after.measurements[: len(before)] == before
-    kernels = [m.kernel for m in after.measurements]
-    assert len(kernels) == len(set(kernels)) == result["candidates"]
+    kernels = [(m.kernel, m.resident) for m in after.measurements]
+    assert len(kernels) == len(set(kernels)) == result["candidates"] - result["hopeless"]
 
 
 def test_no_budget_measures_nothing_and_nonsense_is_refused(tmp_path):
     file = tmp_path / "log.jsonl"
     result = tune(HELLO, BOARD, file, budget=0, implementations=FRUGAL)
-    assert result.measured == 0 and result.left == result.candidates and result.cycles_before is None
+    assert result.measured == 0 and result.left > 0 and result.cycles_before is None
     assert not file.exists()
     process = smelt("tune", HELLO, "--board", BOARD.name, "--log", file, "--budget", "soon")
     assert "no length of time" in process.communicate()[1] and process.returncode == 2

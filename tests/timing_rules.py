@@ -40,6 +40,7 @@ M4_RULES = (
     Rule("SXTB16 with rotation", "sxtb16 r0, r1, ror #8", 1, TRM),
     Rule("load, then arithmetic", "ldr r0, [r2]; adds r1, #1", 3, TRM),
     Rule("chained loads", "ldr r0, [r2]", 1, TRM),
+    Rule("32-bit loads off word boundaries", "adds r1, #0; ldr.w r0, [r2]; ldr.w r5, [r2]; adds r1, #0", 6, JNK),
     Rule("address computed just before", "adds r2, #0; ldr r0, [r2]", 4, TRM),
     Rule("address loaded just before", "ldr r3, [r3]", 2, TRM),
     Rule("post-indexed loads, same base", "ldr r0, [r2], #4", 2, JNK),

@@ -95,24 +95,24 @@ def zig() -> Path:
     raise BuildError(f"the zig compiler is not installed: {INSTALL['zig']}")
 
 
-def support_files(board: Board) -> Mapping[str, str]:
+def support_files(board: Board, tables: tuple[str, ...] = ()) -> Mapping[str, str]:
     """The hand-written part of a firmware for this board, by file name."""
     folder = files("smelt.firmware") / "support"
     architecture = board.core.architecture
     names = [f.name for f in folder.iterdir() if f.name.endswith((".c", ".h", ".S"))]
     chosen = [n for n in names if not n.startswith("startup_") or n.startswith(f"startup_{architecture}.")]
     texts = {name: (folder / name).read_text(encoding="utf-8") for name in sorted(chosen)}
-    return {**texts, "smelt_board.h": board_header(board)}
+    return {**texts, "smelt_board.h": board_header(board, tables)}
 
 
 def _build(
     folder: Path, command: tuple[str, ...], sources: Sources, board: Board, optimize: str, stack_bytes: int
 ) -> bytes:
-    support = support_files(board)
+    support = support_files(board, sources.tables)
     clash = sorted(set(support) & set(sources.files))
     if clash:
         raise BuildError(f"{', '.join(clash)}: the network's sources use a name of the start-up code")
-    _write(folder, {**sources.files, **support, "firmware.ld": linker_script(board, stack_bytes)})
+    _write(folder, {**sources.files, **support, "firmware.ld": linker_script(board, stack_bytes, sources.tables)})
     names = sorted(n for n in (*sources.files, *support) if n.endswith((".c", ".S")))
     environment = compiler_environment(folder)
 
@@ -157,7 +157,7 @@ def _home_is_writable() -> bool:
 
 def _compile(folder: Path, command: tuple[str, ...], name: str, environment: Mapping[str, str]) -> str:
     target = f"{name}.o"
-    _run(folder, (*command, "-c", name, "-o", target), environment, name)
+    run_compiler(folder, (*command, "-c", name, "-o", target), environment, name)
     return target
 
 
@@ -181,7 +181,7 @@ def _link(
 
 def _link_or_explain(folder: Path, command: tuple[str, ...], board: Board, environment: Mapping[str, str]) -> None:
     try:
-        _run(folder, command, environment, "linking")
+        run_compiler(folder, command, environment, "linking")
     except BuildError as error:
         overflow = _overflow(str(error), board)
         if overflow is None:
@@ -205,7 +205,8 @@ def _overflow(text: str, board: Board) -> tuple[Memory, int] | None:
     return None
 
 
-def _run(folder: Path, command: tuple[str, ...], environment: Mapping[str, str], what: str) -> None:
+def run_compiler(folder: Path, command: tuple[str, ...], environment: Mapping[str, str], what: str) -> None:
+    """Run a compiler's command in `folder`; raises `BuildError`, which begins with `what`, with its first complaints."""
     try:
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS

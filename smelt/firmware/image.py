@@ -11,7 +11,7 @@ from smelt.errors import BuildError
 from smelt.firmware.elf import Elf, Section, Symbol, read_elf
 from smelt.targets.types import Board, Memory
 
-Content = Literal["code", "constants", "data", "arena", "stack"]
+Content = Literal["code", "constants", "data", "tables", "arena", "stack"]
 
 
 @dataclass(frozen=True)
@@ -19,13 +19,15 @@ class Sources:
     """The C files of one network, by relative name, ready for any C99 compiler.
 
     `entry` is the function that runs the network once; `kernels` are the functions it calls, one per step, in order
-    (the same kernel may appear several times). `flags` adds compiler flags to single files.
+    (the same kernel may appear several times). `flags` adds compiler flags to single files. `tables` names the memories to
+    which tables are copied at start-up.
     """
 
     files: Mapping[str, str]
     entry: str = "network_run"
     kernels: tuple[str, ...] = ()
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -40,7 +42,7 @@ class Sources:
 @dataclass(frozen=True)
 class Use:
     """`size` bytes of `memory` taken by `content`. Initial values of data count as data in RAM and as constants in
-    flash."""
+    flash, and so do tables that are copied to RAM."""
 
     memory: str
     content: Content
@@ -105,6 +107,8 @@ def _content(section: Section, memory: Memory, board: Board) -> Content:
         return "stack"
     if section.name.startswith(".smelt.ram."):
         return "arena"
+    if section.name.startswith(".smelt.tables."):
+        return "tables"
     if section.executable or section.name == ".vectors":
         return "code"
     return "constants" if memory is board.chip.flash else "data"

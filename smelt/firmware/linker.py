@@ -2,7 +2,8 @@
 
 The stack lies at the start of the first data memory and grows down, out of the memory: an overflow faults instead of
 changing data. After it come .data, arenas of that memory and .bss. Buffers that must live in a certain RAM go into the
-section `.smelt.ram.<memory>` (or `.bss.smelt.ram.<memory>`), which is neither loaded nor cleared.
+section `.smelt.ram.<memory>` (or `.bss.smelt.ram.<memory>`), which is neither loaded nor cleared. Tables that are read from RAM
+are in `.data.smelt_tables.<memory>`: they get a section of their own in that RAM, which the start-up code fills.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ from smelt.targets.types import Board, Memory
 STACK_BYTES = 4096
 
 
-def linker_script(board: Board, stack_bytes: int = STACK_BYTES) -> str:
-    """The script for one board, in the common syntax of GNU ld and LLD."""
+def linker_script(board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[str, ...] = ()) -> str:
+    """The script for one board, in the common syntax of GNU ld and LLD. `tables` names the RAMs that get tables."""
     chip = board.chip
     template = files("smelt.firmware") / "support" / f"{chip.core.architecture}.ld"
     view = chip.flash.aliases[0] if chip.flash.aliases else chip.flash.start
@@ -28,8 +29,29 @@ def linker_script(board: Board, stack_bytes: int = STACK_BYTES) -> str:
         flash=chip.flash.name,
         flash_start=f"{chip.flash.start:#x}",
         drom_start=f"{view:#x}",
-        ram="\n".join([*(_arena(m) for m in chip.rams[1:]), *_main_ram(board, stack_bytes)]),  # .bss takes what is left
+        ram="\n".join([*_other_rams(board, tables), *_main_ram(board, stack_bytes, tables)]),  # .bss takes what is left
+        loads="\n".join(_load(name, chip.core.architecture == "riscv32", chip.flash.start, view) for name in tables),
     )
+
+
+def _other_rams(board: Board, tables: tuple[str, ...]) -> list[str]:
+    """Tables come before anything that asks for all of `.data.*`."""
+    filled = [_tables(m, board.chip.flash) for m in board.chip.rams[1:] if m.name in tables]
+    return [*filled, *(_arena(m) for m in board.chip.rams[1:])]
+
+
+def _tables(memory: Memory, flash: Memory) -> str:
+    name = memory.name
+    return (
+        f"    .smelt.tables.{name} : ALIGN(16) {{ __smelt_tables_{name}_start = .; *(.data.smelt_tables.{name})"
+        f" . = ALIGN(4); __smelt_tables_{name}_end = .; }} > {name} AT> {flash.name}"
+    )
+
+
+def _load(name: str, seen_twice: bool, flash_start: int, view: int) -> str:
+    """Where the start-up code finds the first values of the tables of a RAM."""
+    moved = f"{view:#x} - {flash_start:#x} + " if seen_twice else ""
+    return f"    __smelt_tables_{name}_load = {moved}LOADADDR(.smelt.tables.{name});"
 
 
 def _region(memory: Memory) -> str:
@@ -37,10 +59,12 @@ def _region(memory: Memory) -> str:
     return f"    {memory.name} ({access}) : ORIGIN = {memory.start:#x}, LENGTH = {memory.size:#x}"
 
 
-def _main_ram(board: Board, stack_bytes: int) -> list[str]:
+def _main_ram(board: Board, stack_bytes: int, tables: tuple[str, ...]) -> list[str]:
     ram, flash = board.chip.rams[0].name, board.chip.flash.name
+    filled = [_tables(board.chip.rams[0], board.chip.flash)] if ram in tables else []
     return [
         f"    .stack (NOLOAD) : {{ __smelt_stack_limit = .; . = . + {stack_bytes}; __smelt_stack_top = .; }} > {ram}",
+        *filled,
         "    .data : ALIGN(16) { __smelt_data_start = .; *(.data .data.* .sdata .sdata.*) . = ALIGN(16);"
         f" __smelt_data_end = .; }} > {ram} AT> {flash}",
         _arena(board.chip.rams[0]),
@@ -54,8 +78,8 @@ def _arena(memory: Memory) -> str:
     return f"    .smelt.ram.{memory.name} (NOLOAD) : ALIGN(16) {{ {inputs} }} > {memory.name}"
 
 
-def board_header(board: Board) -> str:
-    """`smelt_board.h`: what the startup code must do on this board before main."""
+def board_header(board: Board, tables: tuple[str, ...] = ()) -> str:
+    """`smelt_board.h`: what the startup code must do on this board before main. `tables` names the RAMs that get tables."""
     changes = [
         f"    X({s.address:#010x}U, {s.clear:#010x}U, {s.value:#010x}U) /* {s.why} */ \\\n" for s in board.chip.setup
     ]
@@ -64,4 +88,5 @@ def board_header(board: Board) -> str:
         f"#define SMELT_CORE_CACHES {int(board.core.caches)}\n"
         f"#define SMELT_DEBUG_REGISTERS {int(board.chip.debug_registers)}\n"
         f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(changes)}\n"
+        f"#define SMELT_BOARD_TABLES(X) {' '.join(f'X({name})' for name in tables)}\n"
     )

@@ -7,7 +7,6 @@ helpers (memcpy, memset and what compilers call them) are given to the linker as
 from __future__ import annotations
 
 import struct
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from smelt.errors import BuildError, OptionError
-from smelt.firmware.build import COMPILE, SECONDS, compiler_command, compiler_environment
+from smelt.firmware.build import COMPILE, compiler_command, compiler_environment, run_compiler
 from smelt.firmware.elf import Elf, read_elf
 from smelt.firmware.program import Program
 from smelt.firmware.sources import KERNEL_HEADER, kernel_headers
@@ -230,17 +229,7 @@ def _link(folder: Path, objects: Sequence[str], board: Board) -> None:
 
 
 def _run(folder: Path, board: Board, options: Sequence[str], what: str) -> None:
-    command = (*compiler_command(board), *options)
-    environment = compiler_environment(folder)
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS
-        )
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"{what}: the compiler did not finish within {SECONDS} s") from error
-    if done.returncode:
-        lines = [line for line in done.stderr.splitlines() if "error" in line or "undefined" in line]
-        raise BuildError(f"{what}: " + ("\n".join(lines[:12]) or done.stderr.strip() or "no reason given"))
+    run_compiler(folder, (*compiler_command(board), *options), compiler_environment(folder), what)
 
 
 def _read(board: Board, address: int, data: bytes, own: set[str]) -> Module:

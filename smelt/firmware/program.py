@@ -30,7 +30,7 @@ C_TYPES: dict[str, Type] = {
 RESERVED = frozenset(
     "auto break case char const continue default do double else enum extern float for goto if inline int long register"
     " restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main network"
-    " smelt KERNEL ALIGNED inputs outputs class new delete this".split()
+    " smelt KERNEL ALIGNED LINES RESIDENT inputs outputs class new delete this".split()
 )
 
 
@@ -48,12 +48,13 @@ def identifier(name: str, taken: Iterable[str] = ()) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A table in flash."""
+    """A table in flash, or in the RAM called `memory`, to which it is copied from flash at start-up."""
 
     name: str
     type: Type
     data: Array
     comment: str
+    memory: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,17 @@ class Program:
     def constant_bytes(self) -> int:
         return sum(c.data.nbytes for c in self.constants)
 
+    @property
+    def resident_bytes(self) -> int:
+        """What of the constants is copied to RAM."""
+        return sum(c.data.nbytes for c in self.constants if c.memory is not None)
+
+    @property
+    def table_memories(self) -> tuple[str, ...]:
+        """The RAMs to which tables are copied, fastest first."""
+        used = {c.memory for c in self.constants}
+        return tuple(m.name for m in self.plan.board.chip.rams if m.name in used)
+
     def __str__(self) -> str:
         lines = [f"program {self.name}: {len(self.kernels)} kernels, {self.constant_bytes} bytes of constants"]
         lines += [f"  region {r.memory}: {r.bytes} bytes" for r in self.regions]
@@ -131,15 +143,16 @@ def _shown(argument: Place | Constant) -> str:
 class _Constants:
     """Names tables, equal ones once."""
 
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+    def __init__(self, prefix: str, plan: Plan) -> None:
+        self._prefix, self._plan = prefix, plan
         self._known: dict[tuple[Type, bytes], Constant] = {}
 
     def add(self, hint: str, type: Type, data: Array, comment: str) -> Constant:
         flat = np.ascontiguousarray(data).reshape(-1)
         key = (type, flat.tobytes())
         if key not in self._known:
-            self._known[key] = Constant(f"{self._prefix}_{hint}", type, flat, comment)
+            memory = self._plan.table_memory(data)
+            self._known[key] = Constant(f"{self._prefix}_{hint}", type, flat, comment, memory)
         return self._known[key]
 
 
@@ -152,7 +165,7 @@ def check_name(name: str) -> None:
 def emit(plan: Plan, name: str = "network") -> Program:
     """The program that carries out `plan`. `name` prefixes what the C exports; raises OptionError if it cannot."""
     check_name(name)
-    constants = _Constants(name)
+    constants = _Constants(name, plan)
     invocations = tuple(_invocation(plan, number, step, constants) for number, step in enumerate(plan.steps))
     return Program(
         name,

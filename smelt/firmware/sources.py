@@ -15,6 +15,7 @@ from smelt.loops.c import print_kernel
 from smelt.loops.ir import Buffer, Kernel
 
 KERNEL_HEADER = "smelt_kernels.h"
+MANY_LINES = 2048  # bytes of a table that is worth up to 28 bytes in front of it
 
 
 def smelt_version() -> str:
@@ -31,7 +32,8 @@ def render(program: Program) -> Sources:
         f"{program.name}{suffix}": template(f"network{suffix}").substitute(values)
         for suffix in (".h", ".c", "_data.h", "_data.c")
     }
-    return Sources(library | kernel_headers(), f"{program.name}_run", tuple(i.kernel.name for i in program.invocations))
+    kernels = tuple(i.kernel.name for i in program.invocations)
+    return Sources(library | kernel_headers(), f"{program.name}_run", kernels, tables=program.table_memories)
 
 
 def kernel_headers() -> dict[str, str]:
@@ -53,7 +55,8 @@ def _values(program: Program) -> dict[str, str]:
         "model": comment(plan.graph.name),
         "board": plan.board.name,
         "plan_line": ", ".join(f"{r.bytes} bytes in {r.memory}" for r in program.regions)
-        + f"; {program.constant_bytes} bytes of constants",
+        + f"; {program.constant_bytes} bytes of constants"
+        + (f", of which {program.resident_bytes} in RAM" if program.resident_bytes else ""),
         "region_macros": lines(f"#define {_macro(program, r.field, 'BYTES')} {r.bytes}u" for r in program.regions),
         "tensor_macros": lines(_tensor_macros(program)),
         "input_fields": lines(f"    {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.inputs),
@@ -67,6 +70,7 @@ def _values(program: Program) -> dict[str, str]:
         "calls": lines(_calls(program)) or "    (void)self;",
         "declarations": lines(_declaration(c) for c in program.constants),
         "definitions": "\n".join(_definition(c) for c in program.constants),
+        "resident": lines(["", *template("resident.c").template.splitlines()]) if program.resident_bytes else "",
     }
 
 
@@ -146,11 +150,16 @@ def _pointed(buffer: Buffer) -> str:
 
 
 def _declaration(constant: Constant) -> str:
-    return f"extern const {constant.type} {constant.name}[{constant.data.size}]; /* {comment(constant.comment)} */"
+    const = "" if constant.memory else "const "
+    return f"extern {const}{constant.type} {constant.name}[{constant.data.size}]; /* {comment(constant.comment)} */"
 
 
 def _definition(constant: Constant) -> str:
-    return f"ALIGNED const {constant.type} {constant.name}[{constant.data.size}] = {{\n{_numbers(constant)}\n}};\n"
+    if constant.memory:
+        how = f'RESIDENT("{constant.memory}") '
+    else:
+        how = "LINES const " if constant.data.nbytes >= MANY_LINES else "ALIGNED const "
+    return f"{how}{constant.type} {constant.name}[{constant.data.size}] = {{\n{_numbers(constant)}\n}};\n"
 
 
 def _numbers(constant: Constant) -> str:

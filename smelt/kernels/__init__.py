@@ -2,28 +2,40 @@
 
 from smelt.kernels.conv2d import CONV2D_PORTABLE
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
+from smelt.kernels.conv2d_gathered import CONV2D_GATHERED
 from smelt.kernels.conv2d_pairs import CONV2D_PAIRS
+from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
+from smelt.kernels.conv2d_thin import CONV2D_THIN
 from smelt.kernels.conv2d_winograd import CONV2D_WINOGRAD
+from smelt.kernels.conv2d_winograd4 import CONV2D_WINOGRAD4
 from smelt.kernels.dense import DENSE_PORTABLE
 from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.dense_pairs import DENSE_PAIRS
+from smelt.kernels.dense_sifted import DENSE_SIFTED
 from smelt.kernels.depthwise import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_dsp import DEPTHWISE_DSP, DEPTHWISE_PLANES
+from smelt.kernels.depthwise_planes import DEPTHWISE_LINES
 from smelt.kernels.depthwise_single import DEPTHWISE_SINGLE, DEPTHWISE_SINGLE_DSP
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.other import OTHERS
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 
 LINEAR: tuple[Implementation, ...] = (
+    CONV2D_WINOGRAD4,
     CONV2D_WINOGRAD,
+    CONV2D_THIN,
+    CONV2D_POINTWISE,
+    CONV2D_GATHERED,
     CONV2D_PAIRS,
     CONV2D_DSP,
     CONV2D_PORTABLE,
     DEPTHWISE_SINGLE_DSP,
     DEPTHWISE_SINGLE,
+    DEPTHWISE_LINES,
     DEPTHWISE_DSP,
     DEPTHWISE_PLANES,
     DEPTHWISE_PORTABLE,
+    DENSE_SIFTED,
     DENSE_PAIRS,
     DENSE_DSP,
     DENSE_PORTABLE,

@@ -85,6 +85,26 @@ class Requantizer:
     def sum_type(self) -> Type:
         return "uint32_t" if self.wraps else "int32_t"
 
+    @property
+    def saturates(self) -> bool:
+        """Whether ``ssat8((smmlar(sum) + offset) >> shift)`` is all that there is to do."""
+        hidden = self.clamp[0] >= self.y_zero or self.shift == 0
+        return self.form == "fast" and hidden and self.clamp == (-128, 127)
+
+    @property
+    def shifts(self) -> tuple[int, ...]:
+        """Every shift that there is."""
+        return tuple(int(s) for s in np.unique(self.columns[:, 2])) if self.shift is None else (self.shift,)
+
+    @property
+    def widest_bias(self) -> int:
+        return int(np.abs(self.columns[:, 0].astype(np.int64)).max())
+
+    @property
+    def widest_offset(self) -> int:
+        """The greatest magnitude of what is added before the shift, in the fast form."""
+        return abs(2 * self.y_zero + 1) << max(self.shifts) >> 1
+
     def bind(self, k: KernelBuilder) -> Buffer:
         return k.constant("channels", "int32_t", self.columns.size)
 

@@ -29,6 +29,8 @@ from smelt.loops.ir import (
     Load,
     Loop,
     Products,
+    Routine,
+    Span,
     Stmt,
     Store,
     Type,
@@ -250,6 +252,10 @@ def _check(body: tuple[Stmt, ...], scope: Scope, kernel: str) -> None:
                     _check_range(source, source_index, count, scope, kernel)
             case Products():
                 _check_products(statement, scope, kernel)
+            case Routine(_, arguments):
+                for span in arguments:
+                    if isinstance(span, Span):
+                        _check_range(span.buffer, span.index, Const(span.count), scope, kernel)
 
 
 def _check_products(p: Products, scope: Scope, kernel: str) -> None:
@@ -284,6 +290,8 @@ def _values(statement: Stmt) -> Iterator[Expr]:
         case Products():
             yield statement.weights_index
             yield statement.x_index
+        case Routine(_, arguments):
+            yield from (a.index if isinstance(a, Span) else a for a in arguments)
 
 
 def _check_loads(value: Expr, scope: Scope, kernel: str) -> None:

@@ -25,6 +25,8 @@ from smelt.loops.ir import (
     Loop,
     Products,
     Role,
+    Routine,
+    Span,
     Stmt,
     Store,
     Type,
@@ -116,6 +118,13 @@ class KernelBuilder:
         """Add a row of products to (high, low) sums of one to three pixels: see `Products`."""
         self._emit(Products(*sums, weights, Const(0), x, Const(0), words, step, form))
 
+    def routine(
+        self, name: str, arguments: tuple[Span | Value, ...], work: tuple[tuple[Intrinsic, int], ...], others: int
+    ) -> None:
+        """Call a function of `smelt_kernels.h` on spans of buffers and numbers: see `Routine`."""
+        values = tuple(a if isinstance(a, Span) else expression(a) for a in arguments)
+        self._emit(Routine(name, values, work, others))
+
     def fill(self, target: AnyBuffer, index: Value, value: int, count: Value) -> None:
         """`count` elements of a one-byte buffer set to `value`."""
         if target.type not in ("int8_t", "uint8_t"):
@@ -129,8 +138,11 @@ class KernelBuilder:
         self._emit(Comment(text))
 
     @contextmanager
-    def loop(self, name: str, start: Value, stop: Value, step: int = 1) -> Iterator[Expr]:
-        """`for (name = start; name < stop; name += step)`. A loop of one round is not emitted: its counter is a constant."""
+    def loop(self, name: str, start: Value, stop: Value, step: int = 1, keep: bool = False) -> Iterator[Expr]:
+        """`for (name = start; name < stop; name += step)`. A loop of one round is not emitted: its counter is a constant.
+
+        With `keep` compilers are asked not to unroll it.
+        """
         first, end = expression(start), expression(stop)
         if isinstance(first, Const) and isinstance(end, Const) and first.value < end.value <= first.value + step:
             yield first
@@ -139,7 +151,7 @@ class KernelBuilder:
         self._bodies.append([])
         yield variable
         body = tuple(self._bodies.pop())
-        self._emit(Loop(variable, first, end, step, body))
+        self._emit(Loop(variable, first, end, step, body, keep))
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:

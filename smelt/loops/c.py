@@ -23,6 +23,8 @@ from smelt.loops.ir import (
     Load,
     Loop,
     Products,
+    Routine,
+    Span,
     Stmt,
     Store,
     Type,
@@ -73,9 +75,9 @@ def _statement(statement: Stmt) -> Iterator[str]:
             yield _assignment(var, value)
         case Store(buffer, index, value, type):
             yield _store(buffer, index, value, type)
-        case Loop(var, start, stop, step, body):
+        case Loop(var, start, stop, step, body, keep):
             advance = f"++{var.name}" if step == 1 else f"{var.name} += {step}"
-            if any(isinstance(inner, Products) for inner in body):
+            if keep or any(isinstance(inner, Products | Routine) for inner in body):
                 yield "SMELT_KEEP_LOOP"  # a second copy of the products would not stay in small instruction caches
             yield f"for (int32_t {var.name} = {_text(start)}; {var.name} < {_text(stop, 8)}; {advance}) {{"
             yield from _block(body, 1)
@@ -91,6 +93,9 @@ def _statement(statement: Stmt) -> Iterator[str]:
             yield _copy(target, target_index, source, source_index, count)
         case Products():
             yield _products(statement)
+        case Routine(name, arguments):
+            values = (_address(a.buffer, a.index) if isinstance(a, Span) else _text(a) for a in arguments)
+            yield f"{PREFIX}{name}({', '.join(values)});"
         case Comment(text):
             yield f"/* {text} */"
         case _:

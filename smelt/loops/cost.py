@@ -26,6 +26,7 @@ from smelt.loops.ir import (
     Load,
     Loop,
     Products,
+    Routine,
     Stmt,
     Store,
     Var,
@@ -112,6 +113,11 @@ def _statement(statement: Stmt, values: Values) -> Counts:
             total.branches += 4
         case Products():
             _products(statement, total)
+        case Routine(_, _, work, others):
+            total.arithmetic += others
+            for intrinsic, times in work:
+                total.intrinsics[intrinsic.name] = total.intrinsics.get(intrinsic.name, 0) + times
+                total.weights[intrinsic.name] = (intrinsic.cycles, intrinsic.portable)
     return total
 
 

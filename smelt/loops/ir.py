@@ -12,11 +12,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-Type = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "float"]
-Operator = Literal[
-    "+", "-", "*", "/", "%", ">>", "&", "|", "^", "<", "<=", ">", ">=", "==", "!=", "&&", "||", "min", "max"
-]
+from smelt.loops.fold import Operator as Operator
+from smelt.loops.fold import fold as fold
 
+Type = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "float"]
 SIZES: dict[Type, int] = {
     "int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8, "float": 4,
 }  # fmt: skip
@@ -177,49 +176,6 @@ def expression(value: Value) -> Expr:
     return Const(int(value), "int32_t" if -(2**31) <= value < 2**31 else "int64_t")
 
 
-def fold(operator: Operator, a: int, b: int) -> int:
-    """What C computes for two constants (without overflow)."""
-    match operator:
-        case "+":
-            return a + b
-        case "-":
-            return a - b
-        case "*":
-            return a * b
-        case "/":
-            return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
-        case "%":
-            return abs(a) % abs(b) * (-1 if a < 0 else 1)
-        case ">>":
-            return a >> b
-        case "&":
-            return a & b
-        case "|":
-            return a | b
-        case "^":
-            return a ^ b
-        case "<":
-            return int(a < b)
-        case "<=":
-            return int(a <= b)
-        case ">":
-            return int(a > b)
-        case ">=":
-            return int(a >= b)
-        case "==":
-            return int(a == b)
-        case "!=":
-            return int(a != b)
-        case "&&":
-            return int(bool(a) and bool(b))
-        case "||":
-            return int(bool(a) or bool(b))
-        case "min":
-            return min(a, b)
-        case "max":
-            return max(a, b)
-
-
 def binary(operator: Operator, left: Value, right: Value) -> Expr:
     """`left operator right`, folded where constants allow (x + 0, x * 1, x * 0, constants gathered at the right of sums)."""
     a, b = expression(left), expression(right)
@@ -354,13 +310,14 @@ class Store(Stmt):
 
 @dataclass(frozen=True)
 class Loop(Stmt):
-    """`for (var = start; var < stop; var += step)`; step is positive."""
+    """`for (var = start; var < stop; var += step)`; step is positive. `keep` asks compilers not to unroll it."""
 
     var: Var
     start: Expr
     stop: Expr
     step: int
     body: tuple[Stmt, ...]
+    keep: bool = False
 
 
 @dataclass(frozen=True)
@@ -407,6 +364,26 @@ class Products(Stmt):
     def x_count(self) -> int:
         """Elements of x that a pixel may read."""
         return (self.words + (not self.form.startswith("units"))) * 4 // SIZES[self.x.type]
+
+
+@dataclass(frozen=True)
+class Span:
+    """`count` elements of a buffer from `index` on: what a routine may touch behind a pointer."""
+
+    buffer: AnyBuffer
+    index: Expr
+    count: int
+
+
+@dataclass(frozen=True)
+class Routine(Stmt):
+    """A function of `smelt_kernels.h` that works through spans of buffers, shared by kernels of many sizes. For the cost: `work`
+    are intrinsics with their numbers, `others` the number of other instructions."""
+
+    name: str
+    arguments: tuple[Span | Expr, ...]
+    work: tuple[tuple[Intrinsic, int], ...]
+    others: int
 
 
 @dataclass(frozen=True)

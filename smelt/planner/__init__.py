@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from smelt.errors import DoesNotFit, Unsupported
@@ -10,17 +10,30 @@ from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
 from smelt.planner.addresses import place
+from smelt.planner.budgets import GOALS, Goal, Situation, plan_within, situations
 from smelt.planner.choose import choose
+from smelt.planner.estimate import Estimator
 from smelt.planner.flow import peak, steps_of
-from smelt.planner.lean import leaner
-from smelt.planner.limits import check_flash, does_not_fit
+from smelt.planner.limits import UNLIMITED, Limits, check_flash, does_not_fit
 from smelt.planner.log import TuningLog
+from smelt.planner.options import alternatives, quickest
 from smelt.planner.order import best_order
 from smelt.planner.plan import STACK_RESERVE, Placement, Plan, Step, budgets, flow_of
-from smelt.planner.tuned import fitting, tuned
+from smelt.planner.tradeoff import Point, curve
 from smelt.targets.types import Board
 
-__all__ = ["STACK_RESERVE", "Placement", "Plan", "Step", "TuningLog", "make_plan"]
+__all__ = [
+    "GOALS",
+    "STACK_RESERVE",
+    "Goal",
+    "Limits",
+    "Placement",
+    "Plan",
+    "Step",
+    "TuningLog",
+    "make_plan",
+    "trade_offs",
+]
 
 
 def make_plan(
@@ -29,25 +42,78 @@ def make_plan(
     implementations: Sequence[Implementation] = IMPLEMENTATIONS,
     reserve: int = STACK_RESERVE,
     log: TuningLog = TuningLog.empty,
+    goal: Goal = "balanced",
+    limits: Limits = UNLIMITED,
 ) -> Plan:
     """Plan a prepared graph for a board: implementations and schedules, order, addresses; checked.
 
-    `implementations` come best first; `reserve` bytes of the first RAM are left alone. What `log` (of one toolchain) has as fastest
-    on the board takes the place of the first guess. What does not fit gives way to ways with less scratch; the plan's notes say so.
+    `implementations` come best first; `reserve` bytes of the first RAM are left alone. `log` (of one toolchain) says what is
+    fastest on the board; what it does not know is estimated. "balanced" takes each step's fastest way with its tables in flash,
+    and other ways only where that does not fit; the plan's notes say so. The other goals choose among all ways, tables in RAM
+    included, within `limits`.
     Raises Unsupported where an op has no implementation, DoesNotFit where RAM or flash is too small.
     """
     default = chosen(graph, board, implementations)
-    options = tuned(default, board, implementations, log) if log.measurements else tuple((step,) for step in default)
-    try:
-        return fitting(options, lambda s: _planned(graph, board, s, reserve))
-    except DoesNotFit:
-        options = leaner(default, board, implementations)
-        if all(len(choices) == 1 for choices in options):
-            raise
-        return fitting(options, lambda s: _planned(graph, board, s, reserve))
+    estimator = Estimator(board, log)
+    first = quickest(default, estimator, implementations)
+
+    def planned(steps: tuple[Step, ...]) -> Plan:
+        return _planned(graph, board, steps, reserve, limits)
+
+    if goal == "balanced":
+        try:
+            return planned(first)
+        except DoesNotFit as error:
+            refusal = error
+    theres = _situations(graph, board, default, estimator, implementations, reserve, goal)
+    if goal == "balanced" and all(len(some) == 1 for some in theres[0].options):
+        raise refusal
+    plan = plan_within(theres, goal, limits, planned).plan
+    notes = tuple(_given_up(first, plan.steps)) if goal == "balanced" else ()
+    return replace(plan, notes=notes)
 
 
-def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int) -> Plan:
+def trade_offs(
+    graph: Graph,
+    board: Board,
+    implementations: Sequence[Implementation] = IMPLEMENTATIONS,
+    reserve: int = STACK_RESERVE,
+    log: TuningLog = TuningLog.empty,
+    limits: Limits = UNLIMITED,
+) -> tuple[Point, ...]:
+    """The trade-off curve of a prepared graph on a board, within `limits`. Raises Unsupported, DoesNotFit."""
+    default = chosen(graph, board, implementations)
+    theres = _situations(graph, board, default, Estimator(board, log), implementations, reserve, "speed")
+    return curve(theres, limits, lambda steps, some: _planned(graph, board, steps, reserve, some))
+
+
+def _situations(
+    graph: Graph,
+    board: Board,
+    default: Sequence[Step],
+    estimator: Estimator,
+    implementations: Sequence[Implementation],
+    reserve: int,
+    goal: Goal,
+) -> tuple[Situation, ...]:
+    options = alternatives(default, estimator, implementations, goal not in ("balanced", "ram"))
+    return situations(graph, board, options, reserve)
+
+
+def _given_up(first: Sequence[Step], taken: Sequence[Step]) -> Iterator[str]:
+    """What a plan does without."""
+    wanted = {step.op: step for step in first}
+    for new in taken:
+        old = wanted[new.op]
+        if old.call.kernel.name != new.call.kernel.name:
+            yield (
+                f"{new.name} is not computed by the first choice {old.implementation.name} [{old.schedule}] "
+                f"({old.call.scratch_bytes:,} bytes of scratch), because that does not fit, but by "
+                f"{new.implementation.name} [{new.schedule}] ({new.call.scratch_bytes:,})"
+            )
+
+
+def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int, limits: Limits) -> Plan:
     """Order and addresses for steps that are chosen. Raises DoesNotFit."""
     check_flash(board, [step.call for step in steps])
     flow = flow_of(graph, steps)
@@ -58,7 +124,10 @@ def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int) 
     placements = place(flow, steps, room)
     if placements is None:
         raise does_not_fit(board, room, flow, [step.name for step in steps], peak(flow))
-    return Plan(graph, board, steps, placements, reserve, order.bound).check()
+    plan = Plan(graph, board, steps, placements, reserve, order.bound, limits=limits)
+    if excess := plan.excess():
+        raise DoesNotFit(f"the plan does not fit {board.name}: {excess}")
+    return plan.check()
 
 
 def chosen(graph: Graph, board: Board, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> tuple[Step, ...]:

@@ -12,13 +12,18 @@ from typing import Any, ClassVar
 
 from smelt.errors import OptionError
 
+DEVICE = "device "
+"""How the name of a real device begins in `Measurement.device`."""
+
 
 @dataclass(frozen=True)
 class Measurement:
     """One kernel on one board: its cycles, or why there are none ("compile: ...", "fault: ...", "mismatch: ...").
 
     `kernel` is the kernel's name, which holds a digest of its content; `op_key` and `schedule` are readable texts;
-    `toolchain` says what compiled it.
+    `toolchain` says what compiled it. `device` says what counted the cycles: "simulator 1a2b3c4d", with a digest of the
+    model of time, or "device openocd"; empty in logs from before it was noted. `resident`: its tables were in RAM.
+    `counts` are what is known of the kernel without running it, by name.
     """
 
     kernel: str
@@ -29,11 +34,15 @@ class Measurement:
     toolchain: str
     cycles: int | None = None
     error: str | None = None
+    device: str = ""
+    resident: bool = False
+    counts: tuple[tuple[str, int], ...] = ()
 
     @property
     def line(self) -> bytes:
         """The measurement as a line of the file."""
-        return json.dumps(asdict(self), separators=(",", ":")).encode() + b"\n"
+        values = asdict(self) | {"counts": dict(self.counts)}
+        return json.dumps(values, separators=(",", ":")).encode() + b"\n"
 
 
 @dataclass(frozen=True)
@@ -54,44 +63,67 @@ class TuningLog:
         logs = [_read(file) for file in files]
         return TuningLog(tuple(m for log in logs for m in log.measurements), sum(log.damaged for log in logs))
 
+    @staticmethod
+    def parse(data: bytes) -> TuningLog:
+        """The measurements in the content of a file; lines that are none are counted."""
+        lines = [line for line in data.split(b"\n") if line.strip()]
+        found = [_parsed(line) for line in lines]
+        good = tuple(m for m in found if m is not None)
+        return TuningLog(good, len(found) - len(good))
+
     def __add__(self, other: TuningLog) -> TuningLog:
         return TuningLog(self.measurements + other.measurements, self.damaged + other.damaged)
 
-    def of(self, board: str, toolchain: str) -> TuningLog:
-        """What was measured on one board with one toolchain."""
-        mine = tuple(m for m in self.measurements if (m.board, m.toolchain) == (board, toolchain))
+    def of(self, board: str, toolchain: str, device: str | None = None) -> TuningLog:
+        """What was measured on one board with one toolchain; with `device`, only what that one measured."""
+        mine = tuple(
+            m for m in self.measurements if (m.board, m.toolchain) == (board, toolchain) and device in (None, m.device)
+        )
         return TuningLog(mine, self.damaged)
 
-    def find(self, kernel: str, board: str, toolchain: str) -> Measurement | None:
+    def preferring(self, simulator: str) -> TuningLog:
+        """What may be applied: for each op what a real device measured, and where none did, what `simulator` did.
+
+        Cycles of different devices are never compared with each other. What another model of time counted is stale.
+        """
+        mine = tuple(filter(None, (simulator,)))
+        valid = [m for m in self.measurements if m.device.endswith(mine) or m.device.startswith(DEVICE)]
+        best: dict[str, str] = {}
+        # the last holds: real devices, before them what simulates all of a board, before that what simulates a link to it
+        for device in sorted({m.device for m in valid}, key=lambda d: (d.startswith(DEVICE), d == simulator, d)):
+            best.update(dict.fromkeys((m.op_key for m in valid if m.device == device and m.cycles is not None), device))
+        return TuningLog(tuple(m for m in valid if best.get(m.op_key) == m.device), self.damaged)
+
+    def find(self, kernel: str, board: str, toolchain: str, resident: bool = False) -> Measurement | None:
         """The measurement of a kernel that holds, failed or not."""
-        return self._found.get((kernel, board, toolchain))
+        return self._found.get((kernel, board, toolchain, resident))
 
-    def cycles(self, kernel: str, board: str) -> int | None:
-        """The cycles of a kernel on a board; None where it was never measured, or failed."""
-        return self._cycles.get((kernel, board))
+    def cycles(self, kernel: str, board: str, resident: bool = False) -> int | None:
+        """The cycles of a kernel on a board, its tables in flash or in RAM; None where it was not measured, or failed."""
+        return self._cycles.get((kernel, board, resident))
 
-    def ranked(self, op_key: str, board: str) -> tuple[tuple[str, str, int], ...]:
+    def ranked(self, op_key: str, board: str, resident: bool = False) -> tuple[tuple[str, str, int], ...]:
         """(implementation, schedule, least cycles) of what was measured for such ops on a board, best first."""
         least: dict[tuple[str, str], int] = {}
-        for m in self._by_op.get((op_key, board), ()):
+        for m in self._by_op.get((op_key, board, resident), ()):
             if m.cycles is not None:
                 how = m.implementation, m.schedule
                 least[how] = min(m.cycles, least.get(how, m.cycles))
         return tuple((*how, cycles) for how, cycles in sorted(least.items(), key=lambda item: (item[1], item[0])))
 
     @cached_property
-    def _found(self) -> dict[tuple[str, str, str], Measurement]:
-        return {(m.kernel, m.board, m.toolchain): m for m in self.measurements}
+    def _found(self) -> dict[tuple[str, str, str, bool], Measurement]:
+        return {(m.kernel, m.board, m.toolchain, m.resident): m for m in self.measurements}
 
     @cached_property
-    def _cycles(self) -> dict[tuple[str, str], int | None]:
-        return {(m.kernel, m.board): m.cycles for m in self._found.values()}
+    def _cycles(self) -> dict[tuple[str, str, bool], int | None]:
+        return {(m.kernel, m.board, m.resident): m.cycles for m in self._found.values()}
 
     @cached_property
-    def _by_op(self) -> dict[tuple[str, str], list[Measurement]]:
-        result: dict[tuple[str, str], list[Measurement]] = {}
+    def _by_op(self) -> dict[tuple[str, str, bool], list[Measurement]]:
+        result: dict[tuple[str, str, bool], list[Measurement]] = {}
         for m in self._found.values():
-            result.setdefault((m.op_key, m.board), []).append(m)
+            result.setdefault((m.op_key, m.board, m.resident), []).append(m)
         return result
 
 
@@ -135,15 +167,15 @@ def _write(descriptor: int, data: bytes) -> None:
 
 def _read(file: Path) -> TuningLog:
     try:
+        if file.exists() and not file.is_file():
+            raise OptionError(f"cannot read the tuning log '{file}': it is no file")
         data = file.read_bytes()
     except OSError as error:
         raise OptionError(f"cannot read the tuning log '{file}': {error.strerror or error}") from None
-    lines = [line for line in data.split(b"\n") if line.strip()]
-    found = [_parsed(line) for line in lines]
-    good = tuple(m for m in found if m is not None)
-    if len(lines) > 1 and not good:
-        raise OptionError(f"'{file}' is no tuning log: none of its {len(lines)} lines is a measurement")
-    return TuningLog(good, len(found) - len(good))
+    log = TuningLog.parse(data)
+    if log.damaged > 1 and not log.measurements:
+        raise OptionError(f"'{file}' is no tuning log: none of its {log.damaged} lines is a measurement")
+    return log
 
 
 def _parsed(line: bytes) -> Measurement | None:
@@ -155,15 +187,19 @@ def _parsed(line: bytes) -> Measurement | None:
     return _measurement(values) if isinstance(values, dict) else None
 
 
-TEXTS = ("kernel", "op_key", "implementation", "schedule", "board", "toolchain")
+TEXTS = ("kernel", "op_key", "implementation", "schedule", "board", "toolchain", "device")
 
 
 def _measurement(values: dict[str, Any]) -> Measurement | None:
-    texts = [values.get(name) for name in TEXTS]
-    cycles, error = values.get("cycles"), values.get("error")
-    if not all(isinstance(text, str) for text in texts) or isinstance(cycles, bool):
+    texts = [values.get(name) for name in TEXTS[:-1]] + [values.get(TEXTS[-1], "")]
+    cycles, error, resident = values.get("cycles"), values.get("error"), values.get("resident", False)
+    if not all(isinstance(text, str) for text in texts) or isinstance(cycles, bool) or not isinstance(resident, bool):
         return None
     if not (isinstance(cycles, int) or (cycles is None and isinstance(error, str))):
         return None
-    kernel, op_key, implementation, schedule, board, toolchain = map(str, texts)
-    return Measurement(kernel, op_key, implementation, schedule, board, toolchain, cycles, error)
+    kernel, op_key, implementation, schedule, board, toolchain, device = map(str, texts)
+    counts = values.get("counts")
+    known = tuple((k, v) for k, v in counts.items() if isinstance(v, int)) if isinstance(counts, dict) else ()
+    return Measurement(
+        kernel, op_key, implementation, schedule, board, toolchain, cycles, error, device, resident, known
+    )

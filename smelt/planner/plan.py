@@ -10,8 +10,10 @@ from itertools import combinations
 from smelt.errors import SmeltError
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.loops.ir import Scratch
-from smelt.model.graph import Graph, Op, Tensor
+from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.planner.flow import ALIGN, Flow, Use, index_of, peak, steps_of, storages_of
+from smelt.planner.limits import FIXED_RAM, UNLIMITED, Limits, code_of
+from smelt.planner.tables import TableKey, all_tables, distributed, resident_tables, table_key
 from smelt.targets.types import Board, Memory
 
 STACK_RESERVE = 4096
@@ -20,13 +22,17 @@ STACK_RESERVE = 4096
 
 @dataclass(frozen=True, eq=False)
 class Step:
-    """One op, how it is computed, and the kernel call that does it. `name` is unique and fits C identifiers."""
+    """One op, how it is computed, and the kernel call that does it. `name` is unique and fits C identifiers.
+
+    `resident`: its tables (the constants of the call) are copied to RAM at start-up and read from there.
+    """
 
     op: Op
     implementation: Implementation
     schedule: Schedule
     call: KernelCall
     name: str
+    resident: bool = False
 
     @property
     def scratch(self) -> tuple[Scratch, ...]:
@@ -76,6 +82,7 @@ class Plan:
     Inputs and intermediate tensors may be written over once nobody needs them any more: the caller writes the inputs
     before every run. `bound` is a number of bytes that no plan with these steps can go below in any order, so that
     `tensor_bytes - bound` says how far from the optimum the plan may be. `notes` tell users what could not be had.
+    `limits` are the budgets that the plan keeps.
     """
 
     graph: Graph
@@ -85,6 +92,7 @@ class Plan:
     reserve: int = STACK_RESERVE
     bound: int = 0
     notes: tuple[str, ...] = ()
+    limits: Limits = UNLIMITED
 
     def placement(self, argument: Tensor | Scratch) -> Placement:
         """Where an argument of a kernel call lies. Raises KeyError for constants."""
@@ -109,6 +117,51 @@ class Plan:
     def tensor_bytes(self) -> int:
         """The bytes of all buffers together, scratch included."""
         return sum(self.used(m.name) for m in self.memories)
+
+    @property
+    def resident_bytes(self) -> int:
+        """The bytes of the tables that lie in RAM; flash has them as well."""
+        return sum(resident_tables(self.steps).values())
+
+    @property
+    def table_bytes(self) -> int:
+        """The bytes of all tables, each once: what they take up of the flash."""
+        return sum(all_tables(step.call for step in self.steps).values())
+
+    @property
+    def ram_bytes(self) -> int:
+        """What the firmware will take up in RAM: tensors, tables, and an estimate for stack and data."""
+        return self.tensor_bytes + self.resident_bytes + FIXED_RAM
+
+    @property
+    def flash_bytes(self) -> int:
+        """What the firmware will take up in flash: tables, and an estimate of the code."""
+        return self.table_bytes + code_of(step.call for step in self.steps) + self.limits.code
+
+    @property
+    def slack(self) -> int:
+        """What the estimate leaves of the flash budget; 0 where there is none."""
+        return 0 if self.limits.flash is None else self.limits.flash - self.flash_bytes
+
+    def table_memory(self, table: Array) -> str | None:
+        """The RAM in which a table lies; None for one that stays in flash."""
+        return (self._table_places or {}).get(table_key(table))
+
+    def excess(self) -> str:
+        """Which budget, of the limits and of the tables' own memories, the plan does not keep; nothing where it keeps all."""
+        if self.limits.ram is not None and self.ram_bytes > self.limits.ram:
+            return f"{self.ram_bytes:,} bytes of RAM are more than the budget of {self.limits.ram:,}"
+        if self.limits.flash is not None and self.flash_bytes > self.limits.flash:
+            return f"{self.flash_bytes:,} bytes of flash are more than the budget of {self.limits.flash:,}"
+        if self._table_places is None:
+            return f"{self.resident_bytes:,} bytes of tables find no room in RAM beside the tensors"
+        return ""
+
+    @cached_property
+    def _table_places(self) -> dict[TableKey, str] | None:
+        """Tables take what tensors leave, the fastest memory first. None where there is too little."""
+        room = budgets(self.board, self.reserve)
+        return distributed(resident_tables(self.steps), {m: size - self.used(m) for m, size in room.items()})
 
     @property
     def live_tensor_bytes(self) -> int:
@@ -210,6 +263,8 @@ def _memory_problems(plan: Plan) -> Iterator[str]:
         needed = max([t.bytes for t in p.tensors] + ([p.scratch.bytes] if p.scratch else []), default=0)
         if p.size < needed:
             yield f"'{p.name}' has {p.size} of {needed} bytes"
+    if excess := plan.excess():
+        yield excess
     owners = [owner for p in plan.placements for owner in (*p.tensors, *((p.scratch,) if p.scratch else ()))]
     if len(set(owners)) != len(owners):
         yield "something has two places"
@@ -247,6 +302,12 @@ def _title_lines(plan: Plan) -> Iterator[str]:
     excess = plan.tensor_bytes - plan.bound
     proof = f"at most {excess:,} more than the optimum" if excess > 0 else "the optimum"
     yield f"plan of {plan.graph.name} for {plan.board.name}: {plan.tensor_bytes:,} bytes of tensors, {proof}"
+    if plan.limits != UNLIMITED:
+        kept = (("RAM", plan.ram_bytes, plan.limits.ram), ("flash", plan.flash_bytes, plan.limits.flash))
+        known = (f"about {n:,} of {most:,} bytes of {what}" for what, n, most in kept if most is not None)
+        yield f"  budgets: {', '.join(known)}"
+    if plan.resident_bytes:
+        yield f"  tables in RAM: {plan.resident_bytes:,} bytes of {plan.table_bytes:,}"
     yield from (f"  note: {note}" for note in plan.notes)
 
 
@@ -256,7 +317,8 @@ def _step_lines(plan: Plan) -> Iterator[str]:
         how = f"{step.implementation.name} [{step.schedule}]"
         scratch = f", scratch {step.call.scratch_bytes}" if step.scratch else ""
         y = plan.placement(step.op.y)
-        yield f"  {i:3} {step.name:{width}}  {how}  -> {y.memory}+{y.offset}{scratch}"
+        resident = ", tables in RAM" if step.resident else ""
+        yield f"  {i:3} {step.name:{width}}  {how}  -> {y.memory}+{y.offset}{scratch}{resident}"
 
 
 def _map_lines(plan: Plan) -> Iterator[str]:

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 
@@ -48,6 +49,7 @@ def examine() -> tuple[Finding, ...]:
     ]
     findings += [_package(*package) for package in PACKAGES]
     findings.append(_zig())
+    findings.extend(_shipped_log())
     findings += [_program(*program) for program in PROGRAMS]
     return tuple(findings)
 
@@ -65,6 +67,17 @@ def _zig() -> Finding:
     return Finding(
         "ziglang", "the bundled cross-compiler", bool(found), False, found or "missing", "pip install 'smelt[build]'"
     )
+
+
+def _shipped_log() -> Iterator[Finding]:
+    """Whether the tuning log that smelt ships belongs to what is installed; without one there is nothing to say."""
+    from smelt.shipped import shipped_log, state
+
+    log = shipped_log()
+    if log.measurements:
+        valid, detail = state(log)
+        remedy = "" if valid else "smelt tune measures again; until then kernels are chosen by first guesses"
+        yield Finding("tuned.jsonl.gz", "the tuning log that smelt ships", valid, False, detail, remedy)
 
 
 def _program(name: str, purpose: str, remedy: str) -> Finding:

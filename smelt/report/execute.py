@@ -23,6 +23,7 @@ class Execution:
     compilation: Compilation
     run: Run
     outputs: tuple[tuple[Array, ...], ...]
+    device: Device = "simulator"
 
     @property
     def milliseconds(self) -> float | None:
@@ -44,6 +45,7 @@ class Execution:
             "milliseconds": self.milliseconds,
             "microjoules": self.microjoules,
             "simulated": True,
+            "device": self.device,
             "text": self.run.text,
             "outputs": [
                 {t.name: array.tolist() for t, array in zip(tensors, arrays, strict=True)} for arrays in self.outputs
@@ -74,7 +76,7 @@ def execute(
 
     Raises DeviceError where it faults or hangs, or the device is missing.
     """
-    from smelt.devices.choose import run_image
+    from smelt.devices.choose import chosen, run_image
 
     assert compilation.image is not None, "running needs firmware"
     stream = b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)
@@ -82,7 +84,7 @@ def execute(
     outputs = _split(run.outputs, compilation.graph.outputs)
     if len(outputs) != len(inputs):
         raise DeviceError(f"the firmware gave {len(outputs)} output(s) for {len(inputs)} input(s)")
-    return Execution(compilation, run, outputs)
+    return Execution(compilation, run, outputs, chosen(compilation.plan.board, device))
 
 
 def _split(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[tuple[Array, ...], ...]:

@@ -23,6 +23,7 @@ class StepProfile:
     instructions: int
     cycles: int | None
     scratch_bytes: int
+    resident: bool
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ class Profile:
     without a cycle model; `microjoules` is None where nothing is published about the board.
 
     `tensor_bytes` are the instance's buffers, scratch included; `live_tensor_bytes` the most that tensors alone take up at once;
-    `scratch_bytes` the most that one step has. `ram_bytes` counts the measured stack.
+    `scratch_bytes` the most that one step has; `resident_bytes` the tables that are copied to RAM. `ram_bytes` counts the
+    measured stack.
     """
 
     model: str
@@ -56,6 +58,7 @@ class Profile:
     live_tensor_bytes: int
     scratch_bytes: int
     tensor_bound: int
+    resident_bytes: int
     stack_bytes: int
     code_bytes: int
     constant_bytes: int
@@ -71,7 +74,15 @@ def profile(compilation: Compilation, run: Run) -> Profile:
     image, plan = _image(compilation), compilation.plan
     steps = tuple(
         StepProfile(
-            s.name, type(s.op).__name__, s.implementation.name, str(s.schedule), s.op.macs, n, c, s.call.scratch_bytes
+            s.name,
+            type(s.op).__name__,
+            s.implementation.name,
+            str(s.schedule),
+            s.op.macs,
+            n,
+            c,
+            s.call.scratch_bytes,
+            s.resident,
         )
         for s, n, c in zip(plan.steps, run.step_instructions, _step_cycles(run), strict=True)
     )
@@ -91,6 +102,7 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         live_tensor_bytes=plan.live_tensor_bytes,
         scratch_bytes=plan.scratch_bytes,
         tensor_bound=plan.bound,
+        resident_bytes=plan.resident_bytes,
         stack_bytes=run.stack_bytes,
         code_bytes=code,
         constant_bytes=constants,

@@ -19,6 +19,8 @@ def compile_summary(compilation: Compilation) -> dict[str, Any]:
         "macs": compilation.model.macs,
         "tensor_bytes": plan.tensor_bytes,
         "scratch_bytes": plan.scratch_bytes,
+        "resident_bytes": plan.resident_bytes,
+        "resident_steps": [step.name for step in plan.steps if step.resident],
         "memory": [asdict(use) for use in memory_use(image)] if image else [],
         "sources_digest": compilation.sources.digest,
         "firmware_digest": image.digest if image else None,

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smelt.devices.choose import Device
 from smelt.importers import ModelSummary, Supported, TensorSummary
 from smelt.report.demo import Demo
 from smelt.report.doctor import Finding
@@ -19,8 +20,15 @@ from smelt.report.layers import LayerVerification
 from smelt.report.profile import MemoryUse, Profile
 from smelt.report.verify import Verification
 
+
+class _Output(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to the command line what a reader that has seen enough means."""
+        raise BrokenPipeError
+
+
 # Pipes and files get lines as long as they need; terminals get lines that fit.
-console = Console(highlight=False, width=None if Console().is_terminal else 200)
+console = _Output(highlight=False, width=None if Console().is_terminal else 200)
 
 
 @contextmanager
@@ -61,6 +69,8 @@ def line(text: str = "") -> None:
 def show_compile(summary: dict[str, Any], out: Path | None) -> None:
     line(f"{summary['model']} for {summary['board']}: {summary['steps']} steps, {summary['macs']:,} MACs")
     line(f"tensors {summary['tensor_bytes']:,} bytes, of which scratch at most {summary['scratch_bytes']:,}")
+    if summary["resident_steps"]:
+        line(f"tables in RAM {summary['resident_bytes']:,} bytes, of {', '.join(summary['resident_steps'])}")
     show_memory([(u["memory"], u["purpose"], u["bytes"]) for u in summary["memory"]])
     if out is not None:
         line(f"written to {out}")
@@ -82,11 +92,18 @@ def show_run(execution: Execution) -> None:
         line(f"... {len(execution.outputs) - 10} more")
     board = execution.compilation.plan.board.name
     time = _time(execution.run.cycles or None, execution.milliseconds, execution.microjoules)
-    line(f"{execution.run.instructions:,} instructions{f', {time}' if time else ''} an inference (simulated {board})")
+    place = f"{_place(execution.device)} {board}"
+    line(f"{execution.run.instructions:,} instructions{f', {time}' if time else ''} an inference ({place})")
 
 
 def show_verification(verification: Verification | LayerVerification) -> None:
-    line(f"{verification.model} on {verification.board} (simulated): {verification.verdict}")
+    place = "" if isinstance(verification, LayerVerification) else f" ({_place(verification.device)})"
+    line(f"{verification.model} on {verification.board}{place}: {verification.verdict}")
+
+
+def _place(device: Device) -> str:
+    """What ran a board's firmware, for people: QEMU is no model of its time."""
+    return "QEMU" if device == "qemu" else "simulated"
 
 
 def show_profile(profile: Profile) -> None:
@@ -94,7 +111,7 @@ def show_profile(profile: Profile) -> None:
     rows = [
         (
             s.name,
-            f"{s.implementation} {s.schedule}",
+            f"{s.implementation} {s.schedule}{', tables in RAM' if s.resident else ''}",
             s.macs,
             s.instructions,
             _known(s.cycles),
@@ -103,7 +120,8 @@ def show_profile(profile: Profile) -> None:
         for s in profile.steps
     ]
     columns = ("step", "implementation and schedule", "MACs", "instructions", "cycles", "MAC/cycle")
-    table(f"{profile.model} on {profile.board} (simulated)", columns, rows, right=(2, 3, 4, 5))
+    place = "simulated" if profile.cycles is not None else "in QEMU, no cycles"
+    table(f"{profile.model} on {profile.board} ({place})", columns, rows, right=(2, 3, 4, 5))
     line()
     if profile.cycles is not None:
         time = _time(None, profile.milliseconds, profile.microjoules)
@@ -116,6 +134,8 @@ def show_profile(profile: Profile) -> None:
         f"tensors       {profile.tensor_bytes:>12,}   bytes, of which scratch at most {profile.scratch_bytes:,}; "
         f"no plan of these steps needs less than {profile.tensor_bound:,}"
     )
+    if profile.resident_bytes:
+        line(f"tables        {profile.resident_bytes:>12,}   bytes are copied from flash to RAM at start-up")
     line()
     show_memory([(m.memory, m.purpose, m.bytes) for m in profile.memory])
 

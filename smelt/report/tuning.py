@@ -43,7 +43,8 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int, int | None], None]]:
 def show_tuning(result: dict[str, Any]) -> None:
     """The summary of a tuning, given as its JSON."""
     line(
-        f"{result['model']} for {result['board']}: {result['steps']} steps, {result['distinct_steps']} of them distinct"
+        f"{result['model']} for {result['board']}, measured by {result['device']}: {result['steps']} steps, "
+        f"{result['distinct_steps']} of them distinct"
     )
     parts = [f"{result['measured']} of {result['candidates']} candidates measured in {result['seconds']:.0f} s"]
     parts += [f"{result[key]} {text}" for key, text in _COUNTS if result[key]]
@@ -58,4 +59,9 @@ def show_tuning(result: dict[str, Any]) -> None:
     line(f"log: {result['log']}")
 
 
-_COUNTS = (("known", "known already"), ("failed", "failed"), ("left", "left for another time"))
+_COUNTS = (
+    ("known", "known already"),
+    ("failed", "failed"),
+    ("left", "left for another time"),
+    ("hopeless", "not worth it"),
+)

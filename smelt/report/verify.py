@@ -43,6 +43,7 @@ class Verification:
     values: int
     mismatches: int
     first: Difference | None
+    device: Device = "simulator"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -63,11 +64,11 @@ def verify(
 ) -> Verification:
     """Run `inputs` on the device and through `oracle` ("reference", or "tflm" on the file `model` itself)."""
     expected = ORACLES[oracle](compilation, inputs, model)
-    actual = execute(compilation, inputs, timing=False, device=device).outputs
+    execution = execute(compilation, inputs, timing=False, device=device)
     names = [t.name for t in compilation.graph.outputs]
     differences = [
         (i, name, np.argwhere(_bits(mine) != _bits(theirs)), mine, theirs)
-        for i, (got, wanted) in enumerate(zip(actual, expected, strict=True))
+        for i, (got, wanted) in enumerate(zip(execution.outputs, expected, strict=True))
         for name, mine, theirs in zip(names, got, wanted, strict=True)
     ]
     return Verification(
@@ -78,6 +79,7 @@ def verify(
         values=sum(mine.size for _, _, _, mine, _ in differences),
         mismatches=sum(len(places) for _, _, places, _, _ in differences),
         first=next((_difference(*d) for d in differences if len(d[2])), None),
+        device=execution.device,
     )
 
 

@@ -82,7 +82,7 @@ class M4:
         late = last is not None and last.kind in ("fadd", "fmac") and bool(last.writes & (op.reads | op.accumulator))
         special = {
             "divide": table.divide, "fmac": table.float_mac, "fdivide": table.float_divide, "froot": table.float_root,
-            "system": 2, "table": 2,
+            "system": 2, "table": 3,  # [M4] two for the load, one for the sum, and `load_pc`
         }  # fmt: skip
         return special.get(op.kind, 1) + late
 
@@ -97,7 +97,9 @@ class M4:
             stall += 1
         if op.many:
             return stall + 1 + op.registers
-        chained = after_load and not depends
+        # [J] a 32-bit load that is not word-aligned fails to join the load before it
+        misplaced = op.is_load and not op.narrow and not op.is_float and op.at % 4 != 0
+        chained = after_load and not depends and not misplaced
         if op.is_load:
             return stall + (1 if chained else 2)
         cost = 2 if op.indexed or op.is_float else 1

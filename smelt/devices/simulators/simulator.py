@@ -11,9 +11,10 @@ import numpy as np
 from smelt.devices.faults import Fault, Kind
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.devices.simulators.alignment import Alignment
+from smelt.devices.simulators.attach import attach_counter
 from smelt.devices.simulators.clock import Clock, Stalls
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
-from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine, code_regions
+from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
 from smelt.devices.simulators.peripherals import SIZE, START, Peripherals
 from smelt.devices.simulators.timers import PAGES, Timers
@@ -140,30 +141,18 @@ class _Session:
         self.machine.on_interrupt(self._interrupt)
 
     def _counter(self) -> Counter:
-        machine, image = self.machine, self.image
+        image = self.image
         run = image.symbols.get(image.entry)
-        alignment = Alignment(machine.register) if machine.is_thumb else None
-        hard = self._hard_checks(alignment) if alignment else []
-        counter = Counter(
-            regions=code_regions(self.maps),
+        return attach_counter(
+            self.machine,
+            self.maps,
+            self.clock,
             run=(run.address, run.address + run.size) if run else (0, 0),
             kernels=[image.symbols[k].address for k in image.kernels if k in image.symbols],
             max_steps=max(len(image.kernels), 1) * 2,
-            hard=hard,
-            analyse=lambda a, n: alignment.of_block(read(self.maps, a, n), a) if alignment else [],
-            read_register=machine.native_function("uc_reg_read"),
-            stop=machine.native_function("uc_emu_stop"),
-            link_register=machine.register("lr" if machine.is_thumb else "x1"),
-            is_thumb=machine.is_thumb,
-            clock=self.clock,
-            write_register=machine.native_function("uc_reg_write"),
-            status_register=machine.register("xpsr") if machine.is_thumb else 0,
+            hard=self._hard_checks,
             stop_when_idle=self.foreign,
         )
-        machine.add_native_hook(counter.block_hook, counter.user_data)
-        for check in hard:
-            machine.add_native_hook(counter.instruction_hook, counter.user_data, only_at=check.address)
-        return counter
 
     def _connect_clock(self) -> None:
         machine, clock = self.machine, self.clock

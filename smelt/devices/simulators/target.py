@@ -12,10 +12,10 @@ import numpy as np
 from smelt.devices.cortex_m import AIRCR, SYSRESETREQ, UNLOCK
 from smelt.devices.debug_port.target import BusError, Event
 from smelt.devices.semihosting import BadPointer
-from smelt.devices.simulators.alignment import Alignment
+from smelt.devices.simulators.attach import attach_counter
 from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import BLOCK, LIMIT_REACHED, Counter
-from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Access, Machine, code_regions
+from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Access, Machine
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
 from smelt.devices.simulators.timers import RANGES, Timers
 from smelt.targets.types import Board
@@ -45,7 +45,7 @@ class SimulatedTarget:
         self.maps = memory_map(board, frozenset(m.name for m in board.chip.memories))
         self.machine = _Machine(board, self.maps)
         self._clock = Clock(board, lambda address, size: read(self.maps, address, size)) if timing else None
-        self._counter = self._make_counter()
+        self._counter = attach_counter(self.machine, self.maps, self._clock)
         self._code = _Code(self._counter)
         self._timers = Timers(self.maps, lambda: self.cycles)
         self._connect_clock()
@@ -59,27 +59,6 @@ class SimulatedTarget:
         if self.machine.is_thumb:
             write(self.maps, board.chip.flash.start, _delivered(board), even_flash=True)
         self.reset()
-
-    def _make_counter(self) -> Counter:
-        machine = self.machine
-        alignment = Alignment(machine.register) if machine.is_thumb else None
-        counter = Counter(
-            regions=code_regions(self.maps),
-            run=(0, 0),
-            kernels=(),
-            max_steps=1,
-            hard=(),
-            analyse=lambda a, n: alignment.of_block(read(self.maps, a, n), a) if alignment else (),
-            read_register=machine.native_function("uc_reg_read"),
-            stop=machine.native_function("uc_emu_stop"),
-            link_register=machine.register("lr" if machine.is_thumb else "x1"),
-            is_thumb=machine.is_thumb,
-            clock=self._clock,
-            write_register=machine.native_function("uc_reg_write"),
-            status_register=machine.register("xpsr") if machine.is_thumb else 0,
-        )
-        machine.add_native_hook(counter.block_hook, counter.user_data)
-        return counter
 
     def _connect_clock(self) -> None:
         machine, clock = self.machine, self._clock

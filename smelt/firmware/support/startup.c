@@ -51,12 +51,24 @@ static void enable_caches(void)
 
 #endif
 
+static void copy(uint32_t *to, const uint32_t *end, const uint32_t *from)
+{
+    while (to < end) {
+        *to++ = *from++;
+    }
+}
+
+/* Tables that the network reads from RAM, in each of the RAMs that have some. */
+#define DECLARE(memory)                                                                                                \
+    extern uint32_t __smelt_tables_##memory##_start[], __smelt_tables_##memory##_end[], __smelt_tables_##memory##_load[];
+#define FILL(memory)                                                                                                   \
+    copy(__smelt_tables_##memory##_start, __smelt_tables_##memory##_end, __smelt_tables_##memory##_load);
+SMELT_BOARD_TABLES(DECLARE)
+
 static void set_up_data(void)
 {
-    const uint32_t *from = __smelt_data_load;
-    for (uint32_t *to = __smelt_data_start; to < __smelt_data_end; to++) {
-        *to = *from++;
-    }
+    copy(__smelt_data_start, __smelt_data_end, __smelt_data_load);
+    SMELT_BOARD_TABLES(FILL)
     for (uint32_t *to = __smelt_bss_start; to < __smelt_bss_end; to++) {
         *to = 0U;
     }

@@ -297,6 +297,11 @@ SMELT_INLINE int32_t smelt_ssub16(int32_t a, int32_t b)
 }
 
 #include "smelt_products.h"
+#include "smelt_groups.h"
+#include "smelt_planes.h"
+#include "smelt_thin.h"
 #include "smelt_units.h"
+#include "smelt_sifted.h"
+#include "smelt_winograd.h"
 
 #endif

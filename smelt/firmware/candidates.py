@@ -1,0 +1,77 @@
+"""Firmware to measure with: several programs in one image, of which every input runs one."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+
+from smelt.firmware.image import Image, Sources
+from smelt.firmware.program import Port, Program
+from smelt.firmware.sources import kernel_headers, lines, render, smelt_version, template
+
+FILE = "candidates.c"
+HEADERS = (".h", "_data.h")
+
+
+def render_candidates(programs: Sequence[Program]) -> Sources:
+    """The sources of `programs`, whose names must differ, and of what chooses between them.
+
+    An input is a 32-bit number, which chooses the program, and the inputs of that program. Their memory is shared.
+    """
+    libraries = {p.name: render(p).files for p in programs}
+    headers = {f"{name}{end}": texts[f"{name}{end}"] for name, texts in libraries.items() for end in HEADERS}
+    code = "\n".join(texts[f"{name}.c"] for name, texts in libraries.items())
+    data = "\n".join(texts[f"{name}_data.c"] for name, texts in libraries.items())
+    texts = {"candidates_code.c": code, "candidates_data.c": data, FILE: _chooser(programs)}
+    tables = tuple(dict.fromkeys(memory for p in programs for memory in p.table_memories))
+    return Sources(headers | texts | kernel_headers(), tables=tables)
+
+
+def only(image: Image, entry: str, kernels: tuple[str, ...], absent: Collection[str]) -> Image:
+    """The image as one that runs only the program of `entry` and `kernels`: its cycles are counted, and the functions named in
+    `absent` are not even looked at."""
+    functions = tuple(f for f in image.parsed.functions if f.name not in absent)
+    return replace(image, entry=entry, kernels=kernels, parsed=replace(image.parsed, functions=functions))
+
+
+def _chooser(programs: Sequence[Program]) -> str:
+    values = {
+        "version": smelt_version(),
+        "includes": lines(f'#include "{p.name}.h"' for p in programs),
+        "arenas": lines(_arenas(programs)),
+        "instances": lines(f"static {p.name} {p.name}_instance;" for p in programs),
+        "set_up": lines(_set_up(p) for p in programs),
+        "inputs": lines(_case(n, _ports(p, "inputs", p.inputs)) for n, p in enumerate(programs)),
+        "outputs": lines(_case(n, _ports(p, "outputs", p.outputs)) for n, p in enumerate(programs)),
+        "runs": lines(_case(n, [f"{p.name}_run(&{p.name}_instance);"]) for n, p in enumerate(programs)),
+    }
+    return template(FILE).substitute(values)
+
+
+def _arenas(programs: Sequence[Program]) -> Iterator[str]:
+    """One buffer for each memory, as large as the most that a program needs there."""
+    sizes: dict[tuple[str, str], int] = {}
+    for region in (r for p in programs for r in p.regions):
+        key = region.memory, region.field
+        sizes[key] = max(sizes.get(key, 0), region.bytes)
+    for (memory, field), size in sizes.items():
+        yield f'static uint8_t {field}_arena[{size}] __attribute__((aligned(8), section(".smelt.ram.{memory}")));'
+
+
+def _set_up(program: Program) -> str:
+    arenas = "".join(f", {r.field}_arena" for r in program.regions)
+    return f"    (void){program.name}_init(&{program.name}_instance{arenas});"
+
+
+def _ports(program: Program, kind: str, ports: Sequence[Port]) -> Iterator[str]:
+    for number, port in enumerate(ports):
+        yield f"if (index == {number}u) {{"
+        yield f"    const {program.name}_{kind} all = {program.name}_get_{kind}(&{program.name}_instance);"
+        yield f"    span.data = (void *)(uintptr_t)all.{port.field};"
+        yield f"    span.bytes = {port.tensor.bytes}u;"
+        yield "}"
+
+
+def _case(number: int, body: Sequence[str] | Iterator[str]) -> str:
+    inside = "\n".join(f"        {line}" for line in body)
+    return f"    case {number}u:\n{inside}\n        break;"

@@ -1,0 +1,365 @@
+"""Conv2D 3x3, stride 1, with 36 products instead of 144 for sixteen outputs: Winograd's F(4x4, 3x3), exact in integers.
+
+    outputs of a tile of 4x4 = A' ((G w G') * (B' d B)) A        with d the 6x6 elements of x under it
+
+G has thirds and eighths in it. Here G is made of small integers, what is missing goes into A, and sums are 576 = 9 * 64 times
+too large. They are only ever added and multiplied, so that they may wrap: 576 * s modulo 2^32, times the inverse of 9, is
+64 * s modulo 2^32, which a shift to the right makes s, as long as s fits 26 bits. Weights and elements of x stay int16: SMLAD
+multiplies pairs of input channels at each of the 36 positions.
+
+Weights are int8 in flash. Those of a pair of output channels are transformed into RAM (a slice) for each block of tiles, or,
+with `whole`, all of them once. Elements of x are taken without their sign, as x + 128, so that two can be computed with in one
+word, `65536 * high + low`, by plain additions with shifts; the bias makes up for the 128.
+
+Rows of x are copied before y is written: y may lie over x.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smelt.kernels.conv2d import in_blocks
+from smelt.kernels.conv2d_dsp import is_undilated, is_ungrouped
+from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.packed import has_dual_mac
+from smelt.kernels.requantize import Requantizer, Scale, requantizer
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Buffer, Const, Expr, Form, Scratch, Span, Table, Window, cast
+from smelt.model.ops import Conv2D
+from smelt.targets.intrinsics import SMLAD, SMMLAR
+from smelt.targets.types import Core
+
+SIZE, OUT = 6, 4  # elements of x under a tile, outputs of a tile, in either direction
+POSITIONS = SIZE * SIZE
+BIAS_FACTOR = 36  # what adds 576 to all outputs of a tile, at the position in row 1, column 1
+BIAS_POSITION = 7
+INVERSE_OF_9 = 954437177
+EXTRA_BITS = 6  # 576 = 9 * 2^6
+MOST_SUM = 2 ** (31 - EXTRA_BITS)
+GROUP = 3  # tiles that are multiplied together
+GROUP_SUMS = POSITIONS * 2 * GROUP
+ROOM = 40 * 1024  # what y and the scratch of the first guess may take
+INPUT_WORK, WEIGHT_WORK, OUTPUT_WORK = (
+    400,
+    170,
+    400,
+)  # instructions for two elements of a tile; two weights; a tile of y
+
+
+@dataclass(frozen=True)
+class TileBlock:
+    """Blocks of `rows` x `columns` tiles of 4x4 outputs; `whole` transforms all weights at once, else a pair of output
+    channels at a time, anew for each block; `form` is the order of instructions."""
+
+    rows: int
+    columns: int
+    whole: bool
+    form: Form
+
+    def __str__(self) -> str:
+        return f"tiles4(rows={self.rows}, columns={self.columns}, {self.form}{', whole' if self.whole else ''})"
+
+    @property
+    def tiles(self) -> int:
+        return self.rows * self.columns
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """What the parts of the kernel share."""
+
+    op: Conv2D
+    schedule: TileBlock
+    r: Requantizer
+    x: Buffer
+    weights: Buffer
+    table: Buffer
+    image: Buffer
+    corner: Buffer | None
+    slices: Buffer
+    tiles: Buffer
+    sums: Buffer
+    y: Buffer
+
+    @property
+    def depth(self) -> int:
+        return self.op.x.shape[3]
+
+    @property
+    def words(self) -> int:
+        """Words of two input channels."""
+        return self.depth // 2
+
+    @property
+    def row_length(self) -> int:
+        """Elements of a row of `image`: the columns of y and one more on either side."""
+        return (self.op.y.shape[2] + 2) * self.depth
+
+    @property
+    def slice_words(self) -> int:
+        """Transformed weights of a pair of output channels."""
+        return 2 * POSITIONS * self.words
+
+
+def has_tiles(op: Conv2D, core: Core) -> bool:
+    """a kernel of 3x3 with stride 1, rows and columns of y in fours, an even number of output channels, input channels in
+    fours"""
+    _, rows, columns, channels = op.y.shape
+    fours = rows % OUT == columns % OUT == op.x.shape[3] % 4 == 0
+    return op.weights.shape[1:3] == (3, 3) and op.stride == (1, 1) and fours and channels % 2 == 0
+
+
+def fits_tiles(op: Conv2D, core: Core) -> bool:
+    """sums of less than 2^25"""
+    weights = op.weights.constant
+    flat = weights.reshape(len(weights), -1)
+    r = requantizer(op, flat, folded=True)
+    reach = np.abs(r.columns[:, 0].astype(np.int64)) + 128 * np.abs(flat.astype(np.int64)).sum(axis=1)
+    return not r.wraps and bool(reach.max() < MOST_SUM)
+
+
+def pack_weights(weights: NDArray[np.int8]) -> Table:
+    """`weights` (channels, 3, 3, depth) as int32 [channel][four input channels][row][column], and one more that may be read."""
+    channels, depth = weights.shape[0], weights.shape[3]
+    fours = weights.reshape(channels, 9, depth // 4, 4).transpose(0, 2, 1, 3)
+    return np.append(np.ascontiguousarray(fours).view("<i4").reshape(-1).astype(np.int32), np.int32(0))
+
+
+def with_bias(op: Conv2D) -> Requantizer:
+    """A requantizer whose biases are for x + 128, times `BIAS_FACTOR`."""
+    weights = op.weights.constant
+    flat = weights.reshape(len(weights), -1)
+    r = requantizer(op, flat, folded=True)
+    columns = r.columns.astype(np.int64)
+    columns[:, 0] = BIAS_FACTOR * (columns[:, 0] - 128 * flat.sum(axis=1, dtype=np.int64))
+    return replace(r, columns=columns.astype(np.int32))
+
+
+def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
+    r, packed = with_bias(op), pack_weights(op.weights.constant)
+    batch, y_rows, columns, channels = op.y.shape
+    depth = op.x.shape[3]
+    k = KernelBuilder("conv2d_winograd4", in_place=_may_overwrite(op))
+    x = k.input("x", "int8_t", op.x.elements)
+    w = k.constant("weights", "int32_t", packed.size)
+    table = r.bind(k)
+    image = k.scratch("image", "int8_t", (OUT * schedule.rows + 2) * (columns + 2) * depth)
+    corner = None if is_shared(r) else k.scratch("corner", "int32_t", OUT * SIZE)
+    slices = k.scratch("slices", "int32_t", (channels // 2 if schedule.whole else 1) * POSITIONS * depth + 2)
+    tiles = k.scratch("tiles", "int32_t", POSITIONS * schedule.tiles * depth // 2 + GROUP)
+    sums = k.scratch("sums", "int32_t", _groups(schedule.tiles) * GROUP_SUMS)
+    y = k.output("y", "int8_t", op.y.elements)
+    kernel = _Kernel(op, schedule, r, x, w, table, image, corner, slices, tiles, sums, y)
+    if schedule.whole:
+        with k.loop("pair", 0, channels // 2) as pair:
+            _slice(k, kernel, pair)
+    with k.loop("batch", 0, batch) as image_index:
+        for row, rows in in_blocks(k, "tile_row", y_rows // OUT, schedule.rows):
+            _load_rows(k, kernel, image_index, row, rows)
+            for column, count in in_blocks(k, "tile_column", columns // OUT, schedule.columns):
+                _block(k, kernel, image_index, (k.let("first_row", row), k.let("first_column", column)), (rows, count))
+    scratch = [Scratch(image.size), *(Scratch(4 * b.size) for b in (corner, slices, tiles, sums) if b)]
+    return KernelCall(k.finish(), (op.x, packed, r.table, *scratch, op.y))
+
+
+def _may_overwrite(op: Conv2D) -> bool:
+    """Whether rows of y, laid over x, only reach rows of x that were copied before."""
+    (_, x_rows, x_columns, depth), (_, y_rows, y_columns, channels) = op.x.shape, op.y.shape
+    return y_columns * channels <= x_columns * depth and y_rows <= x_rows
+
+
+def _load_rows(k: KernelBuilder, kernel: _Kernel, batch: Expr, row: Expr, rows: int) -> None:
+    """The rows of x under `rows` rows of tiles, with their border; the first two are there from the block before."""
+    op, image, depth, length = kernel.op, kernel.image, kernel.depth, kernel.row_length
+    _, x_rows, x_columns, _ = op.x.shape
+    left, inside = op.pad.left * depth, x_columns * depth
+    used = min(inside, length - left)
+    begin: Expr = Const(0)
+    if not isinstance(row, Const) or row.value:
+        with k.when(row > 0):
+            k.copy(image, 0, image, OUT * kernel.schedule.rows * length, 2 * length)
+        begin = k.let("begin", (row > 0) * 2)
+    with k.loop("line", begin, OUT * rows + 2) as line:
+        x_row = k.let("x_row", row * OUT + line - op.pad.top)
+        start = k.let("start", line * length)
+        with k.when((x_row >= 0).both(x_row < x_rows)):
+            k.fill(image, start, op.x.q.zero_point, left)
+            k.copy(image, start + left, kernel.x, (batch * x_rows + x_row) * inside, used)
+            k.fill(image, start + left + used, op.x.q.zero_point, length - left - used)
+        with k.otherwise():
+            k.fill(image, start, op.x.q.zero_point, length)
+
+
+def _block(k: KernelBuilder, kernel: _Kernel, batch: Expr, first: tuple[Expr, Expr], block: tuple[int, int]) -> None:
+    """All outputs of a block of tiles."""
+    _transform(k, kernel, first[1], block)
+    with k.loop("pair", 0, kernel.op.y.shape[3] // 2) as pair:
+        if not kernel.schedule.whole:
+            _slice(k, kernel, pair)
+        _multiply(k, kernel, pair, block[0] * block[1])
+        _outputs(k, kernel, batch, first, block, pair)
+
+
+def _transform(k: KernelBuilder, kernel: _Kernel, column: Expr, block: tuple[int, int]) -> None:
+    """B' d B of all tiles of a block."""
+    depth, length, (rows, columns) = kernel.depth, kernel.row_length, block
+    last = (OUT * rows + 1) * length + (OUT * columns + 2) * depth
+    image = Span(kernel.image, column * (OUT * depth), last)
+    tiles = Span(kernel.tiles, Const(0), POSITIONS * rows * columns * kernel.words)
+    numbers = (rows, columns, depth, length)
+    k.routine("winograd_inputs", (tiles, image, *numbers), (), rows * columns * kernel.words * INPUT_WORK)
+
+
+def _slice(k: KernelBuilder, kernel: _Kernel, pair: Expr) -> None:
+    """G w G' of a pair of output channels."""
+    words = kernel.depth // 2 * 9
+    weights = Span(kernel.weights, pair * words, words + 1)
+    target = Span(kernel.slices, _place(kernel, pair), kernel.slice_words)
+    k.routine("winograd_weights", (target, weights, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK)
+
+
+def _place(kernel: _Kernel, pair: Expr) -> Expr:
+    """Where the transformed weights of a pair of output channels start."""
+    return pair * kernel.slice_words if kernel.schedule.whole else Const(0)
+
+
+def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None:
+    """The sums of a pair of channels at all positions of all tiles."""
+    words = kernel.words
+    weights = Span(kernel.slices, _place(kernel, pair), kernel.slice_words + 2)
+    xs = Span(kernel.tiles, Const(0), POSITIONS * tiles * words + GROUP)
+    sums = Span(kernel.sums, Const(0), _groups(tiles) * GROUP_SUMS)
+    name = f"winograd_{kernel.schedule.form}" if words % 8 == 0 else "winograd_products"
+    products = 2 * POSITIONS * tiles * words
+    k.routine(name, (sums, weights, xs, words, tiles), ((SMLAD, products),), products)
+
+
+def _groups(tiles: int) -> int:
+    return -(-tiles // GROUP)
+
+
+def is_shared(r: Requantizer) -> bool:
+    """Whether outputs need nothing but what the functions for all layers do."""
+    return r.form == "fast" and r.clamp == (-128, 127)
+
+
+def _outputs(
+    k: KernelBuilder, kernel: _Kernel, batch: Expr, first: tuple[Expr, Expr], block: tuple[int, int], pair: Expr
+) -> None:
+    """The outputs of a pair of channels for a block of tiles."""
+    _, y_rows, y_columns, channels = kernel.op.y.shape
+    corner = kernel.corner
+    with k.loop("half", 0, 2) as half:
+        channel = k.let("channel", pair * 2 + half)
+        place = ((batch * y_rows + first[0] * OUT) * y_columns + first[1] * OUT) * channels + channel
+        if corner is None:
+            _routine_outputs(k, kernel, place, channel, half, block)
+        else:
+            _own_outputs(k, kernel, corner, place, channel, half, block)
+
+
+def _own_outputs(
+    k: KernelBuilder, kernel: _Kernel, corner: Buffer, place: Expr, channel: Expr, half: Expr, block: tuple[int, int]
+) -> None:  # fmt: skip
+    """The outputs of a channel, whatever they are clamped to and however they are rounded."""
+    r, (rows, count) = kernel.r, block
+    _, _, y_columns, channels = kernel.op.y.shape
+    bias = k.let("bias", cast("uint32_t", r.bias(kernel.table, channel)))
+    scale = r.scale(k, kernel.table, channel)
+    with k.loop("row", 0, rows) as row, k.loop("column", 0, count) as column:
+        tile = k.let("tile", row * count + column)
+        group = k.let("group", tile // GROUP)
+        sums = k.window("from", kernel.sums, group * GROUP_SUMS + tile % GROUP + half * GROUP)
+        ys = k.window("ys", kernel.y, place + row * (OUT * y_columns * channels) + column * (OUT * channels))
+        at = BIAS_POSITION * 2 * GROUP
+        k.store(sums, at, cast("uint32_t", sums[at]) + bias)
+        _tile(k, kernel, corner, sums, scale, ys)
+
+
+def _routine_outputs(
+    k: KernelBuilder, kernel: _Kernel, place: Expr, channel: Expr, half: Expr, block: tuple[int, int]
+) -> None:
+    """The outputs of a channel that are not clamped to less than int8, by a function that all layers share."""
+    r, (rows, count) = kernel.r, block
+    _, _, y_columns, channels = kernel.op.y.shape
+    columns = r.columns.shape[1]
+    spans = (
+        Span(kernel.y, place, ((OUT * rows - 1) * y_columns + OUT * count - 1) * channels + 1),
+        Span(kernel.sums, half * GROUP, (_groups(rows * count) - 1) * GROUP_SUMS + GROUP_SUMS - GROUP),
+        Span(kernel.table, channel * columns, columns),
+    )
+    shift = -1 if r.shift is None else r.shift
+    numbers = (rows, count, y_columns * channels, channels, r.y_zero, shift)
+    name = "winograd_positive" if r.saturates else "winograd_signed"
+    tiles = rows * count
+    k.routine(name, (*spans, *numbers), ((SMMLAR, tiles * OUT * OUT),), tiles * OUTPUT_WORK)
+
+
+def _tile(k: KernelBuilder, kernel: _Kernel, corner: Buffer, sums: Window, scale: Scale, ys: Window) -> None:
+    """A' m A, and sixteen outputs."""
+    _, _, y_columns, channels = kernel.op.y.shape
+    with k.loop("j", 0, SIZE, keep=True) as j:
+        m = [k.let("m", cast("uint32_t", sums[(j + i * SIZE) * (2 * GROUP)])) for i in range(SIZE)]
+        for row, (value, factor) in enumerate(_four(k, m)):
+            k.store(corner, j + row * SIZE, value * factor)
+    with k.loop("i", 0, OUT, keep=True) as i:
+        line = [k.let("m", cast("uint32_t", corner[i * SIZE + j])) for j in range(SIZE)]
+        for column, (value, factor) in enumerate(_four(k, line)):
+            exact = cast("int32_t", value * Const(INVERSE_OF_9)) >> (EXTRA_BITS - factor.bit_length() + 1)
+            total = k.let("total", exact)
+            k.store(ys, i * (y_columns * channels) + column * channels, kernel.r.output(k, total, scale))
+
+
+def _four(k: KernelBuilder, m: Sequence[Expr]) -> Sequence[tuple[Expr, int]]:
+    """A' of six values, and what each is still to be multiplied by."""
+    p, q = k.let("p", m[1] + m[2]), k.let("q", m[1] - m[2])
+    r, s = k.let("r", m[3] + m[4]), k.let("s", m[3] - m[4])
+    first, last = k.let("first", m[0] + m[0] * 2 - p * 2), k.let("last", m[5] + m[5] * 2 + s)
+    return [(r + first * 2, 1), (s - q * 2, 2), (r - p, 4), (last * 2 - q, 4)]
+
+
+def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
+    """Blocks with modest scratch first, then larger ones."""
+    form: Form = "plain_paired" if core.name == "cortex_m7" else "plain"
+    other: Form = "plain" if form == "plain_paired" else "plain_paired"
+    blocks = _blocks(op)
+    found = [TileBlock(*b, False, form) for b in blocks]
+    fitting = [s for s in found if scratch_bytes(op, s) + op.y.bytes <= ROOM] or found[:1]
+    first = fitting[-1]
+    larger = [s for s in found if s.tiles > first.tiles]
+    smaller = [s for s in found if s.tiles < first.tiles]
+    yield first
+    yield from larger
+    yield from (replace(s, whole=True) for s in found if s.tiles < found[-1].tiles)
+    yield from reversed(smaller)
+    yield replace(first, form=other)
+
+
+def scratch_bytes(op: Conv2D, schedule: TileBlock) -> int:
+    """What the buffers of a schedule take."""
+    depth, channels = op.x.shape[3], op.y.shape[3]
+    image = (OUT * schedule.rows + 2) * (op.y.shape[2] + 2) * depth
+    slices = POSITIONS * depth * 4 * (channels // 2 if schedule.whole else 1)
+    sums = 4 * _groups(schedule.tiles) * GROUP_SUMS
+    return image + slices + POSITIONS * schedule.tiles * 2 * depth + sums + 4 * OUT * SIZE
+
+
+def _blocks(op: Conv2D) -> list[tuple[int, int]]:
+    """(rows, columns) of tiles: parts of a row, then whole rows, smallest first."""
+    rows, columns = op.y.shape[1] // OUT, op.y.shape[2] // OUT
+    parts = [(1, n) for n in range(1, columns) if columns % n == 0]
+    return [*parts, *((n, columns) for n in range(1, rows + 1) if rows % n == 0)]
+
+
+CONV2D_WINOGRAD4 = Implementation(
+    "conv2d_winograd4",
+    Conv2D,
+    schedules,
+    build_conv2d,
+    (has_dual_mac, is_undilated, is_ungrouped, has_tiles, fits_tiles),
+    in_place=("x",),
+)

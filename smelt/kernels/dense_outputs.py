@@ -1,0 +1,77 @@
+"""The sums of pairs of units: what they start with, and how they become outputs.
+
+Where all units share multiplier and shift, as they do unless weights are quantised for each unit, these are constants in the code.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from smelt.kernels.requantize import Requantizer, Scale
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Buffer, Call, Const, Expr, Table
+from smelt.targets.intrinsics import HIGH_SUM
+
+
+@dataclass(frozen=True, eq=False)
+class PairOutputs:
+    """`starts` has, for each pair of units, the first sum of the low unit and of both; `table` is None for shared scales."""
+
+    r: Requantizer
+    starts: Buffer
+    table: Buffer | None
+
+    @property
+    def arguments(self) -> tuple[Table, ...]:
+        """For the buffers that `bind` made."""
+        starts = start_table(self.r)
+        return (starts,) if self.table is None else (starts, self.r.table)
+
+    def start(self, unit: Expr) -> tuple[Expr, Expr]:
+        """The first sums of the pair that begins with `unit`: (low, both)."""
+        return self.starts[unit], self.starts[unit + 1]
+
+    def store(self, k: KernelBuilder, unit: Expr, sums: tuple[Expr, Expr], y: Buffer, row: Expr) -> None:
+        """Write the outputs of the pair that begins with `unit`, whose sums are (low, both)."""
+        low, both = sums
+        total = k.let("total", Call(HIGH_SUM, (both, low)))
+        k.store(y, row + unit, self.r.output(k, low, self._scale(k, unit)))
+        k.store(y, row + unit + 1, self.r.output(k, total, self._scale(k, unit + 1)))
+
+    def _scale(self, k: KernelBuilder, unit: Expr) -> Scale:
+        if self.table is not None:
+            return self.r.scale(k, self.table, unit)
+        multiplier, offset, shift = direct_scale(self.r)
+        return Scale(multiplier, shift, offset)
+
+
+def bind_outputs(k: KernelBuilder, r: Requantizer, units: int) -> PairOutputs:
+    """The constant buffers of a kernel for an even number of units."""
+    starts = k.constant("starts", "int32_t", units)
+    return PairOutputs(r, starts, None if is_shared(r) else r.bind(k))
+
+
+def is_shared(r: Requantizer) -> bool:
+    """Whether all units have the same multiplier and shift."""
+    return r.shift is not None and bool(np.all(r.columns[:, 1] == r.columns[0, 1]))
+
+
+def is_direct(r: Requantizer) -> bool:
+    """Whether a routine may make the outputs: one scale, nothing to clamp beyond int8, and a shift that rounds away from zero."""
+    return r.form == "fast" and is_shared(r) and r.clamp == (-128, 127) and r.shift != 0
+
+
+def direct_scale(r: Requantizer) -> tuple[Const, Const, Const]:
+    """Multiplier, offset and shift for a routine."""
+    shift = r.shift or 0
+    offset = ((1 << shift) >> 1) + (r.y_zero << shift) if r.form == "fast" else 0
+    return Const(int(r.columns[0, 1])), Const(offset), Const(shift)
+
+
+def start_table(r: Requantizer) -> Table:
+    """int32 (units,): for each pair the start of the low sum, and of both together."""
+    starts = r.columns[:, 0].astype(np.int64)
+    starts[1::2] = starts[1::2] * 256 + starts[0::2]
+    return starts.astype(np.int32)

@@ -1,0 +1,118 @@
+"""The options that several commands have, and what users write in them as values."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smelt.errors import OptionError
+
+if TYPE_CHECKING:
+    from smelt.planner.log import TuningLog
+
+GOALS = ("balanced", "speed", "ram", "flash", "energy")  # of the planner, whose import takes longer than --help may
+
+
+def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.argument("model", type=click.Path(path_type=Path))(command)
+
+
+def board_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--board", "-b", "board_name", required=True, metavar="BOARD", help="See `smelt boards`.")(
+        command
+    )
+
+
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--device",
+        type=click.Choice(["simulator", "qemu"]),
+        help="Where to run the firmware.  [default: the simulator if it has the board's core, else QEMU]",
+    )(command)
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+
+
+def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that compiles."""
+
+    @click.option("--name", default="network", show_default=True, help="Prefix of everything the C exports.")
+    @click.option(
+        "--labels", type=click.Path(path_type=Path), help="A text file with the name of a class on each line."
+    )
+    @click.option(
+        "--compiler",
+        type=click.Choice(["zig", "gcc"]),
+        default="zig",
+        show_default=True,
+        help="zig is the bundled one.",
+    )
+    @click.option(
+        "--for",
+        "goal",
+        type=click.Choice(GOALS),
+        default="balanced",
+        show_default=True,
+        help="speed spends RAM and flash on cycles, and so does energy (cycles times a constant of the board); ram and flash "
+        "ask for the least of it.",
+    )
+    @click.option("--max-ram", metavar="BYTES", help="Budget for all RAM: 20000, 57K (of 1024), 1M. Stack: estimated.")
+    @click.option("--max-flash", metavar="BYTES", help="Budget for code and constants.")
+    @click.option(
+        "--log",
+        "logs",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A log of `smelt tune`: what was measured to be fastest is used. May be given several times; none: not even "
+        "the log that smelt ships.",
+    )
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any,
+        name: str,
+        labels: Path | None,
+        compiler: str,
+        goal: str,
+        max_ram: str | None,
+        max_flash: str | None,
+        logs: tuple[Path, ...],
+        **kwargs: Any,
+    ) -> Any:
+        options = {"name": name, "labels": read_labels(labels), "compiler": compiler, "goal": goal}
+        options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
+        return command(*args, options=options, **kwargs)
+
+    return wrapped
+
+
+def read_size(text: str | None) -> int | None:
+    """A size as users write it, in bytes; raises OptionError."""
+    from smelt.planner.limits import size_of
+
+    return None if text is None else size_of(text)
+
+
+def read_labels(file: Path | None) -> tuple[str, ...]:
+    """The lines of a file; raises OptionError where it cannot be read."""
+    if file is None:
+        return ()
+    try:
+        return tuple(file.read_text("utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"cannot read labels from '{file}': {error}") from None
+
+
+def read_logs(files: tuple[Path, ...]) -> TuningLog | None:
+    """Tuning logs together, None for no files, an empty one for the word none; raises OptionError where one cannot be read."""
+    if not files:
+        return None
+    from smelt.planner.log import TuningLog
+
+    named = [file for file in files if str(file) != "none"]
+    return TuningLog.load(*named) if named else TuningLog.empty

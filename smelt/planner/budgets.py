@@ -1,0 +1,212 @@
+"""Choosing under budgets: the options of all steps as one problem, solved for a goal, and a plan made of the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, TypeVar, get_args
+
+from smelt.errors import DoesNotFit, OptionError
+from smelt.loops.ir import Kernel
+from smelt.model.graph import Graph
+from smelt.planner.choice_solver import Aim, Choice, Problem, Way, solve
+from smelt.planner.flow import Flow, aligned, live_bytes
+from smelt.planner.limits import FIXED_FLASH, FIXED_RAM, Limits, code_bytes, over_both, over_flash, over_ram
+from smelt.planner.options import Option, Options
+from smelt.planner.order import best_order
+from smelt.planner.plan import Plan, Step, budgets, flow_of
+from smelt.planner.tables import TableKey, tables_of
+from smelt.targets.types import Board
+
+Goal = Literal["balanced", "speed", "ram", "flash", "energy"]
+
+GOALS: tuple[str, ...] = get_args(Goal)
+
+Key = TypeVar("Key")
+
+TRIES = 8
+"""How often a choice is made anew, with less, because it could not be given addresses."""
+
+Planner = Callable[[tuple[Step, ...]], Plan]
+"""Order and addresses for steps. Raises DoesNotFit."""
+
+
+def aims(goal: Goal) -> tuple[Aim, ...]:
+    """What a goal asks for, in order. Energy is cycles times the board's constant, so that least cycles are least energy."""
+    if goal not in GOALS:
+        raise OptionError(f"'{goal}' is no goal: choose {', '.join(GOALS)}")
+    return (goal, "cycles") if goal == "ram" or goal == "flash" else ("cycles",)
+
+
+@dataclass(frozen=True, eq=False)
+class Situation:
+    """What there is to choose from: the options of each step of a graph, and the problem that they make within the board's own
+    memories (`reserve` bytes of the first RAM left alone)."""
+
+    graph: Graph
+    board: Board
+    options: tuple[Options, ...]
+    reserve: int
+    problem: Problem
+
+    def within(self, limits: Limits) -> Problem:
+        """The problem with budgets."""
+        total, flash = sum(budgets(self.board, self.reserve).values()), self.board.chip.flash.size
+        ram = total if limits.ram is None else min(total, limits.ram - FIXED_RAM)
+        flash = flash if limits.flash is None else min(flash, limits.flash)
+        return replace(self.problem, ram=ram, flash=flash - FIXED_FLASH - limits.code)
+
+    def steps(self, choice: Choice) -> tuple[Step, ...]:
+        return tuple(o.step for o in self.taken(choice))
+
+    def taken(self, choice: Choice) -> tuple[Option, ...]:
+        return tuple(options[i] for options, i in zip(self.options, choice.taken, strict=True))
+
+
+def situations(graph: Graph, board: Board, options: Sequence[Options], reserve: int) -> tuple[Situation, ...]:
+    """The problem of a graph on a board in each order that may be the best: the one with the least tensors alive, and the one
+    with the least tensors and scratch of the first options, where that is another one."""
+    flow = flow_of(graph, [some[0].step for some in options])
+    bare = replace(flow, uses=tuple(replace(use, scratch=()) for use in flow.uses))
+    orders = dict.fromkeys((best_order(bare).steps, best_order(flow).steps))
+    return tuple(_situation(graph, board, options, reserve, bare, order) for order in orders)
+
+
+def _situation(
+    graph: Graph, board: Board, options: Sequence[Options], reserve: int, flow: Flow, order: Sequence[int]
+) -> Situation:
+    flow, options = flow.reordered(order), tuple(options[i] for i in order)
+    kernels, tables = _Numbers[str](), _Numbers[TableKey]()
+    ways = tuple(
+        tuple(_way(alive, option, kernels, tables) for option in some)
+        for alive, some in ((_Alive(graph, flow, n), some) for n, some in enumerate(options))
+    )
+    ends = live_bytes(flow)
+    problem = Problem(ways, tuple(kernels.sizes), tuple(tables.sizes), max(ends[0], ends[-1]), 0, 0)
+    return Situation(graph, board, options, reserve, problem)
+
+
+class _Numbers(Generic[Key]):
+    """Numbers for things, and their sizes."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, int] = {}
+        self.sizes: list[int] = []
+
+    def add(self, key: Key, size: int | Kernel) -> int:
+        """The number of a thing; a kernel has the size of its code."""
+        if key not in self._known:
+            self._known[key] = len(self.sizes)
+            self.sizes.append(code_bytes(size) if isinstance(size, Kernel) else size)
+        return self._known[key]
+
+
+class _Alive:
+    """What is alive while the step at one position runs."""
+
+    def __init__(self, graph: Graph, flow: Flow, position: int) -> None:
+        self._graph, self._flow, self._position = graph, flow, position
+        self._known: dict[frozenset[int], int] = {}
+
+    def bytes(self, step: Step) -> int:
+        """Tensors and the scratch of `step`."""
+        over = flow_of(self._graph, (step,)).uses[0].over
+        if over not in self._known:
+            uses = list(self._flow.uses)
+            uses[self._position] = replace(uses[self._position], over=over)
+            self._known[over] = live_bytes(replace(self._flow, uses=tuple(uses)))[self._position + 1]
+        return self._known[over] + sum(aligned(s.bytes) for s in step.scratch)
+
+
+def _way(alive: _Alive, option: Option, kernels: _Numbers[str], tables: _Numbers[TableKey]) -> Way:
+    step = option.step
+    kernel = kernels.add(step.call.kernel.name, step.call.kernel)
+    used = tuple(tables.add(key, size) for key, size in tables_of(step.call).items())
+    return Way(option.cycles.value, alive.bytes(step), kernel, used, step.resident)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A plan, the options that it is made of, and what they come to."""
+
+    plan: Plan
+    options: tuple[Option, ...]
+    choice: Choice
+
+
+def plan_within(theres: Sequence[Situation], goal: Goal, limits: Limits, planned: Planner) -> Answer:
+    """The plan that is best for a goal within budgets, in the best of several orders. Raises DoesNotFit, which says what would
+    help."""
+    answers, refusals = list[Answer](), list[DoesNotFit]()
+    for there in theres:
+        try:
+            answer = _answer(there, goal, limits, planned)
+        except DoesNotFit as error:
+            refusals.append(error)
+            continue
+        if aims(goal) == ("cycles",) and answer.choice.cycles == _least_cycles(there):
+            return answer
+        answers.append(answer)
+    if not answers:
+        raise refusals[0]
+    return min(answers, key=lambda a: tuple(_reached(a, aim) for aim in aims(goal)))
+
+
+def _reached(answer: Answer, aim: Aim) -> int:
+    values = {"cycles": answer.choice.cycles, "ram": answer.plan.ram_bytes, "flash": answer.plan.flash_bytes}
+    return values[aim]
+
+
+def _least_cycles(there: Situation) -> int:
+    return sum(min(way.cycles for way in ways) for ways in there.problem.ways)
+
+
+def _answer(there: Situation, goal: Goal, limits: Limits, planned: Planner) -> Answer:
+    problem = there.within(limits)
+    room = problem.ram
+    refusal: DoesNotFit | None = None
+    for _ in range(TRIES):
+        choice = solve(replace(problem, ram=room), aims(goal))
+        if choice is None:
+            raise refusal or _refusal(there, limits, planned)
+        try:
+            return Answer(planned(there.steps(choice)), there.taken(choice), choice)
+        except DoesNotFit as error:  # there are no addresses for it: ask for a little less
+            refusal = error
+            room = choice.ram - max(choice.ram // 64, 4)
+    assert refusal is not None
+    raise refusal
+
+
+def _refusal(there: Situation, limits: Limits, planned: Planner) -> DoesNotFit:
+    """Why nothing fits: the RAM, the flash, or both together."""
+    problem, anything = there.within(limits), 1 << 40
+    leanest = solve(replace(problem, ram=anything, flash=anything), ("ram",))
+    smallest = solve(replace(problem, ram=anything, flash=anything), ("flash",))
+    assert leanest is not None and smallest is not None, "without limits everything fits"
+    if leanest.ram > problem.ram:
+        steps = there.steps(leanest)
+        if limits.ram is None:
+            return _board_refusal(steps, planned)
+        names = [step.name for step in steps]
+        return over_ram(there.board, limits.ram, flow_of(there.graph, steps), names, leanest.ram + FIXED_RAM)
+    if smallest.flash > problem.flash:
+        flash = limits.flash or there.board.chip.flash.size
+        calls = [step.call for step in there.steps(smallest)]
+        return over_flash(there.board, flash, calls, smallest.flash + FIXED_FLASH + limits.code)
+    both = solve(replace(problem, ram=anything), ("ram",)) or leanest
+    if both.ram <= problem.ram:
+        return DoesNotFit(
+            f"no plan within the budgets was found for {there.board.name}: a little more of either would help"
+        )
+    ram = limits.ram or sum(budgets(there.board, there.reserve).values())
+    return over_both(there.board, ram, limits.flash or there.board.chip.flash.size, both.ram + FIXED_RAM)
+
+
+def _board_refusal(steps: Sequence[Step], planned: Planner) -> DoesNotFit:
+    """What the planning of the leanest steps has to say."""
+    try:
+        planned(tuple(steps))
+    except DoesNotFit as error:
+        return error
+    return DoesNotFit("the model does not fit the RAM of the board")

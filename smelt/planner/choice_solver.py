@@ -1,0 +1,248 @@
+"""The choice of all steps together as one constraint problem (CP-SAT). Dataclasses go in, a dataclass comes out; no solver object
+leaves this file.
+
+Deterministic: one worker, a fixed seed, a limit in the solver's own time. Where the fastest choice of every step fits there is
+nothing to solve, and the solver is not even imported; it is an extra (`smelt[plan]`), without which only steps that give way one by
+one are tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from smelt.planner.solver import installed
+
+if TYPE_CHECKING:
+    from ortools.sat.python import cp_model
+
+Aim = Literal["cycles", "ram", "flash"]
+
+EFFORT = 3.0
+"""Limit of one solution in CP-SAT's deterministic seconds."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to do a step. `alive` are the bytes of tensors and scratch while it runs; `kernel` and `tables` are positions in
+    the problem's sizes; `resident`: its tables are in RAM as well."""
+
+    cycles: int
+    alive: int
+    kernel: int
+    tables: tuple[int, ...] = ()
+    resident: bool = False
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Ways to do each step; the bytes of kernels and of tables, each of which takes up room once however many use it; `floor`,
+    the bytes alive before and after all steps; and the limits of RAM and flash, fixed costs taken off."""
+
+    ways: tuple[tuple[Way, ...], ...]
+    kernels: tuple[int, ...]
+    tables: tuple[int, ...]
+    floor: int
+    ram: int
+    flash: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The way taken at each step, and what that comes to. `proved`: there is none better."""
+
+    taken: tuple[int, ...]
+    cycles: int
+    ram: int
+    flash: int
+    proved: bool = True
+
+
+def evaluate(problem: Problem, taken: Sequence[int], proved: bool = True) -> Choice:
+    """What a choice comes to."""
+    ways = [options[i] for options, i in zip(problem.ways, taken, strict=True)]
+    resident = {t for w in ways if w.resident for t in w.tables}
+    ram = max([problem.floor, *(w.alive for w in ways)]) + sum(problem.tables[t] for t in resident)
+    flash = sum(problem.kernels[k] for k in {w.kernel for w in ways})
+    flash += sum(problem.tables[t] for t in {t for w in ways for t in w.tables})
+    return Choice(tuple(taken), sum(w.cycles for w in ways), ram, flash, proved)
+
+
+def fits(problem: Problem, choice: Choice) -> bool:
+    return choice.ram <= problem.ram and choice.flash <= problem.flash
+
+
+def solve(problem: Problem, aims: Sequence[Aim] = ("cycles",)) -> Choice | None:
+    """The choice within the limits that is best by the first aim, among those by the second, and so on.
+
+    None where there is none, or none was found within `EFFORT`. Earlier ways win where several are equal.
+    """
+    fastest = evaluate(problem, [_least(ways) for ways in problem.ways])
+    if aims[0] == "cycles" and fits(problem, fastest):
+        return fastest
+    if not installed():
+        return _given_way(problem, aims)
+    left = _undominated(problem)
+    found = _solved(_only(problem, left), aims)
+    return None if found is None else replace(found, taken=tuple(w[i] for w, i in zip(left, found.taken, strict=True)))
+
+
+def _least(ways: Sequence[Way]) -> int:
+    return min(range(len(ways)), key=lambda i: (ways[i].cycles, i))
+
+
+def _given_way(problem: Problem, aims: Sequence[Aim]) -> Choice | None:
+    """Without the solver: each step by itself, with the cycles that the RAM allows or with the least of what is asked for."""
+
+    def cost(way: Way) -> tuple[int, ...]:
+        flash = problem.kernels[way.kernel] + sum(problem.tables[t] for t in way.tables)
+        values = {"cycles": way.cycles, "ram": way.alive, "flash": flash}
+        return tuple(values[aim] for aim in aims)
+
+    taken = []
+    for ways in problem.ways:
+        some = [i for i, w in enumerate(ways) if w.alive <= problem.ram and not w.resident]
+        if not some:
+            return None
+        taken.append(min(some, key=lambda i: (*cost(ways[i]), i)))
+    choice = evaluate(problem, taken, proved=False)
+    return choice if fits(problem, choice) else None
+
+
+# --- fewer ways -------------------------------------------------------------------------------------------------------
+
+
+def _only(problem: Problem, left: Sequence[Sequence[int]]) -> Problem:
+    """The problem with only some of the ways."""
+    ways = tuple(tuple(some[i] for i in keep) for some, keep in zip(problem.ways, left, strict=True))
+    return replace(problem, ways=ways)
+
+
+def _undominated(problem: Problem) -> tuple[tuple[int, ...], ...]:
+    """The ways of each step, by number, that are better than each of the others in something."""
+    users: dict[tuple[str, int], set[int]] = {}
+    for step, ways in enumerate(problem.ways):
+        for thing in (thing for way in ways for thing in _things(way)):
+            users.setdefault(thing, set()).add(step)
+    shared = {thing for thing, steps in users.items() if len(steps) > 1}
+    return tuple(_best_of(problem, ways, shared) for ways in problem.ways)
+
+
+def _best_of(problem: Problem, ways: Sequence[Way], shared: Collection[tuple[str, int]]) -> tuple[int, ...]:
+    most = [_costs(problem, way, ()) for way in ways]
+    least = [_costs(problem, way, shared) for way in ways]
+
+    def beaten(j: int) -> bool:
+        """Even if the other shares nothing, and this way all it can. The earlier one of two equals stays."""
+        return any(
+            i != j and _no_more(most[i], least[j]) and (i < j or not _no_more(most[j], least[i]))
+            for i in range(len(ways))
+        )
+
+    return tuple(j for j in range(len(ways)) if not beaten(j))
+
+
+def _costs(problem: Problem, way: Way, free: Collection[tuple[str, int]]) -> tuple[int, int, int, int]:
+    """Cycles, bytes alive, flash and copies of a way, without what is `free`."""
+    flash = copies = 0
+    for kind, n in set(_things(way)) - set(free):
+        size = problem.kernels[n] if kind == "kernel" else problem.tables[n]
+        if kind == "copy":
+            copies += size
+        else:
+            flash += size
+    return way.cycles, way.alive, flash, copies
+
+
+def _no_more(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    return all(x <= y for x, y in zip(a, b, strict=True))
+
+
+# --- the model --------------------------------------------------------------------------------------------------------
+
+
+def _solved(problem: Problem, aims: Sequence[Aim]) -> Choice | None:
+    found: Choice | None = None
+    proved = True
+    reached: list[tuple[Aim, int]] = []
+    for aim in aims:
+        taken, best = _best(problem, aim, reached, found)
+        if taken is None and aim == "cycles" and found is None and not best:
+            found = _solved(problem, ("flash",)) or _solved(problem, ("ram",))  # what is easier to find is a start
+            taken, best = _best(problem, aim, reached, found) if found else (None, False)
+        if taken is None:
+            return found if found is None else replace(found, proved=False)
+        proved = proved and best
+        found = evaluate(problem, taken, proved)
+        reached.append((aim, getattr(found, aim)))
+    return found
+
+
+def _best(
+    problem: Problem, aim: Aim, reached: Sequence[tuple[Aim, int]], hint: Choice | None
+) -> tuple[tuple[int, ...] | None, bool]:
+    """The best choice by one aim that is no worse by those of `reached` (None: none was found), and whether that is proved."""
+    from ortools.sat.python import cp_model
+
+    model = cp_model.CpModel()
+    picks = [[model.new_bool_var("") for _ in ways] for ways in problem.ways]
+    for options in picks:
+        model.add_exactly_one(options)
+    values = _values(model, problem, picks)
+    model.add(values["ram"] <= problem.ram)
+    model.add(values["flash"] <= problem.flash)
+    for name, most in reached:
+        model.add(values[name] <= most)
+    for options, chosen in zip(picks, hint.taken if hint else (), strict=False):
+        for i, option in enumerate(options):
+            model.add_hint(option, i == chosen)
+    model.minimize(values[aim])
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.random_seed = 0
+    solver.parameters.max_deterministic_time = EFFORT
+    status = solver.solve(model)
+    if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+        return None, status == cp_model.INFEASIBLE
+    taken = tuple(next(i for i, o in enumerate(options) if solver.value(o)) for options in picks)
+    return taken, status == cp_model.OPTIMAL
+
+
+def _values(
+    model: cp_model.CpModel, problem: Problem, picks: Sequence[Sequence[cp_model.IntVar]]
+) -> dict[Aim, cp_model.LinearExprT]:
+    """Cycles, RAM and flash of a choice as expressions of the model."""
+    users: dict[tuple[str, int], list[cp_model.IntVar]] = {}
+    cycles = []
+    peak = model.new_int_var(problem.floor, max([problem.floor, *(w.alive for ws in problem.ways for w in ws)]), "")
+    for ways, options in zip(problem.ways, picks, strict=True):
+        model.add(peak >= sum(w.alive * o for w, o in zip(ways, options, strict=True)))
+        cycles += [w.cycles * o for w, o in zip(ways, options, strict=True)]
+        for way, option in zip(ways, options, strict=True):
+            for thing in _things(way):
+                users.setdefault(thing, []).append(option)
+    used = {thing: _used(model, options) for thing, options in users.items()}
+    return {
+        "cycles": sum(cycles),
+        "ram": peak + sum(problem.tables[n] * v for (kind, n), v in used.items() if kind == "copy"),
+        "flash": sum(problem.kernels[n] * v for (kind, n), v in used.items() if kind == "kernel")
+        + sum(problem.tables[n] * v for (kind, n), v in used.items() if kind == "table"),
+    }
+
+
+def _things(way: Way) -> Iterator[tuple[str, int]]:
+    """What a way needs that others may need as well: its kernel, its tables, their copies in RAM."""
+    yield "kernel", way.kernel
+    yield from (("table", t) for t in way.tables)
+    yield from (("copy", t) for t in way.tables if way.resident)
+
+
+def _used(model: cp_model.CpModel, options: Sequence[cp_model.IntVar]) -> cp_model.IntVar:
+    """Whether one of the options is taken."""
+    if len(options) == 1:
+        return options[0]
+    used = model.new_bool_var("")
+    for option in options:
+        model.add_implication(option, used)
+    return used

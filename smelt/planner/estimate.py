@@ -1,0 +1,134 @@
+"""What a kernel will take where nobody measured it: an estimate, good enough to choose by and always marked as one.
+
+The static cost of the loops (`loops/cost.py`) counts instructions; cycles are those times a ratio. The ratio is that of what *is*
+measured for the same implementation on the same board, else of anything measured there, else one of the core. To that comes what
+the core waits for tables in flash: `first` cycles for each line of the data cache (`targets/timing.py`), each line once. Dense
+layers read their tables just once, and the kernels for convolutions keep what they read in registers over many pixels: measured,
+the convolutions of IC on the L4R5 gain one to two times that. Tables in RAM wait as long as that RAM makes them, which in most
+chips is not at all.
+
+What is not measured is never believed to be faster than the implementations' own order says: see `Cycles.source`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Literal
+
+from smelt.kernels.implementation import KernelCall
+from smelt.loops.cost import Counts, count
+from smelt.planner.log import TuningLog
+from smelt.planner.tables import tables_of
+from smelt.targets.timing import ChipTiming, Path, chip_timing
+from smelt.targets.types import Board
+
+Source = Literal["measured", "similar", "estimated"]
+
+RATIOS = (("cortex_m4", 1.2), ("cortex_m7", 0.77), ("cortex_m33", 1.1), ("riscv32imc", 1.4))
+"""Cycles for an instruction of the static cost where nothing is measured: medians of the MLPerf Tiny models' steps."""
+
+MOST_SAVED = 0.4
+"""Of the cycles of a kernel that tables in RAM are believed to save."""
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles of a kernel: "measured" this very kernel, "similar" one that differs in constants only, "estimated"."""
+
+    value: int
+    source: Source
+
+
+@dataclass(frozen=True, eq=False)
+class Estimator:
+    """What is known of the time on one board. `log` is of one toolchain."""
+
+    board: Board
+    log: TuningLog
+
+    def cycles(self, op_key: str, way: tuple[str, str], call: KernelCall, counted: Counts) -> Cycles:
+        """Of a kernel with its tables in flash. `way` names implementation and schedule, `counted` is the kernel's cost."""
+        measured = self.log.cycles(call.kernel.name, self.board.name)
+        if measured is not None:
+            return Cycles(measured, "measured")
+        similar = self._similar(False).get((op_key, *way))
+        if similar is not None:
+            return Cycles(similar, "similar")
+        ratio = self._ratios.get(way[0], self._ratio)
+        return Cycles(round(self._static(counted) * ratio + self._wait(call, "flash")), "estimated")
+
+    def resident(self, op_key: str, way: tuple[str, str], call: KernelCall, flash: Cycles) -> Cycles:
+        """The same with its tables in RAM, where with its tables in flash it takes `flash`."""
+        measured = self.log.cycles(call.kernel.name, self.board.name, True)
+        if measured is not None:
+            return Cycles(measured, "measured")
+        similar = self._similar(True).get((op_key, *way))
+        if similar is not None:
+            return Cycles(similar, "similar")
+        saved = self._wait(call, "flash") - self._wait(call, self._ram(call))
+        return Cycles(round(flash.value - min(max(saved, 0), MOST_SAVED * flash.value)), "estimated")
+
+    def _similar(self, resident: bool) -> dict[tuple[str, str, str], int]:
+        return self._similar_resident if resident else self._similar_flash
+
+    @cached_property
+    def _similar_flash(self) -> dict[tuple[str, str, str], int]:
+        return self._least(False)
+
+    @cached_property
+    def _similar_resident(self) -> dict[tuple[str, str, str], int]:
+        return self._least(True)
+
+    def _least(self, resident: bool) -> dict[tuple[str, str, str], int]:
+        keys = dict.fromkeys(m.op_key for m in self.log.measurements if m.resident == resident)
+        ranked = ((key, row) for key in keys for row in self.log.ranked(key, self.board.name, resident))
+        return {(key, name, schedule): cycles for key, (name, schedule, cycles) in ranked}
+
+    def _static(self, counted: Counts) -> float:
+        return counted.instructions(self._available)
+
+    @cached_property
+    def _available(self) -> frozenset[str]:
+        return frozenset(i.name for i in self.board.core.intrinsics)
+
+    @cached_property
+    def _ratios(self) -> dict[str, float]:
+        """Measured cycles for an instruction of the static cost, by implementation."""
+        found: dict[str, list[float]] = {}
+        for m in self.log.measurements:
+            cost = dict(m.counts).get("cost", 0)
+            if m.cycles and cost and m.board == self.board.name and not m.resident:
+                found.setdefault(m.implementation, []).append(m.cycles / cost)
+        return {name: median(ratios) for name, ratios in found.items()}
+
+    @cached_property
+    def _ratio(self) -> float:
+        return median(self._ratios.values()) if self._ratios else dict(RATIOS).get(self.board.core.name, 1.0)
+
+    @cached_property
+    def _timing(self) -> ChipTiming:
+        return chip_timing(self.board.chip.name)
+
+    def _wait(self, call: KernelCall, memory: str) -> float:
+        """Cycles that a kernel waits for its tables in a memory."""
+        path = self._path(memory)
+        if path is None:
+            return 0.0
+        line = next((cache.line for cache in self._timing.caches if cache.name == path.data), 4)
+        return sum(tables_of(call).values()) / line * path.first
+
+    def _path(self, memory: str) -> Path | None:
+        name = self.board.chip.flash.name if memory == "flash" else memory
+        return next((p for p in self._timing.paths if p.memory == name), None)
+
+    def _ram(self, call: KernelCall) -> str:
+        """Where the tables of a call will probably lie: in the first RAM that they leave half of free."""
+        size, rams = sum(tables_of(call).values()), self.board.chip.rams
+        return next((m.name for m in rams if 2 * size <= m.size), rams[-1].name)
+
+
+def counted(call: KernelCall) -> Counts:
+    """The static cost of a call's kernel."""
+    return count(call.kernel)

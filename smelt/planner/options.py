@@ -1,0 +1,117 @@
+"""Every way to do each step that the choice under budgets looks at, with its cycles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from smelt.kernels.implementation import Implementation, Schedule
+from smelt.planner.choose import accepting
+from smelt.planner.estimate import Cycles, Estimator, counted
+from smelt.planner.plan import Step
+from smelt.planner.tables import tables_of
+from smelt.planner.tuner import op_key, ranked
+
+MOST_SCHEDULES = 3
+"""Of an implementation that are built: building takes milliseconds each, and the later guesses are seldom the better ones."""
+
+MOST_MEASURED = 4
+"""Of the measured ways to do a step that are built besides."""
+
+LEAST_RESIDENT = 256
+"""Bytes of tables below which a copy in RAM is not worth a choice."""
+
+
+@dataclass(frozen=True, eq=False)
+class Option:
+    """One way to do a step, and what it takes."""
+
+    step: Step
+    cycles: Cycles
+
+
+Options = tuple[Option, ...]
+"""Ways to do one step: the first guess first, unless another one was measured to be faster."""
+
+
+def alternatives(
+    default: Sequence[Step], estimator: Estimator, implementations: Sequence[Implementation], resident: bool
+) -> tuple[Options, ...]:
+    """The ways to do each step; with `resident` those with tables in RAM as well."""
+    return tuple(_alternatives(step, estimator, implementations, resident) for step in default)
+
+
+def _alternatives(
+    default: Step, estimator: Estimator, implementations: Sequence[Implementation], resident: bool
+) -> Options:
+    key = op_key(default.op)
+    found: dict[str, Option] = {}
+    copies: list[Option] = []
+    for step in _ways(default, estimator, implementations):
+        if step.call.kernel.name in found:
+            continue
+        way, cost = (step.implementation.name, str(step.schedule)), counted(step.call)
+        flash = _believed(estimator.cycles(key, way, step.call, cost), [*found.values()], len(found))
+        if resident and sum(tables_of(step.call).values()) >= LEAST_RESIDENT:
+            copy = estimator.resident(key, way, step.call, flash)
+            copy = _believed(copy, copies or [*found.values()], len(found))
+            copies.append(Option(replace(step, resident=True), copy))
+        found[step.call.kernel.name] = Option(step, flash)
+    return (*found.values(), *(copy for copy in copies if copy.cycles.value < found[_kernel(copy)].cycles.value))
+
+
+def _kernel(option: Option) -> str:
+    return option.step.call.kernel.name
+
+
+def _believed(cycles: Cycles, before: Sequence[Option], rank: int) -> Cycles:
+    """An estimate is not believed where it says that a later guess is faster than the first."""
+    if cycles.source != "estimated" or rank == 0:
+        return cycles
+    return Cycles(max(cycles.value, before[0].cycles.value + rank), "estimated")
+
+
+def _ways(default: Step, estimator: Estimator, implementations: Sequence[Implementation]) -> Iterator[Step]:
+    """The first guess, the first schedules of each implementation, and the best of what was measured."""
+    yield default
+    op, board = default.op, estimator.board
+    offered = list(accepting(op, board.core, implementations))
+    for implementation in offered:
+        for schedule in islice(implementation.schedules(op, board.core), MOST_SCHEDULES):
+            yield _step(default, implementation, schedule)
+    for implementation, schedule in _measured(default, estimator, offered):
+        yield _step(default, implementation, schedule)
+
+
+def _measured(
+    default: Step, estimator: Estimator, offered: Iterable[Implementation]
+) -> Iterator[tuple[Implementation, Schedule]]:
+    key, board = op_key(default.op), estimator.board
+    by_name = {i.name: i for i in offered}
+    for resident in (False, True):
+        for name, text, _ in islice(estimator.log.ranked(key, board.name, resident), MOST_MEASURED):
+            schedules = by_name[name].schedules(default.op, board.core) if name in by_name else ()
+            yield from ((by_name[name], s) for s in schedules if str(s) == text)
+
+
+def _step(default: Step, implementation: Implementation, schedule: Schedule) -> Step:
+    call = implementation.build(default.op, schedule)
+    return replace(default, implementation=implementation, schedule=schedule, call=call)
+
+
+def quickest(
+    default: Sequence[Step], estimator: Estimator, implementations: Sequence[Implementation]
+) -> tuple[Step, ...]:
+    """Each step as it was measured to be fastest with its tables in flash, else as it is."""
+    if not estimator.log.measurements:
+        return tuple(default)
+    return tuple(_quickest(step, estimator, implementations) for step in default)
+
+
+def _quickest(default: Step, estimator: Estimator, implementations: Sequence[Implementation]) -> Step:
+    for implementation, schedule, call in ranked(estimator.log, default.op, estimator.board, implementations):
+        if call.kernel.name == default.call.kernel.name:
+            return default
+        return replace(default, implementation=implementation, schedule=schedule, call=call)
+    return default

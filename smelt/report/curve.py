@@ -1,0 +1,65 @@
+"""`smelt profile --curve`: what RAM, flash and cycles can be had together."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smelt.compile import measured
+from smelt.importers import load
+from smelt.passes import prepare
+from smelt.planner import Limits, TuningLog, trade_offs
+from smelt.planner.tradeoff import Point
+from smelt.report.terminal import line, table
+from smelt.targets.types import Board
+
+if TYPE_CHECKING:
+    from smelt.firmware.build import Compiler
+
+
+@dataclass(frozen=True)
+class TradeOff:
+    """The points of a model on a board."""
+
+    model: str
+    board: str
+    points: tuple[Point, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def trade_off(
+    path: Path,
+    board: Board,
+    *,
+    compiler: Compiler = "zig",
+    log: TuningLog | None = None,
+    max_ram: int | None = None,
+    max_flash: int | None = None,
+) -> TradeOff:
+    """The curve of the model at `path`, within budgets. Raises what `compile` raises, but builds nothing."""
+    graph = prepare(load(path))
+    points = trade_offs(graph, board, log=measured(log, board, compiler), limits=Limits(max_ram, max_flash))
+    return TradeOff(graph.name, board.name, points)
+
+
+def show_curve(result: TradeOff) -> None:
+    """A line for each point, the least RAM first."""
+    rows = [(p.ram_bytes, p.resident_bytes, p.flash_bytes, _cycles(p)) for p in result.points]
+    title = f"{result.model} on {result.board}: what can be had together"
+    table(title, ("RAM", "of which tables", "flash", "cycles"), rows, right=(0, 1, 2, 3))
+    line()
+    line(
+        "Bytes, everything included; stack and code are estimates. Ask for a point with --for speed --max-ram --max-flash."
+    )
+    if any(p.estimated for p in result.points):
+        line("~ cycles of steps that were not measured are estimates: `smelt tune --for speed` measures them.")
+
+
+def _cycles(point: Point) -> str:
+    """Cycles; where not all of them are measured, marked, with how many steps are estimates."""
+    return (
+        f"~{point.cycles:,} ({point.estimated} of {point.steps} estimated)" if point.estimated else f"{point.cycles:,}"
+    )

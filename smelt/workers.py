@@ -1,0 +1,195 @@
+"""Worker processes that build and run firmware for a tuning.
+
+They are processes because half of a simulation is Python's: two threads measured 59 candidates in the time of one (12 s), two
+processes in 8.5 s. A worker reads orders from its standard input and answers on its
+standard output, both as pickles; it ends when the other end is gone, so that nothing is left of a session that is killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from smelt.errors import DeviceError, SmeltError
+
+if TYPE_CHECKING:
+    from smelt.measure import Order, Outcome
+
+DEPTH = 2
+"""Orders that a worker may have."""
+
+PATIENCE = 3.0
+"""Seconds that a worker may take to end by itself after its session is gone."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says: the outcome of a trial, and at the end of an order neither that nor, if all went well, a failure.
+
+    `fatal`: the failure is no candidate's. `gone`: the worker ended, for whatever reason.
+    """
+
+    worker: int
+    outcome: Outcome | None = None
+    failure: str | None = None
+    fatal: bool = False
+    gone: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the worker has nothing more to do."""
+        return self.outcome is None
+
+
+class Workers:
+    """`count` workers; `submit` to those that are `ready`, `next` waits for the next answer of any.
+
+    A worker is given the next order while it works at one, so that it never waits for the session.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._answers: queue.Queue[Answer] = queue.Queue()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._loads = [0] * count  # orders that are not done
+        try:
+            for number in range(count):
+                self._processes.append(self._started(number))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _started(self, number: int) -> subprocess.Popen[bytes]:
+        root = str(Path(__file__).resolve().parents[1])
+        code = f"import sys; sys.path.insert(0, {root!r}); from smelt.workers import work; work()"
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            )
+        except OSError as error:
+            raise DeviceError(f"a worker process cannot be started: {error}") from error
+        threading.Thread(target=self._listen, args=(number, process), daemon=True).start()
+        return process
+
+    def _listen(self, number: int, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None
+        for answer in _pickles(process.stdout):
+            self._answers.put(Answer(number, *answer))
+        self._answers.put(Answer(number, gone=True))
+
+    @property
+    def ready(self) -> bool:
+        """Whether a worker can be given an order."""
+        return min(self._loads) < DEPTH
+
+    @property
+    def busy(self) -> bool:
+        """Whether an answer is to come."""
+        return any(self._loads)
+
+    def submit(self, order: Order) -> int:
+        """Give an order to the worker with the least to do; its number."""
+        number = self._loads.index(min(self._loads))
+        self._loads[number] += 1
+        stream = self._processes[number].stdin
+        assert stream is not None
+        with contextlib.suppress(OSError):  # a worker that is gone says so itself
+            pickle.dump(order, stream)
+            stream.flush()
+        return number
+
+    def next(self, timeout: float) -> Answer | None:
+        """The next answer; None where there is none within `timeout` seconds. A worker that has gone is replaced, and its orders
+        are forgotten."""
+        try:
+            answer = self._answers.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if answer.gone:
+            self._processes[answer.worker] = self._started(answer.worker)
+            self._loads[answer.worker] = 0
+        elif answer.done:
+            self._loads[answer.worker] -= 1
+        return answer
+
+    def close(self) -> None:
+        """End the workers, whatever they are doing."""
+        for process in self._processes:
+            with contextlib.suppress(OSError):
+                process.stdin.close()  # type: ignore[union-attr]
+        for process in self._processes:
+            try:
+                process.wait(PATIENCE)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _pickles(stream: BinaryIO | Any) -> Iterator[Any]:
+    """What comes through a pipe, until it ends."""
+    with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
+        while True:
+            yield pickle.load(stream)
+
+
+# --- in the worker --------------------------------------------------------------------------------------------------
+
+
+def work() -> None:
+    """What a worker does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the session, which then closes the pipe
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever is printed is not an answer
+    orders: queue.Queue[Order | None] = queue.Queue()
+    gone = threading.Event()
+    threading.Thread(target=_receive, args=(orders, gone), daemon=True).start()
+    with contextlib.suppress(OSError):  # nobody listens any more
+        while (order := orders.get()) is not None:
+            for answer in _answers(order):
+                if gone.is_set():
+                    break
+                pickle.dump(answer, answers)
+                answers.flush()
+    os._exit(0)  # the other thread still reads
+
+
+def _receive(orders: queue.Queue[Order | None], gone: threading.Event) -> None:
+    for order in _pickles(sys.stdin.buffer):
+        orders.put(order)
+    gone.set()
+    orders.put(None)
+    timer = threading.Timer(PATIENCE, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
+
+
+def _answers(order: Order) -> Iterator[tuple[Outcome | None, str | None, bool]]:
+    """Outcomes, and at last how the order ended: (outcome, failure, whether that is fatal)."""
+    from smelt.measure import explained, is_ours, outcomes
+
+    try:
+        for outcome in outcomes(order):
+            yield outcome, None, False
+        yield None, None, False
+    except SmeltError as error:
+        yield None, explained(error), is_ours(error)
+    except Exception as error:  # a defect that one candidate meets must not end the tuning of all
+        yield None, f"defect: {type(error).__name__}: {error}", False

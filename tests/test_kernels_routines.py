@@ -1,0 +1,107 @@
+"""Kernels that call the routines shared by all layers: awkward shapes on the host, and their assembly on the simulated boards."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from smelt.devices.session import Session
+from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE, GroupBlock
+from smelt.kernels.conv2d_thin import CONV2D_THIN
+from smelt.kernels.depthwise_planes import DEPTHWISE_LINES
+from smelt.kernels.implementation import Implementation, KernelCall, Schedule
+from smelt.loops.ir import Scratch
+from smelt.model.graph import Op, Tensor
+from smelt.model.reference import evaluate
+from smelt.targets.boards import board
+from smelt.targets.cores import CORTEX_M4, CORTEX_M7, CORTEX_M33
+from smelt.targets.types import Core
+from tests.mac_cases import RELU, Maker
+from tests.test_kernels_mac import check, inputs_of
+
+Made = tuple[Op, Schedule, KernelCall]
+BOARDS = ("nucleo_l4r5zi", "disco_f746ng", "nucleo_u575zi_q")
+CORES = (CORTEX_M4, CORTEX_M7, CORTEX_M33)
+
+
+def cases() -> list[tuple[Implementation, Op]]:
+    m, around = Maker(77), (1, 1, 1, 1)
+    pointwise = [
+        m.conv((2, 4, 5, 9), 6, (1, 1), clamp=RELU),
+        m.conv((1, 1, 3, 3), 2, (1, 1), clamp=RELU, style="tensor"),
+        m.conv((1, 7, 7, 8), 3, (1, 1), clamp=RELU),
+        m.conv((1, 7, 1, 11), 4, (1, 1), clamp=RELU, bias="none"),
+        m.conv((1, 3, 3, 26), 7, (1, 1), clamp=RELU),
+        m.conv((1, 4, 4, 32), 6, (1, 1), clamp=RELU),
+        m.conv((1, 5, 5, 34), 5, (1, 1), clamp=RELU, style="tensor"),
+        m.conv((1, 8, 8, 54), 6, (1, 1), clamp=RELU, style="dead"),
+    ]
+    thin = [
+        m.conv((1, 21, 21, 8), 5, (1, 1), clamp=RELU),
+        m.conv((2, 3, 7, 8), 3, (1, 1), clamp=RELU, style="tensor"),
+        m.conv((1, 2, 2, 8), 1, (1, 1), clamp=RELU),
+    ]
+    depthwise = [
+        m.depthwise((1, 25, 5, 3), 1, (3, 3), pad=around, clamp=RELU),
+        m.depthwise((2, 4, 4, 2), 1, (3, 3), pad=around, clamp=RELU, style="wide"),
+        m.depthwise((1, 14, 14, 2), 1, (3, 3), pad=around, clamp=RELU, bias="none"),
+        m.depthwise((1, 24, 24, 3), 1, (3, 3), pad=(0, 1, 0, 1), stride=(2, 2), clamp=RELU),
+        m.depthwise((1, 9, 31, 3), 1, (3, 3), pad=around, stride=(2, 2), clamp=RELU, style="tensor"),
+        m.depthwise((1, 5, 48, 2), 1, (3, 3), pad=around, clamp=RELU),
+        m.depthwise((1, 7, 8, 2), 1, (3, 3), stride=(3, 1), pad=(0, 0, 1, 1), clamp=RELU),
+    ]
+    groups = ((CONV2D_POINTWISE, pointwise), (CONV2D_THIN, thin), (DEPTHWISE_LINES, depthwise))
+    return [(implementation, op) for implementation, ops in groups for op in ops]
+
+
+def built(core: Core) -> list[Made]:
+    return [
+        (op, schedule, implementation.build(op, schedule))
+        for implementation, op in cases()
+        if all(accept(op, core) for accept in implementation.accepts)
+        for schedule in implementation.schedules(op, core)
+    ]
+
+
+def test_every_schedule_equals_the_reference_on_the_host() -> None:
+    made = built(CORTEX_M4)
+    assert len({op for op, _, _ in made}) >= 13 and len({call.kernel.name.rsplit("_", 1)[0] for *_, call in made}) == 3
+    check(made)
+
+
+def test_nothing_is_undefined() -> None:
+    check(built(CORTEX_M4), sanitize=True)
+
+
+@pytest.mark.parametrize(("name", "core"), list(zip(BOARDS, CORES, strict=True)), ids=BOARDS)
+def test_the_assembly_equals_the_reference(name: str, core: Core) -> None:
+    made = built(core)
+    with Session(board(name)) as session:
+        for seed, (op, schedule, call) in enumerate(made):
+            x, *_ = inputs_of(op, seed)
+            arguments = [_argument(session, a, x) for a in call.arguments]
+            getattr(session.load(call), call.kernel.name)(*arguments)
+            expected = evaluate(op, x, *[t.data for t in op.inputs[1:]])
+            found = arguments[-1].numpy().reshape(op.y.shape)
+            assert np.array_equal(found, expected), f"{op.x.shape} -> {op.y.shape} with {schedule} on {name}"
+            for argument in arguments:
+                argument.free()
+
+
+def _argument(session, argument, x):
+    match argument:
+        case Scratch(size):
+            return session.tensor(np.full(size, 0x5A, np.uint8))
+        case Tensor() if argument.name == "x":
+            return session.tensor(x)
+        case Tensor():
+            return session.empty(argument.shape, "int8")
+    return session.tensor(np.ascontiguousarray(argument))
+
+
+def test_refusals_say_why() -> None:
+    m = Maker(5)
+    ragged = m.conv((1, 5, 5, 16), 4, (1, 1), clamp=(-100, 100))
+    reasons = [a.__doc__ for a in CONV2D_POINTWISE.accepts if not a(ragged, CORTEX_M4)]
+    assert reasons and "all of int8" in reasons[0]
+    assert str(GroupBlock(12, "early")) == "groups(pixels=12, early)"

@@ -1,0 +1,126 @@
+"""Whatever a tuning log says is fastest is computed exactly: whole models in QEMU, with steps done another way than by default."""
+
+import functools
+from collections.abc import Callable
+
+import pytest
+
+from smelt.compile import compile
+from smelt.errors import OptionError
+from smelt.firmware.toolchain import toolchain
+from smelt.importers import load
+from smelt.inputs import random_inputs
+from smelt.kernels import FRUGAL, IMPLEMENTATIONS
+from smelt.passes import prepare
+from smelt.planner.log import Measurement, TuningLog
+from smelt.planner.tuner import Candidate, Work, works
+from smelt.report.verify import verify
+from smelt.shipped import model_of_time
+from smelt.targets.boards import board
+from tests.paths import MODELS
+from tests.tiny_firmware import need
+
+MODEL_FILES = {
+    "hello": MODELS / "tflm" / "hello_world_int8.tflite",
+    "AD": MODELS / "mlperf_tiny" / "ad01_int8.tflite",
+    "KWS": MODELS / "mlperf_tiny" / "kws_ref_model.tflite",
+    "IC": MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite",
+}
+Pick = Callable[[Work], Candidate]
+
+
+def another_implementation(work: Work) -> Candidate:
+    default = work.candidates[0]
+    others = (c for c in work.candidates if c.implementation is not default.implementation)
+    return next(others, work.candidates[-1])
+
+
+def the_last(work: Work) -> Candidate:
+    return work.candidates[-1]
+
+
+def the_middle(work: Work) -> Candidate:
+    return work.candidates[len(work.candidates) // 2]
+
+
+PICKS: tuple[Pick, ...] = (another_implementation, the_last, the_middle)
+
+
+@functools.cache
+def graph(model: str):
+    return prepare(load(MODEL_FILES[model]))
+
+
+def pretended(model: str, name: str, pick: Pick, goal: str) -> tuple[TuningLog, set[str]]:
+    """A log in which the picked candidate of every step is faster than the default, and the kernels picked."""
+    target = board(name)
+    tools, device = toolchain(target), model_of_time(target)
+    entries, kernels = [], set()
+    for work in works(graph(model), target, IMPLEMENTATIONS if goal == "speed" else FRUGAL):
+        picked = pick(work)
+        kernels.add(picked.call.kernel.name)
+        for candidate, cycles in ((work.candidates[0], 100), (picked, 1)):
+            how = candidate.implementation.name, str(candidate.schedule)
+            key = candidate.call.kernel.name, work.op_key
+            entries.append(Measurement(*key, *how, target.name, tools, cycles, device=device))
+    return TuningLog(tuple(entries)), kernels
+
+
+def check_in_qemu(compilation, model: str) -> None:
+    inputs = random_inputs(compilation.model, 2, seed=11)
+    verification = verify(compilation, inputs, "reference", MODEL_FILES[model], "qemu")
+    assert verification.device == "qemu"
+    assert verification.values > 0 and not verification.mismatches, verification.verdict
+
+
+@pytest.mark.parametrize("pick", PICKS, ids=lambda pick: pick.__name__)
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("hello", "mps2_an386"),
+        ("hello", "mps2_an505"),
+        ("hello", "mps3_an547"),
+        ("KWS", "mps2_an386"),
+        ("KWS", "mps2_an500"),
+    ],
+)
+def test_a_tuned_model_is_exact_in_qemu(model, name, pick):
+    need("qemu-system-arm")
+    log, kernels = pretended(model, name, pick, "balanced")
+    compilation = compile(MODEL_FILES[model], board(name), log=log)
+    used = {step.call.kernel.name for step in compilation.plan.steps}
+    assert kernels <= used, "every picked kernel is in the firmware"
+    defaults = {
+        s.call.kernel.name
+        for s in compile(MODEL_FILES[model], board(name), compiler="none", log=TuningLog.empty).plan.steps
+    }
+    assert used != defaults
+    check_in_qemu(compilation, model)
+
+
+@pytest.mark.parametrize("name", ["mps2_an386", "mps2_an500", "mps2_an505", "mps3_an547"])
+@pytest.mark.parametrize("model", ["AD", "KWS"])
+def test_the_goal_speed_is_exact_in_qemu(model, name):
+    need("qemu-system-arm")
+    check_in_qemu(compile(MODEL_FILES[model], board(name), goal="speed", log=TuningLog.empty), model)
+
+
+def test_the_largest_kernels_are_exact_in_qemu():
+    """What `--for speed` alone offers (transformed weights) in every convolution that has it."""
+    need("qemu-system-arm")
+
+    def speedy(work: Work) -> Candidate:
+        frugal = {i.name for i in FRUGAL}
+        return next((c for c in work.candidates if c.implementation.name not in frugal), work.candidates[0])
+
+    log, kernels = pretended("IC", "mps2_an500", speedy, "speed")
+    compilation = compile(MODEL_FILES["IC"], board("mps2_an500"), goal="speed", log=log)
+    assert kernels <= {step.call.kernel.name for step in compilation.plan.steps}
+    assert not {step.implementation.name for step in compilation.plan.steps} <= {i.name for i in FRUGAL}
+    check_in_qemu(compilation, "IC")
+
+
+def test_a_log_of_another_board_is_refused_for_boards_of_qemu_too():
+    log, _ = pretended("hello", "mps2_an386", the_last, "balanced")
+    with pytest.raises(OptionError, match="no measurement of mps3_an547"):
+        compile(MODEL_FILES["hello"], board("mps3_an547"), log=log)

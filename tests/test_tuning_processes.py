@@ -1,0 +1,190 @@
+"""Tuning in several processes: killed at any moment it loses at most what is under way, and nothing is left of it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import smelt.measure
+from smelt.errors import BuildError, OptionError
+from smelt.kernels import DENSE_PORTABLE, FRUGAL
+from smelt.planner import log as log_module
+from smelt.planner.log import Measurement, TuningLog, append
+from smelt.targets.boards import board
+from smelt.tune import tune
+from smelt.workers import Workers
+from tests.paths import MODELS, ROOT
+
+HELLO = MODELS / "tflm" / "hello_world_int8.tflite"
+BOARD = board("nucleo_l4r5zi")
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+
+
+def started(file, *more):
+    arguments = ["tune", str(HELLO), "--board", BOARD.name, "--log", str(file), "--exhaustive", *more]
+    return subprocess.Popen(
+        [sys.executable, "-m", "smelt", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def below(process):
+    """The processes that a process started, and those that they did."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
+        except (OSError, IndexError):
+            continue  # it has ended
+    found = {process}
+    while more := {p for p, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {process}
+
+
+def alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def lines(file):
+    return file.read_bytes().count(b"\n") if file.exists() else 0
+
+
+@LINUX
+def test_killed_at_random_moments_it_goes_on_and_leaves_nothing(tmp_path):
+    file, moments = tmp_path / "log.jsonl", random.Random(1)
+    for _ in range(4):
+        before, process = lines(file), started(file)
+        while process.poll() is None and lines(file) == before:
+            time.sleep(0.005)
+        time.sleep(moments.uniform(0, 0.6))
+        others = below(process.pid)
+        process.kill()
+        process.communicate()
+        end = time.monotonic() + 15
+        while time.monotonic() < end and any(map(alive, others)):
+            time.sleep(0.05)
+        assert not any(map(alive, others)), "a worker survives its session"
+    killed = TuningLog.load(file)
+    result = json.loads(started(file, "--json").communicate(timeout=120)[0])
+    log = TuningLog.load(file)
+    assert log.measurements[: len(killed.measurements)] == killed.measurements and log.damaged <= 4
+    keys = [(m.kernel, m.resident, m.toolchain, m.device) for m in log.measurements]
+    assert len(keys) == len(set(keys)), "nothing twice"
+    last = log.of(BOARD.name, log.measurements[-1].toolchain, log.measurements[-1].device)
+    assert len(last.measurements) == result["candidates"] and not result["left"]
+    assert result["known"] == len([m for m in killed.measurements if m in last.measurements])
+
+
+def test_a_worker_that_dies_costs_nothing(tmp_path, monkeypatch):
+    """What the dead worker had is measured by its successor."""
+    submit = Workers.submit
+    killed = []
+
+    def submit_and_kill(self, order):
+        number = submit(self, order)
+        if len(killed) < 2:
+            killed.append(number)
+            self._processes[number].kill()
+        return number
+
+    monkeypatch.setattr(Workers, "submit", submit_and_kill)
+    result = tune(HELLO, BOARD, tmp_path / "log", implementations=(DENSE_PORTABLE,), exhaustive=True)
+    assert len(killed) == 2 and result.measured == result.candidates and not result.failed
+
+
+def test_a_disk_that_fills_up_stops_a_tuning_which_can_go_on(tmp_path, monkeypatch):
+    file, write, count = tmp_path / "log", log_module._write, []
+
+    def full(descriptor, data):
+        count.append(data)
+        if len(count) == 4:
+            os.write(descriptor, data[:20])
+            raise OSError(28, os.strerror(28))
+        write(descriptor, data)
+
+    monkeypatch.setattr(log_module, "_write", full)
+    with pytest.raises(OptionError, match=r"cannot write the tuning log .*: No space left"):
+        tune(HELLO, BOARD, file, implementations=FRUGAL)
+    assert (len(TuningLog.load(file).measurements), TuningLog.load(file).damaged) == (3, 1)
+    result = tune(HELLO, BOARD, file, implementations=FRUGAL)
+    assert result.known == 3 and not result.left and TuningLog.load(file).damaged == 1
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from smelt.errors import OptionError
+from smelt.planner.log import Measurement, append
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+for n in range(100):
+    try:
+        append(Path(sys.argv[1]), [Measurement(f"k_{n}", "Dense", "dense", "a", "b", "zig", n, None)])
+    except OptionError as error:
+        print(n, error)
+        break
+"""
+
+
+@LINUX
+def test_a_file_that_cannot_grow_keeps_its_lines(tmp_path):
+    file = tmp_path / "log"
+    done = subprocess.run([sys.executable, "-c", FULL, str(file)], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    count, message = done.stdout.split(maxsplit=1)
+    assert "cannot write the tuning log" in message
+    append(file, [Measurement("after", "Dense", "dense", "a", "b", "zig", 1)])
+    log = TuningLog.load(file)
+    assert [m.kernel for m in log.measurements] == [
+        *(f"k_{n}" for n in range(int(count))),
+        "after",
+    ] and log.damaged <= 1
+
+
+@LINUX
+def test_interrupted_it_keeps_what_it_has(tmp_path):
+    file = tmp_path / "log.jsonl"
+    process = started(file)
+    while process.poll() is None and not lines(file):
+        time.sleep(0.01)
+    others = below(process.pid)
+    process.send_signal(signal.SIGINT)
+    errors = process.communicate(timeout=60)[1]
+    assert process.returncode == 130 and "Traceback" not in errors
+    assert TuningLog.load(file).measurements and not TuningLog.load(file).damaged
+    assert not any(map(alive, others))
+
+
+def test_the_budget_holds(tmp_path):
+    result = tune(
+        MODELS / "mlperf_tiny" / "kws_ref_model.tflite", BOARD, tmp_path / "log", budget=3, implementations=FRUGAL
+    )
+    assert (
+        result.left and result.seconds < 3 + 12
+    )  # what is under way ends, and the plan is made; this computer may be slow
+
+
+def test_a_missing_compiler_is_a_message(tmp_path, monkeypatch):
+    order = smelt.measure.order
+    monkeypatch.setattr(smelt.measure, "order", lambda *a: replace(order(*a), compiler="gcc"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BuildError, match=r"gcc is not installed"):
+        tune(HELLO, BOARD, tmp_path / "log", implementations=FRUGAL)
+    assert not (tmp_path / "log").exists()
+
+
+def test_what_kills_every_worker_is_a_failure(tmp_path, monkeypatch):
+    order = smelt.measure.order
+    monkeypatch.setattr(smelt.measure, "order", lambda *a: replace(order(*a), sources=None))
+    result = tune(HELLO, BOARD, tmp_path / "log", implementations=FRUGAL, budget=40)
+    assert result.failed == result.measured > 0
+    assert all(m.error.startswith("defect") for m in TuningLog.load(tmp_path / "log").measurements)
