@@ -122,6 +122,7 @@ def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc"
     known = (log or TuningLog.empty).of(board.name, tools).preferring(device)
     if log is not None and not known.measurements:
         of_board = log.of(board.name, tools).measurements
-        reason = f"with {tools}" if not of_board else f"that the {device} counted: its model of time is another one now"
+        stale = f"that the {device} counted: its model of time is another one now" if device else "by a real device"
+        reason = stale if of_board else f"with {tools}"
         raise OptionError(f"the tuning log has no measurement of {board.name} {reason}: run `smelt tune` first")
     return (shipped.of(board.name, tools, device) + known).preferring(device)

@@ -54,7 +54,7 @@ def graph(model: str):
 def pretended(model: str, name: str, pick: Pick, goal: str) -> tuple[TuningLog, set[str]]:
     """A log in which the picked candidate of every step is faster than the default, and the kernels picked."""
     target = board(name)
-    tools, device = toolchain(target), model_of_time(target)
+    tools, device = toolchain(target), model_of_time(target) or "device openocd"
     entries, kernels = [], set()
     for work in works(graph(model), target, IMPLEMENTATIONS if goal == "speed" else FRUGAL):
         picked = pick(work)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from smelt.errors import DoesNotFit, Unsupported
@@ -48,29 +49,48 @@ def make_plan(
     """Plan a prepared graph for a board: implementations and schedules, order, addresses; checked.
 
     `implementations` come best first; `reserve` bytes of the first RAM are left alone. `log` (of one toolchain) says what is
-    fastest on the board; what it does not know is estimated. "balanced" takes each step's fastest way with its tables in flash,
-    and other ways only where that does not fit; the plan's notes say so. The other goals choose among all ways, tables in RAM
-    included, within `limits`.
+    fastest on the board; what it does not know is estimated. "balanced" takes the first guesses, and what was measured to be faster
+    as far as it needs no more RAM than they do (or `limits` allow), all tables in flash; other ways only where nothing else fits,
+    and the plan's notes say so. The other goals choose among all ways, tables in RAM included, within `limits`.
     Raises Unsupported where an op has no implementation, DoesNotFit where RAM or flash is too small.
     """
     default = chosen(graph, board, implementations)
     estimator = Estimator(board, log)
+
+    def planned(steps: tuple[Step, ...], some: Limits = limits) -> Plan:
+        return _planned(graph, board, steps, reserve, some)
+
+    def best(within: Limits) -> Plan:
+        theres = _situations(graph, board, default, estimator, implementations, reserve, goal)
+        if goal == "balanced" and all(len(some) == 1 for some in theres[0].options):
+            raise refusal
+        return plan_within(theres, goal, within, lambda steps: planned(steps, within)).plan
+
+    refusal = DoesNotFit(f"no plan within the budgets was found for {board.name}")
+    if goal != "balanced":
+        return best(limits)
+    try:
+        plain = planned(default)
+    except DoesNotFit as error:
+        refusal = error
+        plan = best(limits)
+        return replace(plan, notes=tuple(_given_up(default, plan.steps)))
     first = quickest(default, estimator, implementations)
+    within = limits if limits.ram is not None else replace(limits, ram=plain.ram_bytes)
+    return replace(_improved(plain, first, lambda steps: planned(steps, within), lambda: best(within)), limits=limits)
 
-    def planned(steps: tuple[Step, ...]) -> Plan:
-        return _planned(graph, board, steps, reserve, limits)
 
-    if goal == "balanced":
-        try:
-            return planned(first)
-        except DoesNotFit as error:
-            refusal = error
-    theres = _situations(graph, board, default, estimator, implementations, reserve, goal)
-    if goal == "balanced" and all(len(some) == 1 for some in theres[0].options):
-        raise refusal
-    plan = plan_within(theres, goal, limits, planned).plan
-    notes = tuple(_given_up(first, plan.steps)) if goal == "balanced" else ()
-    return replace(plan, notes=notes)
+def _improved(
+    plain: Plan, first: tuple[Step, ...], planned: Callable[[tuple[Step, ...]], Plan], best: Callable[[], Plan]
+) -> Plan:
+    """The plan of the fastest steps, the best one where those take too much, or the plain one."""
+    if {s.call.kernel.name for s in first} == {s.call.kernel.name for s in plain.steps}:
+        return plain
+    with suppress(DoesNotFit):
+        return planned(first)
+    with suppress(DoesNotFit):
+        return best()
+    return plain
 
 
 def trade_offs(
