@@ -11,9 +11,10 @@ from __future__ import annotations
 from importlib.resources import files
 from string import Template
 
+from smelt.planner.plan import STACK_RESERVE
 from smelt.targets.types import Board, Memory
 
-STACK_BYTES = 4096
+STACK_BYTES = STACK_RESERVE - 64  # of what plans leave alone; the rest is for .data, .bss and aligning them
 
 
 def linker_script(board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[str, ...] = ()) -> str:

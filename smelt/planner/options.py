@@ -23,6 +23,10 @@ LEAST_RESIDENT = 256
 """Bytes of tables below which a copy in RAM is not worth a choice."""
 
 
+NOISE = 0.01
+"""Of a kernel's cycles: what moves with the code around it. Measured gains below that do not replace a first guess."""
+
+
 @dataclass(frozen=True, eq=False)
 class Option:
     """One way to do a step, and what it takes."""
@@ -66,10 +70,10 @@ def _kernel(option: Option) -> str:
 
 
 def _believed(cycles: Cycles, before: Sequence[Option], rank: int) -> Cycles:
-    """An estimate is not believed where it says that a later guess is faster than the first."""
-    if cycles.source != "estimated" or rank == 0:
+    """Neither an estimate nor a gain within the noise is believed where it says that a later guess is faster than the first."""
+    if rank == 0 or (cycles.source != "estimated" and cycles.value < (1 - NOISE) * before[0].cycles.value):
         return cycles
-    return Cycles(max(cycles.value, before[0].cycles.value + rank), "estimated")
+    return Cycles(max(cycles.value, before[0].cycles.value + rank), cycles.source)
 
 
 def _ways(default: Step, estimator: Estimator, implementations: Sequence[Implementation]) -> Iterator[Step]:
@@ -110,8 +114,12 @@ def quickest(
 
 
 def _quickest(default: Step, estimator: Estimator, implementations: Sequence[Implementation]) -> Step:
-    for implementation, schedule, call in ranked(estimator.log, default.op, estimator.board, implementations):
-        if call.kernel.name == default.call.kernel.name:
-            return default
-        return replace(default, implementation=implementation, schedule=schedule, call=call)
-    return default
+    known = estimator.log.cycles(default.call.kernel.name, estimator.board.name)
+    best = next(ranked(estimator.log, default.op, estimator.board, implementations), None)
+    if best is None:
+        return default
+    implementation, schedule, call = best
+    cycles = estimator.log.cycles(call.kernel.name, estimator.board.name)
+    if known is not None and cycles is not None and cycles >= (1 - NOISE) * known:
+        return default
+    return replace(default, implementation=implementation, schedule=schedule, call=call)
