@@ -11,6 +11,7 @@ from smelt.errors import BuildError, DoesNotFit
 from smelt.firmware.build import build, compiler_command
 from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Sources, make_image
+from smelt.firmware.linker import STACK_BYTES
 from smelt.targets.boards import BOARDS, board
 from tests.paths import ROOT
 from tests.tiny_firmware import KERNELS, TRIPLE, need, tiny, tiny_image
@@ -94,7 +95,7 @@ def test_buffers_go_where_they_are_told(name, first, second, compiler):
         assert memories[memory].start <= image.symbols[buffer].address < memories[memory].end
     assert sum(image.size(m, "arena") for m in {first, second}) in range(3500, 3532)
     assert image.size(first, "data") >= 40
-    assert image.size(first, "stack") == 4096
+    assert image.size(first, "stack") == STACK_BYTES
     assert image.size(flash, "constants") >= 1000 + 40
     assert 300 < image.size(flash, "code") < 4000
     assert len(image.elf) < 40_000  # nothing of the buffers is stored

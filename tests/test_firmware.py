@@ -24,8 +24,9 @@ MODEL_FILES = {
     "speech": MODELS / "tflm" / "micro_speech_quantized.tflite",
     "hello": MODELS / "tflm" / "hello_world_int8.tflite",
 }
-# The largest sets of live tensors (facts/peers.md): no plan without in-place tricks can do with less.
-LEAST_TENSORS = {"IC": 49_152, "VWW": 55_296, "KWS": 16_000, "AD": 768}
+# The largest sets of live tensors (facts/peers.md): no plan without in-place tricks can do with less. Of IC less is alive, because
+# Winograd writes over its input.
+LEAST_TENSORS = {"IC": 32_768, "VWW": 55_296, "KWS": 16_000, "AD": 768}
 # TensorFlow Lite Micro with CMSIS-NN on Cortex-M4/M7 (facts/peers.md): instructions; bytes of code without the model; bytes of RAM:
 # arena, data and stack.
 TFLM = {

@@ -17,8 +17,9 @@ from smelt.importers import load
 from smelt.kernels import FRUGAL
 from smelt.measure import Bench, order, outcomes
 from smelt.passes import prepare
-from smelt.planner import make_plan
+from smelt.planner import Limits, make_plan
 from smelt.planner.log import Measurement, TuningLog, append
+from smelt.planner.options import NOISE
 from smelt.planner.search import Search
 from smelt.planner.tuner import best, op_key, works
 from smelt.targets.boards import board
@@ -110,10 +111,9 @@ def test_the_best_of_the_log_is_compiled(tuned_file, hello):
     log = TuningLog.load(tuned_file)
     plan = compile(HELLO, BOARD, compiler="none", log=log).plan
     for step in plan.steps:
-        measured = [m.cycles for m in log.measurements if m.op_key == op_key(step.op) and m.cycles is not None]
-        assert log.cycles(step.call.kernel.name, BOARD.name) >= min(measured)
-        assert best(log, step.op, BOARD, FRUGAL) == (step.implementation, step.schedule)
-    assert total_cycles(plan, log) <= total_cycles(make_plan(hello, BOARD, FRUGAL), log)
+        implementation, schedule = best(log, step.op, BOARD, FRUGAL)
+        least = log.cycles(implementation.build(step.op, schedule).kernel.name, BOARD.name)
+        assert least <= log.cycles(step.call.kernel.name, BOARD.name) <= least / (1 - NOISE)
 
 
 def pretend(graph, choose):
@@ -152,16 +152,13 @@ def test_a_log_about_something_else_is_refused(tuned_file):
         compile(HELLO, board("disco_f746ng"), compiler="none", log=log)
 
 
-def test_scratch_gives_way_largest_first():
+def test_a_balanced_plan_takes_more_ram_for_measured_cycles_only_where_it_may():
     graph = prepare(load(KWS))
     log = pretend(graph, lambda candidates: max(candidates, key=lambda c: (c.call.scratch_bytes, c.cost)))
-    ram = BOARD.chip.rams[0]
-    small = replace(BOARD, chip=replace(BOARD.chip, memories=(BOARD.chip.flash, ram)))
-    greedy, default = make_plan(graph, small, FRUGAL, log=log), make_plan(graph, small, FRUGAL)
-    assert greedy.tensor_bytes > default.tensor_bytes and not greedy.notes
-    tight = make_plan(graph, small, FRUGAL, ram.size - default.tensor_bytes, log=log)
-    assert tight.tensor_bytes <= default.tensor_bytes
-    assert tight.notes and "does not fit" in tight.notes[0] and tight.notes[0] in str(tight)
+    plain, tuned = (make_plan(graph, BOARD, FRUGAL, log=some) for some in (TuningLog.empty, log))
+    free = make_plan(graph, BOARD, FRUGAL, log=log, limits=Limits(ram=200_000))
+    assert tuned.tensor_bytes <= plain.tensor_bytes < free.tensor_bytes
+    assert all(log.cycles(step.call.kernel.name, BOARD.name) == 1 for step in free.steps)
 
 
 def test_kernels_of_the_same_shape_are_a_hint_where_none_was_measured(hello):
