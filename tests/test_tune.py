@@ -21,9 +21,9 @@ from smelt.planner import Limits, make_plan
 from smelt.planner.log import Measurement, TuningLog, append
 from smelt.planner.options import NOISE
 from smelt.planner.search import Search
-from smelt.planner.tuner import best, op_key, works
+from smelt.planner.tuner import best, works
 from smelt.targets.boards import board
-from smelt.tune import total_cycles, tune
+from smelt.tune import tune
 from tests.paths import MODELS, ROOT
 
 HELLO = MODELS / "tflm" / "hello_world_int8.tflite"
