@@ -1,8 +1,7 @@
 """smelt: a trained model in, bare-metal firmware out.
 
     >>> import smelt
-    >>> board = smelt.board("disco_f746ng")
-    >>> compilation = smelt.compile(Path("model.tflite"), board)
+    >>> compilation = smelt.compile("model.tflite", "disco_f746ng")
     >>> execution = smelt.execute(compilation, smelt.random_inputs(compilation.model, 1))
     >>> print(smelt.profile(compilation, execution.run).instructions)
 

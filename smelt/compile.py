@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from smelt.errors import DoesNotFit
 
 if TYPE_CHECKING:  # `import smelt` stays light
+    from pathlib import Path
+
     from smelt.firmware.image import Image, Sources
     from smelt.firmware.program import Program
     from smelt.kernels.implementation import Implementation
@@ -45,8 +46,8 @@ class Compilation:
 
 
 def compile(
-    path: Path,
-    board: Board,
+    path: Path | str,
+    board: Board | str,
     *,
     name: str = "network",
     labels: tuple[str, ...] = (),
@@ -56,7 +57,8 @@ def compile(
     max_ram: int | None = None,
     max_flash: int | None = None,
 ) -> Compilation:
-    """Compile the model at `path` for `board`. `name` prefixes the C; `labels` are what the firmware prints for classes.
+    """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the firmware
+    prints for classes.
 
     `compiler` is "zig" (the bundled one), "gcc" (arm-none-eabi-gcc or riscv64-unknown-elf-gcc), or "none" for C only.
     `goal` "balanced" is frugal: tables are no larger than the weights and stay in flash. "speed" spends flash and RAM on cycles,
@@ -70,7 +72,9 @@ def compile(
     from smelt.importers import load
     from smelt.passes import prepare
     from smelt.planner import Limits, make_plan
+    from smelt.targets.boards import named
 
+    board = named(board)
     model = load(path)
     graph = prepare(model)
     known = measured(log, board, compiler)

@@ -64,9 +64,9 @@ class Tuning:
 
 
 def tune(
-    path: Path,
-    board: Board,
-    file: Path,
+    path: Path | str,
+    board: Board | str,
+    file: Path | str,
     *,
     budget: float = 600,
     compiler: Compiler = "zig",
@@ -95,8 +95,10 @@ def tune(
     from smelt.planner.log import TuningLog
     from smelt.planner.search import Search
     from smelt.planner.tuner import works
+    from smelt.targets.boards import named
 
     start = time.monotonic()
+    board, file = named(board), Path(file)
     where = counting_device(board, device, adapter)
     offered = IMPLEMENTATIONS if implementations is None else implementations
     tools = toolchain(board, compiler)

@@ -47,6 +47,7 @@ from smelt.firmware.module import (
     helpers_of,
     module_source,
 )
+from smelt.targets.boards import named
 from smelt.targets.types import Board
 
 if TYPE_CHECKING:
@@ -63,15 +64,22 @@ LOCKUP = (0xFFFFFFFE, 0xEFFFFFFE)  # where the processor stays after a fault ins
 
 
 class Session:
-    """A session on the device behind a debug link, or on the simulated copy of a board.
+    """A session on the device behind a debug link, or on the simulated copy of a board, which may be given by its name.
 
     With `strict` every call runs at once; otherwise calls wait until a result is needed. `timeout` is how many seconds one run of
     the queue may take. Leaving the `with` block frees everything; the link stays open if it was passed in.
     """
 
     def __init__(
-        self, device: DebugLink | Board, *, strict: bool = False, timeout: float = 10.0, stack_bytes: int = STACK_BYTES
+        self,
+        device: DebugLink | Board | str,
+        *,
+        strict: bool = False,
+        timeout: float = 10.0,
+        stack_bytes: int = STACK_BYTES,
     ) -> None:
+        if isinstance(device, str):
+            device = named(device)
         self.board = device if isinstance(device, Board) else device.board
         self.strict, self.timeout = strict, timeout
         self.epoch = 0  # how often the device had to be set up again

@@ -40,7 +40,7 @@ SUPPORTED: tuple[Supported, ...] = tuple(
 )
 
 
-def load(path: Path) -> Graph:
+def load(path: Path | str) -> Graph:
     """The graph in a model file, named after the file.
 
     Raises ModelError where the file is unreadable, damaged or no model, Unsupported (with every reason) where it is a
@@ -49,7 +49,7 @@ def load(path: Path) -> Graph:
     return _dispatch(path, load_tflite)
 
 
-def describe(path: Path) -> ModelSummary:
+def describe(path: Path | str) -> ModelSummary:
     """What a model file contains, even if it cannot be compiled; `problems` then says why.
 
     Raises ModelError where the file cannot be read at all, Unsupported for formats smelt does not read.
@@ -57,7 +57,7 @@ def describe(path: Path) -> ModelSummary:
     return _dispatch(path, describe_tflite)
 
 
-def _dispatch(path: Path, read: Callable[[bytes, str], Result]) -> Result:
+def _dispatch(path: Path | str, read: Callable[[bytes, str], Result]) -> Result:
     """Read the file in the format that its content says."""
     path = Path(path)
     file = _bytes(path)

@@ -12,6 +12,7 @@ from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, trade_offs
 from smelt.planner.tradeoff import Point
 from smelt.report.terminal import line, table
+from smelt.targets.boards import named
 from smelt.targets.types import Board
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class TradeOff:
 
 
 def trade_off(
-    path: Path,
-    board: Board,
+    path: Path | str,
+    board: Board | str,
     *,
     compiler: Compiler = "zig",
     log: TuningLog | None = None,
@@ -40,6 +41,7 @@ def trade_off(
     max_flash: int | None = None,
 ) -> TradeOff:
     """The curve of the model at `path`, within budgets. Raises what `compile` raises, but builds nothing."""
+    board = named(board)
     graph = prepare(load(path))
     points = trade_offs(graph, board, log=measured(log, board, compiler), limits=Limits(max_ram, max_flash))
     return TradeOff(graph.name, board.name, points)

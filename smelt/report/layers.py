@@ -63,7 +63,7 @@ class LayerVerification:
 def verify_layers(
     compilation: Compilation,
     inputs: Sequence[tuple[Array, ...]],
-    link: DebugLink | Board | None = None,
+    link: DebugLink | Board | str | None = None,
     timeout: float = 60.0,
 ) -> LayerVerification:
     """Run `inputs` step by step on the device behind `link` (by default the simulated board) and compare what every step writes

@@ -60,7 +60,7 @@ class Verification:
 
 
 def verify(
-    compilation: Compilation, inputs: Runs, oracle: str, model: Path, device: Device | None = None
+    compilation: Compilation, inputs: Runs, oracle: str, model: Path | str, device: Device | None = None
 ) -> Verification:
     """Run `inputs` on the device and through `oracle` ("reference", or "tflm" on the file `model` itself)."""
     expected = ORACLES[oracle](compilation, inputs, model)
@@ -93,14 +93,14 @@ def _difference(number: int, name: str, places: Array, mine: Array, theirs: Arra
     return Difference(number, name, place, float(mine[place]), float(theirs[place]))
 
 
-def by_reference(compilation: Compilation, inputs: Runs, model: Path) -> list[tuple[Array, ...]]:
+def by_reference(compilation: Compilation, inputs: Runs, model: Path | str) -> list[tuple[Array, ...]]:
     """The graph as the file has it (before any pass), computed by `model/reference.py`."""
     from smelt.model.reference import run
 
     return [run(compilation.model, arrays) for arrays in inputs]
 
 
-def by_tflm(compilation: Compilation, inputs: Runs, model: Path) -> list[tuple[Array, ...]]:
+def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str) -> list[tuple[Array, ...]]:
     """The file, computed by TensorFlow Lite Micro in a process of its own, since it aborts on what it does not like.
 
     Raises OptionError where its package is missing or it gives up.

@@ -33,6 +33,11 @@ def board(name: str) -> Board:
     raise OptionError(f"unknown board {name!r}: {_suggestion(name)}")
 
 
+def named(board_or_name: Board | str) -> Board:
+    """The board itself, or the one of that name; raises `OptionError` as `board` does."""
+    return board(board_or_name) if isinstance(board_or_name, str) else board_or_name
+
+
 def _suggestion(name: str) -> str:
     names = [b.name for b in BOARDS]
     near = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=3, cutoff=0.5)
