@@ -1,10 +1,21 @@
 """What can go wrong, sorted by who must act. Each class has its exit code."""
 
 
+def printable(text: object) -> str:
+    """A name from outside (of a file, a tensor) as it may be shown: what is not printable, new lines included, as an escape."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text))
+
+
 class SmeltError(Exception):
-    """Base of everything smelt reports to its user: one message, no traceback."""
+    """Base of everything smelt reports to its user: one message, no traceback.
+
+    Whatever the message quotes, it holds no control characters but new lines.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__("\n".join(map(printable, str(message).split("\n"))))
 
 
 class OptionError(SmeltError):

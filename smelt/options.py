@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.errors import OptionError
+from smelt.errors import OptionError, printable
+from smelt.files import read
 
 if TYPE_CHECKING:
     from smelt.planner.log import TuningLog
 
 GOALS = ("balanced", "speed", "ram", "flash", "energy")  # of the planner, whose import takes longer than --help may
+MOST_LABELS = 1 << 20  # bytes
 
 
 def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,9 +105,9 @@ def read_labels(file: Path | None) -> tuple[str, ...]:
     if file is None:
         return ()
     try:
-        return tuple(file.read_text("utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        raise OptionError(f"cannot read labels from '{file}': {error}") from None
+        return tuple(read(file, MOST_LABELS).decode().splitlines())
+    except UnicodeDecodeError as error:
+        raise OptionError(f"cannot read labels from '{printable(file)}': {error}") from None
 
 
 def read_logs(files: tuple[Path, ...]) -> TuningLog | None:

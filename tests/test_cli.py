@@ -172,7 +172,7 @@ def test_full_disk_leaves_nothing(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("smelt.report.output._stage", full)
+    monkeypatch.setattr("smelt.files._stage", full)
     code, _, err = smelt("compile", KWS, *BOARD, "--out", tmp_path / "a" / "b")
     assert code == 6 and "No space left" in err
     assert not list(tmp_path.iterdir())

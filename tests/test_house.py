@@ -21,7 +21,7 @@ ALLOWED = {
     "devices": {"targets", "firmware"},
     "report": BELOW_FIRMWARE | {"firmware", "devices", "compile", "inputs", "shipped"},
 }
-EVERYWHERE = {"errors"}
+EVERYWHERE = {"errors", "files"}
 
 
 def imported_rooms(file: Path) -> set[str]:

@@ -60,5 +60,5 @@ def _is_probability(port: Port) -> bool:
 
 
 def _c_string(text: str) -> str:
-    """A C string literal. Anything beyond ASCII becomes a question mark: consoles of boards speak ASCII."""
-    return json.dumps(text.encode("ascii", "replace").decode()).replace("\\u", "?")
+    """A C string literal. Anything beyond ASCII becomes a question mark: consoles of boards speak ASCII. `\\?` ends no trigraph."""
+    return json.dumps(text.encode("ascii", "replace").decode()).replace("\\u", "?").replace("?", "\\?")

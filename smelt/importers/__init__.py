@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from smelt.errors import ModelError, Unsupported
+from smelt.errors import ModelError, Unsupported, printable
+from smelt.files import read
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite import ARMS, describe_tflite, load_tflite
 from smelt.model.graph import Graph
@@ -57,39 +58,27 @@ def describe(path: Path | str) -> ModelSummary:
     return _dispatch(path, describe_tflite)
 
 
-def _dispatch(path: Path | str, read: Callable[[bytes, str], Result]) -> Result:
+def _dispatch(path: Path | str, decode: Callable[[bytes, str], Result]) -> Result:
     """Read the file in the format that its content says."""
     path = Path(path)
-    file = _bytes(path)
+    name, file = printable(path), _bytes(path)
     if file[4:8] == b"TFL3":
         try:
-            return read(file, path.stem)
+            return decode(file, printable(path.stem))
         except ModelError as error:
-            raise ModelError(f"{path}: {error}") from error
+            raise ModelError(f"{name}: {error}") from error
         except Unsupported as refusal:
-            raise Unsupported(str(path), refusal.reasons) from refusal
+            raise Unsupported(name, refusal.reasons) from refusal
     foreign = _foreign(path, file)
     if foreign:
-        raise Unsupported(str(path), (f"{foreign}; convert it to an int8 .tflite file",))
-    raise ModelError(f"{path} is not a model file (a .tflite file has TFL3 at byte 4)")
+        raise Unsupported(name, (f"{foreign}; convert it to an int8 .tflite file",))
+    raise ModelError(f"{name} is not a model file (a .tflite file has TFL3 at byte 4)")
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            raise ModelError(f"{path} is a folder, not a model file")
-        size = path.stat().st_size
-        if not path.is_file():
-            raise ModelError(f"{path} is not a file that holds data")
-        if size > MOST_BYTES:
-            raise ModelError(f"{path} has {size} bytes; the most for a model is {MOST_BYTES}")
-        file = path.read_bytes()
-    except FileNotFoundError:
-        raise ModelError(f"there is no file {path}") from None
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    file = read(path, MOST_BYTES, ModelError)
     if not file:
-        raise ModelError(f"{path} is empty")
+        raise ModelError(f"{printable(path)} is empty")
     return file
 
 
