@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,13 @@ def find_board(name: str) -> Board:
     return board(name)
 
 
+def firmware(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
+    """The compilation for a command that runs it. Raises OptionError where it would be C only."""
+    if options["compiler"] == "none":
+        raise OptionError("this needs firmware, and --compiler none makes C only: use --compiler zig or --compiler gcc")
+    return compiled(model, board_name, options)
+
+
 def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
     """The compilation, with a sign of life on the terminal."""
     board = find_board(board_name)
@@ -77,9 +85,13 @@ def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilati
 
     with working(f"compiling {model.name} for {board.name}"):
         compilation = compile(model, board, **options)
-    for note in compilation.plan.notes:
-        click.echo(f"note: {note}", err=True)
+    show_notes(compilation.notes)
     return compilation
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        click.echo(f"note: {note}", err=True)
 
 
 def emit_json(value: Any) -> None:
@@ -142,16 +154,17 @@ def run_command(
     from smelt.inputs import read_inputs
     from smelt.report.execute import execute
     from smelt.report.output import save_outputs
+    from smelt.report.summary import basis
     from smelt.report.terminal import show_run, working
 
     find_board(board_name)
-    compilation = compiled(model, board_name, options)
+    compilation = firmware(model, board_name, options)
     inputs = read_inputs(files, compilation.model)
     with working(f"simulating {len(inputs)} inference(s)"):
         result = execute(compilation, inputs, device=device)
     if output is not None:
         save_outputs(result, output)
-    emit_json(result.as_json()) if as_json else show_run(result)
+    emit_json(result.as_json() | basis(compilation)) if as_json else show_run(result)
 
 
 @main.command("verify", short_help="Compare the firmware with an oracle, bit for bit.")
@@ -193,6 +206,7 @@ def verify_command(
     from smelt.errors import Mismatch
     from smelt.inputs import random_inputs, read_inputs
     from smelt.report.layers import verify_layers
+    from smelt.report.summary import basis
     from smelt.report.terminal import show_verification, working
     from smelt.report.verify import verify
 
@@ -202,7 +216,7 @@ def verify_command(
         )
 
     find_board(board_name)
-    compilation = compiled(model, board_name, options)
+    compilation = firmware(model, board_name, options)
     inputs = random_inputs(compilation.model, count, seed) + (read_inputs(files, compilation.model) if files else [])
     if not inputs:
         raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")
@@ -212,7 +226,7 @@ def verify_command(
                 verification = verify_layers(compilation, inputs, link)
         else:
             verification = verify(compilation, inputs, oracle, model, device)
-    emit_json(verification.as_json()) if as_json else show_verification(verification)
+    emit_json(verification.as_json() | basis(compilation)) if as_json else show_verification(verification)
     if verification.first is not None:
         raise Mismatch(verification.verdict)
 
@@ -234,13 +248,14 @@ def profile_command(
     from smelt.inputs import random_inputs
     from smelt.report.execute import execute
     from smelt.report.profile import profile
+    from smelt.report.summary import basis
     from smelt.report.terminal import show_profile, working
 
-    compilation = compiled(model, board_name, options)
+    compilation = firmware(model, board_name, options)
     with working("simulating one inference"):
         result = execute(compilation, random_inputs(compilation.model, 1), device=device)
     figures = profile(compilation, result.run)
-    emit_json(figures.as_json()) if as_json else show_profile(figures)
+    emit_json(figures.as_json() | basis(compilation)) if as_json else show_profile(figures)
 
 
 def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:
@@ -251,6 +266,7 @@ def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_js
     board = find_board(board_name)
     with working(f"choosing for {model.name} on {board.name}"):
         result = trade_off(model, board, **{k: options[k] for k in ("compiler", "log", "max_ram", "max_flash")})
+    show_notes(result.notes)
     emit_json(result.as_json()) if as_json else show_curve(result)
 
 

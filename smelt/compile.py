@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.kernels.implementation import Implementation
     from smelt.model.graph import Graph
     from smelt.planner import Goal
+    from smelt.planner.evidence import Evidence
     from smelt.planner.log import TuningLog
     from smelt.planner.plan import Plan
     from smelt.targets.types import Board
@@ -33,6 +34,18 @@ class Compilation:
     program: Program
     sources: Sources
     image: Image | None
+    evidence: Evidence
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users are told: what could not be had, and what the choices rest on."""
+        e = self.evidence
+        rest = f"{e.measured} of {e.steps} steps were chosen by measurements, the others by estimates"
+        return (
+            *self.plan.notes,
+            *e.notes,
+            *((f"no compiler: sizes are estimates; {rest}",) if self.image is None else ()),
+        )
 
     def nouns(self) -> dict[str, str]:
         """What `--keep` leaves behind: file name -> text, besides the sources."""
@@ -69,15 +82,17 @@ def compile(
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
     """
     from smelt.firmware import build, emit, render, render_harness
+    from smelt.firmware.toolchain import toolchain
     from smelt.importers import load
     from smelt.passes import prepare
     from smelt.planner import Limits, make_plan
+    from smelt.planner.evidence import evidence
     from smelt.targets.boards import named
 
     board = named(board)
     model = load(path)
     graph = prepare(model)
-    known = measured(log, board, compiler)
+    tools, known = toolchain(board, compiler), measured(log, board, compiler)
     limits = Limits(max_ram, max_flash)
     for _ in range(BUILDS):
         plan = make_plan(graph, board, offered(goal), log=known, goal=goal, limits=limits)
@@ -85,7 +100,7 @@ def compile(
         sources = render(program)
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
         if image is None or not over(plan, image):
-            return Compilation(model, graph, plan, program, sources, image)
+            return Compilation(model, graph, plan, program, sources, image, evidence(plan, known, tools))
         limits = replace(limits, code=limits.code + over(plan, image) + plan.slack)
     raise DoesNotFit(
         f"no firmware of at most {max_flash:,} bytes of flash was found for {board.name} in {BUILDS} builds"
@@ -107,8 +122,9 @@ def over(plan: Plan, image: Image) -> int:
 
 
 def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc", "none"]) -> TuningLog:
-    """What of a log is about this board, the compiler in its version, and the model of time as it is; C only is for whatever zig
-    would make of it. What smelt ships is known as well, unless `log` is `TuningLog.empty`.
+    """What of a log is about this board, the compiler, and the model of time as it is; C only is for whatever zig would make of it.
+    What this version of the compiler did not measure is taken from others. What smelt ships is known as well, unless `log` is
+    `TuningLog.empty`.
 
     Raises OptionError where there is a log, and nothing in it is about them.
     """
@@ -122,11 +138,11 @@ def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc"
     shipped = shipped_log()
     if log is None and not shipped.measurements:
         return TuningLog.empty
-    tools, device = toolchain(board, "gcc" if compiler == "gcc" else "zig"), model_of_time(board)
-    known = (log or TuningLog.empty).of(board.name, tools).preferring(device)
+    tools, device = toolchain(board, compiler), model_of_time(board)
+    known = (log or TuningLog.empty).usable(board.name, tools).preferring(device)
     if log is not None and not known.measurements:
-        of_board = log.of(board.name, tools).measurements
+        of_board = log.usable(board.name, tools).measurements
         stale = f"that the {device} counted: its model of time is another one now" if device else "by a real device"
         reason = stale if of_board else f"with {tools}"
         raise OptionError(f"the tuning log has no measurement of {board.name} {reason}: run `smelt tune` first")
-    return (shipped.of(board.name, tools, device) + known).preferring(device)
+    return (shipped.usable(board.name, tools, device) + known).preferring(device).graded(tools)

@@ -50,10 +50,10 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--compiler",
-        type=click.Choice(["zig", "gcc"]),
+        type=click.Choice(["zig", "gcc", "none"]),
         default="zig",
         show_default=True,
-        help="zig is the bundled one.",
+        help="zig is the bundled one, gcc the cross-compiler on the PATH; none writes C only, and estimates sizes.",
     )
     @click.option(
         "--for",

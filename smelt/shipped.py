@@ -1,7 +1,7 @@
 """The tuning log that smelt ships: the best ways to compute the layers of the MLPerf Tiny models, measured on simulated boards.
 
-`dev/ship_log.py` writes it. It counts while the compiler, the headers of the kernels and the models of time are those that it was
-measured with; `smelt doctor` says whether they are.
+`dev/ship_log.py` writes it. It counts while the headers of the kernels and the models of time are those that it was measured with,
+and other versions of the compiler are similar enough; `smelt doctor` says how things are.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from smelt.planner.log import TuningLog
@@ -37,22 +37,40 @@ def model_of_time(board: Board) -> str:
     return cycle_model(board) if is_timed(board.core.name) else ""
 
 
-def state(log: TuningLog) -> tuple[bool, str]:
-    """Whether every board of a log was measured with what is installed, and what to say about it."""
+State = Literal["same", "similar", "stale"]
+
+
+def state(log: TuningLog) -> tuple[State, str]:
+    """Whether every board of a log was measured with what is installed, or some with another version of the compiler, or with
+    something else; and what to say about it."""
     from smelt.errors import SmeltError
-    from smelt.firmware.toolchain import toolchain
+    from smelt.planner.log import compiler_of
     from smelt.targets.boards import board
 
-    stale = []
+    stale, similar = [], set()
     for name in dict.fromkeys(m.board for m in log.measurements):
         try:
-            tools, device = toolchain(board(name)), model_of_time(board(name))
+            tools, device = _installed(board(name)), model_of_time(board(name))
         except SmeltError as error:
-            return False, str(error)
-        if not log.of(name, tools, device).measurements:
-            found = next(m for m in log.measurements if m.board == name)
-            stale.append(f"{name}: measured with {found.toolchain}, {found.device}; installed: {tools}, {device}")
+            return "stale", str(error)
+        found = log.usable(name, tools, device).graded(tools).measurements
+        similar |= {compiler_of(m.toolchain) for m in found if m.toolchain != tools}
+        if not found:
+            first = next(m for m in log.measurements if m.board == name)
+            stale.append(f"{name}: measured with {first.toolchain}, {first.device}; installed: {tools}, {device}")
     if stale:
-        return False, "; ".join(stale)
+        return "stale", "; ".join(stale)
     boards = len({m.board for m in log.measurements})
-    return True, f"{len(log.measurements)} measurements on {boards} boards"
+    size = f"{len(log.measurements)} measurements on {boards} boards"
+    return ("similar", f"{size}, with {', '.join(sorted(similar))}") if similar else ("same", size)
+
+
+def _installed(board: Board) -> str:
+    """The bundled compiler, or none."""
+    from smelt.errors import BuildError
+    from smelt.firmware.toolchain import toolchain
+
+    try:
+        return toolchain(board)
+    except BuildError:
+        return toolchain(board, "none")

@@ -206,7 +206,7 @@ def test_what_users_measured_comes_on_top(ships):
     ships(log)
     fastest = replace(log.measurements[0], cycles=1_000)
     known = measured(TuningLog((fastest,)), BOARD, "zig")
-    assert known.cycles(fastest.kernel, BOARD.name) == 1_000 and len(known.measurements) == len(log.measurements) + 1
+    assert known.cycles(fastest.kernel, BOARD.name) == 1_000 and len(known.measurements) == len(log.measurements)
 
 
 def test_the_doctor_says_whether_it_is_valid(ships):

@@ -46,7 +46,8 @@ GCC_COMPILE = ("-fno-ipa-cp", "-fno-ipa-sra", "-fno-partial-inlining")
 WORKERS = 2
 SECONDS = 300  # a single compiler run that takes longer hangs
 INSTALL = {
-    "zig": "install the bundled compiler with: pip install 'smelt[build]'",
+    "zig": "install the bundled one with pip install 'smelt[build]', or use --compiler gcc (arm-none-eabi-gcc or "
+    "riscv64-unknown-elf-gcc), or --compiler none for C without firmware",
     "arm-none-eabi-gcc": "install it with your package manager (Debian, Ubuntu: gcc-arm-none-eabi)",
     "riscv64-unknown-elf-gcc": "install it with your package manager (Debian, Ubuntu: gcc-riscv64-unknown-elf)",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
 
 from smelt.errors import BuildError
 from smelt.firmware.build import Compiler, compiler_command
@@ -12,16 +13,18 @@ from smelt.firmware.sources import kernel_headers
 from smelt.targets.types import Board
 
 
-def toolchain(board: Board, compiler: Compiler = "zig") -> str:
+def toolchain(board: Board, compiler: Compiler | Literal["none"] = "zig") -> str:
     """Compiler and version, and a digest of the headers that kernels are compiled with ("zig 0.15.1, headers 1a2b3c4d").
 
-    Raises BuildError where the compiler is missing.
+    "none" is zig in no version: what any of them measured is similar. Raises BuildError where the compiler is missing.
     """
     headers = "".join(kernel_headers().values()).encode()
     return f"{_compiler(board, compiler)}, headers {hashlib.sha256(headers).hexdigest()[:8]}"
 
 
-def _compiler(board: Board, compiler: Compiler) -> str:
+def _compiler(board: Board, compiler: Compiler | Literal["none"]) -> str:
+    if compiler == "none":
+        return "zig"
     command = compiler_command(board, compiler)
     if compiler == "zig":
         try:

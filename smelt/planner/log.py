@@ -81,6 +81,21 @@ class TuningLog:
         )
         return TuningLog(mine, self.damaged)
 
+    def usable(self, board: str, toolchain: str, device: str | None = None) -> TuningLog:
+        """What may be applied on one board with one toolchain: what it measured, and what another version of the same compiler
+        measured with the same headers."""
+        mine = tuple(
+            m
+            for m in self.measurements
+            if m.board == board and is_similar(m.toolchain, toolchain) and device in (None, m.device)
+        )
+        return TuningLog(mine, self.damaged)
+
+    def graded(self, toolchain: str) -> TuningLog:
+        """Each kernel once: as `toolchain` measured it, else as the last of its other versions did."""
+        mine = sorted(self.measurements, key=lambda m: m.toolchain == toolchain)  # the last holds
+        return TuningLog(tuple({(m.kernel, m.board, m.resident): m for m in mine}.values()), self.damaged)
+
     def preferring(self, simulator: str) -> TuningLog:
         """What may be applied: for each op what a real device measured, and where none did, what `simulator` did.
 
@@ -128,6 +143,24 @@ class TuningLog:
 
 
 TuningLog.empty = TuningLog()
+
+
+def compiler_of(toolchain: str) -> str:
+    """Name and version of what compiled, without the headers: "zig 0.17.0"."""
+    return toolchain.rpartition(", headers ")[0] or toolchain
+
+
+def is_similar(one: str, other: str) -> bool:
+    """Whether two toolchains are the same compiler, in whatever versions, with the same headers: other headers are other code."""
+    (name, _, headers), (name_too, _, headers_too) = map(_parts, (one, other))
+    return (name, headers) == (name_too, headers_too)
+
+
+def _parts(toolchain: str) -> tuple[str, str, str]:
+    """Name, version and headers."""
+    compiler = compiler_of(toolchain)
+    name, _, version = compiler.partition(" ")
+    return name, version, toolchain.removeprefix(compiler)
 
 
 def append(file: Path, measurements: Sequence[Measurement]) -> None:

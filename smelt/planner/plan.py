@@ -124,6 +124,15 @@ class Plan:
         return sum(resident_tables(self.steps).values())
 
     @property
+    def resident_uses(self) -> dict[str, int]:
+        """The same by memory."""
+        sizes: dict[str, int] = {}
+        for key, size in resident_tables(self.steps).items():
+            memory = (self._table_places or {})[key]
+            sizes[memory] = sizes.get(memory, 0) + size
+        return sizes
+
+    @property
     def table_bytes(self) -> int:
         """The bytes of all tables, each once: what they take up of the flash."""
         return sum(all_tables(step.call for step in self.steps).values())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from smelt.compile import measured
+from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, trade_offs
+from smelt.planner.evidence import Evidence, similar
 from smelt.planner.tradeoff import Point
 from smelt.report.terminal import line, table
 from smelt.targets.boards import named
@@ -26,6 +28,12 @@ class TradeOff:
     model: str
     board: str
     points: tuple[Point, ...]
+    similar_measurements: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What users are told: what the choices rest on."""
+        return tuple(Evidence(similar=self.similar_measurements).notes)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -35,7 +43,7 @@ def trade_off(
     path: Path | str,
     board: Board | str,
     *,
-    compiler: Compiler = "zig",
+    compiler: Compiler | Literal["none"] = "zig",
     log: TuningLog | None = None,
     max_ram: int | None = None,
     max_flash: int | None = None,
@@ -43,8 +51,9 @@ def trade_off(
     """The curve of the model at `path`, within budgets. Raises what `compile` raises, but builds nothing."""
     board = named(board)
     graph = prepare(load(path))
-    points = trade_offs(graph, board, log=measured(log, board, compiler), limits=Limits(max_ram, max_flash))
-    return TradeOff(graph.name, board.name, points)
+    tools, known = toolchain(board, compiler), measured(log, board, compiler)
+    points = trade_offs(graph, board, log=known, limits=Limits(max_ram, max_flash))
+    return TradeOff(graph.name, board.name, points, similar(known, graph.ops, tools))
 
 
 def show_curve(result: TradeOff) -> None:

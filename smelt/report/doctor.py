@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Finding:
-    """One part: whether it works, what was found, and what to do if it does not."""
+    """One part: whether it works, what was found, and what to do if it does not. `label` is the word for its state where "ok" and
+    "missing" are not."""
 
     part: str
     purpose: str
@@ -21,6 +22,7 @@ class Finding:
     needed: bool
     detail: str
     remedy: str
+    label: str = ""
 
 
 PACKAGES = (
@@ -75,9 +77,10 @@ def _shipped_log() -> Iterator[Finding]:
 
     log = shipped_log()
     if log.measurements:
-        valid, detail = state(log)
-        remedy = "" if valid else "smelt tune measures again; until then kernels are chosen by first guesses"
-        yield Finding("tuned.jsonl.gz", "the tuning log that smelt ships", valid, False, detail, remedy)
+        grade, detail = state(log)
+        remedy = "smelt tune measures again; until then kernels are chosen by first guesses" if grade == "stale" else ""
+        label = "" if grade == "same" else grade
+        yield Finding("tuned.jsonl.gz", "the tuning log that smelt ships", not remedy, False, detail, remedy, label)
 
 
 def _program(name: str, purpose: str, remedy: str) -> Finding:

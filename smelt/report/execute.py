@@ -11,7 +11,7 @@ import numpy as np
 from smelt.compile import Compilation
 from smelt.devices.choose import Device
 from smelt.devices.simulators.simulator import Run
-from smelt.errors import DeviceError
+from smelt.errors import DeviceError, OptionError
 from smelt.model.graph import Array, Tensor
 from smelt.targets.types import Board
 
@@ -74,13 +74,15 @@ def execute(
     """Run the firmware once per input on a simulated board: in the simulator or in QEMU, by default in the one that suits it.
     Without `timing`, the simulator is faster and gives no cycles, and QEMU gives no instruction counts.
 
-    Raises DeviceError where it faults or hangs, or the device is missing.
+    Raises DeviceError where it faults or hangs, or the device is missing, OptionError where there is no firmware.
     """
     from smelt.devices.choose import chosen, run_image
 
-    assert compilation.image is not None, "running needs firmware"
+    image = compilation.image
+    if image is None:
+        raise OptionError("running needs firmware: compile with the compiler zig or gcc, not none")
     stream = b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)
-    run = run_image(compilation.plan.board, compilation.image, stream, device, timing, counting=timing)
+    run = run_image(compilation.plan.board, image, stream, device, timing, counting=timing)
     outputs = _split(run.outputs, compilation.graph.outputs)
     if len(outputs) != len(inputs):
         raise DeviceError(f"the firmware gave {len(outputs)} output(s) for {len(inputs)} input(s)")

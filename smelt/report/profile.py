@@ -8,6 +8,8 @@ from typing import Any
 from smelt.compile import Compilation
 from smelt.devices.simulators.simulator import Run
 from smelt.firmware.image import Image
+from smelt.planner.limits import FIXED_RAM
+from smelt.planner.plan import Plan
 from smelt.report.execute import microjoules, milliseconds
 
 
@@ -126,6 +128,16 @@ def memory_use(image: Image, stack_bytes: int | None = None) -> tuple[MemoryUse,
         measured = use.content == "stack" and stack_bytes is not None
         sizes[key] = sizes.get(key, 0) + (stack_bytes if measured else use.size)
     return tuple(MemoryUse(*key, size) for key, size in sizes.items())
+
+
+def estimated_use(plan: Plan) -> tuple[MemoryUse, ...]:
+    """What the firmware of a plan would use, where no compiler is there to build it: code, stack and data are estimates."""
+    flash, first = plan.board.chip.flash.name, plan.board.chip.rams[0].name
+    uses = [(flash, "code", plan.flash_bytes - plan.table_bytes), (flash, "constants", plan.table_bytes)]
+    uses += [(m.name, "arena", plan.used(m.name)) for m in plan.memories]
+    uses += [(memory, "tables", size) for memory, size in plan.resident_uses.items()]
+    uses.append((first, "stack and data", FIXED_RAM))
+    return tuple(MemoryUse(*use) for use in uses)
 
 
 def _image(compilation: Compilation) -> Image:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from smelt.compile import Compilation
-from smelt.report.profile import memory_use
+from smelt.report.profile import estimated_use, memory_use
 
 
 def compile_summary(compilation: Compilation) -> dict[str, Any]:
@@ -21,10 +21,18 @@ def compile_summary(compilation: Compilation) -> dict[str, Any]:
         "scratch_bytes": plan.scratch_bytes,
         "resident_bytes": plan.resident_bytes,
         "resident_steps": [step.name for step in plan.steps if step.resident],
-        "memory": [asdict(use) for use in memory_use(image)] if image else [],
+        "memory": [asdict(use) for use in (memory_use(image) if image else estimated_use(plan))],
+        "estimated": image is None,
         "sources_digest": compilation.sources.digest,
         "firmware_digest": image.digest if image else None,
+        **basis(compilation),
     }
+
+
+def basis(compilation: Compilation) -> dict[str, Any]:
+    """What the choices rest on: of how many steps the kernel was measured, and with which other versions of the compiler."""
+    evidence = compilation.evidence
+    return {"measured_steps": evidence.measured, "similar_measurements": list(evidence.similar)}
 
 
 def board_rows() -> list[dict[str, Any]]:

@@ -71,12 +71,15 @@ def show_compile(summary: dict[str, Any], out: Path | None) -> None:
     line(f"tensors {summary['tensor_bytes']:,} bytes, of which scratch at most {summary['scratch_bytes']:,}")
     if summary["resident_steps"]:
         line(f"tables in RAM {summary['resident_bytes']:,} bytes, of {', '.join(summary['resident_steps'])}")
-    show_memory([(u["memory"], u["purpose"], u["bytes"]) for u in summary["memory"]])
+    about = "about " if summary["estimated"] else ""
+    show_memory([(u["memory"], u["purpose"], f"{about}{u['bytes']:,}") for u in summary["memory"]])
+    if about:
+        line("estimated: no compiler")
     if out is not None:
         line(f"written to {out}")
 
 
-def show_memory(rows: Sequence[tuple[str, str, int]]) -> None:
+def show_memory(rows: Sequence[tuple[str, str, int | str]]) -> None:
     table("", ("memory", "used by", "bytes"), rows, right=(2,))
 
 
@@ -212,7 +215,8 @@ def show_ops(supported: tuple[Supported, ...]) -> None:
 
 def show_doctor(findings: tuple[Finding, ...]) -> None:
     rows = [
-        ("ok" if f.works else "missing", f.part, f.purpose, f.detail, "" if f.works else f.remedy) for f in findings
+        (f.label or ("ok" if f.works else "missing"), f.part, f.purpose, f.detail, "" if f.works else f.remedy)
+        for f in findings
     ]
     table("", ("", "part", "for", "found", "what to do"), rows)
 
