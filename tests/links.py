@@ -2,7 +2,6 @@
 
 import importlib.util
 import io
-import os
 import subprocess
 import tempfile
 from functools import cache
@@ -70,8 +69,6 @@ def load(link, ram: int, body: str) -> tuple[int, int]:
 def need_module(name: str) -> None:
     """Like `need`, for a Python package."""
     if importlib.util.find_spec(name) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{name} must be installed in CI")
         pytest.skip(f"{name} is not installed")
 
 

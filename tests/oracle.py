@@ -14,7 +14,7 @@ class Oracle:
 
     def __init__(self, model: bytes) -> None:
         if sys.platform != "linux":
-            pytest.skip("the tflite-micro wheel exists for Linux only")
+            pytest.skip("platform: the tflite-micro wheel exists for Linux only")
         from tflite_micro import runtime
 
         self._interpreter = _smallest_arena(runtime, model)

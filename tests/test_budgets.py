@@ -29,12 +29,8 @@ from smelt.planner.tuner import op_key
 from smelt.report.execute import execute
 from smelt.report.profile import profile
 from smelt.targets.boards import DISCO_F746NG, NUCLEO_L4R5ZI, board
-from tests.paths import MODELS
+from tests.paths import AD, HELLO, KWS
 from tests.tiny_firmware import need
-
-AD = MODELS / "mlperf_tiny" / "ad01_int8.tflite"
-KWS = MODELS / "mlperf_tiny" / "kws_ref_model.tflite"
-SINE = MODELS / "tflm" / "hello_world_int8.tflite"
 
 
 @pytest.fixture(scope="module")
@@ -189,8 +185,8 @@ def everything_in_ram(path, board_, compiler="zig"):
 @pytest.mark.parametrize(
     ("path", "name", "compiler"),
     [
-        (SINE, "nucleo_h743zi", "zig"),
-        (SINE, "nucleo_u575zi_q", "gcc"),
+        (HELLO, "nucleo_h743zi", "zig"),
+        (HELLO, "nucleo_u575zi_q", "gcc"),
         (KWS, "nucleo_l4r5zi", "gcc"),
         (KWS, "esp32c3", "zig"),
         (AD, "disco_f746ng", "zig"),

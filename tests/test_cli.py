@@ -9,12 +9,14 @@ import pytest
 from click.testing import CliRunner
 
 from smelt.cli import main
-from tests.paths import INPUTS, MODELS
+from tests import paths
+from tests.paths import INPUTS, PICTURES
 from tests.tflite_writer import ModelWriter
 
-KWS = str(MODELS / "mlperf_tiny" / "kws_ref_model.tflite")
-IC = str(MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite")
-FLOAT = str(MODELS / "mlperf_tiny" / "ad01_fp32.tflite")
+KWS = str(paths.KWS)
+IC = str(paths.IC)
+FLOAT = str(paths.KWS_FLOAT)
+(FROG,) = (p for p in PICTURES if p.stem == "frog")
 BOARD = ("--board", "disco_f746ng")
 
 
@@ -64,10 +66,9 @@ def test_compile_writes_library_and_firmware(tmp_path):
 
 
 def test_run_reads_pictures_and_arrays(tmp_path):
-    frog = INPUTS / "cifar10" / "frog.png"
     labels = tmp_path / "labels.txt"
     labels.write_text("\n".join("airplane automobile bird cat deer dog frog horse ship truck".split()))
-    code, out, _ = smelt("run", IC, *BOARD, "--input", frog, "--labels", labels)
+    code, out, _ = smelt("run", IC, *BOARD, "--input", FROG, "--labels", labels)
     assert code == 0 and "prediction: frog" in out
     sample = INPUTS / "mlperf_tiny" / "kws_sample_class5.npy"
     array = np.load(sample)
@@ -130,7 +131,7 @@ def dense(depth, units):
         (("compile", KWS, *BOARD, "--name", "int"), 2, "name"),
         (("compile", KWS, *BOARD, "--labels", "missing.txt"), 2, "missing.txt"),
         (("run", KWS, *BOARD, "--input", "missing.npy"), 2, "missing.npy"),
-        (("run", KWS, *BOARD, "--input", INPUTS / "cifar10" / "frog.png"), 2, "32x32"),
+        (("run", KWS, *BOARD, "--input", FROG), 2, "32x32"),
         (("run", IC, *BOARD, "--input", INPUTS / "tflm" / "person.bmp"), 2, "resize"),
         (("verify", KWS, *BOARD, "--inputs", 0), 2, "nothing to verify"),
         (("demo", "--picture", "unicorn"), 2, "frog"),

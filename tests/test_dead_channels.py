@@ -35,12 +35,10 @@ from smelt.model.ops import (
 from smelt.passes import prepare
 from smelt.passes.dead import drop_dead
 from smelt.passes.dead_channels import drop_dead_channels
-from tests.paths import INPUTS, MODELS
+from tests.paths import INPUTS, INT8_MODELS, PERSON, VWW
 from tests.test_passes import NONE, Q2, Q, Sketch, kinds, same
 
 AROUND = Padding(1, 1, 1, 1)
-VWW = MODELS / "mlperf_tiny" / "vww_96_int8.tflite"
-PERSON = MODELS / "tflm" / "person_detect.tflite"
 
 
 def weight_bytes(graph: Graph) -> int:
@@ -70,9 +68,9 @@ def test_real_models_do_less_and_compute_the_same(file: Path, macs: int, weights
         np.testing.assert_array_equal(reference.run(before, [picture])[0], reference.run(after, [picture])[0])
 
 
-@pytest.mark.parametrize("model", ("kws_ref_model", "pretrainedResnet_quant", "str_ww_ref_model", "ad01_int8"))
+@pytest.mark.parametrize("model", ("KWS", "IC", "SWW", "AD"))
 def test_models_without_dead_channels_stay_as_they_are(model: str) -> None:
-    before = load(MODELS / "mlperf_tiny" / f"{model}.tflite")
+    before = load(INT8_MODELS[model])
     after = prepare(before)
     assert (before.macs, weight_bytes(before)) == (after.macs, weight_bytes(after))
 

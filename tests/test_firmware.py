@@ -11,19 +11,9 @@ from smelt.report.execute import execute
 from smelt.report.profile import profile
 from smelt.report.verify import verify
 from smelt.targets.boards import PRODUCTS, board
-from tests.paths import INPUTS, MODELS, ROOT
+from tests.paths import INT8_MODELS, PICTURES, ROOT
 from tests.tiny_firmware import need
 
-MODEL_FILES = {
-    "IC": MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite",
-    "VWW": MODELS / "mlperf_tiny" / "vww_96_int8.tflite",
-    "KWS": MODELS / "mlperf_tiny" / "kws_ref_model.tflite",
-    "AD": MODELS / "mlperf_tiny" / "ad01_int8.tflite",
-    "SWW": MODELS / "mlperf_tiny" / "str_ww_ref_model.tflite",
-    "person": MODELS / "tflm" / "person_detect.tflite",
-    "speech": MODELS / "tflm" / "micro_speech_quantized.tflite",
-    "hello": MODELS / "tflm" / "hello_world_int8.tflite",
-}
 # The largest sets of live tensors (facts/peers.md): no plan without in-place tricks can do with less. Of IC less is alive, because
 # Winograd writes over its input.
 LEAST_TENSORS = {"IC": 32_768, "VWW": 55_296, "KWS": 16_000, "AD": 768}
@@ -39,16 +29,16 @@ GOLDEN = ROOT / "tests" / "golden" / "costs.json"
 
 
 @pytest.mark.parametrize("board_name", [b.name for b in PRODUCTS])
-@pytest.mark.parametrize("model", MODEL_FILES)
+@pytest.mark.parametrize("model", INT8_MODELS)
 def test_equals_tflm_on_every_board(model, board_name):
-    compilation = compile(MODEL_FILES[model], board(board_name))
-    verification = verify(compilation, random_inputs(compilation.model, 3, seed=7), "tflm", MODEL_FILES[model])
+    compilation = compile(INT8_MODELS[model], board(board_name))
+    verification = verify(compilation, random_inputs(compilation.model, 3, seed=7), "tflm", INT8_MODELS[model])
     assert verification.mismatches == 0, verification.verdict
 
 
 @pytest.mark.parametrize("model", TFLM)
 def test_better_than_tflm_and_no_worse_than_before(model, request):
-    compilation = compile(MODEL_FILES[model], board("nucleo_l4r5zi"))
+    compilation = compile(INT8_MODELS[model], board("nucleo_l4r5zi"))
     figures = profile(compilation, execute(compilation, random_inputs(compilation.model, 1)).run)
     instructions, code, ram = TFLM[model]
     assert figures.live_tensor_bytes == LEAST_TENSORS[model]
@@ -56,7 +46,7 @@ def test_better_than_tflm_and_no_worse_than_before(model, request):
     assert figures.code_bytes < code
     assert figures.ram_bytes < ram
     # AD is nothing but weights that no exact step shrinks.
-    assert figures.constant_bytes < MODEL_FILES[model].stat().st_size * (0.99 if model == "AD" else 0.9)
+    assert figures.constant_bytes < INT8_MODELS[model].stat().st_size * (0.99 if model == "AD" else 0.9)
     actual = {
         "instructions": figures.instructions,
         "cycles": figures.cycles,
@@ -70,7 +60,7 @@ def test_better_than_tflm_and_no_worse_than_before(model, request):
 
 
 def test_steps_add_up():
-    compilation = compile(MODEL_FILES["KWS"], board("disco_f746ng"))
+    compilation = compile(INT8_MODELS["KWS"], board("disco_f746ng"))
     run = execute(compilation, random_inputs(compilation.model, 2)).run
     assert len(run.step_instructions) == len(compilation.plan.steps)
     assert run.instructions == sum(run.step_instructions) + run.overhead_instructions
@@ -79,9 +69,9 @@ def test_steps_add_up():
 
 def test_cifar_pictures_are_classified_as_by_tflm():
     """One picture of each class; all 500 are the business of benchmarks/acceptance.py."""
-    path = MODEL_FILES["IC"]
+    path = INT8_MODELS["IC"]
     compilation = compile(path, board("disco_f746ng"))
-    inputs = [read_inputs((f,), compilation.model)[0] for f in sorted((INPUTS / "cifar10").glob("*.png"))]
+    inputs = [read_inputs((f,), compilation.model)[0] for f in PICTURES]
     assert verify(compilation, inputs, "tflm", path).mismatches == 0
     classes = [int(np.argmax(y)) for (y,) in execute(compilation, inputs).outputs]
     assert sum(c == i for i, c in enumerate(classes)) >= 8
@@ -91,14 +81,14 @@ def test_cifar_pictures_are_classified_as_by_tflm():
 def test_built_by_gcc(board_name):
     target = board(board_name)
     need(target.core.gcc[0])
-    path = MODEL_FILES["KWS"]
+    path = INT8_MODELS["KWS"]
     compilation = compile(path, target, compiler="gcc")
     assert verify(compilation, random_inputs(compilation.model, 2), "reference", path).mismatches == 0
 
 
 def test_the_firmware_prints_the_label():
     labels = tuple(f"word {i}" for i in range(12))
-    compilation = compile(MODEL_FILES["KWS"], board("disco_f746ng"), labels=labels)
+    compilation = compile(INT8_MODELS["KWS"], board("disco_f746ng"), labels=labels)
     execution = execute(compilation, random_inputs(compilation.model, 1))
     (scores,) = execution.outputs[0]
     best = int(scores.argmax())

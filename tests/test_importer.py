@@ -9,56 +9,52 @@ from smelt.errors import ModelError, Unsupported
 from smelt.importers import SUPPORTED, describe, load
 from smelt.model.ops import Conv2D, Dense, Padding, Reshape
 from tests.importer_cases import Q, graph_of, relu_chain
-from tests.paths import MODELS
+from tests.paths import HELLO_FLOAT, IC, INT8_MODELS, KWS_FLOAT, SHARED
 from tests.tflite_writer import ModelWriter
 
 REAL = (
-    ("mlperf_tiny/pretrainedResnet_quant", 16, 12_501_632, (1, 32, 32, 3), (1, 10)),
-    ("mlperf_tiny/vww_96_int8", 31, 7_489_664, (1, 96, 96, 3), (1, 2)),
-    ("mlperf_tiny/kws_ref_model", 13, 2_656_768, (1, 49, 10, 1), (1, 12)),
-    ("mlperf_tiny/ad01_int8", 10, 264_192, (1, 640), (1, 640)),
-    ("mlperf_tiny/str_ww_ref_model", 11, 826_368, (1, 30, 1, 40), (1, 3)),
-    ("tflm/person_detect", 31, 7_157_888, (1, 96, 96, 1), (1, 2)),
-    ("tflm/micro_speech_quantized", 4, 336_000, (1, 1960), (1, 4)),
-    ("tflm/hello_world_int8", 3, 288, (1, 1), (1, 1)),
+    ("IC", 16, 12_501_632, (1, 32, 32, 3), (1, 10)),
+    ("VWW", 31, 7_489_664, (1, 96, 96, 3), (1, 2)),
+    ("KWS", 13, 2_656_768, (1, 49, 10, 1), (1, 12)),
+    ("AD", 10, 264_192, (1, 640), (1, 640)),
+    ("SWW", 11, 826_368, (1, 30, 1, 40), (1, 3)),
+    ("person", 31, 7_157_888, (1, 96, 96, 1), (1, 2)),
+    ("speech", 4, 336_000, (1, 1960), (1, 4)),
+    ("hello", 3, 288, (1, 1), (1, 1)),
 )
+SHARED_FLOAT = ("pretrainedResnet", "vww_96_float", "ad01_fp32")
 FLOAT = (
-    "mlperf_tiny/pretrainedResnet",
-    "mlperf_tiny/vww_96_float",
-    "mlperf_tiny/kws_ref_model_float32",
-    "mlperf_tiny/ad01_fp32",
-    "tflm/hello_world_float",
+    KWS_FLOAT,
+    HELLO_FLOAT,
+    *(
+        pytest.param(SHARED / "models" / "mlperf_tiny" / f"{name}.tflite", marks=pytest.mark.extra)
+        for name in SHARED_FLOAT
+    ),
 )
-
-needs_models = pytest.mark.skipif(not MODELS.is_dir(), reason="needs ../shared/models")
 
 
 # Real models
 
 
-@needs_models
-@pytest.mark.parametrize(("name", "ops", "macs", "x", "y"), REAL, ids=[case[0].split("/")[1] for case in REAL])
+@pytest.mark.parametrize(("name", "ops", "macs", "x", "y"), REAL, ids=[case[0] for case in REAL])
 def test_real_models(name, ops, macs, x, y):
-    graph = load(MODELS / f"{name}.tflite")
+    graph = load(INT8_MODELS[name])
     assert (len(graph.ops), graph.macs) == (ops, macs)
     assert [t.shape for t in graph.inputs] == [x] and [t.shape for t in graph.outputs] == [y]
     assert graph.inputs[0].dtype == graph.outputs[0].dtype == "int8"
     assert all(op.origin for op in graph.ops)
-    assert graph.name == name.split("/")[1]
+    assert graph.name == INT8_MODELS[name].stem
 
 
-@needs_models
-@pytest.mark.parametrize(("name", "ops", "macs", "x", "y"), REAL, ids=[case[0].split("/")[1] for case in REAL])
+@pytest.mark.parametrize(("name", "ops", "macs", "x", "y"), REAL, ids=[case[0] for case in REAL])
 def test_real_models_are_described(name, ops, macs, x, y):
-    summary = describe(MODELS / f"{name}.tflite")
+    summary = describe(INT8_MODELS[name])
     assert (len(summary.operators), summary.macs, summary.problems) == (ops, macs, ())
     assert summary.inputs[0].shape == x and summary.inputs[0].quantization
 
 
-@needs_models
-@pytest.mark.parametrize("name", FLOAT, ids=[name.split("/")[1] for name in FLOAT])
-def test_float_models_get_one_clear_reason(name):
-    path = MODELS / f"{name}.tflite"
+@pytest.mark.parametrize("path", FLOAT, ids=lambda path: path.stem)
+def test_float_models_get_one_clear_reason(path):
     with pytest.raises(Unsupported) as refused:
         load(path)
     (reason,) = refused.value.reasons
@@ -72,9 +68,8 @@ def test_float_models_get_one_clear_reason(name):
     )
 
 
-@needs_models
 def test_resnet_in_detail():
-    first = load(MODELS / "mlperf_tiny/pretrainedResnet_quant.tflite").ops[0]
+    first = load(IC).ops[0]
     assert isinstance(first, Conv2D)
     assert (first.stride, first.pad, first.clamp) == ((1, 1), Padding(1, 1, 1, 1), (-128, 127))
     assert first.weights.q.axis == 0 and len(first.weights.q.scales) == 16 and first.bias.shape == (16,)

@@ -160,7 +160,7 @@ def test_the_schemas_names_are_ours():
     assert all(OPERATORS[number] == name for name, number in known.items() if number < len(OPERATORS))
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="platform: needs named pipes")
 def test_a_pipe_is_no_model(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ModelError, match="not a file that holds data"):

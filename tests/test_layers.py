@@ -21,7 +21,7 @@ from smelt.planner import make_plan
 from smelt.report.layers import verify_layers
 from smelt.targets.boards import DISCO_F746NG, ESP32_C3, NUCLEO_L4R5ZI
 from tests.mac_cases import Maker
-from tests.paths import MODELS
+from tests.paths import INT8_MODELS
 from tests.session_links import FEW, opened
 
 
@@ -165,8 +165,7 @@ def test_a_step_that_fails_is_named():
         verify_layers(made, inputs(made.graph), Slow(DISCO_F746NG))
 
 
-@pytest.mark.skipif(not MODELS.exists(), reason="needs the shared models beside the repository")
-@pytest.mark.parametrize("name", ["kws_ref_model", "ad01_int8"])
+@pytest.mark.parametrize("name", ["KWS", "AD"])
 def test_real_models(name):
-    made = smelt.compile(MODELS / "mlperf_tiny" / f"{name}.tflite", DISCO_F746NG, compiler="none")
+    made = smelt.compile(INT8_MODELS[name], DISCO_F746NG, compiler="none")
     assert verify_layers(made, smelt.random_inputs(made.model, 1)).first is None

@@ -14,10 +14,9 @@ from smelt.planner.log import Measurement, TuningLog
 from smelt.planner.search import Search
 from smelt.planner.tuner import works
 from smelt.targets.boards import board
-from tests.paths import MODELS
+from tests.paths import KWS
 
 BOARD = board("nucleo_l4r5zi")
-KWS = MODELS / "mlperf_tiny" / "kws_ref_model.tflite"
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,9 @@ from smelt.importers import load
 from smelt.inputs import random_inputs
 from smelt.model.reference import run
 from smelt.targets.boards import board
-from tests.paths import MODELS, ROOT
+from tests.paths import HELLO, IC, KWS, PERSON, ROOT
 from tests.tiny_firmware import need
 
-IC = MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite"
-KWS = MODELS / "mlperf_tiny" / "kws_ref_model.tflite"
-SINE = MODELS / "tflm" / "hello_world_int8.tflite"
 WARNINGS = "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wundef -Werror".split()
 BOARD = "disco_f746ng"
 
@@ -30,7 +27,7 @@ def library(path, folder, name, board_name=BOARD):
     return compilation
 
 
-@pytest.mark.parametrize("path", [IC, KWS, SINE, MODELS / "tflm" / "person_detect.tflite"], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [IC, KWS, HELLO, PERSON], ids=lambda p: p.stem)
 @pytest.mark.parametrize(
     "compiler",
     [
@@ -123,13 +120,13 @@ def test_cmake_example(tmp_path):
     generated, project, build = (tmp_path / n for n in ("generated", "project", "build"))
     generated.mkdir()
     shutil.copytree(ROOT / "examples" / "cmake_project", project)
-    library(SINE, generated, "sine")
+    library(HELLO, generated, "sine")
     configure = ["cmake", "-S", str(project), "-B", str(build), f"-DNETWORK_DIR={generated}"]
     subprocess.run(configure, check=True, capture_output=True)
     subprocess.run(["cmake", "--build", str(build)], check=True, capture_output=True)
     lines = subprocess.run([build / "sine_table"], check=True, capture_output=True, text=True).stdout.split()
     table = np.array(lines, int).reshape(-1, 2)
-    graph = load(SINE)
+    graph = load(HELLO)
     expected = [run(graph, (np.full((1, 1), x, np.int8),))[0].item() for x in range(-128, 128)]
     assert table[:, 0].tolist() == list(range(-128, 128))
     assert table[:, 1].tolist() == expected

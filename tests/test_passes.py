@@ -32,20 +32,10 @@ from smelt.model.ops import (
     Unary,
 )
 from smelt.passes import PREPARE, prepare
-from tests.paths import MODELS
+from tests.paths import INT8_MODELS
 
 Q = Quantization((0.05,), (-10,))
 Q2 = Quantization((0.03,), (20,))
-INT8_MODELS = (
-    "mlperf_tiny/kws_ref_model",
-    "mlperf_tiny/pretrainedResnet_quant",
-    "mlperf_tiny/vww_96_int8",
-    "mlperf_tiny/ad01_int8",
-    "mlperf_tiny/str_ww_ref_model",
-    "tflm/person_detect",
-    "tflm/micro_speech_quantized",
-    "tflm/hello_world_int8",
-)
 
 
 class Sketch:
@@ -155,7 +145,7 @@ NONE = Padding()
 
 @pytest.mark.parametrize("model", INT8_MODELS)
 def test_real_models_compute_the_same_after_every_pass(model: str) -> None:
-    before = load(MODELS / f"{model}.tflite")
+    before = load(INT8_MODELS[model])
     after = before
     for change in PREPARE:
         after = change(after).check()

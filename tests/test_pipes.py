@@ -9,7 +9,7 @@ import pytest
 COMMANDS = (("boards",), ("ops",), ("ops", "--json"))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no broken pipes of this kind")
+@pytest.mark.skipif(os.name == "nt", reason="platform: Windows has no broken pipes of this kind")
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_a_closed_pipe_is_quiet(arguments):
     read, write = os.pipe()

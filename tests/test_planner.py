@@ -30,7 +30,7 @@ from smelt.planner.order import best_order, lower_bound
 from smelt.planner.plan import STACK_RESERVE, flow_of
 from smelt.targets.boards import BOARDS, DISCO_F746NG, NUCLEO_L4R5ZI
 from smelt.targets.types import Board, Core, Memory
-from tests.paths import MODELS
+from tests.paths import IC, INT8_MODELS, VWW
 
 Q = Quantization((0.05,), (-10,))
 EVERY_OP = (
@@ -81,22 +81,16 @@ def plan_of(graph: Graph, board: Board = BIG, implementations: Sequence[Implemen
 
 
 LOWER_BOUNDS = {
-    "mlperf_tiny/pretrainedResnet_quant": 49_152,
-    "mlperf_tiny/vww_96_int8": 55_296,
-    "mlperf_tiny/kws_ref_model": 16_000,
-    "mlperf_tiny/ad01_int8": 768,
+    "IC": 49_152,
+    "VWW": 55_296,
+    "KWS": 16_000,
+    "AD": 768,
 }
-OTHERS = (
-    "mlperf_tiny/str_ww_ref_model",
-    "tflm/person_detect",
-    "tflm/micro_speech_quantized",
-    "tflm/hello_world_int8",
-)
 
 
-@pytest.mark.parametrize("model", (*LOWER_BOUNDS, *OTHERS))
+@pytest.mark.parametrize("model", INT8_MODELS)
 def test_real_models_lie_at_the_lower_bound(model: str) -> None:
-    graph = prepare(load(MODELS / f"{model}.tflite"))
+    graph = prepare(load(INT8_MODELS[model]))
     plan = plan_of(graph)
     assert plan.tensor_bytes == plan.bound == peak(flow_of(graph, plan.steps))
     if model in LOWER_BOUNDS:
@@ -107,7 +101,7 @@ def test_real_models_lie_at_the_lower_bound(model: str) -> None:
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda b: b.name)
 def test_real_models_lie_in_the_fastest_memory(board: Board) -> None:
-    graph = prepare(load(MODELS / "mlperf_tiny/vww_96_int8.tflite"))
+    graph = prepare(load(VWW))
     plan = make_plan(graph, board, STAND_INS)
     assert [m.name for m in plan.memories] == [board.chip.rams[0].name]
     assert str(plan) == str(make_plan(graph, board, STAND_INS))
@@ -573,7 +567,7 @@ def test_flow_and_live_bytes_of_a_hand_made_case() -> None:
 
 
 def test_convolutions_of_real_models_take_scratch_into_the_plan() -> None:
-    graph = prepare(load(MODELS / "mlperf_tiny/pretrainedResnet_quant.tflite"))
+    graph = prepare(load(IC))
     columns = (stand_in(Conv2D, (), lambda op: (512,)), *(i for i in STAND_INS if i.op is not Conv2D))
     plan = make_plan(graph, DISCO_F746NG, columns)
     assert plan.tensor_bytes == 49_152 + 512 and plan.scratch_bytes == 512
@@ -582,7 +576,7 @@ def test_convolutions_of_real_models_take_scratch_into_the_plan() -> None:
 
 @pytest.mark.parametrize("model", LOWER_BOUNDS)
 def test_real_models_with_real_kernels_lie_at_the_bound_plus_scratch(model: str) -> None:
-    plan = make_plan(prepare(load(MODELS / f"{model}.tflite")), DISCO_F746NG)
+    plan = make_plan(prepare(load(INT8_MODELS[model])), DISCO_F746NG)
     assert plan.live_tensor_bytes <= LOWER_BOUNDS[model], "kernels that write over their input need less"
     assert plan.tensor_bytes == plan.bound <= LOWER_BOUNDS[model] + plan.scratch_bytes
 
@@ -592,7 +586,7 @@ def test_scratch_gives_way_where_it_does_not_fit():
     big = NUCLEO_L4R5ZI
     ram = replace(big.chip.rams[0], size=49_152 + STACK_RESERVE + 256)
     small = replace(big, chip=replace(big.chip, memories=(big.chip.flash, ram)))
-    graph = prepare(load(MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite"))
+    graph = prepare(load(IC))
     assert make_plan(graph, big).tensor_bytes > small.chip.rams[0].size - STACK_RESERVE
     plan = make_plan(graph, small)
     assert plan.tensor_bytes <= 49_152 + 256 and plan.notes

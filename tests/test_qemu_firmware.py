@@ -22,15 +22,11 @@ from smelt.model.reference import run as reference
 from smelt.targets.boards import board
 from smelt.targets.mps_boards import MPS_BOARDS
 from tests.link_deaths import gone_within
-from tests.paths import MODELS
+from tests.paths import INT8_MODELS
 from tests.test_simulator import INPUT, expected
 from tests.tiny_firmware import need, tiny_image
 
-MODEL_FILES = {
-    "hello": MODELS / "tflm" / "hello_world_int8.tflite",
-    "AD": MODELS / "mlperf_tiny" / "ad01_int8.tflite",
-    "KWS": MODELS / "mlperf_tiny" / "kws_ref_model.tflite",
-}
+MODEL_FILES = {name: INT8_MODELS[name] for name in ("hello", "AD", "KWS")}
 NAMES = [b.name for b in MPS_BOARDS]
 SIMULATED = [b.name for b in MPS_BOARDS if default_device(b) == "simulator"]
 

@@ -10,25 +10,12 @@ from smelt.importers import load
 from smelt.model.graph import Graph
 from smelt.model.reference import evaluate, run, run_many, trace
 from tests.oracle import Oracle
-from tests.paths import INPUTS, MODELS
+from tests.paths import INPUTS, INT8_MODELS, PICTURES, SHARED
 from tests.reference_check import compare, int8s
-
-pytestmark = pytest.mark.skipif(not MODELS.exists(), reason="needs the shared models beside the repository")
-
-NAMES = [
-    "mlperf_tiny/ad01_int8",
-    "mlperf_tiny/kws_ref_model",
-    "mlperf_tiny/pretrainedResnet_quant",
-    "mlperf_tiny/str_ww_ref_model",
-    "mlperf_tiny/vww_96_int8",
-    "tflm/hello_world_int8",
-    "tflm/micro_speech_quantized",
-    "tflm/person_detect",
-]
 
 
 def model(name: str) -> tuple[Graph, Oracle]:
-    path = MODELS / f"{name}.tflite"
+    path = INT8_MODELS[name]
     return load(path), Oracle(path.read_bytes())
 
 
@@ -39,7 +26,7 @@ def quantized(graph: Graph, real: np.ndarray) -> list[np.ndarray]:
     return list(stored.reshape(-1, *x.shape))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", INT8_MODELS)
 def test_random_inputs(name):
     graph, oracle = model(name)
     rng = np.random.default_rng(1)
@@ -47,28 +34,37 @@ def test_random_inputs(name):
         compare(graph, oracle, [int8s(rng, t.shape) for t in graph.inputs])
 
 
-def test_cifar_pictures():
-    graph, oracle = model("mlperf_tiny/pretrainedResnet_quant")
-    for image in np.load(INPUTS / "cifar10_test_500.npz")["images"][::25]:
+def test_pictures():
+    from PIL import Image
+
+    graph, oracle = model("IC")
+    for file in PICTURES:
+        compare(graph, oracle, [(np.asarray(Image.open(file)).astype(np.int16) - 128).astype(np.int8)[np.newaxis]])
+
+
+@pytest.mark.extra
+def test_more_pictures():
+    graph, oracle = model("IC")
+    for image in np.load(SHARED / "inputs" / "cifar10_test_500.npz")["images"][::25]:
         compare(graph, oracle, [(image.astype(np.int16) - 128).astype(np.int8)[np.newaxis]])
 
 
 def test_recorded_machine_sounds():
-    graph, oracle = model("mlperf_tiny/ad01_int8")
+    graph, oracle = model("AD")
     real = np.fromfile(INPUTS / "mlperf_tiny/ad01_normal_id_01_hist.bin", np.float32).reshape(-1, 640)
     for x in quantized(graph, real[:: max(1, len(real) // 20)]):
         compare(graph, oracle, [x])
 
 
 def test_keyword():
-    graph, oracle = model("mlperf_tiny/kws_ref_model")
+    graph, oracle = model("KWS")
     sample = np.load(INPUTS / "mlperf_tiny/kws_sample_class5.npy")
     assert sample.dtype == np.int8
     compare(graph, oracle, [sample.reshape(graph.inputs[0].shape)])
 
 
 def test_wake_words():
-    graph, oracle = model("mlperf_tiny/str_ww_ref_model")
+    graph, oracle = model("SWW")
     for x in quantized(graph, np.load(INPUTS / "mlperf_tiny/str_ww_calibration_samples.npz")["specs"][::4]):
         compare(graph, oracle, [x])
 
@@ -77,13 +73,13 @@ def test_wake_words():
 def test_person(name):
     from PIL import Image
 
-    graph, oracle = model("tflm/person_detect")
+    graph, oracle = model("person")
     pixels = np.asarray(Image.open(INPUTS / f"tflm/{name}.bmp").convert("L").resize((96, 96)))
     compare(graph, oracle, [(pixels.astype(np.int16) - 128).astype(np.int8).reshape(graph.inputs[0].shape)])
 
 
 def test_run_trace_run_many_and_evaluate_agree():
-    graph, _ = model("tflm/hello_world_int8")
+    graph, _ = model("hello")
     inputs = [np.full((1, 1), value, np.int8) for value in (-128, 0, 77)]
     (stacked,) = run_many(graph, [[x] for x in inputs])
     assert stacked.shape == (3, 1, 1)
@@ -100,6 +96,6 @@ def test_run_trace_run_many_and_evaluate_agree():
     [[], [np.zeros((1, 2), np.int8)], [np.zeros((1, 1), np.float32)], {"nonsense": np.zeros((1, 1), np.int8)}],
 )
 def test_wrong_inputs_are_refused(inputs):
-    graph, _ = model("tflm/hello_world_int8")
+    graph, _ = model("hello")
     with pytest.raises(OptionError, match=r"input"):
         run(graph, inputs)

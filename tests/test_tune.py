@@ -24,10 +24,8 @@ from smelt.planner.search import Search
 from smelt.planner.tuner import best, works
 from smelt.targets.boards import board
 from smelt.tune import tune
-from tests.paths import MODELS, ROOT
+from tests.paths import HELLO, KWS, ROOT
 
-HELLO = MODELS / "tflm" / "hello_world_int8.tflite"
-KWS = MODELS / "mlperf_tiny" / "kws_ref_model.tflite"
 BOARD = board("nucleo_l4r5zi")
 
 
@@ -74,7 +72,7 @@ def test_what_is_no_log_is_refused(tmp_path):
         append(tmp_path, [entry()])
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="platform: needs a device that is always full")
 def test_a_full_disk_is_a_message():
     from pathlib import Path
 
@@ -197,7 +195,7 @@ def smelt(*arguments):
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs a signal that cannot be caught")
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="platform: needs a signal that cannot be caught")
 def test_a_killed_tuning_goes_on_where_it_was(tmp_path):
     file = tmp_path / "log.jsonl"
     process = smelt("tune", HELLO, "--board", BOARD.name, "--log", file)

@@ -17,15 +17,10 @@ from smelt.planner.tuner import Candidate, Work, works
 from smelt.report.verify import verify
 from smelt.shipped import model_of_time
 from smelt.targets.boards import board
-from tests.paths import MODELS
+from tests.paths import INT8_MODELS
 from tests.tiny_firmware import need
 
-MODEL_FILES = {
-    "hello": MODELS / "tflm" / "hello_world_int8.tflite",
-    "AD": MODELS / "mlperf_tiny" / "ad01_int8.tflite",
-    "KWS": MODELS / "mlperf_tiny" / "kws_ref_model.tflite",
-    "IC": MODELS / "mlperf_tiny" / "pretrainedResnet_quant.tflite",
-}
+MODEL_FILES = {name: INT8_MODELS[name] for name in ("hello", "AD", "KWS", "IC")}
 Pick = Callable[[Work], Candidate]
 
 

@@ -27,10 +27,8 @@ from smelt.report.doctor import examine
 from smelt.targets.boards import board
 from smelt.tune import tune
 from tests.links import need
-from tests.paths import MODELS
+from tests.paths import HELLO, KWS
 
-HELLO = MODELS / "tflm" / "hello_world_int8.tflite"
-KWS = MODELS / "mlperf_tiny" / "kws_ref_model.tflite"
 BOARD = board("nucleo_l4r5zi")
 MODEL_OF_TIME = cycle_model(BOARD)
 

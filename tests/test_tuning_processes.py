@@ -20,11 +20,10 @@ from smelt.planner.log import Measurement, TuningLog, append
 from smelt.targets.boards import board
 from smelt.tune import tune
 from smelt.workers import Workers
-from tests.paths import MODELS, ROOT
+from tests.paths import HELLO, KWS, ROOT
 
-HELLO = MODELS / "tflm" / "hello_world_int8.tflite"
 BOARD = board("nucleo_l4r5zi")
-LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="platform: needs /proc")
 
 
 def started(file, *more):
@@ -165,9 +164,7 @@ def test_interrupted_it_keeps_what_it_has(tmp_path):
 
 
 def test_the_budget_holds(tmp_path):
-    result = tune(
-        MODELS / "mlperf_tiny" / "kws_ref_model.tflite", BOARD, tmp_path / "log", budget=3, implementations=FRUGAL
-    )
+    result = tune(KWS, BOARD, tmp_path / "log", budget=3, implementations=FRUGAL)
     assert (
         result.left and result.seconds < 3 + 12
     )  # what is under way ends, and the plan is made; this computer may be slow

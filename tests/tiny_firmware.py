@@ -1,7 +1,6 @@
 """A firmware of a few lines around any body of C, for the tests of the toolchain and of the devices."""
 
 import functools
-import os
 import shutil
 
 import pytest
@@ -49,8 +48,6 @@ def tiny_image(board_name: str, definitions: str = TRIPLE, calls: str = CALLS, c
 
 
 def need(program: str) -> None:
-    """Skip where a program from the system's packages is missing; in CI it must be there."""
+    """Skip where a program from the system's packages is missing (which fails in CI, as `conftest` has it)."""
     if shutil.which(program) is None:
-        if os.environ.get("CI"):
-            pytest.fail(f"{program} must be installed in CI")
         pytest.skip(f"{program} is not installed")
