@@ -90,7 +90,7 @@ class Order:
 
 
 def order(bench: Bench, subjects: Sequence[Subject]) -> Order:
-    """The firmware for some candidates, whose kernels must have different names. Raises DoesNotFit."""
+    """The firmware for some candidates. Raises DoesNotFit."""
     programs = [_program(bench, s.candidate, n) for n, s in enumerate(subjects)]
     trials = [_trial(bench, s.candidate, p, n) for n, (s, p) in enumerate(zip(subjects, programs, strict=True))]
     return Order(bench.board, bench.compiler, render_candidates(programs), tuple(trials))
@@ -100,7 +100,7 @@ def _trial(bench: Bench, candidate: Candidate, program: Program, number: int) ->
     stream = b"".join(np.ascontiguousarray(array).tobytes() for array in bench.inputs(candidate.op))
     return Trial(
         f"{program.name}_run",
-        tuple(k.name for k in program.kernels),
+        tuple(program.function(k) for k in program.kernels),
         number.to_bytes(4, "little") + stream,
         np.ascontiguousarray(bench.values[candidate.op.y.name]).tobytes(),
         INSTRUCTIONS + TIMES * int(candidate.cost),

@@ -231,13 +231,13 @@ def test_tables_go_to_the_fastest_memory_with_room():
 def test_the_library_alone_compiles_without_a_warning(compiler, tmp_path):
     need(compiler[0])
     compilation = compile(KWS, DISCO_F746NG, compiler="none", goal="speed", max_ram=30_000, log=TuningLog.empty)
-    data = compilation.sources.files["network_data.c"]
-    assert "RESIDENT(" in data and compilation.plan.resident_bytes > 0
+    data = compilation.sources.files["network_weights.c"]
+    assert "NETWORK_RESIDENT(" in data and compilation.plan.resident_bytes > 0
     for name, text in compilation.sources.files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     flags = "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wundef -Werror -ffreestanding -O1".split()
     done = subprocess.run(
-        [*compiler, *flags, "-c", "network_data.c", "-o", "data.o"], cwd=tmp_path, capture_output=True, text=True
+        [*compiler, *flags, "-c", "network_weights.c", "-o", "data.o"], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 0 and not done.stderr, done.stderr
     if compiler[0] == "arm-none-eabi-gcc" and shutil.which("arm-none-eabi-objdump"):

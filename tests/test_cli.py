@@ -55,13 +55,13 @@ def test_compile_writes_library_and_firmware(tmp_path):
     code, text, err = smelt("compile", KWS, *BOARD, "--out", out, "--keep", keep, "--name", "words")
     assert code == 0, err
     assert {p.name for p in out.iterdir()} == {
-        "words.h", "words.c", "words_data.h", "words_data.c", "smelt_kernels.h", "smelt_products.h", "smelt_units.h",
+        "words_net.h", "words_net.c", "words_weights.h", "words_weights.c", "smelt_kernels.h", "smelt_products.h", "smelt_units.h",
         "smelt_groups.h", "smelt_planes.h", "smelt_thin.h", "smelt_sifted.h",
         "smelt_winograd.h", "smelt_tiles.h", "firmware.elf",
     }  # fmt: skip
     assert (out / "firmware.elf").read_bytes()[:4] == b"\x7fELF"
     assert "plan of" in (keep / "3-plan.txt").read_text()
-    assert (keep / "5-sources" / "words.c").read_text() == (out / "words.c").read_text()
+    assert (keep / "5-sources" / "words_net.c").read_text() == (out / "words_net.c").read_text()
     assert "kws_ref_model" in text
 
 

@@ -49,21 +49,25 @@ def test_compiles_without_a_warning(path, compiler, tmp_path):
 
 
 TWO = """
-#include "first.h"
-#include "second.h"
+#include "first_net.h"
+#include "second_net.h"
 #include <stdio.h>
 #include <string.h>
 
-static uint32_t a_memory[FIRST_DTCM_BYTES / 4 + 1], b_memory[FIRST_DTCM_BYTES / 4 + 1], c_memory[SECOND_DTCM_BYTES / 4 + 1];
+FIRST_MEMORY(a_memory);
+FIRST_MEMORY(b_memory);
+SECOND_MEMORY(c_memory);
 
 int main(void)
 {
-    first a, b;
-    second c;
-    if (first_init(&a, a_memory) != 0 || first_init(&b, b_memory) != 0 || second_init(&c, c_memory) != 0) {
+    first_net a, b;
+    second_net c;
+    if (first_init(&a, &a_memory) != 0 || first_init(&b, &b_memory) != 0 || second_init(&c, &c_memory) != 0) {
         return 1;
     }
-    if (first_init(&a, NULL) == 0 || first_init(&a, (char *)a_memory + 1) == 0 || first_init(&a, a_memory) != 0) {
+    const first_memory none = {NULL, NULL}, odd = {(char *)a_memory.fast + 1, (char *)a_memory.main + 1};
+    if (first_init(NULL, &a_memory) == 0 || first_init(&a, NULL) == 0 || first_init(&a, &none) == 0
+        || first_init(&a, &odd) == 0 || first_init(&a, &a_memory) != 0) {
         return 2;
     }
     size_t bytes = fread(first_get_inputs(&a).FIRST_IN, 1, FIRST_BYTES, stdin);

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
+from smelt.firmware.harness import arena, set_up
 from smelt.firmware.image import Image, Sources
 from smelt.firmware.program import Port, Program
-from smelt.firmware.sources import kernel_headers, lines, render, smelt_version, template
+from smelt.firmware.sources import lines, render, smelt_version, template
+from smelt.targets.types import Role
 
 FILE = "candidates.c"
-HEADERS = (".h", "_data.h")
 
 
 def render_candidates(programs: Sequence[Program]) -> Sources:
@@ -19,12 +20,12 @@ def render_candidates(programs: Sequence[Program]) -> Sources:
     An input is a 32-bit number, which chooses the program, and the inputs of that program. Their memory is shared.
     """
     libraries = {p.name: render(p).files for p in programs}
-    headers = {f"{name}{end}": texts[f"{name}{end}"] for name, texts in libraries.items() for end in HEADERS}
-    code = "\n".join(texts[f"{name}.c"] for name, texts in libraries.items())
-    data = "\n".join(texts[f"{name}_data.c"] for name, texts in libraries.items())
+    headers = {file: text for texts in libraries.values() for file, text in texts.items() if file.endswith(".h")}
+    code = "\n".join(texts[f"{name}_net.c"] for name, texts in libraries.items())
+    data = "\n".join(texts[f"{name}_weights.c"] for name, texts in libraries.items())
     texts = {"candidates_code.c": code, "candidates_data.c": data, FILE: _chooser(programs)}
     tables = tuple(dict.fromkeys(memory for p in programs for memory in p.table_memories))
-    return Sources(headers | texts | kernel_headers(), tables=tables)
+    return Sources(headers | texts, tables=tables)
 
 
 def only(image: Image, entry: str, kernels: tuple[str, ...], absent: Collection[str]) -> Image:
@@ -37,36 +38,34 @@ def only(image: Image, entry: str, kernels: tuple[str, ...], absent: Collection[
 def _chooser(programs: Sequence[Program]) -> str:
     values = {
         "version": smelt_version(),
-        "includes": lines(f'#include "{p.name}.h"' for p in programs),
+        "includes": lines(f'#include "{p.name}_net.h"' for p in programs),
         "arenas": lines(_arenas(programs)),
-        "instances": lines(f"static {p.name} {p.name}_instance;" for p in programs),
-        "set_up": lines(_set_up(p) for p in programs),
-        "inputs": lines(_case(n, _ports(p, "inputs", p.inputs)) for n, p in enumerate(programs)),
-        "outputs": lines(_case(n, _ports(p, "outputs", p.outputs)) for n, p in enumerate(programs)),
-        "runs": lines(_case(n, [f"{p.name}_run(&{p.name}_instance);"]) for n, p in enumerate(programs)),
+        "instances": lines(f"static {p.name}_net {_instance(p)};" for p in programs),
+        "set_up": lines(line for p in programs for line in set_up(p, _instance(p))),
+        "inputs": lines(_case(n, _ports(p, "in", "inputs", p.inputs)) for n, p in enumerate(programs)),
+        "outputs": lines(_case(n, _ports(p, "out", "outputs", p.outputs)) for n, p in enumerate(programs)),
+        "runs": lines(_case(n, [f"{p.name}_run(&{_instance(p)});"]) for n, p in enumerate(programs)),
     }
     return template(FILE).substitute(values)
 
 
+def _instance(program: Program) -> str:
+    return f"smelt_{program.name}"
+
+
 def _arenas(programs: Sequence[Program]) -> Iterator[str]:
     """One buffer for each memory, as large as the most that a program needs there."""
-    sizes: dict[tuple[str, str], int] = {}
+    sizes: dict[tuple[str, Role], int] = {}
     for region in (r for p in programs for r in p.regions):
-        key = region.memory, region.field
+        key = region.memory, region.role
         sizes[key] = max(sizes.get(key, 0), region.bytes)
-    for (memory, field), size in sizes.items():
-        yield f'static uint8_t {field}_arena[{size}] __attribute__((aligned(8), section(".smelt.ram.{memory}")));'
+    return (arena(memory, role, size) for (memory, role), size in sizes.items())
 
 
-def _set_up(program: Program) -> str:
-    arenas = "".join(f", {r.field}_arena" for r in program.regions)
-    return f"    (void){program.name}_init(&{program.name}_instance{arenas});"
-
-
-def _ports(program: Program, kind: str, ports: Sequence[Port]) -> Iterator[str]:
+def _ports(program: Program, kind: str, all: str, ports: Sequence[Port]) -> Iterator[str]:
     for number, port in enumerate(ports):
         yield f"if (index == {number}u) {{"
-        yield f"    const {program.name}_{kind} all = {program.name}_get_{kind}(&{program.name}_instance);"
+        yield f"    const {program.name}_{kind} all = {program.name}_get_{all}(&{_instance(program)});"
         yield f"    span.data = (void *)(uintptr_t)all.{port.field};"
         yield f"    span.bytes = {port.tensor.bytes}u;"
         yield "}"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 
 from smelt.errors import OptionError
 from smelt.firmware.image import Sources
 from smelt.firmware.program import Port, Program
 from smelt.firmware.sources import lines, smelt_version, template
+from smelt.targets.types import Role
 
 FILE = "smelt_firmware.c"
 
@@ -21,16 +23,25 @@ def render_harness(program: Program, library: Sources, labels: tuple[str, ...] =
     values = {
         "version": smelt_version(),
         "name": program.name,
-        "arenas": lines(
-            f'static uint8_t {r.field}_arena[{r.bytes}] __attribute__((aligned(8), section(".smelt.ram.{r.memory}")));'
-            for r in program.regions
-        ),
-        "arena_arguments": ", ".join(f"{r.field}_arena" for r in program.regions),
+        "arenas": lines(arena(r.memory, r.role, r.bytes) for r in program.regions),
+        "set_up": lines(set_up(program, "smelt_net")),
         "input_spans": lines(_span("inputs", p) for p in program.inputs),
         "output_spans": lines(_span("outputs", p) for p in program.outputs),
         "report": _report(program, labels),
     }
     return replace(library, files={**library.files, FILE: template(FILE).substitute(values)})
+
+
+def arena(memory: str, role: Role, size: int) -> str:
+    """The definition of the buffer for a region."""
+    return f'static uint8_t smelt_{role}[{size}] __attribute__((aligned(8), section(".smelt.ram.{memory}")));'
+
+
+def set_up(program: Program, instance: str) -> Iterator[str]:
+    """Binds an instance to the buffers."""
+    yield f"    {program.name}_memory {instance}_memory = {{NULL, NULL}};"
+    yield from (f"    {instance}_memory.{r.role} = smelt_{r.role};" for r in program.regions)
+    yield f"    (void){program.name}_init(&{instance}, &{instance}_memory);"
 
 
 def _span(struct: str, port: Port) -> str:

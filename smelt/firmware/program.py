@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 
-from smelt.errors import OptionError
+from smelt.firmware.names import check_name, part
 from smelt.kernels.implementation import Argument
 from smelt.loops.ir import Kernel, Scratch, Type
 from smelt.model.graph import Array, Tensor
 from smelt.planner.plan import Plan, Step
+from smelt.targets.types import Memory, Role
 
 C_TYPES: dict[str, Type] = {
     "int8": "int8_t",
@@ -25,25 +25,6 @@ C_TYPES: dict[str, Type] = {
     "int64": "int64_t",
     "float32": "float",
 }
-
-# What C (and the names smelt itself uses beside a network's) reserve.
-RESERVED = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register"
-    " restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main network"
-    " smelt KERNEL ALIGNED LINES RESIDENT inputs outputs class new delete this".split()
-)
-
-
-def identifier(name: str, taken: Iterable[str] = ()) -> str:
-    """A C identifier that reminds of `name` and is not in `taken`."""
-    base = re.sub(r"[^0-9a-zA-Z]+", "_", name.split(";")[0]).strip("_").lower() or "tensor"
-    if base[0].isdigit() or base in RESERVED:
-        base = f"t_{base}"
-    taken, candidate, count = set(taken), base, 1
-    while candidate in taken:
-        count += 1
-        candidate = f"{base}_{count}"
-    return candidate
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +48,10 @@ class Place:
 
 @dataclass(frozen=True)
 class Region:
-    """One buffer of the instance: `bytes` in the board's memory `memory`; `field` is its name in C."""
+    """One buffer of the instance: `bytes` in the board's memory `memory`, which C calls by its role."""
 
     memory: str
-    field: str
+    role: Role
     bytes: int
 
 
@@ -85,11 +66,16 @@ class Invocation:
 
 @dataclass(frozen=True, eq=False)
 class Port:
-    """An input or output: its field's name in C and where it is."""
+    """An input or output: its name in C, which `field` prefixes for the structure, and where it is."""
 
     tensor: Tensor
-    field: str
+    direction: Literal["in", "out"]
+    name: str
     place: Place
+
+    @property
+    def field(self) -> str:
+        return f"{self.direction}_{self.name}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +93,14 @@ class Program:
     def kernels(self) -> tuple[Kernel, ...]:
         """Each kernel once, in order of first use."""
         return tuple({i.kernel.name: i.kernel for i in self.invocations}.values())
+
+    def function(self, kernel: Kernel) -> str:
+        """The name of the C function that is `kernel` in this program."""
+        return f"{self.name}_k_{kernel.name}"
+
+    def role(self, memory: str) -> Role:
+        """What C calls the region in `memory`. Raises KeyError where there is none."""
+        return {r.memory: r.role for r in self.regions}[memory]
 
     @cached_property
     def constants(self) -> tuple[Constant, ...]:
@@ -152,14 +146,8 @@ class _Constants:
         key = (type, flat.tobytes())
         if key not in self._known:
             memory = self._plan.table_memory(data)
-            self._known[key] = Constant(f"{self._prefix}_{hint}", type, flat, comment, memory)
+            self._known[key] = Constant(f"{self._prefix}_table_{hint}", type, flat, comment, memory)
         return self._known[key]
-
-
-def check_name(name: str) -> None:
-    """Raise OptionError unless `name` can prefix C identifiers."""
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or (name in RESERVED and name != "network"):
-        raise OptionError(f"'{name}' cannot be the name of a network: use small letters, digits and _, no C keyword")
 
 
 def emit(plan: Plan, name: str = "network") -> Program:
@@ -170,16 +158,23 @@ def emit(plan: Plan, name: str = "network") -> Program:
     return Program(
         name,
         plan,
-        tuple(Region(m.name, identifier(m.name), plan.used(m.name)) for m in plan.memories),
-        _ports(plan, plan.graph.inputs),
-        _ports(plan, plan.graph.outputs),
+        tuple(Region(m.name, role_of(m), plan.used(m.name)) for m in plan.memories),
+        _ports(plan, "in", plan.graph.inputs),
+        _ports(plan, "out", plan.graph.outputs),
         invocations,
     )
 
 
+def role_of(memory: Memory) -> Role:
+    """What C calls a RAM. Raises ValueError for one that has no role: whoever describes a chip gives each RAM one."""
+    if memory.role is None:
+        raise ValueError(f"the memory {memory.name} has no role")
+    return memory.role
+
+
 def _invocation(plan: Plan, number: int, step: Step, constants: _Constants) -> Invocation:
     arguments = tuple(
-        _operand(plan, f"{number}_{identifier(buffer.name)}", step, argument, constants)
+        _operand(plan, f"{part(buffer.name)}_{number}", step, argument, constants)
         for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True)
     )
     return Invocation(step, step.call.kernel, arguments)
@@ -196,9 +191,9 @@ def _place(plan: Plan, argument: Tensor | Scratch) -> Place:
     return Place(placement.memory, placement.offset)
 
 
-def _ports(plan: Plan, tensors: tuple[Tensor, ...]) -> tuple[Port, ...]:
+def _ports(plan: Plan, direction: Literal["in", "out"], tensors: tuple[Tensor, ...]) -> tuple[Port, ...]:
     ports: list[Port] = []
     for tensor in tensors:
-        field = identifier(tensor.name, [p.field for p in ports])
-        ports.append(Port(tensor, field, _place(plan, tensor)))
+        name = part(tensor.name, [p.name for p in ports])
+        ports.append(Port(tensor, direction, name, _place(plan, tensor)))
     return tuple(ports)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from string import Template
@@ -10,11 +11,14 @@ from string import Template
 import numpy as np
 
 from smelt.firmware.image import Sources
-from smelt.firmware.program import C_TYPES, Constant, Invocation, Place, Port, Program, identifier
+from smelt.firmware.program import C_TYPES, Constant, Invocation, Place, Port, Program
 from smelt.loops.c import print_kernel
 from smelt.loops.ir import Buffer, Kernel
+from smelt.targets.types import Role
 
+FILES = ("net.h", "net.c", "weights.h", "weights.c")
 KERNEL_HEADER = "smelt_kernels.h"
+EVERYWHERE: tuple[Role, ...] = ("fast", "main")  # regions that every network has, be it of 0 bytes
 MANY_LINES = 2048  # bytes of a table that is worth up to 28 bytes in front of it
 
 
@@ -26,13 +30,10 @@ def smelt_version() -> str:
 
 
 def render(program: Program) -> Sources:
-    """The library: `NAME.h`, `NAME.c`, `NAME_data.h`, `NAME_data.c`, `smelt_kernels.h` and what that includes."""
+    """The library: `NAME_net.h`, `NAME_net.c`, `NAME_weights.h`, `NAME_weights.c`, and what kernels include."""
     values = _values(program)
-    library = {
-        f"{program.name}{suffix}": template(f"network{suffix}").substitute(values)
-        for suffix in (".h", ".c", "_data.h", "_data.c")
-    }
-    kernels = tuple(i.kernel.name for i in program.invocations)
+    library = {f"{program.name}_{file}": template(file).substitute(values) for file in FILES}
+    kernels = tuple(program.function(i.kernel) for i in program.invocations)
     return Sources(library | kernel_headers(), f"{program.name}_run", kernels, tables=program.table_memories)
 
 
@@ -57,20 +58,24 @@ def _values(program: Program) -> dict[str, str]:
         "plan_line": ", ".join(f"{r.bytes} bytes in {r.memory}" for r in program.regions)
         + f"; {program.constant_bytes} bytes of constants"
         + (f", of which {program.resident_bytes} in RAM" if program.resident_bytes else ""),
-        "region_macros": lines(f"#define {_macro(program, r.field, 'BYTES')} {r.bytes}u" for r in program.regions),
+        "region_macros": lines(_region_macros(program)),
+        "memory_fields": lines(f"    void *{role};" for role in _roles(program)),
+        "memory_macro": _memory_macro(program),
+        "region_fields": lines(f"    uint8_t *{r.role};" for r in program.regions),
+        "init_checks": lines(_init(r.role) for r in program.regions),
         "tensor_macros": lines(_tensor_macros(program)),
         "input_fields": lines(f"    {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.inputs),
         "output_fields": lines(f"    const {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.outputs),
-        "region_fields": lines(f"    uint8_t *{r.field}; /* in {r.memory} */" for r in program.regions),
-        "region_parameters": ", ".join(f"void *{r.field}" for r in program.regions),
-        "init_checks": lines(_init(r.field) for r in program.regions),
-        "input_assignments": lines(_assignments("inputs", program.inputs)),
-        "output_assignments": lines(_assignments("outputs", program.outputs)),
+        "input_assignments": lines(_assignments(program, "inputs", program.inputs)),
+        "output_assignments": lines(_assignments(program, "outputs", program.outputs)),
+        "first_input": f"in.{program.inputs[0].field}[...]" if program.inputs else "the inputs",
+        "first_output": f"out.{program.outputs[0].field}[...]",
+        "includes": f'#include "{KERNEL_HEADER}"',
         "kernels": "\n".join(_kernel(program, k) for k in program.kernels),
-        "calls": lines(_calls(program)) or "    (void)self;",
+        "calls": lines(_calls(program)) or "    (void)net;",
         "declarations": lines(_declaration(c) for c in program.constants),
-        "definitions": "\n".join(_definition(c) for c in program.constants),
-        "resident": lines(["", *template("resident.c").template.splitlines()]) if program.resident_bytes else "",
+        "definitions": "\n".join(_definition(program, c) for c in program.constants),
+        "resident": "\n" + template("resident.c").substitute(NAME=name.upper()) if program.resident_bytes else "",
     }
 
 
@@ -85,24 +90,46 @@ def comment(text: str) -> str:
 
 def _kernel(program: Program, kernel: Kernel) -> str:
     users = [i.step.name for i in program.invocations if i.kernel.name == kernel.name]
-    return f"/* {', '.join(users)} */\nKERNEL {print_kernel(kernel)}"
+    printed = print_kernel(replace(kernel, name=program.function(kernel)))
+    return f"/* {', '.join(users)} */\n{_macro(program, 'KERNEL')} {printed}"
 
 
 def _macro(program: Program, *parts: str) -> str:
     return "_".join((program.name, *parts)).upper()
 
 
+def _roles(program: Program) -> tuple[Role, ...]:
+    """The regions that this network's code knows: those that all have, and more where the plan uses them."""
+    return (*EVERYWHERE, *(r.role for r in program.regions if r.role not in EVERYWHERE))
+
+
+def _region_macros(program: Program) -> Iterator[str]:
+    regions = {r.role: r for r in program.regions}
+    for role in _roles(program):
+        size = f"#define {_macro(program, role, 'BYTES')} {regions[role].bytes if role in regions else 0}u"
+        yield size + (f" /* {regions[role].memory} of the board */" if role in regions else "")
+
+
+def _memory_macro(program: Program) -> str:
+    used = {r.role for r in program.regions}
+    buffers = "".join(
+        f"    static uint32_t instance##_{r.role}[({_macro(program, r.role, 'BYTES')} + 3u) / 4u]; \\\n"
+        for r in program.regions
+    )
+    values = ", ".join(f"instance##_{role}" if role in used else "NULL" for role in _roles(program))
+    return f"\\\n{buffers}    static const {program.name}_memory instance = {{{values}}}"
+
+
 def _tensor_macros(program: Program) -> Iterator[str]:
-    for direction, ports in (("input", program.inputs), ("output", program.outputs)):
-        for port in ports:
-            t = port.tensor
-            shape = "x".join(map(str, t.shape)) or "scalar"
-            yield f"\n/* {direction} {port.field}: {t.dtype} {shape}{_meaning(port)}; '{comment(t.name)}' in the model */"
-            yield f"#define {_macro(program, port.field, direction, 'ELEMENTS')} {t.elements}"
-            q = t.quantization
-            if q is not None and len(q.scales) == 1:
-                yield f"#define {_macro(program, port.field, direction, 'SCALE')} {float_literal(q.scale)}"
-                yield f"#define {_macro(program, port.field, direction, 'ZERO_POINT')} ({q.zero_point})"
+    for port in (*program.inputs, *program.outputs):
+        t = port.tensor
+        shape = "x".join(map(str, t.shape)) or "scalar"
+        yield f"\n/* {port.field}: {t.dtype} {shape}{_meaning(port)}; '{comment(t.name)}' in the model */"
+        yield f"#define {_macro(program, port.field, 'ELEMENTS')} {t.elements}"
+        q = t.quantization
+        if q is not None and len(q.scales) == 1:
+            yield f"#define {_macro(program, port.field, 'SCALE')} {float_literal(q.scale)}"
+            yield f"#define {_macro(program, port.field, 'ZERO_POINT')} ({q.zero_point})"
 
 
 def _meaning(port: Port) -> str:
@@ -110,23 +137,24 @@ def _meaning(port: Port) -> str:
     return f", real = {q.scale:.9g} * (value - ({q.zero_point}))" if q is not None and len(q.scales) == 1 else ""
 
 
-def _init(field: str) -> str:
+def _init(role: Role) -> str:
+    given = f"memory->{role}"
     return (
-        f"    if ({field} == NULL || ((uintptr_t){field} & 3u) != 0u) {{\n        return -1;\n    }}\n"
-        f"    self->{field} = {field};"
+        f"    if ({given} == NULL || ((uintptr_t){given} & 3u) != 0u) {{\n        return -1;\n    }}\n"
+        f"    net->{role} = {given};"
     )
 
 
-def _assignments(struct: str, ports: tuple[Port, ...]) -> Iterator[str]:
+def _assignments(program: Program, struct: str, ports: tuple[Port, ...]) -> Iterator[str]:
     for port in ports:
         const = "const " if struct == "outputs" else ""
-        yield f"    {struct}.{port.field} = {_operand(port.place, f'{const}{C_TYPES[port.tensor.dtype]}')};"
+        yield f"    {struct}.{port.field} = {_operand(program, port.place, f'{const}{C_TYPES[port.tensor.dtype]}')};"
 
 
-def _operand(place: Place | Constant, type: str) -> str:
+def _operand(program: Program, place: Place | Constant, type: str) -> str:
     if isinstance(place, Constant):
         return place.name
-    pointer = f"self->{identifier(place.memory)}" + (f" + {place.offset}" if place.offset else "")
+    pointer = f"net->{program.role(place.memory)}" + (f" + {place.offset}" if place.offset else "")
     return f"({type} *)(void *)({pointer})"
 
 
@@ -135,12 +163,12 @@ def _calls(program: Program) -> Iterator[str]:
         step = invocation.step
         how = comment(f"{type(step.op).__name__} by {step.implementation.name} [{step.schedule}]")
         yield f"    /* {number}: {step.name} = {how} */"
-        yield f"    {invocation.kernel.name}({_arguments(invocation)});"
+        yield f"    {program.function(invocation.kernel)}({_arguments(program, invocation)});"
 
 
-def _arguments(invocation: Invocation) -> str:
+def _arguments(program: Program, invocation: Invocation) -> str:
     return ", ".join(
-        _operand(argument, _pointed(buffer))
+        _operand(program, argument, _pointed(buffer))
         for buffer, argument in zip(invocation.kernel.buffers, invocation.arguments, strict=True)
     )
 
@@ -154,12 +182,12 @@ def _declaration(constant: Constant) -> str:
     return f"extern {const}{constant.type} {constant.name}[{constant.data.size}]; /* {comment(constant.comment)} */"
 
 
-def _definition(constant: Constant) -> str:
+def _definition(program: Program, constant: Constant) -> str:
     if constant.memory:
-        how = f'RESIDENT("{constant.memory}") '
+        how = f'{_macro(program, "RESIDENT")}("{constant.memory}")'
     else:
-        how = "LINES const " if constant.data.nbytes >= MANY_LINES else "ALIGNED const "
-    return f"{how}{constant.type} {constant.name}[{constant.data.size}] = {{\n{_numbers(constant)}\n}};\n"
+        how = _macro(program, "LINES" if constant.data.nbytes >= MANY_LINES else "ALIGNED") + " const"
+    return f"{how} {constant.type} {constant.name}[{constant.data.size}] = {{\n{_numbers(constant)}\n}};\n"
 
 
 def _numbers(constant: Constant) -> str:

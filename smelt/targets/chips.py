@@ -19,9 +19,9 @@ STM32L4R5 = Chip(
     core=CORTEX_M4,
     memories=(
         Memory("flash", 0x08000000, 2 * MB, "code", wait_states=5),
-        Memory("sram1", 0x20000000, 192 * KB, "data"),
-        Memory("sram2", 0x20030000, 64 * KB, "data", aliases=(0x10000000,)),
-        Memory("sram3", 0x20040000, 384 * KB, "data"),
+        Memory("sram1", 0x20000000, 192 * KB, "data", "main"),
+        Memory("sram2", 0x20030000, 64 * KB, "data", "extra", aliases=(0x10000000,)),
+        Memory("sram3", 0x20040000, 384 * KB, "data", "extra2"),
     ),
     setup=(Setup(0x40022000, 1 << 8, 0, "FLASH_ACR: prefetch on"),),
 )
@@ -33,9 +33,9 @@ STM32F746 = Chip(
     memories=(
         Memory("flash", 0x08000000, 1 * MB, "code", wait_states=7, aliases=(0x00200000,)),
         Memory("itcm", 0x00000000, 16 * KB, "code"),
-        Memory("dtcm", 0x20000000, 64 * KB, "data"),
-        Memory("sram1", 0x20010000, 240 * KB, "data"),
-        Memory("sram2", 0x2004C000, 16 * KB, "data"),
+        Memory("dtcm", 0x20000000, 64 * KB, "data", "fast"),
+        Memory("sram1", 0x20010000, 240 * KB, "data", "main"),
+        Memory("sram2", 0x2004C000, 16 * KB, "data", "extra"),
     ),
     setup=(Setup(0x40023C00, 3 << 8, 0, "FLASH_ACR: accelerator and prefetch of the ITCM bus on"),),
 )
@@ -47,12 +47,12 @@ STM32H743 = Chip(
     memories=(
         Memory("flash", 0x08000000, 2 * MB, "code", wait_states=4),
         Memory("itcm", 0x00000000, 64 * KB, "code"),
-        Memory("dtcm", 0x20000000, 128 * KB, "data"),
-        Memory("axi", 0x24000000, 512 * KB, "data"),
-        Memory("sram1", 0x30000000, 128 * KB, "data"),
-        Memory("sram2", 0x30020000, 128 * KB, "data"),
-        Memory("sram3", 0x30040000, 32 * KB, "data"),
-        Memory("sram4", 0x38000000, 64 * KB, "data"),
+        Memory("dtcm", 0x20000000, 128 * KB, "data", "fast"),
+        Memory("axi", 0x24000000, 512 * KB, "data", "main"),
+        Memory("sram1", 0x30000000, 128 * KB, "data", "extra"),
+        Memory("sram2", 0x30020000, 128 * KB, "data", "extra2"),
+        Memory("sram3", 0x30040000, 32 * KB, "data", "extra3"),
+        Memory("sram4", 0x38000000, 64 * KB, "data", "extra4"),
     ),
     setup=(Setup(0x580244DC, 7 << 29, 0, "RCC_AHB2ENR: clocks of SRAM1, SRAM2 and SRAM3 on"),),
 )
@@ -63,10 +63,10 @@ STM32U575 = Chip(
     core=CORTEX_M33,
     memories=(
         Memory("flash", 0x08000000, 2 * MB, "code", wait_states=4),
-        Memory("sram1", 0x20000000, 192 * KB, "data"),
-        Memory("sram2", 0x20030000, 64 * KB, "data"),
-        Memory("sram3", 0x20040000, 512 * KB, "data"),
-        Memory("sram4", 0x28000000, 16 * KB, "data"),
+        Memory("sram1", 0x20000000, 192 * KB, "data", "main"),
+        Memory("sram2", 0x20030000, 64 * KB, "data", "extra"),
+        Memory("sram3", 0x20040000, 512 * KB, "data", "extra2"),
+        Memory("sram4", 0x28000000, 16 * KB, "data", "extra3"),
     ),
     setup=(
         Setup(0x40022000, 1 << 8, 0, "FLASH_ACR: prefetch on"),
@@ -82,7 +82,7 @@ ESP32C3 = Chip(
     core=RISCV32IMC,
     memories=(
         Memory("flash", 0x42000000, 4 * MB, "code", aliases=(0x3C000000,)),
-        Memory("sram", 0x3FC80000, 384 * KB, "data", aliases=(0x40380000,)),
+        Memory("sram", 0x3FC80000, 384 * KB, "data", "main", aliases=(0x40380000,)),
     ),
     setup=(
         Setup(0x600080A8, 0x50D83AA1, 0xFFFFFFFF, "RTC_CNTL_WDTWPROTECT: unlock the RTC watchdog"),

@@ -27,19 +27,19 @@ CORTEX_M55 = Core(
 AN386 = Chip(
     "MPS2-AN386",
     CORTEX_M4,
-    (Memory("code", 0x00000000, 4 * MB, "code"), Memory("ssram", 0x20000000, 4 * MB, "data")),
+    (Memory("code", 0x00000000, 4 * MB, "code"), Memory("ssram", 0x20000000, 4 * MB, "data", "main")),
     debug_registers=False,
 )
 AN500 = Chip(
     "MPS2-AN500",
     CORTEX_M7,
-    (Memory("code", 0x00000000, 4 * MB, "code"), Memory("ssram", 0x20000000, 4 * MB, "data")),
+    (Memory("code", 0x00000000, 4 * MB, "code"), Memory("ssram", 0x20000000, 4 * MB, "data", "main")),
     debug_registers=False,
 )
 AN505 = Chip(
     "MPS2-AN505",
     CORTEX_M33,
-    (Memory("code", 0x10000000, 4 * MB, "code"), Memory("ssram", 0x38000000, 4 * MB, "data")),
+    (Memory("code", 0x10000000, 4 * MB, "code"), Memory("ssram", 0x38000000, 4 * MB, "data", "main")),
     debug_registers=False,
 )
 AN547 = Chip(
@@ -47,8 +47,8 @@ AN547 = Chip(
     CORTEX_M55,
     (
         Memory("itcm", 0x10000000, 512 * KB, "code"),
-        Memory("dtcm", 0x30000000, 512 * KB, "data"),
-        Memory("sram", 0x31000000, 4 * MB, "data"),
+        Memory("dtcm", 0x30000000, 512 * KB, "data", "fast"),
+        Memory("sram", 0x31000000, 4 * MB, "data", "main"),
     ),
     debug_registers=False,
 )

@@ -3,23 +3,27 @@ written."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from smelt.loops.ir import Intrinsic
 
 Contents = Literal["code", "data"]
+Role = Literal["fast", "main", "extra", "extra2", "extra3", "extra4"]
+"""What a RAM is to an application, on whatever chip: tightly coupled to the core; the RAM where variables usually go; the others,
+in the order in which plans take them."""
 
 
 @dataclass(frozen=True)
 class Memory:
     """A range of addresses. `holds` says what may live there: flash holds code (and constants), RAM data (and the
-    stack)."""
+    stack). Each RAM for data has a `role`, which generated C calls it by."""
 
     name: str
     start: int
     size: int
     holds: Contents
+    role: Role | None = field(default=None, repr=False)  # no figure depends on it, so it is in no digest
     wait_states: int = 0
     aliases: tuple[int, ...] = ()  # other start addresses of the very same bytes
 

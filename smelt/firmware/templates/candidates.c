@@ -5,7 +5,7 @@
 ${includes}
 
 ${arenas}
-static uint32_t chosen;
+static uint32_t smelt_chosen;
 ${instances}
 
 void smelt_set_up(void)
@@ -17,12 +17,12 @@ smelt_span smelt_input(uint32_t index)
 {
     smelt_span span = {NULL, 0u};
     if (index == 0u) {
-        span.data = &chosen;
-        span.bytes = sizeof chosen;
+        span.data = &smelt_chosen;
+        span.bytes = sizeof smelt_chosen;
         return span;
     }
     index--;
-    switch (chosen) {
+    switch (smelt_chosen) {
 ${inputs}
     default:
         break;
@@ -33,7 +33,7 @@ ${inputs}
 smelt_span smelt_output(uint32_t index)
 {
     smelt_span span = {NULL, 0u};
-    switch (chosen) {
+    switch (smelt_chosen) {
 ${outputs}
     default:
         break;
@@ -43,7 +43,7 @@ ${outputs}
 
 void smelt_run(void)
 {
-    switch (chosen) {
+    switch (smelt_chosen) {
 ${runs}
     default:
         break;
