@@ -171,7 +171,7 @@ def run_command(
 @model_argument
 @board_option
 @click.option("--inputs", "-n", "count", default=10, show_default=True, type=click.IntRange(0), help="Random inputs.")
-@click.option("--seed", default=0, show_default=True, help="Of the random inputs.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the random inputs.")
 @click.option("--input", "-i", "files", multiple=True, type=click.Path(path_type=Path), help="Real inputs as well.")
 @click.option(
     "--oracle",

@@ -2,109 +2,158 @@
 
 from __future__ import annotations
 
+import io
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from smelt.errors import OptionError
+from smelt.errors import OptionError, printable
+from smelt.files import read
+from smelt.importers.foreign import by_content
 from smelt.model.graph import Array, Graph, Tensor
+from smelt.npy import parse_npy
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
+RAW = ("", ".bin", ".raw", ".dat")  # such a file may begin as another by chance
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
+MOST_BYTES = 1 << 30
+MOST_PICTURE_BYTES = 64 << 20
+
+# What the picture decoders of Pillow let escape on damaged files: they are written by many hands, and no contract names it.
+DAMAGED = (
+    OSError, ValueError, SyntaxError, TypeError, AttributeError, LookupError, ArithmeticError, EOFError, AssertionError,
+    MemoryError, RuntimeError, struct.error, zlib.error,
+)  # fmt: skip
 
 
-def read_inputs(files: tuple[Path, ...], graph: Graph) -> list[tuple[Array, ...]]:
+def read_inputs(files: Sequence[Path | str], graph: Graph) -> list[tuple[Array, ...]]:
     """One tuple of input arrays per run. Each file feeds one input of the graph, in order; a .npy or raw file may hold
     several runs. Raises OptionError naming the file, what it holds, and what the model wants.
     """
     if len(files) != len(graph.inputs):
         wanted = ", ".join(str(t) for t in graph.inputs)
         raise OptionError(f"the model has {len(graph.inputs)} input(s) ({wanted}), but {len(files)} file(s) were given")
-    columns = [read_input(file, tensor) for file, tensor in zip(files, graph.inputs, strict=True)]
+    columns = [read_input(Path(file), tensor) for file, tensor in zip(files, graph.inputs, strict=True)]
     if len({len(c) for c in columns}) > 1:
         raise OptionError(f"the input files hold different numbers of runs: {[len(c) for c in columns]}")
     return list(zip(*columns, strict=True))
 
 
 def read_input(file: Path, tensor: Tensor) -> list[Array]:
-    """The arrays for `tensor` that `file` holds, one per run, in the tensor's own shape and type."""
-    if not file.is_file():
-        raise OptionError(f"input file '{file}' does not exist" if not file.exists() else f"'{file}' is not a file")
-    suffix = file.suffix.lower()
-    try:
-        if suffix == ".npy":
-            return from_array(np.load(file, allow_pickle=False), tensor, str(file))
-        if suffix in PICTURES:
-            return [from_picture(file, tensor)]
-        return from_bytes(file.read_bytes(), tensor, str(file))
-    except (OSError, ValueError, EOFError) as error:
-        raise OptionError(f"cannot read input file '{file}': {error}") from None
+    """The arrays for `tensor` that `file` holds, one per run, in the tensor's own shape and type.
+
+    No more memory is taken than the file is large, whatever it says of itself. Raises OptionError.
+    """
+    suffix, source = file.suffix.lower(), printable(file)
+    if suffix in PICTURES:
+        return [from_picture(read(file, MOST_PICTURE_BYTES), tensor, source)]
+    data = read(file, MOST_BYTES)
+    if suffix == ".npy":
+        return from_array(parse_npy(data, source), tensor, source)
+    what = by_content(data)
+    fits = tensor.bytes and len(data) % tensor.bytes == 0
+    if what and not (suffix in RAW and fits):
+        raise OptionError(f"{source} is {what}; an input is a picture, a .npy file, or raw bytes of {tensor}")
+    return from_bytes(data, tensor, source)
 
 
 def from_array(array: Array, tensor: Tensor, source: str) -> list[Array]:
     """Runs from an array of the tensor's type (or float, which is quantised): one run, or several along a new first axis."""
-    if array.dtype != tensor.dtype:
-        array = _converted(array, tensor, source)
     if not tensor.elements or array.size % tensor.elements or array.size == 0:
         raise OptionError(f"{source} has shape {array.shape}, but the model's input is {tensor}")
     tail = tensor.shape[1:] if tensor.shape[:1] == (1,) else tensor.shape
     several = array.ndim > 0 and array.shape[1:] == tail
     if array.shape not in (tensor.shape, tail) and not several and array.shape[1:] != tensor.shape:
         raise OptionError(f"{source} has shape {array.shape}, but the model's input is {tensor}")
-    return list(array.reshape(-1, *tensor.shape))
+    return list(_finite(_converted(array, tensor, source), source).reshape(-1, *tensor.shape))
 
 
 def _converted(array: Array, tensor: Tensor, source: str) -> Array:
+    """The array in the tensor's type. Values of float32 that another type cannot hold become infinite."""
+    if array.dtype == tensor.dtype:
+        return array
     if tensor.dtype == "int8" and array.dtype.kind == "f":
         q = tensor.q
-        return np.clip(np.round(array / q.scale) + q.zero_point, -128, 127).astype(np.int8)
+        real = _finite(array, source).astype(np.float64)
+        with np.errstate(over="ignore"):  # infinite is beyond the limits as well
+            return np.clip(np.round(real / q.scale) + q.zero_point, -128, 127).astype(np.int8)
     if tensor.dtype == "float32" and array.dtype.kind in "fiu":
-        return array.astype(np.float32)
+        with np.errstate(over="ignore"):
+            return array.astype(np.float32)
     raise OptionError(
         f"{source} holds {array.dtype} values, but the model's input is {tensor}"
         + ("; for pixels, save (pixels - 128) as int8" if array.dtype == np.uint8 else "")
     )
 
 
+def _finite(array: Array, source: str) -> Array:
+    """Refuse what no integer stands for: what C makes of it as an integer is undefined."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise OptionError(f"{source} has {array[place]} at {list(place)}: a network's input is made of finite numbers")
+    return array
+
+
 def from_bytes(data: bytes, tensor: Tensor, source: str) -> list[Array]:
     """Runs from raw little-endian bytes in the tensor's own type."""
-    if not data or len(data) % tensor.bytes:
+    if not data or not tensor.bytes or len(data) % tensor.bytes:
         raise OptionError(
             f"{source} holds {len(data)} bytes, but an input of the model ({tensor}) takes {tensor.bytes}"
         )
-    return list(np.frombuffer(data, np.dtype(tensor.dtype).newbyteorder("<")).reshape(-1, *tensor.shape))
+    if tensor.dtype == "bool" and max(data) > 1:
+        raise OptionError(f"{source} holds the byte {max(data)}, but the model's input is {tensor}: 0 or 1")
+    dtype = np.dtype(tensor.dtype)
+    values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False)
+    return list(_finite(values.reshape(-1, *tensor.shape), source))
 
 
-def from_picture(file: Path, tensor: Tensor) -> Array:
+def from_picture(data: bytes, tensor: Tensor, source: str) -> Array:
     """A picture of the input's size, as (pixel - 128) for int8 inputs and pixel / 255 for float32 ones."""
     if len(tensor.shape) != 4 or tensor.shape[0] != 1 or tensor.shape[3] not in (1, 3):
-        raise OptionError(f"'{file}' is a picture, but the model's input is {tensor}: give a .npy or raw file")
+        raise OptionError(f"{source} is a picture, but the model's input is {tensor}: give a .npy or raw file")
+    if tensor.dtype not in ("int8", "float32"):
+        raise OptionError(
+            f"{source} is a picture, but the model's input is {tensor}: pictures are for int8 and float32"
+        )
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise OptionError("reading pictures needs Pillow: pip install 'smelt[image]'") from None
     _, rows, columns, channels = tensor.shape
     try:
-        with Image.open(file) as picture:
-            if picture.size != (columns, rows):
-                size = f"{picture.size[0]}x{picture.size[1]}"
-                raise OptionError(
-                    f"'{file}' is {size} pixels, but the model's input is {columns}x{rows}: resize it first"
-                )
-            pixels = np.asarray(picture.convert("L" if channels == 1 else "RGB"), np.int16).reshape(tensor.shape)
-    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise OptionError(f"cannot read picture '{file}': {error}") from None
-    if tensor.dtype == "float32":
-        return (pixels / 255).astype(np.float32)
-    return (pixels - 128).astype(np.int8)
+        with warnings.catch_warnings():  # of sizes, which are compared here before anything is decoded
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
+                size = picture.size
+                if size == (columns, rows):
+                    decoded = picture.convert("L" if channels == 1 else "RGB")
+    except UnidentifiedImageError:
+        raise OptionError(f"cannot read picture {source}: it is none of {', '.join(FORMATS)}") from None
+    except (*DAMAGED, Image.DecompressionBombError) as error:
+        raise OptionError(f"cannot read picture {source}: {error or type(error).__name__}") from None
+    if size != (columns, rows):
+        raise OptionError(
+            f"{source} is {size[0]}x{size[1]} pixels, but the model's input is {columns}x{rows}: resize it first"
+        )
+    pixels = np.asarray(decoded, np.int16).reshape(tensor.shape)
+    return (pixels / 255).astype(np.float32) if tensor.dtype == "float32" else (pixels - 128).astype(np.int8)
 
 
 def random_inputs(graph: Graph, count: int, seed: int = 0) -> list[tuple[Array, ...]]:
-    """`count` runs of uniformly random inputs, always the same for a seed."""
+    """`count` runs of random inputs, always the same for a seed: integers uniformly from all that their type has."""
+    if seed < 0:
+        raise OptionError(f"{seed} cannot be a seed: a seed is 0 or more")
     generator = np.random.default_rng(seed)
     return [tuple(_random(generator, t) for t in graph.inputs) for _ in range(count)]
 
 
 def _random(generator: np.random.Generator, tensor: Tensor) -> Array:
-    if tensor.dtype == "float32":
-        return generator.normal(0, 2, tensor.shape).astype(np.float32)
-    return generator.integers(-128, 128, tensor.shape, np.int8)
+    dtype = np.dtype(tensor.dtype)
+    if dtype.kind == "f":
+        return generator.normal(0, 2, tensor.shape).astype(dtype)
+    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    return generator.integers(low, high, tensor.shape, dtype, endpoint=True)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import TypeVar
+from typing import NoReturn, TypeVar
 
 from smelt.errors import ModelError, Unsupported, printable
 from smelt.files import read
+from smelt.importers.c_array import ENDINGS as C_ENDINGS
+from smelt.importers.c_array import MAGIC, from_c, is_text
+from smelt.importers.foreign import Foreign, foreign, of_folder
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite import ARMS, describe_tflite, load_tflite
 from smelt.model.graph import Graph
@@ -21,9 +27,11 @@ __all__ = [
     "TensorSummary",
     "describe",
     "load",
+    "model_bytes",
 ]
 
 MOST_BYTES = 256 << 20
+MOST_ENTRIES = 1000  # of a folder
 Result = TypeVar("Result")
 
 
@@ -58,43 +66,49 @@ def describe(path: Path | str) -> ModelSummary:
     return _dispatch(path, describe_tflite)
 
 
-def _dispatch(path: Path | str, decode: Callable[[bytes, str], Result]) -> Result:
-    """Read the file in the format that its content says."""
+def model_bytes(path: Path | str) -> bytes:
+    """The .tflite file that `path` is, or that it holds as a C array.
+
+    Raises ModelError where it holds none, Unsupported where it is a model of another format.
+    """
     path = Path(path)
     name, file = printable(path), _bytes(path)
-    if file[4:8] == b"TFL3":
-        try:
-            return decode(file, printable(path.stem))
-        except ModelError as error:
-            raise ModelError(f"{name}: {error}") from error
-        except Unsupported as refusal:
-            raise Unsupported(name, refusal.reasons) from refusal
-    foreign = _foreign(path, file)
-    if foreign:
-        raise Unsupported(name, (f"{foreign}; convert it to an int8 .tflite file",))
-    raise ModelError(f"{name} is not a model file (a .tflite file has TFL3 at byte 4)")
+    if file[4:8] == MAGIC:
+        return file
+    what = foreign(path, file)
+    if what:
+        _refuse(name, what)
+    try:
+        found = from_c(file) if is_text(file) else None
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from None
+    if found is None:
+        kind = "C without a model in it" if path.suffix.lower() in C_ENDINGS else "not a model file"
+        raise ModelError(f"{name} is {kind} (a .tflite file has TFL3 at byte 4, as a file or as a C array)")
+    return found
+
+
+def _dispatch(path: Path | str, decode: Callable[[bytes, str], Result]) -> Result:
+    """Read the file in the format that its content says."""
+    name, file = printable(path), model_bytes(path)
+    try:
+        return decode(file, printable(Path(path).stem))
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from error
+    except Unsupported as refusal:
+        raise Unsupported(name, refusal.reasons) from refusal
 
 
 def _bytes(path: Path) -> bytes:
+    with suppress(OSError, ValueError), os.scandir(path) as entries:  # else it is no folder
+        _refuse(printable(path), of_folder(entry.name for entry in islice(entries, MOST_ENTRIES)))
     file = read(path, MOST_BYTES, ModelError)
     if not file:
         raise ModelError(f"{printable(path)} is empty")
     return file
 
 
-FOREIGN_ENDINGS: tuple[tuple[str, str], ...] = (
-    (".onnx", "ONNX models cannot be read yet"),
-    (".h5", "this is a Keras model"),
-    (".hdf5", "this is a Keras model"),
-    (".keras", "this is a Keras model"),
-    (".pb", "this is a TensorFlow graph"),
-    (".pt", "this is a PyTorch model"),
-    (".pth", "this is a PyTorch model"),
-)
-
-
-def _foreign(path: Path, file: bytes) -> str:
-    """What a file of another format is; empty where that is unknown."""
-    if file[:8] == b"\x89HDF\r\n\x1a\n":
-        return "this is a Keras model (HDF5)"
-    return next((text for ending, text in FOREIGN_ENDINGS if path.suffix.lower() == ending), "")
+def _refuse(name: str, what: Foreign) -> NoReturn:
+    if what.model:
+        raise Unsupported(name, (f"this is {what}",))
+    raise ModelError(f"{name} is {what}")

@@ -15,6 +15,7 @@ import numpy as np
 from smelt.compile import Compilation
 from smelt.devices.choose import Device
 from smelt.errors import OptionError
+from smelt.importers import model_bytes
 from smelt.model.graph import Array
 from smelt.report.execute import execute
 
@@ -106,10 +107,11 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str) -> list[t
     Raises OptionError where its package is missing or it gives up.
     """
     with tempfile.TemporaryDirectory(prefix="smelt-") as folder:
-        given, made = Path(folder, "inputs.npz"), Path(folder, "outputs.npz")
+        given, made, file = (Path(folder, name) for name in ("inputs.npz", "outputs.npz", "model.tflite"))
+        file.write_bytes(model_bytes(model))
         columns = zip(*inputs, strict=True)
         np.savez(given, **{f"x{i}": np.stack(column) for i, column in enumerate(columns)})
-        command = [sys.executable, "-m", "smelt.report.tflm", str(model), str(given), str(made)]
+        command = [sys.executable, "-m", "smelt.report.tflm", str(file), str(given), str(made)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
             raise OptionError(f"the oracle tflm failed: {(done.stderr or done.stdout).strip() or 'it gave no reason'}")
