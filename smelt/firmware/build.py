@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from smelt.errors import BuildError, DoesNotFit
+from smelt.firmware.folders import cache_folder
 from smelt.firmware.image import Image, Sources, make_image
 from smelt.firmware.linker import STACK_BYTES, board_header, linker_script
 from smelt.targets.types import Board, Memory
@@ -137,23 +138,10 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
 
 
 def compiler_environment(folder: Path) -> dict[str, str]:
-    """The environment for the compiler's processes: zig must have a cache that it can write, if need be below
-    `folder`."""
-    environment = dict(os.environ)
-    environment["ZIG_LOCAL_CACHE_DIR"] = str(folder / ".zig")
-    if not environment.get("ZIG_GLOBAL_CACHE_DIR") and not _home_is_writable():
-        environment["ZIG_GLOBAL_CACHE_DIR"] = str(Path(tempfile.gettempdir()) / "smelt-zig")
-    return environment
-
-
-def _home_is_writable() -> bool:
-    """Whether zig's usual cache folder below the home folder exists or can be made."""
-    try:
-        home = Path.home()
-    except RuntimeError:
-        return False
-    place = home / ".cache"
-    return os.access(place if place.exists() else home, os.W_OK)
+    """The environment for the compiler's processes: zig must have caches that it can write and lock, if need be below `folder`."""
+    wanted = os.environ.get("ZIG_GLOBAL_CACHE_DIR")
+    cache = cache_folder("zig", folder / ".zig-global", wanted)
+    return {**os.environ, "ZIG_LOCAL_CACHE_DIR": str(folder / ".zig"), "ZIG_GLOBAL_CACHE_DIR": str(cache)}
 
 
 def _compile(folder: Path, command: tuple[str, ...], name: str, environment: Mapping[str, str]) -> str:
