@@ -409,13 +409,14 @@ def doctor_command(as_json: bool) -> None:
     "--picture", default="frog", show_default=True, help="A CIFAR-10 class, or a picture file of 32x32 pixels."
 )
 @click.option("--board", "-b", "board_name", default="disco_f746ng", show_default=True, metavar="BOARD")
+@click.option("--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True)
 @json_option
-def demo_command(picture: str, board_name: str, as_json: bool) -> None:
+def demo_command(picture: str, board_name: str, compiler: Compiler, as_json: bool) -> None:
     """Compile the int8 ResNet-8 that ships with smelt, and let its firmware classify a picture on the simulated board."""
     from smelt.report.demo import demo
     from smelt.report.terminal import show_demo, working
 
     board = find_board(board_name)
     with working(f"compiling ResNet-8 for {board.name} and simulating it"):
-        result = demo(picture, board)
+        result = demo(picture, board, compiler)
     emit_json(result.as_json()) if as_json else show_demo(result)

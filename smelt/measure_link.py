@@ -86,7 +86,7 @@ def linked(
 
     Raises DeviceError where there is no device or no counter of cycles, LinkLost where it goes away.
     """
-    with open() as link, Session(link, timeout=SECONDS) as session:
+    with open() as link, Session(link, timeout=SECONDS, compiler=bench.compiler) as session:
         while time.monotonic() < deadline and (subjects := search.take(lambda some: len(some) == 1)):
             yield subjects[0], _outcome(bench, session, subjects[0])
 

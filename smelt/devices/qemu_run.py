@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +13,13 @@ from smelt.devices.gdb import GdbClient
 from smelt.devices.link import LinkLost
 from smelt.devices.process import Process, connect, find_program, free_port
 from smelt.devices.qemu import INSTALL, PC, START_ATTEMPTS, START_SECONDS, machine_of
-from smelt.devices.simulators.native_library import FLAGS, native
+from smelt.devices.simulators.native_library import Native, native
 from smelt.devices.simulators.simulator import NEEDED_SYMBOLS, STACK_PATTERN, Run
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
 from smelt.targets.types import Board
 
 SECONDS = 600.0
-# A plugin finds QEMU's functions in the program that loads it. Windows has no such thing.
-UNRESOLVED = ("-undefined", "dynamic_lookup") if sys.platform == "darwin" else ("-Wl,-z,undefs",)
 FAULT_TEXT = re.compile(r"fault (0x[0-9a-f]{8}) at (0x[0-9a-f]{8})\s*$")
 EXCEPTION = re.compile(r"Taking exception \d+ \[([^\]]+)\]")
 FAULT_ADDRESS = re.compile(r"(?:BFAR|MMFAR) (0x[0-9a-f]+)")
@@ -190,9 +187,15 @@ def _kind(exception: str) -> Kind:
     return dict(KINDS).get(exception, "unexpected exception")
 
 
+def plugin(interface: int) -> Native:
+    """The plugin for QEMUs that want this version of the interface. It finds QEMU's functions in the program that loads it, which
+    Windows has no way to do."""
+    return Native("smelt.devices", "instructions.c", defines=(f"-DINTERFACE={interface}",), is_open=True)
+
+
 def _plugin(image: Image, interface: int) -> str:
     """The plugin with its arguments. Commas in its path are doubled, as QEMU wants them."""
-    library = native("smelt.devices", "instructions.c", (), str, (*FLAGS, *UNRESOLVED, f"-DINTERFACE={interface}"))
+    library = native(plugin(interface), str)
     symbols = image.symbols
     run, reset = symbols[image.entry], symbols["smelt_reset"]
     returns = return_addresses(image, image.entry)

@@ -35,6 +35,7 @@ from smelt.devices.session_errors import (
 )
 from smelt.devices.session_layout import STACK_BYTES, make_layout
 from smelt.errors import DeviceError, OptionError
+from smelt.firmware.build import Compiler
 from smelt.firmware.module import (
     ARGUMENT_BYTES,
     HEADER,
@@ -67,7 +68,8 @@ class Session:
     """A session on the device behind a debug link, or on the simulated copy of a board, which may be given by its name.
 
     With `strict` every call runs at once; otherwise calls wait until a result is needed. `timeout` is how many seconds one run of
-    the queue may take. Leaving the `with` block frees everything; the link stays open if it was passed in.
+    the queue may take. `compiler` makes what is loaded: "zig" or "gcc". Leaving the `with` block frees everything; the link stays
+    open if it was passed in.
     """
 
     def __init__(
@@ -77,11 +79,12 @@ class Session:
         strict: bool = False,
         timeout: float = 10.0,
         stack_bytes: int = STACK_BYTES,
+        compiler: Compiler = "zig",
     ) -> None:
         if isinstance(device, str):
             device = named(device)
         self.board = device if isinstance(device, Board) else device.board
-        self.strict, self.timeout = strict, timeout
+        self.strict, self.timeout, self.compiler = strict, timeout, compiler
         self.epoch = 0  # how often the device had to be set up again
         self._open = False
         self._ended = "it has not begun"
@@ -91,7 +94,7 @@ class Session:
         self._counter = 0
         self._device = device
         self._own: SimulatorLink | QemuLink | None = None
-        self.layout = make_layout(self.board, stack_bytes)
+        self.layout = make_layout(self.board, stack_bytes, compiler)
         self.heap = Heap(self.board, self.layout.heap)
 
     # --- beginning and end ------------------------------------------------------------------------------------------
@@ -197,7 +200,7 @@ class Session:
             raise WrongBoard(f"the module was made for {source.board}, this is a {self.board.name}")
         self._check_open()
         place = self.heap.largest
-        built = build_module(source, self.board, place.address, helpers_of(self.layout.runtime))
+        built = build_module(source, self.board, place.address, helpers_of(self.layout.runtime), self.compiler)
         block = self.heap.claim(place, len(built.data))
         module = self._modules[block.address] = RemoteModule(self, source, built, block)
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from smelt.devices.heap import Block, aligned
 from smelt.devices.session_errors import DeviceHeapFull
+from smelt.firmware.build import Compiler
 from smelt.firmware.module import ARGUMENT_BYTES, QUEUE_BYTES, Module, build_runtime
 from smelt.targets.types import Board
 
@@ -31,13 +32,13 @@ class Layout:
         return self.runtime.functions["smelt_session_entry"]
 
 
-def make_layout(board: Board, stack_bytes: int = STACK_BYTES) -> Layout:
+def make_layout(board: Board, stack_bytes: int = STACK_BYTES, compiler: Compiler = "zig") -> Layout:
     """Divide the RAM of `board`. Raises DeviceHeapFull where it is too small even for the runtime."""
     first, main = board.chip.rams[0], max(board.chip.rams, key=lambda m: m.size)
     stack = Block(first.start, aligned(stack_bytes))
     queue = Block(stack.end if main is first else main.start, aligned(QUEUE_BYTES))
     arguments = Block(queue.end, ARGUMENT_BYTES)
-    runtime = build_runtime(board, arguments.end, queue.address)
+    runtime = build_runtime(board, arguments.end, queue.address, compiler)
     used = {first.name: stack.end, main.name: arguments.end + aligned(len(runtime.data))}
     heap = [
         Block(max(used.get(m.name, 0), m.start), m.end - max(used.get(m.name, 0), m.start)) for m in board.chip.rams

@@ -1,6 +1,6 @@
 """Modules: kernels or C source as code linked for one place in a device's RAM, and the device runtime of a session.
 
-A module is compiled by the bundled compiler and linked at the address where it will lie; the names of the runtime's
+A module is compiled by the session's compiler and linked at the address where it will lie; the names of the runtime's
 helpers (memcpy, memset and what compilers call them) are given to the linker as addresses.
 """
 
@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from smelt.errors import BuildError, OptionError
-from smelt.firmware.build import COMPILE, compiler_command, compiler_environment, run_compiler
+from smelt.firmware.build import COMPILE, Compiler, compiler_command, compiler_environment, run_compiler
 from smelt.firmware.elf import Elf, read_elf
 from smelt.firmware.program import Program
 from smelt.firmware.sources import KERNEL_HEADER, kernel_headers
@@ -150,7 +150,9 @@ def code_address(board: Board, address: int) -> int:
     return address
 
 
-def build_module(source: ModuleSource, board: Board, address: int, helpers: Mapping[str, int]) -> Module:
+def build_module(
+    source: ModuleSource, board: Board, address: int, helpers: Mapping[str, int], compiler: Compiler = "zig"
+) -> Module:
     """Compile `source` and link it for `address`; `helpers` are functions that are on the device already.
 
     Raises BuildError where the compiler or the linker refuses.
@@ -161,16 +163,16 @@ def build_module(source: ModuleSource, board: Board, address: int, helpers: Mapp
         "string.h": (support / "string.h").read_text("utf-8"),
         **kernel_headers(),
     }
-    return _build(texts, board, address, helpers, "-O2", "module.c.o")
+    return _build(texts, Target(board, compiler), address, helpers, "-O2", "module.c.o")
 
 
-def build_runtime(board: Board, address: int, queue: int) -> Module:
+def build_runtime(board: Board, address: int, queue: int, compiler: Compiler = "zig") -> Module:
     """The device runtime, linked for `address`, with its queue at `queue`."""
     support = files("smelt.firmware") / "support"
     entry = f"entry_{board.core.architecture}.S"
     texts = {name: (support / "session" / name).read_text("utf-8") for name in ("smelt_session.h", "runtime.c", entry)}
     texts |= {name: (support / name).read_text("utf-8") for name in ("string.h", "memory.c")}
-    return _build(texts, board, address, {"smelt_session_queue": queue}, "-Os", "*")
+    return _build(texts, Target(board, compiler), address, {"smelt_session_queue": queue}, "-Os", "*")
 
 
 def helpers_of(runtime: Module) -> dict[str, int]:
@@ -178,17 +180,26 @@ def helpers_of(runtime: Module) -> dict[str, int]:
     return {name: pointer for name, pointer in runtime.functions.items() if name.startswith(HELPERS)}
 
 
+@dataclass(frozen=True)
+class Target:
+    """What a module is compiled for, and by what."""
+
+    board: Board
+    compiler: Compiler
+
+
 def _build(
-    texts: Mapping[str, str], board: Board, address: int, symbols: Mapping[str, int], optimize: str, keep: str
+    texts: Mapping[str, str], target: Target, address: int, symbols: Mapping[str, int], optimize: str, keep: str
 ) -> Module:
+    board = target.board
     try:
         with tempfile.TemporaryDirectory(prefix="smelt-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             _write(folder, {**texts, "module.ld": _script(board, address, symbols, keep)})
             names = [n for n in texts if n.endswith((".c", ".S"))]
-            objects = _compile(folder, names, board, optimize)
+            objects = _compile(folder, names, target, optimize)
             own = {f.name for o in objects for f in read_elf((folder / o).read_bytes()).functions}
-            _link(folder, objects, board)
+            _link(folder, objects, target)
             return _read(board, address, (folder / "module.elf").read_bytes(), own)
     except OSError as error:
         raise BuildError(f"the compiler's files could not be written or run: {error}") from error
@@ -209,27 +220,31 @@ def _script(board: Board, address: int, symbols: Mapping[str, int], keep: str) -
     )
 
 
-def _compile(folder: Path, names: Sequence[str], board: Board, optimize: str) -> list[str]:
+def _compile(folder: Path, names: Sequence[str], target: Target, optimize: str) -> list[str]:
     for name in names:
         builtin = ("-fno-builtin",) if name == "memory.c" else ()
         flags = (*COMPILE, optimize, *builtin, f"-ffile-prefix-map={folder}=.")
-        _run(folder, board, (*flags, "-c", name, "-o", f"{name}.o"), name)
+        _run(folder, target, (*flags, "-c", name, "-o", f"{name}.o"), name)
     return [f"{name}.o" for name in names]
 
 
-def _link(folder: Path, objects: Sequence[str], board: Board) -> None:
+def _link(folder: Path, objects: Sequence[str], target: Target) -> None:
     options = (*LINK, "-T", "module.ld", *objects, "-o", "module.elf")
+    if target.compiler == "gcc":
+        _run(folder, target, (*options, "-Wl,--no-warn-rwx-segments", "-lgcc"), "linking the module")
+        return
     try:
-        _run(folder, board, options, "linking the module")
+        _run(folder, target, options, "linking the module")
     except BuildError as error:
         if "undefined symbol: __" not in str(error):
             raise
         # the compiler's own helpers for 64-bit and floating-point arithmetic become part of the module
-        _run(folder, board, (*options, "-lcompiler_rt"), "linking the module")
+        _run(folder, target, (*options, "-lcompiler_rt"), "linking the module")
 
 
-def _run(folder: Path, board: Board, options: Sequence[str], what: str) -> None:
-    run_compiler(folder, (*compiler_command(board), *options), compiler_environment(folder), what)
+def _run(folder: Path, target: Target, options: Sequence[str], what: str) -> None:
+    command = compiler_command(target.board, target.compiler)
+    run_compiler(folder, (*command, *options), compiler_environment(folder), what)
 
 
 def _read(board: Board, address: int, data: bytes, own: set[str]) -> Module:

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TradeOff:
-    """The points of a model on a board."""
+    """The points of a model on a board. `estimated`: nothing was built, so that sizes are always estimates."""
 
     model: str
     board: str
     points: tuple[Point, ...]
     similar_measurements: tuple[str, ...] = ()
+    estimated: bool = True
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from smelt.compile import compile
 from smelt.errors import OptionError
+from smelt.firmware.build import Compiler
 from smelt.inputs import read_inputs
 from smelt.report.execute import Execution, execute
 from smelt.report.profile import Profile, profile
@@ -39,13 +40,13 @@ def class_names() -> tuple[str, ...]:
     return tuple(ASSETS.joinpath("cifar10.txt").read_text("utf-8").split())
 
 
-def demo(picture: str, board: Board) -> Demo:
+def demo(picture: str, board: Board, compiler: Compiler = "zig") -> Demo:
     """Compile, simulate, listen. `picture` is a class of CIFAR-10 or a file. Raises OptionError where it is neither."""
     labels = class_names()
     with as_file(ASSETS) as folder:
         file = folder / f"{picture}.png" if picture in labels else Path(picture)
         if not file.is_file():
             raise OptionError(f"no picture '{picture}': give a file, or one of {', '.join(labels)}")
-        compilation = compile(folder / "resnet8.tflite", board, labels=labels)
+        compilation = compile(folder / "resnet8.tflite", board, labels=labels, compiler=compiler)
         execution = execute(compilation, read_inputs((file,), compilation.model))
     return Demo(file.name, execution, profile(compilation, execution.run))

@@ -51,6 +51,7 @@ def examine() -> tuple[Finding, ...]:
     ]
     findings += [_package(*package) for package in PACKAGES]
     findings.append(_zig())
+    findings.append(_native())
     findings.extend(_shipped_log())
     findings += [_program(*program) for program in PROGRAMS]
     return tuple(findings)
@@ -65,10 +66,29 @@ def _package(name: str, purpose: str, needed: bool, remedy: str) -> Finding:
 
 
 def _zig() -> Finding:
-    found = _version([sys.executable, "-m", "ziglang", "version"])
+    from smelt.errors import BuildError
+    from smelt.firmware.build import zig
+
+    try:
+        found = _version([str(zig()), "version"])
+    except BuildError:
+        found = ""
     return Finding(
         "ziglang", "the bundled cross-compiler", bool(found), False, found or "missing", "pip install 'smelt[build]'"
     )
+
+
+def _native() -> Finding:
+    from smelt.devices.simulators.native_library import COUNTER, how
+    from smelt.errors import BuildError
+
+    purpose = "the simulator's counter"
+    try:
+        return Finding("native part", purpose, True, False, how(COUNTER), "")
+    except BuildError:
+        return Finding(
+            "native part", purpose, False, False, "no C compiler", "pip install 'smelt[build]', or install cc"
+        )
 
 
 def _shipped_log() -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from smelt.compile import Compilation
 from smelt.devices.graph_runner import GraphRunner
 from smelt.devices.link import DebugLink
 from smelt.devices.session import Session
+from smelt.firmware.build import Compiler
 from smelt.model.graph import Array
 from smelt.model.reference import trace
 from smelt.targets.types import Board
@@ -69,12 +70,14 @@ def verify_layers(
     """Run `inputs` step by step on the device behind `link` (by default the simulated board) and compare what every step writes
     with the prepared graph's reference. Stops at the first step that differs.
 
-    `timeout` is how many seconds a single step may take. Raises DeviceError where the device fails.
+    The compiler is that of the firmware. `timeout` is how many seconds a single step may take. Raises DeviceError where the device
+    fails.
     """
-    board = compilation.plan.board
+    board, image = compilation.plan.board, compilation.image
+    compiler: Compiler = "gcc" if image is not None and image.compiler == "gcc" else "zig"
     steps = values = 0
     with (
-        Session(board if link is None else link, timeout=timeout) as session,
+        Session(board if link is None else link, timeout=timeout, compiler=compiler) as session,
         GraphRunner(session, compilation) as runner,
     ):
         for number, arrays in enumerate(inputs):

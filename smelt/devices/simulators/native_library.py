@@ -1,4 +1,5 @@
-"""The native part of the simulators: compiled once per host, then kept in the user's cache."""
+"""The native parts: small C libraries that run on the user's computer. A platform wheel has them ready; elsewhere they are compiled
+once, by zig or else by the C compiler there is, and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -6,75 +7,148 @@ import ctypes
 import hashlib
 import os
 import platform
-import subprocess
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
 
 from smelt.errors import BuildError
-from smelt.firmware.build import compiler_environment, zig
+from smelt.firmware.build import compiler_environment, run_compiler, zig
+from smelt.firmware.folders import cache_folders, is_usable
 
-FLAGS = ("-mcpu=baseline", "-O2", "-std=c11", "-fPIC", "-shared", "-nostdlib", "-g0")
+FLAGS = ("-O2", "-std=c11", "-fPIC", "-shared", "-g0")
+ZIG_FLAGS = ("-mcpu=baseline", "-nostdlib")  # for whatever computer of the kind, and whatever C library
+HOST_COMPILERS = ("cc", "gcc", "clang")
+SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
+SAME_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What a library is for: `system` as in `sys.platform`, the processor, and the size of its pointers."""
+
+    system: str
+    machine: str
+    bits: int = 64
+
+    @staticmethod
+    def here() -> Platform:
+        """That of this process."""
+        machine = platform.machine().lower()
+        return Platform(sys.platform, SAME_MACHINES.get(machine, machine), 8 * ctypes.sizeof(ctypes.c_void_p))
+
+
+@dataclass(frozen=True)
+class Native:
+    """A C file in the folder `native` of a package. `is_open`: it uses functions of the program that loads it."""
+
+    package: str
+    source: str
+    headers: tuple[str, ...] = ()
+    defines: tuple[str, ...] = ()
+    is_open: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """Where the sources lie, and in a platform wheel the library as well."""
+        return Path(str(files(self.package) / "native"))
+
+    @property
+    def texts(self) -> Mapping[str, str]:
+        """The sources by name."""
+        return {name: (self.folder / name).read_text(encoding="utf-8") for name in (self.source, *self.headers)}
+
+    def name(self, target: Platform) -> str:
+        """The file name of the library: another one for other sources."""
+        key = "\0".join((*self.texts.values(), *self.defines))
+        digest = hashlib.sha256(key.encode()).hexdigest()[:12]
+        kind = f"{target.system}-{target.machine}-{target.bits}"
+        return f"{Path(self.source).stem}-{kind}-{digest}{SUFFIXES.get(target.system, '.so')}"
+
+    def arguments(self, target: Platform) -> tuple[str, ...]:
+        """Of a compiler, but for the name of what comes out."""
+        unresolved = ("-undefined", "dynamic_lookup") if target.system == "darwin" else ("-Wl,-z,undefs",)
+        return (*FLAGS, *self.defines, *(unresolved if self.is_open else ()), self.source)
+
+
+COUNTER = Native("smelt.devices.simulators", "counter.c", ("clock.h",))
 
 
 def load_native() -> ctypes.CDLL:
     """The library of `native/counter.c`; raises `BuildError` if it can neither be found nor compiled."""
-    return native("smelt.devices.simulators", "counter.c", ("clock.h",), lambda library: ctypes.CDLL(str(library)))
+    return native(COUNTER, lambda library: ctypes.CDLL(str(library)))
 
 
-def native(
-    package: str, source: str, headers: Sequence[str], use: Callable[[Path], T], flags: tuple[str, ...] = FLAGS
-) -> T:
-    """What `use` makes of the library of a C file in the folder `native` of a package, compiled once for this computer.
+def native(part: Native, use: Callable[[Path], T]) -> T:
+    """What `use` makes of a library for this computer: that of the package, or one that is compiled and kept.
 
     Raises `BuildError` if it can neither be found nor compiled, or if `use` raises OSError wherever it is kept.
     """
-    folder_of_sources = files(package) / "native"
-    texts = {name: (folder_of_sources / name).read_text(encoding="utf-8") for name in (source, *headers)}
-    key = "\0".join((*texts.values(), *flags, sys.platform, platform.machine(), str(ctypes.sizeof(ctypes.c_void_p))))
-    name = f"{Path(source).stem}-{hashlib.sha256(key.encode()).hexdigest()[:20]}{_suffix()}"
-    last: Exception | None = None
-    for folder in (_cache_folder(), None):
+    last: OSError | None = None
+    for place in (_ready, *(partial(_kept, folder) for folder in cache_folders("smelt")), _temporary):
         try:
-            if folder is None:  # no usable cache: a private folder that lasts as long as the computer's temporary files
-                folder = Path(tempfile.mkdtemp(prefix="smelt-native-"))
-            folder.mkdir(parents=True, exist_ok=True)
-            library = folder / name
-            if not library.exists():
-                _compile(texts, source, flags, library)
-            return use(library)
-        except OSError as error:
+            library = place(part)
+            if library is not None:
+                return use(library)
+        except OSError as error:  # a folder from which nothing may be executed, for example
             last = error
-    raise BuildError(f"the native part {source} cannot be stored or loaded: {last}")
+    raise BuildError(f"the native part {part.source} cannot be stored or loaded: {last}") from last
 
 
-def _suffix() -> str:
-    return {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+def how(part: Native) -> str:
+    """Where a library comes from on this computer, in words; raises `BuildError` where it can come from nowhere."""
+    if _ready(part):
+        return "ready in the package"
+    return f"compiled by {' '.join(map(str, _compiler()[:2]))}"
 
 
-def _cache_folder() -> Path:
+def _ready(part: Native) -> Path | None:
+    """What a platform wheel has brought."""
+    library = part.folder / part.name(Platform.here())
+    return library if library.is_file() else None
+
+
+def _kept(folder: Path, part: Native) -> Path | None:
+    """In a cache, where that can be used."""
+    library = folder / part.name(Platform.here())
+    if not library.exists():
+        if not is_usable(folder):
+            return None
+        _compile(part, library)
+    return library
+
+
+def _temporary(part: Native) -> Path | None:
+    """In a folder that lasts as long as the computer's temporary files."""
+    return _kept(Path(tempfile.mkdtemp(prefix="smelt-native-")), part)
+
+
+def _compiler() -> tuple[str, ...]:
     try:
-        home = Path.home()
-    except RuntimeError:
-        home = Path(tempfile.mkdtemp(prefix="smelt-native-"))
-    below = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
-    return home / below / "smelt"
+        return (str(zig()), "cc", *ZIG_FLAGS)
+    except BuildError:
+        found = next(filter(None, map(shutil.which, HOST_COMPILERS)), None)
+    if found is None:
+        raise BuildError(
+            "the native part of the simulator must be compiled, and there is no C compiler: install zig with "
+            "pip install 'smelt[build]', or cc, gcc or clang"
+        )
+    return (found,)
 
 
-def _compile(texts: Mapping[str, str], main: str, flags: tuple[str, ...], library: Path) -> None:
+def _compile(part: Native, library: Path) -> None:
     """Compile beside the final name, then rename: other processes see all of it or nothing."""
     with tempfile.TemporaryDirectory(dir=library.parent, ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        for source, text in texts.items():
+        for source, text in part.texts.items():
             (folder / source).write_text(text, encoding="utf-8")
-        command = (str(zig()), "cc", *flags, main, "-o", f"out{library.suffix}")
-        done = subprocess.run(
-            command, cwd=folder, env=compiler_environment(folder), capture_output=True, text=True, errors="replace"
-        )
-        if done.returncode != 0:
-            raise BuildError(f"the native part {main} does not compile:\n{done.stderr[-2000:]}")
-        os.replace(folder / f"out{library.suffix}", library)
+        made = f"out{library.suffix}"
+        command = (*_compiler(), *part.arguments(Platform.here()), "-o", made)
+        run_compiler(folder, command, compiler_environment(folder), f"the native part {part.source}")
+        os.replace(folder / made, library)
