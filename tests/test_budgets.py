@@ -23,6 +23,7 @@ from smelt.model.reference import run
 from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, make_plan, trade_offs
 from smelt.planner.choice_solver import Problem, Way, evaluate, fits, solve
+from smelt.planner.evidence import Evidence
 from smelt.planner.limits import size_of
 from smelt.planner.log import Measurement
 from smelt.planner.tuner import op_key
@@ -179,7 +180,7 @@ def everything_in_ram(path, board_, compiler="zig"):
     program = emit(plan)
     sources = render(program)
     image = build(render_harness(program, sources), board_, compiler)
-    return Compilation(model, graph, plan, program, sources, image)
+    return Compilation(model, graph, plan, program, sources, image, Evidence())
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import Add, Dense, Reshape
 from smelt.model.reference import run, trace
 from smelt.planner import make_plan
+from smelt.planner.evidence import Evidence
 from smelt.report.layers import verify_layers
 from smelt.targets.boards import DISCO_F746NG, ESP32_C3, NUCLEO_L4R5ZI
 from tests.mac_cases import Maker
@@ -67,7 +68,7 @@ def compilation(board, right: Graph | None = None, made: Graph | None = None) ->
     right = right or graph()
     plan = make_plan(made or right, board)
     program = emit(plan)
-    return Compilation(right, right, plan, program, render(program), None)
+    return Compilation(right, right, plan, program, render(program), None, Evidence())
 
 
 def inputs(g: Graph, count: int = 1):
