@@ -18,10 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from smelt.kernels.headers import includes, needed
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.c import print_kernel
 from smelt.loops.ir import SIZES, Kernel, Scratch
 from smelt.model.graph import Array, Tensor
+from smelt.targets.cores import CORTEX_M4
 
 SUPPORT = Path(__file__).parents[1] / "smelt" / "kernels" / "support"
 ZIG = (sys.executable, "-m", "ziglang", "cc")
@@ -43,7 +45,8 @@ class PlainCall:
 def source(kernels: Iterable[Kernel]) -> str:
     """One C file with every kernel once."""
     unique = {kernel.name: kernel for kernel in kernels}
-    return '#include "smelt_kernels.h"\n\n' + "\n".join(print_kernel(kernel) for kernel in unique.values())
+    code = "\n".join(print_kernel(kernel) for kernel in unique.values())
+    return f"{includes(needed(code, CORTEX_M4))}\n\n{code}"
 
 
 def run_calls(calls: Sequence[KernelCall], inputs: Sequence[Inputs], sanitize: bool = False) -> list[Array]:

@@ -9,6 +9,7 @@ from smelt.firmware.harness import arena, set_up
 from smelt.firmware.image import Image, Sources
 from smelt.firmware.program import Port, Program
 from smelt.firmware.sources import lines, render, smelt_version, template
+from smelt.kernels.headers import includes, needed
 from smelt.targets.types import Role
 
 FILE = "candidates.c"
@@ -22,8 +23,11 @@ def render_candidates(programs: Sequence[Program]) -> Sources:
     libraries = {p.name: render(p).files for p in programs}
     headers = {file: text for texts in libraries.values() for file, text in texts.items() if file.endswith(".h")}
     code = "\n".join(texts[f"{name}_net.c"] for name, texts in libraries.items())
+    first = includes(
+        needed(code, programs[0].plan.board.core)
+    )  # whatever the first program needs, instructions are for all
     data = "\n".join(texts[f"{name}_weights.c"] for name, texts in libraries.items())
-    texts = {"candidates_code.c": code, "candidates_data.c": data, FILE: _chooser(programs)}
+    texts = {"candidates_code.c": f"{first}\n{code}", "candidates_data.c": data, FILE: _chooser(programs)}
     tables = tuple(dict.fromkeys(memory for p in programs for memory in p.table_memories))
     return Sources(headers | texts, tables=tables)
 

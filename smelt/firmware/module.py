@@ -21,7 +21,7 @@ from smelt.errors import BuildError, OptionError
 from smelt.firmware.build import COMPILE, Compiler, compiler_command, compiler_environment, run_compiler
 from smelt.firmware.elf import Elf, read_elf
 from smelt.firmware.program import Program
-from smelt.firmware.sources import KERNEL_HEADER, kernel_headers
+from smelt.kernels.headers import included, includes, needed, with_included
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.c import print_kernel
 from smelt.loops.ir import Kernel, Role, Scratch, Type
@@ -81,7 +81,8 @@ class Signature:
 
 @dataclass(frozen=True, eq=False)
 class ModuleSource:
-    """C for a module. `signatures` belong to the functions whose parameters are known, `calls` have their tables, too."""
+    """C for a module. `signatures` belong to the functions whose parameters are known, which are kernels of smelt without what
+    they include; `calls` have their tables, too."""
 
     text: str
     signatures: Mapping[str, Signature] = field(default_factory=dict)
@@ -116,7 +117,7 @@ def module_source(what: Loadable) -> ModuleSource:
 
 def _of_kernels(kernels: Iterable[Kernel], calls: tuple[KernelCall, ...], board: str | None = None) -> ModuleSource:
     known = {k.name: k for k in kernels}
-    text = "\n".join([f'#include "{KERNEL_HEADER}"\n', *(print_kernel(k) for k in known.values())])
+    text = "\n".join(print_kernel(k) for k in known.values())
     signatures = {k.name: _signature(k, [None] * len(k.buffers)) for k in known.values()}
     bound = tuple((c, _signature(c.kernel, [_table(a) for a in c.arguments])) for c in calls)
     names = [c.kernel.name for c in calls]
@@ -158,11 +159,9 @@ def build_module(
     Raises BuildError where the compiler or the linker refuses.
     """
     support = files("smelt.firmware") / "support"
-    texts = {
-        "module.c": source.text,
-        "string.h": (support / "string.h").read_text("utf-8"),
-        **kernel_headers(),
-    }
+    headers = needed(source.text, board.core) if source.signatures else included(source.text)
+    text = f"{includes(headers)}\n\n{source.text}" if source.signatures else source.text
+    texts = {"module.c": text, "string.h": (support / "string.h").read_text("utf-8"), **with_included(headers)}
     return _build(texts, Target(board, compiler), address, helpers, "-O2", "module.c.o")
 
 

@@ -12,12 +12,12 @@ import numpy as np
 
 from smelt.firmware.image import Sources
 from smelt.firmware.program import C_TYPES, Constant, Invocation, Place, Port, Program
+from smelt.kernels.headers import includes, needed, with_included
 from smelt.loops.c import print_kernel
 from smelt.loops.ir import Buffer, Kernel
 from smelt.targets.types import Role
 
 FILES = ("net.h", "net.c", "weights.h", "weights.c")
-KERNEL_HEADER = "smelt_kernels.h"
 EVERYWHERE: tuple[Role, ...] = ("fast", "main")  # regions that every network has, be it of 0 bytes
 MANY_LINES = 2048  # bytes of a table that is worth up to 28 bytes in front of it
 
@@ -31,16 +31,12 @@ def smelt_version() -> str:
 
 def render(program: Program) -> Sources:
     """The library: `NAME_net.h`, `NAME_net.c`, `NAME_weights.h`, `NAME_weights.c`, and what kernels include."""
-    values = _values(program)
+    code = "\n".join(_kernel(program, k) for k in program.kernels)
+    headers = needed(code, program.plan.board.core)
+    values = _values(program) | {"kernels": code, "includes": includes(headers)}
     library = {f"{program.name}_{file}": template(file).substitute(values) for file in FILES}
     kernels = tuple(program.function(i.kernel) for i in program.invocations)
-    return Sources(library | kernel_headers(), f"{program.name}_run", kernels, tables=program.table_memories)
-
-
-def kernel_headers() -> dict[str, str]:
-    """What every kernel is compiled with: file name -> text."""
-    support = files("smelt.kernels") / "support"
-    return {file.name: file.read_text("utf-8") for file in sorted(support.iterdir(), key=lambda f: f.name)}
+    return Sources(library | with_included(headers), f"{program.name}_run", kernels, tables=program.table_memories)
 
 
 def template(name: str) -> Template:
@@ -70,8 +66,6 @@ def _values(program: Program) -> dict[str, str]:
         "output_assignments": lines(_assignments(program, "outputs", program.outputs)),
         "first_input": f"in.{program.inputs[0].field}[...]" if program.inputs else "the inputs",
         "first_output": f"out.{program.outputs[0].field}[...]",
-        "includes": f'#include "{KERNEL_HEADER}"',
-        "kernels": "\n".join(_kernel(program, k) for k in program.kernels),
         "calls": lines(_calls(program)) or "    (void)net;",
         "declarations": lines(_declaration(c) for c in program.constants),
         "definitions": "\n".join(_definition(program, c) for c in program.constants),

@@ -9,7 +9,7 @@ from typing import Literal
 
 from smelt.errors import BuildError
 from smelt.firmware.build import Compiler, compiler_command
-from smelt.firmware.sources import kernel_headers
+from smelt.kernels.headers import all_headers
 from smelt.targets.types import Board
 
 
@@ -18,7 +18,7 @@ def toolchain(board: Board, compiler: Compiler | Literal["none"] = "zig") -> str
 
     "none" is zig in no version: what any of them measured is similar. Raises BuildError where the compiler is missing.
     """
-    headers = "".join(kernel_headers().values()).encode()
+    headers = "".join(all_headers().values()).encode()
     return f"{_compiler(board, compiler)}, headers {hashlib.sha256(headers).hexdigest()[:8]}"
 
 

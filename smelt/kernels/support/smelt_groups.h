@@ -1,10 +1,14 @@
-/* Pointwise convolutions: two channels of groups of three pixels, all of a stretch in one call. Included by smelt_kernels.h.
+/* Pointwise convolutions: two channels of groups of three pixels, all of a stretch in one call.
  *
  * One function serves the layers of a network, whatever their sizes, so that it stays in small instruction caches. Words of x of the
  * three pixels of a group lie side by side; `channel` is the table of the two channels: bias, multiplier and, where `shift` is
  * negative, shift. Outputs saturate at the ends of int8. */
 #ifndef SMELT_GROUPS_H
 #define SMELT_GROUPS_H
+
+#include "smelt_dsp.h"
+
+/* Routines: smelt_groups_grouped, smelt_groups_early, smelt_groups_paired. */
 
 #if SMELT_HAS_DSP && defined(__GNUC__)
 

@@ -1,7 +1,7 @@
 /* What the kernels of smelt are written in: unaligned access, minimum and maximum, and one function per instruction.
  *
- * Each function that is named after an instruction has two bodies: the instruction, on cores that have it, and portable C
- * that gives the same bits everywhere else. Sums wrap at 32 bits, as they do in the instructions.
+ * Each function that is named after an instruction has two bodies: portable C, here, and the instruction, in smelt_dsp.h, for cores
+ * that have it. Both give the same bits. Sums wrap at 32 bits, as they do in the instructions.
  */
 #ifndef SMELT_KERNELS_H
 #define SMELT_KERNELS_H
@@ -10,14 +10,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__ARM_FEATURE_DSP) && defined(__arm__)
-#if __ARM_FEATURE_DSP
-#define SMELT_HAS_DSP 1
-#include <arm_acle.h>
-#endif
-#endif
 #ifndef SMELT_HAS_DSP
-#define SMELT_HAS_DSP 0
+#define SMELT_HAS_DSP 0 /* smelt_dsp.h was not included, or the compiler's processor has no such instructions */
 #endif
 
 /* Copies of a few bytes must become single instructions even where compilers are told that there is no library. */
@@ -98,139 +92,93 @@ SMELT_INLINE int32_t smelt_pack_halves(int32_t low, int32_t high)
     return (int32_t)(((uint32_t)low & 0xffffu) | ((uint32_t)high << 16));
 }
 
+/* Instructions for the halves and bytes of a word, in portable C: the same bits as those in smelt_dsp.h. */
+#if !SMELT_HAS_DSP
+
 /* SMLAD: both products of halves, added to c. */
 SMELT_INLINE int32_t smelt_smlad(int32_t a, int32_t b, int32_t c)
 {
-#if SMELT_HAS_DSP
-    return __smlad(a, b, c);
-#else
     const int32_t low = smelt_low_half(a) * smelt_low_half(b);
     const int32_t high = smelt_high_half(a) * smelt_high_half(b);
     return smelt_wrapping_add(smelt_wrapping_add(low, high), c);
-#endif
 }
 
 /* SMLAxy: the product of one half of a (B bottom, T top) and one half of b, added to c. */
 SMELT_INLINE int32_t smelt_smlabb(int32_t a, int32_t b, int32_t c)
 {
-#if SMELT_HAS_DSP
-    return __smlabb(a, b, c);
-#else
     return smelt_wrapping_add(smelt_low_half(a) * smelt_low_half(b), c);
-#endif
 }
 
 SMELT_INLINE int32_t smelt_smlabt(int32_t a, int32_t b, int32_t c)
 {
-#if SMELT_HAS_DSP
-    return __smlabt(a, b, c);
-#else
     return smelt_wrapping_add(smelt_low_half(a) * smelt_high_half(b), c);
-#endif
 }
 
 SMELT_INLINE int32_t smelt_smlatb(int32_t a, int32_t b, int32_t c)
 {
-#if SMELT_HAS_DSP
-    return __smlatb(a, b, c);
-#else
     return smelt_wrapping_add(smelt_high_half(a) * smelt_low_half(b), c);
-#endif
 }
 
 SMELT_INLINE int32_t smelt_smlatt(int32_t a, int32_t b, int32_t c)
 {
-#if SMELT_HAS_DSP
-    return __smlatt(a, b, c);
-#else
     return smelt_wrapping_add(smelt_high_half(a) * smelt_high_half(b), c);
-#endif
 }
 
 /* SXTB16: bytes 0 and 2 as halves; with ROR #8: bytes 1 and 3. */
 SMELT_INLINE int32_t smelt_sxtb16(int32_t x)
 {
-#if SMELT_HAS_DSP
-    return __sxtb16(x);
-#else
     const int32_t low = (int8_t)(uint8_t)((uint32_t)x & 0xffu);
     const int32_t high = (int8_t)(uint8_t)(((uint32_t)x >> 16) & 0xffu);
     return smelt_pack_halves(low, high);
-#endif
 }
 
 SMELT_INLINE int32_t smelt_sxtb16_ror8(int32_t x)
 {
-#if SMELT_HAS_DSP
-    int32_t result;
-    __asm__("sxtb16 %0, %1, ror #8" : "=r"(result) : "r"(x));
-    return result;
-#else
     return smelt_sxtb16((int32_t)((uint32_t)x >> 8));
-#endif
 }
 
 /* PKHBT: the bottom half of a, and above it the bottom half of b. */
 SMELT_INLINE int32_t smelt_pkhbt(int32_t a, int32_t b)
 {
-#if SMELT_HAS_DSP
-    int32_t result;
-    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(result) : "r"(a), "r"(b));
-    return result;
-#else
     return smelt_pack_halves(a, b);
-#endif
 }
 
 /* PKHTB: the top half of a, and above it the top half of b. */
 SMELT_INLINE int32_t smelt_pkhtb(int32_t a, int32_t b)
 {
-#if SMELT_HAS_DSP
-    int32_t result;
-    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(result) : "r"(b), "r"(a));
-    return result;
-#else
     return smelt_pack_halves(smelt_high_half(a), smelt_high_half(b));
-#endif
 }
 
 /* SMMLAR: c plus the upper word of the product, rounded to nearest (halves up). SMMULR is the same with c = 0. */
 SMELT_INLINE int32_t smelt_smmlar(int32_t a, int32_t b, int32_t c)
 {
-#if SMELT_HAS_DSP
-    int32_t result;
-    __asm__("smmlar %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(c));
-    return result;
-#else
     const int64_t product = (int64_t)a * b + INT64_C(0x80000000);
     return smelt_wrapping_add((int32_t)(product >> 32), c);
-#endif
 }
 
 SMELT_INLINE int32_t smelt_smmulr(int32_t a, int32_t b)
 {
-#if SMELT_HAS_DSP
-    int32_t result;
-    __asm__("smmulr %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
-    return result;
-#else
     return smelt_smmlar(a, b, 0);
-#endif
 }
 
 /* SSAT #8: the nearest int8. */
 SMELT_INLINE int32_t smelt_ssat8(int32_t x)
 {
-#if SMELT_HAS_DSP && defined(__clang__)
-    return __ssat(x, 8); /* which clang merges with a shift before it */
-#elif SMELT_HAS_DSP
-    int32_t result;
-    __asm__("ssat %0, #8, %1" : "=r"(result) : "r"(x));
-    return result;
-#else
     return smelt_max_i32(smelt_min_i32(x, 127), -128);
-#endif
 }
+
+/* SADD16 and SSUB16: sums and differences of halves. */
+SMELT_INLINE int32_t smelt_sadd16(int32_t a, int32_t b)
+{
+    return smelt_pack_halves(smelt_low_half(a) + smelt_low_half(b), smelt_high_half(a) + smelt_high_half(b));
+}
+
+SMELT_INLINE int32_t smelt_ssub16(int32_t a, int32_t b)
+{
+    return smelt_pack_halves(smelt_low_half(a) - smelt_low_half(b), smelt_high_half(a) - smelt_high_half(b));
+}
+
+#endif
 
 /* The left shift that C leaves undefined for negative numbers; bits that leave at the top are lost. */
 SMELT_INLINE int32_t smelt_shift_left(int32_t x, int32_t count)
@@ -272,36 +220,5 @@ SMELT_INLINE int32_t smelt_high_sum(int32_t both, int32_t low)
 #else
 #define SMELT_KEEP_LOOP
 #endif
-
-/* SADD16 and SSUB16: sums and differences of halves. */
-SMELT_INLINE int32_t smelt_sadd16(int32_t a, int32_t b)
-{
-#if SMELT_HAS_DSP
-    int32_t result;
-    __asm__("sadd16 %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
-    return result;
-#else
-    return smelt_pack_halves(smelt_low_half(a) + smelt_low_half(b), smelt_high_half(a) + smelt_high_half(b));
-#endif
-}
-
-SMELT_INLINE int32_t smelt_ssub16(int32_t a, int32_t b)
-{
-#if SMELT_HAS_DSP
-    int32_t result;
-    __asm__("ssub16 %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
-    return result;
-#else
-    return smelt_pack_halves(smelt_low_half(a) - smelt_low_half(b), smelt_high_half(a) - smelt_high_half(b));
-#endif
-}
-
-#include "smelt_products.h"
-#include "smelt_groups.h"
-#include "smelt_planes.h"
-#include "smelt_thin.h"
-#include "smelt_units.h"
-#include "smelt_sifted.h"
-#include "smelt_winograd.h"
 
 #endif

@@ -1,4 +1,4 @@
-/* Depthwise convolutions with kernels of 3 x 3: one channel, all of a plane in one call. Included by smelt_kernels.h.
+/* Depthwise convolutions with kernels of 3 x 3: one channel, all of a plane in one call.
  *
  * One function serves the layers of a network, whatever their sizes. A plane holds int16 in lines of 52; `weights` are the nine of the
  * channel, `down` and `along` elements apart. Outputs lie `step` bytes apart along a line, `line_step` from line to line; a line has at
@@ -6,6 +6,10 @@
  * shift; shifts are 1 to 13. */
 #ifndef SMELT_PLANES_H
 #define SMELT_PLANES_H
+
+#include "smelt_groups.h"
+
+/* Routines: smelt_plane_grouped_1, smelt_plane_grouped_2, smelt_plane_paired_1, smelt_plane_paired_2. */
 
 #define SMELT_PLANE_PITCH 104 /* bytes */
 

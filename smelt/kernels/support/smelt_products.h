@@ -1,6 +1,12 @@
-/* The inner loops of convolutions: rows of products of two channels with one to three pixels. Included by smelt_kernels.h. */
+/* The inner loops of convolutions: rows of products of two channels with one to three pixels. */
 #ifndef SMELT_PRODUCTS_H
 #define SMELT_PRODUCTS_H
+
+#include "smelt_dsp.h"
+
+/* Routines: smelt_grouped_1, smelt_grouped_2, smelt_grouped_3, smelt_early_1, smelt_early_2, smelt_early_3, smelt_paired_1,
+   smelt_paired_2, smelt_paired_3, smelt_plain_1, smelt_plain_2, smelt_plain_3, smelt_plain_paired_1, smelt_plain_paired_2,
+   smelt_plain_paired_3. */
 
 /* Rows of products of two channels with one to three pixels, whose elements lie `step` bytes apart; `words` and `step` are
    constants. `w` has a word for both channels (see above), in the `plain` forms a word for each. Assembly

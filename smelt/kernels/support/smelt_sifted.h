@@ -1,7 +1,10 @@
-/* Dense layers that leave out what is zero: a list of the elements of x that count, and their products with eight units. Included
- * by smelt_kernels.h. */
+/* Dense layers that leave out what is zero: a list of the elements of x that count, and their products with eight units. */
 #ifndef SMELT_SIFTED_H
 #define SMELT_SIFTED_H
+
+#include "smelt_units.h"
+
+/* Routines: smelt_sift, smelt_sifted. */
 
 #if defined(__GNUC__)
 #define SMELT_ROUTINE static __attribute__((noinline, unused))

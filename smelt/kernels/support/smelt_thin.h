@@ -1,10 +1,14 @@
-/* Pointwise convolutions of images with eight channels: one channel of y, all of a stretch in one call. Included by smelt_kernels.h.
+/* Pointwise convolutions of images with eight channels: one channel of y, all of a stretch in one call.
  *
  * The weights stay in registers. `w` are the eight of the channel, in the order of the halves of x; pixels of x are four words, those
  * of y `step` bytes apart, their number a multiple of four; a pixel more may be read. `channel` is bias, multiplier and shift; shifts
  * are 1 to 13. */
 #ifndef SMELT_THIN_H
 #define SMELT_THIN_H
+
+#include "smelt_planes.h"
+
+/* Routines: smelt_thin_grouped, smelt_thin_paired. */
 
 #if SMELT_HAS_DSP && defined(__GNUC__)
 

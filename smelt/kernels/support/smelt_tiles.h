@@ -1,7 +1,11 @@
-/* Winograd's F(4x4, 3x3), second part: products at all positions, and from sums to outputs. Included by
-   smelt_winograd.h. */
+/* Winograd's F(4x4, 3x3), second part: products at all positions, and from sums to outputs. */
 #ifndef SMELT_TILES_H
 #define SMELT_TILES_H
+
+#include "smelt_winograd.h"
+
+/* Routines: smelt_winograd_products, smelt_winograd_plain, smelt_winograd_plain_paired, smelt_winograd_positive,
+   smelt_winograd_signed. */
 
 /* The sums of a group of `count` tiles at all 36 positions, to [position][channel][3]. */
 SMELT_SHARED void smelt_winograd_group(int32_t *sums, const int32_t *weights, const int32_t *tiles, int32_t words,

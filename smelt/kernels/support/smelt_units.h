@@ -1,6 +1,10 @@
-/* The inner loops of dense layers: rows of products of pairs of units with one row of x. Included by smelt_kernels.h. */
+/* The inner loops of dense layers: rows of products of pairs of units with one row of x. */
 #ifndef SMELT_UNITS_H
 #define SMELT_UNITS_H
+
+#include "smelt_products.h"
+
+/* Routines: smelt_units_1, smelt_units_2, smelt_units_3, smelt_units_paired. */
 
 #if SMELT_HAS_DSP && defined(__GNUC__) && defined(__OPTIMIZE__)
 

@@ -1,10 +1,14 @@
 /* The parts of Winograd's F(4x4, 3x3) that do not depend on the layer: conv2d_winograd4.py explains them. Functions
- * of their own, not inlined, so that all layers of a network share them. Included by smelt_kernels.h.
+ * of their own, not inlined, so that all layers of a network share them.
  *
  * Tiles lie in groups of three (the last one may have fewer): [group][position][word][tile of the group].
  */
 #ifndef SMELT_WINOGRAD_H
 #define SMELT_WINOGRAD_H
+
+#include "smelt_dsp.h"
+
+/* Routines: smelt_winograd_inputs, smelt_winograd_weights. */
 
 #if defined(__GNUC__)
 #define SMELT_SHARED static __attribute__((noinline, unused))
@@ -268,7 +272,5 @@ SMELT_INLINE void smelt_winograd_weights(int32_t *slice, const int32_t *weights,
         smelt_winograd_channels(slice, weights, depth);
     }
 }
-
-#include "smelt_tiles.h"
 
 #endif
