@@ -7,7 +7,7 @@ from smelt.errors import OptionError
 from smelt.targets.boards import PRODUCTS, board
 from smelt.targets.timing import chip_timing, core_timing
 from tests.foreign import build
-from tests.timing_rules import RULES, measure
+from tests.timing_rules import M4_PAIRS, RULES, assemble, measure
 from tests.tiny_firmware import need, tiny_image
 
 TOLERANCE = 0.15  # cycles per copy; loops begin and end somewhere
@@ -20,6 +20,72 @@ def test_rules(name, rules, tmp_path):
         f"{r.name}: {n:.2f}, not {r.cycles}" for r, n in zip(rules, found, strict=True) if abs(n - r.cycles) > TOLERANCE
     ]
     assert not wrong
+
+
+def test_loads_of_the_m4_chain_within_one_memory(tmp_path):
+    """Every pair of memories in both orders, aliases, literals, multiple and conditional loads."""
+    found = measure("nucleo_l4r5zi", M4_PAIRS, tmp_path)
+    wrong = [
+        f"{r.name}: {n:.2f}, not {r.cycles}"
+        for r, n in zip(M4_PAIRS, found, strict=True)
+        if abs(n - r.cycles) > TOLERANCE
+    ]
+    assert not wrong
+
+
+ACROSS_A_PAGE = """
+    .syntax unified
+    .thumb
+    .section .isr_vector, "a"
+    .word 0x20004000, reset
+    .text
+    .macro work name, place
+    .balign 4096
+    .global \\name
+    .thumb_func
+    .type \\name, %function
+\\name:
+    mov.w r4, #100
+    movw r2, #0x4000
+    movt r2, #0x2000
+    movw r6, #:lower16:\\place
+    movt r6, #:upper16:\\place
+    b.w 1f
+    .space 4096 - 24 - 2
+1:  ldr r0, [r2]
+    ldr r1, [r6]
+    subs r4, #1
+    bne.w 1b
+    bx lr
+    .size \\name, . - \\name
+    .endm
+    .thumb_func
+reset:
+    bl all
+    movs r0, #0x18
+    ldr r1, =0x20026
+    bkpt 0xab
+    .ltorg
+    .global all
+    .thumb_func
+    .type all, %function
+all:
+    push {r4-r6, lr}
+    bl same
+    bl other
+    pop {r4-r6, pc}
+    .size all, . - all
+    work same, 0x20004100
+    work other, 0x20031000
+"""
+
+
+def test_loads_chain_across_the_edges_of_blocks(tmp_path):
+    """The emulator ends a block where a page ends, here between two loads; their chain goes on."""
+    target = board("nucleo_l4r5zi")
+    run = Simulator(target).run_elf(assemble(target, ACROSS_A_PAGE, tmp_path), function="all", parts=("same", "other"))
+    same, other = run.step_cycles
+    assert other - same == 100
 
 
 @pytest.mark.parametrize("name", [b.name for b in PRODUCTS])

@@ -27,11 +27,12 @@ class Rule:
     cycles: float
     source: str
     copies: tuple[int, int] = (FEW, MANY)
-    setup: str = ""  # once, before the loop; r6 stays as it is
+    setup: str = ""  # once, before the loop; r6 and r12 stay as they are
 
 
 TRM, JNK, MEASURED, ST = "Arm TRM", "jnk0le/random", "compendium.i-0.nl", "RM0432: 5 wait states"
 NORDIC = "nRF5340, about 7"
+MODEL = "the model"  # nothing is published: what docs/timing.md says of it
 
 M4_RULES = (
     Rule("arithmetic", "add.w r0, r1, #1", 1, TRM),
@@ -65,6 +66,8 @@ M4_RULES = (
     Rule("VFMA", "vfma.f32 s0, s1, s2; adds r1, #0", 4, TRM),
     Rule("VDIV", "vdiv.f32 s0, s1, s2; adds r1, #0", 15, TRM),
     Rule("chained VLDR", "vldr s0, [r2]", 1, TRM),
+    Rule("loads of two memories in turn", "ldr r0, [r2]; ldr r1, [r6]", 4, JNK, setup="ldr r6, =0x20031000"),
+    Rule("loads of RAM and flash in turn", "ldr r0, [r2]; ldr r1, [r6]", 4, JNK, setup="ldr r6, =0x08010000"),
     Rule(
         "flash: a line of 8 bytes of data",
         "ldr r0, [r6], #8; adds r1, #1",
@@ -74,6 +77,50 @@ M4_RULES = (
     ),
     Rule("flash: 32-bit instructions beyond the cache", "add.w r0, r1, #1", 3, ST, copies=(400, 800)),
 )
+
+M4_MEMORIES = (
+    ("flash", 0x08010000), ("sram1", 0x20004000), ("sram2", 0x20031000), ("sram3", 0x20041000), ("sram2", 0x10001000),
+    ("registers", 0x40020000),
+)  # fmt: skip
+"""Addresses on the L4R5, and the memory block that answers there; SRAM2 has two names."""
+
+
+def _of(first: int, second: int) -> str:
+    return f"ldr r6, ={first:#x}; ldr r12, ={second:#x}"
+
+
+def _chain(memories: tuple[tuple[str, int], tuple[str, int]], load: str) -> Rule:
+    """Loads of two memories in turn: one cycle each if it is the same one, else two."""
+    (first, at), (second, other) = memories
+    code = "; ".join(load.format(register, base) for register, base in ((0, "r6"), (1, "r12")))
+    return Rule(
+        f"{load.split()[0]} of {first} and {second} in turn",
+        code,
+        2 if first == second else 4,
+        JNK,
+        setup=_of(at, other),
+    )
+
+
+M4_PAIRS = (
+    *(_chain((a, b), "ldr.w r{}, [{}]") for a in M4_MEMORIES for b in M4_MEMORIES),
+    *(_chain((a, b), "vldr s{}, [{}]") for a in M4_MEMORIES[:2] for b in M4_MEMORIES[:2]),
+    Rule("a literal and flash", "ldr r0, [r6]; ldr r1, =0x12345678", 2, JNK, setup=_of(0x08010000, 0)),
+    Rule("a literal and RAM", "ldr r0, [r2]; ldr r1, =0x12345678", 4, JNK),
+    Rule("two of flash, two of RAM", "ldr.w r0, [r6]; ldr.w r1, [r6]; ldr.w r5, [r12]; ldr.w r7, [r12]", 6, JNK,
+         setup=_of(0x08010000, 0x20004000)),
+    Rule("a store between", "ldr.w r0, [r6]; adds r1, #0; ldr.w r5, [r12]; adds r1, #0", 6, JNK,
+         setup=_of(0x08010000, 0x20004000)),
+    Rule("skipped loads", "cmp r5, #3; ittt ne; ldrne r0, [r6]; ldrne r1, [r2]; ldrne r1, [r6]; adds r1, #0", 6, MODEL,
+         setup=_of(0x08010000, 0)),
+    Rule("conditional loads", "cmp r5, #3; ittt eq; ldreq r0, [r6]; ldreq r1, [r2]; ldreq r1, [r6]; adds r1, #0", 8, JNK,
+         setup=_of(0x08010000, 0)),
+    Rule("LDM within SRAM1", "ldm r6, {r0, r1, r5, r7}", 5, JNK, setup=_of(0x20030000 - 16, 0)),
+    Rule("LDM of SRAM1 and SRAM2", "ldm r6, {r0, r1, r5, r7}", 6, JNK, setup=_of(0x20030000 - 8, 0)),
+    Rule("LDM of SRAM1, LDM of SRAM2", "ldm r2, {r0, r1}; ldm r6, {r5, r7}", 6, JNK, setup=_of(0x20031000, 0)),
+    Rule("LDRD of SRAM1 and SRAM2", "ldrd r0, r1, [r6]", 4, JNK, setup=_of(0x20030000 - 4, 0)),
+)  # fmt: skip
+"""Loads chain only where both address the same memory block."""
 
 M7_RULES = (
     Rule("two ALU", "add.w r0, r1, #1; add.w r5, r1, #1", 1, JNK),
@@ -231,7 +278,7 @@ def program(target: Board, rules: tuple[Rule, ...], folder: Path) -> tuple[bytes
                     name=names[-1],
                     times=TIMES,
                     ram=ram.start + 4096,
-                    setup=rule.setup.replace("COUNT", str(count)),
+                    setup=rule.setup.replace("COUNT", str(count)).replace("; ", "\n    "),
                     body=body,
                 )
             )

@@ -38,6 +38,7 @@ class CoreTiming:
     float_mac: int = 3
     float_divide: int = 14
     float_root: int = 14
+    chains_across_memories: bool = True  # whether a load overlaps one from another memory just before it
 
 
 CORTEX_M4_TIMING = CoreTiming(
@@ -50,6 +51,7 @@ CORTEX_M4_TIMING = CoreTiming(
     misaligned_target=1,  # [M4] P depends on alignment and width of the target; [C]
     unaligned_load=1,  # [M4] two bus accesses
     float_add=1, float_mac=3, float_divide=14, float_root=14,  # [M4] floating-point table
+    chains_across_memories=False,  # [J] "only when targeting the same memory block"
 )  # fmt: skip
 
 CORTEX_M7_TIMING = CoreTiming(

@@ -40,6 +40,7 @@ def attach_counter(
         clock=clock,
         write_register=machine.native_function("uc_reg_write"),
         status_register=machine.register("xpsr") if machine.is_thumb else 0,
+        program_counter=machine.register("pc"),
         stop_when_idle=stop_when_idle,
     )
     machine.add_native_hook(counter.block_hook, counter.user_data)

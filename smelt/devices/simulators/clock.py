@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,13 +14,13 @@ from smelt.devices.simulators.pipeline import M4, M33, TICKS, Pipeline, Timed
 from smelt.devices.simulators.pipeline_m7 import M7
 from smelt.devices.simulators.pipeline_riscv import Riscv, decode_riscv
 from smelt.targets.timing import Cache, ChipTiming, Path, chip_timing, core_timing
-from smelt.targets.types import Board, Memory
+from smelt.targets.types import Board
 
 CONDITIONAL, TAKEN, INDIRECT, BACKWARD, SKIPPABLE = 1, 2, 4, 8, 16
 EDGES, PREDICTIONS = 1 << 15, 1 << 12
 EDGE = np.dtype(
     [("from", "u4"), ("to", "u4"), ("size", "u4"), ("known", "u4"), ("cost", "u4"), ("penalty", "u4"), ("flags", "u4"),
-     ("spare", "u4"), ("generation", "u8")]
+     ("spare", "u4"), ("generation", "u8"), ("chained", "u8")]
 )  # fmt: skip
 PRICE = ctypes.CFUNCTYPE(None, *(ctypes.c_uint32,) * 4, ctypes.c_void_p)
 
@@ -39,11 +39,14 @@ class _Area(ctypes.Structure):
         ("end", ctypes.c_uint64),
         ("code", ctypes.c_int32),
         ("data", ctypes.c_int32),
-        *((name, ctypes.c_uint32) for name in ("first", "line", "busy", "prefetch", "bus")),
+        *((name, ctypes.c_uint32) for name in ("first", "line", "busy", "prefetch", "bus", "block")),
     )
 
 
-_NUMBERS = ("origin", "origin_size", "flags", "block_cost", "dynamic", "unaligned", "noise", "bus", "spare", "reserved")
+_NUMBERS = (
+    "origin", "origin_size", "flags", "block_cost", "dynamic", "unaligned", "noise", "bus", "spare", "by_block", "load_at",
+    "load_block",
+)  # fmt: skip
 
 
 class RawClock(ctypes.Structure):
@@ -51,6 +54,7 @@ class RawClock(ctypes.Structure):
         ("now", ctypes.c_uint64),
         ("uses", ctypes.c_uint64),
         *((name, ctypes.c_uint32) for name in _NUMBERS),
+        ("chained", ctypes.c_void_p),
         *((name, ctypes.c_uint64) for name in ("ahead_at", "ahead_ready", "way_free")),
         *((name, ctypes.c_uint64) for name in ("code_stall", "data_stall", "branch_stall")),
         *((name, ctypes.c_uint64) for name in ("code_misses", "data_misses", "mispredicted")),
@@ -86,10 +90,14 @@ class Clock:
         self._caches = (_Cache * max(len(timing.caches), 1))(
             *(_raw_cache(c, arrays) for c, arrays in zip(timing.caches, self._arrays, strict=True))
         )
-        areas = [a for p in timing.paths for a in _areas(timing, p, board)]
+        by_block = not self._core.chains_across_memories
+        paths = _every_path(timing, board) if by_block else timing.paths
+        areas = [a for p in paths for a in _areas(timing, p, board)]
+        self._chained: dict[bytes, Any] = {}  # bit sets that edges point to
         self._areas = (_Area * max(len(areas), 1))(*areas)
         self.raw = RawClock(
             dynamic=int(self._core.mispredicted > 0), unaligned=TICKS * self._core.unaligned_load, noise=1,
+            by_block=int(by_block),
             edges=self._edges.ctypes.data, counters=self._counters.ctypes.data, targets=self._targets.ctypes.data,
             caches=self._caches, areas=self._areas, area_count=len(areas), price=PRICE(self._price),
         )  # fmt: skip
@@ -126,9 +134,27 @@ class Clock:
         self.blocks.forget()
 
     def _price(self, origin: int, origin_size: int, to: int, size: int, edge: int) -> None:
-        cost, penalty, flags, spare = self.blocks.edge(origin, origin_size, to, size)
+        found = self.blocks.edge(origin, origin_size, to, size)
         entry = np.frombuffer(memoryview((ctypes.c_char * EDGE.itemsize).from_address(edge)), EDGE)
-        entry["cost"], entry["penalty"], entry["flags"], entry["spare"] = cost, penalty, flags, spare
+        entry["cost"], entry["penalty"], entry["flags"], entry["spare"] = found[:4]
+        entry["chained"] = self._bits(found.chained, to, size) if found.chained else 0
+
+    def _bits(self, chained: tuple[int, ...], start: int, size: int) -> int:
+        """The address of a set with a bit for each halfword of a block; it stays for as long as this clock."""
+        flags = np.zeros(size // 2, np.uint8)
+        flags[[(at - start) // 2 for at in chained]] = 1
+        bits = np.packbits(flags, bitorder="little")
+        return int(self._chained.setdefault(bits.tobytes(), bits).ctypes.data)
+
+
+class Edge(NamedTuple):
+    """What a block costs right after another one."""
+
+    cost: int  # ticks
+    penalty: int  # ticks that a wrong prediction of the branch between them adds
+    flags: int
+    spare: int  # cycles without need of instructions
+    chained: tuple[int, ...] = ()  # see `Timed`
 
 
 class BlockCosts:
@@ -144,7 +170,7 @@ class BlockCosts:
         self.pipeline = pipelines[timing.pipeline]
         self._ops: dict[tuple[int, int], tuple[Op, ...]] = {}
         self._alone: dict[tuple[int, int], Timed[Any]] = {}
-        self._prices: dict[tuple[int, int, int, int], tuple[int, int, int, int]] = {}
+        self._prices: dict[tuple[int, int, int, int], Edge] = {}
 
     def forget(self) -> None:
         self._ops.clear()
@@ -169,26 +195,24 @@ class BlockCosts:
         ops = self.ops(address, size)
         return next((t for op, t in zip(ops, self.alone(address, size).starts, strict=True) if op.at >= pc), 0)
 
-    def edge(self, origin: int, origin_size: int, to: int, size: int) -> tuple[int, int, int, int]:
-        """What the block at `to` costs right after that at `origin`.
-
-        Ticks; ticks that a wrong prediction of the branch between them adds; flags; cycles without need of instructions.
-        """
+    def edge(self, origin: int, origin_size: int, to: int, size: int) -> Edge:
+        """What the block at `to` costs right after that at `origin`."""
         key = (origin, origin_size, to, size)
         if key not in self._prices:
             self._prices[key] = self._edge(*key)
         return self._prices[key]
 
-    def _edge(self, origin: int, origin_size: int, to: int, size: int) -> tuple[int, int, int, int]:
+    def _edge(self, origin: int, origin_size: int, to: int, size: int) -> Edge:
         ops = self.ops(to, size)
         skippable = SKIPPABLE if any(op.conditional and op.kind not in BRANCHES for op in ops) else 0
         if origin_size == 0:
-            return self.alone(to, size).cost, 0, skippable, 0
+            return Edge(self.alone(to, size).cost, 0, skippable, 0, self.alone(to, size).chained)
         before = self.ops(origin, origin_size)
         left = self.alone(origin, origin_size)
         last = before[-1] if before else None
         taken = to != origin + origin_size
-        cost = self.pipeline.block(ops, left.state).cost + self.pipeline.leave(before, taken, ops[0] if ops else None)
+        timed = self.pipeline.block(ops, left.state)
+        cost = timed.cost + self.pipeline.leave(before, taken, ops[0] if ops else None)
         if to == origin:
             cost = max(cost, TICKS * _fetches(to, size, self.pipeline.fetch_bytes))
         flags = skippable | (TAKEN if taken else 0) | (BACKWARD if to <= origin + origin_size else 0)
@@ -197,7 +221,7 @@ class BlockCosts:
         elif last is not None and last.kind in BRANCHES and last.conditional:
             flags |= CONDITIONAL
         penalty = self.pipeline.mispredicted(left) if isinstance(self.pipeline, M7) else 0
-        return max(cost, 0), penalty, flags, max(cost // TICKS - (size + 3) // 4, 0)
+        return Edge(max(cost, 0), penalty, flags, max(cost // TICKS - (size + 3) // 4, 0), timed.chained)
 
 
 def _fetches(address: int, size: int, width: int) -> int:
@@ -216,12 +240,18 @@ def _raw_cache(cache: Cache, arrays: tuple[Any, Any, Any]) -> _Cache:
     return _Cache(sets, cache.ways, cache.line.bit_length() - 1, int(cache.replacement == "random"), 1, *pointers)
 
 
+def _every_path(timing: ChipTiming, board: Board) -> tuple[Path, ...]:
+    """The paths to all memories, those that answer at once included."""
+    named = {p.memory for p in timing.paths}
+    return (*timing.paths, *(Path(m.name) for m in board.chip.memories if m.name not in named))
+
+
 def _areas(timing: ChipTiming, path: Path, board: Board) -> list[_Area]:
-    memory: Memory = next(m for m in board.chip.memories if m.name == path.memory)
+    number, memory = next((i, m) for i, m in enumerate(board.chip.memories, 1) if m.name == path.memory)
     return [
         _Area(
             start, start + memory.size, timing.cache(path.instructions), timing.cache(path.data),
-            TICKS * path.first, TICKS * path.line, TICKS * path.busy, int(path.prefetch), path.bus,
+            TICKS * path.first, TICKS * path.line, TICKS * path.busy, int(path.prefetch), path.bus, number,
         )
         for start in (memory.start, *memory.aliases)
     ]  # fmt: skip

@@ -57,7 +57,7 @@ class _Counter(ctypes.Structure):
         ("last_ticks", ctypes.c_void_p),
         ("write_register", ctypes.c_void_p),
         ("status_register", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
+        ("program_counter", ctypes.c_int32),
         ("stop_when_idle", ctypes.c_uint64),
     )
 
@@ -99,6 +99,7 @@ class Counter:
         clock: Clock | None = None,
         write_register: int = 0,
         status_register: int = 0,
+        program_counter: int = 0,
         stop_when_idle: bool = False,
     ) -> None:
         """`run` is the address range of the function that runs the network, `kernels` are entry addresses,
@@ -129,7 +130,7 @@ class Counter:
             link_register=link_register, is_thumb=int(is_thumb),
             read_register=read_register, stop=stop, analyse=ANALYSE(self._analyse_block),
             clock=clock.user_data if clock else None, stop_when_idle=int(stop_when_idle),
-            write_register=write_register, status_register=status_register,
+            write_register=write_register, status_register=status_register, program_counter=program_counter,
             ticks=self._ticks.ctypes.data, last_ticks=self._last_ticks.ctypes.data,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from smelt.devices.simulators.decode import BRANCHES, FLAGS, NOTHING, Op
+from smelt.devices.simulators.decode import BRANCHES, FLAGS, Op
 from smelt.targets.timing import CoreTiming
 
 TICKS = 8
@@ -19,11 +19,16 @@ State = TypeVar("State")
 
 @dataclass(frozen=True)
 class Timed(Generic[State]):
-    """What a block costs: `starts` are its instructions' times, `cost` that of all; `state` is what the next block finds."""
+    """What a block costs: `starts` are its instructions' times, `cost` that of all; `state` is what the next block finds.
+
+    `chained` are the addresses of loads whose cost supposes that they overlap the load before them, which they do only if both
+    address the same memory: that is seen when they are executed.
+    """
 
     starts: tuple[int, ...]
     cost: int
     state: State
+    chained: tuple[int, ...] = ()
 
 
 class Pipeline(Protocol[State]):
@@ -62,14 +67,16 @@ class M4:
 
     def block(self, ops: Sequence[Op], state: M4State) -> Timed[M4State]:
         last, wide, time = state.last, state.wide, 0
-        starts = []
+        starts, chained = [], []
         for op in ops:
             starts.append(TICKS * time)
             time += self._cost(op, last)
+            if op.is_load and _chains(op, last):
+                chained.append(op.at)
             wide = wide + 1 if op.size == 4 and op.at % 4 else 0
             time += wide == (4 if op.is_store else 3)  # the fetch unit falls behind, once
             last = op
-        return Timed(tuple(starts), TICKS * time, M4State(last, wide))
+        return Timed(tuple(starts), TICKS * time, M4State(last, wide), tuple(chained))
 
     def _cost(self, op: Op, last: Op | None) -> int:
         table = self.timing
@@ -88,22 +95,14 @@ class M4:
 
     def _memory(self, op: Op, last: Op | None) -> int:
         stall = 0
-        after_load = last is not None and last.kind == "load"
-        written = NOTHING if last is None else last.writes if last.many else last.writes | {last.base}
-        depends = bool(written & op.address)
-        if depends and not after_load:
+        if _depends(op, last) and not _follows_load(last):
             stall += 1  # the address adder has no forwarding
         if last is not None and last.kind == "store" and op.kind in ("load", "load_many"):
             stall += 1
         if op.many:
             return stall + 1 + op.registers
-        # [J] a 32-bit load that is not word-aligned fails to join the load before it
-        misplaced = op.is_load and not op.narrow and not op.is_float and op.at % 4 != 0
-        chained = after_load and not depends and not misplaced
-        if op.is_load:
-            return stall + (1 if chained else 2)
-        cost = 2 if op.indexed or op.is_float else 1
-        return stall + (cost - 1 if chained else cost)
+        cost = 2 if op.is_load or op.indexed or op.is_float else 1
+        return stall + cost - _chains(op, last)
 
     def leave(self, ops: Sequence[Op], taken: bool, target: Op | None) -> int:
         if not taken or not ops or not ops[-1].is_branch:
@@ -115,6 +114,24 @@ class M4:
             refill = table.indirect if last.kind == "indirect" else table.taken
         wide = target is not None and target.size == 4 and target.at % 4 != 0
         return TICKS * (refill + (table.misaligned_target if wide else 0))
+
+
+def _follows_load(last: Op | None) -> bool:
+    return last is not None and last.kind == "load"
+
+
+def _depends(op: Op, last: Op | None) -> bool:
+    """Whether the address comes from the instruction before."""
+    if last is None:
+        return False
+    return bool((last.writes if last.many else last.writes | {last.base}) & op.address)
+
+
+def _chains(op: Op, last: Op | None) -> bool:
+    """Whether a load or store overlaps the load before it, as far as the code tells."""
+    # [J] a 32-bit load that is not word-aligned fails to join the load before it
+    misplaced = op.is_load and not op.narrow and not op.is_float and op.at % 4 != 0
+    return _follows_load(last) and not _depends(op, last) and not misplaced
 
 
 @dataclass(frozen=True)

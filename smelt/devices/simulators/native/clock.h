@@ -18,6 +18,7 @@ typedef struct {
     uint32_t flags;
     uint32_t spare;       /* cycles of the block in which no instructions have to be fetched */
     uint64_t generation;  /* of the instruction cache when all of the block was found in it; 0: never */
+    const uint8_t *chained; /* a bit for each halfword of the second: a load whose cost supposes that it overlaps the one before; 0: none */
 } edge_t;
 
 typedef struct {
@@ -34,6 +35,7 @@ typedef struct {
     int32_t code, data;           /* indices of caches, -1: none */
     uint32_t first, line, busy;   /* ticks */
     uint32_t prefetch, bus;       /* bus: code and data on the same one compete; 0: they cannot */
+    uint32_t block;               /* number of the memory, the same for its aliases; what is no memory is block 0 */
 } area_t;
 
 struct clock;
@@ -50,7 +52,9 @@ typedef struct clock {
     uint32_t noise;               /* state of the pseudo-random generator */
     uint32_t bus;                 /* that the current block comes from */
     uint32_t spare;               /* what is left of its edge's */
-    uint32_t reserved;
+    uint32_t by_block;            /* loads overlap within one memory only */
+    uint32_t load_at, load_block; /* the last load: its address in the current block (0: in an earlier one), and its memory */
+    const uint8_t *chained;       /* of the current block's edge */
     uint64_t ahead_at;            /* the line that is being prefetched, as address >> shift, plus 1 */
     uint64_t ahead_ready;         /* when it will be there */
     uint64_t way_free;            /* when the way to memory is free again */
@@ -212,6 +216,8 @@ static uint64_t clock_block(clock_t_ *k, uint64_t address, uint32_t size)
     ticks += stall;
     k->block_cost = e->cost;
     k->flags = e->flags;
+    k->chained = e->chained;
+    k->load_at = 0;
     k->now += ticks;
     k->from = (uint32_t)address;
     k->from_size = size;
@@ -239,14 +245,29 @@ static uint64_t data_line(clock_t_ *k, const area_t *a, uint64_t address, int wr
     return wait + a->first;
 }
 
-/* Data is read or written; the ticks that this adds. */
-static uint64_t clock_data(clock_t_ *k, uint64_t address, uint32_t size, int write)
+/* What a load at `at` takes longer because the one before it, or the word before it of the same instruction, came from another memory. */
+static uint64_t unchained(clock_t_ *k, uint32_t at, uint32_t block)
+{
+    const uint32_t offset = at - k->from;
+    const int chained = at == k->load_at ||
+                        (k->chained && offset < k->from_size && (k->chained[offset >> 4] >> (offset >> 1 & 7U) & 1U));
+    const uint64_t stall = chained && block != k->load_block ? TICKS : 0;
+    k->load_at = at;
+    k->load_block = block;
+    return stall;
+}
+
+/* Data is read or written by the instruction at `at`, which only `by_block` asks for; the ticks that this adds. */
+static uint64_t clock_data(clock_t_ *k, uint32_t at, uint64_t address, uint32_t size, int write)
 {
     uint64_t stall = 0;
     if (!write && ((address & 3U) + size > 4U) && size <= 4U) {
         stall += k->unaligned;
     }
     const area_t *const a = clock_area(k, address);
+    if (k->by_block && !write) {
+        stall += unchained(k, at, a ? a->block : 0);
+    }
     if (a != 0 && a->bus && a->bus == k->bus) {
         if (k->spare) {
             k->spare--;

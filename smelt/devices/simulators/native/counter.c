@@ -78,7 +78,7 @@ typedef struct {
     uint64_t *last_ticks;
     write_register_t write_register;
     int32_t status_register;        /* XPSR; with a clock, on Arm */
-    int32_t reserved;
+    int32_t program_counter;        /* with a clock */
     uint64_t stop_when_idle;        /* a program that jumps to itself, or waits for an interrupt, is at its end */
 } counter_t;
 
@@ -291,5 +291,9 @@ EXPORT void smelt_data(void *engine, int kind, uint64_t address, int size, int64
         leave_it_block(c, engine);
     }
     const int write = kind == 17; /* UC_MEM_WRITE */
-    c->ticks[c->current] += clock_data(c->clock, address, (uint32_t)size, write);
+    uint32_t at = 0;
+    if (c->clock->by_block) {
+        c->read_register(engine, c->program_counter, &at);
+    }
+    c->ticks[c->current] += clock_data(c->clock, at, address, (uint32_t)size, write);
 }
