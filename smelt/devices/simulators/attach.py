@@ -40,10 +40,11 @@ def attach_counter(
         clock=clock,
         write_register=machine.native_function("uc_reg_write"),
         status_register=machine.register("xpsr") if machine.is_thumb else 0,
-        program_counter=machine.register("pc"),
         stop_when_idle=stop_when_idle,
     )
     machine.add_native_hook(counter.block_hook, counter.user_data)
     for check in checks:
         machine.add_native_hook(counter.instruction_hook, counter.user_data, only_at=check.address)
+    for address in clock.conditional if clock else ():
+        machine.add_native_hook(counter.conditional_hook, counter.user_data, only_at=address)
     return counter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ CONDITIONAL, TAKEN, INDIRECT, BACKWARD, SKIPPABLE = 1, 2, 4, 8, 16
 EDGES, PREDICTIONS = 1 << 15, 1 << 12
 EDGE = np.dtype(
     [("from", "u4"), ("to", "u4"), ("size", "u4"), ("known", "u4"), ("cost", "u4"), ("penalty", "u4"), ("flags", "u4"),
-     ("spare", "u4"), ("generation", "u8"), ("chained", "u8")]
+     ("spare", "u4"), ("generation", "u8"), ("reads", "u4"), ("halfwords", "u4"), ("chained", "u8")]
 )  # fmt: skip
 PRICE = ctypes.CFUNCTYPE(None, *(ctypes.c_uint32,) * 4, ctypes.c_void_p)
 
@@ -44,8 +44,8 @@ class _Area(ctypes.Structure):
 
 
 _NUMBERS = (
-    "origin", "origin_size", "flags", "block_cost", "dynamic", "unaligned", "noise", "bus", "spare", "by_block", "load_at",
-    "load_block",
+    "origin", "origin_size", "flags", "block_cost", "dynamic", "unaligned", "noise", "bus", "spare", "by_block",
+    "load_block", "read", "reads", "halfwords", "aside", "aside_at",
 )  # fmt: skip
 
 
@@ -81,7 +81,10 @@ class Stalls:
 class Clock:
     """Counts the cycles of one board. `read(address, size)` gives its code. Keep it alive as long as the emulator may call it."""
 
-    def __init__(self, board: Board, read: Callable[[int, int], bytes]) -> None:
+    def __init__(
+        self, board: Board, read: Callable[[int, int], bytes], functions: Iterable[tuple[int, int]] = ()
+    ) -> None:
+        """`functions` are addresses and sizes of the code that is known beforehand: see `conditional`."""
         timing, self._core = chip_timing(board.chip.name), core_timing(board.core.name)
         self.blocks = BlockCosts(board, read)
         self._edges = np.zeros(EDGES, EDGE)
@@ -93,7 +96,9 @@ class Clock:
         by_block = not self._core.chains_across_memories
         paths = _every_path(timing, board) if by_block else timing.paths
         areas = [a for p in paths for a in _areas(timing, p, board)]
-        self._chained: dict[bytes, Any] = {}  # bit sets that edges point to
+        self._chained: dict[bytes, Any] = {}  # bits that edges point to
+        self.conditional = self.blocks.conditional_loads(functions) if by_block else {}
+        """Addresses of loads in IT blocks, with their numbers of reads: `native/counter.c` must hear of them when they happen."""
         self._areas = (_Area * max(len(areas), 1))(*areas)
         self.raw = RawClock(
             dynamic=int(self._core.mispredicted > 0), unaligned=TICKS * self._core.unaligned_load, noise=1,
@@ -137,14 +142,27 @@ class Clock:
         found = self.blocks.edge(origin, origin_size, to, size)
         entry = np.frombuffer(memoryview((ctypes.c_char * EDGE.itemsize).from_address(edge)), EDGE)
         entry["cost"], entry["penalty"], entry["flags"], entry["spare"] = found[:4]
-        entry["chained"] = self._bits(found.chained, to, size) if found.chained else 0
+        if self.raw.by_block:
+            entry["reads"], entry["halfwords"], entry["chained"] = self._reads(
+                self.blocks.ops(to, size), found.chained, to
+            )
 
-    def _bits(self, chained: tuple[int, ...], start: int, size: int) -> int:
-        """The address of a set with a bit for each halfword of a block; it stays for as long as this clock."""
-        flags = np.zeros(size // 2, np.uint8)
-        flags[[(at - start) // 2 for at in chained]] = 1
-        bits = np.packbits(flags, bitorder="little")
-        return int(self._chained.setdefault(bits.tobytes(), bits).ctypes.data)
+    def _reads(self, ops: Sequence[Op], chained: Collection[int], start: int) -> tuple[int, int, int]:
+        """What an edge says of the reads of its block: two numbers of bits, and their address."""
+        always: list[int] = []
+        skippable = np.zeros(
+            sum(op.size for op in ops) // 2 if any(op.at in self.conditional for op in ops) else 0, np.uint8
+        )
+        for op in ops:
+            first = int(op.at in chained)
+            if op.conditional and op.memory_reads:
+                if op.at not in self.conditional:
+                    break  # whether it happens is not seen, and so not which the later ones are
+                skippable[(op.at - start) // 2] = first
+            elif op.memory_reads:
+                always += (first, *(1,) * (op.memory_reads - 1))
+        bits = np.concatenate([np.packbits(np.array(b, np.uint8), bitorder="little") for b in (always, skippable)])
+        return len(always), len(skippable), int(self._chained.setdefault(bits.tobytes(), bits).ctypes.data)
 
 
 class Edge(NamedTuple):
@@ -182,6 +200,14 @@ class BlockCosts:
         if key not in self._ops:
             self._ops[key] = self._decode(self._read(address, size), address)
         return self._ops[key]
+
+    def conditional_loads(self, functions: Iterable[tuple[int, int]]) -> dict[int, int]:
+        """The loads in IT blocks of Thumb code, and how often each reads."""
+        decoder = Decoder()
+        found = (
+            op for address, size in functions for op in decoder.conditional_loads(self._read(address, size), address)
+        )
+        return {op.at: op.memory_reads for op in found}
 
     def alone(self, address: int, size: int) -> Timed[Any]:
         """A block by itself, with nothing under way before it."""

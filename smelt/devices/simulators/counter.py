@@ -57,8 +57,10 @@ class _Counter(ctypes.Structure):
         ("last_ticks", ctypes.c_void_p),
         ("write_register", ctypes.c_void_p),
         ("status_register", ctypes.c_int32),
-        ("program_counter", ctypes.c_int32),
+        ("reserved", ctypes.c_int32),
         ("stop_when_idle", ctypes.c_uint64),
+        ("conditional", ctypes.c_void_p),
+        ("conditional_count", ctypes.c_uint64),
     )
 
 
@@ -99,7 +101,6 @@ class Counter:
         clock: Clock | None = None,
         write_register: int = 0,
         status_register: int = 0,
-        program_counter: int = 0,
         stop_when_idle: bool = False,
     ) -> None:
         """`run` is the address range of the function that runs the network, `kernels` are entry addresses,
@@ -113,6 +114,7 @@ class Counter:
         self.clock, self._ticks, self._last_ticks = clock, np.zeros_like(self._counts), np.zeros_like(self._counts)
         self._kernels = np.array(sorted(set(kernels)), np.uint32)
         self._hard = _check_array(sorted(hard, key=lambda c: c.address))
+        self._conditional = np.array(sorted(clock.conditional.items()) if clock else [], np.uint32)
         self._data = [r.data for r in regions]
         self._blocks = [np.zeros(len(r.data) // 2 + 1, BLOCK) for r in regions]
         self._regions = (_Region * len(regions))(
@@ -130,8 +132,9 @@ class Counter:
             link_register=link_register, is_thumb=int(is_thumb),
             read_register=read_register, stop=stop, analyse=ANALYSE(self._analyse_block),
             clock=clock.user_data if clock else None, stop_when_idle=int(stop_when_idle),
-            write_register=write_register, status_register=status_register, program_counter=program_counter,
+            write_register=write_register, status_register=status_register,
             ticks=self._ticks.ctypes.data, last_ticks=self._last_ticks.ctypes.data,
+            conditional=self._conditional.ctypes.data, conditional_count=len(self._conditional),
         )  # fmt: skip
 
     @property
@@ -143,6 +146,11 @@ class Counter:
     def instruction_hook(self) -> int:
         """The address of the function to call before every instruction that is checked by itself."""
         return ctypes.cast(self._library.smelt_instruction, ctypes.c_void_p).value or 0
+
+    @property
+    def conditional_hook(self) -> int:
+        """The address of the function to call before the loads that the clock calls conditional, if they are not skipped."""
+        return ctypes.cast(self._library.smelt_conditional, ctypes.c_void_p).value or 0
 
     @property
     def data_hook(self) -> int:

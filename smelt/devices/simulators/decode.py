@@ -6,6 +6,7 @@ accesses have gaps.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ Kind = Literal[
 BRANCHES = ("branch", "call", "indirect", "table")
 FLAGS = "flags"
 NOTHING: frozenset[str] = frozenset()
+LONGEST_IT_BLOCK = 2 + 4 * 4  # bytes
 
 _REGISTER, _IMMEDIATE, _MEMORY = 1, 2, 3  # capstone's numbers
 _ALWAYS = (0, 15)
@@ -113,6 +115,11 @@ class Op:
         return self.kind == "store"
 
     @property
+    def memory_reads(self) -> int:
+        """How often it reads data: registers of single precision in a list count each, those of double precision as well."""
+        return len(self.writes) if self.kind in ("load", "load_many") else int(self.kind == "table")
+
+    @property
     def many(self) -> bool:
         return self.kind in ("load_many", "store_many")
 
@@ -136,16 +143,13 @@ class Decoder:
     def block(self, code: bytes, address: int) -> tuple[Op, ...]:
         """The instructions of a block; what cannot be decoded counts as simple arithmetic."""
         found: list[Op] = []
-        at = skippable = 0
+        at = 0
         while at + 2 <= len(code):
             size = 4 if code[at + 1] >= 0xE8 else 2
-            if code[at + 1] == 0xBF and code[at] & 15:  # the decoder has to see an IT block as a whole
-                skippable = 1 + 4 - (code[at] & -code[at] & 15).bit_length() + 1
-            if skippable:
-                group = self._group(code[at:], address + at, skippable)
+            if count := _it_block(code, at):  # the decoder has to see it as a whole
+                group = self._group(code[at:], address + at, count)
                 found += group
                 at += sum(op.size for op in group)
-                skippable = 0
                 continue
             raw = code[at : at + size]
             if raw not in self._known:
@@ -153,6 +157,15 @@ class Decoder:
             found.append(replace(self._known[raw], at=address + at))
             at += size
         return tuple(found)
+
+    def conditional_loads(self, code: bytes, address: int) -> Iterator[Op]:
+        """The loads in the IT blocks of a function."""
+        at = 0
+        while at + 2 <= len(code):
+            count = _it_block(code, at)
+            group = self._group(code[at : at + LONGEST_IT_BLOCK], address + at, count) if count else []
+            yield from (op for op in group if op.conditional and op.memory_reads)
+            at += sum(op.size for op in group) or (4 if code[at + 1] >= 0xE8 else 2)
 
     def _group(self, code: bytes, address: int, count: int) -> list[Op]:
         found: list[Op] = []
@@ -167,6 +180,13 @@ class Decoder:
                 found.append(Op(address, size, "alu", "unknown"))
                 code, address = code[size:], address + size
         return found
+
+
+def _it_block(code: bytes, at: int) -> int:
+    """How many instructions the IT block has that begins here, IT included; 0: none does."""
+    if code[at + 1] != 0xBF or not code[at] & 15:
+        return 0
+    return 1 + 4 - (code[at] & -code[at] & 15).bit_length() + 1
 
 
 def _op(i: Any) -> Op:

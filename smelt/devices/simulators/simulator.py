@@ -126,7 +126,7 @@ class _Session:
         self.machine = Machine(board, self.maps)
         self.fault: Fault | None = None
         self.clock = (
-            Clock(board, lambda address, size: read(self.maps, address, size))
+            Clock(board, lambda address, size: read(self.maps, address, size), self._functions())
             if timing and is_timed(board.core.name)
             else None
         )
@@ -171,10 +171,13 @@ class _Session:
     def _hard_checks(self, alignment: Alignment) -> list[Check]:
         return [
             check
-            for f in {f.address: f for f in self.image.parsed.functions}.values()
-            if f.size
-            for check in alignment.one_by_one(read(self.maps, f.address, f.size), f.address)
+            for address, size in self._functions()
+            for check in alignment.one_by_one(read(self.maps, address, size), address)
         ]
+
+    def _functions(self) -> list[tuple[int, int]]:
+        """The address and the size of each."""
+        return [(f.address, f.size) for f in {f.address: f for f in self.image.parsed.functions}.values() if f.size]
 
     def run(self) -> Run:
         self.counter.allow(self.allowance)

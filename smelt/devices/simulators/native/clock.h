@@ -18,7 +18,9 @@ typedef struct {
     uint32_t flags;
     uint32_t spare;       /* cycles of the block in which no instructions have to be fetched */
     uint64_t generation;  /* of the instruction cache when all of the block was found in it; 0: never */
-    const uint8_t *chained; /* a bit for each halfword of the second: a load whose cost supposes that it overlaps the one before; 0: none */
+    uint32_t reads;       /* of data that always happen, for which `chained` has a bit each */
+    uint32_t halfwords;   /* for which it has a bit each after them, from a new byte on: for loads that may be skipped */
+    const uint8_t *chained; /* the bits of the second block: reads whose cost supposes that they overlap the one before; 0: none */
 } edge_t;
 
 typedef struct {
@@ -53,8 +55,11 @@ typedef struct clock {
     uint32_t bus;                 /* that the current block comes from */
     uint32_t spare;               /* what is left of its edge's */
     uint32_t by_block;            /* loads overlap within one memory only */
-    uint32_t load_at, load_block; /* the last load: its address in the current block (0: in an earlier one), and its memory */
-    const uint8_t *chained;       /* of the current block's edge */
+    uint32_t load_block;          /* of the last load */
+    uint32_t read;                /* the number of the next one in the block that always happens */
+    uint32_t reads, halfwords;    /* of the current block's edge, with `chained` */
+    uint32_t aside, aside_at;     /* how many reads of a load that might have been skipped are to come, and its address until the first */
+    const uint8_t *chained;
     uint64_t ahead_at;            /* the line that is being prefetched, as address >> shift, plus 1 */
     uint64_t ahead_ready;         /* when it will be there */
     uint64_t way_free;            /* when the way to memory is free again */
@@ -217,7 +222,10 @@ static uint64_t clock_block(clock_t_ *k, uint64_t address, uint32_t size)
     k->block_cost = e->cost;
     k->flags = e->flags;
     k->chained = e->chained;
-    k->load_at = 0;
+    k->reads = e->reads;
+    k->halfwords = e->halfwords;
+    k->read = 0;
+    k->aside = 0;
     k->now += ticks;
     k->from = (uint32_t)address;
     k->from_size = size;
@@ -245,20 +253,42 @@ static uint64_t data_line(clock_t_ *k, const area_t *a, uint64_t address, int wr
     return wait + a->first;
 }
 
-/* What a load at `at` takes longer because the one before it, or the word before it of the same instruction, came from another memory. */
-static uint64_t unchained(clock_t_ *k, uint32_t at, uint32_t block)
+/* A load that might have been skipped is about to be executed. */
+static void clock_conditional(clock_t_ *k, uint32_t address, uint32_t reads)
 {
-    const uint32_t offset = at - k->from;
-    const int chained = at == k->load_at ||
-                        (k->chained && offset < k->from_size && (k->chained[offset >> 4] >> (offset >> 1 & 7U) & 1U));
-    const uint64_t stall = chained && block != k->load_block ? TICKS : 0;
-    k->load_at = at;
-    k->load_block = block;
-    return stall;
+    k->aside = reads;
+    k->aside_at = address;
 }
 
-/* Data is read or written by the instruction at `at`, which only `by_block` asks for; the ticks that this adds. */
-static uint64_t clock_data(clock_t_ *k, uint32_t at, uint64_t address, uint32_t size, int write)
+static int bit(const uint8_t *bits, uint32_t index)
+{
+    return bits[index >> 3] >> (index & 7U) & 1;
+}
+
+/* Whether the cost of the read that happens now supposes that it overlaps the one before. */
+static int is_chained(clock_t_ *k)
+{
+    if (k->aside == 0) {
+        const uint32_t read = k->read++;
+        return read < k->reads && bit(k->chained, read);
+    }
+    const uint32_t index = (k->aside_at - k->from) >> 1;
+    const int first = k->aside_at != 0;
+    k->aside--;
+    k->aside_at = 0;
+    return first ? index < k->halfwords && bit(k->chained + (k->reads + 7U) / 8U, index) : 1;
+}
+
+/* What a read takes longer because the one before it, which it would overlap, came from another memory. */
+static uint64_t unchained(clock_t_ *k, uint32_t block)
+{
+    const int other = block != k->load_block;
+    k->load_block = block;
+    return is_chained(k) && other ? TICKS : 0;
+}
+
+/* Data is read or written; the ticks that this adds. */
+static uint64_t clock_data(clock_t_ *k, uint64_t address, uint32_t size, int write)
 {
     uint64_t stall = 0;
     if (!write && ((address & 3U) + size > 4U) && size <= 4U) {
@@ -266,7 +296,7 @@ static uint64_t clock_data(clock_t_ *k, uint32_t at, uint64_t address, uint32_t 
     }
     const area_t *const a = clock_area(k, address);
     if (k->by_block && !write) {
-        stall += unchained(k, at, a ? a->block : 0);
+        stall += unchained(k, a ? a->block : 0);
     }
     if (a != 0 && a->bus && a->bus == k->bus) {
         if (k->spare) {

@@ -42,6 +42,11 @@ typedef struct {
     uint32_t factors[2];
 } check_t;
 
+/* A load in an IT block, and how often it reads. */
+typedef struct {
+    uint32_t address, reads;
+} conditional_t;
+
 typedef int (*read_register_t)(void *engine, int reg, void *value);
 typedef int (*write_register_t)(void *engine, int reg, const void *value);
 typedef int (*stop_t)(void *engine);
@@ -78,8 +83,10 @@ typedef struct {
     uint64_t *last_ticks;
     write_register_t write_register;
     int32_t status_register;        /* XPSR; with a clock, on Arm */
-    int32_t program_counter;        /* with a clock */
+    int32_t reserved;
     uint64_t stop_when_idle;        /* a program that jumps to itself, or waits for an interrupt, is at its end */
+    const conditional_t *conditional; /* by address */
+    uint64_t conditional_count;
 } counter_t;
 
 static int is_kernel(const counter_t *c, uint32_t address)
@@ -273,6 +280,25 @@ EXPORT void smelt_instruction(void *engine, uint64_t address, uint32_t size, cou
     }
 }
 
+/* Called before the loads in IT blocks, if their condition holds. */
+EXPORT void smelt_conditional(void *engine, uint64_t address, uint32_t size, counter_t *c)
+{
+    (void)engine;
+    (void)size;
+    uint64_t low = 0, high = c->conditional_count;
+    while (low < high) {
+        const uint64_t middle = (low + high) / 2;
+        if (c->conditional[middle].address < address) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    if (low < c->conditional_count && c->conditional[low].address == address) {
+        clock_conditional(c->clock, (uint32_t)address, c->conditional[low].reads);
+    }
+}
+
 /* Unicorn writes the state of an IT block back before it calls a hook of a memory access, and forgets to clear it: the next block would
    be executed conditionally. Between blocks that state is always clear. */
 static void leave_it_block(const counter_t *c, void *engine)
@@ -291,9 +317,5 @@ EXPORT void smelt_data(void *engine, int kind, uint64_t address, int size, int64
         leave_it_block(c, engine);
     }
     const int write = kind == 17; /* UC_MEM_WRITE */
-    uint32_t at = 0;
-    if (c->clock->by_block) {
-        c->read_register(engine, c->program_counter, &at);
-    }
-    c->ticks[c->current] += clock_data(c->clock, at, address, (uint32_t)size, write);
+    c->ticks[c->current] += clock_data(c->clock, address, (uint32_t)size, write);
 }
