@@ -167,7 +167,8 @@ def _pair(k: KernelBuilder, kernel: _Kernel, first: Expr, pair: Expr) -> None:
     shift = -1 if r.shift is None else r.shift
     work = ((SMLAD, 6 * groups * words), (SXTB16, groups * words), (SMMLAR, 6 * groups))
     numbers = (words, groups, channels, r.y_zero, shift)
-    k.routine(f"groups_{kernel.schedule.form}", (*spans, *numbers), work, groups * (5 * words + OTHERS))
+    turns = groups * words if used.buffer.role == "constant" else 0
+    k.routine(f"groups_{kernel.schedule.form}", (*spans, *numbers), work, groups * (5 * words + OTHERS), turns)
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:

@@ -99,7 +99,7 @@ def _paired(
         Span(ws, Const(0), words * 2 * PAIRED + 2), Span(xs, Const(0), 4 * words), Const(words),
     )  # fmt: skip
     work = ((SMLAD, 12 * words), (SXTB16, 8 * words))
-    k.routine("units_paired", (*spans, *direct_scale(outputs.r)), work, 7 * words)
+    k.routine("units_paired", (*spans, *direct_scale(outputs.r)), work, 7 * words, words)
 
 
 def schedules(op: Dense, core: Core) -> Iterable[UnitPairs]:

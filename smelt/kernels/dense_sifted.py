@@ -91,7 +91,7 @@ def build_dense(op: Dense, schedule: Sifted) -> KernelCall:
             start = number * (depth * lane // 4) + block * (BLOCK // 4)
             read = Span(w, start, ((depth - 1) * lane + BLOCK) // 4)
             spans = (Span(y, row * units + unit, BLOCK), Span(starts, unit, BLOCK), read, listed)
-            k.routine("sifted", (*spans, *direct_scale(r)), _work(depth // 3), 4 * depth)
+            k.routine("sifted", (*spans, *direct_scale(r)), _work(depth // 3), 4 * depth, depth // 3)
     return KernelCall(k.finish(), (op.x, packed, start_table(r), Scratch(4 * entries.size), op.y))
 
 

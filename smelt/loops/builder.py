@@ -119,11 +119,16 @@ class KernelBuilder:
         self._emit(Products(*sums, weights, Const(0), x, Const(0), words, step, form))
 
     def routine(
-        self, name: str, arguments: tuple[Span | Value, ...], work: tuple[tuple[Intrinsic, int], ...], others: int
+        self,
+        name: str,
+        arguments: tuple[Span | Value, ...],
+        work: tuple[tuple[Intrinsic, int], ...],
+        others: int,
+        turns: int = 0,
     ) -> None:
         """Call a function of `smelt_kernels.h` on spans of buffers and numbers: see `Routine`."""
         values = tuple(a if isinstance(a, Span) else expression(a) for a in arguments)
-        self._emit(Routine(name, values, work, others))
+        self._emit(Routine(name, values, work, others, turns))
 
     def fill(self, target: AnyBuffer, index: Value, value: int, count: Value) -> None:
         """`count` elements of a one-byte buffer set to `value`."""

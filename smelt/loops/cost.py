@@ -43,6 +43,7 @@ class Counts:
     """Executions in one call. `intrinsics` counts by name; `spills` are pairs of a store and a load."""
 
     loads: float = 0
+    turns: float = 0  # from loads of constants to loads of other data, about
     stores: float = 0
     arithmetic: float = 0
     branches: float = 0
@@ -53,6 +54,7 @@ class Counts:
 
     def add(self, other: Counts, times: float = 1) -> None:
         self.loads += times * other.loads
+        self.turns += times * other.turns
         self.stores += times * other.stores
         self.arithmetic += times * other.arithmetic
         self.branches += times * other.branches
@@ -113,8 +115,9 @@ def _statement(statement: Stmt, values: Values) -> Counts:
             total.branches += 4
         case Products():
             _products(statement, total)
-        case Routine(_, _, work, others):
+        case Routine(_, _, work, others, turns):
             total.arithmetic += others
+            total.turns += turns
             for intrinsic, times in work:
                 total.intrinsics[intrinsic.name] = total.intrinsics.get(intrinsic.name, 0) + times
                 total.weights[intrinsic.name] = (intrinsic.cycles, intrinsic.portable)
@@ -124,6 +127,7 @@ def _statement(statement: Stmt, values: Values) -> Counts:
 def _products(p: Products, total: Counts) -> None:
     pixels = len(p.low)
     total.loads += p.words * (1 + pixels)
+    total.turns += p.words if p.weights.role == "constant" else 0
     total.arithmetic += p.words / 8 * (2 + LOOP)
     for name, times, portable in (("smlad", 2 * pixels, 8), ("sxtb16", 1, 7)):
         total.intrinsics[name] = total.intrinsics.get(name, 0) + p.words * times
@@ -202,8 +206,9 @@ def _pointers(statement: Stmt) -> Iterator[str]:
 
 def _expression(value: Expr, total: Counts) -> None:
     match value:
-        case Load(_, index, _):
+        case Load(buffer, index, _):
             total.loads += 1
+            total.turns += buffer.role == "constant"
             _indirect(index, total)
         case Binary(_, left, right):
             total.arithmetic += 1
@@ -220,7 +225,9 @@ def _expression(value: Expr, total: Counts) -> None:
 
 def _indirect(index: Expr, total: Counts) -> None:
     """Indices are free, but what they load is not."""
-    total.loads += sum(isinstance(e, Load) for e in _walk(index))
+    loads = [e for e in _walk(index) if isinstance(e, Load)]
+    total.loads += len(loads)
+    total.turns += sum(e.buffer.role == "constant" for e in loads)
 
 
 def _middle(value: Expr, values: Mapping[str, float]) -> float | None:

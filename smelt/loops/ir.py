@@ -378,12 +378,14 @@ class Span:
 @dataclass(frozen=True)
 class Routine(Stmt):
     """A function of `smelt_kernels.h` that works through spans of buffers, shared by kernels of many sizes. For the cost: `work`
-    are intrinsics with their numbers, `others` the number of other instructions."""
+    are intrinsics with their numbers, `others` the number of other instructions, `turns` how often its loads go from constants to
+    other data."""
 
     name: str
     arguments: tuple[Span | Expr, ...]
     work: tuple[tuple[Intrinsic, int], ...]
     others: int
+    turns: int = 0
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ measured for the same implementation on the same board, else of anything measure
 the core waits for tables in flash: `first` cycles for each line of the data cache (`targets/timing.py`), each line once. Dense
 layers read their tables just once, and the kernels for convolutions keep what they read in registers over many pixels: measured,
 the convolutions of IC on the L4R5 gain one to two times that. Tables in RAM wait as long as that RAM makes them, which in most
-chips is not at all.
+chips is not at all. Where loads of two memories do not overlap (the M4), each turn from a table to activations costs a cycle more,
+unless both lie in the same RAM.
 
 What is not measured is never believed to be faster than the implementations' own order says: see `Cycles.source`.
 """
@@ -21,7 +22,7 @@ from smelt.kernels.implementation import KernelCall
 from smelt.loops.cost import Counts, count
 from smelt.planner.log import TuningLog
 from smelt.planner.tables import tables_of
-from smelt.targets.timing import ChipTiming, Path, chip_timing
+from smelt.targets.timing import ChipTiming, Path, chip_timing, core_timing, is_timed
 from smelt.targets.types import Board
 
 Source = Literal["measured", "similar", "estimated"]
@@ -59,7 +60,7 @@ class Estimator:
         ratio = self._ratios.get(way[0], self._ratio)
         return Cycles(round(self._static(counted) * ratio + self._wait(call, "flash")), "estimated")
 
-    def resident(self, op_key: str, way: tuple[str, str], call: KernelCall, flash: Cycles) -> Cycles:
+    def resident(self, op_key: str, way: tuple[str, str], call: KernelCall, counted: Counts, flash: Cycles) -> Cycles:
         """The same with its tables in RAM, where with its tables in flash it takes `flash`."""
         measured = self.log.cycles(call.kernel.name, self.board.name, True)
         if measured is not None:
@@ -67,7 +68,8 @@ class Estimator:
         similar = self._similar(True).get((op_key, *way))
         if similar is not None:
             return Cycles(similar, "similar")
-        saved = self._wait(call, "flash") - self._wait(call, self._ram(call))
+        memory = self._ram(call)
+        saved = self._wait(call, "flash") - self._wait(call, memory) + self._chained(counted, memory)
         return Cycles(round(flash.value - min(max(saved, 0), MOST_SAVED * flash.value)), "estimated")
 
     def _similar(self, resident: bool) -> dict[tuple[str, str, str], int]:
@@ -118,6 +120,11 @@ class Estimator:
             return 0.0
         line = next((cache.line for cache in self._timing.caches if cache.name == path.data), 4)
         return sum(tables_of(call).values()) / line * path.first
+
+    def _chained(self, counted: Counts, memory: str) -> float:
+        """Cycles that loads of tables in a memory save as those of activations, in the first RAM if they can, overlap them."""
+        separate = is_timed(self.board.core.name) and not core_timing(self.board.core.name).chains_across_memories
+        return counted.turns if separate and memory == self.board.chip.rams[0].name else 0.0
 
     def _path(self, memory: str) -> Path | None:
         name = self.board.chip.flash.name if memory == "flash" else memory

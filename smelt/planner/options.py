@@ -58,7 +58,7 @@ def _alternatives(
         way, cost = (step.implementation.name, str(step.schedule)), counted(step.call)
         flash = _believed(estimator.cycles(key, way, step.call, cost), [*found.values()], len(found))
         if resident and sum(tables_of(step.call).values()) >= LEAST_RESIDENT:
-            copy = estimator.resident(key, way, step.call, flash)
+            copy = estimator.resident(key, way, step.call, cost, flash)
             copy = _believed(copy, copies or [*found.values()], len(found))
             copies.append(Option(replace(step, resident=True), copy))
         found[step.call.kernel.name] = Option(step, flash)
