@@ -1,45 +1,32 @@
 """The promises of the project, measured: `python benchmarks/acceptance.py [--inputs 100] [--boards a,b] [--models IC,KWS]`.
 
-For every int8 model in `../shared` and every board it fits: bit-exactness against TensorFlow Lite Micro on random and on real
+For every int8 model of `data.py` and every board it fits: bit-exactness against TensorFlow Lite Micro on random and on real
 inputs, instructions, RAM, flash, compile time; then the 500 CIFAR-10 pictures. Exits with 1 if a single value differs.
 """
 
 import argparse
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from data import INPUTS, MODELS, PICTURES, shared
 from rich.console import Console
 from rich.table import Table
 
 from smelt import board, compile, execute, profile, random_inputs
 from smelt.errors import DoesNotFit
-from smelt.inputs import from_array, from_picture
+from smelt.inputs import from_array, read_input
 from smelt.report.verify import verify
 from smelt.targets.boards import PRODUCTS
-
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-INPUTS = SHARED / "inputs"
-MODELS = {
-    "IC": "mlperf_tiny/pretrainedResnet_quant.tflite",
-    "VWW": "mlperf_tiny/vww_96_int8.tflite",
-    "KWS": "mlperf_tiny/kws_ref_model.tflite",
-    "AD": "mlperf_tiny/ad01_int8.tflite",
-    "SWW": "mlperf_tiny/str_ww_ref_model.tflite",
-    "person": "tflm/person_detect.tflite",
-    "speech": "tflm/micro_speech_quantized.tflite",
-    "hello": "tflm/hello_world_int8.tflite",
-}
 
 
 def real_inputs(model, graph):
     """The recorded inputs that fit `model`, as runs."""
     (tensor,) = graph.inputs
     if model == "IC":
-        return [(from_picture(file, tensor),) for file in sorted((INPUTS / "cifar10").glob("*.png"))]
+        return [tuple(read_input(file, tensor)) for file in PICTURES]
     if model == "person":
-        return [(from_picture(file, tensor),) for file in sorted((INPUTS / "tflm").glob("*.bmp"))]
+        return [tuple(read_input(file, tensor)) for file in sorted((INPUTS / "tflm").glob("*.bmp"))]
     if model == "KWS":
         return [
             (a,)
@@ -63,7 +50,7 @@ def real_inputs(model, graph):
 
 def measure(model, target, count):
     """A row of the table, and the number of values that differ."""
-    path = SHARED / "models" / MODELS[model]
+    path = MODELS[model]
     start = time.perf_counter()
     compilation = compile(path, target)
     seconds = time.perf_counter() - start
@@ -78,12 +65,11 @@ def measure(model, target, count):
     return row, verdict.mismatches
 
 
-def cifar(target):
-    """Predictions for the 500 pictures: how many equal TFLM's, and how many are right."""
+def cifar(target, data):
+    """Predictions for the 500 pictures `data`: how many equal TFLM's, and how many are right."""
     from tflite_micro import runtime
 
-    path = SHARED / "models" / MODELS["IC"]
-    data = np.load(INPUTS / "cifar10_test_500.npz")
+    path = MODELS["IC"]
     compilation = compile(path, target)
     inputs = [((image.astype(np.int16) - 128).astype(np.int8)[None],) for image in data["images"]]
     mine = np.array([int(outputs[0].argmax()) for outputs in execute(compilation, inputs, timing=False).outputs])
@@ -102,6 +88,7 @@ def main():
     parser.add_argument("--boards", default=",".join(b.name for b in PRODUCTS))
     parser.add_argument("--models", default=",".join(MODELS))
     options = parser.parse_args()
+    pictures = np.load(shared("inputs/cifar10_test_500.npz")) if "IC" in options.models.split(",") else None
     columns = ("model", "board", "inputs", "values", "differ", "instructions", "MAC/instr", "tensors", "scratch", "RAM", "code",
                "constants", "compile s")  # fmt: skip
     table, wrong = Table(*columns, title="simulated boards, against TensorFlow Lite Micro"), 0
@@ -115,8 +102,8 @@ def main():
             table.add_row(*(f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
             print(*row, flush=True)
     Console(width=180).print(table)
-    if "IC" in options.models.split(","):
-        same, accuracy = cifar(board("disco_f746ng"))
+    if pictures is not None:
+        same, accuracy = cifar(board("disco_f746ng"), pictures)
         print(f"CIFAR-10, 500 pictures on disco_f746ng: {same} predictions equal TFLM's, accuracy {accuracy:.1%}")
         wrong += 500 - same
     return 1 if wrong else 0

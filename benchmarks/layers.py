@@ -5,20 +5,13 @@ with the ceiling of the core beside them, so that the next weak spot is always v
 """
 
 import argparse
-from pathlib import Path
 
+from data import MLPERF_TINY
 from rich.console import Console
 from rich.table import Table
 
 from smelt import board, compile, execute, profile, random_inputs
 
-MODELS = {
-    "IC": "pretrainedResnet_quant.tflite",
-    "VWW": "vww_96_int8.tflite",
-    "KWS": "kws_ref_model.tflite",
-    "AD": "ad01_int8.tflite",
-}
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "models" / "mlperf_tiny"
 BOARDS = "nucleo_l4r5zi,disco_f746ng,nucleo_u575zi_q"
 
 
@@ -29,7 +22,7 @@ def ceiling(core):
 
 def layers(model, target):
     """A table of the layers of one model on one board."""
-    compilation = compile(FOLDER / MODELS[model], target)
+    compilation = compile(MLPERF_TINY[model], target)
     found = profile(compilation, execute(compilation, random_inputs(compilation.model, 1)).run)
     most = ceiling(target.core)
     total = f"{(found.cycles or 0) / 1e6:.3f} M cycles, {found.instructions / 1e6:.3f} M instructions"
@@ -60,7 +53,7 @@ def layers(model, target):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--boards", default=BOARDS)
-    parser.add_argument("--models", default=",".join(MODELS))
+    parser.add_argument("--models", default=",".join(MLPERF_TINY))
     options = parser.parse_args()
     console = Console(width=180)
     for model in options.models.split(","):

@@ -7,18 +7,15 @@ boards (MLPerf Tiny v0.5 to v1.3); `TFLM` is TensorFlow Lite Micro with CMSIS-NN
 """
 
 import argparse
-from pathlib import Path
 
 import numpy as np
+from data import INPUTS, MLPERF_TINY
 from rich.console import Console
 from rich.table import Table
 
 from smelt import board, compile, execute, profile, random_inputs
 from smelt.inputs import from_array
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-MODELS = SHARED / "models" / "mlperf_tiny"
-FILES = {"IC": "pretrainedResnet_quant", "VWW": "vww_96_int8", "KWS": "kws_ref_model", "AD": "ad01_int8"}
 # Millions of cycles and who (shared/facts/records.md).
 RECORDS = {
     "nucleo_l4r5zi": {"IC": (19.82, "ST"), "VWW": (10.67, "ST"), "KWS": (5.18, "ST"), "AD": (0.486, "Plumerai")},
@@ -40,15 +37,13 @@ def inputs(model, graph):
     """(label, runs) of each row that a model has."""
     yield model, [random_inputs(graph, 1)[0]]
     if model == "AD":
-        frames = np.fromfile(SHARED / "inputs" / "mlperf_tiny" / "ad01_normal_id_01_hist.bin", np.float32).reshape(
-            -1, 640
-        )
+        frames = np.fromfile(INPUTS / "mlperf_tiny" / "ad01_normal_id_01_hist.bin", np.float32).reshape(-1, 640)
         yield "AD, recorded", [(a,) for a in from_array(frames[:20], graph.inputs[0], "ad")]
 
 
 def rows(model, name, goal):
     """The cells of a model on a board: of its slowest run, for each kind of input."""
-    compilation = compile(MODELS / f"{FILES[model]}.tflite", board(name), goal=goal)
+    compilation = compile(MLPERF_TINY[model], board(name), goal=goal)
     record, who = RECORDS[name][model]
     for label, runs in inputs(model, compilation.model):
         p = max((profile(compilation, execute(compilation, [run]).run) for run in runs), key=lambda p: p.cycles)
@@ -64,7 +59,7 @@ def main():
     parser.add_argument("--markdown", action="store_true", help="print the table for the README")
     markdown = parser.parse_args().markdown
     goals = ("balanced", "speed")
-    cells = [r for name in RECORDS for model in FILES for goal in goals for r in rows(model, name, goal)]
+    cells = [r for name in RECORDS for model in MLPERF_TINY for goal in goals for r in rows(model, name, goal)]
     if markdown:
         for line in (COLUMNS, ("---",) * len(COLUMNS), *cells):
             print("| " + " | ".join(line) + " |")

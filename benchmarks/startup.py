@@ -3,12 +3,10 @@
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+from data import MODELS
 from rich.console import Console
 from rich.table import Table
-
-MODELS = Path(__file__).resolve().parents[2] / "shared" / "models"
 
 
 def seconds(*arguments):
@@ -24,9 +22,7 @@ def seconds(*arguments):
 def main():
     table = Table("command", "seconds")
     table.add_row("smelt --help", f"{seconds('--help'):.2f}")
-    for path in sorted(MODELS.glob("*/*.tflite")):
-        if "float" in path.stem or "fp32" in path.stem or path.stem == "pretrainedResnet":
-            continue
+    for path in MODELS.values():
         table.add_row(f"smelt compile {path.name}", f"{seconds('compile', path, '--board', 'disco_f746ng'):.2f}")
     Console().print(table)
 

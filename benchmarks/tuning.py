@@ -11,6 +11,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
+from data import MLPERF_TINY
 from rich.console import Console
 from rich.table import Table
 
@@ -24,13 +25,6 @@ from smelt.planner.search import Search
 from smelt.planner.tuner import works
 from smelt.tune import tune
 
-MODELS = {
-    "IC": "pretrainedResnet_quant.tflite",
-    "VWW": "vww_96_int8.tflite",
-    "KWS": "kws_ref_model.tflite",
-    "AD": "ad01_int8.tflite",
-}
-FOLDER = Path(__file__).resolve().parents[2] / "shared" / "models" / "mlperf_tiny"
 SEEDS = 5
 BATCH = 4  # candidates that are chosen together
 WITHIN = (0.05, 0.01, 0.001)
@@ -82,7 +76,7 @@ def measurements_until(best, limit):
 
 def compare(console, model, target, file, others):
     """The table of one model on one board."""
-    path = FOLDER / MODELS[model]
+    path = MLPERF_TINY[model]
     tune(path, target, file, budget=3600, implementations=FRUGAL, exhaustive=True, resident=False)
     device = counting_device(target, "simulator").name
     log = {

@@ -1,4 +1,4 @@
-"""Measure what smelt ships: `python dev/ship_log.py [--budget 3m] [--models DIR] [--keep FILE]` writes smelt/assets/tuned.jsonl.gz.
+"""Measure what smelt ships: `python dev/ship_log.py [--budget 3m] [--keep FILE]` writes smelt/assets/tuned.jsonl.gz.
 
 Tunes the MLPerf Tiny models on the boards below with the bundled compiler, at most `--budget` for each model and board, and keeps,
 for every distinct step, the default, the fastest few, and what is fastest with less scratch or smaller tables. What --keep
@@ -24,7 +24,13 @@ from smelt.targets.boards import board
 from smelt.tune import tune
 
 ROOT = Path(__file__).resolve().parents[1]
-MODELS = ("pretrainedResnet_quant", "vww_96_int8", "kws_ref_model", "ad01_int8")
+MODELS = (
+    ROOT / "smelt" / "assets" / "resnet8.tflite",
+    *(
+        ROOT / "tests" / "data" / "models" / "mlperf_tiny" / f"{name}.tflite"
+        for name in ("vww_96_int8", "kws_ref_model", "ad01_int8")
+    ),
+)
 BOARDS = ("nucleo_l4r5zi", "disco_f746ng", "nucleo_u575zi_q")
 BEST = 3  # of each step, with tables in flash and in RAM
 SMALLER = 4  # with less scratch or smaller tables than those
@@ -80,7 +86,6 @@ def frontier(ranked):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", default="3m", help="For each model and board.")
-    parser.add_argument("--models", type=Path, default=ROOT.parent / "shared" / "models" / "mlperf_tiny")
     parser.add_argument(
         "--keep", type=Path, help="A log of everything that is measured, which a next run goes on from."
     )
@@ -91,7 +96,7 @@ def main():
     options = parser.parse_args()
     some = options.only.split(",") if options.only else ()
     boards = [name for name in BOARDS if not some or name in some]
-    models = [options.models / f"{name}.tflite" for name in MODELS if not some or name in some]
+    models = [path for path in MODELS if not some or path.stem in some]
     with tempfile.TemporaryDirectory() as folder:
         keep = options.keep or Path(folder) / "log.jsonl"
         measure(models, boards, keep, seconds(options.budget))

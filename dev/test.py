@@ -1,9 +1,12 @@
 """Set up everything in a virtual environment and run all checks: `python3 dev/test.py [pytest arguments]`.
 
-On Debian and Ubuntu the programs that tests use are installed by apt-get where that is allowed (as root, or with sudo that
-asks no password). With CI=true a missing program is an error; otherwise its tests are skipped, and say so.
+`--extra` runs only the tests that need `../shared`; `--environment FOLDER` keeps the virtual environment there.
+
+On Debian and Ubuntu what tests need of the system is installed by apt-get where that is allowed (as root, or with sudo that
+asks no password). With CI=true it is an error if something is missing; otherwise its tests are skipped, and say so.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -12,50 +15,65 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-ENVIRONMENT = ROOT / ".venv-test"
-# What tests call, and the Debian package that brings it.
-PROGRAMS = {
-    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
-    "riscv64-unknown-elf-gcc": "gcc-riscv64-unknown-elf",
-    "gcc": "gcc",
-    "cmake": "cmake",
-    "make": "make",
-    "qemu-system-arm": "qemu-system-arm",
-    "openocd": "openocd",
+# What tests need of the system: a Debian package, and a command that works where it is installed.
+NEEDED = {
+    "python3-venv": (sys.executable, "-m", "ensurepip", "--version"),
+    "gcc": ("gcc", "--version"),
+    "libc6-dev": ("gcc", "-E", "-include", "stdio.h", "-x", "c", os.devnull),
+    "clang": ("clang", "--version"),
+    "lld": ("ld.lld", "--version"),
+    "gcc-arm-none-eabi": ("arm-none-eabi-gcc", "--version"),
+    "libnewlib-arm-none-eabi": ("arm-none-eabi-gcc", "-E", "-include", "string.h", "-x", "c", os.devnull),
+    "gcc-riscv64-unknown-elf": ("riscv64-unknown-elf-gcc", "--version"),
+    "cmake": ("cmake", "--version"),
+    "make": ("make", "--version"),
+    "qemu-system-arm": ("qemu-system-arm", "--version"),
+    "openocd": ("openocd", "--version"),
 }
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--extra", action="store_true", help="Only the tests that need ../shared.")
+    parser.add_argument("--environment", type=Path, default=ROOT / ".venv-test", metavar="FOLDER")
+    options, arguments = parser.parse_known_args()
     install_programs()
-    python = install_packages()
-    checks = (
-        ["-m", "ruff", "format", "--check", "."],
-        ["-m", "ruff", "check", "."],
-        ["-m", "mypy"],
-        ["-m", "pytest", "-n", "2", "--dist", "worksteal", *sys.argv[1:]],
-    )
-    return max([run([python, *check]) for check in checks])
+    python = install_packages(options.environment.resolve())
+    pytest = ["-m", "pytest", "-n", "2", "--dist", "worksteal"]
+    checks = [["-m", "ruff", "format", "--check", "."], ["-m", "ruff", "check", "."], ["-m", "mypy"]]
+    if options.extra:
+        pytest, checks = [*pytest, "-m", "extra"], []
+    return max([run([python, *check]) for check in (*checks, [*pytest, *arguments])])
 
 
 def install_programs() -> None:
-    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-    if not missing:
-        return
-    if shutil.which("apt-get"):
+    missing = missing_packages()
+    if missing and shutil.which("apt-get"):
         prefix = [] if getattr(os, "geteuid", lambda: 1)() == 0 else ["sudo", "-n"]
         if not prefix or shutil.which("sudo"):
             run([*prefix, "apt-get", "update", "-qq"])
             run([*prefix, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing])
-    still = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
-    if still and os.environ.get("CI"):
-        sys.exit(f"these packages are missing and could not be installed: {', '.join(still)}")
+            missing = missing_packages()
+    if missing and os.environ.get("CI"):
+        sys.exit(f"these packages are missing and could not be installed: {', '.join(missing)}")
 
 
-def install_packages() -> str:
+def missing_packages() -> list[str]:
+    return [package for package, command in NEEDED.items() if not works(command)]
+
+
+def works(command: tuple[str, ...]) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False
+
+
+def install_packages(environment: Path) -> str:
     """A fresh environment with smelt and its test tools; returns its Python."""
-    folder = ENVIRONMENT / ("Scripts" if os.name == "nt" else "bin")
+    folder = environment / ("Scripts" if os.name == "nt" else "bin")
     if not folder.exists():
-        venv.create(ENVIRONMENT, with_pip=True)
+        venv.create(environment, with_pip=True)
     python = str(folder / "python")
     if run([python, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-e", ".[test]"]):
         sys.exit("the packages could not be installed")
