@@ -79,9 +79,7 @@ def transpose_conv(g: Growth, x: Value) -> bool:
     batch, height, width, depth = x.shape
     size, stride, channels = (g.integer(1, 3), g.integer(1, 3)), (g.integer(1, 2), g.integer(1, 2)), g.integer(1, 4)
     same = g.chance(0.5)
-    rows, columns = (
-        n * s if same else (n - 1) * s + k for n, k, s in zip((height, width), size, stride, strict=True)
-    )
+    rows, columns = (n * s if same else (n - 1) * s + k for n, k, s in zip((height, width), size, stride, strict=True))
     tensors, near = filters(g, (channels, *size, depth), 0, x, depth * 2)
     y = g.result((batch, rows, columns, channels), g.scale(near), g.zero())
     operands = [g.integers(y.shape), tensors[0], x, *tensors[1:]]

@@ -86,7 +86,13 @@ def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilati
     with working(f"compiling {model.name} for {board.name}"):
         compilation = compile(model, board, **options)
     show_notes(compilation.notes)
+    show_warnings(compilation.warnings)
     return compilation
+
+
+def show_warnings(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def show_notes(notes: Iterable[str]) -> None:
@@ -349,21 +355,22 @@ def tune_command(
 def inspect_command(model: Path, as_json: bool) -> None:
     """Show the operators, shapes, quantisation and MACs of MODEL. Needs no board and no compiler.
 
-    Exit code 4 if smelt cannot compile the model; the reasons are listed.
+    Exit code 3 or 4, as of `compile`, if smelt cannot compile the model; the reasons are listed.
     """
     from dataclasses import asdict
 
-    from smelt.errors import Unsupported
-    from smelt.importers import describe
+    from smelt.compile import inspect
     from smelt.report.terminal import show_model
 
-    summary = describe(model)
+    inspection = inspect(model)
+    summary = inspection.summary
     if as_json:
-        emit_json({**asdict(summary), "macs": summary.macs})
+        emit_json({**asdict(summary), "macs": summary.macs, "warnings": inspection.warnings})
     else:
         show_model(summary)
-    if summary.problems:
-        sys.exit(Unsupported.exit_code)
+    show_warnings(inspection.warnings)
+    if inspection.refusal is not None:
+        sys.exit(inspection.refusal.exit_code)
 
 
 @main.command("boards", short_help="The boards smelt knows.")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from smelt.errors import DoesNotFit
+from smelt.errors import DoesNotFit, ModelError, Unsupported
 
 if TYPE_CHECKING:  # `import smelt` stays light
     from pathlib import Path
 
     from smelt.firmware.image import Image, Sources
     from smelt.firmware.program import Program
+    from smelt.importers import ModelSummary
     from smelt.kernels.implementation import Implementation
     from smelt.model.graph import Graph
     from smelt.planner import Goal
@@ -35,6 +36,8 @@ class Compilation:
     sources: Sources
     image: Image | None
     evidence: Evidence
+    warnings: tuple[str, ...] = ()
+    """What the model's author should know: sums that may leave 32 bits."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -85,6 +88,7 @@ def compile(
     from smelt.firmware.toolchain import toolchain
     from smelt.importers import load
     from smelt.passes import prepare
+    from smelt.passes.sums import wrapping_sums
     from smelt.planner import Limits, make_plan
     from smelt.planner.evidence import evidence
     from smelt.targets.boards import named
@@ -92,6 +96,7 @@ def compile(
     board = named(board)
     model = load(path)
     graph = prepare(model)
+    warnings = wrapping_sums(graph)
     tools, known = toolchain(board, compiler), measured(log, board, compiler)
     limits = Limits(max_ram, max_flash)
     for _ in range(BUILDS):
@@ -100,11 +105,45 @@ def compile(
         sources = render(program)
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
         if image is None or not over(plan, image):
-            return Compilation(model, graph, plan, program, sources, image, evidence(plan, known, tools))
+            proof = evidence(plan, known, tools)
+            return Compilation(model, graph, plan, program, sources, image, proof, warnings)
         limits = replace(limits, code=limits.code + over(plan, image) + plan.slack)
     raise DoesNotFit(
         f"no firmware of at most {max_flash:,} bytes of flash was found for {board.name} in {BUILDS} builds"
     )
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a model file holds, and what `compile` has to say about it on a board that is large enough.
+
+    `refusal` is what it raises, None where it compiles; the summary's problems are its reasons.
+    """
+
+    summary: ModelSummary
+    refusal: ModelError | Unsupported | None
+    warnings: tuple[str, ...]
+
+
+def inspect(path: Path | str) -> Inspection:
+    """Look at a model file without a board and without a compiler. Raises ModelError where it cannot be read at all, Unsupported
+    where it is of a format that smelt does not read."""
+    from smelt.importers import describe, load
+    from smelt.passes import prepare
+    from smelt.passes.sums import wrapping_sums
+    from smelt.planner import check_supported
+    from smelt.targets.cores import RISCV32IMC
+
+    summary = describe(path)
+    try:
+        graph = prepare(load(path))
+        check_supported(graph, RISCV32IMC)  # what the plainest core computes, every core does
+        return Inspection(summary, None, wrapping_sums(graph))
+    except ModelError as error:
+        problems = summary.problems or (str(error),)
+        return Inspection(replace(summary, problems=problems), error, ())
+    except Unsupported as refusal:
+        return Inspection(replace(summary, problems=refusal.reasons), refusal, ())
 
 
 def offered(goal: Goal) -> tuple[Implementation, ...]:

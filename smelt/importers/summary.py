@@ -30,7 +30,10 @@ class OperatorSummary:
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """A file as it is. `problems` are empty exactly if `load` succeeds; `constant_bytes` is what its buffers hold."""
+    """A file as it is. `constant_bytes` is what its buffers hold.
+
+    `problems` are empty if `load` succeeds; `smelt.compile.inspect` adds what else `compile` refuses.
+    """
 
     name: str
     format: str

@@ -6,17 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import prod
 
-from smelt.errors import ModelError, Unsupported
+from smelt.errors import ModelError, Unsupported, brief
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
 from smelt.importers.tflite_integers import FUNCTIONS, evaluate
 from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
-from smelt.importers.tflite_site import Arm, Refusal, Site, Workbench
+from smelt.importers.tflite_site import Arm, Refusal, Site, Workbench, quantization_complaint
 from smelt.model.graph import Graph, Op, Tensor
+from smelt.model.representable import excesses
 
 ARMS: tuple[Arm, ...] = (*COMPUTING, *MOVING)
-MOST_REASONS = 100
 SCHEMA_VERSION = 3
 
 
@@ -35,7 +35,7 @@ def _checked(graph: Graph) -> Graph:
     try:
         return graph.check()
     except ModelError as error:
-        raise ModelError("\n".join(_shortened(str(error).splitlines()))) from None
+        raise ModelError("\n".join(brief(str(error).splitlines()))) from None
 
 
 def describe_tflite(file: bytes, name: str) -> ModelSummary:
@@ -79,7 +79,7 @@ def convert(model: RawModel) -> Conversion:
         macs |= {operator.index: sum(op.macs for op in made)} if made else {}
         ops += made
     inputs, outputs = _edges(bench, model, errors, reasons)
-    return Conversion(inputs, outputs, tuple(ops), macs, _shortened(errors), _shortened(reasons))
+    return Conversion(inputs, outputs, tuple(ops), macs, brief(errors), brief(reasons))
 
 
 def _attempt(site: Site, errors: list[str], reasons: list[str]) -> tuple[Op, ...]:
@@ -98,6 +98,7 @@ def _attempt(site: Site, errors: list[str], reasons: list[str]) -> tuple[Op, ...
         made = tuple(replace(op, origin=site.origin) for op in arm.build(site))
         for op in made:
             site.bench.note(op)
+            site.complaints.extend(excesses(op))
     except ModelError as error:
         errors.append(_located(site, str(error)))
         return ()
@@ -138,7 +139,15 @@ def _edges(
             reasons.append(f"the model lists an {role} twice; list every tensor once")
     inputs = tuple(t for i in model.inputs if (t := _edge(bench, i, "input", errors, reasons)) is not None)
     outputs = tuple(t for i in model.outputs if (t := _edge(bench, i, "output", errors, reasons)) is not None)
+    if not reasons:  # else those say it, but for tensors that no operator reads or writes
+        reasons += [*_foreign_types("input", inputs), *_foreign_types("output", outputs)]
     return inputs, outputs
+
+
+def _foreign_types(role: str, tensors: tuple[Tensor, ...]) -> Iterator[str]:
+    for tensor in tensors:
+        if tensor.dtype not in ("int8", "float32"):
+            yield f"{role} '{tensor.name}' is {tensor.dtype}; int8 (or float32 through QUANTIZE) is supported"
 
 
 def _edge(bench: Workbench, index: int, role: str, errors: list[str], reasons: list[str]) -> Tensor | None:
@@ -159,10 +168,8 @@ def _edge(bench: Workbench, index: int, role: str, errors: list[str], reasons: l
         )
     if tensor.elements == 0:
         reasons.append(f"{role} '{raw.name}' of shape {list(raw.shape)} is empty")
-    if tensor.dtype not in ("int8", "float32") and tensor.dtype not in GENERAL:
-        reasons.append(f"{role} '{raw.name}' is {tensor.dtype}; int8 (or float32 through QUANTIZE) is supported")
-    if tensor.dtype == "int8" and (tensor.quantization is None or len(tensor.q.scales) != 1):
-        reasons.append(f"{role} '{raw.name}' is int8 without one scale and zero point")
+    if tensor.dtype == "int8" and (complaint := quantization_complaint(tensor)):
+        reasons.append(f"{role} '{raw.name}' {complaint}")
     return tensor
 
 
@@ -249,12 +256,6 @@ NEAREST: dict[str, str] = {
     "CONV_3D": "CONV_2D is",
     "SVDF": "CONV_2D and FULLY_CONNECTED are",
 }
-
-
-def _shortened(messages: list[str]) -> tuple[str, ...]:
-    distinct = tuple(dict.fromkeys(messages))
-    more = len(distinct) - MOST_REASONS
-    return distinct if more <= 0 else (*distinct[:MOST_REASONS], f"... and {more} more")
 
 
 def _problems(conversion: Conversion, name: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from smelt.importers.tflite_moves import expanded, joined, new_shape, one_integer, squeezed
+from smelt.importers.tflite_moves import check_count, expanded, joined, new_shape, one_integer, squeezed
 from smelt.importers.tflite_site import Refusal, Site
 from smelt.importers.tflite_slices import strided_slice_spec
 from smelt.model.graph import Array
@@ -55,6 +55,7 @@ def _strided_slice(at: Site) -> Array:
 
 
 def _pack(at: Site) -> Array:
+    check_count(at, "values_count", len(at.operator.inputs))
     xs = [_x(at, position) for position in range(len(at.operator.inputs))]
     if any(x.shape != xs[0].shape for x in xs):
         at.broken("its inputs have different shapes")

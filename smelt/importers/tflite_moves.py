@@ -96,6 +96,7 @@ def joined(at: Site, shapes: tuple[Shape, ...], axis: int) -> Shape:
 
 
 def pack(at: Site) -> tuple[Op, ...]:
+    check_count(at, "values_count", len(at.operator.inputs))
     xs, y = tuple(at.x(position) for position in range(len(at.operator.inputs))), at.y()
     shape = expanded(at, xs[0].shape, at.integer(1))
     axis = at.axis(at.integer(1), len(shape))
@@ -112,6 +113,7 @@ def unpack(at: Site) -> tuple[Op, ...]:
     x = at.x()
     axis = at.axis(at.integer(1), len(x.shape))
     count = len(at.operator.outputs)
+    check_count(at, "num", count)
     if x.shape[axis] != count:
         at.broken(f"axis {axis} of an input of shape {list(x.shape)} gives {x.shape[axis]} results, not {count}")
     layer = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
@@ -121,6 +123,12 @@ def unpack(at: Site) -> tuple[Op, ...]:
         part = slice_along(x, axis, index, at.like(y, layer, "layer"))
         made += [part, Reshape(y=y, x=part.y)]
     return tuple(made)
+
+
+def check_count(at: Site, what: str, count: int) -> None:
+    """The option that repeats how many tensors there are must be right: TFLM believes it."""
+    if at.integer(0) != count:
+        at.broken(f"its option {what} is {at.integer(0)}, but it has {count} tensors")
 
 
 def slice_along(x: Tensor, axis: int, begin: int, y: Tensor) -> Slice:

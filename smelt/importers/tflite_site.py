@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import floor, inf, isfinite, prod
+from math import floor, inf, isfinite, isinf, prod
 from typing import NoReturn
 
 import numpy as np
@@ -14,7 +14,8 @@ from smelt.importers.names import Names
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor
 from smelt.importers.tflite_schema import ACTIVATIONS, PADDINGS, name_of
 from smelt.model.graph import Array, DType, Op, Quantization, Tensor
-from smelt.model.ops import Clamp
+from smelt.model.ops import Clamp, Dequantize
+from smelt.model.representable import fits_steps, usable_scale
 
 MOST_ELEMENTS = 1 << 26  # no microcontroller holds more; products of damaged dimensions are far beyond
 MOST_AXES = 6
@@ -47,6 +48,7 @@ class Workbench:
         self._tensors: dict[int, Tensor] = {}
         self._arrays: dict[tuple[tuple[int, int], str], Array] = {}
         self._derived: set[Tensor] = set()
+        self._dequantized: dict[Tensor, Dequantize] = {}
         computed = {index for operator in model.operators for index in operator.outputs}
         self._running = {model.tensors[index].name for index in (*model.inputs, *computed)}
 
@@ -62,9 +64,15 @@ class Workbench:
         self._tensors[index] = Tensor(raw.name, data.shape, DTYPES[raw.dtype], data=data)
 
     def note(self, op: Op) -> None:
-        """Remember whether the result of `op` follows from constants alone (a pass will fold it)."""
+        """Remember whether the result of `op` follows from constants alone (a pass will fold it), or is of few real values."""
+        if isinstance(op, Dequantize):
+            self._dequantized[op.y] = op
         if all(self.is_fixed(tensor) for tensor in op.inputs):
             self._derived.add(op.y)
+
+    def dequantized(self, tensor: Tensor) -> Dequantize | None:
+        """The op that computes a real tensor from int8, if one does."""
+        return self._dequantized.get(tensor)
 
     def is_fixed(self, tensor: Tensor) -> bool:
         return tensor.is_constant or tensor in self._derived
@@ -121,7 +129,8 @@ def _quantization(raw: RawTensor, stored: RawQuantization) -> Quantization:
     if stored.custom:
         raise Refusal(f"tensor '{raw.name}' is quantised by a custom scheme; affine is supported")
     scales, zeros = stored.scales, stored.zero_points or (0,)
-    if not all(isfinite(scale) and scale > 0 for scale in scales):
+    # Weights and biases of dead channels have the scale 0; `activation_complaint` and `weights` say where it may be
+    if not all(isfinite(scale) and scale >= 0 for scale in scales):
         raise ModelError(f"tensor '{raw.name}' has a scale that is not a positive number")
     if len(zeros) not in (1, len(scales)):
         raise ModelError(f"tensor '{raw.name}' has {len(scales)} scales, but {len(zeros)} zero points")
@@ -199,10 +208,9 @@ class Site:
     def _activation(self, tensor: Tensor, role: str) -> Tensor:
         if tensor.dtype != "int8":
             self.refuse(f"{role} '{tensor.name}' is {tensor.dtype}; int8 is supported")
-        if tensor.quantization is None:
-            self.refuse(f"{role} '{tensor.name}' has no quantisation parameters; int8 needs a scale and a zero point")
-        if len(tensor.quantization.scales) != 1:
-            self.refuse(f"{role} '{tensor.name}' is quantised per channel; only weights may be")
+        complaint = quantization_complaint(tensor)
+        if complaint:
+            self.refuse(f"{role} '{tensor.name}' {complaint}")
         if tensor.elements == 0:
             self.refuse(f"{role} '{tensor.name}' of shape {list(tensor.shape)} is empty")
         return tensor
@@ -314,6 +322,9 @@ class Site:
         if activation not in REAL_LIMITS:
             self.refuse(f"the fused activation {activation} is not supported; NONE, RELU, RELU6, RELU_N1_TO_1 are")
         low, high = REAL_LIMITS[activation]
+        for limit in (low, high):
+            few = isinf(limit) or fits_steps(limit, y.q)
+            self.demand(few, f"the limits of {activation} are too many steps of {y.q.scale:.3g} for 32-bit arithmetic")
         return max(-128, _stored(low, y.q)), min(127, _stored(high, y.q))
 
     # Checks and results
@@ -347,6 +358,17 @@ def _stored(real: float, q: Quantization) -> int:
     if not isfinite(quotient):
         return 1 << 20 if quotient > 0 else -(1 << 20)
     return q.zero_point + (floor(abs(quotient) + 0.5) if quotient >= 0 else -floor(abs(quotient) + 0.5))
+
+
+def quantization_complaint(tensor: Tensor) -> str:
+    """Why an int8 tensor that is no weights cannot be used; empty where it can."""
+    if tensor.quantization is None:
+        return "has no quantisation parameters; int8 needs a scale and a zero point"
+    if len(tensor.quantization.scales) != 1:
+        return "is quantised per channel; only weights may be"
+    if not usable_scale(tensor.q.scale):
+        return f"has the scale {tensor.q.scale:.3g}, which is no normal positive float32"
+    return ""
 
 
 def place(model: RawModel, operator: RawOperator) -> str:

@@ -68,6 +68,10 @@ def _axis(at: Site, i: int, size: int, begin: int, end: int, stride: int) -> _Ax
     if stride == 0:
         at.broken("a stride is 0")
     if at.integer(4) >> i & 1:
+        masked = (at.integer(0) | at.integer(1)) >> i & 1
+        # No converter writes these, and TFLM reads them in ways of its own
+        at.demand(not masked, f"axis {i} is shrunk to one index, but has a begin or end mask as well")
+        at.demand(stride == 1, f"axis {i} is shrunk to one index, but has stride {stride}")
         return _shrunk(at, size, begin)
     if at.flag(5):
         end += begin

@@ -57,7 +57,9 @@ def _relu6(op: Unary) -> Table:
 def _leaky_relu(op: Unary) -> Table:
     x = _centred(op)
     above = requantize(x, *quantize_multiplier(op.x.q.scale / op.y.q.scale))
-    below = requantize(x, *quantize_multiplier(op.x.q.scale * float32(op.alpha) / op.y.q.scale))
+    # A negative slope is requantised by its magnitude: halves of negative times negative go towards zero, as TFLM's do.
+    slope = quantize_multiplier(op.x.q.scale * abs(float32(op.alpha)) / op.y.q.scale)
+    below = requantize(x, *slope) * (-1 if op.alpha < 0 else 1)
     return clip_int8(np.where(x >= 0, above, below) + op.y.q.zero_point)
 
 
@@ -92,7 +94,7 @@ def _multiplier16(real: float) -> tuple[int, int]:
 
 def _hard_swish(op: Unary) -> Table:
     """x * min(max(x + 3, 0), 6) / 6 in 16-bit fixed point."""
-    fine_scale = op.x.q.scale / 128
+    fine_scale = float32(op.x.q.scale / 128)
     multiplier, shift = _multiplier16(fine_scale / op.y.q.scale)
     fine = _centred(op) << 7
     value = arithmetic.high_product(fine, multiplier, 16)

@@ -137,20 +137,41 @@ def _of_pool(op: Pool, x: Bounds) -> Bounds:
 
 
 def _of_linear(op: Linear, x: Bounds) -> Bounds:
-    """From the sums that a filter cannot leave: every weight takes the end of its operand that suits its sign."""
-    taps = weights_by_channel(op)
-    if taps is None:
+    """From the sums that a filter cannot leave."""
+    if weights_by_channel(op) is None:
         return _anything(op.y)
+    return _requantized(op, *sums_of(op, x))
+
+
+def sums_of(op: Linear, x: Bounds) -> tuple[Integers, Integers]:
+    """The least and the greatest sum (bias included) of each channel: every weight takes the end of its operand that suits
+    its sign. Where channels of x are not told apart, every operand may be what any is; without constant weights, anything."""
+    bias = np.zeros(channels(op.y), np.int64)
+    if op.bias is not None and op.bias.is_constant:
+        bias = op.bias.constant.astype(np.int64)
     low, high = x.low - op.x.q.zero_point, x.high - op.x.q.zero_point
     if sees_padding(op):  # which adds nothing to a sum: 0 is one more value that an operand may have
         low, high = np.minimum(low, 0), np.maximum(high, 0)
-    if isinstance(op, DepthwiseConv2D):
+    taps = weights_by_channel(op)
+    if taps is None:
+        taps, low, high = _undivided(op), low.min(keepdims=True), high.max(keepdims=True)
+    elif isinstance(op, DepthwiseConv2D):
         low, high = (np.repeat(end, op.multiplier)[:, np.newaxis] for end in (low, high))
     positive, negative = np.maximum(taps, 0).sum(axis=1), np.minimum(taps, 0).sum(axis=1)
-    bias = np.zeros(len(taps), np.int64) if op.bias is None else op.bias.constant.astype(np.int64)
     least = bias + (positive * low + negative * high).sum(axis=-1)
     most = bias + (positive * high + negative * low).sum(axis=-1)
-    return _requantized(op, least, most)
+    return least, most
+
+
+def _undivided(op: Linear) -> Integers:
+    """The weights as (channels of y, all their taps, 1); -128 and 127 for each where they are no constants."""
+    of_y = channels(op.y)
+    if not op.weights.is_constant:
+        count = op.weights.elements // of_y
+        return np.tile(np.array([[-128], [127]]), (of_y, count, 1))
+    weights = op.weights.constant
+    rows = weights.reshape(-1, of_y).T if isinstance(op, DepthwiseConv2D) else weights.reshape(of_y, -1)
+    return rows.astype(np.int64)[:, :, np.newaxis]
 
 
 def weights_by_channel(op: Linear) -> Integers | None:

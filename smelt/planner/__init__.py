@@ -12,7 +12,7 @@ from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
 from smelt.planner.addresses import place
 from smelt.planner.budgets import GOALS, Goal, Situation, plan_within, situations
-from smelt.planner.choose import choose
+from smelt.planner.choose import choose, first_choice, refusals
 from smelt.planner.estimate import Estimator
 from smelt.planner.flow import peak, steps_of
 from smelt.planner.limits import UNLIMITED, Limits, check_flash, does_not_fit
@@ -21,7 +21,7 @@ from smelt.planner.options import alternatives, quickest
 from smelt.planner.order import best_order
 from smelt.planner.plan import STACK_RESERVE, Placement, Plan, Step, budgets, flow_of
 from smelt.planner.tradeoff import Point, curve
-from smelt.targets.types import Board
+from smelt.targets.types import Board, Core
 
 __all__ = [
     "GOALS",
@@ -32,6 +32,7 @@ __all__ = [
     "Plan",
     "Step",
     "TuningLog",
+    "check_supported",
     "make_plan",
     "trade_offs",
 ]
@@ -152,16 +153,20 @@ def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int, 
 
 def chosen(graph: Graph, board: Board, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> tuple[Step, ...]:
     """A step for each op of `graph`, in its order. Raises Unsupported with all reasons of all ops."""
-    steps: list[Step] = []
-    refused: list[str] = []
-    for op in steps_of(graph):
-        try:
-            steps.append(Step(op, *choose(op, board.core, implementations), name=""))
-        except Unsupported as error:
-            refused.extend(f"{error.subject}: {reason}" for reason in error.reasons)
+    check_supported(graph, board.core, implementations)
+    return _named([Step(op, *choose(op, board.core, implementations), name="") for op in steps_of(graph)])
+
+
+def check_supported(graph: Graph, core: Core, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> None:
+    """Raise Unsupported, with all reasons of all ops, where `core` has no implementation of some."""
+    refused = [
+        f"{op.origin or op}: {reason}"
+        for op in steps_of(graph)
+        if first_choice(op, core, implementations) is None
+        for reason in refusals(op, core, implementations)
+    ]
     if refused:
-        raise Unsupported(f"'{graph.name}' on {board.name}", tuple(refused))
-    return _named(steps)
+        raise Unsupported(f"'{graph.name}' on {core.name}", tuple(refused))
 
 
 def _named(steps: Sequence[Step]) -> tuple[Step, ...]:

@@ -17,11 +17,22 @@ def choose(op: Op, core: Core, implementations: Sequence[Implementation]) -> Cho
 
     Raises Unsupported, with what every implementation of the operator asks for, where none accepts.
     """
+    first = first_choice(op, core, implementations)
+    if first is None:
+        raise Unsupported(op.origin or f"'{op}'", refusals(op, core, implementations))
+    implementation, schedule = first
+    return implementation, schedule, implementation.build(op, schedule)
+
+
+def first_choice(
+    op: Op, core: Core, implementations: Sequence[Implementation]
+) -> tuple[Implementation, Schedule] | None:
+    """What `choose` chooses, without building it; None where nothing accepts `op`."""
     for implementation in accepting(op, core, implementations):
         schedule = next(iter(implementation.schedules(op, core)), None)
         if schedule is not None:
-            return implementation, schedule, implementation.build(op, schedule)
-    raise Unsupported(op.origin or f"'{op}'", refusals(op, core, implementations))
+            return implementation, schedule
+    return None
 
 
 def accepting(op: Op, core: Core, implementations: Sequence[Implementation]) -> Iterator[Implementation]:

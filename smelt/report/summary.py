@@ -24,6 +24,7 @@ def compile_summary(compilation: Compilation) -> dict[str, Any]:
         "memory": [asdict(use) for use in (memory_use(image) if image else estimated_use(plan))],
         "estimated": image is None,
         "sources_digest": compilation.sources.digest,
+        "warnings": list(compilation.warnings),
         "firmware_digest": image.digest if image else None,
         **basis(compilation),
     }

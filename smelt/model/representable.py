@@ -1,0 +1,133 @@
+"""Where the numbers of an operator leave what the oracle's 32-bit fixed point holds: the one check of every importer.
+
+What passes is exact. What does not is computed by TensorFlow Lite Micro with shifts and conversions that C leaves undefined, or
+not at all; no trained model has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite, prod
+
+import numpy as np
+
+from smelt.model.arithmetic import INT32_MAX, float32, quantize_multiplier
+from smelt.model.graph import Op, Quantization
+from smelt.model.ops import (
+    Add,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Dequantize,
+    Mean,
+    Mul,
+    Softmax,
+    TransposeConv2D,
+    Unary,
+)
+from smelt.model.tables import dequantize_table
+
+SMALLEST_NORMAL = float(np.finfo(np.float32).smallest_normal)
+FARTHEST = 255  # of an int8 number from its zero point
+
+
+def usable_scale(scale: float) -> bool:
+    """Whether a scale is a normal positive float32: what an activation needs (weights of a dead channel may have 0)."""
+    return isfinite(scale) and scale >= SMALLEST_NORMAL
+
+
+def fits_steps(real: float, q: Quantization) -> bool:
+    """Whether a real number is an int32 number of steps of `q`."""
+    return abs(real) / q.scale < INT32_MAX - 256
+
+
+def excesses(op: Op) -> tuple[str, ...]:
+    """Why `op` is not exact with these scales; nothing where it is."""
+    match op:
+        case Conv2D() | DepthwiseConv2D() | TransposeConv2D() | Dense():
+            found = _linear(op)
+        case Add():
+            found = _sum(op)
+        case Mul():
+            found = _product(op)
+        case Mean():
+            count = prod(op.x.shape[axis] for axis in op.axes)
+            found = _rescaled(count * FARTHEST, op.x.q.scale / op.y.q.scale, "x.scale / y.scale")
+        case AveragePool2D():
+            found = _average(op)
+        case Softmax():
+            found = _softmax(op)
+        case Unary():
+            found = _unary(op)
+        case Dequantize():
+            finite = bool(np.all(np.isfinite(dequantize_table(op))))
+            found = iter(() if finite else (f"with scale {op.x.q.scale:.3g} results leave float32",))
+        case _:
+            found = iter(())
+    return tuple(found)
+
+
+def _rescaled(limit: int, real: float, what: str) -> Iterator[str]:
+    """An integer of up to `limit` is multiplied by `real`: a left shift, which comes first, must not lose bits."""
+    if limit << max(quantize_multiplier(real)[1], 0) > INT32_MAX:
+        yield f"{what} is {real:.3g}, too much for 32-bit arithmetic"
+
+
+def _linear(op: Conv2D | DepthwiseConv2D | TransposeConv2D | Dense) -> Iterator[str]:
+    """One step of the accumulator must not be worth the whole int8 range: then scales are wrong, not unusual."""
+    largest = op.x.q.scale * max(op.weights.q.scales) / op.y.q.scale
+    if not largest < 256:
+        yield f"x.scale * weights.scale / y.scale is {largest:.3g}; it must be below 256"
+
+
+def _sum(op: Add) -> Iterator[str]:
+    """The oracle aligns both operands to twice the larger scale with 20 more bits; the result must not need more."""
+    ratio = 2 * max(op.x.q.scale, op.x2.q.scale) / op.y.q.scale
+    if not ratio < 1 << 20:
+        yield f"the scales of the operands are {ratio / 2:.3g} times the result's; too much"
+
+
+def _product(op: Mul) -> Iterator[str]:
+    """Products have 16 bits; the oracle shifts them left by as many bits as the ratio has before it multiplies."""
+    ratio = op.x.q.scale * op.x2.q.scale / op.y.q.scale
+    if not ratio < 1 << 14:
+        yield f"x.scale * x2.scale / y.scale is {ratio:.3g}; it must be below {1 << 14}"
+
+
+def _average(op: AveragePool2D) -> Iterator[str]:
+    count = min(op.size[0], op.x.shape[1]) * min(op.size[1], op.x.shape[2])
+    if count * 129 > INT32_MAX:
+        yield f"the sum of {count} elements does not fit 32 bits"
+
+
+def _softmax(op: Softmax) -> Iterator[str]:
+    """The oracle multiplies by beta * scale * 2^26 and needs that above one."""
+    if not (isfinite(op.beta) and op.beta * op.x.q.scale * 2.0**26 > 1):
+        yield f"beta {op.beta:.3g} with input scale {op.x.q.scale:.3g} is out of range"
+
+
+def _unary(op: Unary) -> Iterator[str]:
+    scale = op.x.q.scale
+    ratio = scale / op.y.q.scale
+    match op.function:
+        case "relu" | "requantize":
+            yield from _rescaled(FARTHEST, ratio, "x.scale / y.scale")
+        case "relu6" if not fits_steps(6.0, op.x.q):
+            yield f"with input scale {scale:.3g} the limit 6 is too many steps for 32-bit arithmetic"
+        case "leaky_relu" if not isfinite(op.alpha):
+            yield f"alpha is {op.alpha:.3g}"
+        case "leaky_relu":
+            yield from _rescaled(FARTHEST, ratio, "x.scale / y.scale")
+            yield from _rescaled(FARTHEST, ratio * abs(float32(op.alpha)), "alpha * x.scale / y.scale")
+        case "logistic" | "tanh" if not 0 <= quantize_multiplier(scale * 2**27)[1] <= 62:
+            yield f"input scale {scale:.3g} is out of range (2^-28 to 2^35)"
+        case "hard_swish":
+            yield from _hard_swish(scale, ratio)
+
+
+def _hard_swish(scale: float, ratio: float) -> Iterator[str]:
+    if quantize_multiplier(ratio / 128)[1] > 0:
+        yield f"x.scale / y.scale is {ratio:.3g}; it must be below 128"
+    if quantize_multiplier(scale / 128 / (3 / 32768))[1] > 30:
+        yield f"input scale {scale:.3g} is too much for 32-bit arithmetic"

@@ -1,0 +1,39 @@
+"""A proof that no int32 sum of the operators that multiply and accumulate leaves its 32 bits, whatever the input of the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from smelt.model.arithmetic import INT32_MAX, INT32_MIN, Integers
+from smelt.model.graph import Graph
+from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, TransposeConv2D
+from smelt.model.parameters import conv_parameters
+from smelt.passes.channel_bounds import Linear, bounds_of_graph, bounds_of_tensor, sums_of
+
+MOST_NAMED = 5
+
+
+def wrapping_sums(graph: Graph) -> tuple[str, ...]:
+    """One warning, or none: which ops have sums that are not proved to stay within int32.
+
+    Such sums wrap, and so does what is left of them after the left shift of a multiplier above one: in the oracle and in
+    smelt's C alike, but the results are not what the network was trained to give. Graphs are proved after `prepare`.
+    """
+    found = bounds_of_graph(graph)
+    named = []
+    for op in graph.ops:
+        if isinstance(op, Conv2D | DepthwiseConv2D | TransposeConv2D | Dense):
+            channels = wrapping_channels(op, *sums_of(op, bounds_of_tensor(op.x, found)))
+            if channels:
+                named.append(f"{op.origin or op.y.name} ({channels} of {op.y.shape[-1]} channels)")
+    if not named:
+        return ()
+    shown = ", ".join(named[:MOST_NAMED]) + (f" and {len(named) - MOST_NAMED} more" if len(named) > MOST_NAMED else "")
+    return (f"int32 sums may wrap for some inputs, as TensorFlow Lite Micro's do: {shown}",)
+
+
+def wrapping_channels(op: Linear, least: Integers, most: Integers) -> int:
+    """How many channels have sums from `least` to `most` that, shifted left as the multiplier asks, leave int32."""
+    p = conv_parameters(op)
+    scale = np.left_shift(1, np.maximum(p.shifts, 0).astype(np.int64))
+    return int(np.count_nonzero((least * scale < INT32_MIN) | (most * scale > INT32_MAX)))
