@@ -27,7 +27,7 @@ ENVIRONMENTS = {
     "an empty cache": {"XDG_CACHE_HOME": "", "HOME": ""},
     "zig's own cache where nobody can write": {"ZIG_GLOBAL_CACHE_DIR": "/proc/zig"},
 }
-posix = pytest.mark.skipif(os.name != "posix", reason="paths of POSIX")
+posix = pytest.mark.skipif(os.name != "posix", reason="platform: paths of POSIX")
 
 
 def run(program, environment, temporary):

@@ -10,7 +10,7 @@ import pytest
 from smelt.errors import BuildError, ModelError, OptionError, SmeltError, printable
 from smelt.files import read, save, write
 
-posix = pytest.mark.skipif(os.name == "nt", reason="pipes and devices with names are of POSIX systems")
+posix = pytest.mark.skipif(os.name == "nt", reason="platform: pipes and devices with names are of POSIX systems")
 
 
 def mode(path):

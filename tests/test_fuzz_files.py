@@ -7,7 +7,7 @@ import pytest
 
 from tests.paths import ROOT
 
-pytest.importorskip("resource", reason="the fuzzers watch memory as POSIX systems count it")
+pytest.importorskip("resource", reason="platform: the fuzzers watch memory as POSIX systems count it")
 
 
 @pytest.mark.parametrize(("module", "cases"), [("fuzz.inputs", 2000)])

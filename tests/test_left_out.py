@@ -95,6 +95,8 @@ def test_in_ci_nothing_but_a_platform_skips(project):
     assert project(condition=True, reason="platform: needs pipes", ci=True)[0] == 0
 
 
-def test_no_file_is_skipped_whole(project):
-    code, text = project(text="import pytest\npytest.importorskip('no_such_tool')\n" + TESTS)
+def test_no_file_is_skipped_whole_but_for_a_platform(project):
+    whole = "import pytest\npytest.importorskip('no_such_tool', reason='REASON')\n" + TESTS
+    assert project(text=whole, reason="platform: needs pipes", ci=True)[0] == pytest.ExitCode.NO_TESTS_COLLECTED
+    code, text = project(text=whole, reason="no_such_tool is missing")
     assert code and "skip tests, not the file" in text and "no_such_tool" in text
