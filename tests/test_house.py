@@ -1,6 +1,7 @@
 """The rooms import only what DESIGN section 2 allows, and the files keep a readable size."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,10 @@ def test_files_stay_readable():
         if (n := len(f.read_text("utf-8").splitlines())) > 450
     }
     assert not long
+
+
+def test_ci_runs_the_commands_of_the_readme():
+    section = (ROOT / "README.md").read_text("utf-8").split("\n## Try it\n")[1].split("\n## ")[0]
+    commands = re.findall(r"^```sh\n(.*?)\n```$", section, re.MULTILINE | re.DOTALL)
+    script = (ROOT / ".ci" / "run").read_text("utf-8")
+    assert len(commands) == 2 and all(f'"{command}"' in script for command in commands)
