@@ -16,13 +16,12 @@ def attach_counter(
     maps: tuple[Mapped, ...],
     clock: Clock | None,
     *,
-    run: tuple[int, int] = (0, 0),
+    run: int = 0,
     kernels: Iterable[int] = (),
-    max_steps: int = 1,
     hard: Callable[[Alignment], Sequence[Check]] = lambda _: (),
     stop_when_idle: bool = False,
 ) -> Counter:
-    """A counter that is called at every block. `run`, `kernels`, `max_steps` and `stop_when_idle` are as in `Counter`; `hard` gives
+    """A counter that is called at every block. `run`, `kernels` and `stop_when_idle` are as in `Counter`; `hard` gives
     the checks that must be made at the instruction itself."""
     alignment = Alignment(machine.register) if machine.is_thumb else None
     checks = hard(alignment) if alignment else ()
@@ -30,12 +29,12 @@ def attach_counter(
         regions=code_regions(maps),
         run=run,
         kernels=list(kernels),
-        max_steps=max_steps,
         hard=checks,
         analyse=lambda address, size: alignment.of_block(read(maps, address, size), address) if alignment else (),
         read_register=machine.native_function("uc_reg_read"),
         stop=machine.native_function("uc_emu_stop"),
         link_register=machine.register("lr" if machine.is_thumb else "x1"),
+        stack_register=machine.register("sp" if machine.is_thumb else "x2"),
         is_thumb=machine.is_thumb,
         clock=clock,
         write_register=machine.native_function("uc_reg_write"),

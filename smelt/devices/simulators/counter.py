@@ -24,6 +24,11 @@ CHECK = np.dtype([("address", "u4"), ("at", "u4"), ("offset", "u4"), ("registers
 ANALYSE = ctypes.CFUNCTYPE(None, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_void_p)
 
 
+CALL = np.dtype([(name, "u4") for name in ("part", "return_address", "stack", "step")])
+GROW = ctypes.CFUNCTYPE(None)
+STEPS = 64  # for which there is room at first
+
+
 class _Region(ctypes.Structure):
     _fields_ = (
         ("start", ctypes.c_uint64),
@@ -35,7 +40,7 @@ class _Region(ctypes.Structure):
 
 class _Counter(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_uint64) for name in ("total", "limit", "run_start", "run_end", "return_address", "runs")),
+        *((name, ctypes.c_uint64) for name in ("total", "limit", "run_start", "return_address", "run_stack", "runs")),
         *((name, ctypes.c_uint64) for name in ("stopped", "stopped_at", "current", "steps", "max_steps")),
         ("counts", ctypes.c_void_p),
         ("last", ctypes.c_void_p),
@@ -57,10 +62,14 @@ class _Counter(ctypes.Structure):
         ("last_ticks", ctypes.c_void_p),
         ("write_register", ctypes.c_void_p),
         ("status_register", ctypes.c_int32),
-        ("reserved", ctypes.c_int32),
+        ("stack_register", ctypes.c_int32),
         ("stop_when_idle", ctypes.c_uint64),
         ("conditional", ctypes.c_void_p),
         ("conditional_count", ctypes.c_uint64),
+        ("calls", ctypes.c_void_p),
+        ("depth", ctypes.c_uint64),
+        ("part_return", ctypes.c_uint64),
+        ("grow", GROW),
     )
 
 
@@ -89,29 +98,29 @@ class Counter:
     def __init__(
         self,
         regions: Sequence[CodeRegion],
-        run: tuple[int, int],
+        run: int,
         kernels: Sequence[int],
-        max_steps: int,
         hard: Sequence[Check],
         analyse: Callable[[int, int], Sequence[Check]],
         read_register: int,
         stop: int,
         link_register: int,
+        stack_register: int,
         is_thumb: bool,
         clock: Clock | None = None,
         write_register: int = 0,
         status_register: int = 0,
         stop_when_idle: bool = False,
     ) -> None:
-        """`run` is the address range of the function that runs the network, `kernels` are entry addresses,
+        """`run` is the address of the function that runs the network, `kernels` are entry addresses,
         `read_register` and `stop` the emulator's own functions; `analyse(address, size)` gives the alignment checks of
         a block."""
         self._library = load_native()
         self._analyse, self._checks = analyse, np.zeros(1024, CHECK)
         self._used = 0
-        self._counts = np.zeros(FIRST_STEP + max(max_steps, 1), np.uint64)
-        self._last = np.zeros_like(self._counts)
-        self.clock, self._ticks, self._last_ticks = clock, np.zeros_like(self._counts), np.zeros_like(self._counts)
+        self._counts, self._last, self._ticks, self._last_ticks = np.zeros((4, FIRST_STEP + STEPS), np.uint64)
+        self._calls = np.zeros(STEPS, CALL)
+        self.clock = clock
         self._kernels = np.array(sorted(set(kernels)), np.uint32)
         self._hard = _check_array(sorted(hard, key=lambda c: c.address))
         self._conditional = np.array(sorted(clock.conditional.items()) if clock else [], np.uint32)
@@ -124,8 +133,7 @@ class Counter:
             )
         )
         self.raw = _Counter(
-            limit=2**63, run_start=run[0], run_end=run[1], return_address=NOWHERE, max_steps=max(max_steps, 1),
-            counts=self._counts.ctypes.data, last=self._last.ctypes.data,
+            limit=2**63, run_start=run, return_address=NOWHERE, part_return=NOWHERE,
             kernels=self._kernels.ctypes.data, kernel_count=len(self._kernels),
             regions=self._regions, region_count=len(regions),
             checks=self._checks.ctypes.data, hard=self._hard.ctypes.data, hard_count=len(self._hard),
@@ -133,9 +141,26 @@ class Counter:
             read_register=read_register, stop=stop, analyse=ANALYSE(self._analyse_block),
             clock=clock.user_data if clock else None, stop_when_idle=int(stop_when_idle),
             write_register=write_register, status_register=status_register,
-            ticks=self._ticks.ctypes.data, last_ticks=self._last_ticks.ctypes.data,
+            stack_register=stack_register, grow=GROW(self._grow),
             conditional=self._conditional.ctypes.data, conditional_count=len(self._conditional),
         )  # fmt: skip
+
+        self._connect()
+
+    def _connect(self) -> None:
+        raw = self.raw
+        raw.counts, raw.last = self._counts.ctypes.data, self._last.ctypes.data
+        raw.ticks, raw.last_ticks = self._ticks.ctypes.data, self._last_ticks.ctypes.data
+        raw.calls, raw.max_steps = self._calls.ctypes.data, len(self._calls)
+
+    def _grow(self) -> None:
+        more = len(self._calls)
+        self._counts, self._last, self._ticks, self._last_ticks = (
+            np.concatenate([a, np.zeros(more, np.uint64)])
+            for a in (self._counts, self._last, self._ticks, self._last_ticks)
+        )
+        self._calls = np.concatenate([self._calls, np.zeros(more, CALL)])
+        self._connect()
 
     @property
     def block_hook(self) -> int:

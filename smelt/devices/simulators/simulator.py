@@ -147,9 +147,8 @@ class _Session:
             self.machine,
             self.maps,
             self.clock,
-            run=(run.address, run.address + run.size) if run else (0, 0),
+            run=run.address if run else 0,
             kernels=[image.symbols[k].address for k in image.kernels if k in image.symbols],
-            max_steps=max(len(image.kernels), 1) * 2,
             hard=self._hard_checks,
             stop_when_idle=self.foreign,
         )

@@ -11,7 +11,8 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-enum { RUN_ENTRY = 1, RUN_INSIDE = 2, KERNEL_ENTRY = 4, CHECKED = 8, IDLE = 16 };
+enum { RUN_ENTRY = 1, KERNEL_ENTRY = 4, CHECKED = 8, IDLE = 16 };
+enum { NOWHERE = 1 };
 enum { OUTSIDE = 0, OVERHEAD = 1, FIRST_STEP = 2 };
 enum { RUNNING = 0, LIMIT_REACHED = 1, MISALIGNED = 2, IDLING = 3 };
 
@@ -42,6 +43,11 @@ typedef struct {
     uint32_t factors[2];
 } check_t;
 
+/* A call of a part. */
+typedef struct {
+    uint32_t part, return_address, stack, step;
+} call_t;
+
 /* A load in an IT block, and how often it reads. */
 typedef struct {
     uint32_t address, reads;
@@ -52,17 +58,20 @@ typedef int (*write_register_t)(void *engine, int reg, const void *value);
 typedef int (*stop_t)(void *engine);
 /* Fills in block->checks and block->first_check. */
 typedef void (*analyse_t)(uint32_t address, uint32_t size, block_t *block);
+/* Makes room for more steps. */
+typedef void (*grow_t)(void);
 
 typedef struct {
     uint64_t total, limit;
-    uint64_t run_start, run_end;    /* addresses of the function that runs the network */
-    uint64_t return_address;        /* where the running network returns to; 1, which is nowhere, outside */
+    uint64_t run_start;             /* address of the function that runs the network */
+    uint64_t return_address;        /* where the running network returns to; NOWHERE outside */
+    uint64_t run_stack;             /* the stack pointer when it began */
     uint64_t runs;                  /* completed */
     uint64_t stopped;               /* why */
     uint64_t stopped_at;            /* the address of the offending instruction, or of the last block */
     uint64_t current;               /* index into counts */
     uint64_t steps;                 /* entered in this run */
-    uint64_t max_steps;
+    uint64_t max_steps;             /* that there is room for */
     uint64_t *counts;               /* outside, overhead, then one per step; of the run that is under way */
     uint64_t *last;                 /* the same of the last completed run */
     uint64_t last_steps;
@@ -83,10 +92,14 @@ typedef struct {
     uint64_t *last_ticks;
     write_register_t write_register;
     int32_t status_register;        /* XPSR; with a clock, on Arm */
-    int32_t reserved;
+    int32_t stack_register;
     uint64_t stop_when_idle;        /* a program that jumps to itself, or waits for an interrupt, is at its end */
     const conditional_t *conditional; /* by address */
     uint64_t conditional_count;
+    call_t *calls;                  /* of parts that are under way, as many as steps at most */
+    uint64_t depth;
+    uint64_t part_return;           /* where the innermost returns to; NOWHERE: none */
+    grow_t grow;
 } counter_t;
 
 static int is_kernel(const counter_t *c, uint32_t address)
@@ -148,9 +161,6 @@ static void examine(const counter_t *c, const region_t *r, block_t *b, uint32_t 
     if (address == c->run_start) {
         b->flags |= RUN_ENTRY;
     }
-    if (address >= c->run_start && address < c->run_end) {
-        b->flags |= RUN_INSIDE;
-    }
     if (c->stop_when_idle && is_idle(c, bytes)) {
         b->flags |= IDLE;
     }
@@ -163,46 +173,101 @@ static void examine(const counter_t *c, const region_t *r, block_t *b, uint32_t 
     }
 }
 
+static uint32_t register_of(const counter_t *c, void *engine, int32_t number)
+{
+    uint32_t value = 0;
+    c->read_register(engine, number, &value);
+    return value;
+}
+
 static void begin_run(counter_t *c, void *engine)
 {
-    uint32_t link = 0;
-    c->read_register(engine, c->link_register, &link);
-    c->return_address = link & ~(uint64_t)1;
+    c->return_address = register_of(c, engine, c->link_register) & ~(uint64_t)1;
+    c->run_stack = register_of(c, engine, c->stack_register);
     c->steps = 0;
-    for (uint64_t i = OVERHEAD; i < FIRST_STEP + c->max_steps; i++) {
-        c->counts[i] = 0;
-        c->ticks[i] = 0;
-    }
+    c->current = OVERHEAD;
+    c->counts[OVERHEAD] = 0;
+    c->ticks[OVERHEAD] = 0;
+}
+
+static void set_depth(counter_t *c, uint64_t depth)
+{
+    c->depth = depth;
+    c->part_return = depth ? c->calls[depth - 1].return_address : NOWHERE;
+    c->current = depth ? c->calls[depth - 1].step : OVERHEAD;
 }
 
 static void end_run(counter_t *c)
 {
-    for (uint64_t i = OVERHEAD; i < FIRST_STEP + c->max_steps; i++) {
+    for (uint64_t i = OVERHEAD; i < FIRST_STEP + c->steps; i++) {
         c->last[i] = c->counts[i];
         c->last_ticks[i] = c->ticks[i];
     }
     c->last_steps = c->steps;
     c->runs++;
-    c->return_address = 1;
+    set_depth(c, 0);
+    c->return_address = NOWHERE;
     c->current = OUTSIDE;
+}
+
+/* Calls above whose stack the stack pointer has risen have ended, however that happened. */
+static void drop_calls(counter_t *c, uint32_t stack)
+{
+    uint64_t depth = c->depth;
+    while (depth && c->calls[depth - 1].stack < stack) {
+        depth--;
+    }
+    set_depth(c, depth);
+}
+
+/* A part begins: a step, within that of the part that called it. A part that jumps to its own start goes on; one that jumps to another
+   part (a tail call) has ended. */
+static void enter_part(counter_t *c, void *engine, uint32_t address)
+{
+    const uint32_t stack = register_of(c, engine, c->stack_register);
+    const uint32_t link = register_of(c, engine, c->link_register) & ~1U;
+    drop_calls(c, stack);
+    call_t *const top = c->depth ? &c->calls[c->depth - 1] : 0;
+    const int jumped = top && top->stack == stack && top->return_address == link;
+    if (jumped && top->part == address) {
+        return;
+    }
+    if (c->steps == c->max_steps) {
+        c->grow();
+    }
+    const uint64_t depth = c->depth + !jumped;
+    c->calls[depth - 1] = (call_t){address, link, stack, (uint32_t)(FIRST_STEP + c->steps)};
+    c->counts[FIRST_STEP + c->steps] = 0;
+    c->ticks[FIRST_STEP + c->steps] = 0;
+    c->steps++;
+    set_depth(c, depth);
+}
+
+static void leave_part(counter_t *c, void *engine)
+{
+    const uint32_t stack = register_of(c, engine, c->stack_register);
+    drop_calls(c, stack);
+    if (c->depth && c->calls[c->depth - 1].stack == stack) {
+        set_depth(c, c->depth - 1);
+    }
 }
 
 static void change_step(counter_t *c, void *engine, uint64_t address, uint32_t flags)
 {
-    if (address == c->return_address) {
+    if (address == c->return_address && register_of(c, engine, c->stack_register) >= c->run_stack) {
         end_run(c);
     }
-    if (c->return_address == 1 && (flags & RUN_ENTRY)) {
+    if (c->return_address == NOWHERE && (flags & RUN_ENTRY)) {
         begin_run(c, engine);
     }
-    if (c->return_address == 1) {
+    if (c->return_address == NOWHERE) {
         return;
     }
-    if (flags & RUN_INSIDE) {
-        c->current = OVERHEAD;
-    } else if ((flags & KERNEL_ENTRY) && c->current == OVERHEAD) {
-        c->current = FIRST_STEP + (c->steps < c->max_steps ? c->steps : c->max_steps - 1);
-        c->steps++;
+    if (address == c->part_return) {
+        leave_part(c, engine);
+    }
+    if (flags & KERNEL_ENTRY) {
+        enter_part(c, engine, (uint32_t)address);
     }
 }
 
@@ -241,7 +306,7 @@ EXPORT void smelt_block(void *engine, uint64_t address, uint32_t size, counter_t
         if (b->size != size) {
             examine(c, r, b, (uint32_t)address, size);
         }
-        if (b->flags || address == c->return_address) {
+        if (b->flags || address == c->return_address || address == c->part_return) {
             change_step(c, engine, address, b->flags);
             if (b->flags & IDLE) {
                 stop(c, engine, IDLING, address);
