@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.errors import OptionError, SmeltError
+from smelt.command_group import Commands
+from smelt.errors import OptionError
 from smelt.options import board_option, build_options, device_option, json_option, model_argument, read_logs
+from smelt.report.text import complain, emit
 
 if TYPE_CHECKING:
     from smelt.compile import Compilation
@@ -33,25 +33,6 @@ Exit codes:
   7  the device failed: fault, time-out, lost
   8  the device's numbers differ from the oracle's
 """
-
-
-class Commands(click.Group):
-    """Prints smelt's own errors as one message, never as a traceback."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            return super().invoke(context)
-        except SmeltError as error:
-            click.secho("error: ", fg="red", bold=True, nl=False, err=True)
-            click.echo(str(error), err=True)
-            context.exit(error.exit_code)
-        except BrokenPipeError:  # the reader, `head` for example, has seen enough
-            with suppress(OSError, ValueError):  # so that the interpreter has somewhere to flush to at its end
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            context.exit(0)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            context.exit(130)
 
 
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -97,11 +78,11 @@ def show_warnings(warnings: Iterable[str]) -> None:
 
 def show_notes(notes: Iterable[str]) -> None:
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        complain(f"note: {note}")
 
 
 def emit_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2))
+    emit(json.dumps(value, indent=2))
 
 
 @main.command("compile", short_help="Model file to C library and firmware.")

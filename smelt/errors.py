@@ -54,6 +54,11 @@ def _shortened(reason: str) -> str:
     return reason if len(reason) <= LONGEST_LINE else f"{reason[:LONGEST_LINE]}..."
 
 
+def shown(text: object) -> str:
+    """A text of several lines, each of them printable."""
+    return "\n".join(map(printable, str(text).split("\n")))
+
+
 class SmeltError(Exception):
     """Base of everything smelt reports to its user: one message, no traceback.
 
@@ -63,7 +68,7 @@ class SmeltError(Exception):
     exit_code = 1
 
     def __init__(self, message: object = "") -> None:
-        super().__init__("\n".join(map(printable, str(message).split("\n"))))
+        super().__init__(shown(message))
 
 
 class OptionError(SmeltError):

@@ -8,27 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from smelt.devices.choose import Device
+from smelt.errors import printable, shown
 from smelt.importers import ModelSummary, Supported, TensorSummary
+from smelt.report import text
 from smelt.report.demo import Demo
 from smelt.report.doctor import Finding
 from smelt.report.execute import Execution
 from smelt.report.layers import LayerVerification
 from smelt.report.profile import MemoryUse, Profile
+from smelt.report.text import emit
 from smelt.report.verify import Verification
-
-
-class _Output(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to the command line what a reader that has seen enough means."""
-        raise BrokenPipeError
-
-
-# Pipes and files get lines as long as they need; terminals get lines that fit.
-console = _Output(highlight=False, width=None if Console().is_terminal else 200)
 
 
 @contextmanager
@@ -38,22 +30,16 @@ def working(what: str) -> Iterator[None]:
     if not errors.is_terminal:
         yield
         return
-    with errors.status(what):
+    with errors.status(Text(printable(what)), spinner="line"):
         yield
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> None:
     """Print a table; the columns numbered in `right` are aligned to the right."""
-    result = Table(
-        title=title or None, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
-    )
-    for i, column in enumerate(columns):
-        result.add_column(
-            column, justify="right" if i in right else "left", overflow="fold", no_wrap=i in right or i == 0
-        )
-    for row in rows:
-        result.add_row(*(Text(_cell(cell)) for cell in row))
-    console.print(result)
+    if title:
+        line(title)
+    cells = [tuple(printable(_cell(cell)) for cell in row) for row in rows]
+    emit("\n".join(text.table(columns, cells, right)))
 
 
 def _cell(value: Any) -> str:
@@ -62,8 +48,9 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def line(text: str = "") -> None:
-    console.print(Text(text), soft_wrap=True)
+def line(words: str = "") -> None:
+    """Print a line (or several) of text, whatever it holds."""
+    emit(text.fitted(shown(words)))
 
 
 def show_compile(summary: dict[str, Any], out: Path | None) -> None:
@@ -187,7 +174,7 @@ def show_model(summary: ModelSummary) -> None:
             line(f"{kind} {tensor.name}: {_tensors((tensor,), True)}")
     line(f"constants: {summary.constant_bytes:,} bytes")
     for problem in summary.problems:
-        console.print(Text("unsupported: ", style="red") + Text(problem), soft_wrap=True)
+        line(f"unsupported: {problem}")
     if not summary.problems:
         line("smelt can compile this model")
 

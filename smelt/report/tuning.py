@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from smelt.errors import OptionError
+from smelt.errors import OptionError, printable
 from smelt.report.terminal import line
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -29,12 +29,12 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int, int | None], None]]:
     """A bar on the terminal (nothing in pipes). The value is to be called with the candidates measured, all of them,
     and the best cycles so far."""
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
+        task = progress.add_task(printable(what), total=None)
 
         def report(done: int, total: int, cycles: int | None) -> None:
-            text = what if cycles is None else f"best so far {cycles:,} cycles"
+            text = printable(what) if cycles is None else f"best so far {cycles:,} cycles"
             progress.update(task, completed=done, total=total, description=text)
 
         yield report

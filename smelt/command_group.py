@@ -1,0 +1,73 @@
+"""What all commands have in common: how errors are told, and what it means that the answer cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import click
+
+from smelt.errors import BuildError, SmeltError, shown
+from smelt.report.text import complain, fitted
+
+
+class Commands(click.Group):
+    """Prints smelt's own errors as one message, never as a traceback."""
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        try:
+            with printable_usage(), whole_output():
+                return super().make_context(*arguments, **options)
+        except SmeltError as error:  # of --help and --version
+            complain(f"error: {error}")
+            sys.exit(error.exit_code)
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            with printable_usage(), whole_output():
+                return super().invoke(context)
+        except SmeltError as error:
+            complain(f"error: {error}")
+            context.exit(error.exit_code)
+        except KeyboardInterrupt:
+            complain("interrupted")
+            context.exit(130)
+
+
+# How writing to a file fails that was opened long ago: these errors have no file's name.
+OUTPUT_FAILURES = (errno.ENOSPC, errno.EIO, errno.EFBIG, errno.EDQUOT, errno.EBADF)
+
+
+@contextmanager
+def printable_usage() -> Iterator[None]:
+    """What click says of a wrong command line quotes it: control characters as escapes, lines broken between words."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = fitted(shown(error.message))
+        raise
+
+
+@contextmanager
+def whole_output() -> Iterator[None]:
+    """What it means that standard output cannot be written."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader, `head` for example, has seen enough
+        abandon_output()
+        sys.exit(0)
+    except OSError as error:
+        if error.filename is not None or error.errno not in OUTPUT_FAILURES:
+            raise
+        abandon_output()
+        raise BuildError(f"standard output cannot be written: {error.strerror}") from None
+
+
+def abandon_output() -> None:
+    """Give the interpreter somewhere to flush to at its end."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
