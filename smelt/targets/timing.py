@@ -38,6 +38,11 @@ class CoreTiming:
     float_mac: int = 3
     float_divide: int = 14
     float_root: int = 14
+    double_add: int = 0  # double precision, where there is any: cycles in which no other arithmetic of that unit begins
+    double_multiply: int = 0
+    double_mac: int = 0
+    double_divide: int = 0
+    double_root: int = 0
     chains_across_memories: bool = True  # whether a load overlaps one from another memory just before it
 
 
@@ -65,6 +70,8 @@ CORTEX_M7_TIMING = CoreTiming(
     unaligned_load=3,  # [J] +3 as the older, +4 as the younger instruction
     mispredicted=8, mispredicted_early=6,  # [J]
     float_add=3, float_mac=5, float_divide=16, float_root=14,  # [J] result latencies
+    double_add=2, double_multiply=5, double_mac=8, double_divide=30,  # [J] for operands of different exponents
+    double_root=30,  # [E] as the division
 )  # fmt: skip
 
 CORTEX_M33_TIMING = CoreTiming(

@@ -115,6 +115,11 @@ class Op:
         return self.kind == "store"
 
     @property
+    def is_double(self) -> bool:
+        """Whether it computes in double precision, or converts from or to it."""
+        return self.is_float and any(r[0] == "d" for r in self.reads | self.accumulator | self.writes)
+
+    @property
     def memory_reads(self) -> int:
         """How often it reads data: registers of single precision in a list count each, those of double precision as well."""
         return len(self.writes) if self.kind in ("load", "load_many") else int(self.kind == "table")

@@ -16,6 +16,7 @@ from smelt.targets.timing import CoreTiming
 _EARLY_ADDERS = ("add", "addw", "sub", "subw", "mov", "movw")
 _REVERSALS = ("rev", "rev16", "revsh", "rbit")
 _FLOAT = ("fadd", "fmac", "fmove")
+_DOUBLE = ("fadd", "fmac", "fdivide", "froot")
 _ALONE = ("divide", "system", "fcore", "fdivide", "froot", "load_many", "store_many", "table")
 _BRANCH_WINDOW = 3  # flags that are this many cycles old resolve a branch early
 
@@ -100,6 +101,14 @@ class M7:
         if op.many:
             return (op.registers + 1) // 2
         table = self.timing
+        if op.is_double and op.kind in _DOUBLE:
+            multiplies = op.name in ("vmul", "vnmul")
+            return {
+                "fadd": table.double_multiply if multiplies else table.double_add,
+                "fmac": table.double_mac,
+                "fdivide": table.double_divide,
+                "froot": table.double_root,
+            }[op.kind]
         special = {
             "divide": table.divide,
             "fdivide": table.float_divide,
@@ -136,6 +145,8 @@ class M7:
             return Result(end, end + 1, end + 1, end + 1, end - 1 + 2 * op.is_float, end - 1)
         if op.kind == "mac":
             return Result(s + 2, s + 3, s + 3, s + 2, s + 1, s + 1)
+        if op.is_double and op.kind in _DOUBLE:
+            return Result(*(max(end, s + self.timing.float_add),) * 6)
         if op.kind == "fmac":
             n = self.timing.float_mac
             return Result(s + n, s + n, s + n, s + n, s + 3, s + 3)
