@@ -132,6 +132,22 @@ def test_any_names_of_tensors_build(tmp_path):
     assert max(map(len, fields)) < 63
 
 
+@pytest.mark.parametrize("board_name", ["nucleo_l4r5zi", "esp32c3"])
+def test_names_inside_of_kernels_meet_no_macro_of_standard_headers(board_name, tmp_path):
+    """Whatever a build includes in front of everything: `I`, `errno`, `linux` and the like are macros then."""
+    files = write(plan_of(RESNET, board_name), tmp_path / "out", "network")
+    odd = "iso646 tgmath inttypes setjmp stdarg fenv wchar wctype unistd pthread stdatomic threads sys/types".split()
+    gcc(
+        "-std=gnu17",
+        *STRICT,
+        "-fsyntax-only",
+        *[f"-include{h}.h" for h in (*HEADERS, *odd)],
+        *files,
+        folder=tmp_path / "out",
+    )
+    gcc("-std=gnu99", *STRICT, "-fsyntax-only", "-includecomplex.h", *files, folder=tmp_path / "out")
+
+
 def test_many_networks_in_one_program(tmp_path):
     files = write(plan_of(model(tmp_path)), tmp_path / "out", *NAMES)
     calls = "".join(f"  {{ {n.upper()}_MEMORY(m); {n}_net n; {n}_init(&n, &m); {n}_run(&n); }}\n" for n in NAMES)

@@ -1,0 +1,100 @@
+"""Folders that smelt shares with people: it replaces and removes what it wrote itself, as it left it, and nothing else."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from smelt.errors import OptionError, printable
+from smelt.files import kind, read, save
+from smelt.firmware.mark import is_firmware, is_intact, is_marked
+from smelt.kernels.headers import included, with_included
+
+FIRMWARE = ("firmware.elf", "6-firmware.elf")
+MOST = 1 << 30  # bytes of a file that is looked at
+ADVICE = "choose another folder, or move the file away"
+
+
+def save_own(files: Mapping[str, bytes], folder: Path, network: str, library: str = ".") -> None:
+    """Write `files` of the network called `network` into `folder`, all or none; the C library is in the subfolder `library`.
+
+    What is there already must be smelt's, in the state in which smelt left it, and no header of another network may change. Files
+    that are there as they should be are not touched. What an earlier compilation of the same network left and this one does not
+    need, headers and firmware, is removed. Raises OptionError, BuildError.
+    """
+    place = folder / library
+    old = _found(place / f"{network}_net.c", folder)
+    before = _headers(old) if old is not None and is_intact(old) else set()
+    others = _used_by_others(place, network)
+    changed = {}
+    for name, data in files.items():
+        found = _found(folder / name, folder)
+        if found != data:
+            _check(folder / name, found, others.get(Path(name).name, ""))
+            changed[name] = data
+    save(changed, folder)
+    kept = {Path(name).name for name in files}
+    for name in sorted((before | set(FIRMWARE)) - kept - set(others)):
+        _remove(place / name if name in before else folder / name, network)
+
+
+def _found(file: Path, folder: Path) -> bytes | None:
+    """What a file below `folder` holds, None where there is none. Raises OptionError for links and for what is no file."""
+    for part in (file, *file.parents):
+        if part == folder:
+            break
+        if part.is_symlink():
+            raise OptionError(f"cannot write '{printable(file)}': {printable(part.name)} is a link; {ADVICE}")
+    try:
+        mode = file.lstat().st_mode
+    except OSError:
+        return None  # whoever writes says why it cannot be
+    if not stat.S_ISREG(mode):
+        raise OptionError(f"cannot write '{printable(file)}': it is {kind(mode)}; {ADVICE}")
+    return read(file, MOST)
+
+
+def _check(file: Path, found: bytes | None, other: str) -> None:
+    """Raise OptionError unless what was found may be replaced."""
+    if found is None:
+        return
+    name = printable(file)
+    if other:
+        raise OptionError(
+            f"'{name}' is used by the network '{other}' as well, and another version of smelt wrote it: choose another folder,"
+            f" or delete the files of '{other}' and compile both again"
+        )
+    if file.name in FIRMWARE and is_firmware(found):
+        return
+    if not is_marked(found):
+        raise OptionError(f"'{name}' was not written by smelt (or by one from before such files said so): {ADVICE}")
+    if not is_intact(found):
+        raise OptionError(f"'{name}' was changed since smelt wrote it, and would be lost: {ADVICE}")
+
+
+def _used_by_others(folder: Path, network: str) -> dict[str, str]:
+    """The headers that other networks in the folder use: file name -> one of those networks."""
+    users = {}
+    for file in sorted(folder.glob("*_net.c")):
+        name = file.name.removesuffix("_net.c")
+        if name != network and file.is_file():
+            users.update(dict.fromkeys(_headers(read(file, MOST)), name))
+    return users
+
+
+def _headers(code: bytes) -> set[str]:
+    return set(with_included(included(code.decode("utf-8", "replace"))))
+
+
+def _remove(file: Path, network: str) -> None:
+    """Remove what an earlier compilation of the network left, if it is that."""
+    if file.is_symlink() or not file.is_file():
+        return
+    data = read(file, MOST)
+    if file.name in FIRMWARE:
+        own = is_firmware(data) and f"\0{network}_run\0".encode() in data
+    else:
+        own = is_intact(data)
+    if own:
+        file.unlink()
