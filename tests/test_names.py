@@ -175,6 +175,27 @@ def test_no_name_of_one_network_can_be_a_name_of_another(tmp_path_factory, names
     assert found and not found & tails
 
 
+def test_no_standard_header_has_a_name_that_ends_as_ours_do(tmp_path):
+    """Of C99's headers none, with all that GNU adds; of others only what docs/names.md names."""
+    text = "\n".join(
+        t for f, t in render(emit(plan_of(model(tmp_path)), "sensor")).files.items() if f.startswith("sensor")
+    )
+    endings = set(re.findall(r"\b(?:sensor|SENSOR)_(\w+)", text))
+    c99 = "assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool stddef stdint"
+    (tmp_path / "c99.c").write_text(includes(f"{c99} stdio stdlib string tgmath time wchar wctype".split()))
+    (tmp_path / "c11.c").write_text(includes("stdatomic threads semaphore pthread unistd".split()))
+
+    def clashes(file: str) -> set[str]:
+        seen = gcc("-std=gnu17", "-E", "-P", file, folder=tmp_path) + gcc(
+            "-std=gnu17", "-E", "-dM", file, folder=tmp_path
+        )
+        words = [w.split("_") for w in set(re.findall(r"\b[A-Za-z]\w*", seen))]
+        return {"_".join(w) for w in words if any("_".join(w[n:]) in endings for n in range(1, len(w)))}
+
+    assert not clashes("c99.c")
+    assert {"mtx_init", "sem_init"} <= clashes("c11.c") and all(n.endswith("_init") for n in clashes("c11.c"))
+
+
 @pytest.mark.parametrize(
     "name",
     [

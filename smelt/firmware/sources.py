@@ -91,7 +91,7 @@ def comment(text: str) -> str:
 def _kernel(program: Program, kernel: Kernel) -> str:
     users = [i.step.name for i in program.invocations if i.kernel.name == kernel.name]
     printed = print_kernel(replace(kernel, name=program.function(kernel)))
-    return f"/* {', '.join(users)} */\n{_macro(program, 'KERNEL')} {printed}"
+    return f"/* {', '.join(users)} */\n{_macro(program, 'STATIC_KERNEL')} {printed}"
 
 
 def _macro(program: Program, *parts: str) -> str:

@@ -5,9 +5,9 @@ ${includes}
 
 /* Kernels stay functions of their own, so that a profile can tell the steps apart. */
 #if defined(__GNUC__)
-#define ${NAME}_KERNEL __attribute__((noinline)) static
+#define ${NAME}_STATIC_KERNEL __attribute__((noinline)) static
 #else
-#define ${NAME}_KERNEL static
+#define ${NAME}_STATIC_KERNEL static
 #endif
 
 ${kernels}
