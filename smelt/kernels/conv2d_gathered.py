@@ -20,8 +20,9 @@ from smelt.kernels.conv2d_pointwise import GROUP, OTHERS, fits_routine
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.routines import GROUPS, Form, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Form, Scratch, Span, Table, Window, maximum, minimum
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Scratch, Span, Table, Window, maximum, minimum
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import PKHBT, SMLAD, SMMLAR, SXTB16, SXTB16_ROR8
 from smelt.targets.types import Core
@@ -215,14 +216,15 @@ def _pair(k: KernelBuilder, kernel: _Kernel, first: Expr, pair: Expr) -> None:
     spans = (
         Span(weights, begin, words + 1),
         Span(kernel.columns, Const(0), groups * GROUP * words + GROUP),
-        Span(kernel.y, first * channels + channel, (groups * GROUP - 1) * channels + 2),
+        Span(kernel.y, first * channels + channel, (groups * GROUP - 1) * channels + 2, "write"),
         Span(kernel.table, channel * columns, 2 * columns),
     )
     shift = -1 if r.shift is None else r.shift
     work = ((SMLAD, 6 * groups * words), (SXTB16, groups * words), (SMMLAR, 6 * groups))
     numbers = (words, groups, channels, r.y_zero, shift)
+    function = named(GROUPS, f"groups_{kernel.schedule.form}")
     turns = groups * words if weights.role == "constant" else 0
-    k.routine(f"groups_{kernel.schedule.form}", (*spans, *numbers), work, groups * (5 * words + OTHERS), turns)
+    k.routine(function, (*spans, *numbers), work, groups * (5 * words + OTHERS), turns)
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[GatheredBlock]:

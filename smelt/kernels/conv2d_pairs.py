@@ -20,11 +20,12 @@ from smelt.kernels.conv2d import in_blocks
 from smelt.kernels.conv2d_dsp import Shape, fill_sides, is_pointwise, is_undilated, is_ungrouped
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import Order, fill, has_dual_mac, widen
-from smelt.kernels.requantize import Requantizer, requantizer, store_outputs
+from smelt.kernels.requantize import Requantizer, Scale, requantizer
+from smelt.kernels.routines import Form, products
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Form, Scratch, Table, Var
+from smelt.loops.ir import SIZES, AnyBuffer, Buffer, Call, Const, Expr, Scratch, Span, Table, minimum
 from smelt.model.ops import Conv2D
-from smelt.targets.intrinsics import BOTH_SUMS, HIGH_SUM
+from smelt.targets.intrinsics import BOTH_SUMS, HIGH_SUM, SMLAD, SXTB16
 from smelt.targets.types import Core
 
 FORMS: tuple[Form, ...] = ("grouped", "early", "paired")
@@ -33,6 +34,9 @@ MOST_STEP = 1000  # elements between neighbouring pixels that an instruction can
 STRIP_BYTES = 6800
 STRETCH_BYTES = 3200
 SHORT_ROW = 16  # weights
+MOST_SUMS = 48  # pixels whose sums wait for their outputs
+OTHERS = 20  # instructions of a routine for a block of pixels
+CALL = 50  # and for a call
 CACHED_BYTES = 192  # of weights that stay in the smallest data cache between two blocks of pixels
 
 
@@ -70,6 +74,7 @@ class _Kernel:
     wide: Buffer
     slice: Buffer | None
     columns: Buffer | None
+    sums: Buffer
     y: Buffer
 
     @property
@@ -146,11 +151,15 @@ def build_conv2d(op: Conv2D, schedule: PairBlock) -> KernelCall:
     part = k.scratch("slice", "int32_t", words) if schedule.staged else None
     height = min(schedule.rows, shape.rows)
     columns = k.scratch("columns", "int32_t", height * shape.columns * (words - 1) + 1) if schedule.gathered else None
+    sums = k.scratch("sums", "int32_t", 2 * MOST_SUMS)
     y = k.output("y", "int8_t", op.y.elements)
     for first, shape in parts:
-        kernel = _Kernel(shape, order, schedule, op.x.q.zero_point, r, x, w, table, wide, part, columns, y)
+        kernel = _Kernel(shape, order, schedule, op.x.q.zero_point, r, x, w, table, wide, part, columns, sums, y)
         _strips(k, kernel, first)
-    scratch = [Scratch(wide.size * (4 if order.mixed else 2)), *(Scratch(4 * b.size) for b in (part, columns) if b)]
+    scratch = [
+        Scratch(wide.size * (4 if order.mixed else 2)),
+        *(Scratch(4 * b.size) for b in (part, columns, sums) if b),
+    ]
     return KernelCall(k.finish(), (op.x, packed, r.table, *scratch, op.y))
 
 
@@ -170,9 +179,39 @@ def _parts(op: Conv2D, schedule: PairBlock) -> list[tuple[int, Shape]]:
     return [(0, whole), *([(full * stretch, short)] if rest else [])]
 
 
+@dataclass(frozen=True)
+class _Lines:
+    """Where the pixels of a strip lie in a buffer of x: `rows` lines of `columns`, `pitch` and `step` elements apart."""
+
+    rows: int
+    columns: int
+    pitch: int
+    step: int
+
+
+def _lines(s: Shape, order: Order, rows: int, gathered: int) -> _Lines:
+    """The lines of `rows` rows of y; `gathered` words are those of a pixel whose elements lie side by side, else 0."""
+    if gathered:
+        return _Lines(1, rows * s.columns, 0, gathered)
+    pitch, step = order.length(s.row_length) * _row_step(s), order.length(s.stride[1] * s.depth)
+    if pitch == s.columns * step:  # rows of y follow each other without a gap
+        return _Lines(1, rows * s.columns, 0, step)
+    return _Lines(rows, s.columns, pitch, step)
+
+
+def run_length(pixels: int) -> int:
+    """Pixels of the even runs into which a line is divided, so that there is room for sums; the last may overlap its neighbour."""
+    return -(-pixels // -(-pixels // MOST_SUMS))
+
+
 def strip_rows(shape: Shape, rows: int) -> int:
     """Rows of x under a strip of `rows` rows of y."""
-    return 1 if shape.is_stretch else (rows - 1) * shape.stride[0] + shape.taps[0]
+    return 1 if shape.is_stretch else (rows - 1) * _row_step(shape) + shape.taps[0]
+
+
+def _row_step(shape: Shape) -> int:
+    """Rows of `wide` from a row of y to the next: what a kernel of one row skips is left out."""
+    return 1 if shape.taps[0] == 1 else shape.stride[0]
 
 
 def _strips(k: KernelBuilder, kernel: _Kernel, first: int) -> None:
@@ -204,7 +243,7 @@ def _load_rows(k: KernelBuilder, kernel: _Kernel, at: tuple[Expr, Expr], rows: i
             k.copy(wide, i * length, wide, (i + height * s.stride[0]) * length, length)
         begin = k.let("begin", (row > 0) * kept)
     with k.loop("wide_row", begin, strip_rows(s, rows)) as wide_row:
-        x_row = k.let("x_row", row * s.stride[0] + wide_row - s.top)
+        x_row = k.let("x_row", row * s.stride[0] + wide_row * (s.stride[0] // _row_step(s)) - s.top)
         start = k.let("start", wide_row * length + order.length(s.left * s.depth))
         elements = s.x_columns * s.depth
         outside = (s.top > 0) or (s.rows - 1) * s.stride[0] + s.taps[0] > s.x_rows
@@ -232,7 +271,7 @@ def _gather(k: KernelBuilder, kernel: _Kernel, columns: Buffer, rows: int) -> No
 
 def _pair(k: KernelBuilder, kernel: _Kernel, pair: Expr, channels: int, rows: int, pixel: Expr) -> None:
     """All pixels of a strip for the `channels` (one or two) channels of a pair."""
-    s, order = kernel.shape, kernel.order
+    s, order, r = kernel.shape, kernel.order, kernel.r
     first = pair * kernel.slice_words
     weights: AnyBuffer
     if kernel.slice is not None:
@@ -241,42 +280,65 @@ def _pair(k: KernelBuilder, kernel: _Kernel, pair: Expr, channels: int, rows: in
     else:
         weights = k.window("words", kernel.weights, first)
     channel = k.let("channel", pair * 2)
-    if kernel.columns is not None:  # rows of y follow each other without a gap
-        rows, columns, buffer, step, pitch = 1, rows * s.columns, kernel.columns, kernel.slice_words, 0
-    else:
-        columns, buffer, step = s.columns, kernel.wide, order.length(s.stride[1] * s.depth)
-        pitch = order.length(s.row_length) * s.stride[0]
-    with k.loop("row", 0, rows) as row:
-        line = k.window("line", buffer, row * pitch)
-        first_pixel = k.let("pixel", pixel + row * columns)
-        for column, pixels in in_blocks(k, "column", columns, kernel.schedule.pixels):
-            window = k.window("window", line, column * step)
-            _block(k, kernel, weights, window, (channel, channels), first_pixel + column, pixels)
-
-
-def _block(
-    k: KernelBuilder, kernel: _Kernel, weights: AnyBuffer, window: AnyBuffer, at: tuple[Expr, int], pixel: Expr, pixels: int
-) -> None:  # fmt: skip
-    """One or two channels x `pixels` outputs."""
-    s, order, r = kernel.shape, kernel.order, kernel.r
-    channel, channels = at
     bias = k.let("bias", r.bias(kernel.table, channel))
     both = k.let("both", Call(BOTH_SUMS, (r.bias(kernel.table, channel + 1) if channels == 2 else Const(0), bias)))
-    low = tuple(k.var("low", bias) for _ in range(pixels))
-    high = tuple(k.var("high", both) for _ in range(pixels))
+    scales = [r.scale(k, kernel.table, channel + c) for c in range(channels)]
     gathered = kernel.columns is not None
-    words, step = (kernel.slice_words,) * 2 if gathered else (kernel.run, order.length(s.stride[1] * s.depth))
-    with k.loop("kernel_row", 0, 1 if gathered else s.taps[0]) as kernel_row:
-        xs = k.window("xs", window, kernel_row * order.length(s.row_length))
-        ws = k.window("ws", weights, kernel_row * kernel.run)
-        k.products((high, low), ws, xs, words, step, kernel.schedule.form)
-    for c in range(channels):
-        totals: list[Var] = [
-            second if c == 0 else k.let("total", Call(HIGH_SUM, (first, second)))
-            for first, second in zip(high, low, strict=True)
-        ]
-        places = [(pixel + p) * s.channels + channel + c for p in range(pixels)]
-        store_outputs(k, r, kernel.table, channel + c, totals, kernel.y, places)
+    lines = _lines(s, order, rows, kernel.slice_words if gathered else 0)
+    count = run_length(lines.columns)
+    words, taps = (kernel.slice_words, 1) if gathered else (kernel.run, s.taps[0])
+    shape = Row(count, min(kernel.schedule.pixels, count), words, lines.step, taps, order.length(s.row_length))
+    with k.loop("row", 0, lines.rows) as row, k.loop("run", 0, -(-lines.columns // count)) as run:
+        start = k.let("start", minimum(run * count, lines.columns - count) if lines.columns % count else run * count)
+        xs = k.window("xs", kernel.columns or kernel.wide, row * lines.pitch + start * lines.step)
+        multiply_row(k, kernel.schedule.form, shape, kernel.sums, weights, xs, (bias, both))
+        place = k.let("place", (pixel + row * lines.columns + start) * s.channels + channel)
+        _outputs(k, kernel, place, scales, count)
+
+
+def _outputs(k: KernelBuilder, kernel: _Kernel, place: Expr, scales: list[Scale], count: int) -> None:
+    """From the sums of `count` pixels to outputs of one or two channels."""
+    with k.loop("i", 0, count) as i:
+        low = k.let("low", kernel.sums[i * 2])
+        for c, scale in enumerate(scales):
+            total = low if c == 0 else k.let("total", Call(HIGH_SUM, (kernel.sums[i * 2 + 1], low)))
+            k.store(kernel.y, place + i * kernel.shape.channels + c, kernel.r.output(k, total, scale))
+
+
+@dataclass(frozen=True)
+class Row:
+    """`pixels` neighbours, `step` elements of x apart, whose sums are made at once, `block` at a time. Each sees `rows` rows of
+    `words` words, which lie `pitch` elements apart."""
+
+    pixels: int
+    block: int
+    words: int
+    step: int
+    rows: int
+    pitch: int
+
+
+def multiply_row(
+    k: KernelBuilder, form: Form, row: Row, sums: AnyBuffer, weights: AnyBuffer, x: AnyBuffer, starts: tuple[Expr, Expr]
+) -> None:
+    """The sums of low channel and both (`plain` forms: of second and first channel) of each pixel, from `starts` on."""
+    size = SIZES[x.type]
+    plain, ahead = form.startswith("plain"), form.endswith("paired") and row.block == 3
+    read = (row.pixels - 1) * row.step + (row.rows - 1) * row.pitch + (row.words + ahead) * 4 // size
+    spans = (
+        Span(sums, Const(0), 2 * row.pixels, "write"),
+        Span(weights, Const(0), row.rows * row.words * (1 + plain) + ahead),
+        Span(x, Const(0), read),
+    )
+    numbers = (row.words, row.step * size, row.rows, row.pitch * size, row.pixels)
+    words = row.rows * row.words
+    blocks = -(-row.pixels // row.block)
+    work = ((SMLAD, 2 * row.block * blocks * words), *(() if plain else ((SXTB16, blocks * words),)))
+    others, turns = (
+        blocks * (words * (row.block + 2) + OTHERS) + CALL,
+        blocks * words if weights.role == "constant" else 0,
+    )
+    k.routine(products(form, row.block), (*spans, *starts, *numbers), work, others, turns)
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:

@@ -14,6 +14,7 @@ from smelt.kernels.depthwise_planes import MOST_SUM, SHIFTS
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import Order, has_dual_mac, widen
 from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.routines import THIN, named
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Const, Scratch, Span, minimum
 from smelt.model.ops import Conv2D
@@ -61,12 +62,14 @@ def build_thin(op: Conv2D, schedule: GroupBlock) -> KernelCall:
             spans = (
                 Span(w, channel * DEPTH, DEPTH),
                 Span(wide, Const(0), wide.size),
-                Span(y, first * channels + channel, (pixels - 1) * channels + 1),
+                Span(y, first * channels + channel, (pixels - 1) * channels + 1, "write"),
                 Span(table, channel * columns, columns),
             )
             shift = -1 if r.shift is None else r.shift
             work = ((SMLAD, 4 * pixels), (SMMLAR, pixels))
-            k.routine(f"thin_{schedule.form}", (*spans, pixels, channels, r.y_zero, shift), work, 9 * pixels + 60)
+            k.routine(
+                named(THIN, f"thin_{schedule.form}"), (*spans, pixels, channels, r.y_zero, shift), work, 9 * pixels + 60
+            )
     return KernelCall(k.finish(), (op.x, weights, r.table, Scratch(4 * wide.size), op.y))
 
 

@@ -20,11 +20,13 @@ from numpy.typing import NDArray
 
 from smelt.kernels.conv2d import in_blocks
 from smelt.kernels.conv2d_dsp import is_undilated, is_ungrouped
+from smelt.kernels.conv2d_pairs import Row, multiply_row
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
+from smelt.kernels.routines import Form
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Expr, Form, Scratch, Table, Window
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Scratch, Table, Window
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SADD16, SSUB16, SXTB16, SXTB16_ROR8
 from smelt.targets.types import Core
@@ -194,7 +196,7 @@ def _four(k: KernelBuilder, d: Sequence[Expr]) -> Sequence[Expr]:
 
 
 def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None:
-    """The sums of a pair of channels at all positions, to [position][channel][tile]."""
+    """The sums of a pair of channels at all positions, to [position][tile][channel], the second channel first."""
     words = kernel.words
     with k.loop("position", 0, POSITIONS) as position:
         first = (pair * POSITIONS + position) * (2 * words)
@@ -206,15 +208,8 @@ def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None
             weights = k.window("words", kernel.weights, first)
         values = k.window("values", kernel.tiles, position * (tiles * words))
         results = k.window("results", kernel.sums, position * (2 * tiles))
-        for tile, count in in_blocks(k, "tile", tiles, 3):
-            xs, to = k.window("xs", values, tile * words), k.window("to", results, tile)
-            ws = k.window("ws", weights, 0)
-            high = tuple(k.var("high", 0) for _ in range(count))
-            low = tuple(k.var("low", 0) for _ in range(count))
-            k.products((high, low), ws, xs, words, words, kernel.schedule.form)
-            for i in range(count):
-                k.store(to, i, high[i])
-                k.store(to, tiles + i, low[i])
+        row = Row(tiles, min(3, tiles), words, words, 1, 0)
+        multiply_row(k, kernel.schedule.form, row, results, weights, values, (Const(0), Const(0)))
 
 
 def _outputs(
@@ -229,7 +224,7 @@ def _outputs(
         bias = k.let("bias", r.bias(kernel.table, channel) * 4)
         scale = r.scale(k, kernel.table, channel)
         with k.loop("row", 0, rows) as row, k.loop("column", 0, count) as column:
-            sums = k.window("from", kernel.sums, half * (rows * count) + row * count + column)
+            sums = k.window("from", kernel.sums, (row * count + column) * 2 - half + 1)
             line = (batch * y_rows + (first[0] + row) * 2) * y_columns
             pixel = k.let("pixel", line + (first[1] + column) * 2)
             ys = k.window("ys", kernel.y, pixel * channels + channel)

@@ -27,8 +27,17 @@ from smelt.kernels.conv2d_dsp import is_undilated, is_ungrouped
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
+from smelt.kernels.routines import (
+    WINOGRAD_ANY_PRODUCTS,
+    WINOGRAD_INPUTS,
+    WINOGRAD_OUTPUTS,
+    WINOGRAD_PRODUCTS,
+    WINOGRAD_WEIGHTS,
+    Form,
+    named,
+)
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Const, Expr, Form, Scratch, Span, Table, Window, cast
+from smelt.loops.ir import Buffer, Const, Expr, Scratch, Span, Table, Window, cast
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
 from smelt.targets.types import Core
@@ -209,17 +218,17 @@ def _transform(k: KernelBuilder, kernel: _Kernel, column: Expr, block: tuple[int
     depth, length, (rows, columns) = kernel.depth, kernel.row_length, block
     last = (OUT * rows + 1) * length + (OUT * columns + 2) * depth
     image = Span(kernel.image, column * (OUT * depth), last)
-    tiles = Span(kernel.tiles, Const(0), POSITIONS * rows * columns * kernel.words)
+    tiles = Span(kernel.tiles, Const(0), POSITIONS * rows * columns * kernel.words, "write")
     numbers = (rows, columns, depth, length)
-    k.routine("winograd_inputs", (tiles, image, *numbers), (), rows * columns * kernel.words * INPUT_WORK)
+    k.routine(WINOGRAD_INPUTS, (tiles, image, *numbers), (), rows * columns * kernel.words * INPUT_WORK)
 
 
 def _slice(k: KernelBuilder, kernel: _Kernel, pair: Expr) -> None:
     """G w G' of a pair of output channels."""
     words = kernel.depth // 2 * 9
     weights = Span(kernel.weights, pair * words, words + 1)
-    target = Span(kernel.slices, _place(kernel, pair), kernel.slice_words)
-    k.routine("winograd_weights", (target, weights, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK)
+    target = Span(kernel.slices, _place(kernel, pair), kernel.slice_words, "write")
+    k.routine(WINOGRAD_WEIGHTS, (target, weights, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK)
 
 
 def _place(kernel: _Kernel, pair: Expr) -> Expr:
@@ -232,10 +241,15 @@ def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None
     words = kernel.words
     weights = Span(kernel.slices, _place(kernel, pair), kernel.slice_words + 2)
     xs = Span(kernel.tiles, Const(0), POSITIONS * tiles * words + GROUP)
-    sums = Span(kernel.sums, Const(0), _groups(tiles) * GROUP_SUMS)
-    name = f"winograd_{kernel.schedule.form}" if words % 8 == 0 else "winograd_products"
+    sums = Span(kernel.sums, Const(0), _groups(tiles) * GROUP_SUMS, "write")
+    fast = named(WINOGRAD_PRODUCTS, f"winograd_{kernel.schedule.form}")
     products = 2 * POSITIONS * tiles * words
-    k.routine(name, (sums, weights, xs, words, tiles), ((SMLAD, products),), products)
+    k.routine(
+        fast if words % 8 == 0 else WINOGRAD_ANY_PRODUCTS,
+        (sums, weights, xs, words, tiles),
+        ((SMLAD, products),),
+        products,
+    )
 
 
 def _groups(tiles: int) -> int:
@@ -288,15 +302,15 @@ def _routine_outputs(
     _, _, y_columns, channels = kernel.op.y.shape
     columns = r.columns.shape[1]
     spans = (
-        Span(kernel.y, place, ((OUT * rows - 1) * y_columns + OUT * count - 1) * channels + 1),
-        Span(kernel.sums, half * GROUP, (_groups(rows * count) - 1) * GROUP_SUMS + GROUP_SUMS - GROUP),
+        Span(kernel.y, place, ((OUT * rows - 1) * y_columns + OUT * count - 1) * channels + 1, "write"),
+        Span(kernel.sums, half * GROUP, (_groups(rows * count) - 1) * GROUP_SUMS + GROUP_SUMS - GROUP, "update"),
         Span(kernel.table, channel * columns, columns),
     )
     shift = -1 if r.shift is None else r.shift
     numbers = (rows, count, y_columns * channels, channels, r.y_zero, shift)
-    name = "winograd_positive" if r.saturates else "winograd_signed"
+    function = named(WINOGRAD_OUTPUTS, "winograd_positive" if r.saturates else "winograd_signed")
     tiles = rows * count
-    k.routine(name, (*spans, *numbers), ((SMMLAR, tiles * OUT * OUT),), tiles * OUTPUT_WORK)
+    k.routine(function, (*spans, *numbers), ((SMMLAR, tiles * OUT * OUT),), tiles * OUTPUT_WORK)
 
 
 def _tile(k: KernelBuilder, kernel: _Kernel, corner: Buffer, sums: Window, scale: Scale, ys: Window) -> None:

@@ -4,7 +4,7 @@ up to three pairs of units share every element of x.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +16,17 @@ from smelt.kernels.dense_outputs import PairOutputs, bind_outputs, direct_scale,
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import requantizer
+from smelt.kernels.routines import UNITS, UNITS_PAIRED, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Const, Expr, Span, Table
+from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Scratch, Span, Table
 from smelt.model.ops import Dense
 from smelt.targets.intrinsics import SMLAD, SXTB16
 from smelt.targets.types import Core
 
 PAIRED = 3  # pairs of the routine `units_paired`
+MOST_BLOCKS = 8  # of pairs, whose sums wait for their outputs
+OTHERS = 25  # instructions of a routine for a block of pairs
+CALL = 50  # and for a call
 
 
 @dataclass(frozen=True)
@@ -63,43 +67,70 @@ def build_dense(op: Dense, schedule: UnitPairs) -> KernelCall:
     x = k.input("x", "int8_t", op.x.elements)
     w = k.constant("weights", "int32_t", packed.size)
     outputs = bind_outputs(k, r, units)
+    full, rest = units // 2 // schedule.pairs, units // 2 % schedule.pairs
+    paired = schedule.paired and full > 0
+    most = max(0 if paired else _run(full) * schedule.pairs, rest)
+    sums = k.scratch("sums", "int32_t", 2 * most) if most else None
     y = k.output("y", "int8_t", op.y.elements)
     with k.loop("row", 0, op.x.elements // depth) as row:
-        xs = k.window("xs", x, row * depth)
-        for first, pairs in in_blocks(k, "block", units // 2, schedule.pairs):
-            unit = k.let("unit", first * 2)
-            ws = k.window("ws", w, unit * (depth // 4))
-            if schedule.paired and pairs == PAIRED:
-                _paired(k, outputs, unit, (ws, xs, y), row * units)
-                continue
-            for i, pair in enumerate(_grouped(k, outputs, unit, pairs, (ws, xs), depth)):
-                outputs.store(k, unit + 2 * i, pair, y, row * units)
-    return KernelCall(k.finish(), (op.x, packed, *outputs.arguments, op.y))
+        kernel = _Kernel(outputs, w, k.window("xs", x, row * depth), y, sums, depth // 4, row * units)
+        if paired:
+            _paired(k, kernel, full)
+        else:
+            for first, blocks in in_blocks(k, "run", full, _run(full)):
+                _run_of_blocks(k, kernel, k.let("unit", first * (2 * schedule.pairs)), blocks, schedule.pairs)
+        if rest:
+            _run_of_blocks(k, kernel, Const(2 * schedule.pairs * full), 1, rest)
+    scratch = [Scratch(4 * sums.size)] if sums else []
+    return KernelCall(k.finish(), (op.x, packed, *outputs.arguments, *scratch, op.y))
 
 
-def _grouped(
-    k: KernelBuilder, outputs: PairOutputs, unit: Expr, pairs: int, operands: tuple[AnyBuffer, AnyBuffer], depth: int
-) -> Sequence[tuple[Expr, Expr]]:
-    """The sums of `pairs` pairs of units, as (low, both)."""
-    starts = [outputs.start(unit + 2 * i) for i in range(pairs)]
-    low = tuple(k.var("low", start) for start, _ in starts)
-    high = tuple(k.var("high", start) for _, start in starts)
-    k.products((high, low), *operands, depth // 4, 0, "units")
-    return list(zip(low, high, strict=True))
+@dataclass(frozen=True)
+class _Kernel:
+    """What the parts of the kernel share: `words` are those of a row of x, `row` is where outputs start."""
+
+    outputs: PairOutputs
+    weights: Buffer
+    x: AnyBuffer
+    y: Buffer
+    sums: Buffer | None
+    words: int
+    row: Expr
 
 
-def _paired(
-    k: KernelBuilder, outputs: PairOutputs, unit: Expr, places: tuple[AnyBuffer, AnyBuffer, AnyBuffer], row: Expr
-) -> None:
-    """Six outputs of three pairs."""
-    ws, xs, y = places
-    words = (ws.root.size - 2 * PAIRED) // outputs.starts.size
+def _run(blocks: int) -> int:
+    """How many blocks' sums are made at once."""
+    return max(
+        (n for n in range(MOST_BLOCKS // 2, MOST_BLOCKS + 1) if blocks % n == 0), default=min(blocks, MOST_BLOCKS)
+    )
+
+
+def _run_of_blocks(k: KernelBuilder, kernel: _Kernel, unit: Expr, blocks: int, pairs: int) -> None:
+    """The outputs of `blocks` blocks of `pairs` pairs of units."""
+    sums, words, count = kernel.sums, kernel.words, blocks * pairs
+    assert sums is not None
     spans = (
-        Span(y, row + unit, 2 * PAIRED), Span(outputs.starts, unit, 2 * PAIRED),
-        Span(ws, Const(0), words * 2 * PAIRED + 2), Span(xs, Const(0), 4 * words), Const(words),
+        Span(sums, Const(0), 2 * count, "write"), Span(kernel.outputs.starts, unit, 2 * count),
+        Span(kernel.weights, unit * words, 2 * count * words), Span(kernel.x, Const(0), 4 * words),
     )  # fmt: skip
-    work = ((SMLAD, 12 * words), (SXTB16, 8 * words))
-    k.routine("units_paired", (*spans, *direct_scale(outputs.r)), work, 7 * words, words)
+    work = ((SMLAD, 4 * count * words), (SXTB16, 2 * (count + blocks) * words))
+    others = blocks * (words * (2 * pairs + 2) + OTHERS) + CALL
+    k.routine(named(UNITS, f"units_{pairs}"), (*spans, words, blocks), work, others, 2 * blocks * words)
+    with k.loop("pair", 0, count) as pair:
+        place = k.let("place", unit + pair * 2)
+        low, both = k.let("low", sums[pair * 2]), k.let("both", sums[pair * 2 + 1])
+        kernel.outputs.store(k, place, (low, both), kernel.y, kernel.row)
+
+
+def _paired(k: KernelBuilder, kernel: _Kernel, blocks: int) -> None:
+    """Six outputs of each of `blocks` blocks of three pairs."""
+    words, units = kernel.words, 2 * PAIRED * blocks
+    spans = (
+        Span(kernel.y, kernel.row, units, "write"), Span(kernel.outputs.starts, Const(0), units),
+        Span(kernel.weights, Const(0), units * words + 2), Span(kernel.x, Const(0), 4 * words), Const(words),
+    )  # fmt: skip
+    work = ((SMLAD, 2 * units * words), (SXTB16, blocks * 8 * words))
+    k.routine(UNITS_PAIRED, (*spans, *direct_scale(kernel.outputs.r), blocks), work, blocks * 7 * words, blocks * words)
 
 
 def schedules(op: Dense, core: Core) -> Iterable[UnitPairs]:

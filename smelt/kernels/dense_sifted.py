@@ -10,7 +10,7 @@ The weights of an element lie side by side for `lane` units, so that what is lef
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from smelt.kernels.dense_outputs import direct_scale, is_direct, start_table
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import requantizer
+from smelt.kernels.routines import SIFT, SIFTED
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Const, Intrinsic, Scratch, Span, Table
 from smelt.model.ops import Dense
@@ -85,18 +86,23 @@ def build_dense(op: Dense, schedule: Sifted) -> KernelCall:
     y = k.output("y", "int8_t", op.y.elements)
     listed = Span(entries, Const(0), entries.size)
     with k.loop("row", 0, op.x.elements // depth) as row:
-        k.routine("sift", (listed, Span(x, row * depth, depth), Const(depth), Const(lane)), (), 12 * depth)
-        with k.loop("lane", 0, units // lane) as number, k.loop("block", 0, lane // BLOCK) as block:
-            unit = k.let("unit", number * lane + block * BLOCK)
-            start = number * (depth * lane // 4) + block * (BLOCK // 4)
-            read = Span(w, start, ((depth - 1) * lane + BLOCK) // 4)
-            spans = (Span(y, row * units + unit, BLOCK), Span(starts, unit, BLOCK), read, listed)
-            k.routine("sifted", (*spans, *direct_scale(r)), _work(depth // 3), 4 * depth, depth // 3)
+        k.routine(
+            SIFT,
+            (replace(listed, access="write"), Span(x, row * depth, depth), Const(depth), Const(lane)),
+            (),
+            12 * depth,
+        )
+        with k.loop("lane", 0, units // lane) as number:
+            unit, blocks = k.let("unit", number * lane), lane // BLOCK
+            read = Span(w, number * (depth * lane // 4), depth * lane // 4)
+            spans = (Span(y, row * units + unit, lane, "write"), Span(starts, unit, lane), read, listed)
+            entries = blocks * (depth // 3)
+            k.routine(SIFTED, (*spans, *direct_scale(r), blocks), _work(entries), 4 * depth * blocks, entries)
     return KernelCall(k.finish(), (op.x, packed, start_table(r), Scratch(4 * entries.size), op.y))
 
 
 def _work(entries: int) -> tuple[tuple[Intrinsic, int], ...]:
-    """What a block of units executes for a number of entries."""
+    """What blocks of units execute for a number of entries."""
     return (SMLAD, 8 * entries), (SXTB16, 4 * entries), (PKHBT, 4 * entries)
 
 

@@ -14,8 +14,9 @@ from smelt.kernels.depthwise_dsp import is_undilated
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import fill, has_dual_mac
 from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.routines import PLANES, Form, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Const, Expr, Form, Scratch, Span
+from smelt.loops.ir import Buffer, Const, Expr, Scratch, Span
 from smelt.model.ops import DepthwiseConv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
 from smelt.targets.types import Core
@@ -113,7 +114,7 @@ def build_planes(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
         spans = (
             Span(w, channel * 9, 9),
             Span(plane, Const(0), plane.size),
-            Span(y, first, reach),
+            Span(y, first, reach, "write"),
             Span(table, channel * columns, columns),
         )
         pitch = 2 * PITCH * lines.stride
@@ -121,7 +122,12 @@ def build_planes(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
         outputs = lines.y_size * along.y_size
         work = ((SMLAD, 6 * outputs), (SMMLAR, outputs))
         shift = -1 if r.shift is None else r.shift
-        k.routine(f"plane_{schedule.form}_{along.stride}", (*spans, *numbers, r.y_zero, shift), work, 9 * outputs + 100)
+        k.routine(
+            named(PLANES, f"plane_{schedule.form}_{along.stride}"),
+            (*spans, *numbers, r.y_zero, shift),
+            work,
+            9 * outputs + 100,
+        )
     return KernelCall(k.finish(), (op.x, weights, r.table, Scratch(2 * plane.size), op.y))
 
 

@@ -28,7 +28,6 @@ from smelt.loops.ir import (
     Kernel,
     Load,
     Loop,
-    Products,
     Routine,
     Span,
     Stmt,
@@ -250,18 +249,10 @@ def _check(body: tuple[Stmt, ...], scope: Scope, kernel: str) -> None:
                 _check_range(target, target_index, count, scope, kernel)
                 if not isinstance(source, Const):
                     _check_range(source, source_index, count, scope, kernel)
-            case Products():
-                _check_products(statement, scope, kernel)
             case Routine(_, arguments):
                 for span in arguments:
                     if isinstance(span, Span):
                         _check_range(span.buffer, span.index, Const(span.count), scope, kernel)
-
-
-def _check_products(p: Products, scope: Scope, kernel: str) -> None:
-    _check_range(p.weights, p.weights_index, Const(p.weight_words), scope, kernel)
-    for pixel in range(len(p.low) if p.step else 1):
-        _check_range(p.x, p.x_index + pixel * p.step, Const(p.x_count), scope, kernel)
 
 
 def _last(start: Expr, stop: Expr, step: int) -> Expr:
@@ -287,9 +278,6 @@ def _values(statement: Stmt) -> Iterator[Expr]:
             yield condition
         case Copy(_, target_index, _, source_index, count):
             yield from (target_index, source_index, count)
-        case Products():
-            yield statement.weights_index
-            yield statement.x_index
         case Routine(_, arguments):
             yield from (a.index if isinstance(a, Span) else a for a in arguments)
 

@@ -18,12 +18,11 @@ from smelt.loops.ir import (
     Declare,
     DeclareWindow,
     Expr,
-    Form,
+    Function,
     If,
     Intrinsic,
     Kernel,
     Loop,
-    Products,
     Role,
     Routine,
     Span,
@@ -106,29 +105,20 @@ class KernelBuilder:
     def copy(self, target: AnyBuffer, index: Value, source: AnyBuffer, source_index: Value, count: Value) -> None:
         self._emit(Copy(target, expression(index), source, expression(source_index), expression(count)))
 
-    def products(
-        self,
-        sums: tuple[tuple[Var, ...], tuple[Var, ...]],
-        weights: AnyBuffer,
-        x: AnyBuffer,
-        words: int,
-        step: int,
-        form: Form,
-    ) -> None:
-        """Add a row of products to (high, low) sums of one to three pixels: see `Products`."""
-        self._emit(Products(*sums, weights, Const(0), x, Const(0), words, step, form))
-
     def routine(
         self,
-        name: str,
+        function: Function,
         arguments: tuple[Span | Value, ...],
         work: tuple[tuple[Intrinsic, int], ...],
         others: int,
         turns: int = 0,
     ) -> None:
         """Call a function of `smelt_kernels.h` on spans of buffers and numbers: see `Routine`."""
+        for span in arguments:
+            if isinstance(span, Span) and span.access != "read" and span.buffer.role in ("input", "constant"):
+                raise ValueError(f"'{span.buffer.name}' is read-only")
         values = tuple(a if isinstance(a, Span) else expression(a) for a in arguments)
-        self._emit(Routine(name, values, work, others, turns))
+        self._emit(Routine(function, values, work, others, turns))
 
     def fill(self, target: AnyBuffer, index: Value, value: int, count: Value) -> None:
         """`count` elements of a one-byte buffer set to `value`."""

@@ -22,7 +22,6 @@ from smelt.loops.ir import (
     Kernel,
     Load,
     Loop,
-    Products,
     Routine,
     Span,
     Stmt,
@@ -77,7 +76,7 @@ def _statement(statement: Stmt) -> Iterator[str]:
             yield _store(buffer, index, value, type)
         case Loop(var, start, stop, step, body, keep):
             advance = f"++{var.name}" if step == 1 else f"{var.name} += {step}"
-            if keep or any(isinstance(inner, Products | Routine) for inner in body):
+            if keep or any(isinstance(inner, Routine) for inner in body):
                 yield "SMELT_KEEP_LOOP"  # a second copy of the products would not stay in small instruction caches
             yield f"for (int32_t {var.name} = {_text(start)}; {var.name} < {_text(stop, 8)}; {advance}) {{"
             yield from _block(body, 1)
@@ -91,11 +90,9 @@ def _statement(statement: Stmt) -> Iterator[str]:
             yield "}"
         case Copy(target, target_index, source, source_index, count):
             yield _copy(target, target_index, source, source_index, count)
-        case Products():
-            yield _products(statement)
-        case Routine(name, arguments):
+        case Routine(function, arguments):
             values = (_address(a.buffer, a.index) if isinstance(a, Span) else _text(a) for a in arguments)
-            yield f"{PREFIX}{name}({', '.join(values)});"
+            yield f"{PREFIX}{function.name}({', '.join(values)});"
         case Comment(text):
             yield f"/* {text} */"
         case _:
@@ -121,12 +118,6 @@ def _copy(target: AnyBuffer, target_index: Expr, source: AnyBuffer | Const, sour
     if isinstance(source, Const):
         return f"memset({to}, {source.value}, (size_t){size});"
     return f"memcpy({to}, {_address(source, source_index)}, (size_t){size});"
-
-
-def _products(p: Products) -> str:
-    sums = ", ".join(f"&{var.name}" for var in (*p.high, *p.low))
-    operands = f"{_address(p.weights, p.weights_index)}, {_address(p.x, p.x_index)}"
-    return f"{PREFIX}{p.form}_{len(p.low)}({sums}, {operands}, {p.words}, {p.step * SIZES[p.x.type]});"
 
 
 def _address(buffer: AnyBuffer, index: Expr) -> str:

@@ -25,7 +25,6 @@ from smelt.loops.ir import (
     Kernel,
     Load,
     Loop,
-    Products,
     Routine,
     Stmt,
     Store,
@@ -113,8 +112,6 @@ def _statement(statement: Stmt, values: Values) -> Counts:
         case Copy(_, _, _, _, count):
             total.copied += _middle(count, values) or 0
             total.branches += 4
-        case Products():
-            _products(statement, total)
         case Routine(_, _, work, others, turns):
             total.arithmetic += others
             total.turns += turns
@@ -122,16 +119,6 @@ def _statement(statement: Stmt, values: Values) -> Counts:
                 total.intrinsics[intrinsic.name] = total.intrinsics.get(intrinsic.name, 0) + times
                 total.weights[intrinsic.name] = (intrinsic.cycles, intrinsic.portable)
     return total
-
-
-def _products(p: Products, total: Counts) -> None:
-    pixels = len(p.low)
-    total.loads += p.words * (1 + pixels)
-    total.turns += p.words if p.weights.role == "constant" else 0
-    total.arithmetic += p.words / 8 * (2 + LOOP)
-    for name, times, portable in (("smlad", 2 * pixels, 8), ("sxtb16", 1, 7)):
-        total.intrinsics[name] = total.intrinsics.get(name, 0) + p.words * times
-        total.weights[name] = (1, portable)
 
 
 def _loop(loop: Loop, values: Values) -> Counts:

@@ -103,7 +103,6 @@ class Expr:
 
 
 Value = Expr | int
-Form = Literal["grouped", "early", "paired", "plain", "plain_paired", "units"]
 
 
 @dataclass(frozen=True)
@@ -338,50 +337,35 @@ class Copy(Stmt):
     count: Expr
 
 
-@dataclass(frozen=True)
-class Products(Stmt):
-    """``high[p] += word * x``, ``low[p] += other * x`` for one to three pixels p: a row of products in one piece, because
-    compilers spill half of such sums and take neighbouring loads apart. The weights of `words` words of x start at
-    `weights_index`, x of pixel p at ``x_index + p * step``; a word more may be read. `smelt_kernels.h` explains `form`.
-    """
-
-    high: tuple[Var, ...]
-    low: tuple[Var, ...]
-    weights: AnyBuffer
-    weights_index: Expr
-    x: AnyBuffer
-    x_index: Expr
-    words: int
-    step: int
-    form: Form
-
-    @property
-    def weight_words(self) -> int:
-        """Words of weights that may be read."""
-        return (self.words + 1) * {"plain": 2, "units": 2 * len(self.low)}.get(self.form.removesuffix("_paired"), 1)
-
-    @property
-    def x_count(self) -> int:
-        """Elements of x that a pixel may read."""
-        return (self.words + (not self.form.startswith("units"))) * 4 // SIZES[self.x.type]
+Access = Literal["read", "write", "update"]
 
 
 @dataclass(frozen=True)
 class Span:
-    """`count` elements of a buffer from `index` on: what a routine may touch behind a pointer."""
+    """`count` elements of a buffer from `index` on: what a routine may touch behind a pointer, and how."""
 
     buffer: AnyBuffer
     index: Expr
     count: int
+    access: Access = "read"
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of `smelt_kernels.h` whose heart is in assembly. `stack`: bytes of stack that the assembly uses at most, of
+    which compilers do not know."""
+
+    name: str
+    stack: int
 
 
 @dataclass(frozen=True)
 class Routine(Stmt):
-    """A function of `smelt_kernels.h` that works through spans of buffers, shared by kernels of many sizes. For the cost: `work`
-    are intrinsics with their numbers, `others` the number of other instructions, `turns` how often its loads go from constants to
+    """A call of a function that works through spans of buffers, shared by kernels of many sizes. For the cost: `work` are
+    intrinsics with their numbers, `others` the number of other instructions, `turns` how often its loads go from constants to
     other data."""
 
-    name: str
+    function: Function
     arguments: tuple[Span | Expr, ...]
     work: tuple[tuple[Intrinsic, int], ...]
     others: int

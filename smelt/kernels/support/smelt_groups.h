@@ -10,7 +10,7 @@
 
 /* Routines: smelt_groups_grouped, smelt_groups_early, smelt_groups_paired. */
 
-#if SMELT_HAS_DSP && defined(__GNUC__)
+#if SMELT_HAS_DSP
 
 /* Where the assembly finds what it needs, on its stack. */
 typedef struct {
@@ -36,7 +36,9 @@ SMELT_INLINE int32_t smelt_groups_multiplier(int32_t multiplier)
 }
 
 /* Sums of the low channel are `scale` times what they stand for; the loop does `round` words at a time. */
-SMELT_INLINE void smelt_groups_run(void (*run)(const smelt_groups_frame *), int32_t scale, int32_t round,
+typedef void smelt_groups_function(const smelt_groups_frame *frame);
+
+SMELT_INLINE void smelt_groups_run(smelt_groups_function *run, int32_t scale, int32_t round,
         const void *w, const void *x, int8_t *y, const int32_t *channel, int32_t words, int32_t groups, int32_t step, int32_t zero, int32_t shift)
 {
     const int32_t *const other = channel + (shift < 0 ? 3 : 2);
@@ -110,25 +112,18 @@ SMELT_INLINE void smelt_groups_run(void (*run)(const smelt_groups_frame *), int3
 
 /* Rounds of eight words for small caches of instructions, of sixteen for others. */
 #define SMELT_GROUPS_ROUND_8(WORD)                                                                                    \
-    __asm__ volatile(SMELT_GROUPS_LABEL WORD(0) WORD(1) WORD(2) WORD(3));                                             \
-    __asm__ volatile(WORD(4) WORD(5) WORD(6) "subs.w r5, r5, #1\n" WORD(7) SMELT_GROUPS_NEXT(8));
+    SMELT_GROUPS_LABEL WORD(0) WORD(1) WORD(2) WORD(3)                                                                \
+    WORD(4) WORD(5) WORD(6) "subs.w r5, r5, #1\n" WORD(7) SMELT_GROUPS_NEXT(8)
 #define SMELT_GROUPS_ROUND_16(WORD)                                                                                   \
-    __asm__ volatile(SMELT_GROUPS_LABEL WORD(0) WORD(1) WORD(2) WORD(3));                                             \
-    __asm__ volatile(WORD(4) WORD(5) WORD(6) WORD(7));                                                                \
-    __asm__ volatile(WORD(8) WORD(9) WORD(10) WORD(11));                                                              \
-    __asm__ volatile(WORD(12) WORD(13) WORD(14) "subs.w r5, r5, #1\n" WORD(15) SMELT_GROUPS_NEXT(16));
-#define SMELT_DEFINE_GROUPS(form, scale, round, head, WORD, split)                                                         \
-    static __attribute__((naked, noinline, unused)) void smelt_groups_of_##form(                                      \
-            const smelt_groups_frame *frame __attribute__((unused)))                                                  \
-    {                                                                                                                 \
-        __asm__ volatile(SMELT_GROUPS_START head);                                                                    \
-        SMELT_GROUPS_ROUND_##round(WORD)                                                                              \
-        __asm__ volatile(SMELT_GROUPS_CONSTANTS split SMELT_GROUPS_OUTPUTS);                                          \
-    }                                                                                                                 \
+    SMELT_GROUPS_LABEL WORD(0) WORD(1) WORD(2) WORD(3) WORD(4) WORD(5) WORD(6) WORD(7) WORD(8) WORD(9) WORD(10)       \
+    WORD(11) WORD(12) WORD(13) WORD(14) "subs.w r5, r5, #1\n" WORD(15) SMELT_GROUPS_NEXT(16)
+#define SMELT_DEFINE_GROUPS(form, scale, round, head, WORD, split)                                                    \
+    SMELT_DEFINE_ROUTINE(smelt_groups_##form##_code, smelt_groups_function,                                                   \
+        SMELT_GROUPS_START head SMELT_GROUPS_ROUND_##round(WORD) SMELT_GROUPS_CONSTANTS split SMELT_GROUPS_OUTPUTS)   \
     SMELT_INLINE void smelt_groups_##form(const void *w, const void *x, int8_t *y,                                    \
             const int32_t *channel, int32_t words, int32_t groups, int32_t step, int32_t zero, int32_t shift)         \
     {                                                                                                                 \
-        smelt_groups_run(smelt_groups_of_##form, scale, round, w, x, y, channel, words, groups, step, zero, shift);          \
+        smelt_groups_run(smelt_groups_##form##_code(), scale, round, w, x, y, channel, words, groups, step, zero, shift); \
     }
 
 SMELT_DEFINE_GROUPS(grouped, 256, 8, SMELT_GROUPS_HEAD_GROUPED, SMELT_GROUPS_GROUPED, SMELT_GROUPS_SPLIT_GROUPED)

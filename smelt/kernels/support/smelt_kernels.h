@@ -10,6 +10,15 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Kernels read several elements of int8 or int16 as one word, and tables are laid out for that. */
+#if defined(__ARM_BIG_ENDIAN) || defined(__ARMEB__) || defined(__BIG_ENDIAN__)
+#error "smelt: kernels need a little-endian processor (no -mbig-endian)"
+#elif defined(__BYTE_ORDER__) && defined(__ORDER_LITTLE_ENDIAN__)
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "smelt: kernels need a little-endian processor (no -mbig-endian)"
+#endif
+#endif
+
 #ifndef SMELT_HAS_DSP
 #define SMELT_HAS_DSP 0 /* smelt_dsp.h was not included, or the compiler's processor has no such instructions */
 #endif
@@ -17,9 +26,11 @@
 /* Copies of a few bytes must become single instructions even where compilers are told that there is no library. */
 #if defined(__GNUC__)
 #define SMELT_INLINE static inline __attribute__((always_inline, unused))
+#define SMELT_SHARED static __attribute__((noinline, unused))
 #define SMELT_COPY __builtin_memcpy
 #else
 #define SMELT_INLINE static inline
+#define SMELT_SHARED static
 #define SMELT_COPY memcpy
 #endif
 

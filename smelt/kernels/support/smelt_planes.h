@@ -13,7 +13,7 @@
 
 #define SMELT_PLANE_PITCH 104 /* bytes */
 
-#if SMELT_HAS_DSP && defined(__GNUC__)
+#if SMELT_HAS_DSP
 
 /* Where the assembly finds what it needs, on its stack. */
 typedef struct {
@@ -87,13 +87,11 @@ typedef struct {
     "str r0, [sp, #24]\n str r2, [sp, #20]\n str r3, [sp, #28]\n str r3, [sp, #12]\n"                                 \
     "cmp r0, r11\n bne.w 1b\n add sp, sp, #72\n pop {r4-r11, pc}\n"
 
+typedef void smelt_plane_function(const smelt_plane_frame *frame);
+
 #define SMELT_DEFINE_PLANE(form, FORM, stride, shift)                                                                 \
-    static __attribute__((naked, noinline, unused)) void smelt_plane_of_##form##_##stride##_##shift(                  \
-            const smelt_plane_frame *frame __attribute__((unused)))                                                   \
-    {                                                                                                                 \
-        __asm__ volatile(SMELT_PLANE_START SMELT_PLANE_ROWS_##FORM(stride));                                          \
-        __asm__ volatile(SMELT_PLANE_OUTPUTS(stride, shift) SMELT_PLANE_LINES(stride));                               \
-    }
+    SMELT_DEFINE_ROUTINE(smelt_plane_##form##_##stride##_##shift##_code, smelt_plane_function,                                \
+        SMELT_PLANE_START SMELT_PLANE_ROWS_##FORM(stride) SMELT_PLANE_OUTPUTS(stride, shift) SMELT_PLANE_LINES(stride))
 
 SMELT_DEFINE_PLANE(grouped, GROUPED, 1, 8)
 SMELT_DEFINE_PLANE(grouped, GROUPED, 1, 14)
@@ -116,7 +114,7 @@ SMELT_INLINE int32_t smelt_more_offset(int32_t zero, int32_t shift)
     return (smelt_shift_left(2 * zero + 1, shift) >> 1) * (1 << (bits - 1)) + (1 << (bits - 2));
 }
 
-SMELT_INLINE void smelt_plane_run(void (*small)(const smelt_plane_frame *), void (*large)(const smelt_plane_frame *),
+SMELT_INLINE void smelt_plane_run(smelt_plane_function *(*small)(void), smelt_plane_function *(*large)(void),
         int32_t stride, const int8_t *w, const int16_t *x, int8_t *y, const int32_t *channel, int32_t down, int32_t along,
         int32_t lines, int32_t pitch, int32_t outputs, int32_t step, int32_t line_step, int32_t zero, int32_t common)
 {
@@ -135,15 +133,15 @@ SMELT_INLINE void smelt_plane_run(void (*small)(const smelt_plane_frame *), void
         frame.taps[2 * row] = smelt_pack_halves(a, b);
         frame.taps[2 * row + 1] = smelt_pack_halves(b, c);
     }
-    (shift < 8 ? small : large)(&frame);
+    (shift < 8 ? small() : large())(&frame);
 }
 
 #define SMELT_DEFINE_PLANES(form, stride)                                                                             \
-    static __attribute__((noinline, unused)) void smelt_plane_##form##_##stride(const int8_t *w, const int16_t *x,    \
+    SMELT_SHARED void smelt_plane_##form##_##stride(const int8_t *w, const int16_t *x,    \
             int8_t *y, const int32_t *channel, int32_t down, int32_t along, int32_t lines, int32_t pitch,             \
             int32_t outputs, int32_t step, int32_t line_step, int32_t zero, int32_t common)                           \
     {                                                                                                                 \
-        smelt_plane_run(smelt_plane_of_##form##_##stride##_8, smelt_plane_of_##form##_##stride##_14, stride, w, x, y, \
+        smelt_plane_run(smelt_plane_##form##_##stride##_8_code, smelt_plane_##form##_##stride##_14_code, stride, w, x, y, \
                         channel, down, along, lines, pitch, outputs, step, line_step, zero, common);                  \
     }
 

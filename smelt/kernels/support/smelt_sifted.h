@@ -6,23 +6,7 @@
 
 /* Routines: smelt_sift, smelt_sifted. */
 
-#if defined(__GNUC__)
-#define SMELT_ROUTINE static __attribute__((noinline, unused))
-#else
-#define SMELT_ROUTINE static
-#endif
-
-/* One element of four in a word. */
-#define SMELT_SIFT(bit)                                                                                               \
-    "ubfx %[value], %[word], #" #bit ", #8\n sub.w %[distance], %[offset], %[from]\n"                                 \
-    "cmp.w %[value], #0\n strh.w %[value], [%[place]]\n add.w %[offset], %[offset], %[step]\n"                       \
-    "strh.w %[distance], [%[place], #4]\n"                                                                           \
-    "itttt ne\n addne.w %[place], %[place], %[stride]\n rsbne %[stride], %[stride], #8\n"                            \
-    "andne.w %[from], %[distance], %[mask]\n mvnne.w %[mask], %[mask]\n"
-
-/* Lists the elements of x above -128, two to an entry of two words: their values plus 128 as halves; then, as halves too, how many bytes
-   behind the first element's weights those of the former are (`step` for each element), and those of the latter behind these.
-   A negative second word ends the list. */
+/* The end of a list; `odd`: of its last entry only one half is there. */
 SMELT_INLINE void smelt_sift_end(char *place, int32_t odd)
 {
     if (odd) {
@@ -33,57 +17,83 @@ SMELT_INLINE void smelt_sift_end(char *place, int32_t odd)
     smelt_store_i32(place + 4, -1);
 }
 
-SMELT_ROUTINE void smelt_sift(int32_t *list, const int8_t *x, int32_t count, int32_t step)
+/* Where a list is written on: how many bytes behind the first element's weights those of the next element and of the entry before are; the
+   bytes to the next half, 2 where an entry begins, then 6; -1 where one begins, then 0. */
+typedef struct {
+    char *place;
+    uint32_t offset, from;
+    int32_t stride, mask;
+} smelt_sift_state;
+
+#if SMELT_HAS_DSP
+
+typedef void smelt_sift_function(smelt_sift_state *state, const void *x, int32_t fours, int32_t step);
+
+/* One element of four in r11. x r1, fours r2, step r3, the state r4 to r8. */
+#define SMELT_SIFT(bit)                                                                                               \
+    "ubfx r9, r11, #" #bit ", #8\n sub.w r10, r5, r6\n cmp.w r9, #0\n strh.w r9, [r4]\n add.w r5, r5, r3\n"           \
+    "strh.w r10, [r4, #4]\n itttt ne\n addne.w r4, r4, r7\n rsbne r7, r7, #8\n"                                     \
+    "andne.w r6, r10, r8\n mvnne.w r8, r8\n"
+
+SMELT_DEFINE_ROUTINE(smelt_sift_code, smelt_sift_function,
+        "push {r4-r11, lr}\n mov r12, r0\n ldm.w r0, {r4-r8}\n .p2align 2\n"
+        "1:\n ldr.w r11, [r1], #4\n eor.w r11, r11, #0x80808080\n"
+        SMELT_SIFT(0) SMELT_SIFT(8) SMELT_SIFT(16) SMELT_SIFT(24)
+        "subs.w r2, r2, #1\n bne.w 1b\n stm.w r12, {r4-r8}\n pop {r4-r11, pc}\n")
+
+#endif
+
+/* Lists the elements of x above -128, two to an entry of two words: their values plus 128 as halves; then, as halves too, how many bytes
+   behind the first element's weights those of the former are (`step` for each element), and those of the latter behind these.
+   A negative second word ends the list. */
+SMELT_SHARED void smelt_sift(int32_t *list, const int8_t *x, int32_t count, int32_t step)
 {
-    char *place = (char *)list;
+    smelt_sift_state s = {(char *)list, 0, 0, 2, -1};
     int32_t i = 0;
-    uint32_t offset = 0, from = 0;
-    int32_t stride = 2; /* to the next half: 2 where an entry begins, then 6 */
-#if SMELT_HAS_DSP && defined(__GNUC__) && defined(__OPTIMIZE__)
-    int32_t mask = -1; /* where an entry begins; then 0 */
-    for (; i + 4 <= count; i += 4) {
-        const uint32_t word = smelt_load_u32(x + i) ^ 0x80808080u;
-        uint32_t value;
-        int32_t distance;
-        __asm__ volatile(
-            SMELT_SIFT(0) SMELT_SIFT(8) SMELT_SIFT(16) SMELT_SIFT(24)
-            : [place] "+r"(place), [offset] "+r"(offset), [from] "+r"(from), [stride] "+r"(stride), [mask] "+r"(mask),
-              [value] "=&r"(value), [distance] "=&r"(distance)
-            : [word] "r"(word), [step] "r"(step) : "cc", "memory");
+#if SMELT_HAS_DSP
+    if (count >= 4) {
+        i = count / 4 * 4;
+        smelt_sift_code()(&s, x, count / 4, step);
     }
 #endif
     for (; i < count; ++i) {
         const int32_t value = x[i] + 128;
-        smelt_store_u16(place, (uint16_t)value);
-        smelt_store_u16(place + 4, (uint16_t)(offset - from));
+        smelt_store_u16(s.place, (uint16_t)value);
+        smelt_store_u16(s.place + 4, (uint16_t)(s.offset - s.from));
         if (value != 0) {
-            from = stride == 2 ? offset : 0;
-            place += stride;
-            stride = 8 - stride;
+            s.from = s.stride == 2 ? s.offset : 0;
+            s.place += s.stride;
+            s.stride = 8 - s.stride;
         }
-        offset += (uint32_t)step;
+        s.offset += (uint32_t)step;
     }
-    smelt_sift_end(place, stride == 6);
+    smelt_sift_end(s.place, s.stride == 6);
 }
 
-/* Eight outputs: `starts`, which has for each pair what the sum of the low unit begins with, then that of both (see smelt_both_sums), and
-   the products of all entries. An element's weights are two words of two pairs each; `w` is the first element's. */
-#if SMELT_HAS_DSP && defined(__GNUC__) && defined(__OPTIMIZE__)
+/* Eight outputs for each of `blocks` blocks: `starts`, which has for each pair what the sum of the low unit begins with, then that of both
+   (see smelt_both_sums), and the products of all entries. An element's weights are two words of two pairs for each block; `w` is the first
+   element's. */
+#if SMELT_HAS_DSP
 
-/* r6 to lr: the sums; r2: the list; r0, r1: two elements' weights, from address to words; on the stack: y, the weights.
+/* r6 to lr: the sums; r2: the list; r0, r1: two elements' weights, from address to words; on the stack: y, starts, the weights, list, blocks
+   that are left; then registers, multiplier, offset, shift, blocks.
    Low registers for what is loaded: short instructions leave the bus of the Cortex-M33 free for reads of flash. */
-__attribute__((naked, noinline, unused)) static void smelt_sifted(
-    SMELT_IN_REGISTER(int8_t *y), SMELT_IN_REGISTER(const int32_t *starts), SMELT_IN_REGISTER(const void *w),
-    SMELT_IN_REGISTER(const int32_t *list), SMELT_IN_REGISTER(int32_t multiplier), SMELT_IN_REGISTER(int32_t offset),
-    SMELT_IN_REGISTER(int32_t shift))
-{
-    __asm__ volatile(
+typedef void smelt_sifted_function(int8_t *y, const int32_t *starts, const void *w, const int32_t *list, int32_t multiplier, int32_t offset,
+        int32_t shift, int32_t blocks);
+
+SMELT_DEFINE_ROUTINE(smelt_sifted_code, smelt_sifted_function,
         "push {r4-r11, lr}\n"
-        "ldm.w r1, {r6-r12, lr}\n"
-        "push {r0, r2, r3}\n"
-        "ldr r1, [r3, #4]\n"
-        "mov r0, r2\n"
-        "mov r2, r3\n"
+        "sub sp, sp, #20\n"
+        "ldr r4, [sp, #68]\n"
+        "stm.w sp, {r0-r3}\n"
+        "3:\n"
+        "str r4, [sp, #16]\n"
+        "ldr r0, [sp, #4]\n"
+        "ldm.w r0!, {r6-r12, lr}\n"
+        "str r0, [sp, #4]\n"
+        "ldr r2, [sp, #12]\n"
+        "ldr r0, [sp, #8]\n"
+        "ldr r1, [r2, #4]\n"
         "cmp r1, #0\n"
         "bmi 2f\n"
         "uxtah r0, r0, r1\n"
@@ -105,7 +115,7 @@ __attribute__((naked, noinline, unused)) static void smelt_sifted(
         "pkhbt r5, r0, r1, lsl #16\n"
         "smlad r8, r4, r3, r8\n"
         "pkhtb r4, r1, r0, asr #16\n"
-        "ldr r0, [sp, #4]\n"
+        "ldr r0, [sp, #8]\n"
         "ldr r1, [r2, #4]\n"
         "smlad lr, r4, r3, lr\n"
         "sxtb16 r4, r4\n"
@@ -118,19 +128,32 @@ __attribute__((naked, noinline, unused)) static void smelt_sifted(
         "smlad r12, r4, r3, r12\n"
         "bpl.n 1b\n"
         "2:\n"
-        SMELT_UNITS_SCALE
+        SMELT_UNITS_SCALE(56)
         SMELT_UNITS_OUTPUTS(r6, r7, 0) SMELT_UNITS_OUTPUTS(r8, r9, 2)
         SMELT_UNITS_OUTPUTS(r10, r11, 4) SMELT_UNITS_OUTPUTS(r12, lr, 6)
-        "add sp, #12\n"
-        "pop {r4-r11, pc}\n");
+        "ldr r1, [sp, #8]\n"
+        "ldr r4, [sp, #16]\n"
+        "adds r0, #8\n"
+        "adds r1, #8\n"
+        "str r0, [sp]\n"
+        "str r1, [sp, #8]\n"
+        "subs r4, #1\n"
+        "bne.w 3b\n"
+        "add sp, sp, #20\n"
+        "pop {r4-r11, pc}\n")
+
+SMELT_INLINE void smelt_sifted(int8_t *y, const int32_t *starts, const void *w, const int32_t *list, int32_t multiplier, int32_t offset,
+        int32_t shift, int32_t blocks)
+{
+    smelt_sifted_code()(y, starts, w, list, multiplier, offset, shift, blocks);
 }
 
 #else
 
-SMELT_ROUTINE void smelt_sifted(int8_t *y, const int32_t *starts, const void *w, const int32_t *list,
-        int32_t multiplier, int32_t offset, int32_t shift)
+SMELT_SHARED void smelt_sifted(int8_t *y, const int32_t *starts, const void *w, const int32_t *list, int32_t multiplier, int32_t offset,
+        int32_t shift, int32_t blocks)
 {
-    for (int32_t pair = 0; pair < 4; ++pair) {
+    for (int32_t pair = 0; pair < 4 * blocks; ++pair) {
         int32_t low = starts[2 * pair], both = starts[2 * pair + 1];
         for (const int32_t *entry = list; entry[1] >= 0; entry += 2) {
             const char *const former = (const char *)w + (entry[1] & 0xffff) + 2 * pair;

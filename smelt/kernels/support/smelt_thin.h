@@ -10,7 +10,7 @@
 
 /* Routines: smelt_thin_grouped, smelt_thin_paired. */
 
-#if SMELT_HAS_DSP && defined(__GNUC__)
+#if SMELT_HAS_DSP
 
 typedef struct {
     uintptr_t end, y;
@@ -45,20 +45,18 @@ typedef struct {
     SMELT_THIN_NEXT(32, r10, lr, shift) SMELT_THIN_NEXT(48, lr, r10, shift)                                           \
     "smmla lr, lr, r3, r4\n add.w r0, r0, #64\n ssat lr, #8, lr, asr #" #shift "\n strb.w lr, [r1]\n add.w r1, r1, r2\n"
 
+typedef void smelt_thin_function(const smelt_thin_frame *frame, const void *x);
+
 #define SMELT_DEFINE_THIN(name, FORM, shift)                                                                          \
-    static __attribute__((naked, noinline, unused)) void smelt_thin_of_##name##_##shift(                              \
-            const smelt_thin_frame *frame __attribute__((unused)), const void *x __attribute__((unused)))             \
-    {                                                                                                                 \
-        __asm__ volatile(SMELT_THIN_START SMELT_THIN_##FORM(shift) SMELT_THIN_END);                                   \
-    }
+    SMELT_DEFINE_ROUTINE(smelt_thin_##name##_##shift##_code, smelt_thin_function,                                             \
+        SMELT_THIN_START SMELT_THIN_##FORM(shift) SMELT_THIN_END)
 
 SMELT_DEFINE_THIN(grouped, GROUPED, 8)
 SMELT_DEFINE_THIN(grouped, GROUPED, 14)
 SMELT_DEFINE_THIN(paired, PAIRED, 8)
 SMELT_DEFINE_THIN(paired, PAIRED, 14)
 
-SMELT_INLINE void smelt_thin_run(void (*small)(const smelt_thin_frame *, const void *),
-        void (*large)(const smelt_thin_frame *, const void *), const int8_t *w, const void *x, int8_t *y,
+SMELT_INLINE void smelt_thin_run(smelt_thin_function *(*small)(void), smelt_thin_function *(*large)(void), const int8_t *w, const void *x, int8_t *y,
         const int32_t *channel, int32_t pixels, int32_t step, int32_t zero, int32_t common)
 {
     const int32_t shift = common < 0 ? channel[2] : common;
@@ -70,14 +68,14 @@ SMELT_INLINE void smelt_thin_run(void (*small)(const smelt_thin_frame *, const v
     for (int32_t i = 0; i < 4; ++i) {
         frame.weights[i] = smelt_pack_halves(w[2 * i] * factor, w[2 * i + 1] * factor);
     }
-    (shift < 8 ? small : large)(&frame, x);
+    (shift < 8 ? small() : large())(&frame, x);
 }
 
 #define SMELT_DEFINE_THINS(name)                                                                                      \
-    static __attribute__((noinline, unused)) void smelt_thin_##name(const int8_t *w, const void *x, int8_t *y,        \
+    SMELT_SHARED void smelt_thin_##name(const int8_t *w, const void *x, int8_t *y,        \
             const int32_t *channel, int32_t pixels, int32_t step, int32_t zero, int32_t common)                       \
     {                                                                                                                 \
-        smelt_thin_run(smelt_thin_of_##name##_8, smelt_thin_of_##name##_14, w, x, y, channel, pixels, step, zero,     \
+        smelt_thin_run(smelt_thin_##name##_8_code, smelt_thin_##name##_14_code, w, x, y, channel, pixels, step, zero,     \
                        common);                                                                                       \
     }
 

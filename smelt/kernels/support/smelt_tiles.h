@@ -47,7 +47,7 @@ SMELT_SHARED void smelt_winograd_products(int32_t *sums, const int32_t *weights,
 
 /* And where `words` is a multiple of eight, in assembly: loads together, then multiplications, or (`paired`) a load
    beside each multiplication, for cores that issue two instructions at a time. */
-#if SMELT_HAS_DSP && defined(__GNUC__)
+#if SMELT_HAS_DSP
 
 /* sums r0, weights r1, tiles r2; r4 to r9 are the sums of two channels x three tiles. On the stack: the end of the
    weights, that of this position's, the size of a position's. */
@@ -88,90 +88,64 @@ SMELT_SHARED void smelt_winograd_products(int32_t *sums, const int32_t *weights,
     SMELT_TILES_PAIRED_3("smlad", o, q, ", r4", ", r5", ", r6", ", r7", ", r8", ", r9")
 #define SMELT_TILES_PAIRED_START_3 "ldr.w r10, [r1]\n ldr.w r12, [r2]\n ldr.w lr, [r2, #4]\n ldr.w r3, [r2, #8]\n"
 
-#define SMELT_TILES_RUN(FIRST, NEXT, START, q1, q2, q3, q4, q5, q6, q7, q8)                                        \
-    __asm__ volatile("push {r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #8\n"                            \
-                     "lsl r3, r3, #3\n str r3, [sp, #8]\n add r4, r1, r3\n str r4, [sp, #4]\n"                        \
-                     "add r3, r3, r3, lsl #3\n add r3, r1, r3, lsl #2\n str r3, [sp]\n" START                         \
-                     ".p2align 2\n1:\n"                                                                               \
-                     FIRST(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)         \
-                     NEXT(56, q7) "add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n");                                    \
-    __asm__ volatile("ldr.w r11, [sp, #4]\n cmp r1, r11\n beq.w 3f\n .p2align 2\n2:\n"                                \
-                     NEXT(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)          \
-                     NEXT(56, q7) "add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n"                                      \
-                     "ldr.w r11, [sp, #4]\n cmp r1, r11\n bne.w 2b\n 3:\n"                                            \
-                     "ldr.w r11, [sp, #8]\n stmia r0!, {r4, r5, r6, r7, r8, r9}\n"                                    \
-                     "add r11, r1, r11\n str r11, [sp, #4]\n ldr.w r11, [sp]\n cmp r1, r11\n bne.w 1b\n"              \
-                     "add sp, sp, #8\n pop {r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n")
+#define SMELT_TILES_RUN(FIRST, NEXT, START, q1, q2, q3, q4, q5, q6, q7, q8)                                           \
+    "push {r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #8\n"                                              \
+    "lsl r3, r3, #3\n str r3, [sp, #8]\n add r4, r1, r3\n str r4, [sp, #4]\n"                                         \
+    "add r3, r3, r3, lsl #3\n add r3, r1, r3, lsl #2\n str r3, [sp]\n" START                                          \
+    ".p2align 2\n1:\n"                                                                                                \
+    FIRST(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)                          \
+    NEXT(56, q7) "add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n"                                                       \
+    "ldr.w r11, [sp, #4]\n cmp r1, r11\n beq.w 3f\n .p2align 2\n2:\n"                                                 \
+    NEXT(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)                           \
+    NEXT(56, q7) "add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n"                                                       \
+    "ldr.w r11, [sp, #4]\n cmp r1, r11\n bne.w 2b\n 3:\n"                                                             \
+    "ldr.w r11, [sp, #8]\n stmia r0!, {r4, r5, r6, r7, r8, r9}\n"                                                     \
+    "add r11, r1, r11\n str r11, [sp, #4]\n ldr.w r11, [sp]\n cmp r1, r11\n bne.w 1b\n"                               \
+    "add sp, sp, #8\n pop {r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
 /* The same for one round: eight words. */
 #define SMELT_TILES_ONCE(FIRST, NEXT, START, q1, q2, q3, q4, q5, q6, q7, q8)                                          \
-    __asm__ volatile("push {r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n add.w r3, r1, #2304\n str.w r3, [sp]\n" START  \
-                     ".p2align 2\n1:\n"                                                                               \
-                     FIRST(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)         \
-                     NEXT(56, q7) "ldr.w r11, [sp]\n add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n"                    \
-                     "stmia r0!, {r4, r5, r6, r7, r8, r9}\n cmp r1, r11\n bne.w 1b\n"                                 \
-                     "pop {r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n")
-#define SMELT_TILES_FUNCTION(name)                                                                                    \
-    SMELT_NAKED void smelt_winograd_##name(SMELT_UNUSED int32_t *sums, SMELT_UNUSED const int32_t *weights,           \
-                                           SMELT_UNUSED const int32_t *tiles, SMELT_UNUSED int32_t words)
+    "push {r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n add.w r3, r1, #2304\n str.w r3, [sp]\n" START                  \
+    ".p2align 2\n1:\n"                                                                                                \
+    FIRST(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)                          \
+    NEXT(56, q7) "ldr.w r11, [sp]\n add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n"                                     \
+    "stmia r0!, {r4, r5, r6, r7, r8, r9}\n cmp r1, r11\n bne.w 1b\n"                                                  \
+    "pop {r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
 
-SMELT_TILES_FUNCTION(group_1)
-{
-    SMELT_TILES_RUN(SMELT_TILES_FIRST_1, SMELT_TILES_NEXT_1, "", 4, 8, 12, 16, 20, 24, 28, 32);
-}
+typedef void smelt_winograd_group_function(int32_t *sums, const int32_t *weights, const int32_t *tiles, int32_t words);
 
-SMELT_TILES_FUNCTION(group_2)
-{
-    SMELT_TILES_RUN(SMELT_TILES_FIRST_2, SMELT_TILES_NEXT_2, "", 8, 16, 24, 32, 40, 48, 56, 64);
-}
+#define SMELT_TILES_ROUTINE(OWN, name, BODY, ...)                                                                     \
+    SMELT_DEFINE_##OWN##ROUTINE(smelt_winograd_##name##_code, smelt_winograd_group_function, BODY(__VA_ARGS__))
 
-SMELT_TILES_FUNCTION(group_3)
-{
-    SMELT_TILES_RUN(SMELT_TILES_FIRST_3, SMELT_TILES_NEXT_3, "", 12, 24, 36, 48, 60, 72, 84, 96);
-}
-
-SMELT_TILES_FUNCTION(paired_3)
-{
-        SMELT_TILES_RUN(SMELT_TILES_PAIRED_FIRST_3, SMELT_TILES_PAIRED_NEXT_3, SMELT_TILES_PAIRED_START_3, 12, 24, 36,
-                48, 60, 72, 84,
-                96);
-}
-
-SMELT_TILES_FUNCTION(once_2)
-{
-    SMELT_TILES_ONCE(SMELT_TILES_FIRST_2, SMELT_TILES_NEXT_2, "", 8, 16, 24, 32, 40, 48, 56, 64);
-}
-
-SMELT_TILES_FUNCTION(once_3)
-{
-    SMELT_TILES_ONCE(SMELT_TILES_FIRST_3, SMELT_TILES_NEXT_3, "", 12, 24, 36, 48, 60, 72, 84, 96);
-}
-
-SMELT_TILES_FUNCTION(once_paired_3)
-{
-        SMELT_TILES_ONCE(SMELT_TILES_PAIRED_FIRST_3, SMELT_TILES_PAIRED_NEXT_3, SMELT_TILES_PAIRED_START_3, 12, 24,
-                36, 48, 60, 72,
-                     84, 96);
-}
+SMELT_TILES_ROUTINE(, group_1, SMELT_TILES_RUN, SMELT_TILES_FIRST_1, SMELT_TILES_NEXT_1, "", 4, 8, 12, 16, 20, 24, 28, 32)
+SMELT_TILES_ROUTINE(, group_2, SMELT_TILES_RUN, SMELT_TILES_FIRST_2, SMELT_TILES_NEXT_2, "", 8, 16, 24, 32, 40, 48, 56, 64)
+SMELT_TILES_ROUTINE(OWN_, group_3, SMELT_TILES_RUN, SMELT_TILES_FIRST_3, SMELT_TILES_NEXT_3, "", 12, 24, 36, 48, 60, 72, 84, 96)
+SMELT_TILES_ROUTINE(OWN_, paired_3, SMELT_TILES_RUN, SMELT_TILES_PAIRED_FIRST_3, SMELT_TILES_PAIRED_NEXT_3, SMELT_TILES_PAIRED_START_3, 12,
+                    24, 36, 48, 60, 72, 84, 96)
+SMELT_TILES_ROUTINE(, once_2, SMELT_TILES_ONCE, SMELT_TILES_FIRST_2, SMELT_TILES_NEXT_2, "", 8, 16, 24, 32, 40, 48, 56, 64)
+SMELT_TILES_ROUTINE(OWN_, once_3, SMELT_TILES_ONCE, SMELT_TILES_FIRST_3, SMELT_TILES_NEXT_3, "", 12, 24, 36, 48, 60, 72, 84, 96)
+SMELT_TILES_ROUTINE(OWN_, once_paired_3, SMELT_TILES_ONCE, SMELT_TILES_PAIRED_FIRST_3, SMELT_TILES_PAIRED_NEXT_3, SMELT_TILES_PAIRED_START_3,
+                    12, 24, 36, 48, 60, 72, 84, 96)
 
 #define SMELT_WINOGRAD_FAST(two, three)                                                                               \
+    smelt_winograd_group_function *const run = left >= 3 ? three() : NULL;                                                \
     for (; left >= 3; left -= 3) {                                                                                    \
-        three(sums, weights, tiles, words);                                                                           \
+        run(sums, weights, tiles, words);                                                                             \
         sums += 36 * 6;                                                                                               \
         tiles += 36 * 3 * words;                                                                                      \
     }                                                                                                                 \
     if (left == 2) {                                                                                                  \
-        two(sums, weights, tiles, words);                                                                             \
+        two()(sums, weights, tiles, words);                                                                           \
     } else if (left == 1) {                                                                                           \
-        smelt_winograd_group_1(sums, weights, tiles, words);                                                          \
+        smelt_winograd_group_1_code()(sums, weights, tiles, words);                                                        \
     }
 
 SMELT_SHARED void smelt_winograd_plain(int32_t *sums, const int32_t *weights, const int32_t *tiles, int32_t words,
         int32_t left)
 {
     if (words == 8) {
-        SMELT_WINOGRAD_FAST(smelt_winograd_once_2, smelt_winograd_once_3)
+        SMELT_WINOGRAD_FAST(smelt_winograd_once_2_code, smelt_winograd_once_3_code)
     } else {
-        SMELT_WINOGRAD_FAST(smelt_winograd_group_2, smelt_winograd_group_3)
+        SMELT_WINOGRAD_FAST(smelt_winograd_group_2_code, smelt_winograd_group_3_code)
     }
 }
 
@@ -179,9 +153,9 @@ SMELT_SHARED void smelt_winograd_plain_paired(int32_t *sums, const int32_t *weig
         words, int32_t left)
 {
     if (words == 8) {
-        SMELT_WINOGRAD_FAST(smelt_winograd_once_2, smelt_winograd_once_paired_3)
+        SMELT_WINOGRAD_FAST(smelt_winograd_once_2_code, smelt_winograd_once_paired_3_code)
     } else {
-        SMELT_WINOGRAD_FAST(smelt_winograd_group_2, smelt_winograd_paired_3)
+        SMELT_WINOGRAD_FAST(smelt_winograd_group_2_code, smelt_winograd_paired_3_code)
     }
 }
 
@@ -196,7 +170,9 @@ typedef struct {
     int32_t multiplier, offset, shift, column, row;
 } smelt_tiles_frame;
 
-#if SMELT_HAS_DSP && defined(__GNUC__)
+typedef void smelt_tiles_function(int8_t *y, const int32_t *sums, const smelt_tiles_frame *frame);
+
+#if SMELT_HAS_DSP
 
 /* A' of six sums r4 to r9 (the last three times), but for factors 1, 2, 4, 4: to r4, r6, r8, r9. */
 #define SMELT_TILES_FOUR                                                                                              \
@@ -206,37 +182,34 @@ typedef struct {
 #define SMELT_TILES_SIGN(x) "add.w " #x ", " #x ", " #x ", asr #31\n"
 #define SMELT_TILES_NO_SIGN(x) ""
 #define SMELT_TILES_OUTPUTS(name, SIGN)                                                                               \
-    SMELT_NAKED void smelt_tiles_##name(SMELT_UNUSED int8_t *y, SMELT_UNUSED const int32_t *sums,                     \
-                                        SMELT_UNUSED const smelt_tiles_frame *frame)                                  \
-    {                                                                                                                 \
-        __asm__ volatile("push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #108\n"                           \
-                         "str.w r0, [sp, #96]\n mov r0, sp\n add.w r3, sp, #24\n .p2align 2\n"                       \
-                         "1:\n"                                                                                       \
-                         "ldr.w r4, [r1]\n ldr.w r5, [r1, #144]\n ldr.w r6, [r1, #288]\n"                             \
-                         "ldr.w r7, [r1, #432]\n ldr.w r8, [r1, #576]\n ldr.w r9, [r1, #720]\n"                       \
-                         "add.w r1, r1, #24\n add.w r9, r9, r9, lsl #1\n" SMELT_TILES_FOUR                            \
-                         "lsl.w r8, r8, #2\n lsl.w r6, r6, #1\n str.w r8, [r0, #48]\n rsb.w r9, r5, r9, lsl #1\n"      \
-                         "str.w r6, [r0, #24]\n add.w r4, r11, r4, lsl #1\n lsl.w r9, r9, #2\n str.w r4, [r0]\n"      \
-                         "str.w r9, [r0, #72]\n add.w r0, r0, #4\n"                                                   \
-                         "cmp r0, r3\n bne.w 1b\n");                                                                  \
-        __asm__ volatile("ldr.w r3, [r2]\n ldr.w r12, [r2, #4]\n ldr.w lr, [r2, #8]\n ldr.w r4, [r2, #12]\n"          \
-                         "ldr.w r5, [r2, #16]\n ldr.w r1, [sp, #96]\n strd r4, r5, [sp, #96]\n mov r0, sp\n"         \
-                         "movw r2, #0x8e39\n movt r2, #0x38e3\n .p2align 2\n"                                        \
-                         "2:\n"                                                                                       \
-                         "ldmia r0!, {r4, r5, r6, r7, r8, r9}\n add.w r9, r9, r9, lsl #1\n" SMELT_TILES_FOUR          \
-                         "mul r8, r8, r2\n rsb.w r9, r5, r9, lsl #1\n mul r6, r6, r2\n add.w r4, r11, r4, lsl #1\n"   \
-                         "mul r9, r9, r2\n asr.w r8, r8, #4\n mul r4, r4, r2\n asr.w r6, r6, #5\n"                    \
-                         "smmlar r8, r8, r3, r8\n asr.w r9, r9, #4\n smmlar r6, r6, r3, r6\n asr.w r4, r4, #6\n"      \
-                         "smmlar r9, r9, r3, r9\n ldr.w r5, [sp, #96]\n smmlar r4, r4, r3, r4\n"                      \
-                         SIGN(r8) SIGN(r6) SIGN(r9) SIGN(r4));                                                        \
-        __asm__ volatile("add.w r8, r8, r12\n add.w r6, r6, r12\n asr.w r8, r8, lr\n add.w r9, r9, r12\n"            \
-                         "asr.w r6, r6, lr\n add.w r4, r4, r12\n"                                                    \
-                         "ssat r8, #8, r8\n add.w r10, r5, r5, lsl #1\n ssat r6, #8, r6\n asr.w r9, r9, lr\n"         \
-                         "strb.w r8, [r1, r5, lsl #1]\n asr.w r4, r4, lr\n ssat r9, #8, r9\n strb.w r6, [r1, r5]\n"   \
-                         "ssat r4, #8, r4\n strb.w r9, [r1, r10]\n strb.w r4, [r1]\n ldr.w r4, [sp, #100]\n"          \
-                         "add.w r5, sp, #96\n add.w r1, r1, r4\n cmp r0, r5\n bne.w 2b\n"                            \
-                         "add sp, sp, #108\n pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n");                          \
-    }
+    SMELT_DEFINE_OWN_ROUTINE(smelt_tiles_##name##_code, smelt_tiles_function,                                                        \
+        "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #108\n"                                            \
+        "str.w r0, [sp, #96]\n mov r0, sp\n add.w r3, sp, #24\n .p2align 2\n"                                         \
+        "1:\n"                                                                                                        \
+        "ldr.w r4, [r1]\n ldr.w r5, [r1, #144]\n ldr.w r6, [r1, #288]\n"                                              \
+        "ldr.w r7, [r1, #432]\n ldr.w r8, [r1, #576]\n ldr.w r9, [r1, #720]\n"                                        \
+        "add.w r1, r1, #24\n add.w r9, r9, r9, lsl #1\n" SMELT_TILES_FOUR                                             \
+        "lsl.w r8, r8, #2\n lsl.w r6, r6, #1\n str.w r8, [r0, #48]\n rsb.w r9, r5, r9, lsl #1\n"                      \
+        "str.w r6, [r0, #24]\n add.w r4, r11, r4, lsl #1\n lsl.w r9, r9, #2\n str.w r4, [r0]\n"                       \
+        "str.w r9, [r0, #72]\n add.w r0, r0, #4\n"                                                                    \
+        "cmp r0, r3\n bne.w 1b\n"                                                                                     \
+        "ldr.w r3, [r2]\n ldr.w r12, [r2, #4]\n ldr.w lr, [r2, #8]\n ldr.w r4, [r2, #12]\n"                           \
+        "ldr.w r5, [r2, #16]\n ldr.w r1, [sp, #96]\n strd r4, r5, [sp, #96]\n mov r0, sp\n"                           \
+        "movw r2, #0x8e39\n movt r2, #0x38e3\n .p2align 2\n"                                                          \
+        "2:\n"                                                                                                        \
+        "ldmia r0!, {r4, r5, r6, r7, r8, r9}\n add.w r9, r9, r9, lsl #1\n" SMELT_TILES_FOUR                           \
+        "mul r8, r8, r2\n rsb.w r9, r5, r9, lsl #1\n mul r6, r6, r2\n add.w r4, r11, r4, lsl #1\n"                    \
+        "mul r9, r9, r2\n asr.w r8, r8, #4\n mul r4, r4, r2\n asr.w r6, r6, #5\n"                                     \
+        "smmlar r8, r8, r3, r8\n asr.w r9, r9, #4\n smmlar r6, r6, r3, r6\n asr.w r4, r4, #6\n"                       \
+        "smmlar r9, r9, r3, r9\n ldr.w r5, [sp, #96]\n smmlar r4, r4, r3, r4\n"                                       \
+        SIGN(r8) SIGN(r6) SIGN(r9) SIGN(r4)                                                                           \
+        "add.w r8, r8, r12\n add.w r6, r6, r12\n asr.w r8, r8, lr\n add.w r9, r9, r12\n"                              \
+        "asr.w r6, r6, lr\n add.w r4, r4, r12\n"                                                                      \
+        "ssat r8, #8, r8\n add.w r10, r5, r5, lsl #1\n ssat r6, #8, r6\n asr.w r9, r9, lr\n"                          \
+        "strb.w r8, [r1, r5, lsl #1]\n asr.w r4, r4, lr\n ssat r9, #8, r9\n strb.w r6, [r1, r5]\n"                    \
+        "ssat r4, #8, r4\n strb.w r9, [r1, r10]\n strb.w r4, [r1]\n ldr.w r4, [sp, #100]\n"                           \
+        "add.w r5, sp, #96\n add.w r1, r1, r4\n cmp r0, r5\n bne.w 2b\n"                                              \
+        "add sp, sp, #108\n pop {r4, r5, r6, r7, r8, r9, r10, r11, pc}\n")
 
 SMELT_TILES_OUTPUTS(positive, SMELT_TILES_NO_SIGN)
 SMELT_TILES_OUTPUTS(signed, SMELT_TILES_SIGN)
@@ -274,15 +247,18 @@ SMELT_INLINE void smelt_tiles_outputs_of(int8_t *y, const int32_t *sums, const s
     }
 }
 
-SMELT_SHARED void smelt_tiles_positive(int8_t *y, const int32_t *sums, const smelt_tiles_frame *frame)
-{
-    smelt_tiles_outputs_of(y, sums, frame, 0);
-}
+#define SMELT_TILES_OUTPUTS(name, sign)                                                                               \
+    SMELT_SHARED void smelt_tiles_of_##name(int8_t *y, const int32_t *sums, const smelt_tiles_frame *frame)           \
+    {                                                                                                                 \
+        smelt_tiles_outputs_of(y, sums, frame, sign);                                                                 \
+    }                                                                                                                 \
+    SMELT_INLINE smelt_tiles_function *smelt_tiles_##name##_code(void)                                                           \
+    {                                                                                                                 \
+        return smelt_tiles_of_##name;                                                                                 \
+    }
 
-SMELT_SHARED void smelt_tiles_signed(int8_t *y, const int32_t *sums, const smelt_tiles_frame *frame)
-{
-    smelt_tiles_outputs_of(y, sums, frame, 1);
-}
+SMELT_TILES_OUTPUTS(positive, 0)
+SMELT_TILES_OUTPUTS(signed, 1)
 
 #endif
 
@@ -295,12 +271,13 @@ SMELT_SHARED void smelt_tiles_signed(int8_t *y, const int32_t *sums, const smelt
         const int32_t own = shift < 0 ? channel[2] : shift;                                                           \
         const smelt_tiles_frame frame = {channel[1], smelt_shift_left(2 * zero + 1, own) >> 1, own, channels,         \
                                          length};                                                      \
+        smelt_tiles_function *const outputs = smelt_tiles_##name##_code();                                                       \
         int32_t inside = 0;                                                                                           \
         for (int32_t row = 0; row < rows; ++row) {                                                                    \
             int8_t *to = y;                                                                                           \
             for (int32_t column = 0; column < columns; ++column) {                                                    \
                 sums[42] = smelt_wrapping_add(sums[42], channel[0]);                                                  \
-                smelt_tiles_##name(to, sums, &frame);                                                                 \
+                outputs(to, sums, &frame);                                                                            \
                 to += 4 * channels;                                                                                   \
                 ++sums;                                                                                               \
                 if (++inside == 3) {                                                                                  \

@@ -1,87 +1,64 @@
-/* The inner loops of dense layers: rows of products of pairs of units with one row of x. */
+/* Dense layers: products of pairs of units with one row of x. */
 #ifndef SMELT_UNITS_H
 #define SMELT_UNITS_H
 
-#include "smelt_products.h"
+#include "smelt_dsp.h"
 
 /* Routines: smelt_units_1, smelt_units_2, smelt_units_3, smelt_units_paired. */
 
-#if SMELT_HAS_DSP && defined(__GNUC__) && defined(__OPTIMIZE__)
+/* `blocks` blocks of one to three pairs, the number in a function's name. x is int8, four elements in a word; of weights there is for each
+   pair a word for elements 0 and 2, then, for each, one for 1 and 3. `starts` has, for each pair, what the sum of the low unit begins with,
+   then that of both; `sums` gets the same. */
+#if SMELT_HAS_DSP
 
-/* Three pairs of channels and one pixel, whose x is int8: four elements in a word of x, for each pair a word of weights for
-   elements 0 and 2, then one for 1 and 3. */
-#define SMELT_UNITS_1(o)                                                                                              \
-    "ldr.w %[v], [%[w], #(2*" #o "+0)]\n"                                                                             \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a]\n"                                   \
-    "smlad %[h0], %[v], %[a], %[h0]\n"                                                                                \
-    "sxtb16 %[v], %[v]\n"                                                                                             \
-    "smlad %[l0], %[v], %[a], %[l0]\n"                                                                                \
-    "ldr.w %[v], [%[w], #(2*" #o "+4)]\n"                                                                             \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a], ror #8\n"                                                       \
-    "smlad %[h0], %[v], %[a], %[h0]\n"                                                                                \
-    "sxtb16 %[v], %[v]\n"                                                                                             \
-    "smlad %[l0], %[v], %[a], %[l0]\n"
-#define SMELT_UNITS_2(o)                                                                                              \
-    "ldr.w %[v], [%[w], #(4*" #o "+0)]\n ldr.w %[u], [%[w], #(4*" #o "+4)]\n"                                         \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a]\n"                                   \
-    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n"                                               \
-    "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n"                                                                         \
-    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n"                                               \
-    "ldr.w %[v], [%[w], #(4*" #o "+8)]\n ldr.w %[u], [%[w], #(4*" #o "+12)]\n"                                        \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a], ror #8\n"                                                       \
-    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n"                                               \
-    "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n"                                                                         \
-    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n"
-#define SMELT_UNITS_3(o)                                                                                              \
-    "ldr.w %[v], [%[w], #(6*" #o "+0)]\n ldr.w %[u], [%[w], #(6*" #o "+4)]\n ldr.w %[t], [%[w], #(6*" #o "+8)]\n"     \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a]\n"                                   \
-    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n smlad %[h2], %[t], %[a], %[h2]\n"              \
-    "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n sxtb16 %[t], %[t]\n"                                                     \
-    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n smlad %[l2], %[t], %[a], %[l2]\n"              \
-    "ldr.w %[v], [%[w], #(6*" #o "+12)]\n ldr.w %[u], [%[w], #(6*" #o "+16)]\n ldr.w %[t], [%[w], #(6*" #o "+20)]\n"  \
-    "ldr.w %[a], [%[x], #" #o "]\n sxtb16 %[a], %[a], ror #8\n"                                                       \
-    "smlad %[h0], %[v], %[a], %[h0]\n smlad %[h1], %[u], %[a], %[h1]\n smlad %[h2], %[t], %[a], %[h2]\n"              \
-    "sxtb16 %[v], %[v]\n sxtb16 %[u], %[u]\n sxtb16 %[t], %[t]\n"                                                     \
-    "smlad %[l0], %[v], %[a], %[l0]\n smlad %[l1], %[u], %[a], %[l1]\n smlad %[l2], %[t], %[a], %[l2]\n"
-#define SMELT_LOAD(r, base, o) "ldr.w %[" #r "], [%[" #base "], #(" #o ")]\n"
-#define SMELT_UNITS_TEMPORARIES_1
-#define SMELT_UNITS_TEMPORARIES_2 , [u] "=&r"(u)
-#define SMELT_UNITS_TEMPORARIES_3 , [u] "=&r"(u), [t] "=&r"(t)
-#define SMELT_UNITS_RUN(pixels, code)                                                                                 \
-    __asm__ volatile(code : SMELT_SUMS_##pixels, [a] "+r"(a), SMELT_PLACES SMELT_UNITS_TEMPORARIES_##pixels\
-                     : : "cc", "memory")
-#define SMELT_UNITS(pixels, round, bytes, two_bytes)                                                                  \
+typedef void smelt_units_function(int32_t *sums, const int32_t *starts, const void *w, const void *x, int32_t words, int32_t blocks);
+
+/* w r0, x r1, elements of x r2 lr, weights r3 r4 r5, sums of low and both r6 r7, r8 r9, r10 r11, rounds r12. On the stack: sums, starts,
+   x where a whole round would begin, the blocks that are left, where the first round begins, rounds, bytes of weights that it skips; then
+   registers, words, blocks. */
+#define SMELT_UNITS_LOADS_1(o) "ldr.w r3, [r0, #(" #o ")]\n"
+#define SMELT_UNITS_LOADS_2(o) SMELT_UNITS_LOADS_1(o) "ldr.w r4, [r0, #(" #o "+4)]\n"
+#define SMELT_UNITS_LOADS_3(o) SMELT_UNITS_LOADS_2(o) "ldr.w r5, [r0, #(" #o "+8)]\n"
+#define SMELT_UNITS_PRODUCTS_1(x) "smlad r7, r3, " #x ", r7\n sxtb16 r3, r3\n smlad r6, r3, " #x ", r6\n"
+#define SMELT_UNITS_PRODUCTS_2(x)                                                                                     \
+    "smlad r7, r3, " #x ", r7\n smlad r9, r4, " #x ", r9\n sxtb16 r3, r3\n sxtb16 r4, r4\n"                           \
+    "smlad r6, r3, " #x ", r6\n smlad r8, r4, " #x ", r8\n"
+#define SMELT_UNITS_PRODUCTS_3(x)                                                                                     \
+    "smlad r7, r3, " #x ", r7\n smlad r9, r4, " #x ", r9\n smlad r11, r5, " #x ", r11\n"                              \
+    "sxtb16 r3, r3\n sxtb16 r4, r4\n sxtb16 r5, r5\n"                                                                 \
+    "smlad r6, r3, " #x ", r6\n smlad r8, r4, " #x ", r8\n smlad r10, r5, " #x ", r10\n"
+#define SMELT_UNITS_WORD(n, i)                                                                                        \
+    SMELT_UNITS_LOADS_##n(i*8*n) "ldr.w r2, [r1, #(4*" #i ")]\n sxtb16 lr, r2, ror #8\n sxtb16 r2, r2\n"              \
+    SMELT_UNITS_PRODUCTS_##n(r2) SMELT_UNITS_LOADS_##n(i*8*n+4*n) SMELT_UNITS_PRODUCTS_##n(lr)
+#define SMELT_UNITS_START(n, all)                                                                                     \
+    "push {r4-r11, lr}\n sub sp, sp, #28\n ldr r4, [sp, #64]\n ldr r5, [sp, #68]\n"                                  \
+    "str r0, [sp]\n str r1, [sp, #4]\n str r5, [sp, #12]\n add.w r6, r4, #3\n lsr.w r6, r6, #2\n str r6, [sp, #20]\n"  \
+    "rsb.w r4, r4, #0\n and.w r4, r4, #3\n sub.w r3, r3, r4, lsl #2\n str r3, [sp, #8]\n"                            \
+    "mov.w r5, #(8*" #n ")\n mul r5, r5, r4\n str r5, [sp, #24]\n mov.w r5, #(32*" #n "+12)\n mul r4, r4, r5\n"      \
+    "adr.w r5, 1f\n add.w r4, r4, r5\n add.w r4, r4, #1\n str r4, [sp, #16]\n mov r0, r2\n"                         \
+    ".p2align 2\n2:\n"                                                                                               \
+    "ldr r5, [sp, #4]\n ldm.w r5!, {" all "}\n str r5, [sp, #4]\n ldr r1, [sp, #8]\n ldr r4, [sp, #24]\n"            \
+    "ldr.w r12, [sp, #20]\n ldr.w lr, [sp, #16]\n sub.w r0, r0, r4\n bx lr\n"
+#define SMELT_UNITS_END(n, all)                                                                                       \
+    "add.w r0, r0, #(32*" #n ")\n add.w r1, r1, #16\n subs.w r12, r12, #1\n bne.w 1b\n"                             \
+    "ldr r2, [sp]\n ldr r3, [sp, #12]\n stm.w r2!, {" all "}\n str r2, [sp]\n subs r3, r3, #1\n str r3, [sp, #12]\n"   \
+    "bne.w 2b\n add sp, sp, #28\n pop {r4-r11, pc}\n"
+#define SMELT_DEFINE_UNITS(n, all)                                                                                    \
+    SMELT_DEFINE_ROUTINE(smelt_units_##n##_code, smelt_units_function,                                                    \
+        SMELT_UNITS_START(n, all) ".p2align 2\n1:\n" SMELT_UNITS_WORD(n, 0) SMELT_UNITS_WORD(n, 1)                   \
+        SMELT_UNITS_WORD(n, 2) SMELT_UNITS_WORD(n, 3) SMELT_UNITS_END(n, all))                                        \
+    SMELT_INLINE void smelt_units_##n(int32_t *sums, const int32_t *starts, const void *w, const void *x, int32_t words,  \
+            int32_t blocks)                                                                                           \
     {                                                                                                                 \
-        const char *a = (const char *)w + words / 4 * (2 * two_bytes);                                                \
-        int32_t b, u, v, t;                                                                                           \
-        (void)step, (void)b, (void)u, (void)t;                                                                                 \
-        if (words / 4 > 0) {                                                                                          \
-            SMELT_UNITS_RUN(pixels, round);                                                                           \
-        }                                                                                                             \
-        if (words % 4 >= 2) {                                                                                         \
-            SMELT_UNITS_RUN(pixels, SMELT_UNITS_##pixels(0) SMELT_UNITS_##pixels(4) SMELT_ADVANCE(two_bytes, 8));     \
-        }                                                                                                             \
-        if (words % 2 == 1) {                                                                                         \
-            SMELT_UNITS_RUN(pixels, SMELT_UNITS_##pixels(0) SMELT_ADVANCE(bytes, 4));                                 \
-        }                                                                                                             \
+        smelt_units_##n##_code()(sums, starts, w, x, words, blocks);                                                  \
     }
-#define SMELT_UNITS_ROUND(pixels, bytes)                                                                              \
-    SMELT_ROUNDS_TO(a, SMELT_UNITS_##pixels(0) SMELT_UNITS_##pixels(4) SMELT_UNITS_##pixels(8) SMELT_UNITS_##pixels(12) SMELT_ADVANCE(bytes, 16))
 
-SMELT_INLINE void smelt_units_1(int32_t *h0, int32_t *l0,
-        const void *w, const void *x, int32_t words, int32_t step)
-SMELT_UNITS(1, SMELT_UNITS_ROUND(1, 32), 8, 16)
-
-SMELT_INLINE void smelt_units_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
-        const void *w, const void *x, int32_t words, int32_t step)
-SMELT_UNITS(2, SMELT_UNITS_ROUND(2, 64), 16, 32)
-
-SMELT_INLINE void smelt_units_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
-        const void *w, const void *x, int32_t words, int32_t step)
-SMELT_UNITS(3, SMELT_UNITS_ROUND(3, 96), 24, 48)
+SMELT_DEFINE_UNITS(1, "r6-r7")
+SMELT_DEFINE_UNITS(2, "r6-r9")
+SMELT_DEFINE_UNITS(3, "r6-r11")
 
 /* Two outputs from the sums of the low unit and of both, to r0 + place; r1: the multiplier, r2: the offset, r3: the shift. */
-#define SMELT_UNITS_SCALE "ldr r0, [sp]\n ldr r1, [sp, #48]\n ldr r2, [sp, #52]\n ldr r3, [sp, #56]\n"
+#define SMELT_UNITS_SCALE(o) "ldr r0, [sp]\n ldr r1, [sp, #" #o "]\n ldr r2, [sp, #" #o "+4]\n ldr r3, [sp, #" #o "+8]\n"
 #define SMELT_UNITS_OUTPUTS(low, both, place)                                                                         \
     "sub.w " #both ", " #both ", " #low "\n smmlar " #low ", " #low ", r1, " #low "\n"                                \
     "asr.w " #both ", " #both ", #8\n add.w " #low ", " #low ", " #low ", asr #31\n"                                  \
@@ -89,24 +66,29 @@ SMELT_UNITS(3, SMELT_UNITS_ROUND(3, 96), 24, 48)
     "asr.w " #low ", " #low ", r3\n add.w " #both ", " #both ", " #both ", asr #31\n"                                 \
     "ssat " #low ", #8, " #low "\n add.w " #both ", " #both ", r2\n strb.w " #low ", [r0, #" #place "]\n"             \
     "asr.w " #both ", " #both ", r3\n ssat " #both ", #8, " #both "\n strb.w " #both ", [r0, #" #place "+1]\n"
-#define SMELT_IN_REGISTER(parameter) parameter __attribute__((unused)) /* which only assembly reads */
 
-/* Three pairs of units for cores that issue two instructions at a time: the loads for the next word between the multiplications. `starts`
-   has, for each pair, what the sum of the low unit begins with, then that of both; `words` is even; two words of weights more are read.
-   r8 to lr: the sums; r1: the weights; r2: x; on the stack: y, the end of x. */
-__attribute__((naked, noinline, unused)) static void smelt_units_paired(
-    SMELT_IN_REGISTER(int8_t *y), SMELT_IN_REGISTER(const int32_t *starts), SMELT_IN_REGISTER(const void *w),
-    SMELT_IN_REGISTER(const int8_t *x), SMELT_IN_REGISTER(int32_t words),
-    SMELT_IN_REGISTER(int32_t multiplier), SMELT_IN_REGISTER(int32_t offset), SMELT_IN_REGISTER(int32_t shift))
-{
-    __asm__ volatile(
+/* Blocks of three pairs for cores that issue two instructions at a time: the loads for the next word between the multiplications. `starts`
+   is as above; `words` is even; two words of weights more are read.
+   r8 to lr: the sums; r1: the weights; r2: x; on the stack: y, starts, weights, x, the end of x, blocks that are left; then registers,
+   words, multiplier, offset, shift, blocks. */
+typedef void smelt_units_paired_function(int8_t *y, const int32_t *starts, const void *w, const int8_t *x, int32_t words,
+        int32_t multiplier, int32_t offset, int32_t shift, int32_t blocks);
+
+SMELT_DEFINE_ROUTINE(smelt_units_paired_code, smelt_units_paired_function,
         "push {r4-r11, lr}\n"
-        "ldr r4, [sp, #36]\n"
-        "ldm.w r1, {r8-r12, lr}\n"
+        "sub sp, sp, #24\n"
+        "ldr r4, [sp, #60]\n"
+        "ldr r5, [sp, #76]\n"
+        "stm.w sp, {r0-r3}\n"
         "add.w r4, r3, r4, lsl #2\n"
-        "push {r0, r4}\n"
-        "mov r1, r2\n"
-        "mov r2, r3\n"
+        "str r4, [sp, #16]\n"
+        "2:\n"
+        "str r5, [sp, #20]\n"
+        "ldr r0, [sp, #4]\n"
+        "ldm.w r0!, {r8-r12, lr}\n"
+        "str r0, [sp, #4]\n"
+        "ldr r1, [sp, #8]\n"
+        "ldr r2, [sp, #12]\n"
         "ldr.w r0, [r2], #4\n"
         "ldr r5, [r1]\n"
         "ldr r6, [r1, #4]\n"
@@ -126,7 +108,7 @@ __attribute__((naked, noinline, unused)) static void smelt_units_paired(
         "ldr r5, [r1, #12]\n"
         "smlad r10, r6, r3, r10\n"
         "smlad r12, r7, r3, r12\n"
-        "ldr r7, [sp, #4]\n"
+        "ldr r7, [sp, #16]\n"
         "smlad r9, r5, r0, r9\n"
         "ldr r6, [r1, #16]\n"
         "cmp r2, r7\n"
@@ -172,49 +154,50 @@ __attribute__((naked, noinline, unused)) static void smelt_units_paired(
         "ldr r6, [r1, #52]\n"
         "add.w r1, r1, #48\n"
         "bne.n 1b\n"
-        SMELT_UNITS_SCALE
+        "str r1, [sp, #8]\n"
+        SMELT_UNITS_SCALE(64)
         SMELT_UNITS_OUTPUTS(r8, r9, 0) SMELT_UNITS_OUTPUTS(r10, r11, 2) SMELT_UNITS_OUTPUTS(r12, lr, 4)
-        "add sp, #8\n"
-        "pop {r4-r11, pc}\n");
+        "ldr r5, [sp, #20]\n"
+        "adds r0, #6\n"
+        "str r0, [sp]\n"
+        "subs r5, #1\n"
+        "bne.w 2b\n"
+        "add sp, sp, #24\n"
+        "pop {r4-r11, pc}\n")
+
+SMELT_INLINE void smelt_units_paired(int8_t *y, const int32_t *starts, const void *w, const int8_t *x, int32_t words,
+        int32_t multiplier, int32_t offset, int32_t shift, int32_t blocks)
+{
+    smelt_units_paired_code()(y, starts, w, x, words, multiplier, offset, shift, blocks);
 }
 
 #else
 
-SMELT_INLINE void smelt_units_of(int32_t *h, int32_t *l, const void *w, const void *x, int32_t words, int32_t pairs)
+SMELT_INLINE void smelt_units_of(int32_t *low, int32_t *both, const void *w, const void *x, int32_t words, int32_t pairs)
 {
     for (int32_t i = 0; i < words; ++i) {
         const int32_t value = smelt_load_i32((const char *)x + 4 * i);
         const int32_t even = smelt_load_i32((const char *)w + 8 * pairs * i);
         const int32_t odd = smelt_load_i32((const char *)w + 8 * pairs * i + 4 * pairs);
-        *h = smelt_smlad(odd, smelt_sxtb16_ror8(value), smelt_smlad(even, smelt_sxtb16(value), *h));
-        *l = smelt_smlad(smelt_sxtb16(odd), smelt_sxtb16_ror8(value), smelt_smlad(smelt_sxtb16(even), smelt_sxtb16(value), *l));
+        *both = smelt_smlad(odd, smelt_sxtb16_ror8(value), smelt_smlad(even, smelt_sxtb16(value), *both));
+        *low = smelt_smlad(smelt_sxtb16(odd), smelt_sxtb16_ror8(value), smelt_smlad(smelt_sxtb16(even), smelt_sxtb16(value), *low));
     }
 }
 
-SMELT_INLINE void smelt_units_1(int32_t *h0, int32_t *l0,
-        const void *w, const void *x, int32_t words, int32_t step)
+SMELT_INLINE void smelt_units_any(int32_t pairs, int32_t *sums, const int32_t *starts, const void *w, const void *x, int32_t words,
+        int32_t blocks)
 {
-    (void)step;
-    smelt_units_of(h0, l0, (const char *)w + 0, x, words, 1);
+    for (int32_t pair = 0; pair < pairs * blocks; ++pair) {
+        const char *const from = (const char *)w + pair / pairs * (8 * pairs * words) + pair % pairs * 4;
+        sums[2 * pair] = starts[2 * pair];
+        sums[2 * pair + 1] = starts[2 * pair + 1];
+        smelt_units_of(&sums[2 * pair], &sums[2 * pair + 1], from, x, words, pairs);
+    }
 }
 
-SMELT_INLINE void smelt_units_2(int32_t *h0, int32_t *h1, int32_t *l0, int32_t *l1,
-        const void *w, const void *x, int32_t words, int32_t step)
-{
-    (void)step;
-    smelt_units_of(h0, l0, (const char *)w + 0, x, words, 2);
-    smelt_units_of(h1, l1, (const char *)w + 4, x, words, 2);
-}
-
-SMELT_INLINE void smelt_units_3(int32_t *h0, int32_t *h1, int32_t *h2, int32_t *l0, int32_t *l1, int32_t *l2,
-        const void *w, const void *x, int32_t words, int32_t step)
-{
-    (void)step;
-    smelt_units_of(h0, l0, (const char *)w + 0, x, words, 3);
-    smelt_units_of(h1, l1, (const char *)w + 4, x, words, 3);
-    smelt_units_of(h2, l2, (const char *)w + 8, x, words, 3);
-}
-
+#define smelt_units_1(...) smelt_units_any(1, __VA_ARGS__)
+#define smelt_units_2(...) smelt_units_any(2, __VA_ARGS__)
+#define smelt_units_3(...) smelt_units_any(3, __VA_ARGS__)
 
 SMELT_INLINE void smelt_units_outputs(
     int8_t *y, int32_t low, int32_t both, int32_t multiplier, int32_t offset, int32_t shift)
@@ -227,11 +210,12 @@ SMELT_INLINE void smelt_units_outputs(
 }
 
 SMELT_INLINE void smelt_units_paired(int8_t *y, const int32_t *starts, const void *w, const int8_t *x, int32_t words,
-        int32_t multiplier, int32_t offset, int32_t shift)
+        int32_t multiplier, int32_t offset, int32_t shift, int32_t blocks)
 {
-    for (int32_t pair = 0; pair < 3; ++pair) {
+    for (int32_t pair = 0; pair < 3 * blocks; ++pair) {
+        const char *const from = (const char *)w + pair / 3 * (24 * words) + pair % 3 * 4;
         int32_t low = starts[2 * pair], both = starts[2 * pair + 1];
-        smelt_units_of(&both, &low, (const char *)w + 4 * pair, x, words, 3);
+        smelt_units_of(&low, &both, from, x, words, 3);
         smelt_units_outputs(y + 2 * pair, low, both, multiplier, offset, shift);
     }
 }
