@@ -96,8 +96,8 @@ def build_dense(op: Dense, schedule: Sifted) -> KernelCall:
             unit, blocks = k.let("unit", number * lane), lane // BLOCK
             read = Span(w, number * (depth * lane // 4), depth * lane // 4)
             spans = (Span(y, row * units + unit, lane, "write"), Span(starts, unit, lane), read, listed)
-            entries = blocks * (depth // 3)
-            k.routine(SIFTED, (*spans, *direct_scale(r), blocks), _work(entries), 4 * depth * blocks, entries)
+            listings = blocks * (depth // 3)
+            k.routine(SIFTED, (*spans, *direct_scale(r), blocks), _work(listings), 4 * depth * blocks, listings)
     return KernelCall(k.finish(), (op.x, packed, start_table(r), Scratch(4 * entries.size), op.y))
 
 
