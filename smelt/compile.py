@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from smelt.errors import DoesNotFit, ModelError, Unsupported
+from smelt.nouns import Noun
 
 if TYPE_CHECKING:  # `import smelt` stays light
     from pathlib import Path
@@ -26,7 +27,7 @@ BUILDS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Compilation:
+class Compilation(Noun):
     """Every noun on the way from a model file to firmware. `model` is the graph as the file has it."""
 
     model: Graph
@@ -50,6 +51,11 @@ class Compilation:
             *((f"no compiler: sizes are estimates; {rest}",) if self.image is None else ()),
         )
 
+    def in_full(self) -> str:
+        """A line for each noun."""
+        nouns = (self.graph, self.plan, self.program, self.sources, self.image)
+        return "\n".join(noun.in_full().partition("\n")[0] for noun in nouns if noun is not None)
+
     def nouns(self) -> dict[str, str]:
         """What `--keep` leaves behind: file name -> text, besides the sources."""
         texts = {
@@ -58,7 +64,7 @@ class Compilation:
             "3-plan.txt": self.plan,
             "4-program.txt": self.program,
         }
-        return {name: f"{noun}\n" for name, noun in texts.items()}
+        return {name: f"{noun.in_full()}\n" for name, noun in texts.items()}
 
 
 def compile(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smelt.errors import BuildError, DoesNotFit
+from smelt.nouns import Noun
 
 if TYPE_CHECKING:
     from smelt.firmware.build import Compiler
@@ -37,7 +38,7 @@ Results = Iterator[tuple["Subject", "Outcome"]]
 
 
 @dataclass(frozen=True)
-class Tuning:
+class Tuning(Noun):
     """What a tuning did. `measured` and `failed` count this session, `known` what the log held already, `left` what the
     budget did not allow, `hopeless` what promised too little. Cycles are the sums over the steps of the default and of the
     tuned plan."""

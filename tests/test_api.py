@@ -1,11 +1,16 @@
 """The API as programs meet it: boards and files by name, nouns that print in a screenful."""
 
+import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import smelt
+from smelt.importers.tflite_file import read_model
+from smelt.loops.ir import Kernel
+from smelt.shipped import shipped_log
 from tests.tflite_writer import ModelWriter
 
 BOARD = "nucleo_l4r5zi"
@@ -34,3 +39,82 @@ def test_boards_and_files_are_taken_by_name(model):
         assert session.board is smelt.board(BOARD)
     with pytest.raises(smelt.SmeltError, match="did you mean nucleo_l4r5zi"):
         smelt.compile(model, "nucleo_l4r5")
+
+
+MOST = 2000
+
+
+def reachable(value, seen):
+    """Every dataclass of smelt that a value holds, itself included; the statements of kernels, which are code, excepted."""
+    if id(value) in seen:
+        return
+    seen[id(value)] = value
+    if isinstance(value, Mapping):
+        inside = list(value.values())
+    elif isinstance(value, list | tuple | set | frozenset):
+        inside = list(value)
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        yield value
+        inside = (
+            [] if isinstance(value, Kernel) else [getattr(value, field.name) for field in dataclasses.fields(value)]
+        )
+    else:
+        return
+    for part in inside:
+        yield from reachable(part, seen)
+
+
+def long_model():
+    """Many operators, and names as long as they get."""
+    writer = ModelWriter()
+    x = first = writer.tensor("x" * 3000, (1, 8), "int8", 0.1, 0)
+    for number in range(150):
+        y = writer.tensor(f"{number}" + "y" * 1200, (1, 8), "int8", 0.1, number % 100)
+        writer.op("QUANTIZE", [x], [y])
+        x = y
+    end = writer.tensor("z" * 900, (1, 8 * 30), "int8", 0.1, 99 - 50)
+    parts = [writer.tensor(f"p{i}" + "p" * 900, (1, 8), "int8", 0.1, 49) for i in range(30)]
+    for part in parts:
+        writer.op("QUANTIZE", [x], [part])
+    writer.op("CONCATENATION", parts, [end], Axis=1)
+    return writer.finish([first], [end])
+
+
+def test_nouns_print_in_a_screenful(tmp_path):
+    path = tmp_path / "long.tflite"
+    path.write_bytes(long_model())
+    compilation = smelt.compile(path, BOARD)
+    execution = smelt.execute(compilation, smelt.random_inputs(compilation.model, 2))
+    found = list(
+        reachable(
+            (
+                compilation,
+                execution,
+                smelt.profile(compilation, execution.run),
+                smelt.verify(compilation, smelt.random_inputs(compilation.model, 1), "reference", path),
+                smelt.describe(path),
+                shipped_log(),
+                read_model(path.read_bytes()),
+            ),
+            {},
+        )
+    )
+    long = {type(v).__name__: (len(str(v)), len(repr(v))) for v in found if max(len(str(v)), len(repr(v))) > MOST}
+    assert not long
+    kinds = {type(value).__name__ for value in found}
+    assert kinds > {
+        "Graph",
+        "Plan",
+        "Program",
+        "Sources",
+        "Image",
+        "Run",
+        "Compilation",
+        "Execution",
+        "Kernel",
+        "TuningLog",
+    }
+    texts = compilation.nouns()
+    assert all(len(texts[name]) > MOST for name in texts)  # --keep has them whole
+    assert sum(line.startswith("  ") for line in texts["3-plan.txt"].splitlines()) > len(compilation.plan.steps)
+    assert "plan of long" in str(compilation) and "image for" in str(compilation)

@@ -22,7 +22,7 @@ ALLOWED = {
     "devices": {"targets", "firmware"},
     "report": BELOW_FIRMWARE | {"firmware", "devices", "compile", "inputs", "shipped"},
 }
-EVERYWHERE = {"errors", "files"}
+EVERYWHERE = {"errors", "files", "nouns"}
 
 
 def imported_rooms(file: Path) -> set[str]:

@@ -271,7 +271,7 @@ def source(built: list[Case]) -> str:
     kernels = {case.call.kernel.name: case.call.kernel for case in built}
     text = ['#include "smelt_kernels.h"\n']
     for kernel in kernels.values():
-        definition = str(kernel)
+        definition = kernel.in_full()
         text += [definition.split("\n", 1)[0] + ";\n", definition]
     return "".join(text)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smelt.errors import BuildError
+from smelt.nouns import Noun
 
 _ALLOCATED, _EXECUTABLE = 2, 4
 
@@ -37,7 +38,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Segment:
+class Segment(Noun):
     """Bytes that the flasher writes at `load` and that the running program sees at `address`."""
 
     address: int
@@ -56,7 +57,7 @@ class Symbol:
 
 
 @dataclass(frozen=True)
-class Elf:
+class Elf(Noun):
     entry: int
     sections: tuple[Section, ...]
     segments: tuple[Segment, ...]

@@ -9,13 +9,14 @@ from typing import Literal
 
 from smelt.errors import BuildError
 from smelt.firmware.elf import Elf, Section, Symbol, read_elf
+from smelt.nouns import Noun
 from smelt.targets.types import Board, Memory
 
 Content = Literal["code", "constants", "data", "tables", "arena", "stack"]
 
 
 @dataclass(frozen=True)
-class Sources:
+class Sources(Noun):
     """The C files of one network, by relative name, ready for any C99 compiler.
 
     `entry` is the function that runs the network once; `kernels` are the functions it calls, one per step, in order
@@ -28,6 +29,12 @@ class Sources:
     kernels: tuple[str, ...] = ()
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
+
+    def in_full(self) -> str:
+        """Which files there are, and how long."""
+        size = sum(map(len, self.files.values()))
+        title = f"sources of {self.entry}: {len(self.files)} files, {size:,} characters, digest {self.digest[:12]}"
+        return "\n".join([title, *(f"  {name}: {len(text):,}" for name, text in self.files.items())])
 
     @property
     def digest(self) -> str:
@@ -50,7 +57,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Image:
+class Image(Noun):
     """A linked firmware: the ELF file that a board is flashed with, and what is known about it."""
 
     elf: bytes
@@ -60,6 +67,11 @@ class Image:
     uses: tuple[Use, ...]
     entry: str
     kernels: tuple[str, ...]
+
+    def in_full(self) -> str:
+        """What it takes up of which memory."""
+        title = f"image for {self.board} by {self.compiler}: {len(self.elf):,} bytes of ELF, digest {self.digest[:12]}"
+        return "\n".join([title, *(f"  {use.memory} {use.content}: {use.size:,} bytes" for use in self.uses)])
 
     @property
     def symbols(self) -> Mapping[str, Symbol]:

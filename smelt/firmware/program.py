@@ -12,6 +12,7 @@ from smelt.firmware.names import check_name, part
 from smelt.kernels.implementation import Argument
 from smelt.loops.ir import Kernel, Scratch, Type
 from smelt.model.graph import Array, Tensor
+from smelt.nouns import Noun
 from smelt.planner.plan import Plan, Step
 from smelt.targets.types import Memory, Role
 
@@ -28,7 +29,7 @@ C_TYPES: dict[str, Type] = {
 
 
 @dataclass(frozen=True, eq=False)
-class Constant:
+class Constant(Noun):
     """A table in flash, or in the RAM called `memory`, to which it is copied from flash at start-up."""
 
     name: str
@@ -56,7 +57,7 @@ class Region:
 
 
 @dataclass(frozen=True, eq=False)
-class Invocation:
+class Invocation(Noun):
     """A step's kernel with its arguments in order."""
 
     step: Step
@@ -65,7 +66,7 @@ class Invocation:
 
 
 @dataclass(frozen=True, eq=False)
-class Port:
+class Port(Noun):
     """An input or output: its name in C, which `field` prefixes for the structure, and where it is."""
 
     tensor: Tensor
@@ -79,7 +80,7 @@ class Port:
 
 
 @dataclass(frozen=True, eq=False)
-class Program:
+class Program(Noun):
     """Everything the C says, before it is text. `name` prefixes what the C exports."""
 
     name: str
@@ -123,11 +124,11 @@ class Program:
         used = {c.memory for c in self.constants}
         return tuple(m.name for m in self.plan.board.chip.rams if m.name in used)
 
-    def __str__(self) -> str:
+    def in_full(self) -> str:
         lines = [f"program {self.name}: {len(self.kernels)} kernels, {self.constant_bytes} bytes of constants"]
         lines += [f"  region {r.memory}: {r.bytes} bytes" for r in self.regions]
         lines += [f"  {i.step.name}: {i.kernel.name}({', '.join(map(_shown, i.arguments))})" for i in self.invocations]
-        return "\n".join([*lines, "", *(str(k) for k in self.kernels)])
+        return "\n".join([*lines, "", *(k.in_full() for k in self.kernels)])
 
 
 def _shown(argument: Place | Constant) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smelt.nouns import Noun
+
 
 @dataclass(frozen=True)
-class TensorSummary:
+class TensorSummary(Noun):
     """`dtype` is the file's; `quantization` is readable text, empty where there is none."""
 
     name: str
@@ -17,7 +19,7 @@ class TensorSummary:
 
 
 @dataclass(frozen=True)
-class OperatorSummary:
+class OperatorSummary(Noun):
     """`macs` is None where smelt does not know. Absent optional inputs are left out."""
 
     index: int
@@ -29,7 +31,7 @@ class OperatorSummary:
 
 
 @dataclass(frozen=True)
-class ModelSummary:
+class ModelSummary(Noun):
     """A file as it is. `constant_bytes` is what its buffers hold.
 
     `problems` are empty if `load` succeeds; `smelt.compile.inspect` adds what else `compile` refuses.

@@ -8,10 +8,11 @@ from smelt.errors import ModelError
 from smelt.importers.flatbuffer import Reader, Table
 from smelt.importers.names import Names
 from smelt.importers.tflite_schema import CUSTOM, OPERATORS, TYPES, name_of
+from smelt.nouns import Noun
 
 
 @dataclass(frozen=True)
-class RawQuantization:
+class RawQuantization(Noun):
     """Scales and zero points as stored; `custom` where the file uses another scheme than affine."""
 
     scales: tuple[float, ...]
@@ -21,7 +22,7 @@ class RawQuantization:
 
 
 @dataclass(frozen=True)
-class RawTensor:
+class RawTensor(Noun):
     """`data` is (first byte, length) in the file, None where the tensor has no constant data."""
 
     index: int
@@ -36,7 +37,7 @@ class RawTensor:
 
 
 @dataclass(frozen=True)
-class RawOperator:
+class RawOperator(Noun):
     """`code` is the schema's name; a custom operator's is `CUSTOM name`. Indices refer to the model's tensors."""
 
     index: int
@@ -49,7 +50,7 @@ class RawOperator:
 
 
 @dataclass(frozen=True)
-class RawModel:
+class RawModel(Noun):
     """The first subgraph of a file, and how many there are. Indices are in range; -1 marks an absent operand."""
 
     file: bytes

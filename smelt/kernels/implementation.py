@@ -8,6 +8,7 @@ from typing import Any
 
 from smelt.loops.ir import Kernel, Scratch, Table
 from smelt.model.graph import Op, Tensor
+from smelt.nouns import Noun
 from smelt.targets.types import Core
 
 Schedule = Any
@@ -25,7 +26,7 @@ class Plain:
 
 
 @dataclass(frozen=True, eq=False)
-class KernelCall:
+class KernelCall(Noun):
     """A kernel and what is passed to it, one argument for each of `kernel.buffers`.
 
     A Tensor argument is an activation (its place comes from the plan), a Table is constant data in flash, a Scratch is
@@ -51,7 +52,7 @@ Predicate = Callable[[Any, Core], bool]
 
 
 @dataclass(frozen=True)
-class Implementation:
+class Implementation(Noun):
     """One way to compute one operator.
 
     `schedules` yields candidates for an op and a core, best guess first; `build` makes the call for one of them.

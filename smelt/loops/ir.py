@@ -14,6 +14,7 @@ import numpy as np
 
 from smelt.loops.fold import Operator as Operator
 from smelt.loops.fold import fold as fold
+from smelt.nouns import Noun
 
 Type = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "float"]
 SIZES: dict[Type, int] = {
@@ -378,7 +379,7 @@ class Comment(Stmt):
 
 
 @dataclass(frozen=True)
-class Kernel:
+class Kernel(Noun):
     """A function: its parameters in order, its statements. Equal kernels have equal names, derived from their content.
 
     `in_place` kernels may be called with an output that is also an input (their C makes no `restrict` promise).
@@ -389,7 +390,7 @@ class Kernel:
     body: tuple[Stmt, ...]
     in_place: bool = False
 
-    def __str__(self) -> str:
+    def in_full(self) -> str:
         from smelt.loops.c import print_kernel
 
         return print_kernel(self)

@@ -10,13 +10,14 @@ from typing import Any, Literal
 import numpy as np
 
 from smelt.errors import ModelError
+from smelt.nouns import MOST_REPR, Noun, clipped
 
 DType = Literal["int8", "int16", "int32", "int64", "uint8", "float32", "bool"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
-class Quantization:
+class Quantization(Noun):
     """Affine quantisation: ``real = scale * (stored - zero_point)``.
 
     One entry per tensor, or one per index along `axis`. Scales are Python floats that hold float32 values exactly.
@@ -45,7 +46,7 @@ class Quantization:
 
 
 @dataclass(frozen=True, eq=False)
-class Tensor:
+class Tensor(Noun):
     """A value of fixed shape. Constants carry `data`. Compared and hashed by identity; names are unique in a graph."""
 
     name: str
@@ -80,16 +81,16 @@ class Tensor:
             raise ModelError(f"tensor '{self.name}' must be a constant")
         return self.data
 
-    def __str__(self) -> str:
+    def in_full(self) -> str:
         shape = "x".join(map(str, self.shape)) or "scalar"
         return f"{self.name}: {self.dtype} {shape}" + (" constant" if self.is_constant else "")
 
     def __repr__(self) -> str:
-        return f"<Tensor {self}>"
+        return clipped(f"<Tensor {self}>", MOST_REPR)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Op:
+class Op(Noun):
     """One operator: operands by name, exactly one result `y`. `origin` says where in the file it comes from."""
 
     y: Tensor
@@ -134,12 +135,12 @@ class Op:
         changed = {name: value for name, value in new.items() if value is not old[name] and value != old[name]}
         return replace(self, **changed) if changed else self
 
-    def __str__(self) -> str:
+    def in_full(self) -> str:
         return f"{self.y.name} = {type(self).__name__}({', '.join(t.name for t in self.inputs)})"
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class Graph(Noun):
     """Ops in an order in which they can run, from `inputs` to `outputs`."""
 
     name: str
@@ -200,9 +201,9 @@ class Graph:
             if tensor not in known and not tensor.is_constant:
                 yield f"output '{tensor.name}' is never computed"
 
-    def __str__(self) -> str:
+    def in_full(self) -> str:
         lines = [f"graph {self.name}"]
         lines += [f"  input  {t}  {t.quantization or ''}" for t in self.inputs]
-        lines += [f"  {op}  -> {op.y.dtype} {op.y.shape}  {op.y.quantization or ''}" for op in self.ops]
+        lines += [f"  {op.in_full()}  -> {op.y.dtype} {op.y.shape}  {op.y.quantization or ''}" for op in self.ops]
         lines += [f"  output {t}" for t in self.outputs]
         return "\n".join(lines)

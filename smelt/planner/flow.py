@@ -9,6 +9,7 @@ from functools import cached_property
 from smelt.errors import ModelError
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.model.ops import Reshape
+from smelt.nouns import Noun
 
 ALIGN = 4
 """Storages and scratch buffers begin at multiples of this many bytes, and take up multiples of it."""
@@ -20,7 +21,7 @@ def aligned(size: int) -> int:
 
 
 @dataclass(frozen=True, eq=False)
-class Storage:
+class Storage(Noun):
     """Bytes that a tensor shares with whatever only reshapes it. `name` is that of the first of them."""
 
     tensors: tuple[Tensor, ...]
@@ -36,7 +37,7 @@ class Storage:
 
 
 @dataclass(frozen=True)
-class Use:
+class Use(Noun):
     """What one step needs. Storages are numbers: positions in `Flow.storages`.
 
     `over` are those of `reads` over which the step may write, should nobody need them afterwards.
@@ -50,7 +51,7 @@ class Use:
 
 
 @dataclass(frozen=True)
-class Flow:
+class Flow(Noun):
     """Steps as uses of storages. `inputs` are written before the first step, `outputs` read after the last."""
 
     storages: tuple[Storage, ...]

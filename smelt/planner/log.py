@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from smelt.errors import OptionError
+from smelt.nouns import Noun
 
 DEVICE = "device "
 """How the name of a real device begins in `Measurement.device`."""
 
 
 @dataclass(frozen=True)
-class Measurement:
+class Measurement(Noun):
     """One kernel on one board: its cycles, or why there are none ("compile: ...", "fault: ...", "mismatch: ...").
 
     `kernel` is the kernel's name, which holds a digest of its content; `op_key` and `schedule` are readable texts;
@@ -46,7 +47,7 @@ class Measurement:
 
 
 @dataclass(frozen=True)
-class TuningLog:
+class TuningLog(Noun):
     """Measurements, oldest first: of several of the same kernel, board and toolchain the last one holds.
 
     `damaged` counts lines that were no measurements, such as one that was cut short when its writer was killed.

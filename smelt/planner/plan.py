@@ -11,6 +11,7 @@ from smelt.errors import SmeltError
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Graph, Op, Tensor
+from smelt.nouns import Noun
 from smelt.planner.flow import ALIGN, Flow, Use, index_of, peak, steps_of, storages_of
 from smelt.planner.limits import FIXED_RAM, UNLIMITED, Limits, code_of
 from smelt.planner.tables import TableKey, all_tables, distributed, resident_tables, table_key
@@ -21,7 +22,7 @@ STACK_RESERVE = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class Step(Noun):
     """One op, how it is computed, and the kernel call that does it. `name` is unique and fits C identifiers.
 
     `resident`: its tables (the constants of the call) are copied to RAM at start-up and read from there.
@@ -39,12 +40,12 @@ class Step:
         """The scratch arguments of the call, in order."""
         return tuple(a for a in self.call.arguments if isinstance(a, Scratch))
 
-    def __str__(self) -> str:
-        return f"{self.name}: {self.op} by {self.implementation.name} [{self.schedule}]"
+    def in_full(self) -> str:
+        return f"{self.name}: {self.op.in_full()} by {self.implementation.name} [{self.schedule}]"
 
 
 @dataclass(frozen=True)
-class Placement:
+class Placement(Noun):
     """`size` bytes at `offset` of the buffer in `memory`, taken from step `first` up to step `last`, both included.
 
     Step -1 is before the run, when inputs are written; step n, of n steps, after it, when outputs are read. A storage
@@ -76,7 +77,7 @@ class Placement:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Noun):
     """A graph, the board it runs on, steps in the order they run, and where everything lies.
 
     Inputs and intermediate tensors may be written over once nobody needs them any more: the caller writes the inputs
@@ -194,7 +195,7 @@ class Plan:
             raise SmeltError("the plan is wrong (a defect of smelt):\n" + "\n".join(f"  - {p}" for p in problems))
         return self
 
-    def __str__(self) -> str:
+    def in_full(self) -> str:
         return "\n".join([*_title_lines(self), *_step_lines(self), *_map_lines(self)])
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from smelt.compile import measured
 from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
+from smelt.nouns import Noun
 from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, trade_offs
 from smelt.planner.evidence import Evidence, similar
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class TradeOff:
+class TradeOff(Noun):
     """The points of a model on a board. `estimated`: nothing was built, so that sizes are always estimates."""
 
     model: str

@@ -11,6 +11,7 @@ from smelt.compile import compile
 from smelt.errors import OptionError
 from smelt.firmware.build import Compiler
 from smelt.inputs import read_inputs
+from smelt.nouns import Noun
 from smelt.report.execute import Execution, execute
 from smelt.report.profile import Profile, profile
 from smelt.targets.types import Board
@@ -19,7 +20,7 @@ ASSETS = files("smelt").joinpath("assets")
 
 
 @dataclass(frozen=True, eq=False)
-class Demo:
+class Demo(Noun):
     """What the firmware said of a picture, and what that cost."""
 
     picture: str

@@ -13,11 +13,12 @@ from smelt.devices.choose import Device
 from smelt.devices.simulators.simulator import Run
 from smelt.errors import DeviceError, OptionError
 from smelt.model.graph import Array, Tensor
+from smelt.nouns import Noun
 from smelt.targets.types import Board
 
 
 @dataclass(frozen=True, eq=False)
-class Execution:
+class Execution(Noun):
     """Inferences on a device: one tuple of output arrays for each input."""
 
     compilation: Compilation

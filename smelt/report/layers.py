@@ -15,11 +15,12 @@ from smelt.devices.session import Session
 from smelt.firmware.build import Compiler
 from smelt.model.graph import Array
 from smelt.model.reference import trace
+from smelt.nouns import Noun
 from smelt.targets.types import Board
 
 
 @dataclass(frozen=True)
-class LayerDifference:
+class LayerDifference(Noun):
     """The first element of the first tensor that differs."""
 
     input: int
@@ -36,7 +37,7 @@ class LayerDifference:
 
 
 @dataclass(frozen=True)
-class LayerVerification:
+class LayerVerification(Noun):
     """How many steps were compared, and the first that is wrong."""
 
     model: str

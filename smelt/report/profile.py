@@ -8,6 +8,7 @@ from typing import Any
 from smelt.compile import Compilation
 from smelt.devices.simulators.simulator import Run
 from smelt.firmware.image import Image
+from smelt.nouns import Noun
 from smelt.planner.limits import FIXED_RAM
 from smelt.planner.plan import Plan
 from smelt.report.execute import microjoules, milliseconds
@@ -38,7 +39,7 @@ class MemoryUse:
 
 
 @dataclass(frozen=True)
-class Profile:
+class Profile(Noun):
     """One inference, measured on a simulated board. `cycles` are those at the board's full clock, None for a core
     without a cycle model; `microjoules` is None where nothing is published about the board.
 

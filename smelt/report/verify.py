@@ -17,13 +17,14 @@ from smelt.devices.choose import Device
 from smelt.errors import OptionError
 from smelt.importers import model_bytes
 from smelt.model.graph import Array
+from smelt.nouns import Noun
 from smelt.report.execute import execute
 
 Runs = Sequence[tuple[Array, ...]]
 
 
 @dataclass(frozen=True)
-class Difference:
+class Difference(Noun):
     """The first value that differs."""
 
     input: int
@@ -34,7 +35,7 @@ class Difference:
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Noun):
     """How many output values were compared, and how many differ."""
 
     model: str

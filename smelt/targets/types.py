@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from smelt.loops.ir import Intrinsic
+from smelt.nouns import Noun
 
 Contents = Literal["code", "data"]
 Role = Literal["fast", "main", "extra", "extra2", "extra3", "extra4"]
@@ -33,7 +34,7 @@ class Memory:
 
 
 @dataclass(frozen=True)
-class Core:
+class Core(Noun):
     """An instruction set and how to compile for it. `intrinsics` are the ones that are single instructions here."""
 
     name: str
@@ -58,7 +59,7 @@ class Setup:
 
 
 @dataclass(frozen=True)
-class Chip:
+class Chip(Noun):
     """A core and its memories. The first code memory is the flash with the firmware, read-only at run time; other code
     memories are RAM for code (ITCM). Data memories come fastest first; the first one holds stack, .data and .bss."""
 
@@ -80,7 +81,7 @@ class Chip:
 
 
 @dataclass(frozen=True)
-class Board:
+class Board(Noun):
     """What users name with one word. `picojoules_per_cycle` is measured on the real board, whole chip; None: not published."""
 
     name: str

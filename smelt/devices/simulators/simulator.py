@@ -21,6 +21,7 @@ from smelt.devices.simulators.timers import PAGES, Timers
 from smelt.errors import DeviceError, OptionError
 from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Image, memory_at
+from smelt.nouns import Noun
 from smelt.targets.timing import is_timed
 from smelt.targets.types import Board
 
@@ -38,7 +39,7 @@ SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
 
 
 @dataclass(frozen=True)
-class Run:
+class Run(Noun):
     """What a firmware did: `outputs` is all that it wrote to its output file, `text` what it printed.
 
     Cycles are simulated, at the board's full clock, and 0 if no time was kept. `end` says how the program ended: "exit", with
