@@ -158,6 +158,13 @@ M7_RULES = (
     Rule("VMUL and ALU", "vmul.f32 s0, s1, s2; add.w r0, r1, #1", 1, JNK),
 )
 
+M7_DOUBLE_RULES = (
+    Rule("VADD.F64", "vadd.f64 d0, d1, d2", 2, JNK),
+    Rule("VMUL.F64", "vmul.f64 d0, d1, d2", 5, JNK),
+    Rule("VFMA.F64", "vfma.f64 d0, d1, d2", 8, JNK),
+    Rule("VDIV.F64", "vdiv.f64 d0, d1, d2", 30, JNK),
+)
+
 M33_RULES = (
     Rule("arithmetic", "add.w r0, r1, #1", 1, JNK),
     Rule("load to use", "ldr.w r0, [r2]; add.w r1, r0, #1", 3, JNK),
@@ -186,11 +193,16 @@ M33_RULES = (
     ),
 )
 
-RULES = (("nucleo_l4r5zi", M4_RULES), ("disco_f746ng", M7_RULES), ("nucleo_u575zi_q", M33_RULES))
+RULES = (
+    ("nucleo_l4r5zi", M4_RULES),
+    ("disco_f746ng", M7_RULES),
+    ("nucleo_h743zi", M7_DOUBLE_RULES),
+    ("nucleo_u575zi_q", M33_RULES),
+)
 
 _FRAME = """
     .syntax unified
-    .fpu fpv4-sp-d16
+    .fpu fpv5-d16
     .thumb
     .section .isr_vector, "a"
     .word {stack:#x}, reset

@@ -55,6 +55,7 @@ STM32H743 = Chip(
         Memory("sram4", 0x38000000, 64 * KB, "data", "extra4"),
     ),
     setup=(Setup(0x580244DC, 7 << 29, 0, "RCC_AHB2ENR: clocks of SRAM1, SRAM2 and SRAM3 on"),),
+    double_precision=True,
 )
 
 # ST RM0456 (STM32U5), TrustZone off (the state in which the Nucleo ships): non-secure addresses.

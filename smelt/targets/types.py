@@ -67,6 +67,7 @@ class Chip(Noun):
     core: Core
     memories: tuple[Memory, ...]
     setup: tuple[Setup, ...] = ()
+    double_precision: bool = False  # its floating-point unit computes in double precision as well
     debug_registers: bool = (
         True  # a program sees in them whether a debugger is there to answer it; QEMU's chips have none
     )

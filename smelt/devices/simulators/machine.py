@@ -8,11 +8,13 @@ from typing import Any, NamedTuple
 
 from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.counter import CodeRegion
+from smelt.devices.simulators.doubles import Doubles
 from smelt.devices.simulators.memory_map import PAGE, Mapped, read
 from smelt.errors import OptionError
 from smelt.targets.types import Board
 
 RISCV_BREAKPOINT = 3
+IT_STATE = 0x0600FC00  # of XPSR
 EBREAK, C_EBREAK = bytes.fromhex("73001000"), bytes.fromhex("0290")
 
 
@@ -38,6 +40,7 @@ class Machine:
         self._stopped = False
         self._provided: tuple[tuple[int, int], ...] = ()
         self._handle: Callable[[int], None] = lambda _: None
+        self._doubles = Doubles(self.get, self.set) if board.chip.double_precision else None
         for m in maps:
             rights = 1 | (2 if m.writable else 0) | (4 if m.executable else 0)
             self._engine.mem_map_ptr(m.start, len(m.data), rights, m.data.ctypes.data)
@@ -144,10 +147,12 @@ class Machine:
                 self._engine.emu_start(address | int(self.is_thumb), 0xFFFFFFFF)
                 return None
             except self._unicorn.UcError as error:
-                if not self._at_ebreak():
+                if not self._at_ebreak() and not self._compute_double():
                     return str(error)
-            # Unicorn takes the ebreak of RISC-V for an undefined instruction, and cannot go on from inside its hook
-            self._handle(RISCV_BREAKPOINT)
+            if (
+                not self.is_thumb
+            ):  # Unicorn takes the ebreak of RISC-V for an undefined instruction, and cannot go on from its hook
+                self._handle(RISCV_BREAKPOINT)
             if self._stopped:
                 return None
             address = self.pc
@@ -155,6 +160,21 @@ class Machine:
     def stop(self) -> None:
         self._stopped = True
         self._engine.emu_stop()
+
+    def _compute_double(self) -> bool:
+        """Whether the undefined instruction at the program counter was one in double precision, which the chip has; it is done."""
+        if self._doubles is None or self.access is not None:
+            return False
+        try:
+            code = read(self._maps, self.pc, 4)
+        except BadPointer:
+            return False
+        if not self._doubles.execute(code):
+            return False
+        status = self.get("xpsr")
+        self.set("xpsr", status & ~IT_STATE | _next_in_it_block(status) if status & IT_STATE else status)
+        self.set("pc", self.pc + 4 | 1)
+        return True
 
     def _at_ebreak(self) -> bool:
         if self.is_thumb or self.access is not None:
@@ -178,6 +198,13 @@ class Machine:
             return True
         self.access = Access(name, mapped, address & 0xFFFFFFFF, size)
         return False
+
+
+def _next_in_it_block(status: int) -> int:
+    """The bits of XPSR that say how the IT block goes on after the current instruction."""
+    state = status >> 8 & 0xFC | status >> 25 & 3
+    state = state & 0xE0 | state << 1 & 0x1F if state & 7 else 0
+    return (state & 0xFC) << 8 | (state & 3) << 25
 
 
 def code_regions(maps: tuple[Mapped, ...]) -> Sequence[CodeRegion]:

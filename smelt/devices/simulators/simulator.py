@@ -14,6 +14,7 @@ from smelt.devices.simulators.alignment import Alignment
 from smelt.devices.simulators.attach import attach_counter
 from smelt.devices.simulators.clock import Clock, Stalls
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
+from smelt.devices.simulators.doubles import is_double
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
 from smelt.devices.simulators.peripherals import SIZE, START, Peripherals
@@ -307,7 +308,7 @@ class _Session:
             caller = max((self.machine.get("lr") & ~1) - 2, 0)
             return self._fault("unexpected exception", ARM_EXCEPTIONS[18], pc=caller, address=self.machine.pc)
         if access is None:
-            return self._fault("undefined instruction", "" if "INSN_INVALID" in reason else reason)
+            return self._fault("undefined instruction", self._undefined() if "INSN_INVALID" in reason else reason)
         if access.kind == "fetch":
             return self._bad_fetch(access.address, access.mapped)
         if not self.foreign and self._below_stack(access.address):
@@ -318,6 +319,18 @@ class _Session:
             return self._fault("write to flash", address=access.address)
         kind: Kind = "write outside memory" if access.kind == "write" else "read outside memory"
         return self._fault(kind, address=access.address)
+
+    def _undefined(self) -> str:
+        """What is known of the undefined instruction at the program counter."""
+        try:
+            code = read(self.maps, self.machine.pc, 4)
+        except BadPointer:
+            return ""
+        if not self.machine.is_thumb or not is_double(code):
+            return ""
+        if self.board.chip.double_precision:
+            return "arithmetic in double precision, simulated only as after a reset: rounding to nearest, no flushing to zero"
+        return f"arithmetic in double precision, which the {self.board.chip.name} does not have"
 
     def _bad_fetch(self, address: int, mapped: bool) -> Fault:
         caller = self.machine.get("lr" if self.machine.is_thumb else "x1") & ~1

@@ -278,15 +278,21 @@ class _Machine(Machine):
             self._engine.ctl_flush_tb()
         self.stale = single
         self.access, self.halted_at, self._stopped = None, None, False
-        try:
-            self._engine.emu_start(
-                address | int(self.is_thumb), 0xFFFFFFFF, timeout=microseconds, count=1 if single else 0
-            )
-        except self._unicorn.UcError as error:
-            if not self._at_ebreak():
-                return str(error)
-            self._handle(RISCV_BREAKPOINT)
-        return None
+        while True:
+            try:
+                self._engine.emu_start(
+                    address | int(self.is_thumb), 0xFFFFFFFF, timeout=microseconds, count=1 if single else 0
+                )
+                return None
+            except self._unicorn.UcError as error:
+                if self._at_ebreak():
+                    self._handle(RISCV_BREAKPOINT)
+                    return None
+                if not self._compute_double():
+                    return str(error)
+            if single:
+                return None
+            address = self.pc
 
     def stop_before(self, addresses: frozenset[int]) -> None:
         for address in set(self._breakpoints) - addresses:
