@@ -105,15 +105,19 @@ def judge(path: Path, model: bytes, g: Growth, oracle: RemoteOracle, compiled: b
     return found
 
 
-def main() -> int:
-    """Run all cases; the exit code."""
-    options = read_options("Random graphs against TensorFlow Lite Micro.", cases=500)
+def run_cases(options: Options) -> Report:
+    """Try all cases."""
     report, oracle = Report("graphs"), RemoteOracle()
     with tempfile.TemporaryDirectory() as folder:
         for number in options.numbers(report):
             check(number, options, oracle, Path(folder), report)
     oracle.close()
-    return report.show()
+    return report
+
+
+def main() -> int:
+    """Run all cases; the exit code."""
+    return run_cases(read_options("Random graphs against TensorFlow Lite Micro.", cases=500)).show()
 
 
 if __name__ == "__main__":

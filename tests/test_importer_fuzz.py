@@ -11,21 +11,18 @@ import time
 import tracemalloc
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
+from fuzz.mutations import Target
 from smelt.errors import ModelError, SmeltError, Unsupported
 from smelt.importers.tflite import describe_tflite, load_tflite
-from smelt.importers.tflite_file import read_model
 from tests.paths import MODELS
 from tests.tflite_writer import ModelWriter, _Serializer
 
 MUTATIONS = 700  # of each file
 SECONDS = 5.0  # the most that one file may take, on a machine that is busy with other things
-WORDS = (0, 1, 2, 3, 4, 8, 0x7F, 0x80, 0xFF, 0xFFFF, 0x10000, 0x7F800000, 0x7FC00000, 0x7FFFFFFF, 0x80000000)
-WORDS += (0xFFFFFFFF, 0xFFFFFFFE, 0x3FFFFFFF)
 REAL = ("tflm/hello_world_int8", "tflm/micro_speech_quantized", "mlperf_tiny/kws_ref_model", "tflm/hello_world_float")
 Q = (0.5, 3)
 
@@ -116,58 +113,6 @@ def moving() -> bytes:
     last = z.new((4, 2))
     z.w.op("PADV2", [y, z.w.constant("paddings", [[1, 1], [0, 0]]), value], [last])
     return z.w.finish([first], [last, parts[0], packed])
-
-
-@dataclass(frozen=True)
-class Target:
-    """A sound file, and the stretches of it that are not weights."""
-
-    file: bytes
-    tables: tuple[tuple[int, int], ...]
-
-    @staticmethod
-    def of(file: bytes) -> Target:
-        spans = sorted({t.data for t in read_model(file).tensors if t.data is not None and t.data[1] > 64})
-        starts = [0, *(start + size for start, size in spans)]
-        ends = [*(start for start, _ in spans), len(file)]
-        return Target(file, tuple((a, b) for a, b in zip(starts, ends, strict=True) if a < b))
-
-    def spot(self, chance: random.Random) -> int:
-        if chance.random() < 0.1:
-            return chance.randrange(len(self.file))
-        start, end = chance.choices(self.tables, [b - a for a, b in self.tables])[0]
-        return chance.randrange(start, end)
-
-    def mutant(self, chance: random.Random) -> bytes:
-        kind = chance.random()
-        if kind < 0.05:
-            return self.file[: chance.randrange(len(self.file))]
-        if kind < 0.07:
-            return self.file[:8] + chance.randbytes(chance.randrange(3000))
-        data = bytearray(self.file)
-        for _ in range(chance.choice((1, 1, 1, 2, 3, 8, 40))):
-            self.damage(data, chance)
-        return bytes(data)
-
-    def damage(self, data: bytearray, chance: random.Random) -> None:
-        at, kind = self.spot(chance), chance.randrange(6)
-        word = at & ~3
-        if kind == 0:
-            data[at] ^= 1 << chance.randrange(8)
-        elif kind == 1:
-            data[at] = chance.randrange(256)
-        elif kind == 2:
-            data[word : word + 4] = chance.choice(WORDS).to_bytes(4, "little")
-        elif kind == 3:
-            moved = int.from_bytes(data[word : word + 4], "little") + chance.choice((-8, -4, -1, 1, 4, 8, 64))
-            data[word : word + 4] = (moved & 0xFFFFFFFF).to_bytes(4, "little")
-        elif kind == 4:
-            size, other = chance.choice((4, 8, 16, 64)), self.spot(chance) & ~3
-            data[word : word + size] = data[other : other + size]
-        else:
-            data[word : word + 8] = chance.randbytes(8)
-        del data[len(self.file) :]
-        data.extend(bytes(len(self.file) - len(data)))
 
 
 def outcome(file: bytes) -> str:

@@ -175,9 +175,10 @@ class KernelBuilder:
         """The kernel, checked: every access inside its buffer. Raises `bounds.OutOfBounds`."""
         from smelt.loops.bounds import check_bounds
         from smelt.loops.c import print_kernel
+        from smelt.loops.unused import without_unused
 
         (body,) = self._bodies
-        draft = Kernel(self._stem, tuple(self._buffers), tuple(body), self._in_place)
+        draft = Kernel(self._stem, tuple(self._buffers), without_unused(tuple(body)), self._in_place)
         check_bounds(draft)
         digest = hashlib.sha256(print_kernel(draft).encode()).hexdigest()[:8]
         return replace(draft, name=f"{self._stem}_{digest}")

@@ -29,6 +29,7 @@ from smelt.loops.ir import (
     Type,
     Var,
 )
+from smelt.loops.unused import names_used
 
 PREFIX = "smelt_"  # of the functions in smelt_kernels.h
 LEVELS = {
@@ -40,7 +41,10 @@ UNARY, ATOM = 11, 12
 
 def print_kernel(kernel: Kernel) -> str:
     """The definition of the kernel, with a trailing newline."""
-    return f"{print_prototype(kernel)}\n{{\n" + "".join(f"{line}\n" for line in _block(kernel.body, 1)) + "}\n"
+    used = set(names_used(kernel.body))
+    unused = (f"    (void){buffer.name};" for buffer in kernel.buffers if buffer.name not in used)
+    lines = (*unused, *_block(kernel.body, 1))
+    return f"{print_prototype(kernel)}\n{{\n" + "".join(f"{line}\n" for line in lines) + "}\n"
 
 
 def print_prototype(kernel: Kernel) -> str:

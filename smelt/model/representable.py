@@ -120,7 +120,7 @@ def _unary(op: Unary) -> Iterator[str]:
         case "leaky_relu":
             yield from _rescaled(FARTHEST, ratio, "x.scale / y.scale")
             yield from _rescaled(FARTHEST, ratio * abs(float32(op.alpha)), "alpha * x.scale / y.scale")
-        case "logistic" | "tanh" if not 0 <= quantize_multiplier(scale * 2**27)[1] <= 62:
+        case "logistic" | "tanh" if not 2.0**-28 <= scale < 2.0**35:  # shifts of 0 to 62 bits
             yield f"input scale {scale:.3g} is out of range (2^-28 to 2^35)"
         case "hard_swish":
             yield from _hard_swish(scale, ratio)
