@@ -91,6 +91,7 @@ def compile(
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
     """
     from smelt.firmware import build, emit, render, render_harness
+    from smelt.firmware.names import check_name
     from smelt.firmware.toolchain import toolchain
     from smelt.importers import load
     from smelt.passes import prepare
@@ -99,6 +100,7 @@ def compile(
     from smelt.planner.evidence import evidence
     from smelt.targets.boards import named
 
+    check_name(name)  # before the minutes that a plan may take
     board = named(board)
     model = load(path)
     graph = prepare(model)
