@@ -210,7 +210,7 @@ def test_a_fork_is_run_branch_by_branch() -> None:
 def test_wide_graphs_end_within_the_limit_and_say_what_is_not_proved() -> None:
     graph = fork(*(8 * n for n in range(10, 30)), joined=8)
     flow = flow_in_file_order(graph)
-    cut = best_order(flow, expansions=3)
+    cut = best_order(flow, moves=3)
     best = best_order(flow)
     assert cut.bound <= best.bound == best.peak <= cut.peak < peak(flow)
 

@@ -6,7 +6,6 @@ one shift. `find_affine` looks for such a form; what it returns holds for all po
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 
@@ -16,10 +15,12 @@ from numpy.typing import NDArray
 from smelt.loops.ir import Expr, expression
 
 Integers = NDArray[np.int64]
+Reals = NDArray[np.float64]
 
 REACH = 6  # how far factors are varied around the nearest ones
 TRIED = 4  # how many shifts are tried
 LIMIT = 2**31
+AT_ONCE = 100_000  # how many points, times changes of the factors, are looked at together
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,16 @@ def _at_shift(
     floors, ceilings = (wanted << shift) - total, ((wanted + 1) << shift) - 1 - total
     # Varying the factors moves every point by at most `slack`: only points this near the tightest can come to matter.
     slack = 2 * REACH * sum(int(np.abs(x).max()) for x in xs)
-    low = _tightest(xs, floors, above, slack, 1)
-    high = _tightest(xs, ceilings, below, slack, -1)
-    for change in _changes(len(xs)):
-        least = max((int((f - _weighted(change, p)).max()) for p, f in low), default=-(LIMIT // 2))
-        most = min((int((c - _weighted(change, p)).min()) for p, c in high), default=LIMIT // 2)
-        factors = tuple(b + c for b, c in zip(base, change, strict=True))
-        if least <= most and _fits(xs, factors, (least + most) // 2):
-            return Affine(factors, (least + most) // 2, shift)
+    low, high = _tightest(xs, floors, above, slack, 1), _tightest(xs, ceilings, below, slack, -1)
+    changes = _changes(len(xs))
+    batch = max(AT_ONCE // max(len(low[1]), len(high[1])), 1)
+    for some in (changes[i : i + batch] for i in range(0, len(changes), batch)):
+        least, most = (low[1] - some @ low[0]).max(axis=1), (high[1] - some @ high[0]).min(axis=1)
+        for i in np.flatnonzero(least <= most):
+            factors = tuple(b + int(c) for b, c in zip(base, some[i], strict=True))
+            offset = (int(least[i]) + int(most[i])) // 2
+            if _fits(xs, factors, offset):
+                return Affine(factors, offset, shift)
     return None
 
 
@@ -87,18 +90,19 @@ def _weighted(factors: tuple[int, ...], xs: tuple[Integers, ...]) -> Integers:
 
 def _tightest(
     xs: tuple[Integers, ...], bounds: Integers, active: NDArray[np.bool_], slack: int, sign: int
-) -> list[tuple[tuple[Integers, ...], Integers]]:
-    """The points whose bound may be the tightest one; none where no point is bound on this side."""
+) -> tuple[Reals, Reals]:
+    """The points whose bound may be the tightest one, a column for each, and their bounds; where no point is bound on this side,
+    one that leaves everything open. Numbers far below 2^53 are as exact as integers, and multiplied faster."""
     if not active.any():
-        return []
+        return np.zeros((len(xs), 1)), np.array([-sign * LIMIT / 2])
     chosen = active & (sign * bounds >= (sign * bounds[active]).max() - slack)
-    return [(tuple(x[chosen] for x in xs), bounds[chosen])]
+    return np.stack([x[chosen] for x in xs]).astype(np.float64), bounds[chosen].astype(np.float64)
 
 
-def _changes(count: int) -> Iterator[tuple[int, ...]]:
-    """Small changes of the factors, smallest first."""
-    changes = product(range(-REACH, REACH + 1), repeat=count)
-    yield from sorted(changes, key=lambda change: sum(abs(c) for c in change))
+def _changes(count: int) -> Reals:
+    """Small changes of the factors, smallest first: a row for each."""
+    changes = np.array(list(product(range(-REACH, REACH + 1), repeat=count)), np.float64)
+    return changes[np.argsort(np.abs(changes).sum(axis=1), kind="stable")]
 
 
 def _fits(xs: tuple[Integers, ...], factors: tuple[int, ...], offset: int) -> bool:

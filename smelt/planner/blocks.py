@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 
 from smelt.planner.flow import Flow, aligned, lives
 
@@ -36,9 +37,15 @@ class Block:
     def area(self) -> int:
         return sum(span.size * (span.last - span.first + 1) for span in self.spans)
 
-    def meets(self, other: Block) -> bool:
-        """Whether the two are alive at the same time."""
-        return any(a.first <= b.last and b.first <= a.last for a in self.spans for b in other.spans)
+    @cached_property
+    def first(self) -> int:
+        """The first step at which it is alive."""
+        return min(span.first for span in self.spans)
+
+    @cached_property
+    def last(self) -> int:
+        """The last step at which it is alive; between the two it may rest."""
+        return max(span.last for span in self.spans)
 
 
 @dataclass(frozen=True)
@@ -84,8 +91,8 @@ def height(blocks: Sequence[Block], offsets: Sequence[int]) -> int:
 def load(blocks: Sequence[Block]) -> int:
     """The most bytes alive at any time: a lower bound of the height."""
     spans = [span for block in blocks for span in block.spans]
-    times = {span.first for span in spans}
-    return max((sum(s.size for s in spans if s.first <= t <= s.last) for t in times), default=0)
+    changes = sorted([(s.first, 1, s.size) for s in spans] + [(s.last + 1, 0, -s.size) for s in spans])
+    return max(accumulate(change for _, _, change in changes), default=0)
 
 
 PRIORITIES: tuple[Callable[[Block], tuple[int, ...]], ...] = (
@@ -106,8 +113,10 @@ def first_fit(blocks: Sequence[Block]) -> tuple[int, ...]:
 
 def _fit(blocks: Sequence[Block], order: Sequence[int]) -> tuple[int, ...]:
     offsets: dict[int, int] = {}
+    placed: list[tuple[Block, int]] = []
     for i in order:
-        offsets[i] = lowest(blocks[i], [(blocks[j], offset) for j, offset in offsets.items()])
+        offsets[i] = lowest(blocks[i], placed)
+        placed.append((blocks[i], offsets[i]))
     return tuple(offsets[i] for i in range(len(blocks)))
 
 
@@ -123,10 +132,11 @@ def lowest(block: Block, placed: Sequence[tuple[Block, int]]) -> int:
 
 def _forbidden(block: Block, placed: Sequence[tuple[Block, int]]) -> list[tuple[int, int]]:
     """Ranges (both ends excluded) in which the offset of `block` may not lie."""
+    first, last = block.first, block.last
     return [
         (offset - a.size, offset + b.size)
         for other, offset in placed
-        if block.meets(other)
+        if other.first <= last and first <= other.last
         for a in block.spans
         for b in other.spans
         if a.first <= b.last and b.first <= a.last
@@ -151,13 +161,15 @@ def distance(blocks: Sequence[Block], places: Sequence[Place]) -> int:
 
 
 def _fit_in(blocks: Sequence[Block], order: Sequence[int], budgets: Sequence[int]) -> tuple[Place, ...] | None:
-    placed: dict[int, Place] = {}
+    places: dict[int, Place] = {}
+    placed: list[list[tuple[Block, int]]] = [[] for _ in budgets]
     for i in order:
         for memory, budget in enumerate(budgets):
-            offset = lowest(blocks[i], [(blocks[j], o) for j, (m, o) in placed.items() if m == memory])
+            offset = lowest(blocks[i], placed[memory])
             if offset + blocks[i].size <= budget:
-                placed[i] = memory, offset
+                places[i] = memory, offset
+                placed[memory].append((blocks[i], offset))
                 break
         else:
             return None
-    return tuple(placed[i] for i in range(len(blocks)))
+    return tuple(places[i] for i in range(len(blocks)))

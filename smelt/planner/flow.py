@@ -72,9 +72,11 @@ class Flow(Noun):
     @cached_property
     def readers(self) -> tuple[frozenset[int], ...]:
         """The steps that read each storage."""
-        return tuple(
-            frozenset(i for i, use in enumerate(self.uses) if s in use.reads) for s in range(len(self.storages))
-        )
+        found: list[list[int]] = [[] for _ in self.storages]
+        for i, use in enumerate(self.uses):
+            for s in use.reads:
+                found[s].append(i)
+        return tuple(map(frozenset, found))
 
     @cached_property
     def writers(self) -> dict[int, int]:

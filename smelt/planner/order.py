@@ -1,17 +1,26 @@
-"""Execution order with the least peak memory: a best-first search over the sets of steps done."""
+"""Execution order with the least peak memory: quick orders first, then a best-first search over the sets of steps done.
+
+Every search ends after a number of moves that it looked at, never after a time: the same graph gets the same order on any machine.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from heapq import heappop, heappush
+from typing import NamedTuple
 
+from smelt.planner.depth_first import depth_first
 from smelt.planner.flow import Flow, peak
 
-EXPANSIONS = 30_000
-"""How many sets of steps the search may look at (a few seconds) before it settles for less than a proof."""
+MOVES = 300_000
+"""How many moves, steps that can follow a set of steps, the search looks at (a few seconds) before it settles for less than a proof."""
 
 BEAM = 32
-"""How many sets of steps of each size the quick search keeps."""
+"""How many sets of steps of each size the quick search keeps, if `BEAM_MOVES` allow."""
+
+BEAM_MOVES = 150_000
+"""How many moves the quick search looks at, about. Where one set of each size would take more, there is no quick search."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +35,7 @@ class Order:
     bound: int
 
 
-@dataclass(frozen=True)
-class _Move:
+class _Move(NamedTuple):
     """What running one step does: the most bytes alive while it runs, and what is alive after it."""
 
     step: int
@@ -35,17 +43,24 @@ class _Move:
     after: int
 
 
-def best_order(flow: Flow, expansions: int = EXPANSIONS) -> Order:
+_Path = tuple[int, int, int, int, tuple[int, ...]]
+"""A set of steps done and how it was reached: the set, the steps that are ready, the peak, the bytes alive, the steps."""
+
+
+def best_order(flow: Flow, moves: int = MOVES) -> Order:
     """The order of steps with the least peak of live bytes, scratch and writing in place included.
 
-    Exact as long as `expansions` suffice, else the best of a beam. The order given is kept where none is better.
+    Exact as long as `moves` suffice, else the best of a beam and of a depth-first order. The order given is kept where none is
+    better.
     """
     given = Order(tuple(range(len(flow.uses))), peak(flow), lower_bound(flow))
     if given.peak == given.bound:
         return given
     search = _Search(flow, given.bound)
-    quick = search.beam(BEAM)
-    return search.run(quick if quick.peak < given.peak else given, expansions)
+    deep = depth_first(flow)
+    known = (given, search.beam(), Order(deep, peak(flow.reordered(deep)), given.bound))
+    best = min((order for order in known if order is not None), key=lambda order: order.peak)
+    return best if best.peak == best.bound else search.run(best, moves)
 
 
 def lower_bound(flow: Flow) -> int:
@@ -69,78 +84,122 @@ class _Search:
 
     def __init__(self, flow: Flow, bound: int) -> None:
         self.flow, self.bound = flow, bound
+        self.looked = 0  # moves looked at
         self.needs = [_bits(needed) for needed in flow.needs]
-        self.readers = [_bits(readers) for readers in flow.readers]
-        self.reusable = [flow.reusable(i) for i in range(len(flow.uses))]
+        self.followers = [_bits(flow.readers[use.writes]) for use in flow.uses]
         self.kept = [bool(readers) or s in flow.outputs for s, readers in enumerate(flow.readers)]
+        self.dying = [tuple(self._may_die(i)) for i in range(len(flow.uses))]
+        self.written = [flow.sizes[use.writes] for use in flow.uses]
         self.all = (1 << len(flow.uses)) - 1
         self.first = max(sum(flow.sizes[s] for s in flow.inputs), bound)  # the peak of an empty path
         self.waiting = sum(flow.sizes[s] for s in flow.inputs if self.kept[s])
+        self.ready = _bits(frozenset(i for i, needed in enumerate(self.needs) if not needed))
 
-    def beam(self, width: int) -> Order:
-        """A good order: step by step, the `width` sets with the least peak and then the fewest bytes alive survive."""
-        layer = {0: (self.first, self.waiting, tuple[int, ...]())}
+    def _may_die(self, step: int) -> Iterator[tuple[int, int, bool]]:
+        """Of the storages that a step may be the last to read: the other readers, the size, and whether it may write over them."""
+        reusable = self.flow.reusable(step)
+        for s in sorted(self.flow.uses[step].reads - self.flow.outputs):
+            yield _bits(self.flow.readers[s] - {step}), self.flow.sizes[s], s in reusable
+
+    def beam(self, moves: int = BEAM_MOVES) -> Order | None:
+        """A good order: step by step, the up to `BEAM` sets with the least peak and then the fewest bytes alive survive.
+
+        None where following a single one would look at more than `moves`.
+        """
+        layer: list[_Path] = [(0, self.ready, self.first, self.waiting, ())]
+        share, start = moves // len(self.flow.uses) + 1, self.looked
         for _ in self.flow.uses:
-            found: dict[int, tuple[int, int, tuple[int, ...]]] = {}
-            for state, (top, alive, steps) in layer.items():
-                for move in self._moves(state, alive, top):
-                    reached, path = state | 1 << move.step, (max(top, move.during), move.after, (*steps, move.step))
-                    found[reached] = min(found.get(reached, path), path)
-            layer = dict(sorted(found.items(), key=lambda item: item[1])[:width])
-        (top, _, steps) = layer[self.all]
+            if self.looked - start > moves:
+                return None
+            layer, before = sorted(layer, key=lambda path: path[4]), self.looked
+            found: dict[bytes, tuple[int, int, int, int]] = {}
+            # of equal paths the first in the order of the file: by the places of what they go on from, then by the step
+            for place, (state, ready, top, alive, _) in enumerate(layer):
+                for move in self._moves(state, ready, alive, top):
+                    path = max(top, move.during), move.after, place, move.step
+                    key = self._key(state | 1 << move.step)
+                    found[key] = min(found.get(key, path), path)
+            width = min(BEAM, max(share * len(layer) // (self.looked - before), 1))
+            layer = [self._reached(layer[path[2]], path) for path in sorted(found.values())[:width]]
+        ((_, _, top, _, steps), *_) = layer
         return Order(steps, top, self.bound)
 
-    def run(self, given: Order, expansions: int) -> Order:
+    def _reached(self, origin: _Path, move: tuple[int, int, int, int]) -> _Path:
+        top, after, _, step = move
+        state = origin[0] | 1 << step
+        return state, self._ready(state, origin[1], step), top, after, (*origin[4], step)
+
+    def run(self, given: Order, moves: int) -> Order:
         """The best order, or the one given where that is as good or the search is cut short."""
-        queue = [(self.first, 0, 0, self.waiting)]  # peak, steps done (negative), set, bytes alive
-        best, came = {0: self.first}, dict[int, tuple[int, int]]()
-        settled = set[int]()
+        # peak, steps done (negative), set, bytes alive, and what was ready before the last step
+        queue = [(self.first, 0, 0, self.waiting, self.ready)]
+        best, came = {self._key(0): self.first}, dict[bytes, tuple[int, int]]()
+        settled, start = set[bytes](), self.looked
         while queue:
-            top, done, state, alive = heappop(queue)
+            top, done, state, alive, ready = heappop(queue)
             if state == self.all:
                 return Order(self._path(came), top, top)
-            if len(settled) == expansions:
+            if self.looked - start >= moves:
                 return Order(given.steps, given.peak, top)  # every better order has a set of this peak before it
-            if state in settled:
+            key = self._key(state)
+            if key in settled:
                 continue
-            settled.add(state)
-            for move in self._moves(state, alive, top):
+            settled.add(key)
+            ready = self._ready(state, ready, came[key][1]) if state else ready
+            for move in self._moves(state, ready, alive, top):
                 reached, high = state | 1 << move.step, max(top, move.during)
-                if high < best.get(reached, given.peak):
-                    best[reached], came[reached] = high, (state, move.step)
-                    heappush(queue, (high, done - 1, reached, move.after))
+                key = self._key(reached)
+                if high < best.get(key, given.peak):
+                    best[key], came[key] = high, (state, move.step)
+                    heappush(queue, (high, done - 1, reached, move.after, ready))
         return Order(given.steps, given.peak, given.peak)
 
-    def _moves(self, state: int, alive: int, top: int) -> list[_Move]:
+    def _moves(self, state: int, ready: int, alive: int, top: int) -> list[_Move]:
         """The steps that can run now; only one where it costs nothing to run it at once.
 
         A step that neither raises the peak nor leaves more alive than before may as well run now: later it would
         free no more, and what it frees now makes room for all the others.
         """
         moves: list[_Move] = []
-        for step, needed in enumerate(self.needs):
-            if state & (1 << step) or needed & ~state:
-                continue
-            move = self._move(step, state, alive)
+        while ready:
+            lowest = ready & -ready
+            ready ^= lowest
+            self.looked += 1
+            move = self._move(lowest.bit_length() - 1, state, alive)
             if move.during <= top and move.after <= alive:
                 return [move]
             moves.append(move)
         return moves
 
     def _move(self, step: int, state: int, alive: int) -> _Move:
-        flow, use = self.flow, self.flow.uses[step]
-        done = state | 1 << step
-        dying = [s for s in use.reads if s not in flow.outputs and not self.readers[s] & ~done]
-        in_place = any(s in self.reusable[step] for s in dying)
-        written = flow.sizes[use.writes]
-        during = alive + flow.scratch[step] + (0 if in_place else written)
-        after = alive - sum(flow.sizes[s] for s in dying) + (written if self.kept[use.writes] else 0)
-        return _Move(step, during, after)
+        freed, in_place = 0, False
+        for others, size, reusable in self.dying[step]:
+            if not others & ~state:
+                freed += size
+                in_place = in_place or reusable
+        written = self.written[step]
+        during = alive + self.flow.scratch[step] + (0 if in_place else written)
+        return _Move(step, during, alive - freed + (written if self.kept[self.flow.uses[step].writes] else 0))
 
-    def _path(self, came: dict[int, tuple[int, int]]) -> tuple[int, ...]:
+    def _ready(self, state: int, ready: int, step: int) -> int:
+        """The steps that can run after one of those that were ready has: `state` is the set with it."""
+        ready ^= 1 << step
+        left = self.followers[step]
+        while left:
+            lowest = left & -left
+            left ^= lowest
+            if not self.needs[lowest.bit_length() - 1] & ~state:
+                ready |= lowest
+        return ready
+
+    def _key(self, state: int) -> bytes:
+        """What a set of steps is found by: the hash of an int is the same for steps that are 61 apart."""
+        return state.to_bytes(len(self.needs) // 8 + 1, "little")
+
+    def _path(self, came: dict[bytes, tuple[int, int]]) -> tuple[int, ...]:
         steps, state = list[int](), self.all
         while state:
-            state, step = came[state]
+            state, step = came[self._key(state)]
             steps.append(step)
         return tuple(reversed(steps))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import combinations
+from itertools import takewhile
 
 from smelt.errors import SmeltError
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
@@ -239,9 +239,16 @@ def _problems(plan: Plan) -> Iterator[str]:
     yield from _step_problems(plan)
     yield from _memory_problems(plan)
     yield from _life_problems(plan)
-    for a, b in combinations(plan.placements, 2):
+    for a, b in _together(plan.placements):
         if a.meets(b) and not (_written_over(plan, a, b) or _written_over(plan, b, a)):
             yield f"'{a.name}' and '{b.name}' overlap in {a.memory}"
+
+
+def _together(placements: Sequence[Placement]) -> Iterator[tuple[Placement, Placement]]:
+    """All pairs that hold something at the same time."""
+    by_time = sorted(placements, key=lambda p: p.first)
+    for n, a in enumerate(by_time):
+        yield from ((a, b) for b in takewhile(lambda b: b.first <= a.last, by_time[n + 1 :]))
 
 
 def _step_problems(plan: Plan) -> Iterator[str]:
