@@ -49,7 +49,7 @@ def arrange(blocks: Sequence[Block], budgets: Sequence[int]) -> tuple[Place, ...
 def pack(blocks: Sequence[Block], bound: int) -> tuple[int, ...]:
     """Offsets of the least height: first fit where it reaches the bound, else solved."""
     offsets = first_fit(blocks)
-    if height(blocks, offsets) == bound or not solver.installed():
+    if height(blocks, offsets) == bound or not solver.takes(blocks):
         return offsets
     return solver.least_height(blocks, bound, offsets)
 
@@ -58,10 +58,10 @@ def _spread(blocks: Sequence[Block], budgets: Sequence[int]) -> tuple[Place, ...
     if max(block.size for block in blocks) > max(budgets):
         return None
     start = first_fit_in(blocks, budgets)
-    if start is not None and (distance(blocks, start) == 0 or not solver.installed()):
+    if start is not None and (distance(blocks, start) == 0 or not solver.takes(blocks)):
         return start
     if not solver.installed():
         raise OptionError(
             "no single RAM holds all tensors: spreading them needs the solver (pip install 'smelt[plan]')"
         )
-    return solver.spread(blocks, budgets, start)
+    return solver.spread(blocks, budgets, start) if solver.takes(blocks) else None

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
 EFFORT = 4.0
 """Limit of one solution in CP-SAT's deterministic seconds."""
 
+MOST_BLOCKS = 200
+"""Beyond so many blocks the solver is not asked: only to prepare such problems, which no limit ends, takes it minutes."""
+
+
+def takes(blocks: Sequence[Block]) -> bool:
+    """Whether the solver is there, and these blocks are few enough for it."""
+    return len(blocks) <= MOST_BLOCKS and installed()
+
 
 def installed() -> bool:
     """Whether the solver can be imported."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 from dataclasses import dataclass
 from typing import Literal
@@ -91,7 +92,7 @@ class Simulator:
             raise DeviceError(f"the image was built for {image.board}, the simulator is a {self.board.name}")
         if missing := [name for name in NEEDED_SYMBOLS if name not in image.symbols]:
             raise DeviceError(f"the image is no firmware of smelt: it has no {', '.join(missing)}")
-        return _Session(self.board, image, inputs, timeout_instructions, self.timing).run()
+        return _freed(_Session(self.board, image, inputs, timeout_instructions, self.timing).run())
 
     def run_elf(
         self,
@@ -114,7 +115,14 @@ class Simulator:
             if name and name not in parsed.symbols:
                 raise OptionError(f"the program has no function {name!r}")
         image = Image(elf, self.board.name, "unknown", parsed, (), function, parts)
-        return _Session(self.board, image, inputs, timeout_instructions, self.timing, foreign=True).run()
+        return _freed(_Session(self.board, image, inputs, timeout_instructions, self.timing, foreign=True).run())
+
+
+def _freed(run: Run) -> Run:
+    """What a run found, once its board is gone. An emulator and its hooks refer to each other (in unicorn's own binding), with all
+    memories of the board, and Python looks for such circles by the number of objects, not of bytes: megabytes for each run."""
+    gc.collect()
+    return run
 
 
 class _Session:
