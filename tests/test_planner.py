@@ -25,8 +25,9 @@ from smelt.planner import Plan, Step, make_plan, solver
 from smelt.planner.addresses import arrange, pack
 from smelt.planner.blocks import Block, Span, first_fit, height
 from smelt.planner.blocks import load as load_of
+from smelt.planner.depth_first import depth_first
 from smelt.planner.flow import Flow, Storage, Use, aligned, live_bytes, peak, steps_of
-from smelt.planner.order import best_order, lower_bound
+from smelt.planner.order import Order, _Search, best_order, lower_bound
 from smelt.planner.plan import STACK_RESERVE, flow_of
 from smelt.targets.boards import BOARDS, DISCO_F746NG, NUCLEO_L4R5ZI
 from smelt.targets.types import Board, Core, Memory
@@ -593,3 +594,77 @@ def test_scratch_gives_way_where_it_does_not_fit():
     tiny = replace(big, chip=replace(big.chip, memories=(big.chip.flash, replace(ram, size=40_000))))
     with pytest.raises(DoesNotFit):
         make_plan(graph, tiny)
+
+
+# Large graphs: a good plan within a fixed amount of work, the same every time, and an honest bound
+
+
+def leaves_and_sums(kind: str, count: int) -> Graph:
+    """About `count` element-wise ops: leaves that all read the input, and a tree of sums over them in some order."""
+    dice, x = random.Random(count), tensor("x", 64)
+    table = Tensor("table", (256,), "int8", Q, np.arange(-128, 128).astype(np.int8)[::-1])
+    made: list[Op] = [Lookup(x=x, y=tensor(f"leaf{i}", 64), table=table) for i in range((count + 1) // 2)]
+    left = [op.y for op in made]
+    while len(left) > 1:
+        if kind == "shuffled":
+            dice.shuffle(left)
+        made.append(Add(x=left.pop(0), x2=left.pop(0), y=tensor(f"sum{len(made)}", 64)))
+        left.append(made[-1].y)
+    return Graph(kind, (x,), (left[0],), tuple(made)).check()
+
+
+def pieces(count: int) -> Graph:
+    """Tensors of many sizes that wait for each other: joined, cut and copied at random."""
+    dice, x = random.Random(count), tensor("x", 16)
+    made: list[Op] = []
+    known = [x]
+    while len(made) < count:
+        y = f"t{len(made)}"
+        if dice.random() < 0.5 or len(known) < 3:
+            t = dice.choice(known[-20:])
+            made.append(Slice(x=t, y=tensor(y, dice.randint(1, t.bytes)), begin=(0,), stride=(1,)))
+        else:
+            a, b = known.pop(dice.randrange(len(known))), dice.choice(known)
+            if a.bytes + b.bytes > 400:
+                continue
+            made.append(Concat(xs=(a, b), y=tensor(y, a.bytes + b.bytes), axis=0))
+        known.append(made[-1].y)
+    read = {t for op in made for t in op.activations}
+    return Graph("pieces", (x,), tuple(op.y for op in made if op.y not in read), tuple(made)).check()
+
+
+LARGE = (
+    (leaves_and_sums, "shuffled", 100, False),
+    (leaves_and_sums, "even", 600, True),
+    (pieces, None, 300, True),
+    (pieces, None, 300, False),
+)
+
+
+@pytest.mark.parametrize(("make", "kind", "count", "with_solver"), LARGE)
+def test_large_graphs_are_planned_well_within_a_fixed_amount_of_work(
+    make: Callable[..., Graph], kind: str | None, count: int, with_solver: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not with_solver:
+        monkeypatch.setattr(solver, "installed", lambda: False)
+    graph = make(kind, count) if kind else make(count)
+    plan = plan_of(graph)
+    flow = flow_of(graph, plan.steps)
+    assert lower_bound(flow) <= plan.bound <= plan.tensor_bytes <= peak(flow_in_file_order(graph))
+    if kind:  # a tree over n leaves needs about log2(n) sums at a time, and is found with a few more
+        assert plan.tensor_bytes <= 64 * (2 * count.bit_length() + 2)
+        assert "of tensors, at most" in str(plan).splitlines()[0]
+    if not with_solver and kind:
+        assert str(plan) == str(plan_of(graph))
+
+
+def test_the_search_looks_at_no_more_moves_than_it_may() -> None:
+    flow = flow_in_file_order(leaves_and_sums("shuffled", 300))
+    search = _Search(flow, lower_bound(flow))
+    quick = search.beam(20_000)
+    assert search.looked <= 20_000 + len(flow.uses)
+    start, given = search.looked, Order(tuple(range(len(flow.uses))), peak(flow), lower_bound(flow))
+    found = search.run(given, 5_000)
+    assert search.looked - start <= 5_000 + len(flow.uses) and given.bound <= found.bound <= found.peak
+    assert quick is None or is_valid(flow, quick.steps)
+    assert is_valid(flow, depth_first(flow)) and sorted(depth_first(flow)) == list(range(len(flow.uses)))

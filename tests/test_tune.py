@@ -63,6 +63,25 @@ def test_concatenated_and_several_files_are_one_log(tmp_path):
     assert TuningLog.load(a, b).cycles("k_2", BOARD.name) == 7
 
 
+@pytest.mark.parametrize(
+    "cycles", ["0", "-5", "1.5", "true", "NaN", "1e3", str(2**53), "9" * 6000, "[" * 50_000, '"5"']
+)
+def test_absurd_figures_are_damaged_lines(tmp_path, cycles):
+    line = entry().line.replace(b'"cycles":10', b'"cycles":' + cycles.encode())
+    (tmp_path / "log").write_bytes(line + entry("k_2", 2**53 - 1).line)
+    log = TuningLog.load(tmp_path / "log")
+    assert [m.kernel for m in log.measurements] == ["k_2"] and log.damaged == 1
+
+
+def test_whatever_a_log_holds_it_is_read_or_refused():
+    """A tenth of what `dev/fuzz_logs.py` was run for."""
+    command = [sys.executable, "dev/fuzz_logs.py", "--cases", "2000", "--seed", "1"]
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and "2000 cases, 0 findings" in done.stdout, done.stdout + done.stderr
+
+
 def test_what_is_no_log_is_refused(tmp_path):
     (tmp_path / "text").write_text("one\ntwo\n")
     for file in (tmp_path / "text", tmp_path / "absent", tmp_path, HELLO):

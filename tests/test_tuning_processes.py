@@ -128,7 +128,7 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
 for n in range(100):
     try:
-        append(Path(sys.argv[1]), [Measurement(f"k_{n}", "Dense", "dense", "a", "b", "zig", n, None)])
+        append(Path(sys.argv[1]), [Measurement(f"k_{n}", "Dense", "dense", "a", "b", "zig", n + 1, None)])
     except OptionError as error:
         print(n, error)
         break

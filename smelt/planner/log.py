@@ -16,6 +16,15 @@ from smelt.nouns import Noun
 DEVICE = "device "
 """How the name of a real device begins in `Measurement.device`."""
 
+MOST_CYCLES = 2**53
+"""What no measurement reaches: at a gigahertz that would be a hundred days. Below it a cycle count is exact in any JSON reader."""
+
+LONGEST_LINE = 1 << 16
+"""Bytes of a line, beyond which it is not looked at: what `append` writes has a few thousand at most."""
+
+MOST_BYTES = 1 << 30
+"""What a log may have: a million measurements."""
+
 
 @dataclass(frozen=True)
 class Measurement(Noun):
@@ -67,7 +76,7 @@ class TuningLog(Noun):
     @staticmethod
     def parse(data: bytes) -> TuningLog:
         """The measurements in the content of a file; lines that are none are counted."""
-        lines = [line for line in data.split(b"\n") if line.strip()]
+        lines = [line for line in data.split(b"\n") if line[:LONGEST_LINE].strip()]
         found = [_parsed(line) for line in lines]
         good = tuple(m for m in found if m is not None)
         return TuningLog(good, len(found) - len(good))
@@ -215,8 +224,8 @@ def _read(file: Path) -> TuningLog:
 def _parsed(line: bytes) -> Measurement | None:
     """A line as a measurement; None where it is none. Fields of later versions are ignored."""
     try:
-        values = json.loads(line)
-    except ValueError:  # UnicodeDecodeError is one as well
+        values = json.loads(line) if len(line) <= LONGEST_LINE else None
+    except (ValueError, RecursionError):  # no JSON, no UTF-8, a number of thousands of digits; nested too deeply
         return None
     return _measurement(values) if isinstance(values, dict) else None
 
@@ -227,13 +236,24 @@ TEXTS = ("kernel", "op_key", "implementation", "schedule", "board", "toolchain",
 def _measurement(values: dict[str, Any]) -> Measurement | None:
     texts = [values.get(name) for name in TEXTS[:-1]] + [values.get(TEXTS[-1], "")]
     cycles, error, resident = values.get("cycles"), values.get("error"), values.get("resident", False)
-    if not all(isinstance(text, str) for text in texts) or isinstance(cycles, bool) or not isinstance(resident, bool):
+    if not all(isinstance(text, str) and _is_unicode(text) for text in texts) or not isinstance(resident, bool):
         return None
-    if not (isinstance(cycles, int) or (cycles is None and isinstance(error, str))):
+    if not (_is_count(cycles, 1) or (cycles is None and isinstance(error, str) and _is_unicode(error))):
         return None
     kernel, op_key, implementation, schedule, board, toolchain, device = map(str, texts)
     counts = values.get("counts")
-    known = tuple((k, v) for k, v in counts.items() if isinstance(v, int)) if isinstance(counts, dict) else ()
+    items = counts.items() if isinstance(counts, dict) else ()
+    known = tuple((k, v) for k, v in items if _is_count(v, 0) and _is_unicode(k))
     return Measurement(
         kernel, op_key, implementation, schedule, board, toolchain, cycles, error, device, resident, known
     )
+
+
+def _is_count(value: object, least: int) -> bool:
+    """Whether a figure can be one: a whole number (which `true` is not) that is not absurd."""
+    return type(value) is int and least <= value < MOST_CYCLES
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text can be written again: JSON can spell halves of characters."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)

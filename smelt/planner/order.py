@@ -14,7 +14,8 @@ from smelt.planner.depth_first import depth_first
 from smelt.planner.flow import Flow, peak
 
 MOVES = 300_000
-"""How many moves, steps that can follow a set of steps, the search looks at (a few seconds) before it settles for less than a proof."""
+"""How many moves, steps that can follow a set of steps, the search looks at (a few seconds)
+before it settles for less than a proof."""
 
 BEAM = 32
 """How many sets of steps of each size the quick search keeps, if `BEAM_MOVES` allow."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from itertools import takewhile
 
 from smelt.errors import SmeltError
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
@@ -247,8 +247,9 @@ def _problems(plan: Plan) -> Iterator[str]:
 def _together(placements: Sequence[Placement]) -> Iterator[tuple[Placement, Placement]]:
     """All pairs that hold something at the same time."""
     by_time = sorted(placements, key=lambda p: p.first)
+    starts = [p.first for p in by_time]
     for n, a in enumerate(by_time):
-        yield from ((a, b) for b in takewhile(lambda b: b.first <= a.last, by_time[n + 1 :]))
+        yield from ((a, b) for b in by_time[n + 1 : bisect_right(starts, a.last)])
 
 
 def _step_problems(plan: Plan) -> Iterator[str]:
