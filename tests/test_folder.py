@@ -67,7 +67,7 @@ def test_every_file_that_is_not_smelts_is_refused_and_kept(large, tmp_path, save
 
 
 @pytest.mark.parametrize("what", ["link", "link to folder", "dangling", "folder", "pipe"])
-@pytest.mark.skipif(os.name == "nt", reason="links and pipes of POSIX systems")
+@pytest.mark.skipif(os.name == "nt", reason="platform: links and pipes of POSIX systems")
 def test_what_is_no_file_is_refused(large, tmp_path, what):
     target, place = tmp_path / "elsewhere.c", tmp_path / "out" / "words_net.c"
     place.parent.mkdir()

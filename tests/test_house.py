@@ -65,3 +65,12 @@ def test_ci_runs_the_commands_of_the_readme():
     commands = re.findall(r"^```sh\n(.*?)\n```$", section, re.MULTILINE | re.DOTALL)
     script = (ROOT / ".ci" / "run").read_text("utf-8")
     assert len(commands) == 2 and all(f'"{command}"' in script for command in commands)
+
+
+def test_conditions_for_skipping_are_platforms():
+    """A missing program is no condition: it is asked for by `need`, which fails in CI."""
+    for file in (ROOT / "tests").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "skipif":
+                (reason,) = (k.value.value for k in node.keywords if k.arg == "reason")
+                assert reason.startswith("platform: "), f"{file.name}, line {node.lineno}: {reason}"

@@ -12,7 +12,9 @@ from tests.importer_cases import relu_chain
 from tests.paths import ROOT
 
 HOSTILE = "[red] \x1b[31mä\u202e\u4e2d\udc80\nb"
-posix = pytest.mark.skipif(os.name == "nt", reason="names, descriptors and terminals as POSIX systems have them")
+posix = pytest.mark.skipif(
+    os.name == "nt", reason="platform: names, descriptors and terminals as POSIX systems have them"
+)
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +97,7 @@ def test_a_wrong_command_line_is_quoted_without_control_characters(folder, envir
 
 
 @posix
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="platform: no device that is always full")
 @pytest.mark.parametrize("arguments", [("boards",), ("boards", "--json"), ("--help",)])
 def test_a_full_output_is_an_error(folder, arguments):
     with open("/dev/full", "w") as full:
