@@ -3,7 +3,8 @@
 Cycles are simulated, at the board's full clock, outputs bit-exact to TensorFlow Lite Micro. "balanced" has its weights in flash and
 is what one gets without options; "speed" spends RAM freely (weights in RAM where that pays). The time of AD depends on how many
 activations are zero: besides a random input, the slowest of the recorded windows is shown. Published results are measured on real
-boards (MLPerf Tiny v0.5 to v1.3); `TFLM` is TensorFlow Lite Micro with CMSIS-NN, in exact instructions.
+boards (MLPerf Tiny v0.5 to v1.3), so a ratio between 0.9 and 1.1 leaves open who is faster; `TFLM` is TensorFlow Lite Micro with
+CMSIS-NN, in exact instructions.
 """
 
 import argparse
@@ -29,8 +30,17 @@ RECORDS = {
 }
 # Millions of instructions of TFLM + CMSIS-NN on M4/M7 (shared/facts/peers.md).
 TFLM = {"IC": 28.5, "VWW": 22.6, "KWS": 7.23, "AD": 0.573}
-COLUMNS = ("model", "board", "for", "Mcycles", "ms", "MAC/cycle", "uJ", "RAM", "code", "constants", "record", "ratio", "Minstr",
-           "TFLM Minstr")  # fmt: skip
+COLUMNS = ("model", "board", "for", "Mcycles", "ms", "MAC/cycle", "uJ", "RAM", "code", "constants", "record", "ratio", "verdict",
+           "Minstr", "TFLM Minstr")  # fmt: skip
+
+
+FASTER, SLOWER = 0.9, 1.1
+"""Ratios to a record that simulated cycles can claim anything for: docs/timing.md says how far off they may be."""
+
+
+def verdict(ratio):
+    """What a ratio of simulated cycles to a record measured on a board lets one say."""
+    return "faster" if ratio <= FASTER else "slower" if ratio >= SLOWER else "open"
 
 
 def inputs(model, graph):
@@ -50,7 +60,8 @@ def rows(model, name, goal):
         yield (
             label, name, goal, f"{p.cycles / 1e6:.3f}", f"{p.milliseconds:.2f}", f"{p.macs / p.cycles:.2f}",
             f"{p.microjoules:.0f}" if p.microjoules else "-", f"{p.ram_bytes:,}", f"{p.code_bytes:,}", f"{p.constant_bytes:,}",
-            f"{record} {who}", f"{p.cycles / 1e6 / record:.2f}", f"{p.instructions / 1e6:.2f}", f"{TFLM[model]}",
+            f"{record} {who}", f"{p.cycles / 1e6 / record:.2f}", verdict(p.cycles / 1e6 / record),
+            f"{p.instructions / 1e6:.2f}", f"{TFLM[model]}",
         )  # fmt: skip
 
 
