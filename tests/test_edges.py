@@ -139,6 +139,15 @@ def test_activations_need_a_normal_scale(role, scale):
     assert any("no normal positive float32" in reason for reason in refusal(w, [x], [y]))
 
 
+@pytest.mark.parametrize("role", ["x", "y"])
+def test_scales_without_zero_points(role):
+    """TFLM does not read such scales at all."""
+    w = ModelWriter()
+    x, y = (w.tensor(name, (1, 4), "int8", 0.5, () if name == role else 0) for name in "xy")
+    w.op("RELU", [x], [y])
+    assert any("no zero point" in reason for reason in refusal(w, [x], [y]))
+
+
 @pytest.mark.parametrize("masks", [{"BeginMask": 1}, {"EndMask": 1}, {"BeginMask": 1, "EndMask": 1}])
 def test_masks_on_a_shrunk_axis(masks):
     assert "shrunk" in "\n".join(refusal(*strided((4, 5), (5,), [1], [2], [1], ShrinkAxisMask=1, **masks)))

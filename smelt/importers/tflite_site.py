@@ -128,6 +128,8 @@ def _brief(shape: tuple[int, ...]) -> str:
 def _quantization(raw: RawTensor, stored: RawQuantization) -> Quantization:
     if stored.custom:
         raise Refusal(f"tensor '{raw.name}' is quantised by a custom scheme; affine is supported")
+    if raw.dtype == "int8" and not stored.zero_points:  # TFLM takes the tensor to have no scale either
+        raise Refusal(f"tensor '{raw.name}' has a scale, but no zero point; write one even where it is 0")
     scales, zeros = stored.scales, stored.zero_points or (0,)
     # Weights and biases of dead channels have the scale 0; `activation_complaint` and `weights` say where it may be
     if not all(isfinite(scale) and scale >= 0 for scale in scales):
