@@ -20,6 +20,7 @@ _API = {
     "board": "smelt.targets.boards",
     "describe": "smelt.importers",
     "execute": "smelt.report.execute",
+    "inspect": "smelt.compile",
     "load": "smelt.importers",
     "profile": "smelt.report.profile",
     "random_inputs": "smelt.inputs",

@@ -158,6 +158,19 @@ def test_strides_on_a_shrunk_axis(stride):
     assert "shrunk" in "\n".join(refusal(*strided((4, 5), (5,), [1], [2], [stride], ShrinkAxisMask=1)))
 
 
+def test_shrunk_axes_of_shapes():
+    """The integers that smelt computes while it reads a file follow the same rules."""
+    w = ModelWriter()
+    x, shape, one = w.tensor("x", (2, 3), "int8", 0.5, 0), w.tensor("shape", (2,), "int32"), w.tensor("n", (), "int32")
+    wanted, y = w.tensor("wanted", (2,), "int32"), w.tensor("y", (2, 3), "int8", 0.5, 0)
+    w.op("SHAPE", [x], [shape])
+    bounds = [w.constant(name, [value]) for name, value in (("begin", 0), ("end", 1), ("stride", 1))]
+    w.op("STRIDED_SLICE", [shape, *bounds], [one], ShrinkAxisMask=1, BeginMask=1)
+    w.op("PACK", [one, w.constant("three", 3)], [wanted], Axis=0, ValuesCount=2)
+    w.op("RESHAPE", [x, wanted], [y])
+    assert "shrunk" in "\n".join(refusal(w, [x], [y]))
+
+
 @pytest.mark.parametrize("count", [0, 1, 3, 7, -1])
 def test_counts_of_pack_and_unpack(count):
     w = ModelWriter()

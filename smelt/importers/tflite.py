@@ -90,12 +90,13 @@ def _attempt(site: Site, errors: list[str], reasons: list[str]) -> tuple[Op, ...
     if not integers and (arm is None or (dtype in GENERAL and site.operator.code != "QUANTIZE")):
         return ()  # a general reason covers it
     try:
+        made: tuple[Op, ...] = ()
         if integers:
             evaluate(site)
-            return ()
-        assert arm is not None
-        _check_form(site, arm)
-        made = tuple(replace(op, origin=site.origin) for op in arm.build(site))
+        else:
+            assert arm is not None
+            _check_form(site, arm)
+            made = tuple(replace(op, origin=site.origin) for op in arm.build(site))
         for op in made:
             site.bench.note(op)
             site.complaints.extend(excesses(op))
