@@ -6,6 +6,7 @@ measurements under way, one for each worker.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -107,7 +108,7 @@ def tune(
     plan = make_plan(graph, board, offered)
     memory = max(plan.memories, key=lambda m: plan.used(m.name))
     bench = Bench(board, memory, compiler, tools, where.name, graph)
-    log = (TuningLog.load(file) if file.exists() else TuningLog.empty) + (known or TuningLog.empty)
+    log = (TuningLog.load(file) if os.path.exists(file) else TuningLog.empty) + (known or TuningLog.empty)
     mine = log.of(board.name, tools, where.name)
     todo = works(graph, board, offered, _room(plan) if resident and where.open is None else 0)
     search = Search(todo, mine, exhaustive)

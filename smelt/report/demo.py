@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 from smelt.compile import compile
-from smelt.errors import OptionError
+from smelt.errors import OptionError, printable
 from smelt.firmware.build import Compiler
 from smelt.inputs import read_inputs
 from smelt.nouns import Noun
@@ -46,8 +47,8 @@ def demo(picture: str, board: Board, compiler: Compiler = "zig") -> Demo:
     labels = class_names()
     with as_file(ASSETS) as folder:
         file = folder / f"{picture}.png" if picture in labels else Path(picture)
-        if not file.is_file():
-            raise OptionError(f"no picture '{picture}': give a file, or one of {', '.join(labels)}")
+        if not os.path.isfile(file):
+            raise OptionError(f"no picture '{printable(picture)}': give a file, or one of {', '.join(labels)}")
         compilation = compile(folder / "resnet8.tflite", board, labels=labels, compiler=compiler)
         execution = execute(compilation, read_inputs((file,), compilation.model))
     return Demo(file.name, execution, profile(compilation, execution.run))

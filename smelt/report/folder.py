@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
@@ -44,7 +45,7 @@ def _found(file: Path, folder: Path) -> bytes | None:
     for part in (file, *file.parents):
         if part == folder:
             break
-        if part.is_symlink():
+        if os.path.islink(part):
             raise OptionError(f"cannot write '{printable(file)}': {printable(part.name)} is a link; {ADVICE}")
     try:
         mode = file.lstat().st_mode
@@ -76,9 +77,13 @@ def _check(file: Path, found: bytes | None, other: str) -> None:
 def _used_by_others(folder: Path, network: str) -> dict[str, str]:
     """The headers that other networks in the folder use: file name -> one of those networks."""
     users = {}
-    for file in sorted(folder.glob("*_net.c")):
+    try:
+        names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+    except OSError as error:
+        raise OptionError(f"cannot write into '{printable(folder)}': {error.strerror or error}") from None
+    for file in (folder / name for name in names if name.endswith("_net.c")):
         name = file.name.removesuffix("_net.c")
-        if name != network and file.is_file():
+        if name != network and os.path.isfile(file):
             users.update(dict.fromkeys(_headers(read(file, MOST)), name))
     return users
 
@@ -89,7 +94,7 @@ def _headers(code: bytes) -> set[str]:
 
 def _remove(file: Path, network: str) -> None:
     """Remove what an earlier compilation of the network left, if it is that."""
-    if file.is_symlink() or not file.is_file():
+    if os.path.islink(file) or not os.path.isfile(file):
         return
     data = read(file, MOST)
     if file.name in FIRMWARE:
