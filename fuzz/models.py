@@ -7,7 +7,6 @@ bounded size, in bounded time and memory. What loads computes what TensorFlow Li
 from __future__ import annotations
 
 import random
-import resource
 import sys
 import tempfile
 import time
@@ -128,6 +127,8 @@ def run_cases(options: Options) -> Report:
 
 def main() -> int:
     """Run all cases; the exit code."""
+    import resource  # not on Windows, where TFLM's wheel does not exist either
+
     options = read_options("Damaged model files.", cases=20_000)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     return run_cases(options).show()
