@@ -14,7 +14,7 @@ def resident_kilobytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="platform: needs /proc")
 @pytest.mark.parametrize("name", ["disco_f746ng", "nucleo_l4r5zi"])
 def test_runs_leave_no_memory_behind(name):
     """A board that is not given back costs about 7 MB; a few are enough to see it."""
