@@ -22,7 +22,6 @@ from smelt.firmware.build import compiler_environment, run_compiler, zig
 from smelt.firmware.folders import cache_folders, is_usable
 
 FLAGS = ("-O2", "-std=c11", "-fPIC", "-shared", "-g0")
-ZIG_FLAGS = ("-mcpu=baseline", "-nostdlib")  # for whatever computer of the kind, and whatever C library
 HOST_COMPILERS = ("cc", "gcc", "clang")
 SUFFIXES = {"win32": ".dll", "darwin": ".dylib"}
 SAME_MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -77,7 +76,7 @@ class Native:
         return (*FLAGS, *self.defines, *(unresolved if self.is_open else ()), self.source)
 
 
-COUNTER = Native("smelt.devices.simulators", "counter.c", ("clock.h",))
+COUNTER = Native("smelt.devices.simulators", "counter.c", ("clock.h", "entry.c"))
 
 
 def load_native() -> ctypes.CDLL:
@@ -108,6 +107,11 @@ def how(part: Native) -> str:
     return f"compiled by {' '.join(map(str, _compiler()[:2]))}"
 
 
+def zig_command(target: Platform) -> tuple[str, ...]:
+    """zig's compiler, for whatever computer of the kind and whatever C library. Raises `BuildError` if it is not installed."""
+    return (str(zig()), "cc", "-mcpu=baseline", "-nostdlib", *(("entry.c",) if target.system == "win32" else ()))
+
+
 def _ready(part: Native) -> Path | None:
     """What a platform wheel has brought."""
     library = part.folder / part.name(Platform.here())
@@ -131,7 +135,7 @@ def _temporary(part: Native) -> Path | None:
 
 def _compiler() -> tuple[str, ...]:
     try:
-        return (str(zig()), "cc", *ZIG_FLAGS)
+        return zig_command(Platform.here())
     except BuildError:
         found = next(filter(None, map(shutil.which, HOST_COMPILERS)), None)
     if found is None:
