@@ -130,6 +130,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "dist")
     parser.add_argument("--only", help="Just the platforms with this in their tag, such as linux.")
     options = parser.parse_args()
+    if not COUNTER.folder.is_relative_to(ROOT):
+        sys.exit("another smelt is installed than this one: pip install -e '.[build]'")
     options.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

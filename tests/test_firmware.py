@@ -1,6 +1,8 @@
 """Real models as real firmware on every simulated board: bit-exact, and what they cost in a golden table."""
 
 import json
+import tomllib
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -28,6 +30,11 @@ TFLM = {
 GOLDEN = ROOT / "tests" / "golden" / "costs.json"
 
 
+def pinned() -> list[str]:
+    """What the tests are installed with."""
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]["test"]
+
+
 @pytest.mark.parametrize("board_name", [b.name for b in PRODUCTS])
 @pytest.mark.parametrize("model", INT8_MODELS)
 def test_equals_tflm_on_every_board(model, board_name):
@@ -37,7 +44,10 @@ def test_equals_tflm_on_every_board(model, board_name):
 
 
 @pytest.mark.parametrize("model", TFLM)
-def test_better_than_tflm_and_no_worse_than_before(model, request):
+@pytest.mark.costs
+def test_better_than_tflm_and_no_worse_than_before(model):
+    """What golden costs depend on: the compiler, to the version. The shipped log and the model of time belong to the product."""
+    assert f"ziglang=={version('ziglang')}" in pinned(), "golden costs are those of another compiler"
     compilation = compile(INT8_MODELS[model], board("nucleo_l4r5zi"))
     figures = profile(compilation, execute(compilation, random_inputs(compilation.model, 1)).run)
     instructions, code, ram = TFLM[model]
