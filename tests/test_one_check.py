@@ -1,6 +1,7 @@
 """`inspect` and `compile` give one answer: exit codes, reasons that people can read, warnings of sums that may wrap."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -155,10 +156,23 @@ def test_sums_of_dense_layers(op, expected):
 
 def test_the_range_of_what_is_read_counts():
     """A table that gives -10 to 10 makes a sum safe that int8 at large would not be."""
-    x, small = tensor("x", (1, 200_000)), tensor("small", (1, 200_000))
+    x, small = tensor("x", (100, 2000)), tensor("small", (100, 2000))
     narrow = tensor("table", (256,), np.clip(np.arange(-128, 128), -10, 10).astype(np.int8))
     assert not warned(Lookup(x=x, table=narrow, y=small), dense(200_000, x=small))
     assert warned(dense(200_000))
+
+
+def test_declared_sizes_cost_no_memory():
+    """A tensor of 2^26 channels is no reason to hold bounds of each."""
+    x, y = tensor("huge", (1, 1 << 26)), tensor("also", (1, 1 << 26))
+    table = tensor("table", (256,), np.zeros(256, np.int8))
+    other, safe = dense(200_000), dense(20, x=tensor("z", (1, 20)))
+    tracemalloc.start()
+    ops = (Lookup(x=x, table=table, y=y), other, safe)
+    (warning,) = wrapping_sums(Graph("g", (x, other.x, safe.x), (y, other.y, safe.y), ops))
+    assert warning.count("operator 7") == 1
+    assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    tracemalloc.stop()
 
 
 def test_warnings_name_operators_and_channels():

@@ -43,6 +43,8 @@ from smelt.passes.rewrite import fresh_name
 Linear = Conv2D | DepthwiseConv2D | TransposeConv2D | Dense
 # No microcontroller holds a tensor of so many elements: nothing is computed about it, whatever a file declares.
 MOST_ELEMENTS = 1 << 22
+# Far more than real models have, of all tensors together; whatever a file declares, bounds take no time.
+MOST_CHANNELS = 1 << 18
 # Their results grow, or stay, with each operand; `Add` only as long as it does not subtract.
 MONOTONE = (Mean, Add, Minimum, Maximum, Pad, Reshape, Concat, Slice, Transpose, Resize)
 
@@ -62,6 +64,11 @@ class Bounds:
 
 def channels(tensor: Tensor) -> int:
     return tensor.shape[-1] if tensor.shape else 1
+
+
+def has_few_channels(graph: Graph) -> bool:
+    """Whether bounds of every channel are worth their memory."""
+    return sum(channels(tensor) for tensor in graph.tensors) <= MOST_CHANNELS
 
 
 def bounds_of_graph(graph: Graph) -> dict[Tensor, Bounds]:
@@ -153,7 +160,7 @@ def sums_of(op: Linear, x: Bounds) -> tuple[Integers, Integers]:
     if sees_padding(op):  # which adds nothing to a sum: 0 is one more value that an operand may have
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     taps = weights_by_channel(op)
-    if taps is None:
+    if taps is None or len(low) == 1:
         taps, low, high = _undivided(op), low.min(keepdims=True), high.max(keepdims=True)
     elif isinstance(op, DepthwiseConv2D):
         low, high = (np.repeat(end, op.multiplier)[:, np.newaxis] for end in (low, high))

@@ -16,6 +16,7 @@ from smelt.passes.channel_bounds import (
     bounds_of_graph,
     bounds_of_tensor,
     channels,
+    has_few_channels,
     sees_padding,
     weights_by_channel,
     write_constant_operands,
@@ -28,8 +29,6 @@ Kept = dict[Tensor, Indices]
 # odd numbers cost 0.2 % (Cortex-M4), 0.1 % (M33), 0.9 % (M7) more cycles and 14 % more code for VWW; multiples of 4 cost
 # 0.3 to 0.6 % more cycles than even numbers, multiples of 8 about 2 %.
 MULTIPLE = 2
-# Far more than real models have; whatever a file declares, the pass takes no time.
-MOST_CHANNELS = 1 << 18
 
 
 def drop_dead_channels(graph: Graph) -> Graph:
@@ -42,7 +41,7 @@ def drop_dead_channels(graph: Graph) -> Graph:
     Exact: the terms that leave a sum were zero or the same at every position, the latter stay in the bias; a constant
     stays where padding would make its share differ at the borders, and where a bias could leave int32.
     """
-    if sum(channels(t) for t in graph.tensors) > MOST_CHANNELS or not all(t.elements for t in graph.tensors):
+    if not has_few_channels(graph) or not all(t.elements for t in graph.tensors):
         return graph
     graph = write_constant_operands(graph)
     bounds = bounds_of_graph(graph)

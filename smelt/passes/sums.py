@@ -8,9 +8,10 @@ from smelt.model.arithmetic import INT32_MAX, INT32_MIN, Integers
 from smelt.model.graph import Graph
 from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, TransposeConv2D
 from smelt.model.parameters import conv_parameters
-from smelt.passes.channel_bounds import Linear, bounds_of_graph, bounds_of_tensor, sums_of
+from smelt.passes.channel_bounds import Bounds, Linear, bounds_of_graph, bounds_of_tensor, has_few_channels, sums_of
 
 MOST_NAMED = 5
+ANY_INT8 = Bounds(np.array([-128]), np.array([127]))
 
 
 def wrapping_sums(graph: Graph) -> tuple[str, ...]:
@@ -19,11 +20,12 @@ def wrapping_sums(graph: Graph) -> tuple[str, ...]:
     Such sums wrap, and so does what is left of them after the left shift of a multiplier above one: in the oracle and in
     smelt's C alike, but the results are not what the network was trained to give. Graphs are proved after `prepare`.
     """
-    found = bounds_of_graph(graph)
+    found = bounds_of_graph(graph) if has_few_channels(graph) else None
     named = []
     for op in graph.ops:
         if isinstance(op, Conv2D | DepthwiseConv2D | TransposeConv2D | Dense):
-            channels = wrapping_channels(op, *sums_of(op, bounds_of_tensor(op.x, found)))
+            x = ANY_INT8 if found is None else bounds_of_tensor(op.x, found)
+            channels = wrapping_channels(op, *sums_of(op, x))
             if channels:
                 named.append(f"{op.origin or op.y.name} ({channels} of {op.y.shape[-1]} channels)")
     if not named:
