@@ -25,13 +25,14 @@ EXIT_CODES = """\b
 Exit codes:
   0  done
   1  a defect of smelt
-  2  the command line or an input file
+  2  the command line or an input file; tune: too little time to measure anything
   3  the model file is damaged or no model
   4  the model needs something that smelt does not support
   5  the model does not fit the board
   6  the compiler is missing or failed, or a file could not be written
   7  the device failed: fault, time-out, lost
   8  the device's numbers differ from the oracle's
+  130, 143  interrupted (Ctrl-C), ended by TERM; what was measured so far is kept
 """
 
 
@@ -328,6 +329,11 @@ def tune_command(
             report=report,
         )
     emit_json(result.as_json()) if as_json else show_tuning(result.as_json())
+    if result.left and not result.measured:
+        raise OptionError(
+            f"nothing was measured: the budget of {budget} was over before any of {result.left} candidates had a result. "
+            "Give a larger --budget"
+        )
 
 
 @main.command("inspect", short_help="What a model file contains, and what is unsupported and why.")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -13,6 +15,8 @@ import click
 
 from smelt.errors import BuildError, SmeltError, shown
 from smelt.report.text import complain, fitted
+
+TERMINATED = 143
 
 
 class Commands(click.Group):
@@ -28,7 +32,7 @@ class Commands(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            with printable_usage(), whole_output():
+            with printable_usage(), whole_output(), ended_cleanly():
                 return super().invoke(context)
         except SmeltError as error:
             complain(f"error: {error}")
@@ -36,6 +40,25 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             complain("interrupted")
             context.exit(130)
+
+
+@contextmanager
+def ended_cleanly() -> Iterator[None]:
+    """TERM ends a command as an error does: temporary folders and worker processes go with it. Exit code 143, as shells say it.
+    Only a main thread may ask for signals; where there is no TERM (Windows ends processes without one), nothing comes of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # what is cleaned up now is not interrupted again
+    sys.exit(TERMINATED)
 
 
 # How writing to a file fails that was opened long ago: these errors have no file's name.

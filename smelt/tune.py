@@ -41,8 +41,8 @@ Results = Iterator[tuple["Subject", "Outcome"]]
 @dataclass(frozen=True)
 class Tuning(Noun):
     """What a tuning did. `measured` and `failed` count this session, `known` what the log held already, `left` what the
-    budget did not allow, `hopeless` what promised too little. Cycles are the sums over the steps of the default and of the
-    tuned plan."""
+    budget did not allow, `hopeless` what was judged to promise too little. Cycles are the sums over the steps of the default
+    and of the tuned plan. `log` is None where there is no such file."""
 
     model: str
     board: str
@@ -58,7 +58,7 @@ class Tuning(Noun):
     cycles_before: int | None
     cycles_after: int | None
     seconds: float
-    log: str
+    log: str | None
     notes: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
@@ -94,13 +94,14 @@ def tune(
     from smelt.measure_link import counting_device, linked
     from smelt.passes import prepare
     from smelt.planner import make_plan
-    from smelt.planner.log import TuningLog
+    from smelt.planner.log import TuningLog, check_writable
     from smelt.planner.search import Search
     from smelt.planner.tuner import works
     from smelt.targets.boards import named
 
     start = time.monotonic()
     board, file = named(board), Path(file)
+    check_writable(file)
     where = counting_device(board, device, adapter)
     offered = IMPLEMENTATIONS if implementations is None else implementations
     tools = toolchain(board, compiler)
@@ -108,14 +109,15 @@ def tune(
     plan = make_plan(graph, board, offered)
     memory = max(plan.memories, key=lambda m: plan.used(m.name))
     bench = Bench(board, memory, compiler, tools, where.name, graph)
-    log = (TuningLog.load(file) if os.path.exists(file) else TuningLog.empty) + (known or TuningLog.empty)
+    kept = TuningLog.load(file) if os.path.exists(file) else TuningLog.empty
+    log = kept + (known or TuningLog.empty)
     mine = log.of(board.name, tools, where.name)
     todo = works(graph, board, offered, _room(plan) if resident and where.open is None else 0)
     search = Search(todo, mine, exhaustive)
     session = _Session(bench, file, search, mine, report)
     end = start + budget
     session.run(linked(bench, search, end, where.open) if where.open else _simulated(bench, search, end))
-    tuned, left = make_plan(graph, board, offered, log=session.log), search.worthwhile()
+    tuned, hopeless = make_plan(graph, board, offered, log=session.log), search.hopeless()
     return Tuning(
         model=graph.name,
         board=board.name,
@@ -126,14 +128,19 @@ def tune(
         known=session.known,
         measured=session.measured,
         failed=session.failed,
-        left=left,
-        hopeless=len(search.subjects) - search.known - left,
+        left=len(search.subjects) - search.known - hopeless,
+        hopeless=hopeless,
         cycles_before=total_cycles(plan, session.log),
         cycles_after=total_cycles(tuned, session.log),
         seconds=round(time.monotonic() - start, 1),
-        log=str(file),
-        notes=tuned.notes,
+        log=str(file) if os.path.exists(file) else None,
+        notes=(*_damaged(file, kept.damaged), *tuned.notes),
     )
+
+
+def _damaged(file: Path, lines: int) -> Iterator[str]:
+    if lines:
+        yield f"{lines} line(s) of {file} are no measurements"
 
 
 def total_cycles(plan: Plan, log: TuningLog) -> int | None:

@@ -156,12 +156,13 @@ def _pickles(stream: BinaryIO | Any) -> Iterator[Any]:
 def work() -> None:
     """What a worker does."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the session, which then closes the pipe
+    signal.signal(signal.SIGTERM, _end)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed is not an answer
     orders: queue.Queue[Order | None] = queue.Queue()
     gone = threading.Event()
     threading.Thread(target=_receive, args=(orders, gone), daemon=True).start()
-    with contextlib.suppress(OSError):  # nobody listens any more
+    with contextlib.suppress(OSError, SystemExit):  # nobody listens any more
         while (order := orders.get()) is not None:
             for answer in _answers(order):
                 if gone.is_set():
@@ -171,11 +172,18 @@ def work() -> None:
     os._exit(0)  # the other thread still reads
 
 
+def _end(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_IGN)  # what is cleaned up now is not interrupted again
+    sys.exit(1)
+
+
 def _receive(orders: queue.Queue[Order | None], gone: threading.Event) -> None:
     for order in _pickles(sys.stdin.buffer):
         orders.put(order)
     gone.set()
     orders.put(None)
+    if hasattr(signal, "pthread_kill"):  # what is under way is of no use to anybody: its temporary folder goes at once
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
     timer = threading.Timer(PATIENCE, os._exit, (1,))
     timer.daemon = True
     timer.start()

@@ -84,7 +84,7 @@ def test_defaults_come_first_and_the_best_is_found_early(todo):
     least = sum(w.times * min(truth(c) for c in w.candidates if not c.resident) for w in todo)
     assert search.best() <= 1.005 * least
     assert len(order) < 0.8 * len(search.subjects), "what promises nothing is left out"
-    assert search.known == len(order) and search.worthwhile() == 0
+    assert search.known == len(order) and search.known + search.hopeless() == len(search.subjects)
 
 
 def test_the_order_is_always_the_same_and_resuming_goes_on(todo):

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -18,6 +19,7 @@ from smelt.kernels import FRUGAL
 from smelt.measure import Bench, order, outcomes
 from smelt.passes import prepare
 from smelt.planner import Limits, make_plan
+from smelt.planner import log as log_module
 from smelt.planner.log import Measurement, TuningLog, append
 from smelt.planner.options import NOISE
 from smelt.planner.search import Search
@@ -233,10 +235,51 @@ def test_a_killed_tuning_goes_on_where_it_was(tmp_path):
     assert len(kernels) == len(set(kernels)) == result["candidates"] - result["hopeless"]
 
 
+def test_what_time_cut_off_is_not_called_hopeless(hello):
+    todo = works(hello, BOARD, FRUGAL)
+    search = Search(todo, TuningLog.empty)
+    assert search.hopeless() == 0
+    while taken := search.take(lambda some: len(some) < 8):
+        assert not search.hopeless(), "there was nothing to judge by"
+        if len(taken) > 1:
+            for s in taken[:-1]:  # the last one is given up
+                c = s.candidate
+                how = c.implementation.name, str(c.schedule), BOARD.name, "zig"
+                search.learn(Measurement(c.call.kernel.name, s.work.op_key, *how, 1000, counts=c.counts))
+        break
+    assert search.hopeless() == 0 and search.known < len(search.subjects)
+
+
+def test_a_log_that_cannot_be_written_is_found_before_anything_is_done(tmp_path, monkeypatch):
+    import smelt.importers
+
+    monkeypatch.setattr(smelt.importers, "load", None)  # nothing gets that far
+    (tmp_path / "file").touch()
+    for file in (tmp_path / "absent" / "log", tmp_path, tmp_path / "file" / "log"):
+        with pytest.raises(OptionError, match="cannot write the tuning log"):
+            tune(HELLO, BOARD, file)
+    monkeypatch.setattr(log_module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    with pytest.raises(OptionError, match="the disk is full"):
+        tune(HELLO, BOARD, tmp_path / "log")
+    assert sorted(f.name for f in tmp_path.iterdir()) == ["file"]
+
+
+def test_the_command_says_whether_anything_was_measured(tuned_file, tmp_path):
+    file = tmp_path / "log.jsonl"
+    process = smelt("tune", HELLO, "--board", BOARD.name, "--log", file, "--budget", "0")
+    text, errors = process.communicate()
+    assert process.returncode == 2 and "nothing was measured" in errors and "log:" not in text and not file.exists()
+    assert "not worth it" not in text
+    file.write_bytes(tuned_file.read_bytes() + b"torn\n")
+    process = smelt("tune", HELLO, "--board", BOARD.name, "--log", file)
+    text, errors = process.communicate()
+    assert process.returncode == 0 and "nothing new to measure" in text and "1 line(s) of" in text, text + errors
+
+
 def test_no_budget_measures_nothing_and_nonsense_is_refused(tmp_path):
     file = tmp_path / "log.jsonl"
     result = tune(HELLO, BOARD, file, budget=0, implementations=FRUGAL)
-    assert result.measured == 0 and result.left > 0 and result.cycles_before is None
+    assert result.measured == 0 and result.left == result.candidates and result.cycles_before is None
     assert not file.exists()
     process = smelt("tune", HELLO, "--board", BOARD.name, "--log", file, "--budget", "soon")
     assert "no length of time" in process.communicate()[1] and process.returncode == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -192,6 +193,22 @@ def append(file: Path, measurements: Sequence[Measurement]) -> None:
             os.close(descriptor)
     except OSError as error:
         raise OptionError(f"cannot write the tuning log '{file}': {error.strerror or error}") from None
+
+
+def check_writable(file: Path) -> None:
+    """Raise OptionError where `append` could not write to the file. Leaves no file behind where there is none."""
+    try:
+        there = file.exists()
+        if there and not file.is_file():
+            raise OptionError(f"cannot write the tuning log '{file}': it is no file")
+        os.close(os.open(file, os.O_WRONLY | os.O_APPEND | (0 if there else os.O_CREAT | os.O_EXCL), 0o644))
+        if not there:
+            file.unlink()
+        free = shutil.disk_usage(file.absolute().parent).free
+    except OSError as error:
+        raise OptionError(f"cannot write the tuning log '{file}': {error.strerror or error}") from None
+    if free < LONGEST_LINE:
+        raise OptionError(f"cannot write the tuning log '{file}': the disk is full")
 
 
 def _is_torn(descriptor: int) -> bool:

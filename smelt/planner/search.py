@@ -110,9 +110,14 @@ class Search:
         self._taken.update(batch)
         return [self.subjects[n] for n in batch]
 
-    def worthwhile(self) -> int:
-        """How many subjects are left that promise something."""
-        return sum(1 for _ in self._order())
+    def hopeless(self) -> int:
+        """How many subjects without a result were judged to promise too little: none before the first results of all steps are
+        there to judge by."""
+        left = [n for n in range(len(self.subjects)) if n not in self._results]
+        if self._exhaustive or not left or not self._taught or any(n not in self._results for n in self._first()):
+            return 0
+        promises, _ = self._judged(left)
+        return int(np.count_nonzero(promises <= ENOUGH * (self.best() or 1)))
 
     def _order(self) -> Iterator[int]:
         first = [n for n in self._first() if n not in self._taken]

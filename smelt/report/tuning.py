@@ -46,7 +46,10 @@ def show_tuning(result: dict[str, Any]) -> None:
         f"{result['model']} for {result['board']}, measured by {result['device']}: {result['steps']} steps, "
         f"{result['distinct_steps']} of them distinct"
     )
-    parts = [f"{result['measured']} of {result['candidates']} candidates measured in {result['seconds']:.0f} s"]
+    if not result["measured"] and not result["left"]:
+        parts = [f"nothing new to measure: {result['candidates']} candidates"]
+    else:
+        parts = [f"{result['measured']} of {result['candidates']} candidates measured in {result['seconds']:.0f} s"]
     parts += [f"{result[key]} {text}" for key, text in _COUNTS if result[key]]
     line(", ".join(parts))
     before, after = result["cycles_before"], result["cycles_after"]
@@ -56,7 +59,8 @@ def show_tuning(result: dict[str, Any]) -> None:
         line(f"cycles of all steps: {before:,} before, {after:,} after ({1 - after / before:.1%} fewer)")
     for note in result["notes"]:
         line(f"note: {note}")
-    line(f"log: {result['log']}")
+    if result["log"] is not None:
+        line(f"log: {result['log']}")
 
 
 _COUNTS = (
