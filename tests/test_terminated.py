@@ -14,7 +14,7 @@ from tests.test_tuning_processes import alive, below
 HELLO = MODELS / "tflm" / "hello_world_int8.tflite"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc and signals")
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="platform: needs /proc and signals")
 @pytest.mark.parametrize("command", ["compile", "tune"])
 def test_nothing_is_left_after_term(command, tmp_path):
     folder = tmp_path / "temporary"
