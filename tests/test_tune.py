@@ -75,6 +75,13 @@ def test_absurd_figures_are_damaged_lines(tmp_path, cycles):
     assert [m.kernel for m in log.measurements] == ["k_2"] and log.damaged == 1
 
 
+def test_what_is_too_large_for_a_log_is_not_read(tmp_path):
+    with (tmp_path / "log").open("wb") as stream:
+        stream.truncate((1 << 30) + 1)
+    with pytest.raises(OptionError, match="no log has more than"):
+        TuningLog.load(tmp_path / "log")
+
+
 def test_whatever_a_log_holds_it_is_read_or_refused():
     """A tenth of what `dev/fuzz_logs.py` was run for."""
     command = [sys.executable, "dev/fuzz_logs.py", "--cases", "2000", "--seed", "1"]

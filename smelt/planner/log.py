@@ -229,6 +229,8 @@ def _read(file: Path) -> TuningLog:
     try:
         if file.exists() and not file.is_file():
             raise OptionError(f"cannot read the tuning log '{file}': it is no file")
+        if os.stat(file).st_size > MOST_BYTES:
+            raise OptionError(f"cannot read the tuning log '{file}': no log has more than {MOST_BYTES:,} bytes")
         data = file.read_bytes()
     except OSError as error:
         raise OptionError(f"cannot read the tuning log '{file}': {error.strerror or error}") from None
