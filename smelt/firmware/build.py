@@ -89,12 +89,17 @@ def compiler_command(board: Board, compiler: Compiler = "zig") -> tuple[str, ...
 
 def zig() -> Path:
     """The program of the `ziglang` package; raises `BuildError` if it is not installed."""
-    found = importlib.util.find_spec("ziglang")
-    for folder in (found.submodule_search_locations or ()) if found else ():
+    for folder in zig_folders():
         for name in ("zig", "zig.exe"):
             if (program := Path(folder) / name).is_file():
                 return program
     raise BuildError(f"the zig compiler is not installed: {INSTALL['zig']}")
+
+
+def zig_folders() -> tuple[str, ...]:
+    """Where the `ziglang` package lies; nowhere, where it is not installed."""
+    found = importlib.util.find_spec("ziglang")
+    return tuple(found.submodule_search_locations or ()) if found else ()
 
 
 def support_files(board: Board, tables: tuple[str, ...] = ()) -> Mapping[str, str]:
@@ -139,6 +144,8 @@ def _write(folder: Path, texts: Mapping[str, str]) -> None:
 
 def compiler_environment(folder: Path) -> dict[str, str]:
     """The environment for the compiler's processes: zig must have caches that it can write and lock, if need be below `folder`."""
+    if not zig_folders():
+        return dict(os.environ)
     wanted = os.environ.get("ZIG_GLOBAL_CACHE_DIR")
     cache = cache_folder("zig", folder / ".zig-global", wanted)
     return {**os.environ, "ZIG_LOCAL_CACHE_DIR": str(folder / ".zig"), "ZIG_GLOBAL_CACHE_DIR": str(cache)}
