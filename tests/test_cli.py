@@ -128,7 +128,7 @@ def dense(depth, units):
         (("compile", "missing.tflite", *BOARD), 3, "missing.tflite"),
         (("compile", FLOAT, *BOARD), 4, "float32"),
         (("compile", KWS, "--board", "disco"), 2, "disco_f746ng"),
-        (("compile", KWS, *BOARD, "--name", "int"), 2, "name"),
+        (("compile", KWS, *BOARD, "--name", "two words"), 2, "name"),
         (("compile", KWS, *BOARD, "--labels", "missing.txt"), 2, "missing.txt"),
         (("run", KWS, *BOARD, "--input", "missing.npy"), 2, "missing.npy"),
         (("run", KWS, *BOARD, "--input", FROG), 2, "32x32"),
