@@ -159,6 +159,16 @@ def test_stack_overflow(name):
     assert (found.kind, found.function) == ("stack overflow", "deep")
 
 
+def test_a_push_from_the_very_end_of_the_stack_is_an_overflow():
+    """The stack pointer is still inside when the access faults."""
+    deep = (
+        "extern uint8_t __smelt_stack_limit[];"
+        'KERNEL void deep(void) { __asm volatile("mov sp, %0\\n push {r4, lr}" :: "r"(__smelt_stack_limit)); }'
+    )
+    found = fault("disco_f746ng", "deep(); (void)o; (void)i;", deep)
+    assert (found.kind, found.function) == ("stack overflow", "deep")
+
+
 @pytest.mark.parametrize("name", FAULTY_BOARDS)
 def test_null_pointers_are_found(name):
     found = fault(name, "uint32_t *volatile p = 0; *p = i[0]; o[0] = 1;")

@@ -30,6 +30,7 @@ from smelt.targets.types import Board
 # Instructions that one input may take: the largest networks of microcontrollers need a few thousand millions.
 INSTRUCTIONS_PER_INPUT = 10_000_000_000
 STACK_PATTERN = 0xC0DEC0DE
+MOST_PUSHED = 128  # bytes, by one instruction
 ARM_BREAKPOINT, ARM_STACK_LIMIT = 7, 19
 XPSR_THUMB = 1 << 24
 ARM_EXCEPTIONS = {2: "supervisor call", 17: "no floating-point unit", 18: "jump to an address that is not Thumb code"}
@@ -346,9 +347,10 @@ class _Session:
         return self._fault(kind, pc=max(caller - 2, 0), address=address)
 
     def _below_stack(self, address: int) -> bool:
-        """Whether an access lies below the stack while the stack pointer has left it, too."""
+        """Whether an access lies below the stack while the stack pointer has left it, too, or is about to: a push moves it last."""
         limit = self.image.symbols["__smelt_stack_limit"].address
-        return address < limit and self.machine.get("sp" if self.machine.is_thumb else "x2") < limit
+        pointer = self.machine.get("sp" if self.machine.is_thumb else "x2")
+        return address < limit and (pointer < limit or address >= pointer - MOST_PUSHED)
 
     def _stack_size(self) -> int:
         symbols = self.image.symbols
