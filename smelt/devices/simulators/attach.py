@@ -31,6 +31,7 @@ def attach_counter(
         kernels=list(kernels),
         hard=checks,
         analyse=lambda address, size: alignment.of_block(read(maps, address, size), address) if alignment else (),
+        carried=machine.escapes.carried,
         read_register=machine.native_function("uc_reg_read"),
         stop=machine.native_function("uc_emu_stop"),
         link_register=machine.register("lr" if machine.is_thumb else "x1"),

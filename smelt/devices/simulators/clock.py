@@ -82,9 +82,14 @@ class Clock:
     """Counts the cycles of one board. `read(address, size)` gives its code. Keep it alive as long as the emulator may call it."""
 
     def __init__(
-        self, board: Board, read: Callable[[int, int], bytes], functions: Iterable[tuple[int, int]] = ()
+        self,
+        board: Board,
+        read: Callable[[int, int], bytes],
+        carried: Callable[[Callable[..., None]], Callable[..., None]],
+        functions: Iterable[tuple[int, int]] = (),
     ) -> None:
-        """`functions` are addresses and sizes of the code that is known beforehand: see `conditional`."""
+        """`carried` is that of the emulator's `Escapes`; `functions` are addresses and sizes of the code that is known beforehand:
+        see `conditional`."""
         timing, self._core = chip_timing(board.chip.name), core_timing(board.core.name)
         self.blocks = BlockCosts(board, read)
         self._edges = np.zeros(EDGES, EDGE)
@@ -104,7 +109,7 @@ class Clock:
             dynamic=int(self._core.mispredicted > 0), unaligned=TICKS * self._core.unaligned_load, noise=1,
             by_block=int(by_block),
             edges=self._edges.ctypes.data, counters=self._counters.ctypes.data, targets=self._targets.ctypes.data,
-            caches=self._caches, areas=self._areas, area_count=len(areas), price=PRICE(self._price),
+            caches=self._caches, areas=self._areas, area_count=len(areas), price=PRICE(carried(self._price)),
         )  # fmt: skip
 
     @property

@@ -102,6 +102,7 @@ class Counter:
         kernels: Sequence[int],
         hard: Sequence[Check],
         analyse: Callable[[int, int], Sequence[Check]],
+        carried: Callable[[Callable[..., None]], Callable[..., None]],
         read_register: int,
         stop: int,
         link_register: int,
@@ -114,7 +115,7 @@ class Counter:
     ) -> None:
         """`run` is the address of the function that runs the network, `kernels` are entry addresses,
         `read_register` and `stop` the emulator's own functions; `analyse(address, size)` gives the alignment checks of
-        a block."""
+        a block, and `carried` is that of its `Escapes`."""
         self._library = load_native()
         self._analyse, self._checks = analyse, np.zeros(1024, CHECK)
         self._used = 0
@@ -138,10 +139,10 @@ class Counter:
             regions=self._regions, region_count=len(regions),
             checks=self._checks.ctypes.data, hard=self._hard.ctypes.data, hard_count=len(self._hard),
             link_register=link_register, is_thumb=int(is_thumb),
-            read_register=read_register, stop=stop, analyse=ANALYSE(self._analyse_block),
+            read_register=read_register, stop=stop, analyse=ANALYSE(carried(self._analyse_block)),
             clock=clock.user_data if clock else None, stop_when_idle=int(stop_when_idle),
             write_register=write_register, status_register=status_register,
-            stack_register=stack_register, grow=GROW(self._grow),
+            stack_register=stack_register, grow=GROW(carried(self._grow)),
             conditional=self._conditional.ctypes.data, conditional_count=len(self._conditional),
         )  # fmt: skip
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.counter import CodeRegion
 from smelt.devices.simulators.doubles import Doubles
+from smelt.devices.simulators.escapes import Escapes
 from smelt.devices.simulators.memory_map import PAGE, Mapped, read
 from smelt.errors import OptionError
 from smelt.targets.types import Board
@@ -35,6 +36,7 @@ class Machine:
         self._unicorn, self._constants = _import_unicorn(board.core.architecture)
         self.is_thumb = board.core.architecture == "thumb"
         self._engine = self._create(board)
+        self.escapes = Escapes(self._engine.emu_stop)
         self._maps = maps  # keeps the shared arrays alive
         self.access: Access | None = None
         self._stopped = False
@@ -145,6 +147,7 @@ class Machine:
         while True:
             try:
                 self._engine.emu_start(address | int(self.is_thumb), 0xFFFFFFFF)
+                self.escapes.check()
                 return None
             except self._unicorn.UcError as error:
                 if not self._at_ebreak() and not self._compute_double():

@@ -137,7 +137,12 @@ class _Session:
         self.machine = Machine(board, self.maps)
         self.fault: Fault | None = None
         self.clock = (
-            Clock(board, lambda address, size: read(self.maps, address, size), self._functions())
+            Clock(
+                board,
+                lambda address, size: read(self.maps, address, size),
+                self.machine.escapes.carried,
+                self._functions(),
+            )
             if timing and is_timed(board.core.name)
             else None
         )

@@ -44,7 +44,8 @@ class SimulatedTarget:
         self.board = board
         self.maps = memory_map(board, frozenset(m.name for m in board.chip.memories))
         self.machine = _Machine(board, self.maps)
-        self._clock = Clock(board, lambda address, size: read(self.maps, address, size)) if timing else None
+        carried = self.machine.escapes.carried
+        self._clock = Clock(board, lambda address, size: read(self.maps, address, size), carried) if timing else None
         self._counter = attach_counter(self.machine, self.maps, self._clock)
         self._code = _Code(self._counter)
         self._timers = Timers(self.maps, lambda: self.cycles)
@@ -283,6 +284,7 @@ class _Machine(Machine):
                 self._engine.emu_start(
                     address | int(self.is_thumb), 0xFFFFFFFF, timeout=microseconds, count=1 if single else 0
                 )
+                self.escapes.check()
                 return None
             except self._unicorn.UcError as error:
                 if self._at_ebreak():
