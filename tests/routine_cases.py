@@ -1,0 +1,105 @@
+"""Small layers whose kernels call every routine there is, on the smallest and on odd sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from itertools import islice
+
+from smelt.kernels import LINEAR
+from smelt.kernels.routines import ROUTINES
+from smelt.loops.ir import Function, If, Kernel, Loop, Routine, Stmt
+from smelt.model.graph import Op
+from smelt.model.reference import evaluate
+from smelt.targets.cores import CORTEX_M4, CORTEX_M7, CORTEX_M33
+from tests.mac_cases import RELU, Maker
+from tests.test_kernels_mac import inputs_of
+from tests.thumb_programs import Case
+
+SCHEDULES = 3  # of a way to compute a layer on a core
+CORES = (CORTEX_M4, CORTEX_M7, CORTEX_M33)
+
+
+def layers() -> list[Op]:
+    m, around, narrow = Maker(70), (1, 1, 1, 1), "tensor narrow"
+    return [
+        m.conv((1, 3, 3, 3), 2, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 5, 2, 3), 3, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 4, 4, 12), 2, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 4, 1, 12), 2, (3, 1), pad=(1, 1, 0, 0), style="narrow"),
+        m.conv((1, 4, 7, 20), 2, (1, 1), stride=(2, 2), style="narrow"),
+        m.conv((1, 1, 52, 8), 3, (1, 1), stride=(1, 2), style=narrow),
+        m.conv((1, 2, 2, 4), 2, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 2, 4, 4), 2, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 6, 4, 16), 2, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 4, 8, 16), 2, (3, 3), pad=around, clamp=RELU, style="narrow"),
+        m.conv((1, 4, 12, 16), 2, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 4, 8, 32), 2, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 4, 12, 32), 2, (3, 3), pad=around, style="narrow"),
+        m.conv((1, 4, 4, 64), 2, (3, 3), pad=around, clamp=RELU, style="narrow"),
+        m.conv((1, 1, 3, 9), 2, (1, 1), clamp=RELU, style="narrow"),
+        m.conv((1, 3, 5, 34), 5, (1, 1), clamp=RELU, style=narrow),
+        m.conv((1, 5, 7, 3), 3, (3, 3), pad=around, clamp=RELU, style="narrow"),
+        m.conv((1, 2, 2, 8), 9, (1, 1), clamp=RELU),
+        m.conv((1, 3, 7, 8), 3, (1, 1), clamp=RELU, style="tensor"),
+        m.depthwise((1, 1, 4, 7), 1, (3, 3), pad=around, clamp=RELU),
+        m.depthwise((1, 5, 7, 2), 1, (3, 3), pad=around, clamp=RELU),
+        m.depthwise((1, 7, 9, 1), 1, (3, 3), pad=around, clamp=RELU, bias="none"),
+        m.depthwise((1, 3, 9, 1), 1, (3, 3), pad=around, stride=(2, 2), clamp=RELU),
+        m.depthwise((1, 8, 12, 7), 1, (3, 3), pad=(0, 1, 0, 1), stride=(2, 2), clamp=RELU),
+        m.dense(1, 4, 2, style="narrow"),
+        m.dense(2, 20, 10, style="narrow"),
+        m.dense(1, 8, 6, style=narrow),
+        m.dense(1, 24, 44, style=narrow),
+        m.dense(2, 8, 8, style=narrow, rectified=True),
+        m.dense(1, 31, 32, style=narrow, rectified=True),
+    ]
+
+
+def routines_of(body: tuple[Stmt, ...]) -> Iterator[Routine]:
+    """The calls of routines, in the order in which they are printed."""
+    for statement in body:
+        match statement:
+            case Routine():
+                yield statement
+            case Loop():
+                yield from routines_of(statement.body)
+            case If(_, then, otherwise):
+                yield from routines_of(then)
+                yield from routines_of(otherwise)
+
+
+def functions_of(kernel: Kernel) -> set[Function]:
+    return {r.function for r in routines_of(kernel.body)}
+
+
+@cache
+def every_case() -> tuple[Case, ...]:
+    """For each layer kernels that call every routine that there is for it, whatever core they are for."""
+    found: dict[str, Case] = {}
+    for op in layers():
+        values = tuple(inputs_of(op, len(found)))
+        expected = evaluate(op, *values)
+        used: set[Function] = set()
+        for core in CORES:
+            for implementation in LINEAR:
+                if not isinstance(op, implementation.op) or not all(a(op, core) for a in implementation.accepts):
+                    continue
+                for schedule in islice(implementation.schedules(op, core), SCHEDULES):
+                    call = implementation.build(op, schedule)
+                    if functions_of(call.kernel) - used:  # another schedule with the same routines shows nothing new
+                        used |= functions_of(call.kernel)
+                        found.setdefault(call.kernel.name, Case(op, call, values, expected))
+    return tuple(found.values())
+
+
+@cache
+def few_cases() -> tuple[Case, ...]:
+    """As few of them as call every routine: the one with the most that are new, one after the other."""
+    left, chosen, cases = set(ROUTINES), [], list(every_case())
+    while left:
+        best = max(cases, key=lambda c: len(functions_of(c.call.kernel) & left))
+        assert functions_of(best.call.kernel) & left, f"no case calls {sorted(f.name for f in left)}"
+        chosen.append(best)
+        left -= functions_of(best.call.kernel)
+    return tuple(chosen)

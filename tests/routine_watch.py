@@ -1,0 +1,216 @@
+"""A watch over routines: what a kernel's call of one declares, against what its instructions do in the emulator.
+
+Every call of a routine in a kernel's C is put between two calls of the watch's own, the first with the addresses of its spans. In
+between every load must lie in a span that may be read, every store in one that may be written, or on the stack; inside the assembly
+the stack may go as deep as the routine declares, and at its end all registers that belong to the caller are as before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from smelt.loops.c import print_kernel
+from smelt.loops.ir import SIZES, Kernel, Routine, Span
+from tests.routine_cases import routines_of
+from tests.thumb_programs import DATA, STACK_BYTES, STACK_TOP, Machine, Program
+
+WATCH = """
+__attribute__((noinline)) void watch_begin(uint32_t number, const void *const *spans) { __asm__ volatile("" :: "r"(number), "r"(spans) : "memory"); }
+__attribute__((noinline)) void watch_end(void) { __asm__ volatile("" ::: "memory"); }
+"""  # noqa: E501
+ADR, ADR_MASK = 0xF20F0000, 0xFBFF8000  # adr.w rd, forward
+BRANCH, BRANCH_MASK = 0xF0009000, 0xF800D000  # b.w
+OWNED = tuple(f"r{n}" for n in range(4, 12))  # a caller's registers
+
+
+def watched_text(kernels: Iterable[Kernel]) -> tuple[str, tuple[Routine, ...]]:
+    """C of the kernels with the watch's calls, and the routines by number."""
+    routines: list[Routine] = []
+    texts = [WATCH]
+    for kernel in kernels:
+        text, done = print_kernel(kernel), 0
+        for routine in routines_of(kernel.body):
+            call = _call(kernel, routine)
+            at = text.index(call, done)
+            wrapped = _wrapped(call, routine, len(routines))
+            text = text[:at] + wrapped + text[at + len(call) :]
+            done = at + len(wrapped)
+            routines.append(routine)
+        texts.append(text)
+    return "\n".join(texts), tuple(routines)
+
+
+def _call(kernel: Kernel, routine: Routine) -> str:
+    """A routine's call as C."""
+    (line,) = re.findall(r"smelt_\w+\(.*\);", print_kernel(replace(kernel, body=(routine,))))
+    return str(line)
+
+
+def _wrapped(call: str, routine: Routine, number: int) -> str:
+    arguments = call[call.index("(") + 1 : -2].split(", ")
+    spans = [a for a, what in zip(arguments, routine.arguments, strict=True) if isinstance(what, Span)]
+    return f"watch_begin({number}, (const void *const[]){{{', '.join(spans)}}}); {call} watch_end();"
+
+
+@dataclass(frozen=True)
+class Body:
+    """Where the instructions of a routine in assembly lie."""
+
+    start: int
+    end: int
+
+
+def bodies(program: Program) -> tuple[Body, ...]:
+    """Found by what stands in front of them: the address of what follows, and a branch behind it."""
+    found = []
+    for address, content in program.segments:
+        if address >= DATA:
+            continue
+        for at in range(0, len(content) - 8, 2):
+            first, second = (_wide(content, at), _wide(content, at + 4))
+            if first & ADR_MASK == ADR & ADR_MASK and second & BRANCH_MASK == BRANCH & BRANCH_MASK:
+                start = ((address + at + 4) & ~3) + _adr_offset(first)
+                end = address + at + 8 + _branch_offset(second)
+                if address + at + 8 <= start <= address + at + 10 and end > start:
+                    found.append(Body(start, end))
+    return tuple(found)
+
+
+def content(program: Program, body: Body) -> bytes:
+    (found,) = (c[body.start - a : body.end - a] for a, c in program.segments if a <= body.start < a + len(c))
+    return found
+
+
+def _wide(content: bytes, at: int) -> int:
+    return int.from_bytes(content[at : at + 2], "little") << 16 | int.from_bytes(content[at + 2 : at + 4], "little")
+
+
+def _adr_offset(word: int) -> int:
+    return (word >> 26 & 1) << 11 | (word >> 12 & 7) << 8 | word & 0xFF
+
+
+def _branch_offset(word: int) -> int:
+    sign, i1, i2 = word >> 26 & 1, word >> 13 & 1, word >> 11 & 1
+    high = sign << 24 | (1 - (i1 ^ sign)) << 23 | (1 - (i2 ^ sign)) << 22
+    return (high | (word >> 16 & 0x3FF) << 12 | (word & 0x7FF) << 1) - (sign << 25)
+
+
+@dataclass
+class _Entry:
+    """The state of registers where a body was entered."""
+
+    sp: int
+    lr: int
+    own: dict[str, int]
+    first: int  # what r0 points to
+    lowest: int
+
+
+class Watch:
+    """Hooks in a machine. `complaints` are what was not as declared; `calls` and `depth` are by the routines' names, `entered`
+    is the assembly that ran."""
+
+    def __init__(self, machine: Machine, routines: Sequence[Routine]) -> None:
+        self.machine, self.routines = machine, routines
+        self.complaints: list[str] = []
+        self.depth: dict[str, int] = {}
+        self.calls: dict[str, int] = {}
+        self.entered: set[Body] = set()
+        self._routine: Routine | None = None
+        self._spans: list[tuple[int, int, Span]] = []
+        self._entry: _Entry | None = None
+        self._returns: set[int] = set()
+        self._bodies = bodies(machine.program)
+        self._code = [(a, a + len(c)) for a, c in machine.program.segments if a < DATA]
+        uc = machine.unicorn
+        self._at(machine.program.functions["watch_begin"], self._begin)
+        self._at(machine.program.functions["watch_end"], self._finish)
+        for body in self._bodies:
+            self._at(body.start, partial(self._enter, body))
+        machine.engine.hook_add(uc.UC_HOOK_MEM_READ, lambda _, __, at, size, ___, ____: self._access(at, size, "read"))
+        machine.engine.hook_add(
+            uc.UC_HOOK_MEM_WRITE, lambda _, __, at, size, ___, ____: self._access(at, size, "write")
+        )
+
+    def _at(self, address: int, what: object) -> None:
+        self.machine.engine.hook_add(self.machine.unicorn.UC_HOOK_CODE, lambda *_: what(), begin=address, end=address)  # type: ignore[operator]
+
+    def _begin(self) -> None:
+        self._routine = self.routines[self.machine.register("r0")]
+        table = self.machine.register("r1")
+        spans = [a for a in self._routine.arguments if isinstance(a, Span)]
+        words = self.machine.engine.mem_read(table, 4 * len(spans))
+        self._spans = []
+        for number, span in enumerate(spans):
+            start = int.from_bytes(words[4 * number : 4 * number + 4], "little")
+            self._spans.append((start, start + span.count * SIZES[span.buffer.type], span))
+        self.calls[self._routine.function.name] = self.calls.get(self._routine.function.name, 0) + 1
+
+    def _finish(self) -> None:
+        if self._entry is not None:
+            self._complain("left its assembly by another way")
+        self._routine = self._entry = None
+
+    def _enter(self, body: Body) -> None:
+        m = self.machine
+        self.entered.add(body)
+        if self._routine is None:
+            self.complaints.append("assembly outside of a routine that is declared")
+            return
+        sp = m.register("sp")
+        self._entry = _Entry(sp, m.register("lr") & ~1, {r: m.register(r) for r in OWNED}, m.register("r0"), sp)
+        if self._entry.lr not in self._returns:
+            self._returns.add(self._entry.lr)
+            self._at(self._entry.lr, self._leave)
+            m.engine.ctl_remove_cache(self._entry.lr, self._entry.lr + 2)
+
+    def _leave(self) -> None:
+        entry, m = self._entry, self.machine
+        if entry is None or self._routine is None:
+            return
+        self._entry = None
+        if m.register("sp") != entry.sp or any(m.register(r) != v for r, v in entry.own.items()):
+            self._complain("changes a register of its caller")
+        function, deep = self._routine.function, entry.sp - entry.lowest
+        self.depth[function.name] = max(self.depth.get(function.name, 0), deep)
+        if deep > function.stack:
+            self._complain(f"uses {deep} bytes of stack, not {function.stack}")
+
+    def _access(self, at: int, size: int, how: str) -> None:
+        if self._routine is None:
+            return
+        if STACK_TOP - STACK_BYTES <= at < STACK_TOP:
+            self._on_stack(at, size, how)
+            return
+        if self._entry is None and how == "read" and any(low <= at < high for low, high in self._code):
+            return
+        if not any(
+            low <= at and at + size <= high and span.access in (how, "update") for low, high, span in self._spans
+        ):
+            self._complain(f"{how}s {size} bytes at {self._place(at)}")
+        if self._entry is not None:
+            self._entry.lowest = min(self._entry.lowest, self.machine.register("sp"))
+
+    def _on_stack(self, at: int, size: int, how: str) -> None:
+        entry = self._entry
+        if entry is None:
+            return
+        entry.lowest = min(entry.lowest, at, self.machine.register("sp"))
+        is_state = entry.first <= at < entry.first + 20  # a struct of its caller
+        if how == "write" and at + size > entry.sp and not is_state:
+            self._complain("writes to its caller's stack")
+
+    def _place(self, at: int) -> str:
+        near = [
+            f"{span.buffer.root.name}[{(at - low) / SIZES[span.buffer.type]:g}] of {span.count} ({span.access})"
+            for low, _, span in self._spans
+        ]
+        return f"{at:#x}: " + ", ".join(near)
+
+    def _complain(self, what: str) -> None:
+        assert self._routine is not None
+        if len(self.complaints) < 20:
+            self.complaints.append(f"{self._routine.function.name} {what}")
