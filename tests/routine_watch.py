@@ -8,17 +8,26 @@ the stack may go as deep as the routine declares, and at its end all registers t
 from __future__ import annotations
 
 import re
+import subprocess
+import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
+import numpy as np
+
+from smelt.kernels.headers import all_headers
 from smelt.loops.c import print_kernel
 from smelt.loops.ir import SIZES, Kernel, Routine, Span
-from tests.routine_cases import routines_of
-from tests.thumb_programs import DATA, STACK_BYTES, STACK_TOP, Machine, Program
+from smelt.targets.boards import board
+from tests.kernels_host import SUPPORT, ZIG
+from tests.routine_cases import every_case, routines_of
+from tests.thumb_programs import DATA, LIBRARY, STACK_BYTES, STACK_TOP, Machine, Program, build
 
+FLAGS = ("-std=gnu11", "-O2", "-g", "-ffreestanding", "-fno-sanitize=all", "-ffunction-sections")
 WATCH = """
-__attribute__((noinline)) void watch_begin(uint32_t number, const void *const *spans) { __asm__ volatile("" :: "r"(number), "r"(spans) : "memory"); }
+__attribute__((noinline)) void watch_begin(uint32_t number, const uintptr_t *arguments) { __asm__ volatile("" :: "r"(number), "r"(arguments) : "memory"); }
 __attribute__((noinline)) void watch_end(void) { __asm__ volatile("" ::: "memory"); }
 """  # noqa: E501
 ADR, ADR_MASK = 0xF20F0000, 0xFBFF8000  # adr.w rd, forward
@@ -51,8 +60,9 @@ def _call(kernel: Kernel, routine: Routine) -> str:
 
 def _wrapped(call: str, routine: Routine, number: int) -> str:
     arguments = call[call.index("(") + 1 : -2].split(", ")
-    spans = [a for a, what in zip(arguments, routine.arguments, strict=True) if isinstance(what, Span)]
-    return f"watch_begin({number}, (const void *const[]){{{', '.join(spans)}}}); {call} watch_end();"
+    assert len(arguments) == len(routine.arguments)
+    values = ", ".join(f"(uintptr_t)({a})" for a in arguments)
+    return f"watch_begin({number}, (const uintptr_t[]){{{values}}}); {call} watch_end();"
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,16 @@ def _branch_offset(word: int) -> int:
     return (high | (word >> 16 & 0x3FF) << 12 | (word & 0x7FF) << 1) - (sign << 25)
 
 
+@dataclass(frozen=True)
+class Recorded:
+    """A call of a routine as it was: its numbers, what its spans held, and the assembly that it ran last, if any."""
+
+    routine: Routine
+    numbers: tuple[int, ...]
+    memory: tuple[bytes, ...]
+    body: Body | None
+
+
 @dataclass
 class _Entry:
     """The state of registers where a body was entered."""
@@ -119,6 +139,10 @@ class Watch:
         self.depth: dict[str, int] = {}
         self.calls: dict[str, int] = {}
         self.entered: set[Body] = set()
+        self.recorded: list[Recorded] = []
+        self._memory: tuple[bytes, ...] = ()
+        self._numbers: tuple[int, ...] = ()
+        self._ran: Body | None = None
         self._routine: Routine | None = None
         self._spans: list[tuple[int, int, Span]] = []
         self._entry: _Entry | None = None
@@ -140,23 +164,31 @@ class Watch:
 
     def _begin(self) -> None:
         self._routine = self.routines[self.machine.register("r0")]
-        table = self.machine.register("r1")
-        spans = [a for a in self._routine.arguments if isinstance(a, Span)]
-        words = self.machine.engine.mem_read(table, 4 * len(spans))
+        words = bytes(self.machine.engine.mem_read(self.machine.register("r1"), 4 * len(self._routine.arguments)))
+        values = [int.from_bytes(words[i : i + 4], "little", signed=True) for i in range(0, len(words), 4)]
         self._spans = []
-        for number, span in enumerate(spans):
-            start = int.from_bytes(words[4 * number : 4 * number + 4], "little")
-            self._spans.append((start, start + span.count * SIZES[span.buffer.type], span))
+        for value, span in zip(values, self._routine.arguments, strict=True):
+            if isinstance(span, Span):
+                start = value & 0xFFFFFFFF
+                self._spans.append((start, start + span.count * SIZES[span.buffer.type], span))
+        self._memory = tuple(bytes(self.machine.engine.mem_read(low, high - low)) for low, high, _ in self._spans)
+        self._numbers = tuple(
+            v for v, a in zip(values, self._routine.arguments, strict=True) if not isinstance(a, Span)
+        )
+        self._ran = None
         self.calls[self._routine.function.name] = self.calls.get(self._routine.function.name, 0) + 1
 
     def _finish(self) -> None:
         if self._entry is not None:
             self._complain("left its assembly by another way")
+        if self._routine is not None:
+            self.recorded.append(Recorded(self._routine, self._numbers, self._memory, self._ran))
         self._routine = self._entry = None
 
     def _enter(self, body: Body) -> None:
         m = self.machine
         self.entered.add(body)
+        self._ran = body
         if self._routine is None:
             self.complaints.append("assembly outside of a routine that is declared")
             return
@@ -214,3 +246,31 @@ class Watch:
         assert self._routine is not None
         if len(self.complaints) < 20:
             self.complaints.append(f"{self._routine.function.name} {what}")
+
+
+def program(folder: Path, kernels: Sequence[Kernel]) -> tuple[Program, tuple[Routine, ...]]:
+    """A program with the kernels, and with all assembly that is in the headers."""
+    text, routines = watched_text(kernels)
+    includes = "".join(f'#include "{name}"\n' for name in all_headers())
+    command = [*ZIG, *board("nucleo_l4r5zi").core.zig, *FLAGS]
+    (folder / "headers.c").write_text(includes)
+    support = ["-I", str(SUPPORT), "-I", str(LIBRARY)]
+    expanded = subprocess.run(
+        [*command, *support, "-E", "headers.c"], cwd=folder, capture_output=True, text=True, check=True
+    )
+    names = sorted(set(re.findall(r"\b(smelt_\w+_code)\(void\)", expanded.stdout)))
+    everything = f"void *const everything[] = {{{', '.join(f'(void *){n}' for n in names)}}};\n"
+    link = [*command, "-nostdlib", "-static", "-Wl,--no-gc-sections"]
+    return build(folder, includes + everything + text, command, command, link), routines
+
+
+@cache
+def watch_all() -> Watch:
+    """A watch that saw every case there is. Raises AssertionError for a wrong result."""
+    cases = every_case()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        made, routines = program(Path(folder), [c.call.kernel for c in cases])
+    watch = Watch(machine := Machine(made), routines)
+    for case in cases:
+        assert np.array_equal(machine.run(case), case.expected), f"{case} is wrong"
+    return watch

@@ -3,55 +3,22 @@
 from __future__ import annotations
 
 import re
-import subprocess
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from smelt.kernels.headers import all_headers
 from smelt.kernels.routines import ROUTINES
-from smelt.loops.ir import Function, If, Kernel, Loop, Routine, Span, Stmt
-from smelt.targets.boards import board
-from tests.kernels_host import SUPPORT, ZIG
-from tests.routine_cases import every_case, few_cases, functions_of, routines_of
-from tests.routine_watch import Watch, bodies, content, watched_text
-from tests.thumb_programs import LIBRARY, Case, Machine, Program, build
-
-FLAGS = ("-std=gnu11", "-O2", "-g", "-ffreestanding", "-fno-sanitize=all", "-ffunction-sections")
-
-
-def program(folder: Path, kernels: Sequence[Kernel]) -> tuple[Program, tuple[Routine, ...]]:
-    """A program with the kernels, and with all assembly that is in the headers."""
-    text, routines = watched_text(kernels)
-    includes = "".join(f'#include "{name}"\n' for name in all_headers())
-    command = [*ZIG, *board("nucleo_l4r5zi").core.zig, *FLAGS]
-    (folder / "headers.c").write_text(includes)
-    support = ["-I", str(SUPPORT), "-I", str(LIBRARY)]
-    expanded = subprocess.run(
-        [*command, *support, "-E", "headers.c"], cwd=folder, capture_output=True, text=True, check=True
-    )
-    names = sorted(set(re.findall(r"\b(smelt_\w+_code)\(void\)", expanded.stdout)))
-    everything = f"void *const everything[] = {{{', '.join(f'(void *){n}' for n in names)}}};\n"
-    link = [*command, "-nostdlib", "-static", "-Wl,-T,program.ld", "-Wl,--no-gc-sections"]
-    return build(folder, includes + everything + text, command, link), routines
-
-
-def watched(folder: Path, cases: Sequence[Case], kernels: Sequence[Kernel] | None = None) -> Watch:
-    """A watch that saw all `cases`; `kernels` stand in for theirs."""
-    made, routines = program(folder, kernels or [c.call.kernel for c in cases])
-    watch = Watch(machine := Machine(made), routines)
-    for case in cases:
-        result = machine.run(case)
-        assert np.array_equal(result, case.expected), f"{case} is wrong"
-    return watch
+from smelt.loops.ir import Function, If, Loop, Routine, Span, Stmt
+from tests.routine_cases import few_cases, functions_of, routines_of
+from tests.routine_watch import Watch, bodies, content, program, watch_all
+from tests.thumb_programs import Case, Machine
 
 
 @pytest.fixture(scope="module")
-def all_watched(tmp_path_factory: pytest.TempPathFactory) -> Watch:
-    return watched(tmp_path_factory.mktemp("watch"), every_case())
+def all_watched() -> Watch:
+    return watch_all()
 
 
 def test_routines_do_what_they_declare(all_watched: Watch) -> None:

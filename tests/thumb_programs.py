@@ -33,6 +33,16 @@ uintptr_t __stack_chk_guard = 0x5a3c17e9u;
 __attribute__((no_stack_protector)) void __stack_chk_fail(void) { for (;;) { __asm__ volatile("udf #1"); } }
 __attribute__((no_instrument_function)) void __cyg_profile_func_enter(void *f, void *c) { (void)f, (void)c; }
 __attribute__((no_instrument_function)) void __cyg_profile_func_exit(void *f, void *c) { (void)f, (void)c; }
+void __gcov_init(void *p) { (void)p; }
+void __gcov_exit(void) {}
+void __gcov_merge_add(void *p, unsigned n) { (void)p, (void)n; }
+void llvm_gcov_init(void *a, void *b) { (void)a, (void)b; }
+void llvm_gcda_start_file(const char *n, unsigned v, unsigned c) { (void)n, (void)v, (void)c; }
+void llvm_gcda_emit_function(unsigned i, unsigned f, unsigned c) { (void)i, (void)f, (void)c; }
+void llvm_gcda_emit_arcs(unsigned n, uint64_t *c) { (void)n, (void)c; }
+void llvm_gcda_summary_info(void) {}
+void llvm_gcda_end_file(void) {}
+__attribute__((naked)) void __gnu_mcount_nc(void) { __asm__ volatile("mov ip, lr\\n pop {lr}\\n bx ip\\n"); }
 """
 
 
@@ -67,8 +77,18 @@ def run_command(command: Sequence[str], folder: Path) -> None:
         raise Refused(done.stderr)
 
 
-def build(folder: Path, text: str, compile: Sequence[str], link: Sequence[str]) -> Program:
-    """`text`, compiled by one command and linked by another, which has the C library's few functions. Raises Refused."""
+def build(
+    folder: Path,
+    text: str,
+    compile: Sequence[str],
+    support: Sequence[str],
+    link: Sequence[str],
+    libraries: Sequence[str] = (),
+) -> Program:
+    """`text`, compiled by one command, linked by another; what instrumented code and compilers call is compiled by `support`.
+
+    Raises Refused.
+    """
     (folder / "kernels.c").write_text(text)
     (folder / "hooks.c").write_text(HOOKS)
     (folder / "program.ld").write_text(
@@ -78,7 +98,11 @@ def build(folder: Path, text: str, compile: Sequence[str], link: Sequence[str]) 
     )
     include = ["-I", str(SUPPORT), "-I", str(LIBRARY)]
     run_command([*compile, *include, "-c", "kernels.c", "-o", "kernels.o"], folder)
-    run_command([*link, *include, "kernels.o", "hooks.c", str(LIBRARY / "memory.c"), "-o", "program.elf"], folder)
+    for name, source in (("hooks", "hooks.c"), ("memory", str(LIBRARY / "memory.c"))):
+        run_command([*support, "-O1", "-fno-builtin", *include, "-c", source, "-o", f"{name}.o"], folder)
+    run_command(
+        [*link, "-T", "program.ld", "kernels.o", "hooks.o", "memory.o", *libraries, "-o", "program.elf"], folder
+    )
     data = (folder / "program.elf").read_bytes()
     elf = read_elf(data)
     segments = tuple(
