@@ -6,14 +6,16 @@ import subprocess
 import pytest
 
 from smelt.firmware import emit, render
+from smelt.firmware.module import build_module, module_source
 from smelt.firmware.sources import FILES
 from smelt.importers import load
 from smelt.kernels.headers import all_headers, included, needed, with_included
+from smelt.loops.c import print_kernel
 from smelt.passes import prepare
 from smelt.planner import make_plan
 from smelt.targets.boards import BOARDS, board
 from smelt.targets.cores import CORTEX_M4, RISCV32IMC
-from tests.paths import ROOT
+from tests.paths import KWS, ROOT
 from tests.tiny_firmware import need
 
 RESNET = ROOT / "smelt" / "assets" / "resnet8.tflite"
@@ -94,3 +96,14 @@ def test_instructions_are_for_cores_that_have_them():
     )
     assert all(ASSEMBLY.search(text) is None for name, text in all_headers().items() if name == "smelt_kernels.h")
     assert {b.core.architecture for b in BOARDS if not b.core.intrinsics} == {"riscv32"}
+
+
+def test_each_kernel_alone_is_a_module():
+    """What a session loads has the headers of that kernel and no others, even of one that needs none of smelt's."""
+    target = board("nucleo_l4r5zi")
+    steps = {s.implementation.name: s for s in make_plan(prepare(load(RESNET)), target).steps}
+    steps |= {s.implementation.name: s for s in make_plan(prepare(load(KWS)), target).steps}
+    assert any(not needed(print_kernel(s.call.kernel), target.core) for s in steps.values())
+    helpers = dict.fromkeys(("memcpy", "memset"), target.chip.rams[0].start)
+    for step in steps.values():
+        assert build_module(module_source(step.call), target, target.chip.rams[0].start, helpers).functions

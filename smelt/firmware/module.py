@@ -160,7 +160,8 @@ def build_module(
     """
     support = files("smelt.firmware") / "support"
     headers = needed(source.text, board.core) if source.signatures else included(source.text)
-    text = f"{includes(headers)}\n\n{source.text}" if source.signatures else source.text
+    # kernels that need no header of smelt have sized integers, too
+    text = f"#include <stdint.h>\n{includes(headers)}\n\n{source.text}" if source.signatures else source.text
     texts = {"module.c": text, "string.h": (support / "string.h").read_text("utf-8"), **with_included(headers)}
     return _build(texts, Target(board, compiler), address, helpers, "-O2", "module.c.o")
 
