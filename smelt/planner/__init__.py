@@ -75,7 +75,7 @@ def make_plan(
     except DoesNotFit as error:
         refusal = error
         plan = best(limits)
-        return replace(plan, notes=tuple(_given_up(default, plan.steps)))
+        return replace(plan, notes=(*plan.notes, *_given_up(default, plan.steps)))
     first = quickest(default, estimator, implementations)
     within = limits if limits.ram is not None else replace(limits, ram=plain.ram_bytes)
     return replace(_improved(plain, first, lambda steps: planned(steps, within), lambda: best(within)), limits=limits)
@@ -146,9 +146,20 @@ def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int, 
     if placements is None:
         raise does_not_fit(board, room, flow, [step.name for step in steps], peak(flow))
     plan = Plan(graph, board, steps, placements, reserve, order.bound, limits=limits)
+    if order.peak > order.bound:
+        plan = replace(plan, notes=(_cut_short(plan),))
     if excess := plan.excess():
         raise DoesNotFit(f"the plan does not fit {board.name}: {excess}")
     return plan.check()
+
+
+def _cut_short(plan: Plan) -> str:
+    """What users are told where the search for the best order ended before it had a proof."""
+    gap = plan.tensor_bytes - plan.bound
+    return (
+        f"the search for the best order was cut short: {plan.tensor_bytes:,} bytes of tensors may be {gap:,} bytes "
+        f"({gap / plan.bound:.1%}) more than the least"
+    )
 
 
 def chosen(graph: Graph, board: Board, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> tuple[Step, ...]:
