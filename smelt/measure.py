@@ -20,7 +20,7 @@ from smelt.kernels.implementation import KernelCall
 from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.reference import trace
 from smelt.planner.flow import aligned
-from smelt.planner.log import Measurement
+from smelt.planner.log import Code, Measurement
 from smelt.planner.plan import Placement, Plan, Step
 from smelt.planner.search import Subject
 from smelt.planner.tuner import Candidate
@@ -33,7 +33,7 @@ INSTRUCTIONS, TIMES = 20_000_000, 50
 @dataclass(frozen=True, eq=False)
 class Bench:
     """Where candidates are measured: tensors and scratch lie in `memory`, or in the largest RAM where that is too small.
-    `graph` is the prepared model."""
+    `graph` is the prepared model. `code` is where the device has the code."""
 
     board: Board
     memory: Memory
@@ -41,6 +41,7 @@ class Bench:
     toolchain: str
     device: str
     graph: Graph
+    code: Code = "flash"
 
     @cached_property
     def values(self) -> Mapping[str, Array]:
@@ -55,7 +56,7 @@ class Bench:
         """A line for the log."""
         c = subject.candidate
         how = c.implementation.name, str(c.schedule), self.board.name, self.toolchain
-        where = self.device, c.resident, c.counts
+        where = self.device, c.resident, c.counts, self.code
         return Measurement(c.call.kernel.name, subject.work.op_key, *how, outcome.cycles, outcome.error, *where)
 
 

@@ -1,4 +1,4 @@
-"""Candidates on a device behind a debug link: in a session, one after the other."""
+"""Candidates on a device behind a debug link: in a session, one after the other, code and tables in RAM."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from smelt.devices.session import Session
 from smelt.errors import DeviceError, OptionError, SmeltError
 from smelt.measure import Bench, Outcome, differing, explained, is_ours
 from smelt.model.graph import Tensor
-from smelt.planner.log import DEVICE
+from smelt.planner.log import DEVICE, Code
+from smelt.planner.log import VIRTUAL as LINKED
 from smelt.planner.search import Search, Subject
 from smelt.targets.timing import is_timed
 from smelt.targets.types import Board
@@ -32,6 +33,16 @@ class Where:
 
     name: str
     open: Callable[[], AbstractContextManager[DebugLink]] | None = None
+
+    @property
+    def code(self) -> Code:
+        """Where the code of what is measured lies."""
+        return "ram" if self.open else "flash"
+
+    @property
+    def places(self) -> str:
+        """Where code and tables of what is measured lie, in words."""
+        return "code and tables in RAM" if self.open else "code in flash"
 
 
 def counting_device(board: Board, device: str, adapter: str | None = None) -> Where:
@@ -60,7 +71,7 @@ def _simulated(board: Board, device: str) -> Where:
         raise OptionError(f"there is no model of the time that {board.core.name} takes: {board.name} cannot be tuned")
     if device == "simulator":
         return Where(cycle_model(board))
-    return Where(f"virtual {device}, {cycle_model(board)}", lambda: _virtual(board, device))
+    return Where(f"{LINKED}{device}, {cycle_model(board)}", lambda: _virtual(board, device))
 
 
 def _virtual(board: Board, device: str) -> Any:

@@ -11,6 +11,7 @@ import click
 
 from smelt.errors import OptionError, printable
 from smelt.files import read
+from smelt.report.text import complain
 
 if TYPE_CHECKING:
     from smelt.planner.log import TuningLog
@@ -111,10 +112,16 @@ def read_labels(file: Path | None) -> tuple[str, ...]:
 
 
 def read_logs(files: tuple[Path, ...]) -> TuningLog | None:
-    """Tuning logs together, None for no files, an empty one for the word none; raises OptionError where one cannot be read."""
+    """Tuning logs together, None for no files, an empty one for the word none. Tells users of damaged lines; raises OptionError
+    where a file cannot be read."""
     if not files:
         return None
-    from smelt.planner.log import TuningLog
+    from smelt.planner.log import TuningLog, damage
 
-    named = [file for file in files if str(file) != "none"]
-    return TuningLog.load(*named) if named else TuningLog.empty
+    log = TuningLog.empty
+    for file in dict.fromkeys(file for file in files if str(file) != "none"):
+        found = TuningLog.load(file)
+        if told := damage(file, found):
+            complain(f"note: {told}")
+        log = log + found if log is not TuningLog.empty else found
+    return log

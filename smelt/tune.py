@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from smelt.firmware.build import Compiler
     from smelt.kernels.implementation import Implementation
     from smelt.measure import Bench, Outcome
-    from smelt.planner.log import Measurement, TuningLog
+    from smelt.planner.log import Code, Measurement, TuningLog
     from smelt.planner.plan import Plan
     from smelt.planner.search import Search, Subject
     from smelt.targets.types import Board
@@ -42,11 +42,12 @@ Results = Iterator[tuple["Subject", "Outcome"]]
 class Tuning(Noun):
     """What a tuning did. `measured` and `failed` count this session, `known` what the log held already, `left` what the
     budget did not allow, `hopeless` what was judged to promise too little. Cycles are the sums over the steps of the default
-    and of the tuned plan. `log` is None where there is no such file."""
+    and of the tuned plan, with code and tables where `places` says. `log` is None where there is no such file."""
 
     model: str
     board: str
     device: str
+    places: str
     steps: int
     distinct_steps: int
     candidates: int
@@ -83,7 +84,8 @@ def tune(
     """Measure ways to compute the model at `path` on `board` for `budget` seconds, and add them to the log `file`.
 
     What the log or `known` holds already is not measured again, and teaches what to expect of the rest. `exhaustive` measures
-    what promises nothing, too; without `resident`, tables are only measured in flash.
+    what promises nothing, too; without `resident`, tables are only measured in flash, except on real devices: through their debug
+    links code and tables get into RAM.
     `implementations` default to all. `device` is "simulator", "openocd" or "pyocd"; `adapter` is how to reach a real one.
     Raises what `compile` raises, OptionError where the device counts no cycles or the log cannot be written, DeviceError.
     """
@@ -94,7 +96,7 @@ def tune(
     from smelt.measure_link import counting_device, linked
     from smelt.passes import prepare
     from smelt.planner import make_plan
-    from smelt.planner.log import TuningLog, check_writable
+    from smelt.planner.log import TuningLog, check_writable, damage
     from smelt.planner.search import Search
     from smelt.planner.tuner import works
     from smelt.targets.boards import named
@@ -108,11 +110,11 @@ def tune(
     graph = prepare(load(path))
     plan = make_plan(graph, board, offered)
     memory = max(plan.memories, key=lambda m: plan.used(m.name))
-    bench = Bench(board, memory, compiler, tools, where.name, graph)
+    bench = Bench(board, memory, compiler, tools, where.name, graph, where.code)
     kept = TuningLog.load(file) if os.path.exists(file) else TuningLog.empty
     log = kept + (known or TuningLog.empty)
-    mine = log.of(board.name, tools, where.name)
-    todo = works(graph, board, offered, _room(plan) if resident and where.open is None else 0)
+    mine = log.of(board.name, tools, where.name, where.code)
+    todo = works(graph, board, offered, _room(plan) if resident else 0, in_ram=where.open is not None)
     search = Search(todo, mine, exhaustive)
     session = _Session(bench, file, search, mine, report)
     end = start + budget
@@ -122,6 +124,7 @@ def tune(
         model=graph.name,
         board=board.name,
         device=where.name,
+        places=where.places,
         steps=len(plan.steps),
         distinct_steps=len(todo),
         candidates=len(search.subjects),
@@ -130,22 +133,19 @@ def tune(
         failed=session.failed,
         left=len(search.subjects) - search.known - hopeless,
         hopeless=hopeless,
-        cycles_before=total_cycles(plan, session.log),
-        cycles_after=total_cycles(tuned, session.log),
+        cycles_before=total_cycles(plan, session.log, where.code),
+        cycles_after=total_cycles(tuned, session.log, where.code),
         seconds=round(time.monotonic() - start, 1),
         log=str(file) if os.path.exists(file) else None,
-        notes=(*_damaged(file, kept.damaged), *tuned.notes),
+        notes=(*filter(None, (damage(file, kept),)), *tuned.notes),
     )
 
 
-def _damaged(file: Path, lines: int) -> Iterator[str]:
-    if lines:
-        yield f"{lines} line(s) of {file} are no measurements"
-
-
-def total_cycles(plan: Plan, log: TuningLog) -> int | None:
-    """The measured cycles of all steps of a plan; None where one was not measured."""
-    cycles = [log.cycles(step.call.kernel.name, plan.board.name, step.resident) for step in plan.steps]
+def total_cycles(plan: Plan, log: TuningLog, code: Code = "flash") -> int | None:
+    """The measured cycles of all steps of a plan; None where one was not measured. With their code in RAM their tables are there,
+    too."""
+    names = [(step.call.kernel.name, plan.board.name, step.resident or code == "ram") for step in plan.steps]
+    cycles = [log.cycles(*name, code) for name in names]
     return sum(c for c in cycles if c is not None) if None not in cycles else None
 
 

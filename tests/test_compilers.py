@@ -117,6 +117,33 @@ def test_a_users_log_of_another_version_is_accepted_with_one_line(model, tmp_pat
     assert err == "note: measured with zig 0.15.0: taken as similar\n"
 
 
+@pytest.mark.parametrize("command", ["compile", "curve", "tune"])
+def test_damaged_lines_of_a_log_are_told_of_once(model, tmp_path, ships, command):
+    """By file, and once, whoever reads it."""
+    ships(TuningLog.empty)
+    good, bad = tmp_path / "good", tmp_path / "bad"
+    append(good, log_of(model, TOOLS).measurements)
+    bad.write_bytes(good.read_bytes() + b"{}\nnonsense\n[1]\n")
+    more = {"curve": ("--curve",), "tune": ("--log", tmp_path / "new", "--budget", "0s")}.get(
+        command, ("--compiler", "none")
+    )
+    name = "profile" if command == "curve" else command
+    _, _, err = smelt(name, model, "-b", BOARD.name, *more, "--log", good, "--log", bad, "--log", bad)
+    assert err.count("are no measurements") == 1 and f"3 line(s) of {bad} are no measurements" in err
+
+
+def test_what_a_link_measured_is_said(model, tmp_path, ships):
+    """With code and tables in RAM: by `compile` and by the curve, as a note and as data."""
+    ships(TuningLog.empty)
+    file, there = tmp_path / "log", {"device": "device pyocd", "resident": True, "code": "ram"}
+    append(file, [replace(m, **there) for m in log_of(model, TOOLS).measurements])
+    for name, *more in (("compile", "--compiler", "none", "-o", tmp_path / "out"), ("profile", "--curve")):
+        code, out, err = smelt(name, model, "-b", BOARD.name, "--log", file, "--json", *more)
+        assert code == 0, err
+        steps = json.loads(out)["linked"].pop("ranked")
+        assert f"{steps} step" in err and "measured through pyocd with code and tables in RAM: taken as similar" in err
+
+
 def test_a_log_about_other_ops_is_no_news(model, ships):
     ships(TuningLog(tuple(replace(m, op_key="Conv2D") for m in log_of(model, OLDER).measurements)))
     assert compile(model, BOARD).notes == ()

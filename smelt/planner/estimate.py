@@ -8,6 +8,9 @@ the convolutions of IC on the L4R5 gain one to two times that. Tables in RAM wai
 chips is not at all. Where loads of two memories do not overlap (the M4), each turn from a table to activations costs a cycle more,
 unless both lie in the same RAM.
 
+What was measured through a debug link, with code and tables in RAM, is no figure for firmware. Where there is no other, the ways
+that were measured so are in the ratio of these figures to each other ("ranked"); what the first of them takes is an estimate.
+
 What is not measured is never believed to be faster than the implementations' own order says: see `Cycles.source`.
 """
 
@@ -20,12 +23,12 @@ from typing import Literal
 
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.cost import Counts, count
-from smelt.planner.log import TuningLog
+from smelt.planner.log import IN_FLASH, IN_RAM, TuningLog
 from smelt.planner.tables import tables_of
 from smelt.targets.timing import ChipTiming, Path, chip_timing, core_timing, is_timed
 from smelt.targets.types import Board
 
-Source = Literal["measured", "similar", "estimated"]
+Source = Literal["measured", "similar", "ranked", "estimated"]
 
 RATIOS = (("cortex_m4", 1.2), ("cortex_m7", 0.77), ("cortex_m33", 1.1), ("riscv32imc", 1.4))
 """Cycles for an instruction of the static cost where nothing is measured: medians of the MLPerf Tiny models' steps."""
@@ -36,10 +39,16 @@ MOST_SAVED = 0.4
 
 @dataclass(frozen=True)
 class Cycles:
-    """Cycles of a kernel: "measured" this very kernel, "similar" one that differs in constants only, "estimated"."""
+    """Cycles of a kernel: "measured" this very kernel, "similar" one that differs in constants only, "ranked" an estimate whose
+    ratio to the first guess was measured with code and tables in RAM, "estimated"."""
 
     value: int
     source: Source
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether nobody measured how many they are."""
+        return self.source in ("ranked", "estimated")
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +79,16 @@ class Estimator:
             return Cycles(similar, "similar")
         memory = self._ram(call)
         saved = self._wait(call, "flash") - self._wait(call, memory) + self._chained(counted, memory)
-        return Cycles(round(flash.value - min(max(saved, 0), MOST_SAVED * flash.value)), "estimated")
+        value = round(flash.value - min(max(saved, 0), MOST_SAVED * flash.value))
+        return Cycles(value, "ranked" if flash.source == "ranked" else "estimated")
+
+    def in_ram(self, op_key: str, way: tuple[str, str], kernel: str) -> int | None:
+        """Cycles with code and tables in RAM, to be compared with each other only: of this kernel, else of one that differs in
+        constants. None where there are none, or firmware was measured for such ops."""
+        if self.log.covers(op_key, self.board.name):
+            return None
+        rows = {(name, text): cycles for name, text, cycles in self.log.ranked(op_key, self.board.name, *IN_RAM)}
+        return self.log.cycles(kernel, self.board.name, *IN_RAM) or rows.get(way)
 
     def _similar(self, resident: bool) -> dict[tuple[str, str, str], int]:
         return self._similar_resident if resident else self._similar_flash
@@ -84,7 +102,7 @@ class Estimator:
         return self._least(True)
 
     def _least(self, resident: bool) -> dict[tuple[str, str, str], int]:
-        keys = dict.fromkeys(m.op_key for m in self.log.measurements if m.resident == resident)
+        keys = dict.fromkeys(m.op_key for m in self.log.measurements if m.place == (resident, "flash"))
         ranked = ((key, row) for key in keys for row in self.log.ranked(key, self.board.name, resident))
         return {(key, name, schedule): cycles for key, (name, schedule, cycles) in ranked}
 
@@ -101,7 +119,7 @@ class Estimator:
         found: dict[str, list[float]] = {}
         for m in self.log.measurements:
             cost = dict(m.counts).get("cost", 0)
-            if m.cycles and cost and m.board == self.board.name and not m.resident:
+            if m.cycles and cost and m.board == self.board.name and m.place == IN_FLASH:
                 found.setdefault(m.implementation, []).append(m.cycles / cost)
         return {name: median(ratios) for name, ratios in found.items()}
 

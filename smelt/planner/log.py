@@ -1,4 +1,15 @@
-"""What was measured: `Measurement`, and `TuningLog`, a file of one JSON line for each that is only ever appended to."""
+"""What was measured: `Measurement`, and `TuningLog`, a file of one JSON line for each that is only ever appended to.
+
+A figure holds for the places in which code and tables lay: it is compared with figures of the same device and places, never with
+others. Firmware has its code in flash, and tables in flash or RAM; a session loads both into RAM through a debug link, and what
+flash costs is not in such figures. So for each op one kind of figures decides which way is best:
+
+1. firmware on the very board;
+2. firmware on the simulator, as its model of time is now;
+3. where no firmware was measured for such an op, what a link measured, a real device before a simulated one. Such figures only rank
+   the ways that they know, and replace a first guess only where that is one of them (`IN_RAM`, `TuningLog.covers`); how long a step
+   takes in firmware they do not say.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +20,27 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 from smelt.errors import OptionError
 from smelt.nouns import Noun
 
 DEVICE = "device "
 """How the name of a real device begins in `Measurement.device`."""
+
+VIRTUAL = "virtual "
+"""How the name of a simulated device behind a real debugger begins there."""
+
+Code = Literal["flash", "ram"]
+"""Where the code of a kernel lay."""
+
+Place = tuple[bool, Code]
+"""Where tables (whether in RAM) and code lay."""
+
+IN_FLASH: Place = (False, "flash")
+
+IN_RAM: Place = (True, "ram")
+"""Where tables and code lie that a session loaded through a debug link: `resident` and `code` of such measurements."""
 
 MOST_CYCLES = 2**53
 """What no measurement reaches: at a gigahertz that would be a hundred days. Below it a cycle count is exact in any JSON reader."""
@@ -33,8 +58,8 @@ class Measurement(Noun):
 
     `kernel` is the kernel's name, which holds a digest of its content; `op_key` and `schedule` are readable texts;
     `toolchain` says what compiled it. `device` says what counted the cycles: "simulator 1a2b3c4d", with a digest of the
-    model of time, or "device openocd"; empty in logs from before it was noted. `resident`: its tables were in RAM.
-    `counts` are what is known of the kernel without running it, by name.
+    model of time, or "device openocd"; empty in logs from before it was noted. `resident`: its tables were in RAM;
+    `code` says where the kernel itself was. `counts` are what is known of the kernel without running it, by name.
     """
 
     kernel: str
@@ -48,6 +73,12 @@ class Measurement(Noun):
     device: str = ""
     resident: bool = False
     counts: tuple[tuple[str, int], ...] = ()
+    code: Code = "flash"
+
+    @property
+    def place(self) -> Place:
+        """Where tables and code were."""
+        return self.resident, self.code
 
     @property
     def line(self) -> bytes:
@@ -58,7 +89,7 @@ class Measurement(Noun):
 
 @dataclass(frozen=True)
 class TuningLog(Noun):
-    """Measurements, oldest first: of several of the same kernel, board and toolchain the last one holds.
+    """Measurements, oldest first: of several of the same kernel, board, toolchain and place the last one holds.
 
     `damaged` counts lines that were no measurements, such as one that was cut short when its writer was killed.
     """
@@ -85,10 +116,12 @@ class TuningLog(Noun):
     def __add__(self, other: TuningLog) -> TuningLog:
         return TuningLog(self.measurements + other.measurements, self.damaged + other.damaged)
 
-    def of(self, board: str, toolchain: str, device: str | None = None) -> TuningLog:
-        """What was measured on one board with one toolchain; with `device`, only what that one measured."""
+    def of(self, board: str, toolchain: str, device: str | None = None, code: Code | None = None) -> TuningLog:
+        """What was measured on one board with one toolchain; with `device` or `code`, only by that one or of code there."""
         mine = tuple(
-            m for m in self.measurements if (m.board, m.toolchain) == (board, toolchain) and device in (None, m.device)
+            m
+            for m in self.measurements
+            if (m.board, m.toolchain) == (board, toolchain) and device in (None, m.device) and code in (None, m.code)
         )
         return TuningLog(mine, self.damaged)
 
@@ -105,51 +138,59 @@ class TuningLog(Noun):
     def graded(self, toolchain: str) -> TuningLog:
         """Each kernel once: as `toolchain` measured it, else as the last of its other versions did."""
         mine = sorted(self.measurements, key=lambda m: m.toolchain == toolchain)  # the last holds
-        return TuningLog(tuple({(m.kernel, m.board, m.resident): m for m in mine}.values()), self.damaged)
+        return TuningLog(tuple({(m.kernel, m.board, m.place): m for m in mine}.values()), self.damaged)
 
     def preferring(self, simulator: str) -> TuningLog:
-        """What may be applied: for each op what a real device measured, and where none did, what `simulator` did.
-
-        Cycles of different devices are never compared with each other. What another model of time counted is stale.
+        """What may be applied: for each op and place of the code what a real device measured, and where none did, what `simulator`
+        did, so that cycles of different devices are never compared with each other. What another model of time counted is stale.
         """
         mine = tuple(filter(None, (simulator,)))
         valid = [m for m in self.measurements if m.device.endswith(mine) or m.device.startswith(DEVICE)]
-        best: dict[str, str] = {}
-        # the last holds: real devices, before them what simulates all of a board, before that what simulates a link to it
-        for device in sorted({m.device for m in valid}, key=lambda d: (d.startswith(DEVICE), d == simulator, d)):
-            best.update(dict.fromkeys((m.op_key for m in valid if m.device == device and m.cycles is not None), device))
-        return TuningLog(tuple(m for m in valid if best.get(m.op_key) == m.device), self.damaged)
+        best: dict[tuple[str, Code], str] = {}
+        # the last holds: real devices after simulated ones
+        for device in sorted({m.device for m in valid}, key=lambda d: (d.startswith(DEVICE), d)):
+            mine_too = (m for m in valid if m.device == device and m.cycles is not None)
+            best.update(dict.fromkeys(((m.op_key, m.code) for m in mine_too), device))
+        return TuningLog(tuple(m for m in valid if best.get((m.op_key, m.code)) == m.device), self.damaged)
 
-    def find(self, kernel: str, board: str, toolchain: str, resident: bool = False) -> Measurement | None:
+    def find(
+        self, kernel: str, board: str, toolchain: str, resident: bool = False, code: Code = "flash"
+    ) -> Measurement | None:
         """The measurement of a kernel that holds, failed or not."""
-        return self._found.get((kernel, board, toolchain, resident))
+        return self._found.get((kernel, board, toolchain, (resident, code)))
 
-    def cycles(self, kernel: str, board: str, resident: bool = False) -> int | None:
-        """The cycles of a kernel on a board, its tables in flash or in RAM; None where it was not measured, or failed."""
-        return self._cycles.get((kernel, board, resident))
+    def cycles(self, kernel: str, board: str, resident: bool = False, code: Code = "flash") -> int | None:
+        """The cycles of a kernel on a board, its tables and itself there; None where it was not measured, or failed."""
+        return self._cycles.get((kernel, board, (resident, code)))
 
-    def ranked(self, op_key: str, board: str, resident: bool = False) -> tuple[tuple[str, str, int], ...]:
+    def ranked(
+        self, op_key: str, board: str, resident: bool = False, code: Code = "flash"
+    ) -> tuple[tuple[str, str, int], ...]:
         """(implementation, schedule, least cycles) of what was measured for such ops on a board, best first."""
         least: dict[tuple[str, str], int] = {}
-        for m in self._by_op.get((op_key, board, resident), ()):
+        for m in self._by_op.get((op_key, board, (resident, code)), ()):
             if m.cycles is not None:
                 how = m.implementation, m.schedule
                 least[how] = min(m.cycles, least.get(how, m.cycles))
         return tuple((*how, cycles) for how, cycles in sorted(least.items(), key=lambda item: (item[1], item[0])))
 
-    @cached_property
-    def _found(self) -> dict[tuple[str, str, str, bool], Measurement]:
-        return {(m.kernel, m.board, m.toolchain, m.resident): m for m in self.measurements}
+    def covers(self, op_key: str, board: str) -> bool:
+        """Whether firmware was measured for such ops on a board: then figures with code in RAM say nothing about them."""
+        return any(self.ranked(op_key, board, resident) for resident in (False, True))
 
     @cached_property
-    def _cycles(self) -> dict[tuple[str, str, bool], int | None]:
-        return {(m.kernel, m.board, m.resident): m.cycles for m in self._found.values()}
+    def _found(self) -> dict[tuple[str, str, str, Place], Measurement]:
+        return {(m.kernel, m.board, m.toolchain, m.place): m for m in self.measurements}
 
     @cached_property
-    def _by_op(self) -> dict[tuple[str, str, bool], list[Measurement]]:
-        result: dict[tuple[str, str, bool], list[Measurement]] = {}
+    def _cycles(self) -> dict[tuple[str, str, Place], int | None]:
+        return {(m.kernel, m.board, m.place): m.cycles for m in self._found.values()}
+
+    @cached_property
+    def _by_op(self) -> dict[tuple[str, str, Place], list[Measurement]]:
+        result: dict[tuple[str, str, Place], list[Measurement]] = {}
         for m in self._found.values():
-            result.setdefault((m.op_key, m.board, m.resident), []).append(m)
+            result.setdefault((m.op_key, m.board, m.place), []).append(m)
         return result
 
 
@@ -172,6 +213,11 @@ def _parts(toolchain: str) -> tuple[str, str, str]:
     compiler = compiler_of(toolchain)
     name, _, version = compiler.partition(" ")
     return name, version, toolchain.removeprefix(compiler)
+
+
+def damage(file: Path, log: TuningLog) -> str | None:
+    """What users are told about the damaged lines of a file; None where it has none."""
+    return f"{log.damaged:,} line(s) of {file} are no measurements" if log.damaged else None
 
 
 def append(file: Path, measurements: Sequence[Measurement]) -> None:
@@ -263,8 +309,13 @@ def _measurement(values: dict[str, Any]) -> Measurement | None:
     counts = values.get("counts")
     items = counts.items() if isinstance(counts, dict) else ()
     known = tuple((k, v) for k, v in items if _is_count(v, 0) and _is_unicode(k))
+    code = values.get("code")
+    if code is None:  # a line from before that was noted; then it was not noted either that links have tables in RAM
+        resident, code = IN_RAM if device.startswith((DEVICE, VIRTUAL)) else (resident, "flash")
+    if code not in get_args(Code):
+        return None
     return Measurement(
-        kernel, op_key, implementation, schedule, board, toolchain, cycles, error, device, resident, known
+        kernel, op_key, implementation, schedule, board, toolchain, cycles, error, device, resident, known, code
     )
 
 

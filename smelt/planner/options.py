@@ -9,6 +9,7 @@ from itertools import islice
 from smelt.kernels.implementation import Implementation, Schedule
 from smelt.planner.choose import accepting
 from smelt.planner.estimate import Cycles, Estimator, counted
+from smelt.planner.log import IN_FLASH, IN_RAM, Place
 from smelt.planner.plan import Step
 from smelt.planner.tables import tables_of
 from smelt.planner.tuner import op_key, ranked
@@ -55,14 +56,24 @@ def _alternatives(
     for step in _ways(default, estimator, implementations):
         if step.call.kernel.name in found:
             continue
-        way, cost = (step.implementation.name, str(step.schedule)), counted(step.call)
-        flash = _believed(estimator.cycles(key, way, step.call, cost), [*found.values()], len(found))
+        way, cost = step.way, counted(step.call)
+        flash = _ranked(estimator, key, step, estimator.cycles(key, way, step.call, cost), [*found.values()])
+        flash = _believed(flash, [*found.values()], len(found))
         if resident and sum(tables_of(step.call).values()) >= LEAST_RESIDENT:
             copy = estimator.resident(key, way, step.call, cost, flash)
             copy = _believed(copy, copies or [*found.values()], len(found))
             copies.append(Option(replace(step, resident=True), copy))
         found[step.call.kernel.name] = Option(step, flash)
     return (*found.values(), *(copy for copy in copies if copy.cycles.value < found[_kernel(copy)].cycles.value))
+
+
+def _ranked(estimator: Estimator, key: str, step: Step, cycles: Cycles, before: Sequence[Option]) -> Cycles:
+    """An estimate in the ratio to the first guess that was measured with code and tables in RAM; without one, as it is."""
+    if not before or cycles.source != "estimated":
+        return cycles
+    first = before[0]
+    mine, other = (estimator.in_ram(key, s.way, s.call.kernel.name) for s in (step, first.step))
+    return Cycles(round(first.cycles.value * mine / other), "ranked") if mine and other else cycles
 
 
 def _kernel(option: Option) -> str:
@@ -93,8 +104,13 @@ def _measured(
 ) -> Iterator[tuple[Implementation, Schedule]]:
     key, board = op_key(default.op), estimator.board
     by_name = {i.name: i for i in offered}
-    for resident in (False, True):
-        for name, text, _ in islice(estimator.log.ranked(key, board.name, resident), MOST_MEASURED):
+    places: tuple[Place, ...] = (
+        IN_FLASH,
+        (True, "flash"),
+        *(() if estimator.log.covers(key, board.name) else (IN_RAM,)),
+    )
+    for place in places:
+        for name, text, _ in islice(estimator.log.ranked(key, board.name, *place), MOST_MEASURED):
             schedules = by_name[name].schedules(default.op, board.core) if name in by_name else ()
             yield from ((by_name[name], s) for s in schedules if str(s) == text)
 
@@ -107,7 +123,8 @@ def _step(default: Step, implementation: Implementation, schedule: Schedule) -> 
 def quickest(
     default: Sequence[Step], estimator: Estimator, implementations: Sequence[Implementation]
 ) -> tuple[Step, ...]:
-    """Each step as it was measured to be fastest with its tables in flash, else as it is."""
+    """Each step as it was measured to be fastest with its tables in flash, where that was never measured with code and tables in
+    RAM, else as it is."""
     if not estimator.log.measurements:
         return tuple(default)
     return tuple(_quickest(step, estimator, implementations) for step in default)
@@ -117,9 +134,24 @@ def _quickest(default: Step, estimator: Estimator, implementations: Sequence[Imp
     known = estimator.log.cycles(default.call.kernel.name, estimator.board.name)
     best = next(ranked(estimator.log, default.op, estimator.board, implementations), None)
     if best is None:
-        return default
+        return _quickest_in_ram(default, estimator, implementations)
     implementation, schedule, call = best
     cycles = estimator.log.cycles(call.kernel.name, estimator.board.name)
     if known is not None and cycles is not None and cycles >= (1 - NOISE) * known:
         return default
     return replace(default, implementation=implementation, schedule=schedule, call=call)
+
+
+def _quickest_in_ram(default: Step, estimator: Estimator, implementations: Sequence[Implementation]) -> Step:
+    """The same where there are only figures with code and tables in RAM, those of the step as it is among them."""
+    key = op_key(default.op)
+    known = estimator.in_ram(key, default.way, default.call.kernel.name)
+    if known is None:
+        return default
+    best = next(ranked(estimator.log, default.op, estimator.board, implementations, IN_RAM), None)
+    if best is None:
+        return default
+    implementation, schedule, call = best
+    step = replace(default, implementation=implementation, schedule=schedule, call=call)
+    cycles = estimator.in_ram(key, step.way, call.kernel.name)
+    return default if cycles is None or cycles >= (1 - NOISE) * known else step

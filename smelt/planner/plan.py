@@ -36,6 +36,11 @@ class Step(Noun):
     resident: bool = False
 
     @property
+    def way(self) -> tuple[str, str]:
+        """The names of implementation and schedule."""
+        return self.implementation.name, str(self.schedule)
+
+    @property
     def scratch(self) -> tuple[Scratch, ...]:
         """The scratch arguments of the call, in order."""
         return tuple(a for a in self.call.arguments if isinstance(a, Scratch))

@@ -33,7 +33,8 @@ class Subject:
 class Search:
     """Which candidates of `works` to measure next. The same calls give the same order.
 
-    `log` is what is known of one board, toolchain and device: also what it holds of other steps and models teaches.
+    `log` is what is known of one board, toolchain, device and place of the code: what it holds of other steps and models teaches,
+    too.
     """
 
     def __init__(
@@ -82,13 +83,13 @@ class Search:
         return len(self._results)
 
     def best(self) -> int | None:
-        """The cycles of all steps by the fastest ways with tables in flash; None while a step has none."""
+        """The cycles of all steps by the fastest ways with tables where the default has them; None while a step has none."""
         total = 0
         for work in self.works:
             cycles = [
                 c
                 for n in self._numbers(work)
-                if not self.subjects[n].candidate.resident and (c := self._results.get(n))
+                if self.subjects[n].candidate.resident == work.candidates[0].resident and (c := self._results.get(n))
             ]
             if not cycles:
                 return None

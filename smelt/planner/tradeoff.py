@@ -51,7 +51,7 @@ def curve(theres: Sequence[Situation], limits: Limits, planner: Planner) -> tupl
 def _point(theres: Sequence[Situation], goal: Goal, limits: Limits, planner: Planner) -> Point:
     answer = plan_within(theres, goal, limits, lambda steps: planner(steps, limits))
     plan, cycles = answer.plan, answer.choice.cycles
-    estimated = sum(option.cycles.source == "estimated" for option in answer.options)
+    estimated = sum(option.cycles.is_estimate for option in answer.options)
     return Point(plan.ram_bytes, plan.flash_bytes, cycles, plan.resident_bytes, estimated, len(plan.steps))
 
 

@@ -14,7 +14,7 @@ from smelt.loops.cost import Counts, count
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.planner.choose import Choice, accepting
 from smelt.planner.flow import steps_of
-from smelt.planner.log import TuningLog
+from smelt.planner.log import IN_FLASH, Place, TuningLog
 from smelt.targets.types import Board, Core
 
 LEAST_TABLES = 256
@@ -80,9 +80,11 @@ def _text(value: Any) -> str:
     return str(value).replace(" ", "")
 
 
-def works(graph: Graph, board: Board, implementations: Sequence[Implementation], room: int = 0) -> tuple[Work, ...]:
+def works(
+    graph: Graph, board: Board, implementations: Sequence[Implementation], room: int = 0, in_ram: bool = False
+) -> tuple[Work, ...]:
     """The distinct steps of a graph, in the order in which they first occur. Tables of up to `room` bytes are tried in
-    RAM as well.
+    RAM as well; with `in_ram`, all tables are in RAM, as where a debug link puts them.
 
     Ops of the same key and default kernel count as the same step: building every candidate of each of them to be sure
     would take longer than measuring the few that differ is worth.
@@ -96,7 +98,8 @@ def works(graph: Graph, board: Board, implementations: Sequence[Implementation],
     result = []
     for (key, _), ops in same.items():
         found = candidates(ops[0], board.core, implementations)
-        result.append(Work(key, (*found, *_residents(found, room)), len(ops)))
+        ways = [replace(c, resident=True) for c in found] if in_ram else [*found, *_residents(found, room)]
+        result.append(Work(key, tuple(ways), len(ops)))
     return tuple(result)
 
 
@@ -128,8 +131,10 @@ def _choices(
             yield implementation, schedule
 
 
-def ranked(log: TuningLog, op: Op, board: Board, implementations: Sequence[Implementation]) -> Iterator[Choice]:
-    """The measured ways to compute `op` on `board`, best first.
+def ranked(
+    log: TuningLog, op: Op, board: Board, implementations: Sequence[Implementation], place: Place = IN_FLASH
+) -> Iterator[Choice]:
+    """The ways to compute `op` on `board` that were measured with tables and code in `place`, best first.
 
     Only those whose kernel is, to the letter, one that was measured; where there is none, `hinted` ones. Few are built:
     where ops of the same key have different kernels, a way is put off until no other can be better.
@@ -137,26 +142,28 @@ def ranked(log: TuningLog, op: Op, board: Board, implementations: Sequence[Imple
     offered = {(i.name, str(s)): (i, s) for i, s in _choices(op, board.core, implementations)}
     waiting: list[tuple[int, Choice]] = []
     found = False
-    for name, schedule_text, least in log.ranked(op_key(op), board.name):
+    for name, schedule_text, least in log.ranked(op_key(op), board.name, *place):
         if (name, schedule_text) not in offered:
             continue
         yield from _up_to(waiting, least)
         implementation, schedule = offered[name, schedule_text]
         call = implementation.build(op, schedule)
-        cycles = log.cycles(call.kernel.name, board.name)
+        cycles = log.cycles(call.kernel.name, board.name, *place)
         if cycles is not None:
             found = True
             waiting.append((cycles, (implementation, schedule, call)))
-    yield from _up_to(waiting, None) if found else hinted(log, op, board, implementations)
+    yield from _up_to(waiting, None) if found else hinted(log, op, board, implementations, place)
 
 
-def hinted(log: TuningLog, op: Op, board: Board, implementations: Sequence[Implementation]) -> Iterator[Choice]:
+def hinted(
+    log: TuningLog, op: Op, board: Board, implementations: Sequence[Implementation], place: Place
+) -> Iterator[Choice]:
     """The ways to compute `op` that were measured for another op of the same shapes and attributes, best first.
 
     Such kernels differ in constants only (multipliers, zero points): what was best for one is a good guess for the other.
     """
     offered = {(i.name, str(s)): (i, s) for i, s in _choices(op, board.core, implementations)}
-    for name, schedule_text, _ in log.ranked(op_key(op), board.name):
+    for name, schedule_text, _ in log.ranked(op_key(op), board.name, *place):
         if (name, schedule_text) in offered:
             implementation, schedule = offered[name, schedule_text]
             yield implementation, schedule, implementation.build(op, schedule)

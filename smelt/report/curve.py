@@ -12,7 +12,8 @@ from smelt.importers import load
 from smelt.nouns import Noun
 from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, trade_offs
-from smelt.planner.evidence import Evidence, similar
+from smelt.planner.evidence import NO_LINK, Evidence, Linked, linked, similar
+from smelt.planner.flow import steps_of
 from smelt.planner.tradeoff import Point
 from smelt.report.terminal import line, table
 from smelt.targets.boards import named
@@ -30,12 +31,13 @@ class TradeOff(Noun):
     board: str
     points: tuple[Point, ...]
     similar_measurements: tuple[str, ...] = ()
+    linked: Linked = NO_LINK
     estimated: bool = True
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What users are told: what the choices rest on."""
-        return tuple(Evidence(similar=self.similar_measurements).notes)
+        return tuple(Evidence(similar=self.similar_measurements, linked=self.linked).notes)
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -55,7 +57,8 @@ def trade_off(
     graph = prepare(load(path))
     tools, known = toolchain(board, compiler), measured(log, board, compiler)
     points = trade_offs(graph, board, log=known, limits=Limits(max_ram, max_flash))
-    return TradeOff(graph.name, board.name, points, similar(known, graph.ops, tools))
+    basis = similar(known, graph.ops, tools), linked(known, ((op, None) for op in steps_of(graph)), board.name)
+    return TradeOff(graph.name, board.name, points, *basis)
 
 
 def show_curve(result: TradeOff) -> None:

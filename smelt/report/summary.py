@@ -33,7 +33,11 @@ def compile_summary(compilation: Compilation) -> dict[str, Any]:
 def basis(compilation: Compilation) -> dict[str, Any]:
     """What the choices rest on: of how many steps the kernel was measured, and with which other versions of the compiler."""
     evidence = compilation.evidence
-    return {"measured_steps": evidence.measured, "similar_measurements": list(evidence.similar)}
+    return {
+        "measured_steps": evidence.measured,
+        "similar_measurements": list(evidence.similar),
+        "linked": asdict(evidence.linked),
+    }
 
 
 def board_rows() -> list[dict[str, Any]]:

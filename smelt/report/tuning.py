@@ -43,8 +43,8 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int, int | None], None]]:
 def show_tuning(result: dict[str, Any]) -> None:
     """The summary of a tuning, given as its JSON."""
     line(
-        f"{result['model']} for {result['board']}, measured by {result['device']}: {result['steps']} steps, "
-        f"{result['distinct_steps']} of them distinct"
+        f"{result['model']} for {result['board']}, measured by {result['device']}, {result['places']}: "
+        f"{result['steps']} steps, {result['distinct_steps']} of them distinct"
     )
     if not result["measured"] and not result["left"]:
         parts = [f"nothing new to measure: {result['candidates']} candidates"]
@@ -56,7 +56,9 @@ def show_tuning(result: dict[str, Any]) -> None:
     if before is None or after is None:
         line("not every step has been measured: tune again with a larger budget")
     else:
-        line(f"cycles of all steps: {before:,} before, {after:,} after ({1 - after / before:.1%} fewer)")
+        line(
+            f"cycles of all steps, {result['places']}: {before:,} before, {after:,} after ({1 - after / before:.1%} fewer)"
+        )
     for note in result["notes"]:
         line(f"note: {note}")
     if result["log"] is not None:
