@@ -1,1 +1,1 @@
-"""Seeded fuzzers, which people and CI run: `python -m fuzz.models --cases 20000 --seed 1`, `python -m fuzz.graphs --cases 500`."""
+"""Seeded fuzzers, which people and CI run; README.md tells which and how."""

@@ -8,14 +8,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import numpy as np
 from click.testing import CliRunner
 
-from fuzz.harness import Finding, main
+from fuzz.harness import Case, Finding, Fuzzer, main
 from smelt.cli import main as program
 from tests.importer_cases import relu_chain
 
@@ -71,12 +70,23 @@ def prepare(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
 
 
-def one(random: np.random.Generator) -> str:
-    """One command line, in an output of some encoding."""
-    arguments = command_line(random)
-    charset = str(random.choice(["utf-8", "ascii", "latin-1"]))
+def attempt(case: Case) -> str:
+    """One command line, in a new folder and an output of some encoding."""
+    arguments = command_line(case.rng)
+    line = " ".join(map(ascii, arguments))
+    case.write(line.encode(), ".txt")
+    with tempfile.TemporaryDirectory(dir=case.folder) as place:
+        prepare(Path(place))
+        os.chdir(place)
+        try:
+            return run(arguments, str(case.rng.choice(["utf-8", "ascii", "latin-1"])), line[:1000])
+        finally:
+            os.chdir(case.folder)
+
+
+def run(arguments: list[str], charset: str, line: str) -> str:
+    """How a command ended. Raises Finding."""
     result = CliRunner(charset=charset).invoke(program, arguments)
-    line = " ".join(map(ascii, arguments))[:1000]
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise Finding(line) from result.exception
     if result.exit_code not in EXIT_CODES or (result.exit_code == 1 and arguments[:1] != ["doctor"]):
@@ -147,22 +157,6 @@ def word(random: np.random.Generator) -> str:
     return WORDS[random.integers(len(WORDS))]
 
 
-def in_folder(case: Callable[[np.random.Generator], str], folder: Path) -> Callable[[np.random.Generator], str]:
-    """Cases that start in the same folder, which is made anew where one has changed it."""
-
-    def inside(random: np.random.Generator) -> str:
-        with tempfile.TemporaryDirectory(dir=folder) as place:
-            prepare(Path(place))
-            os.chdir(place)
-            try:
-                return case(random)
-            finally:
-                os.chdir(folder)
-
-    return inside
-
-
 if __name__ == "__main__":
     sys.path.insert(0, os.getcwd())  # for child processes find smelt by it
-    with tempfile.TemporaryDirectory() as root:
-        main(__doc__ or "", in_folder(one, Path(root)), 2000, 60.0)
+    sys.exit(main(Fuzzer("commands", __doc__ or "", attempt, cases=2000, seconds=60.0)))

@@ -7,17 +7,18 @@ compiled for this computer. `python -m fuzz.graphs --cases 500 --seed 1`; exit c
 from __future__ import annotations
 
 import sys
-import tempfile
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from fuzz.findings import Options, Report, read_options
 from fuzz.growth import Growth
+from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.host import run_on_host
 from fuzz.operators import RECIPES
 from fuzz.oracle import Arrays, OracleRefuses, RemoteOracle
-from smelt.errors import ModelError, SmeltError, Unsupported
+from smelt.errors import ModelError, Unsupported
 from smelt.importers import load
 from smelt.model.graph import Graph
 from smelt.model.reference import run
@@ -66,34 +67,29 @@ def first_difference(ours: list[Arrays], theirs: list[Arrays]) -> str:
     return ""
 
 
-def check(number: int, options: Options, oracle: RemoteOracle, folder: Path, report: Report) -> None:
-    """Try one case."""
-    model, g = grow(options.seed, number)
-    case = f"case {number} of seed {options.seed} ({' '.join(g.codes)})"
-    path = folder / "model.tflite"
-    path.write_bytes(model)
+def bounded(message: str) -> None:
+    """Raises Finding where a message is too long."""
+    if len(message) > LONGEST_MESSAGE:
+        raise Finding(f"a message of {len(message):,} characters")
+
+
+def attempt(oracle: RemoteOracle, case: Case) -> str:
+    """How smelt takes one graph."""
+    model, g = grow(case.seed, case.number)
+    path = case.write(model, ".tflite")
     try:
-        found = judge(path, model, g, oracle, number % COMPILED == 0)
+        found = _judge(path, model, g, oracle, case.number % COMPILED == 0)
     except (ModelError, Unsupported) as refusal:
-        report.note(f"refused: {type(refusal).__name__}")
-        if len(str(refusal)) < LONGEST_MESSAGE:
-            return
-        found = f"a message of {len(str(refusal))} characters"
-    except SmeltError as error:
-        found = f"{type(error).__name__}: {error}"
+        bounded(str(refusal))
+        return f"refused: {type(refusal).__name__}"
     except OracleRefuses:
-        report.note("accepted, but TFLM refuses or aborts")
-        return
-    except Exception as defect:  # a finding, whatever it is
-        found = f"{type(defect).__name__}: {defect}"
+        return "accepted, but TFLM refuses or aborts"
     if found:
-        report.find(case, found)
-        options.save(f"graph-{options.seed}-{number}.tflite", model)
-    else:
-        report.note("accepted and exact")
+        raise Finding(f"{' '.join(g.codes)}: {found}")
+    return "accepted and exact"
 
 
-def judge(path: Path, model: bytes, g: Growth, oracle: RemoteOracle, compiled: bool) -> str:
+def _judge(path: Path, model: bytes, g: Growth, oracle: RemoteOracle, compiled: bool) -> str:
     """What is wrong with an accepted model; empty where nothing is. Raises what smelt raises, and OracleRefuses."""
     graph = load(path)
     inputs = rows(g, graph)
@@ -105,20 +101,6 @@ def judge(path: Path, model: bytes, g: Growth, oracle: RemoteOracle, compiled: b
     return found
 
 
-def run_cases(options: Options) -> Report:
-    """Try all cases."""
-    report, oracle = Report("graphs"), RemoteOracle()
-    with tempfile.TemporaryDirectory() as folder:
-        for number in options.numbers(report):
-            check(number, options, oracle, Path(folder), report)
-    oracle.close()
-    return report
-
-
-def main() -> int:
-    """Run all cases; the exit code."""
-    return run_cases(read_options("Random graphs against TensorFlow Lite Micro.", cases=500)).show()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    with closing(RemoteOracle()) as one:
+        sys.exit(main(Fuzzer("graphs", __doc__ or "", partial(attempt, one), cases=500, seconds=30.0)))

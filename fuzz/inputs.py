@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import functools
 import io
-import resource
-import tempfile
+import sys
 import wave
 import zipfile
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from fuzz.harness import Finding, main
+from fuzz.harness import Case, Finding, Fuzzer, main
+from fuzz.mutations import spoilt
 from smelt.errors import OptionError
 from smelt.inputs import PICTURES, read_input
 from smelt.model.graph import Array, Quantization, Tensor
@@ -39,8 +38,6 @@ WORDS = (
     b"<f3", b">i8", b"[('a','|i1')]", b"__import__('os')", b"0x10", b"(1,)", b"()", b"True", b"2147483648", b"9223372036854775807",
     b"18446744073709551616", b"lambda:0", b"#", b"\xff\xfe", b"\xed\xa0\x80",
 )  # fmt: skip
-NUMBERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
-MOST_GROWTH = 200 << 20  # bytes, over all cases
 
 
 def array_file(random: np.random.Generator, tensor: Tensor) -> bytes:
@@ -102,41 +99,11 @@ MAKERS: tuple[tuple[Callable[[np.random.Generator, Tensor], bytes], tuple[str, .
 SUFFIXES = tuple(suffix for _, suffixes in MAKERS for suffix in suffixes)
 
 
-def flip(data: bytearray, random: np.random.Generator) -> None:
-    data[random.integers(len(data))] ^= 1 << random.integers(8)
-
-
-def overwrite(data: bytearray, random: np.random.Generator) -> None:
-    width, at = int(random.choice([1, 2, 4, 8])), random.integers(len(data))
-    value = int(random.choice(NUMBERS)) & ((1 << 8 * width) - 1)
-    data[at : at + width] = value.to_bytes(width, str(random.choice(["little", "big"])))  # type: ignore[arg-type]
-
-
-def insert(data: bytearray, random: np.random.Generator) -> None:
-    at = random.integers(min(len(data), 160))
-    data[at : at + random.integers(8)] = WORDS[random.integers(len(WORDS))]
-
-
-def cut(data: bytearray, random: np.random.Generator) -> None:
-    del data[random.integers(len(data)) :]
-
-
-def repeat(data: bytearray, random: np.random.Generator) -> None:
-    at, size = random.integers(len(data)), random.integers(64)
-    data[at:at] = data[at : at + size] * int(random.choice([1, 2, 100]))
-
-
-MUTATIONS = (flip, flip, overwrite, overwrite, insert, cut, repeat)
-
-
-def damaged(random: np.random.Generator, tensor: Tensor) -> tuple[bytes, str]:
+def damaged(case: Case, tensor: Tensor) -> tuple[bytes, str]:
     """A file of some kind, with none to four damages, and how its name ends."""
-    maker, suffixes = MAKERS[random.integers(len(MAKERS))]
-    data = bytearray(maker(random, tensor))
-    for _ in range(random.integers(5)):
-        if data:
-            MUTATIONS[random.integers(len(MUTATIONS))](data, random)
-    return bytes(data), str(random.choice(suffixes if random.random() < 0.8 else SUFFIXES))
+    maker, suffixes = MAKERS[case.rng.integers(len(MAKERS))]
+    data = spoilt(maker(case.rng, tensor), case.dice, WORDS, case.dice.randrange(5))
+    return data, case.dice.choice(suffixes if case.dice.random() < 0.8 else SUFFIXES)
 
 
 def check(arrays: list[Array], tensor: Tensor) -> None:
@@ -147,35 +114,18 @@ def check(arrays: list[Array], tensor: Tensor) -> None:
             raise Finding("not finite")
 
 
-def case(folder: Path) -> Callable[[np.random.Generator], str]:
-    start = peak()
-
-    def one(random: np.random.Generator) -> str:
-        tensor = TENSORS[random.integers(len(TENSORS))]
-        data, suffix = damaged(random, tensor)
-        path = folder / f"x{suffix}"
-        path.write_bytes(data)
-        try:
-            check(read_input(path, tensor), tensor)
-            end = "read"
-        except OptionError as error:
-            if not str(error).replace("\n", "").isprintable() or len(str(error)) > 2000:
-                raise Finding("the message is not fit to be shown") from error
-            end = "refused"
-        finally:
-            path.unlink()
-        if peak() - start > MOST_GROWTH:
-            raise Finding(f"{(peak() - start) >> 20} MB of memory")
-        return end
-
-    return one
-
-
-def peak() -> int:
-    """The most memory that this process ever had, in bytes."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+def attempt(case: Case) -> str:
+    """Read one file as some tensor."""
+    tensor = TENSORS[case.rng.integers(len(TENSORS))]
+    path = case.write(*damaged(case, tensor))
+    try:
+        check(read_input(path, tensor), tensor)
+    except OptionError as error:
+        if not str(error).replace("\n", "").isprintable() or len(str(error)) > 2000:
+            raise Finding("the message is not fit to be shown") from error
+        return "refused"
+    return "read"
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as place:
-        main(__doc__ or "", case(Path(place)), 20_000, 1.0)
+    sys.exit(main(Fuzzer("inputs", __doc__ or "", attempt, cases=20_000, seconds=1.0, memory=200 << 20)))

@@ -1,9 +1,10 @@
-"""Damage to model files: bits, bytes and words exchanged, pieces copied, cut off, all random; and tables of the file changed
-where they hold scales, shapes, options and indices."""
+"""Damage to files: of any kind (`spoilt`), and to models (`Target`), whose tables are changed where they hold scales, shapes,
+options and indices."""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,37 @@ WORDS = (0, 1, 2, 3, 4, 8, 0x7F, 0x80, 0xFF, 0xFFFF, 0x10000, 0x7F800000, 0x7FC0
 WORDS += (0xFFFFFFFF, 0xFFFFFFFE, 0x3FFFFFFF)
 # Floats that a scale may be replaced by: subnormal, tiny, huge, negative, not a number.
 SCALES = (0x00000001, 0x00800000, 0x2F800000, 0x30000000, 0x52000000, 0x7F7FFFFF, 0xBF800000, 0x7F800000, 0x7FC00000, 0)
+HEADER = 160  # bytes at the beginning of a file, which are damaged more often than the others
+
+
+def spoilt(file: bytes, dice: random.Random, words: Sequence[bytes], times: int) -> bytes:
+    """A file with so many damages: `words` are what means something in files of its kind."""
+    data = bytearray(file)
+    for _ in range(times):
+        _spoil(data, dice, words)
+    return bytes(data)
+
+
+def _spoil(data: bytearray, dice: random.Random, words: Sequence[bytes]) -> None:
+    at = dice.randrange(min(len(data), dice.choice((HEADER, len(data)))) + 1)
+    match dice.randrange(7):
+        case 0:
+            data[at : at + 1] = bytes(byte ^ 1 << dice.randrange(8) for byte in data[at : at + 1])
+        case 1:
+            data[at : at + 1] = dice.randbytes(1)
+        case 2:
+            width = dice.choice((1, 2, 4, 8))
+            number = dice.choice(WORDS) & ((1 << 8 * width) - 1)
+            data[at : at + width] = number.to_bytes(width, dice.choice(("little", "big")))
+        case 3:
+            data[at : at + dice.randrange(8)] = dice.choice(words)
+        case 4:
+            data[at:at] = dice.randbytes(dice.randint(1, 8))
+        case 5:
+            del data[at:]
+        case _:
+            size = dice.randrange(64)
+            data[at:at] = data[at : at + size] * dice.choice((1, 2, 100))
 
 
 @dataclass(frozen=True)
