@@ -9,12 +9,17 @@ import numpy as np
 import pytest
 
 
+def need_oracle() -> None:
+    """Skip where there is no TFLM."""
+    if sys.platform != "linux":
+        pytest.skip("platform: the tflite-micro wheel exists for Linux only")
+
+
 class Oracle:
     """One model in TFLM, with an arena that is large enough."""
 
     def __init__(self, model: bytes) -> None:
-        if sys.platform != "linux":
-            pytest.skip("platform: the tflite-micro wheel exists for Linux only")
+        need_oracle()
         from tflite_micro import runtime
 
         self._interpreter = _smallest_arena(runtime, model)

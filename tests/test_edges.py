@@ -1,7 +1,5 @@
 """Numbers at the edges of what the oracle computes: exact there, or refused with a reason."""
 
-import sys
-
 import numpy as np
 import pytest
 
@@ -14,6 +12,7 @@ from smelt.importers import SUPPORTED, load
 from smelt.importers.tflite import load_tflite
 from smelt.model.reference import run
 from tests.importer_cases import contradiction, refusal, strided
+from tests.oracle import need_oracle
 from tests.paths import DATA
 from tests.tflite_writer import ModelWriter
 from tests.tiny_firmware import need
@@ -36,8 +35,7 @@ EVERY_INT8 = np.arange(-128, 128).astype(np.int8)
 
 @pytest.fixture(scope="module")
 def oracle():
-    if sys.platform != "linux":
-        pytest.skip("the tflite-micro wheel exists for Linux only")
+    need_oracle()
     found = RemoteOracle()
     yield found
     found.close()

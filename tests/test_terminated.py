@@ -8,13 +8,11 @@ import time
 
 import pytest
 
-from tests.paths import MODELS, ROOT
-from tests.test_tuning_processes import alive, below
-
-HELLO = MODELS / "tflm" / "hello_world_int8.tflite"
+from tests.paths import HELLO, ROOT
+from tests.processes import LINUX, alive, below
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="platform: needs /proc and signals")
+@LINUX
 @pytest.mark.parametrize("command", ["compile", "tune"])
 def test_nothing_is_left_after_term(command, tmp_path):
     folder = tmp_path / "temporary"

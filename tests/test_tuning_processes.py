@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,9 +20,9 @@ from smelt.targets.boards import board
 from smelt.tune import tune
 from smelt.workers import Workers
 from tests.paths import HELLO, KWS, ROOT
+from tests.processes import LINUX, alive, below
 
 BOARD = board("nucleo_l4r5zi")
-LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="platform: needs /proc")
 
 
 def started(file, *more):
@@ -31,27 +30,6 @@ def started(file, *more):
     return subprocess.Popen(
         [sys.executable, "-m", "smelt", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-
-
-def below(process):
-    """The processes that a process started, and those that they did."""
-    parents = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(folder.name)] = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-        except (OSError, IndexError):
-            continue  # it has ended
-    found = {process}
-    while more := {p for p, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {process}
-
-
-def alive(process):
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def lines(file):
