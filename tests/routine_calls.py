@@ -112,3 +112,22 @@ def wrong_calls(made: Program, core: str = "CORTEX_M4") -> list[str]:
         if not call.is_right([f[:-GAP] for f in found]) or any(f[-GAP:] != b"\xc3" * GAP for f in found):
             wrong.append(call.name)
     return wrong
+
+
+def host_program() -> str:
+    """All calls as a program for this computer: spans in memory of exactly their size; 1 where one gives other values."""
+    recorded = tuple(c.recorded for c in calls())
+    lines = ["#include <stdlib.h>", text_of(recorded), "int main(void)\n{\n    int wrong = 0;"]
+    for number, call in enumerate(calls()):
+        lines.append("    {")
+        for i, (before, after) in enumerate(zip(call.recorded.memory, call.after, strict=True)):
+            expected = bytes(b if a is None else a for a, b in zip(after, before, strict=True))
+            lines.append(f"        static const unsigned char before{i}[] = {{{','.join(map(str, before))}}};")
+            lines.append(f"        static const unsigned char after{i}[] = {{{','.join(map(str, expected))}}};")
+            lines.append(f"        void *p{i} = memcpy(malloc(sizeof before{i}), before{i}, sizeof before{i});")
+        pointers = ", ".join(f"p{i}" for i in range(len(call.after)))
+        lines.append(f"        call_{number}({pointers});")
+        for i in range(len(call.after)):
+            lines.append(f"        wrong |= memcmp(p{i}, after{i}, sizeof after{i}) != 0;\n        free(p{i});")
+        lines.append("    }")
+    return "\n".join([*lines, "    return wrong;\n}\n"])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from itertools import islice
 
 from smelt.kernels import LINEAR
 from smelt.kernels.routines import ROUTINES
-from smelt.loops.ir import Function, If, Kernel, Loop, Routine, Stmt
+from smelt.loops.ir import Function, Kernel
 from smelt.model.graph import Op
 from smelt.model.reference import evaluate
 from smelt.targets.cores import CORTEX_M4, CORTEX_M7, CORTEX_M33
@@ -56,21 +55,8 @@ def layers() -> list[Op]:
     ]
 
 
-def routines_of(body: tuple[Stmt, ...]) -> Iterator[Routine]:
-    """The calls of routines, in the order in which they are printed."""
-    for statement in body:
-        match statement:
-            case Routine():
-                yield statement
-            case Loop():
-                yield from routines_of(statement.body)
-            case If(_, then, otherwise):
-                yield from routines_of(then)
-                yield from routines_of(otherwise)
-
-
 def functions_of(kernel: Kernel) -> set[Function]:
-    return {r.function for r in routines_of(kernel.body)}
+    return {r.function for r in kernel.routines}
 
 
 @cache

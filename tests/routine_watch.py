@@ -22,7 +22,7 @@ from smelt.loops.c import print_kernel
 from smelt.loops.ir import SIZES, Kernel, Routine, Span
 from smelt.targets.boards import board
 from tests.kernels_host import SUPPORT, ZIG
-from tests.routine_cases import every_case, routines_of
+from tests.routine_cases import every_case
 from tests.thumb_programs import DATA, LIBRARY, STACK_BYTES, STACK_TOP, Machine, Program, build
 
 FLAGS = ("-std=gnu11", "-O2", "-g", "-ffreestanding", "-fno-sanitize=all", "-ffunction-sections")
@@ -41,7 +41,7 @@ def watched_text(kernels: Iterable[Kernel]) -> tuple[str, tuple[Routine, ...]]:
     texts = [WATCH]
     for kernel in kernels:
         text, done = print_kernel(kernel), 0
-        for routine in routines_of(kernel.body):
+        for routine in kernel.routines:
             call = _call(kernel, routine)
             at = text.index(call, done)
             wrapped = _wrapped(call, routine, len(routines))

@@ -11,7 +11,7 @@ import pytest
 from smelt.kernels.headers import all_headers
 from smelt.kernels.routines import ROUTINES
 from smelt.loops.ir import Function, If, Loop, Routine, Span, Stmt
-from tests.routine_cases import few_cases, functions_of, routines_of
+from tests.routine_cases import few_cases, functions_of
 from tests.routine_watch import Watch, bodies, content, program, watch_all
 from tests.thumb_programs import Case, Machine
 
@@ -75,7 +75,7 @@ def planted() -> list[tuple[Function, Case, Routine, int]]:
     found = []
     for function in ROUTINES:
         case = next(c for c in few_cases() if function in functions_of(c.call.kernel))
-        routine = next(r for r in routines_of(case.call.kernel.body) if r.function == function)
+        routine = next(r for r in case.call.kernel.routines if r.function == function)
         found += [(function, case, routine, n) for n, a in enumerate(routine.arguments) if isinstance(a, Span)]
     return found
 

@@ -72,6 +72,7 @@ def _values(program: Program) -> dict[str, str]:
         "output_assignments": lines(_assignments(program, "outputs", program.outputs)),
         "first_input": f"in.{program.inputs[0].field}[...]" if program.inputs else "the inputs",
         "first_output": f"out.{program.outputs[0].field}[...]",
+        "stack_note": _stack_note(program),
         "calls": lines(_calls(program)) or "    (void)net;",
         "declarations": lines(_declaration(c) for c in program.constants),
         "definitions": "\n".join(_definition(program, c) for c in program.constants),
@@ -156,6 +157,12 @@ def _operand(program: Program, place: Place | Constant, type: str) -> str:
         return place.name
     pointer = f"net->{program.role(place.memory)}" + (f" + {place.offset}" if place.offset else "")
     return f"({type} *)(void *)({pointer})"
+
+
+def _stack_note(program: Program) -> str:
+    """What tools that measure stacks by the compiler's notes must add."""
+    most = max((k.assembly_stack for k in program.kernels), default=0)
+    return f" Routines in assembly use up to {most} bytes of stack that -fstack-usage does not see." if most else ""
 
 
 def _calls(program: Program) -> Iterator[str]:

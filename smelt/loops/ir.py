@@ -7,6 +7,7 @@ Shifts to the left are written as products, since C leaves shifting negative num
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -390,10 +391,31 @@ class Kernel(Noun):
     body: tuple[Stmt, ...]
     in_place: bool = False
 
+    @property
+    def routines(self) -> tuple[Routine, ...]:
+        """The calls of routines in it, in the order in which they are printed."""
+        return tuple(_routines(self.body))
+
+    @property
+    def assembly_stack(self) -> int:
+        """Bytes of stack that assembly in it uses at most, of which compilers do not know."""
+        return max((r.function.stack for r in self.routines), default=0)
+
     def in_full(self) -> str:
         from smelt.loops.c import print_kernel
 
         return print_kernel(self)
+
+
+def _routines(body: tuple[Stmt, ...]) -> Iterator[Routine]:
+    for statement in body:
+        match statement:
+            case Routine():
+                yield statement
+            case Loop():
+                yield from _routines(statement.body)
+            case If(_, then, otherwise):
+                yield from _routines((*then, *otherwise))
 
 
 @dataclass(frozen=True, eq=False)

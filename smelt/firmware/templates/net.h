@@ -59,7 +59,7 @@ int ${name}_init(${name}_net *net, const ${name}_memory *memory);
 ${name}_in ${name}_get_inputs(const ${name}_net *net);
 ${name}_out ${name}_get_outputs(const ${name}_net *net);
 
-/* Compute the outputs from the inputs. */
+/* Compute the outputs from the inputs.${stack_note} */
 void ${name}_run(const ${name}_net *net);
 
 #ifdef __cplusplus
