@@ -1,12 +1,12 @@
 """Fixtures that several files share, and the rules of what may be left out."""
 
+from tests import left_out, tables
 from tests.left_out import (
     pytest_collection_modifyitems,
     pytest_configure,
     pytest_make_collect_report,
     pytest_runtest_makereport,
     pytest_sessionfinish,
-    pytest_terminal_summary,
     pytest_testnodedown,
 )
 from tests.links import link, ram
@@ -22,3 +22,8 @@ __all__ = [
     "pytest_testnodedown",
     "ram",
 ]
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    tables.show(terminalreporter)
+    left_out.pytest_terminal_summary(terminalreporter, config)

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.kernels_host import SUPPORT
-from tests.routine_calls import host_program
+from tests.routine_calls import calls, host_program
 from tests.routine_matrix import Cell, check, compilers, covering, every_cell, table
+from tests.tables import TABLE
 from tests.thumb_programs import run_command
 from tests.tiny_firmware import need
 
 
-def test_every_build_is_right_or_refused_by_name(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_build_is_right_or_refused_by_name(record_property: Callable[[str, object], None]) -> None:
     need("arm-none-eabi-gcc")
     cells = covering([c for c in every_cell() if c.compiler in compilers()])
     results: dict[Cell, str] = {cell: check(cell) for cell in cells}
-    with capsys.disabled():
-        print(f"\nroutines in {len(results)} builds (. was not tried):\n{table(results)}")
+    record_property(
+        TABLE, f"{len(results)} builds, {len(calls())} calls of routines in each; . was not tried\n{table(results)}"
+    )
     expected = {c: "#error smelt" if c.extra == "big" else "right" for c in results}
     wrong = [f"{c}: {r}" for c, r in results.items() if not r.startswith(expected[c])]
     assert not wrong, "\n".join(wrong)
