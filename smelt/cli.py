@@ -398,19 +398,20 @@ def doctor_command(as_json: bool) -> None:
         sys.exit(1)
 
 
-@main.command("demo", short_help="Classify a picture on a simulated STM32F746.")
+@main.command("demo", short_help="Classify a picture on a simulated board.")
 @click.option(
     "--picture", default="frog", show_default=True, help="A CIFAR-10 class, or a picture file of 32x32 pixels."
 )
-@click.option("--board", "-b", "board_name", default="disco_f746ng", show_default=True, metavar="BOARD")
+@click.option("--board", "-b", "board_name", metavar="BOARD", help="By default one with a display.")
 @click.option("--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True)
 @json_option
-def demo_command(picture: str, board_name: str, compiler: Compiler, as_json: bool) -> None:
+def demo_command(picture: str, board_name: str | None, compiler: Compiler, as_json: bool) -> None:
     """Compile the int8 ResNet-8 that ships with smelt, and let its firmware classify a picture on the simulated board."""
     from smelt.report.demo import demo
     from smelt.report.terminal import show_demo, working
+    from smelt.targets.boards import DEMO
 
-    board = find_board(board_name)
+    board = find_board(board_name) if board_name else DEMO
     with working(f"compiling ResNet-8 for {board.name} and simulating it"):
         result = demo(picture, board, compiler)
     emit_json(result.as_json()) if as_json else show_demo(result)

@@ -143,12 +143,12 @@ def inspect(path: Path | str) -> Inspection:
     from smelt.passes import prepare
     from smelt.passes.sums import wrapping_sums
     from smelt.planner import check_supported
-    from smelt.targets.cores import RISCV32IMC
+    from smelt.targets.boards import plainest
 
     summary = describe(path)
     try:
         graph = prepare(load(path))
-        check_supported(graph, RISCV32IMC)  # what the plainest core computes, every core does
+        check_supported(graph, plainest())
         return Inspection(summary, None, wrapping_sums(graph))
     except ModelError as error:
         problems = summary.problems or (str(error),)

@@ -18,7 +18,6 @@ from smelt.model.graph import Tensor
 from smelt.planner.log import DEVICE, Code
 from smelt.planner.log import VIRTUAL as LINKED
 from smelt.planner.search import Search, Subject
-from smelt.targets.timing import is_timed
 from smelt.targets.types import Board
 
 ST_LINK = "source [find interface/stlink.cfg]"
@@ -67,7 +66,7 @@ def counting_device(board: Board, device: str, adapter: str | None = None) -> Wh
 def _simulated(board: Board, device: str) -> Where:
     from smelt.devices.simulators.version import cycle_model
 
-    if not is_timed(board.core.name):
+    if board.core.timing is None:
         raise OptionError(f"there is no model of the time that {board.core.name} takes: {board.name} cannot be tuned")
     if device == "simulator":
         return Where(cycle_model(board))

@@ -32,9 +32,8 @@ def shipped_log() -> TuningLog:
 def model_of_time(board: Board) -> str:
     """What counts the cycles of simulated copies of the board; empty where nothing does."""
     from smelt.devices.simulators.version import cycle_model
-    from smelt.targets.timing import is_timed
 
-    return cycle_model(board) if is_timed(board.core.name) else ""
+    return cycle_model(board) if board.core.timing else ""
 
 
 State = Literal["same", "similar", "stale"]

@@ -23,7 +23,7 @@ from smelt.kernels.implementation import KernelCall
 from smelt.loops.c import print_kernel
 from smelt.loops.ir import SIZES, Kernel, Scratch
 from smelt.model.graph import Array, Tensor
-from smelt.targets.cores import CORTEX_M4
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
 
 SUPPORT = Path(__file__).parents[1] / "smelt" / "kernels" / "support"
 ZIG = (sys.executable, "-m", "ziglang", "cc")

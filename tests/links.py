@@ -14,8 +14,7 @@ from smelt.devices.qemu import QemuLink
 from smelt.devices.simulators.link import SimulatorLink
 from smelt.devices.simulators.virtual import SimulatedOpenOcdLink, SimulatedPyOcdLink
 from smelt.firmware.build import compiler_command, compiler_environment
-from smelt.targets.boards import board
-from smelt.targets.mps_boards import MPS_BOARDS
+from smelt.targets.boards import MPS_BOARDS, board
 from tests.tiny_firmware import need
 
 PROGRAM = """

@@ -1,14 +1,16 @@
 """Boards, chips and cores are data: these are the rules that the data must keep."""
 
+import importlib
 import itertools
+import pkgutil
 
 import pytest
 
 from smelt.errors import OptionError
 from smelt.firmware.linker import board_header, linker_script
+from smelt.targets import chips, cores
 from smelt.targets.boards import BOARDS, PRODUCTS, board
-from smelt.targets.chips import CHIPS, KB
-from smelt.targets.cores import CORES
+from smelt.targets.types import KB, Chip, Core
 
 
 def test_boards_are_found_by_name():
@@ -26,9 +28,12 @@ def test_unknown_boards_name_the_nearest(typed, meant):
     assert repr(typed) in str(error.value)
 
 
-def test_every_chip_and_core_is_on_a_board():
-    assert {b.chip for b in PRODUCTS} == set(CHIPS)
-    assert {b.core for b in PRODUCTS} == set(CORES)
+@pytest.mark.parametrize(("folder", "kind"), [(cores, Core), (chips, Chip)], ids=["cores", "chips"])
+def test_every_chip_and_core_is_on_a_board(folder, kind):
+    modules = [importlib.import_module(f"{folder.__name__}.{m.name}") for m in pkgutil.iter_modules(folder.__path__)]
+    written = {value for module in modules for value in vars(module).values() if isinstance(value, kind)}
+    assert written == {b.core if kind is Core else b.chip for b in BOARDS}
+    assert len({value.name for value in written}) == len(written)
 
 
 @pytest.mark.parametrize("chip", [b.chip for b in BOARDS], ids=lambda c: c.name)

@@ -23,7 +23,7 @@ from smelt.devices.cortex_m import (
     UNLOCK,
 )  # fmt: skip
 from smelt.devices.debug_port.bitbang import Pins
-from smelt.devices.debug_port.chips import DEBUG_CHIPS, debug_chip
+from smelt.devices.debug_port.chips import debug_chip
 from smelt.devices.debug_port.core import Core
 from smelt.devices.debug_port.jtag import APACC, DPACC, NEXT, RESET, SHIFT_DR, chain
 from smelt.devices.debug_port.port import DebugPort, PortFault
@@ -314,7 +314,8 @@ def test_hardware_breakpoints(core, target):
 
 def test_breakpoints_of_the_first_version():
     target = FakeTarget()
-    core = Core(target, next(c for c in DEBUG_CHIPS if c.cpu_part == 0xC24))
+    target.board = board("nucleo_l4r5zi")
+    core = Core(target, debug_chip(target.board))
     core.write_word(0xE0002000, 3)
     core.write_word(0xE0002008, 2 << 30 | 0x08000100 | 1)
     core.write_word(0xE000200C, 1 << 30 | 0x08000200 | 1)

@@ -1,11 +1,14 @@
 """The rooms import only what DESIGN section 2 allows, and the files keep a readable size."""
 
 import ast
+import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from smelt.targets.boards import BOARDS
 from tests.paths import ROOT
 
 PACKAGE = ROOT / "smelt"
@@ -49,6 +52,39 @@ def test_rooms_import_in_one_direction(room):
 
 def test_every_room_has_a_rule():
     assert {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()} == set(ALLOWED)
+
+
+def identifiers_and_strings(file: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of a file's code without comments and docstrings."""
+    text = file.read_text("utf-8")
+    if file.suffix == ".py":
+        tree = ast.parse(text)
+        docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
+                yield node.lineno, node.value
+            names = (getattr(node, field, None) for field in ("id", "attr", "name", "module", "arg"))
+            yield from ((getattr(node, "lineno", 0), name) for name in names if isinstance(name, str))
+    else:
+        code = re.sub(r"/\*.*?\*/|//[^\n]*", lambda m: re.sub(r"[^\n]", "", m[0]), text, flags=re.DOTALL)
+        yield from enumerate(code.splitlines(), 1)
+
+
+def test_only_targets_know_names_of_cores_chips_and_boards():
+    """Other rooms ask the values. The names are those of the values themselves."""
+    plain = functools.partial(re.sub, r"[-_ ]", "")
+    values = [thing for b in BOARDS for thing in (b, b.chip, b.core)]
+    names = {plain(v.name.lower()) for v in values} | {plain(b.qemu) for b in BOARDS if b.qemu}
+    code = (f for f in PACKAGE.rglob("*") if f.suffix in (".py", ".c", ".h", ".S", ".ld"))
+    found = [
+        f"{file.relative_to(ROOT)}:{line}: {name}"
+        for file in code
+        if PACKAGE / "targets" not in file.parents
+        for line, text in identifiers_and_strings(file)
+        for name in names
+        if name in plain(text.lower())
+    ]
+    assert not found, "\n".join(found)
 
 
 def test_files_stay_readable():

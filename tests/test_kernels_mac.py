@@ -13,7 +13,7 @@ from smelt.kernels import LINEAR
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.model.graph import Array, Op
 from smelt.model.reference import evaluate
-from smelt.targets.cores import CORTEX_M4
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from tests.kernels_host import SUPPORT, WARNINGS, ZIG, run_calls, source
 from tests.mac_cases import cases
 

@@ -14,7 +14,9 @@ from smelt.loops.ir import Scratch
 from smelt.model.graph import Op, Tensor
 from smelt.model.reference import evaluate
 from smelt.targets.boards import board
-from smelt.targets.cores import CORTEX_M4, CORTEX_M7, CORTEX_M33
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
+from smelt.targets.cores.cortex_m7 import CORTEX_M7
+from smelt.targets.cores.cortex_m33 import CORTEX_M33
 from smelt.targets.types import Core
 from tests.mac_cases import RELU, Maker
 from tests.test_kernels_mac import check, inputs_of

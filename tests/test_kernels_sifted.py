@@ -11,7 +11,8 @@ from smelt.loops.ir import Scratch
 from smelt.model.graph import Array
 from smelt.model.ops import Dense
 from smelt.model.reference import evaluate
-from smelt.targets.cores import CORTEX_M4, CORTEX_M7
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
+from smelt.targets.cores.cortex_m7 import CORTEX_M7
 from smelt.targets.types import Core
 from tests.kernels_host import run_calls
 from tests.mac_cases import Maker

@@ -18,7 +18,7 @@ from smelt.loops.builder import KernelBuilder
 from smelt.loops.c import print_kernel
 from smelt.loops.cost import count
 from smelt.loops.ir import Binary, Const, Kernel, Operator, Var, binary, fold, maximum, minimum
-from smelt.targets.cores import CORTEX_M4
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from tests.mac_cases import Maker
 
 GOLDEN = Path(__file__).parent / "golden"

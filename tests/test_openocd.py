@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from smelt.devices.debug_port.chips import DEBUG_CHIPS, debug_chip
+from smelt.devices.debug_port.chips import debug_chip
 from smelt.devices.link import LinkLost, WrongChip
 from smelt.devices.openocd import OpenOcdLink, pieces
 from smelt.errors import DeviceError
@@ -24,7 +24,7 @@ def f746():
         yield found
 
 
-@pytest.mark.parametrize("name", [b.name for b in BOARDS if any(c.chip == b.chip.name for c in DEBUG_CHIPS)])
+@pytest.mark.parametrize("name", [b.name for b in BOARDS if b.chip.debug])
 def test_stock_configurations(name):
     with openocd(name) as link:
         ram = ram_of(link)

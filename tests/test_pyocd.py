@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from smelt.devices.debug_port.chips import DEBUG_CHIPS, debug_chip
+from smelt.devices.debug_port.chips import debug_chip
 from smelt.devices.link import LinkLost, WrongChip
 from smelt.devices.pyocd_link import PyOcdLink
 from smelt.errors import DeviceError
@@ -15,7 +15,7 @@ from tests.links import DATA, load, need_module, pyocd, ram_of
 F746 = debug_chip(board("disco_f746ng"))
 
 
-@pytest.mark.parametrize("name", [b.name for b in BOARDS if any(c.chip == b.chip.name for c in DEBUG_CHIPS)])
+@pytest.mark.parametrize("name", [b.name for b in BOARDS if b.chip.debug])
 def test_boards(name):
     with pyocd(name) as link:
         ram = ram_of(link)

@@ -19,8 +19,7 @@ from smelt.devices.simulators.simulator import Simulator
 from smelt.errors import DeviceError, OptionError
 from smelt.inputs import random_inputs
 from smelt.model.reference import run as reference
-from smelt.targets.boards import board
-from smelt.targets.mps_boards import MPS_BOARDS
+from smelt.targets.boards import MPS_BOARDS, board
 from tests.link_deaths import gone_within
 from tests.paths import INT8_MODELS
 from tests.test_simulator import INPUT, expected

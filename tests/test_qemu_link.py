@@ -9,8 +9,7 @@ from smelt.devices.qemu import QemuLink
 from smelt.devices.session import Session
 from smelt.devices.session_errors import FunctionFault
 from smelt.errors import DeviceError
-from smelt.targets.boards import board
-from smelt.targets.mps_boards import MPS_BOARDS
+from smelt.targets.boards import MPS_BOARDS, board
 from tests import link_deaths
 from tests.links import DATA, load, mps_board, qemu, ram_of
 from tests.tiny_firmware import need

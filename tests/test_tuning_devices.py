@@ -96,7 +96,8 @@ def test_real_devices_are_preferred_and_never_mixed_with_simulations():
 def test_the_model_of_time_has_a_name_for_each_board():
     names = {cycle_model(board(name)) for name in ("nucleo_l4r5zi", "disco_f746ng", "nucleo_u575zi_q")}
     assert len(names) == 3 and all(name.startswith("simulator ") for name in names)
-    slower = replace(BOARD.chip.memories[0], wait_states=BOARD.chip.memories[0].wait_states + 1)
+    flash = BOARD.chip.flash
+    slower = replace(flash, path=replace(flash.path, first=flash.path.first + 1))
     chip = replace(BOARD.chip, memories=(slower, *BOARD.chip.memories[1:]))
     assert cycle_model(replace(BOARD, chip=chip)) != MODEL_OF_TIME
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Literal
 from smelt.devices.simulators.simulator import Run
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
-from smelt.targets.timing import is_timed
 from smelt.targets.types import Board
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ Device = Literal["simulator", "qemu"]
 
 def default_device(board: Board) -> Device:
     """The simulator, which knows cycles, wherever there is one of the board's core."""
-    return "simulator" if is_timed(board.core.name) else "qemu"
+    return "simulator" if board.core.timing else "qemu"
 
 
 def chosen(board: Board, device: Device | None) -> Device:

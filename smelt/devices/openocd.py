@@ -20,11 +20,11 @@ from smelt.devices.cortex_m import (
     TRCENA,
     conclude,
 )  # fmt: skip
-from smelt.devices.debug_port.chips import DebugChip, debug_chip
+from smelt.devices.debug_port.chips import debug_chip
 from smelt.devices.link import LinkLost, Stop, TimedOut, WrongChip
 from smelt.devices.process import Process, connect, find_program
 from smelt.errors import DeviceError
-from smelt.targets.types import Board
+from smelt.targets.types import Board, Debug
 
 END = b"\x1a"
 START_SECONDS, ANSWER_SECONDS = 15.0, 20.0
@@ -199,10 +199,11 @@ class OpenOcdLink:
         self._tcl.run("reset halt")
 
 
-def check_chip(board: Board, chip: DebugChip, cpuid: int, identity: int) -> None:
+def check_chip(board: Board, chip: Debug, cpuid: int, identity: int) -> None:
     """Raises `WrongChip` unless the processor and the chip are the board's; both are registers of that name."""
-    if cpuid >> 4 & 0xFFF != chip.cpu_part:
-        raise WrongChip(board, "processor's part number", chip.cpu_part, cpuid >> 4 & 0xFFF)
+    part = board.core.part
+    if part is not None and cpuid >> 4 & 0xFFF != part:
+        raise WrongChip(board, "processor's part number", part, cpuid >> 4 & 0xFFF)
     if identity & 0xFFF != chip.device:
         raise WrongChip(board, "device identification", chip.device, identity & 0xFFF)
 

@@ -10,14 +10,9 @@ from smelt.devices.gdb import GdbClient
 from smelt.devices.link import LinkLost, Stop, TimedOut, UnexpectedReset
 from smelt.devices.process import Process, connect, find_program, free_port
 from smelt.errors import DeviceError
+from smelt.targets.boards import BOARDS
 from smelt.targets.types import Board
 
-MACHINES = (
-    ("mps2_an386", "mps2-an386"),
-    ("mps2_an500", "mps2-an500"),
-    ("mps2_an505", "mps2-an505"),
-    ("mps3_an547", "mps3-an547"),
-)
 INSTALL = "install it with your package manager (Debian, Ubuntu: qemu-system-arm; Homebrew: qemu)"
 START_SECONDS, START_ATTEMPTS = 15.0, 3
 SP, LR, PC, XPSR = 13, 14, 15, 25  # the stub's numbers
@@ -141,10 +136,9 @@ def _start(board: Board, program: str, folder: Path | None) -> tuple[Process, Gd
 
 def machine_of(board: Board) -> str:
     """QEMU's name of a board; raises `DeviceError` where it has none."""
-    machine = dict(MACHINES).get(board.name)
-    if machine is None:
-        raise DeviceError(f"{board.name}: QEMU has no such board; it has {', '.join(name for name, _ in MACHINES)}")
-    return machine
+    if board.qemu is None:
+        raise DeviceError(f"{board.name}: QEMU has no such board; it has {', '.join(b.name for b in BOARDS if b.qemu)}")
+    return board.qemu
 
 
 def _command(board: Board, program: str, port: int) -> tuple[str, ...]:

@@ -57,8 +57,6 @@ if TYPE_CHECKING:
 
 LEAST_WORDS = 8  # the runtime always loads as many arguments as travel in registers
 CANARY = MAGIC.to_bytes(4, "little")
-# Part numbers in CPUID (Arm, technical reference manuals of the cores).
-PARTS = {"cortex_m4": 0xC24, "cortex_m7": 0xC27, "cortex_m33": 0xD21, "cortex_m55": 0xD22}
 CYCCNTENA, NOCYCCNT = 1, 1 << 25
 FIRST_CALL_SECONDS = 10.0
 LOCKUP = (0xFFFFFFFE, 0xEFFFFFFE)  # where the processor stays after a fault inside a fault: Armv7-M, Armv8-M
@@ -147,7 +145,7 @@ class Session:
 
     def _check_core(self) -> None:
         """Raise WrongChip if the core says that it is another one."""
-        expected = PARTS.get(self.board.core.name)
+        expected = self.board.core.part
         if expected is not None and (found := self._word(CPUID) >> 4 & 0xFFF) != expected:
             raise WrongChip(self.board, "core's part number", expected, found)
 
@@ -168,7 +166,7 @@ class Session:
 
     def _switched_on_counter(self) -> int:
         """The address of the core's cycle counter, running; 0 where there is none."""
-        if self.board.core.architecture != "thumb":
+        if self.board.core.isa.family != "arm":
             return 0
         try:
             self._set_word(DEMCR, self._word(DEMCR) | TRCENA)

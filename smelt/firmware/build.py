@@ -105,9 +105,9 @@ def zig_folders() -> tuple[str, ...]:
 def support_files(board: Board, tables: tuple[str, ...] = ()) -> Mapping[str, str]:
     """The hand-written part of a firmware for this board, by file name."""
     folder = files("smelt.firmware") / "support"
-    architecture = board.core.architecture
+    start_up = board.core.isa.start_up
     names = [f.name for f in folder.iterdir() if f.name.endswith((".c", ".h", ".S"))]
-    chosen = [n for n in names if not n.startswith("startup_") or n.startswith(f"startup_{architecture}.")]
+    chosen = [n for n in names if not n.startswith("startup_") or n == start_up]
     texts = {name: (folder / name).read_text(encoding="utf-8") for name in sorted(chosen)}
     return {**texts, "smelt_board.h": board_header(board, tables)}
 

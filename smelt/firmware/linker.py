@@ -1,4 +1,4 @@
-"""Linker scripts, from a board: `support/<architecture>.ld` with the board's memories filled in.
+"""Linker scripts, from a board: the `support/*.ld` that suits the chip, with the board's memories filled in.
 
 The stack lies at the start of the first data memory and grows down, out of the memory: an overflow faults instead of
 changing data. After it come .data, arenas of that memory and .bss. Buffers that must live in a certain RAM go into the
@@ -20,10 +20,10 @@ STACK_BYTES = STACK_RESERVE - 64  # of what plans leave alone; the rest is for .
 def linker_script(board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[str, ...] = ()) -> str:
     """The script for one board, in the common syntax of GNU ld and LLD. `tables` names the RAMs that get tables."""
     chip = board.chip
-    template = files("smelt.firmware") / "support" / f"{chip.core.architecture}.ld"
-    view = chip.flash.aliases[0] if chip.flash.aliases else chip.flash.start
+    template = files("smelt.firmware") / "support" / chip.linker_script
+    view = chip.flash.start if chip.flash.reads_at is None else chip.flash.reads_at
     regions = [_region(m) for m in chip.memories]
-    if chip.core.architecture == "riscv32":
+    if chip.flash.reads_at is not None:
         regions.append(_region(Memory("drom", view, chip.flash.size, "code")))
     return Template(template.read_text(encoding="utf-8")).substitute(
         regions="\n".join(regions),
@@ -31,7 +31,7 @@ def linker_script(board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[st
         flash_start=f"{chip.flash.start:#x}",
         drom_start=f"{view:#x}",
         ram="\n".join([*_other_rams(board, tables), *_main_ram(board, stack_bytes, tables)]),  # .bss takes what is left
-        loads="\n".join(_load(name, chip.core.architecture == "riscv32", chip.flash.start, view) for name in tables),
+        loads="\n".join(_load(name, chip.flash.reads_at is not None, chip.flash.start, view) for name in tables),
     )
 
 

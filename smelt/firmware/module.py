@@ -144,10 +144,9 @@ def _numpy_type(type: Type) -> str:
 
 def code_address(board: Board, address: int) -> int:
     """Where the core fetches what lies at `address` of a RAM: elsewhere only where instructions have a bus of their own."""
-    if board.core.architecture == "riscv32":
-        for memory in board.chip.rams:
-            if memory.start <= address < memory.end and memory.aliases:
-                return address - memory.start + memory.aliases[0]
+    for memory in board.chip.rams:
+        if memory.start <= address < memory.end and memory.fetches_at is not None:
+            return address - memory.start + memory.fetches_at
     return address
 
 
@@ -169,7 +168,7 @@ def build_module(
 def build_runtime(board: Board, address: int, queue: int, compiler: Compiler = "zig") -> Module:
     """The device runtime, linked for `address`, with its queue at `queue`."""
     support = files("smelt.firmware") / "support"
-    entry = f"entry_{board.core.architecture}.S"
+    entry = board.core.isa.session_entry
     texts = {name: (support / "session" / name).read_text("utf-8") for name in ("smelt_session.h", "runtime.c", entry)}
     texts |= {name: (support / name).read_text("utf-8") for name in ("string.h", "memory.c")}
     return _build(texts, Target(board, compiler), address, {"smelt_session_queue": queue}, "-Os", "*")
@@ -254,8 +253,7 @@ def _read(board: Board, address: int, data: bytes, own: set[str]) -> Module:
     image = bytearray(end - address)
     for at, content in pieces:
         image[at - address : at - address + len(content)] = content
-    thumb = int(board.core.architecture == "thumb")
-    functions = {f.name: f.address | thumb for f in elf.functions if f.name in own}
+    functions = {f.name: f.address | board.core.isa.code_bit for f in elf.functions if f.name in own}
     return Module(address, bytes(image), functions, elf)
 
 

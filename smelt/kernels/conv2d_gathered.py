@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.conv2d_dsp import is_undilated, is_ungrouped
-from smelt.kernels.conv2d_pairs import has_enough_taps, pack_pairs
+from smelt.kernels.conv2d_pairs import has_enough_taps, leaves_cache, pack_pairs
 from smelt.kernels.conv2d_pointwise import GROUP, OTHERS, fits_routine
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
@@ -30,7 +30,6 @@ from smelt.targets.types import Core
 STRETCH_BYTES = 6200
 WORTHWHILE = 33  # pixels for which more may be spent
 MOST_BYTES = 19200
-CACHED_BYTES = 192  # of weights that stay in the smallest data cache between two groups
 
 
 @dataclass(frozen=True)
@@ -229,10 +228,8 @@ def _pair(k: KernelBuilder, kernel: _Kernel, first: Expr, pair: Expr) -> None:
 
 def schedules(op: Conv2D, core: Core) -> Iterable[GatheredBlock]:
     """Stretches of some kilobytes, chosen so that few outputs are made twice; longer and shorter ones."""
-    form: Form = "grouped"
-    if core.name in ("cortex_m7", "cortex_m33"):
-        form = "paired" if core.name == "cortex_m7" else "early"
-    staged = core.name != "cortex_m7" and op.weights.elements // op.y.shape[3] * 2 > CACHED_BYTES
+    form: Form = core.style.inner
+    staged = leaves_cache(op, core)
     words = -(-op.weights.elements // op.y.shape[3] // 2)
     usual = max(STRETCH_BYTES, min(WORTHWHILE * 4 * words, MOST_BYTES))
     for pixels in dict.fromkeys(_stretch(op, most) for most in (usual, 2 * usual, usual // 3)):

@@ -37,7 +37,6 @@ SHORT_ROW = 16  # weights
 MOST_SUMS = 48  # pixels whose sums wait for their outputs
 OTHERS = 20  # instructions of a routine for a block of pixels
 CALL = 50  # and for a call
-CACHED_BYTES = 192  # of weights that stay in the smallest data cache between two blocks of pixels
 
 
 @dataclass(frozen=True)
@@ -344,8 +343,8 @@ def multiply_row(
 def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:
     """Three pixels at a time; strips as high as some kilobytes of widened rows allow."""
     heights = _stretches(op) if is_pointwise(op) else _heights(op)
-    form = _form(core)
-    staged = form != "paired" and op.weights.elements // op.y.shape[3] * 2 > CACHED_BYTES
+    form = core.style.inner
+    staged = leaves_cache(op, core)
     pixels = min(3, op.y.elements // op.y.shape[3] if is_pointwise(op) else op.y.shape[2])
     if op.weights.shape[1] > 1 and op.weights.shape[2] * op.weights.shape[3] < SHORT_ROW:
         yield PairBlock(pixels, _gathered_rows(op), False, form, True)
@@ -359,11 +358,10 @@ def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:
         yield PairBlock(2, heights[0], staged, form)
 
 
-def _form(core: Core) -> Form:
-    """Loads beside multiplications where two instructions start at once; on the M33 SXTB16 takes a cycle more."""
-    if core.name == "cortex_m7":
-        return "paired"
-    return "early" if core.name == "cortex_m33" else "grouped"
+def leaves_cache(op: Conv2D, core: Core) -> bool:
+    """Whether the weights of two channels are no longer near the core when the next pixels need them."""
+    most = core.style.cached_bytes
+    return most is not None and op.weights.elements // op.y.shape[3] * 2 > most
 
 
 def _heights(op: Conv2D) -> list[int]:

@@ -176,12 +176,10 @@ def _pair(k: KernelBuilder, kernel: _Kernel, first: Expr, pair: Expr) -> None:
 def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:
     """Stretches of some kilobytes, chosen so that few outputs are made twice; then shorter and longer ones.
 
-    The M33 fetches instructions and constants over one bus: weights in RAM leave it to the instructions.
+    Where instructions and constants share a bus, weights in RAM leave it to the instructions.
     """
-    staged = core.name == "cortex_m33"
-    form: Form = "grouped"
-    if core.name in ("cortex_m7", "cortex_m33"):
-        form = "paired" if core.name == "cortex_m7" else "early"
+    staged = core.style.one_code_bus
+    form: Form = core.style.inner
     for pixels in _stretches(op):
         yield GroupBlock(pixels, form, staged)
     yield GroupBlock(_stretches(op)[0], form, not staged)

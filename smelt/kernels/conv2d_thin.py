@@ -81,7 +81,7 @@ def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:
     even = max((n for n in lengths if pixels % n == 0), default=0)
     best = even if 2 * even >= most else lengths[-1]
     for length in dict.fromkeys((best, lengths[len(lengths) // 4])):
-        yield GroupBlock(length, "grouped" if core.name == "cortex_m4" else "paired")
+        yield GroupBlock(length, "grouped" if core.style.loads_overlap else "paired")
 
 
 CONV2D_THIN = Implementation(

@@ -252,7 +252,7 @@ def _two(k: KernelBuilder, m: Sequence[Expr]) -> Sequence[Expr]:
 
 def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
     """The largest block that fits the room beside x and y, then smaller ones."""
-    paired: Form = "plain_paired" if core.name == "cortex_m7" else "plain"
+    paired: Form = "plain_paired" if core.style.issue == 2 else "plain"
     other: Form = "plain" if paired == "plain_paired" else "plain_paired"
     blocks = _blocks(op)
     for rows, columns in blocks[:2]:

@@ -338,7 +338,7 @@ def _four(k: KernelBuilder, m: Sequence[Expr]) -> Sequence[tuple[Expr, int]]:
 
 def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
     """Blocks with modest scratch first, then larger ones."""
-    form: Form = "plain_paired" if core.name == "cortex_m7" else "plain"
+    form: Form = "plain_paired" if core.style.issue == 2 else "plain"
     other: Form = "plain" if form == "plain_paired" else "plain_paired"
     blocks = _blocks(op)
     found = [TileBlock(*b, False, form) for b in blocks]

@@ -136,7 +136,7 @@ def _paired(k: KernelBuilder, kernel: _Kernel, blocks: int) -> None:
 def schedules(op: Dense, core: Core) -> Iterable[UnitPairs]:
     units, depth = op.weights.shape
     fits = units >= 2 * PAIRED and depth % 8 == 0
-    if core.name != "cortex_m4" and fits and is_direct(requantizer(op, op.weights.constant, folded=True)):
+    if not core.style.loads_overlap and fits and is_direct(requantizer(op, op.weights.constant, folded=True)):
         yield UnitPairs(PAIRED, paired=True)
     for pairs in range(min(3, units // 2), 0, -1):
         yield UnitPairs(pairs)

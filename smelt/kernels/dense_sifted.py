@@ -55,8 +55,8 @@ def has_blocks(op: Dense, core: Core) -> bool:
 
 
 def pays(op: Dense, core: Core) -> bool:
-    """on a Cortex-M7 at most 32,768 weights: for more, `dense_pairs` takes as long for usual data, and never longer"""
-    return core.name != "cortex_m7" or op.weights.elements <= MANY_WEIGHTS
+    """at most 32,768 weights where two instructions start at once: with more, `dense_pairs` takes as long, and never longer"""
+    return core.style.issue == 1 or op.weights.elements <= MANY_WEIGHTS
 
 
 def weights_fit_pairs(op: Dense, core: Core) -> bool:

@@ -244,14 +244,15 @@ def _multiply(k: KernelBuilder, taps: _Taps, tap: int, word: Expr, total: Var) -
 
 
 def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[PlaneBlock]:
-    """Whole planes where they are small, then strips; four pixels share more loads, two leave the M7 more registers."""
+    """Whole planes where they are small, then strips; four pixels share more loads, two leave more registers, which
+    is better where loads run beside arithmetic."""
     heights = []
     for rows in (op.y.shape[1], 16, 8, 4, 1):
         if rows <= op.y.shape[1] and rows not in heights:
             heights.append(rows)
     small = [rows for rows in heights if 2 * plane_rows(op, rows) * plane_columns(op) <= PLANE_BYTES] or heights[-1:]
     for rows in small[:3]:
-        for pixels in (2, 4) if core.name == "cortex_m7" else (4, 2):
+        for pixels in (2, 4) if core.style.issue == 2 else (4, 2):
             yield PlaneBlock(pixels, rows)
 
 

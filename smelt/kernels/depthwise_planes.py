@@ -26,8 +26,8 @@ MOST_LINES = 58
 FOUR = 4  # outputs at a time
 SHIFTS = range(1, 14)
 MOST_SUM = 2**22
-MOST_WASTE = 1.15  # outputs that are made, by those that are wanted; on the M7 unaligned words cost more
-MOST_WASTE_M7 = 1.0
+MOST_WASTE = 1.15  # outputs that are made, by those that are wanted
+NO_WASTE = 1.0  # where unaligned words, which the last outputs of a line take then, cost more
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def _axes(op: DepthwiseConv2D, transposed: bool) -> tuple[_Axis, _Axis]:
 def _fits(op: DepthwiseConv2D, transposed: bool, core: Core) -> bool:
     lines, along = _axes(op, transposed)
     made = -(-along.y_size // FOUR) * FOUR
-    most = MOST_WASTE_M7 if core.name == "cortex_m7" else MOST_WASTE
+    most = MOST_WASTE if core.style.cheap_unaligned else NO_WASTE
     return made <= most * along.y_size and along.stride in (1, 2) and along.seen < PITCH and lines.seen <= MOST_LINES
 
 
@@ -146,7 +146,7 @@ def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[LineBlock]:
     """Lines along the axis that wastes less of its fours."""
     fitting = [transposed for transposed in (False, True) if _fits(op, transposed, core)]
     for transposed in sorted(fitting, key=lambda t: _made(op, t)):
-        yield LineBlock(transposed, "paired" if core.name == "cortex_m7" else "grouped")
+        yield LineBlock(transposed, "paired" if core.style.issue == 2 else "grouped")
 
 
 def _made(op: DepthwiseConv2D, transposed: bool) -> int:

@@ -2,7 +2,7 @@
 
 The static cost of the loops (`loops/cost.py`) counts instructions; cycles are those times a ratio. The ratio is that of what *is*
 measured for the same implementation on the same board, else of anything measured there, else one of the core. To that comes what
-the core waits for tables in flash: `first` cycles for each line of the data cache (`targets/timing.py`), each line once. Dense
+the core waits for tables in flash: `first` cycles for each line of the data cache (`Path`), each line once. Dense
 layers read their tables just once, and the kernels for convolutions keep what they read in registers over many pixels: measured,
 the convolutions of IC on the L4R5 gain one to two times that. Tables in RAM wait as long as that RAM makes them, which in most
 chips is not at all. Where loads of two memories do not overlap (the M4), each turn from a table to activations costs a cycle more,
@@ -25,13 +25,9 @@ from smelt.kernels.implementation import KernelCall
 from smelt.loops.cost import Counts, count
 from smelt.planner.log import IN_FLASH, IN_RAM, TuningLog
 from smelt.planner.tables import tables_of
-from smelt.targets.timing import ChipTiming, Path, chip_timing, core_timing, is_timed
-from smelt.targets.types import Board
+from smelt.targets.types import Board, Path
 
 Source = Literal["measured", "similar", "ranked", "estimated"]
-
-RATIOS = (("cortex_m4", 1.2), ("cortex_m7", 0.77), ("cortex_m33", 1.1), ("riscv32imc", 1.4))
-"""Cycles for an instruction of the static cost where nothing is measured: medians of the MLPerf Tiny models' steps."""
 
 MOST_SAVED = 0.4
 """Of the cycles of a kernel that tables in RAM are believed to save."""
@@ -125,28 +121,23 @@ class Estimator:
 
     @cached_property
     def _ratio(self) -> float:
-        return median(self._ratios.values()) if self._ratios else dict(RATIOS).get(self.board.core.name, 1.0)
-
-    @cached_property
-    def _timing(self) -> ChipTiming:
-        return chip_timing(self.board.chip.name)
+        return median(self._ratios.values()) if self._ratios else self.board.core.cycles_per_instruction
 
     def _wait(self, call: KernelCall, memory: str) -> float:
         """Cycles that a kernel waits for its tables in a memory."""
         path = self._path(memory)
-        if path is None:
-            return 0.0
-        line = next((cache.line for cache in self._timing.caches if cache.name == path.data), 4)
+        line = path.data.line if path.data else 4
         return sum(tables_of(call).values()) / line * path.first
 
     def _chained(self, counted: Counts, memory: str) -> float:
         """Cycles that loads of tables in a memory save as those of activations, in the first RAM if they can, overlap them."""
-        separate = is_timed(self.board.core.name) and not core_timing(self.board.core.name).chains_across_memories
+        timing = self.board.core.timing
+        separate = timing is not None and not timing.chains_across_memories
         return counted.turns if separate and memory == self.board.chip.rams[0].name else 0.0
 
-    def _path(self, memory: str) -> Path | None:
-        name = self.board.chip.flash.name if memory == "flash" else memory
-        return next((p for p in self._timing.paths if p.memory == name), None)
+    def _path(self, memory: str) -> Path:
+        chip = self.board.chip
+        return chip.flash.path if memory == "flash" else next(m.path for m in chip.memories if m.name == memory)
 
     def _ram(self, call: KernelCall) -> str:
         """Where the tables of a call will probably lie: in the first RAM that they leave half of free."""

@@ -33,7 +33,11 @@ PACKAGES = (
     ("tflite_micro", "the oracle TensorFlow Lite Micro", False, "pip install 'smelt[oracle]' (Linux only)"),
 )
 PROGRAMS = (
-    ("qemu-system-arm", "QEMU, for --device qemu and the Cortex-M55", "install qemu-system-arm (Homebrew: qemu)"),
+    (
+        "qemu-system-arm",
+        "QEMU, for --device qemu and boards without a simulator",
+        "install qemu-system-arm (Homebrew: qemu)",
+    ),
     ("openocd", "real boards by JTAG and SWD", "install openocd"),
     ("arm-none-eabi-gcc", "a second compiler for Arm", "install arm-none-eabi-gcc, only for --compiler gcc"),
     (

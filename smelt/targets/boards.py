@@ -5,9 +5,13 @@ from __future__ import annotations
 import difflib
 
 from smelt.errors import OptionError
-from smelt.targets.chips import ESP32C3, STM32F746, STM32H743, STM32L4R5, STM32U575
-from smelt.targets.mps_boards import MPS_BOARDS
-from smelt.targets.types import Board
+from smelt.targets.chips.esp32 import ESP32C3
+from smelt.targets.chips.mps import AN386, AN500, AN505, AN547
+from smelt.targets.chips.stm32f7 import STM32F746
+from smelt.targets.chips.stm32h7 import STM32H743
+from smelt.targets.chips.stm32l4 import STM32L4R5
+from smelt.targets.chips.stm32u5 import STM32U575
+from smelt.targets.types import Board, Core
 
 MHZ = 1_000_000
 
@@ -20,9 +24,23 @@ NUCLEO_H743ZI = Board("nucleo_h743zi", "ST NUCLEO-H743ZI (STM32H743, Cortex-M7)"
 NUCLEO_U575ZI_Q = Board("nucleo_u575zi_q", "ST NUCLEO-U575ZI-Q (STM32U575, Cortex-M33)", STM32U575, 160 * MHZ, 145)
 ESP32_C3 = Board("esp32c3", "Espressif ESP32-C3 (RISC-V RV32IMC), direct boot", ESP32C3, 160 * MHZ)
 
+MPS2_AN386 = Board("mps2_an386", "Arm MPS2 with AN386 (Cortex-M4), QEMU", AN386, 25 * MHZ, qemu="mps2-an386")
+MPS2_AN500 = Board("mps2_an500", "Arm MPS2 with AN500 (Cortex-M7), QEMU", AN500, 25 * MHZ, qemu="mps2-an500")
+MPS2_AN505 = Board("mps2_an505", "Arm MPS2 with AN505 (Cortex-M33), QEMU", AN505, 20 * MHZ, qemu="mps2-an505")
+MPS3_AN547 = Board("mps3_an547", "Arm MPS3 with AN547 (Cortex-M55), QEMU", AN547, 32 * MHZ, qemu="mps3-an547")
+
 # Chips that end up in products; the others are FPGAs, which exist here to be emulated.
 PRODUCTS = (NUCLEO_L4R5ZI, DISCO_F746NG, NUCLEO_H743ZI, NUCLEO_U575ZI_Q, ESP32_C3)
+MPS_BOARDS = (MPS2_AN386, MPS2_AN500, MPS2_AN505, MPS3_AN547)
 BOARDS = (*PRODUCTS, *MPS_BOARDS)
+
+DEMO = DISCO_F746NG
+"""Where the demo runs if it is not told: the one with a display, which a picture suits."""
+
+
+def plainest() -> Core:
+    """A core of the fewest special instructions: what it computes, every core does."""
+    return min((b.core for b in BOARDS), key=lambda core: len(core.intrinsics))
 
 
 def board(name: str) -> Board:

@@ -1,5 +1,9 @@
-"""The nouns of ON WHAT: `Memory`, `Core`, `Chip`, `Board`. Data only; every number names its source where it is
-written."""
+"""The nouns of ON WHAT: `Isa`, `Core`, `Memory`, `Chip`, `Board`, and what they are made of. Data only; every number names its
+source where it is written: cores in `cores/`, a file each; chips in `chips/`; boards in `boards.py`. Other rooms ask these values,
+and never for names.
+
+All times are cycles of the core's clock with the chip at the full clock of its board.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +13,150 @@ from typing import Literal
 from smelt.loops.ir import Intrinsic
 from smelt.nouns import Noun
 
+KB = 1024
+MB = 1024 * KB
+
 Contents = Literal["code", "data"]
 Role = Literal["fast", "main", "extra", "extra2", "extra3", "extra4"]
 """What a RAM is to an application, on whatever chip: tightly coupled to the core; the RAM where variables usually go; the others,
 in the order in which plans take them."""
+
+Family = Literal["arm", "riscv"]
+Pipeline = Literal["m4", "m7", "m33", "riscv"]
+Inner = Literal["grouped", "early", "paired"]
+Replacement = Literal["lru", "random"]
+CODE_BUS, RAM_BUS = 1, 2
+
+
+# --- cores --------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Isa:
+    """An instruction set as far as hand-written code depends on it. The files are those of `firmware/support/`."""
+
+    name: str
+    family: Family  # whose registers, exceptions and debug architecture it has
+    start_up: str  # reset and exceptions
+    session_entry: str  # in `session/`: where a session enters the device
+    code_bit: int = 0  # what a pointer to code has besides its address
+
+
+THUMB = Isa("thumb", "arm", "startup_thumb.c", "entry_thumb.S", code_bit=1)
+"""Armv7-M, Armv8-M with the main extension, and later ones: Thumb-2."""
+
+RISCV32 = Isa("riscv32", "riscv", "startup_riscv32.S", "entry_riscv32.S")
+
+
+@dataclass(frozen=True)
+class Style:
+    """What kernels ask about a core, to begin with the schedule that suits it."""
+
+    inner: Inner = "grouped"
+    """How long inner loops are written: loads in groups before the arithmetic, loads early for latency, or loads and arithmetic in
+    turns for two at once."""
+    issue: int = 1  # instructions that may start in one cycle
+    loads_overlap: bool = False  # a load costs a cycle less right behind another one
+    cheap_unaligned: bool = True  # words at any address cost about as little as aligned ones
+    one_code_bus: bool = False  # constants in flash and instructions compete for one bus
+    cached_bytes: int | None = 192
+    """Of weights in flash that are still near the core when an inner loop needs them again; None: however many."""
+
+
+@dataclass(frozen=True)
+class CoreTiming:
+    """The core's own costs, in cycles. The pipelines' rules (chaining, pairing, forwarding) are code, in `devices/simulators`."""
+
+    pipeline: Pipeline
+    validated: bool  # against published measurements
+    divide: int  # a typical SDIV or UDIV; the real one depends on its operands
+    taken: int  # what a taken direct branch adds to its own issue
+    indirect: int  # what a taken branch to a register adds
+    load_pc: int  # what loading the program counter adds
+    misaligned_target: int  # a branch to a 32-bit instruction that is not word-aligned
+    unaligned_load: int  # an access that crosses a word
+    mispredicted: int = 0  # dynamic branch prediction only: flags set just before the branch
+    mispredicted_early: int = 0  # the same, flags set at least three cycles before
+    float_add: int = 1
+    float_mac: int = 3
+    float_divide: int = 14
+    float_root: int = 14
+    double_add: int = 0  # double precision, where there is any: cycles in which no other arithmetic of that unit begins
+    double_multiply: int = 0
+    double_mac: int = 0
+    double_divide: int = 0
+    double_root: int = 0
+    chains_across_memories: bool = True  # whether a load overlaps one from another memory just before it
+
+
+@dataclass(frozen=True)
+class Core(Noun):
+    """A processor: its instruction set, how to compile for it, and what it is good at. `intrinsics` are the ones that are single
+    instructions here."""
+
+    name: str
+    isa: Isa
+    zig: tuple[str, ...]  # flags of the bundled compiler
+    gcc: tuple[str, ...]  # program name first, then flags
+    intrinsics: tuple[Intrinsic, ...] = ()
+    style: Style = field(default=Style(), repr=False)
+    timing: CoreTiming | None = field(default=None, repr=False)  # None: nobody has written a model of its time
+    cycles_per_instruction: float = 1.0
+    """Of the static cost of kernels, where nothing is measured: the median of the MLPerf Tiny models' steps."""
+    caches: bool = False  # instruction and data caches inside the core, which the startup code switches on
+    cpuid: int | None = None  # what an Arm core's CPUID register holds
+    emulator: str | None = None  # Unicorn's name of it; None: it has none, or needs none
+    breakpoint_unit: int = field(default=2, repr=False)  # the version of an Arm core's FPB
+    coresight_ids: bool = field(default=False, repr=False)  # its debug components identify themselves as Armv8-M's do
+
+    def has(self, intrinsic: str) -> bool:
+        return any(i.name == intrinsic for i in self.intrinsics)
+
+    @property
+    def part(self) -> int | None:
+        """The part number in CPUID."""
+        return None if self.cpuid is None else self.cpuid >> 4 & 0xFFF
+
+    @property
+    def timed(self) -> CoreTiming:
+        """`timing` where there is one; raises `KeyError` where there is none."""
+        if self.timing is None:
+            raise KeyError(self.name)
+        return self.timing
+
+
+# --- memories -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Cache:
+    """A set-associative cache of `size` bytes."""
+
+    name: str
+    size: int
+    ways: int
+    line: int
+    replacement: Replacement = "lru"
+
+
+@dataclass(frozen=True)
+class Path:
+    """How the core reaches a memory, and how long it waits for it; by default not at all. `instructions` and `data` are the caches
+    on the way, which several memories may share.
+
+    `first` is the stall until the missing word is there; `line` the time from one line to the next when lines are read in sequence
+    ahead of the core (`prefetch`); `busy` how long the way stays occupied after the missing word. Without a cache every access
+    stalls for `first`. Code and data on the same `bus` (0: a path of their own) compete: a read of data takes a cycle in which no
+    instructions can be fetched, which the core feels when it needs a word of instructions every cycle.
+    """
+
+    first: int = 0
+    line: int = 0
+    busy: int = 0
+    prefetch: bool = False
+    instructions: Cache | None = None
+    data: Cache | None = None
+    bus: int = 0
 
 
 @dataclass(frozen=True)
@@ -24,28 +168,20 @@ class Memory:
     start: int
     size: int
     holds: Contents
-    role: Role | None = field(default=None, repr=False)  # no figure depends on it, so it is in no digest
-    wait_states: int = 0
+    role: Role | None = field(default=None, repr=False)
+    path: Path = field(default=Path(), repr=False)
     aliases: tuple[int, ...] = ()  # other start addresses of the very same bytes
+    reads_at: int | None = field(default=None, repr=False)  # the alias where data is read, if not at `start`
+    fetches_at: int | None = field(
+        default=None, repr=False
+    )  # the alias where instructions are fetched, if not at `start`
 
     @property
     def end(self) -> int:
         return self.start + self.size
 
 
-@dataclass(frozen=True)
-class Core(Noun):
-    """An instruction set and how to compile for it. `intrinsics` are the ones that are single instructions here."""
-
-    name: str
-    architecture: Literal["thumb", "riscv32"]
-    zig: tuple[str, ...]  # flags of the bundled compiler
-    gcc: tuple[str, ...]  # program name first, then flags
-    intrinsics: tuple[Intrinsic, ...] = ()
-    caches: bool = False  # instruction and data caches inside the core, which the startup code switches on
-
-    def has(self, intrinsic: str) -> bool:
-        return any(i.name == intrinsic for i in self.intrinsics)
+# --- chips and boards ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -59,6 +195,22 @@ class Setup:
 
 
 @dataclass(frozen=True)
+class Debug:
+    """How a chip answers a debugger. `dbgmcu` is the address of the DBGMCU_IDCODE register as the processor sees it; its low 12
+    bits are `device`."""
+
+    jtag_id: int
+    boundary_id: int  # of the second TAP, for boundary scan; TDI enters there
+    swd_id: int
+    ap_id: int
+    dbgmcu: int
+    device: int
+    revision: int
+    openocd: str  # OpenOCD's own configuration of the family
+    apb_dbgmcu: int | None = None  # where a second access port sees DBGMCU
+
+
+@dataclass(frozen=True)
 class Chip(Noun):
     """A core and its memories. The first code memory is the flash with the firmware, read-only at run time; other code
     memories are RAM for code (ITCM). Data memories come fastest first; the first one holds stack, .data and .bss."""
@@ -67,10 +219,12 @@ class Chip(Noun):
     core: Core
     memories: tuple[Memory, ...]
     setup: tuple[Setup, ...] = ()
+    linker_script: str = field(default="flash.ld", repr=False)  # of `firmware/support/`: how its image lies in flash
     double_precision: bool = False  # its floating-point unit computes in double precision as well
     debug_registers: bool = (
         True  # a program sees in them whether a debugger is there to answer it; QEMU's chips have none
     )
+    debug: Debug | None = field(default=None, repr=False)
 
     @property
     def flash(self) -> Memory:
@@ -79,6 +233,12 @@ class Chip(Noun):
     @property
     def rams(self) -> tuple[Memory, ...]:
         return tuple(m for m in self.memories if m.holds == "data")
+
+    @property
+    def caches(self) -> tuple[Cache, ...]:
+        """All that are on the way to some memory, each once."""
+        found = (c for m in self.memories for c in (m.path.instructions, m.path.data) if c is not None)
+        return tuple(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
@@ -90,6 +250,7 @@ class Board(Noun):
     chip: Chip
     clock_hz: int
     picojoules_per_cycle: float | None = None
+    qemu: str | None = field(default=None, repr=False)  # QEMU's name of the machine
 
     @property
     def core(self) -> Core:

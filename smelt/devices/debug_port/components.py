@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from smelt.devices.debug_port.chips import DebugChip
+from smelt.targets.types import Core, Debug
 
 ROM, SCS, DWT, FPB = 0xE00FF000, 0xE000E000, 0xE0001000, 0xE0002000
 ARM = (0x23B, 4)  # JEP106 code with continuation: bank 4, code 0x3B
 ST = (0x020, 0)
 GENERIC, TABLE, CORESIGHT = 0xE, 0x1, 0x9
-V8M = 0xD21
 # Floating-point unit with single precision: Armv7-M Architecture Reference Manual, MVFR0 and MVFR1
 FEATURES = {0xE000EF40: 0x10110021, 0xE000EF44: 0x11000011}
 
 
-def words(chip: DebugChip) -> dict[int, int]:
+def words(chip: Debug, core: Core) -> dict[int, int]:
     """Address -> value of everything that never changes."""
     found = {ROM + 4 * i: (base - ROM) & 0xFFFFF000 | 3 for i, base in enumerate((SCS, DWT, FPB))}
     found |= {ROM + 12: 0, ROM + 0xFCC: 1} | _ids(ROM, chip.device, ST, TABLE) | FEATURES
-    if chip.cpu_part != V8M:
+    if not core.coresight_ids:
         parts = ((SCS, 0x00C), (DWT, 0x002), (FPB, 0x003))
         return found | {a: v for base, part in parts for a, v in _ids(base, part, ARM, GENERIC).items()}
     for base, architecture in ((SCS, 0x2A04), (DWT, 0x1A02), (FPB, 0x1A03)):
-        found |= _ids(base, V8M, ARM, CORESIGHT) | {base + 0xFBC: 0x47700000 | architecture, base + 0xFCC: 0}
+        found |= _ids(base, core.part or 0, ARM, CORESIGHT) | {base + 0xFBC: 0x47700000 | architecture, base + 0xFCC: 0}
     return found
 
 

@@ -30,9 +30,9 @@ from smelt.devices.cortex_m import (
     UNLOCK,
     VTOR,
 )  # fmt: skip
-from smelt.devices.debug_port.chips import DebugChip
-from smelt.devices.debug_port.components import ROM, V8M, words
+from smelt.devices.debug_port.components import ROM, words
 from smelt.devices.debug_port.target import BusError, Event, Target
+from smelt.targets.types import Debug
 
 C_DEBUGEN, C_HALT, C_STEP, C_MASKINTS = 1, 2, 4, 8
 CONTROLS = 0xF
@@ -52,10 +52,11 @@ AMONG_REGISTERS = {16: "xpsr", 17: "msp", 18: "psp", 33: "fpscr"}
 class Core:
     """A processor under a debugger: it runs only while `idle` is called. Words at addresses it does not know: `BusError`."""
 
-    def __init__(self, target: Target, chip: DebugChip) -> None:
+    def __init__(self, target: Target, chip: Debug) -> None:
         self.target, self.chip = target, chip
+        self._version = target.board.core.breakpoint_unit
         self.running = False
-        self._constant = words(chip)
+        self._constant = words(chip, target.board.core)
         self._control, self._demcr, self._dcrdr = 0, 0, 0
         self._lockup = self._was_reset = self._retired = False
         self._faults = dict.fromkeys((CFSR, HFSR, DFSR, MMFAR, BFAR), 0)
@@ -230,7 +231,7 @@ class Core:
 
     def _breakpoint_unit(self) -> int:
         """FP_CTRL: six comparators and two for literals in version 1; eight comparators in version 2."""
-        return 0x260 if self.chip.cpu_part == 0xC24 else 0x10000080
+        return 0x260 if self._version == 1 else 0x10000080
 
     def _set_unit(self, address: int, value: int) -> None:
         number = (address - FP_COMP0) // 4
@@ -253,7 +254,7 @@ class Core:
 
     def _places(self, comparator: int) -> tuple[int, ...]:
         """The instructions that a comparator matches."""
-        if self.chip.cpu_part in (0xC27, V8M):
+        if self._version == 2:
             return (comparator & ~1,)
         word, halves = comparator & 0x1FFFFFFC, comparator >> 30
         return tuple(word + 2 * i for i in (0, 1) if halves >> i & 1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from smelt.devices.debug_port.chips import DebugChip
 from smelt.devices.debug_port.port import DebugPort, PortFault
+from smelt.targets.types import Debug
 
 RESET, IDLE, SELECT_DR, CAPTURE_DR, SHIFT_DR, EXIT1_DR, PAUSE_DR, EXIT2_DR, UPDATE_DR = range(9)
 SELECT_IR, CAPTURE_IR, SHIFT_IR, EXIT1_IR, PAUSE_IR, EXIT2_IR, UPDATE_IR = range(9, 16)
@@ -162,6 +162,6 @@ class Chain:
             value >>= bits
 
 
-def chain(port: DebugPort, chip: DebugChip) -> Chain:
+def chain(port: DebugPort, chip: Debug) -> Chain:
     """The scan chain of a chip."""
     return Chain((DebugTap(port), BoundaryTap(chip.boundary_id)))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from smelt.devices.debug_port.chips import DebugChip
 from smelt.devices.debug_port.core import Core
 from smelt.devices.debug_port.target import BusError
+from smelt.targets.types import Debug
 
 ABORT, CTRL_STAT, SELECT, RDBUFF = 0x0, 0x4, 0x8, 0xC  # ABORT is written, DPIDR read, at address 0
 CSW, TAR, DRW, BD0, CFG, BASE, IDR = 0x00, 0x04, 0x0C, 0x10, 0xF4, 0xF8, 0xFC
@@ -172,5 +172,5 @@ class PlainRegisters:
         self._words[word] = self._words.get(word, 0) & ~mask | value << lane & mask
 
 
-def _identity(chip: DebugChip) -> int:
+def _identity(chip: Debug) -> int:
     return chip.revision << 16 | chip.device

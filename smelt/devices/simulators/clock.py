@@ -10,11 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from smelt.devices.simulators.decode import BRANCHES, Decoder, Op
-from smelt.devices.simulators.pipeline import M4, M33, TICKS, Pipeline, Timed
-from smelt.devices.simulators.pipeline_m7 import M7
-from smelt.devices.simulators.pipeline_riscv import Riscv, decode_riscv
-from smelt.targets.timing import Cache, ChipTiming, Path, chip_timing, core_timing
-from smelt.targets.types import Board
+from smelt.devices.simulators.pipeline import TICKS, Timed
+from smelt.devices.simulators.pipelines import model_of
+from smelt.targets.types import Board, Cache, Memory, Path
 
 CONDITIONAL, TAKEN, INDIRECT, BACKWARD, SKIPPABLE = 1, 2, 4, 8, 16
 EDGES, PREDICTIONS = 1 << 15, 1 << 12
@@ -90,17 +88,17 @@ class Clock:
     ) -> None:
         """`carried` is that of the emulator's `Escapes`; `functions` are addresses and sizes of the code that is known beforehand:
         see `conditional`."""
-        timing, self._core = chip_timing(board.chip.name), core_timing(board.core.name)
+        caches, self._core = board.chip.caches, board.core.timed
         self.blocks = BlockCosts(board, read)
         self._edges = np.zeros(EDGES, EDGE)
         self._counters, self._targets = np.zeros(PREDICTIONS, np.uint8), np.zeros(PREDICTIONS, np.uint32)
-        self._arrays = [_cache_arrays(c) for c in timing.caches]
-        self._caches = (_Cache * max(len(timing.caches), 1))(
-            *(_raw_cache(c, arrays) for c, arrays in zip(timing.caches, self._arrays, strict=True))
+        self._arrays = [_cache_arrays(c) for c in caches]
+        self._caches = (_Cache * max(len(caches), 1))(
+            *(_raw_cache(c, arrays) for c, arrays in zip(caches, self._arrays, strict=True))
         )
         by_block = not self._core.chains_across_memories
-        paths = _every_path(timing, board) if by_block else timing.paths
-        areas = [a for p in paths for a in _areas(timing, p, board)]
+        counted = [(i, m) for i, m in enumerate(board.chip.memories, 1) if by_block or m.path != Path()]
+        areas = [a for number, memory in counted for a in _areas(memory, number, caches)]
         self._chained: dict[bytes, Any] = {}  # bits that edges point to
         self.conditional = self.blocks.conditional_loads(functions) if by_block else {}
         """Addresses of loads in IT blocks, with their numbers of reads: `native/counter.c` must hear of them when they happen."""
@@ -184,13 +182,9 @@ class BlockCosts:
     """Decoded blocks and what they cost, after each other."""
 
     def __init__(self, board: Board, read: Callable[[int, int], bytes]) -> None:
-        timing = core_timing(board.core.name)
-        self._read = read
-        self._decode = decode_riscv if timing.pipeline == "riscv" else Decoder().block
-        pipelines: dict[str, Pipeline[Any]] = {
-            "m4": M4(timing), "m7": M7(timing), "m33": M33(timing), "riscv": Riscv(timing),
-        }  # fmt: skip
-        self.pipeline = pipelines[timing.pipeline]
+        timing = board.core.timed
+        model = model_of(timing)
+        self._read, self._decode, self.pipeline = read, model.decoder(), model.create(timing)
         self._ops: dict[tuple[int, int], tuple[Op, ...]] = {}
         self._alone: dict[tuple[int, int], Timed[Any]] = {}
         self._prices: dict[tuple[int, int, int, int], Edge] = {}
@@ -251,7 +245,7 @@ class BlockCosts:
             flags |= INDIRECT
         elif last is not None and last.kind in BRANCHES and last.conditional:
             flags |= CONDITIONAL
-        penalty = self.pipeline.mispredicted(left) if isinstance(self.pipeline, M7) else 0
+        penalty = self.pipeline.mispredicted(left)
         return Edge(max(cost, 0), penalty, flags, max(cost // TICKS - (size + 3) // 4, 0), timed.chained)
 
 
@@ -271,17 +265,13 @@ def _raw_cache(cache: Cache, arrays: tuple[Any, Any, Any]) -> _Cache:
     return _Cache(sets, cache.ways, cache.line.bit_length() - 1, int(cache.replacement == "random"), 1, *pointers)
 
 
-def _every_path(timing: ChipTiming, board: Board) -> tuple[Path, ...]:
-    """The paths to all memories, those that answer at once included."""
-    named = {p.memory for p in timing.paths}
-    return (*timing.paths, *(Path(m.name) for m in board.chip.memories if m.name not in named))
-
-
-def _areas(timing: ChipTiming, path: Path, board: Board) -> list[_Area]:
-    number, memory = next((i, m) for i, m in enumerate(board.chip.memories, 1) if m.name == path.memory)
+def _areas(memory: Memory, number: int, caches: Sequence[Cache]) -> list[_Area]:
+    """The addresses of a memory, and how long they take."""
+    path = memory.path
+    code, data = (-1 if cache is None else caches.index(cache) for cache in (path.instructions, path.data))
     return [
         _Area(
-            start, start + memory.size, timing.cache(path.instructions), timing.cache(path.data),
+            start, start + memory.size, code, data,
             TICKS * path.first, TICKS * path.line, TICKS * path.busy, int(path.prefetch), path.bus, number,
         )
         for start in (memory.start, *memory.aliases)

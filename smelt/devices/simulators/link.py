@@ -60,4 +60,4 @@ class SimulatorLink:
 
     @property
     def _is_arm(self) -> bool:
-        return self.board.core.architecture == "thumb"
+        return self.board.core.isa.family == "arm"

@@ -12,7 +12,7 @@ from smelt.devices.simulators.doubles import Doubles
 from smelt.devices.simulators.escapes import Escapes
 from smelt.devices.simulators.memory_map import PAGE, Mapped, read
 from smelt.errors import OptionError
-from smelt.targets.types import Board
+from smelt.targets.types import Board, Family
 
 RISCV_BREAKPOINT = 3
 IT_STATE = 0x0600FC00  # of XPSR
@@ -33,8 +33,8 @@ class Machine:
     callables."""
 
     def __init__(self, board: Board, maps: tuple[Mapped, ...]) -> None:
-        self._unicorn, self._constants = _import_unicorn(board.core.architecture)
-        self.is_thumb = board.core.architecture == "thumb"
+        self._unicorn, self._constants = _import_unicorn(board.core.isa.family)
+        self.is_thumb = board.core.isa.family == "arm"
         self._engine = self._create(board)
         self.escapes = Escapes(self._engine.emu_stop)
         self._maps = maps  # keeps the shared arrays alive
@@ -53,7 +53,7 @@ class Machine:
         if not self.is_thumb:
             return uc.Uc(uc.UC_ARCH_RISCV, uc.UC_MODE_RISCV32)
         engine = uc.Uc(uc.UC_ARCH_ARM, uc.UC_MODE_THUMB | uc.UC_MODE_MCLASS)
-        engine.ctl_set_cpu_model(getattr(constants, f"UC_CPU_ARM_{board.core.name.upper()}"))
+        engine.ctl_set_cpu_model(getattr(constants, f"UC_CPU_ARM_{board.core.emulator}"))
         return engine
 
     def register(self, name: str) -> int:
@@ -215,10 +215,10 @@ def code_regions(maps: tuple[Mapped, ...]) -> Sequence[CodeRegion]:
     return [CodeRegion(m.start, m.data) for m in maps if m.executable]
 
 
-def _import_unicorn(architecture: str) -> tuple[Any, Any]:
+def _import_unicorn(family: Family) -> tuple[Any, Any]:
     try:
         import unicorn
         from unicorn import arm_const, riscv_const
     except ImportError as error:
         raise OptionError("the simulator needs unicorn: pip install 'smelt[simulate]'") from error
-    return unicorn, arm_const if architecture == "thumb" else riscv_const
+    return unicorn, arm_const if family == "arm" else riscv_const

@@ -17,7 +17,6 @@ SYSTEM_CONTROL = 0xE000E000  # Cortex-M: NVIC, SCB, caches, debug
 DWT_PAGE = 0xE0001000  # Cortex-M: the cycle counter
 DHCSR, C_DEBUGEN = 0xE000EDF0, 1
 CPUID = 0xE000ED00
-CPUIDS = {"cortex_m4": 0x410FC241, "cortex_m7": 0x411FC271, "cortex_m33": 0x410FD214}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def memory_map(board: Board, used: frozenset[str]) -> tuple[Mapped, ...]:
         data = np.full(memory.size, 0xFF if flash else POWER_ON, np.uint8)
         found += [Mapped(memory.name, at, data, not flash, True) for at in (memory.start, *memory.aliases)]
     pages = {s.address & -PAGE for s in board.chip.setup}
-    if board.core.architecture == "thumb":
+    if board.core.isa.family == "arm":
         found.append(_system_control(board))
         found.append(Mapped("registers", DWT_PAGE, np.zeros(PAGE, np.uint8), True, False))
     found += [Mapped("registers", page, np.zeros(PAGE, np.uint8), True, False) for page in sorted(pages)]
@@ -58,7 +57,7 @@ def memory_map(board: Board, used: frozenset[str]) -> tuple[Mapped, ...]:
 def _system_control(board: Board) -> Mapped:
     data = np.zeros(PAGE, np.uint8)
     data.view("<u4")[(DHCSR - SYSTEM_CONTROL) // 4] = C_DEBUGEN
-    data.view("<u4")[(CPUID - SYSTEM_CONTROL) // 4] = CPUIDS[board.core.name]
+    data.view("<u4")[(CPUID - SYSTEM_CONTROL) // 4] = board.core.cpuid or 0
     return Mapped("registers", SYSTEM_CONTROL, data, True, False)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from smelt.devices.simulators.decode import BRANCHES, FLAGS, Op
 from smelt.devices.simulators.pipeline import TICKS, Timed
-from smelt.targets.timing import CoreTiming
+from smelt.targets.types import CoreTiming
 
 _EARLY_ADDERS = ("add", "addw", "sub", "subw", "mov", "movw")
 _REVERSALS = ("rev", "rev16", "revsh", "rbit")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from smelt.devices.simulators.decode import Kind, Op
 from smelt.devices.simulators.pipeline import TICKS, Timed
-from smelt.targets.timing import CoreTiming
+from smelt.targets.types import CoreTiming
 
 _LOAD, _STORE, _BRANCH, _JALR, _JAL, _SYSTEM, _REGISTER = 0x03, 0x23, 0x63, 0x67, 0x6F, 0x73, 0x33
 
@@ -98,3 +98,6 @@ class Riscv:
         if not taken or not ops or not ops[-1].is_branch:
             return 0
         return TICKS * (self.timing.indirect if ops[-1].kind == "indirect" else self.timing.taken)
+
+    def mispredicted(self, timed: Timed[RiscvState]) -> int:
+        return 0

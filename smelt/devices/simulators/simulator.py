@@ -24,7 +24,6 @@ from smelt.errors import DeviceError, OptionError
 from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Image, memory_at
 from smelt.nouns import Noun
-from smelt.targets.timing import is_timed
 from smelt.targets.types import Board
 
 # Instructions that one input may take: the largest networks of microcontrollers need a few thousand millions.
@@ -143,7 +142,7 @@ class _Session:
                 self.machine.escapes.carried,
                 self._functions(),
             )
-            if timing and is_timed(board.core.name)
+            if timing and board.core.timing
             else None
         )
         self.counter = self._counter()

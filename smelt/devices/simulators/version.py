@@ -1,34 +1,53 @@
-"""Which model of time counts the cycles of a simulated board: logs of another one are stale."""
+"""Which model of time counts the cycles of a simulated board: logs of another one are stale.
+
+What the digest covers is what the time of *this* board depends on: its core's figures, its memories and their paths, and the code
+that models its pipeline. What another core brings along is not in it, and neither is a field that this one leaves at its default.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
-from smelt.targets.timing import chip_timing, core_timing
+from smelt.devices.simulators.pipelines import model_of
 from smelt.targets.types import Board
 
-SOURCES = ("clock.py", "decode.py", "pipeline.py", "pipeline_m7.py", "pipeline_riscv.py", "memory_map.py")
-NATIVE = ("clock.h", "counter.c")
+SHARED = ("clock.py", "pipeline.py", "native/clock.h", "native/counter.c")
 
 
 def cycle_model(board: Board) -> str:
-    """ "simulator 1a2b3c4d": a digest of the tables of this board's core and chip, and of the code that reads them.
+    """ "simulator 1a2b3c4d": a digest of the figures of this board's core and memories, and of the code that reads them.
 
     Raises KeyError for boards whose core has no model.
     """
-    chip = board.chip
-    tables = repr((core_timing(board.core.name), chip_timing(chip.name), chip.memories, chip.setup))
-    return f"simulator {hashlib.sha256((tables + _code()).encode()).hexdigest()[:8]}"
+    timing = board.core.timed
+    figures = told((timing, board.chip.memories, board.chip.setup))
+    text = figures + _code((*SHARED, *model_of(timing).sources))
+    return f"simulator {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def told(value: Any) -> str:
+    """A value as text, without fields that have their defaults: adding a field changes nothing for those who do not use it."""
+    if isinstance(value, tuple):
+        return f"({', '.join(told(v) for v in value)})"
+    if not is_dataclass(value):
+        return repr(value)
+    given = (
+        (f.name, getattr(value, f.name))
+        for f in fields(value)
+        if f.default is MISSING or getattr(value, f.name) != f.default
+    )
+    return f"{type(value).__name__}({', '.join(f'{name}={told(v)}' for name, v in given)})"
 
 
 @cache
-def _code() -> str:
+def _code(names: tuple[str, ...]) -> str:
     folder = files("smelt.devices.simulators")
-    texts = [folder.joinpath(name).read_text("utf-8") for name in SOURCES]
-    texts += [folder.joinpath("native", name).read_text("utf-8") for name in NATIVE]
+    texts = [folder.joinpath(*name.split("/")).read_text("utf-8") for name in names]
     return "\n".join(line for text in texts for line in _meaningful(text))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from smelt.devices.debug_port.bitbang import BitbangServer
-from smelt.devices.debug_port.chips import DebugChip, debug_chip
+from smelt.devices.debug_port.chips import debug_chip
 from smelt.devices.debug_port.core import Core
 from smelt.devices.debug_port.jtag import chain
 from smelt.devices.debug_port.port import DebugPort
@@ -13,13 +13,13 @@ from smelt.devices.openocd import OpenOcdLink
 from smelt.devices.pyocd_link import PyOcdLink
 from smelt.devices.simulators.target import SimulatedTarget
 from smelt.errors import DeviceError
-from smelt.targets.types import Board
+from smelt.targets.types import Board, Debug
 
 
 class SimulatedOpenOcdLink(OpenOcdLink):
     """A real OpenOCD that debugs a simulated chip through JTAG."""
 
-    def __init__(self, board: Board, chip: DebugChip | None = None) -> None:
+    def __init__(self, board: Board, chip: Debug | None = None) -> None:
         """`chip` lets the scan chain claim to be another chip than the board's."""
         chip = chip or debug_chip(board)
         port = DebugPort(Core(SimulatedTarget(board), chip), chip.jtag_id)
@@ -45,7 +45,7 @@ class SimulatedOpenOcdLink(OpenOcdLink):
 class SimulatedPyOcdLink(PyOcdLink):
     """pyOCD that debugs a simulated chip, through a probe at the level of debug port registers."""
 
-    def __init__(self, board: Board, chip: DebugChip | None = None) -> None:
+    def __init__(self, board: Board, chip: Debug | None = None) -> None:
         """`chip` lets the debug port claim to be another chip than the board's."""
         chip = chip or debug_chip(board)
         port = DebugPort(Core(SimulatedTarget(board), chip), chip.swd_id)

@@ -1,0 +1,30 @@
+"""Arm Cortex-M4 (Armv7E-M). Sources: see `__init__.py`."""
+
+from smelt.targets.cores.compilers import GCC_ARM, ZIG_ARM
+from smelt.targets.intrinsics import DSP
+from smelt.targets.types import THUMB, Core, CoreTiming, Style
+
+CORTEX_M4 = Core(
+    name="cortex_m4",
+    isa=THUMB,
+    zig=(*ZIG_ARM, "-mcpu=cortex_m4"),
+    gcc=(*GCC_ARM, "-mcpu=cortex-m4"),
+    intrinsics=DSP,
+    style=Style(loads_overlap=True),
+    timing=CoreTiming(
+        pipeline="m4",
+        validated=True,
+        divide=6,  # [M4] 2..12, early termination
+        taken=1,  # [M4] P = 1..3; a direct target is known early
+        indirect=2,  # [M4] P: the target comes from a register
+        load_pc=3,  # [M4] P: the target comes from memory
+        misaligned_target=1,  # [M4] P depends on alignment and width of the target; [C]
+        unaligned_load=1,  # [M4] two bus accesses
+        float_add=1, float_mac=3, float_divide=14, float_root=14,  # [M4] floating-point table
+        chains_across_memories=False,  # [J] "only when targeting the same memory block"
+    ),
+    cycles_per_instruction=1.2,
+    cpuid=0x410FC241,
+    emulator="CORTEX_M4",
+    breakpoint_unit=1,
+)  # fmt: skip
