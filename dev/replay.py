@@ -10,17 +10,20 @@ labelled with: a replay asks what follows from them.
 import argparse
 import hashlib
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
-from smelt import board, compile, execute, random_inputs
-from smelt.errors import ModelError, SmeltError
-from smelt.firmware.toolchain import toolchain
-from smelt.planner.log import TuningLog
-from smelt.shipped import model_of_time, shipped_log
-from smelt.targets.boards import BOARDS
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # this checkout, whatever is installed
+
+from smelt import board, compile, execute, random_inputs  # noqa: E402
+from smelt.errors import ModelError, SmeltError  # noqa: E402
+from smelt.firmware.toolchain import toolchain  # noqa: E402
+from smelt.planner.log import TuningLog  # noqa: E402
+from smelt.shipped import model_of_time, shipped_log  # noqa: E402
+from smelt.targets.boards import BOARDS  # noqa: E402
+
 FOLDERS = (ROOT / "smelt" / "assets", ROOT / "tests" / "data" / "models", ROOT / "tests" / "data" / "cases")
 GOALS = ("balanced", "speed")
 
@@ -54,7 +57,8 @@ def replay(model, target, goal, log, text):
 
 def models(only):
     found = [p for folder in FOLDERS for p in sorted(folder.rglob("*.tflite"))]
-    return [p for p in found if not only or p.stem in only]
+    by_name = {p.stem: p for p in found}
+    return [by_name[name] for name in only] if only else found
 
 
 def read(path):

@@ -67,7 +67,7 @@ def conclude(board: Board, entry: int, word: Word, pc: int, sp: int, xpsr: int, 
 
 def _reset_entries(board: Board, word: Word) -> list[int]:
     """Where a reset may have led: some debuggers forget that there was one as soon as they see it."""
-    return [_word_or_zero(word, table + 4) & ~1 for table in {word(VTOR), board.chip.flash.start}]
+    return [_word_or_zero(word, table + 4) & ~1 for table in {word(VTOR), board.chip.image_start}]
 
 
 def _word_or_zero(word: Word, address: int) -> int:

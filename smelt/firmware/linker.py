@@ -22,7 +22,7 @@ def linker_script(board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[st
     chip = board.chip
     template = files("smelt.firmware") / "support" / chip.linker_script
     view = chip.flash.start if chip.flash.reads_at is None else chip.flash.reads_at
-    regions = [_region(m) for m in chip.memories]
+    regions = [_region(m, chip.boot_bytes if m is chip.flash else 0) for m in chip.memories]
     if chip.flash.reads_at is not None:
         regions.append(_region(Memory("drom", view, chip.flash.size, "code")))
     return Template(template.read_text(encoding="utf-8")).substitute(
@@ -55,9 +55,10 @@ def _load(name: str, seen_twice: bool, flash_start: int, view: int) -> str:
     return f"    __smelt_tables_{name}_load = {moved}LOADADDR(.smelt.tables.{name});"
 
 
-def _region(memory: Memory) -> str:
+def _region(memory: Memory, taken: int = 0) -> str:
+    """A memory whose first `taken` bytes are somebody else's."""
     access = "rx" if memory.holds == "code" else "rw"
-    return f"    {memory.name} ({access}) : ORIGIN = {memory.start:#x}, LENGTH = {memory.size:#x}"
+    return f"    {memory.name} ({access}) : ORIGIN = {memory.start + taken:#x}, LENGTH = {memory.size - taken:#x}"
 
 
 def _main_ram(board: Board, stack_bytes: int, tables: tuple[str, ...]) -> list[str]:

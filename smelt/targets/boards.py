@@ -7,8 +7,11 @@ import difflib
 from smelt.errors import OptionError
 from smelt.targets.chips.esp32 import ESP32C3
 from smelt.targets.chips.mps import AN386, AN500, AN505, AN547
+from smelt.targets.chips.rp2040 import RP2040
 from smelt.targets.chips.stm32f7 import STM32F746
+from smelt.targets.chips.stm32g0 import STM32G0B1
 from smelt.targets.chips.stm32h7 import STM32H743
+from smelt.targets.chips.stm32l1 import STM32L152RE
 from smelt.targets.chips.stm32l4 import STM32L4R5
 from smelt.targets.chips.stm32u5 import STM32U575
 from smelt.targets.types import Board, Core
@@ -24,13 +27,16 @@ NUCLEO_H743ZI = Board("nucleo_h743zi", "ST NUCLEO-H743ZI (STM32H743, Cortex-M7)"
 NUCLEO_U575ZI_Q = Board("nucleo_u575zi_q", "ST NUCLEO-U575ZI-Q (STM32U575, Cortex-M33)", STM32U575, 160 * MHZ, 145)
 ESP32_C3 = Board("esp32c3", "Espressif ESP32-C3 (RISC-V RV32IMC), direct boot", ESP32C3, 160 * MHZ)
 
+PICO = Board("pico", "Raspberry Pi Pico (RP2040, Cortex-M0+)", RP2040, 125 * MHZ)
+NUCLEO_G0B1RE = Board("nucleo_g0b1re", "ST NUCLEO-G0B1RE (STM32G0B1, Cortex-M0+)", STM32G0B1, 64 * MHZ)
+NUCLEO_L152RE = Board("nucleo_l152re", "ST NUCLEO-L152RE (STM32L152RE, Cortex-M3)", STM32L152RE, 32 * MHZ)
 MPS2_AN386 = Board("mps2_an386", "Arm MPS2 with AN386 (Cortex-M4), QEMU", AN386, 25 * MHZ, qemu="mps2-an386")
 MPS2_AN500 = Board("mps2_an500", "Arm MPS2 with AN500 (Cortex-M7), QEMU", AN500, 25 * MHZ, qemu="mps2-an500")
 MPS2_AN505 = Board("mps2_an505", "Arm MPS2 with AN505 (Cortex-M33), QEMU", AN505, 20 * MHZ, qemu="mps2-an505")
 MPS3_AN547 = Board("mps3_an547", "Arm MPS3 with AN547 (Cortex-M55), QEMU", AN547, 32 * MHZ, qemu="mps3-an547")
 
 # Chips that end up in products; the others are FPGAs, which exist here to be emulated.
-PRODUCTS = (NUCLEO_L4R5ZI, DISCO_F746NG, NUCLEO_H743ZI, NUCLEO_U575ZI_Q, ESP32_C3)
+PRODUCTS = (NUCLEO_L4R5ZI, DISCO_F746NG, NUCLEO_H743ZI, NUCLEO_U575ZI_Q, ESP32_C3, PICO, NUCLEO_G0B1RE, NUCLEO_L152RE)
 MPS_BOARDS = (MPS2_AN386, MPS2_AN500, MPS2_AN505, MPS3_AN547)
 BOARDS = (*PRODUCTS, *MPS_BOARDS)
 

@@ -22,7 +22,6 @@ Role = Literal["fast", "main", "extra", "extra2", "extra3", "extra4"]
 in the order in which plans take them."""
 
 Family = Literal["arm", "riscv"]
-Pipeline = Literal["m4", "m7", "m33", "riscv"]
 Inner = Literal["grouped", "early", "paired"]
 Replacement = Literal["lru", "random"]
 CODE_BUS, RAM_BUS = 1, 2
@@ -44,6 +43,9 @@ class Isa:
 
 THUMB = Isa("thumb", "arm", "startup_thumb.c", "entry_thumb.S", code_bit=1)
 """Armv7-M, Armv8-M with the main extension, and later ones: Thumb-2."""
+
+ARMV6M = Isa("armv6m", "arm", "startup_armv6m.S", "entry_armv6m.S", code_bit=1)
+"""Armv6-M and Armv8-M Baseline: Thumb without most of Thumb-2. Words and halfwords lie at their multiples, or the access faults."""
 
 RISCV32 = Isa("riscv32", "riscv", "startup_riscv32.S", "entry_riscv32.S")
 
@@ -67,7 +69,7 @@ class Style:
 class CoreTiming:
     """The core's own costs, in cycles. The pipelines' rules (chaining, pairing, forwarding) are code, in `devices/simulators`."""
 
-    pipeline: Pipeline
+    pipeline: str  # the name of its model, in `devices/simulators/pipelines.py`
     validated: bool  # against published measurements
     divide: int  # a typical SDIV or UDIV; the real one depends on its operands
     taken: int  # what a taken direct branch adds to its own issue
@@ -75,6 +77,10 @@ class CoreTiming:
     load_pc: int  # what loading the program counter adds
     misaligned_target: int  # a branch to a 32-bit instruction that is not word-aligned
     unaligned_load: int  # an access that crosses a word
+    multiply: int = 1  # MUL, where that depends on the chip's or the core's multiplier
+    multiply_add: int = 1  # MLA, MLS
+    multiply_long: int = 1  # SMULL, UMULL
+    multiply_long_add: int = 1  # SMLAL, UMLAL
     mispredicted: int = 0  # dynamic branch prediction only: flags set just before the branch
     mispredicted_early: int = 0  # the same, flags set at least three cycles before
     float_add: int = 1
@@ -225,6 +231,13 @@ class Chip(Noun):
         True  # a program sees in them whether a debugger is there to answer it; QEMU's chips have none
     )
     debug: Debug | None = field(default=None, repr=False)
+    boot_bytes: int = field(default=0, repr=False)
+    """What the chip's own second boot stage takes at the start of the flash; the image begins behind it."""
+
+    @property
+    def image_start(self) -> int:
+        """Where an image begins: with the vectors, on an Arm core."""
+        return self.flash.start + self.boot_bytes
 
     @property
     def flash(self) -> Memory:

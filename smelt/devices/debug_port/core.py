@@ -196,7 +196,7 @@ class Core:
         stack = (target.read_register("sp") - len(frame)) & 0xFFFFFFF8
         try:
             target.write(stack, frame)
-            table = int.from_bytes(target.read(VTOR, 4), "little") or target.board.chip.flash.start
+            table = int.from_bytes(target.read(VTOR, 4), "little") or target.board.chip.image_start
             vector = int.from_bytes(target.read(table + 4 * HARD_FAULT, 4), "little")
         except BusError:
             self._lockup = True

@@ -8,6 +8,8 @@ from typing import Any
 
 from smelt.devices.simulators.decode import Decoder, Op
 from smelt.devices.simulators.pipeline import Pipeline
+from smelt.devices.simulators.pipeline_m0plus import M0Plus
+from smelt.devices.simulators.pipeline_m3 import M3
 from smelt.devices.simulators.pipeline_m4 import M4
 from smelt.devices.simulators.pipeline_m7 import M7
 from smelt.devices.simulators.pipeline_m33 import M33
@@ -26,6 +28,8 @@ class PipelineModel:
 
 
 MODELS = (
+    PipelineModel("m0plus", M0Plus, lambda: Decoder().block, ("decode.py", "pipeline_m0plus.py")),
+    PipelineModel("m3", M3, lambda: Decoder().block, ("decode.py", "pipeline_m4.py", "pipeline_m3.py")),
     PipelineModel("m4", M4, lambda: Decoder().block, ("decode.py", "pipeline_m4.py")),
     PipelineModel("m7", M7, lambda: Decoder().block, ("decode.py", "pipeline_m7.py")),
     PipelineModel("m33", M33, lambda: Decoder().block, ("decode.py", "pipeline_m33.py")),

@@ -225,7 +225,7 @@ class _Session:
         """Where the vector table is: at the start of flash, or in a section of one of the usual names."""
         names = (".vectors", ".isr_vector", ".isr_vectors", ".vector_table", ".intvecs")
         sections = [s.address for s in self.image.parsed.sections if s.name in names and s.allocated]
-        return sections[0] if self.foreign and sections else self.board.chip.flash.start
+        return sections[0] if self.foreign and sections else self.board.chip.image_start
 
     def _result(self) -> Run:
         counter = self.counter

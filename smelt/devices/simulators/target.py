@@ -58,7 +58,7 @@ class SimulatedTarget:
         self._exception = 0
         self.machine.on_interrupt(self._interrupt)
         if self.machine.is_thumb:
-            write(self.maps, board.chip.flash.start, _delivered(board), even_flash=True)
+            write(self.maps, board.chip.image_start, _delivered(board), even_flash=True)
         self.reset()
 
     def _connect_clock(self) -> None:
@@ -143,11 +143,11 @@ class SimulatedTarget:
     def reset(self) -> None:
         self._exception, self._event = 0, None
         if not self.machine.is_thumb:
-            self.machine.set("pc", self.board.chip.flash.start)
+            self.machine.set("pc", self.board.chip.image_start)
             return
         for number in range(13):
             self.machine.set(f"r{number}", 0)
-        stack, entry = (int.from_bytes(self.read(self.board.chip.flash.start + at, 4), "little") for at in (0, 4))
+        stack, entry = (int.from_bytes(self.read(self.board.chip.image_start + at, 4), "little") for at in (0, 4))
         self.machine.set("sp", stack & ~3)
         self.machine.set("lr", 0xFFFFFFFF)
         self.machine.set("apsr", 0)
@@ -225,7 +225,7 @@ class SimulatedTarget:
 
 def _delivered(board: Board) -> bytes:
     """What a new chip has in its flash: a program that does nothing. Without any, the processor would lock up after a reset."""
-    idle = board.chip.flash.start + 4 * VECTORS
+    idle = board.chip.image_start + 4 * VECTORS
     vectors = (board.chip.rams[0].end, *([idle | 1] * (VECTORS - 1)))
     return b"".join(v.to_bytes(4, "little") for v in vectors) + SLEEP_FOREVER
 
