@@ -10,7 +10,9 @@ from smelt.kernels.routines import ROUTINES
 from smelt.loops.ir import Function, Kernel
 from smelt.model.graph import Op
 from smelt.model.reference import evaluate
-from smelt.targets.cores import CORTEX_M4, CORTEX_M7, CORTEX_M33
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
+from smelt.targets.cores.cortex_m7 import CORTEX_M7
+from smelt.targets.cores.cortex_m33 import CORTEX_M33
 from tests.mac_cases import RELU, Maker
 from tests.test_kernels_mac import inputs_of
 from tests.thumb_programs import Case

@@ -166,7 +166,7 @@ class Session:
 
     def _switched_on_counter(self) -> int:
         """The address of the core's cycle counter, running; 0 where there is none."""
-        if self.board.core.isa.family != "arm":
+        if not self.board.core.isa.cycle_counter:
             return 0
         try:
             self._set_word(DEMCR, self._word(DEMCR) | TRCENA)

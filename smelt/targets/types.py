@@ -39,12 +39,14 @@ class Isa:
     start_up: str  # reset and exceptions
     session_entry: str  # in `session/`: where a session enters the device
     code_bit: int = 0  # what a pointer to code has besides its address
+    aligned_only: bool = False  # a word or halfword that does not lie at a multiple of its size faults
+    cycle_counter: bool = False  # Arm: the core may have DWT_CYCCNT
 
 
-THUMB = Isa("thumb", "arm", "startup_thumb.c", "entry_thumb.S", code_bit=1)
+THUMB = Isa("thumb", "arm", "startup_thumb.c", "entry_thumb.S", code_bit=1, cycle_counter=True)
 """Armv7-M, Armv8-M with the main extension, and later ones: Thumb-2."""
 
-ARMV6M = Isa("armv6m", "arm", "startup_armv6m.S", "entry_armv6m.S", code_bit=1)
+ARMV6M = Isa("armv6m", "arm", "startup_armv6m.S", "entry_armv6m.S", code_bit=1, aligned_only=True)
 """Armv6-M and Armv8-M Baseline: Thumb without most of Thumb-2. Words and halfwords lie at their multiples, or the access faults."""
 
 RISCV32 = Isa("riscv32", "riscv", "startup_riscv32.S", "entry_riscv32.S")

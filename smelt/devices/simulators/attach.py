@@ -41,7 +41,10 @@ def attach_counter(
         write_register=machine.native_function("uc_reg_write"),
         status_register=machine.register("xpsr") if machine.is_thumb else 0,
         stop_when_idle=stop_when_idle,
+        program_counter=machine.register("pc"),
     )
+    if machine.aligned_only:
+        machine.add_data_hook(counter.aligned_hook, counter.user_data, writes=True)
     machine.add_native_hook(counter.block_hook, counter.user_data)
     for check in checks:
         machine.add_native_hook(counter.instruction_hook, counter.user_data, only_at=check.address)

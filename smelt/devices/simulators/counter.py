@@ -70,6 +70,7 @@ class _Counter(ctypes.Structure):
         ("depth", ctypes.c_uint64),
         ("part_return", ctypes.c_uint64),
         ("grow", GROW),
+        ("program_counter", ctypes.c_int32),
     )
 
 
@@ -112,6 +113,7 @@ class Counter:
         write_register: int = 0,
         status_register: int = 0,
         stop_when_idle: bool = False,
+        program_counter: int = 0,
     ) -> None:
         """`run` is the address of the function that runs the network, `kernels` are entry addresses,
         `read_register` and `stop` the emulator's own functions; `analyse(address, size)` gives the alignment checks of
@@ -142,7 +144,7 @@ class Counter:
             read_register=read_register, stop=stop, analyse=ANALYSE(carried(self._analyse_block)),
             clock=clock.user_data if clock else None, stop_when_idle=int(stop_when_idle),
             write_register=write_register, status_register=status_register,
-            stack_register=stack_register, grow=GROW(carried(self._grow)),
+            stack_register=stack_register, program_counter=program_counter, grow=GROW(carried(self._grow)),
             conditional=self._conditional.ctypes.data, conditional_count=len(self._conditional),
         )  # fmt: skip
 
@@ -177,6 +179,11 @@ class Counter:
     def conditional_hook(self) -> int:
         """The address of the function to call before the loads that the clock calls conditional, if they are not skipped."""
         return ctypes.cast(self._library.smelt_conditional, ctypes.c_void_p).value or 0
+
+    @property
+    def aligned_hook(self) -> int:
+        """The address of the function to call at every access, where each must lie at a multiple of its size."""
+        return ctypes.cast(self._library.smelt_aligned, ctypes.c_void_p).value or 0
 
     @property
     def data_hook(self) -> int:

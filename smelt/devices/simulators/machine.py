@@ -35,6 +35,7 @@ class Machine:
     def __init__(self, board: Board, maps: tuple[Mapped, ...]) -> None:
         self._unicorn, self._constants = _import_unicorn(board.core.isa.family)
         self.is_thumb = board.core.isa.family == "arm"
+        self.aligned_only = board.core.isa.aligned_only
         self._engine = self._create(board)
         self.escapes = Escapes(self._engine.emu_stop)
         self._maps = maps  # keeps the shared arrays alive

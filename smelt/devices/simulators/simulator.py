@@ -311,7 +311,9 @@ class _Session:
     def _stopped(self) -> Fault:
         pc = int(self.counter.raw.stopped_at)
         if self.counter.raw.stopped == MISALIGNED:
-            return self._fault("misaligned access", "this instruction needs a multiple of four", pc=pc)
+            strict = self.machine.aligned_only
+            need = "this core needs a multiple of the size" if strict else "this instruction needs a multiple of four"
+            return self._fault("misaligned access", need, pc=pc)
         assert self.counter.raw.stopped == LIMIT_REACHED
         return self._fault("run-away", f"more than {self.allowance} instructions for one input", pc=pc)
 

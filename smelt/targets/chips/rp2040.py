@@ -2,8 +2,8 @@
 
 The flash is another chip, on quad SPI, behind a cache (XIP). On silicon the boot ROM copies the first 256 bytes of it into SRAM,
 checks their CRC and runs them: that second stage (boot2, of Raspberry Pi's SDK, for each flash chip another one) sets up the XIP
-mode and starts the image behind it. smelt leaves these bytes free and does not write them: see docs/boards.md. The second core stays
-asleep.
+mode and starts the image behind it. smelt leaves these bytes free and does not write them: see docs/boards.md. The second core
+stays asleep.
 """
 
 from smelt.targets.cores.cortex_m0plus import CORTEX_M0PLUS

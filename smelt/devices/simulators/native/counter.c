@@ -100,6 +100,7 @@ typedef struct {
     uint64_t depth;
     uint64_t part_return;           /* where the innermost returns to; NOWHERE: none */
     grow_t grow;
+    int32_t program_counter;
 } counter_t;
 
 static int is_kernel(const counter_t *c, uint32_t address)
@@ -372,6 +373,16 @@ static void leave_it_block(const counter_t *c, void *engine)
     c->read_register(engine, c->status_register, &status);
     status &= ~0x0600FC00U;
     c->write_register(engine, c->status_register, &status);
+}
+
+/* Called at every access to data of a core that does all of them at multiples of their size only. */
+EXPORT void smelt_aligned(void *engine, int kind, uint64_t address, int size, int64_t value, counter_t *c)
+{
+    (void)kind;
+    (void)value;
+    if (address & (uint64_t)(size - 1)) {
+        stop(c, engine, MISALIGNED, register_of(c, engine, c->program_counter) & ~1U);
+    }
 }
 
 /* Called at every access to data, if there is a clock. */
