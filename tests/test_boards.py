@@ -59,6 +59,9 @@ def test_ram_of_the_boards():
         "nucleo_h743zi": 128 + 512 + 288 + 64,
         "nucleo_u575zi_q": 784,
         "esp32c3": 384,
+        "pico": 264,
+        "nucleo_g0b1re": 144,
+        "nucleo_l152re": 80,
     }
 
 

@@ -195,6 +195,21 @@ def test_misaligned_multiple_words(name, how):
     assert (found.kind, found.function) == ("misaligned access", "kernel")
 
 
+UNALIGNED = {
+    "word": "o[0] = (uint8_t)*(volatile uint32_t *)((uintptr_t)i | 2);",
+    "halfword": "o[0] = (uint8_t)*(volatile uint16_t *)((uintptr_t)i | 1);",
+    "stored word": "*(volatile uint32_t *)((uintptr_t)o | 1) = 5;",
+}
+
+
+@pytest.mark.parametrize("how", UNALIGNED)
+@pytest.mark.parametrize("name", [b.name for b in PRODUCTS if b.core.isa.aligned_only])
+def test_unaligned_words_fault_where_the_instruction_set_has_none(name, how):
+    found = fault(name, UNALIGNED[how])
+    assert (found.kind, found.function) == ("misaligned access", "kernel")
+    assert "multiple of the size" in str(found)
+
+
 ALIGNED = """
     const uint32_t *p = (const uint32_t *)i; uint32_t a, b;
     __asm__ volatile("ldrd %0, %1, [%2]" : "=r"(a), "=r"(b) : "r"(p)); o[0] = (uint8_t)(a + b);

@@ -12,6 +12,8 @@ EXPECTED = {
     "nucleo_l4r5zi": ((0x40022000, 1 << 8),),
     "disco_f746ng": ((0x40023C00, 3 << 8), (CCR, CCR_CACHES)),
     "nucleo_h743zi": ((CCR, CCR_CACHES),),
+    "nucleo_g0b1re": ((0x40022000, 1 << 8),),
+    "nucleo_l152re": ((0x40023C00, 3 << 1),),
     "nucleo_u575zi_q": ((0x40022000, 1 << 8), (0x40030400, 1)),
 }
 CHECK = "if ((*(volatile uint32_t *)%#xU & %#xU) != %#xU) o[0] = 1;"

@@ -1,9 +1,14 @@
 """The cycle models against what is published, rule by rule; and the clock as the firmware sees it."""
 
+from dataclasses import replace
+
 import pytest
 
-from smelt.devices.simulators.pipelines import model_of
+from smelt.devices.simulators.clock import BlockCosts
+from smelt.devices.simulators.pipeline import TICKS
+from smelt.devices.simulators.pipelines import MODELS, model_of
 from smelt.devices.simulators.simulator import Simulator
+from smelt.devices.simulators.version import SHARED, cycle_model, told
 from smelt.errors import OptionError
 from smelt.targets.boards import PRODUCTS, board
 from tests.foreign import build
@@ -93,6 +98,46 @@ def test_every_board_has_a_table(name):
     target = board(name)
     assert model_of(target.core.timed)
     assert target.chip.flash.path.first, "flash is slower than any of these cores"
+
+
+CODE = {
+    "ldr r0, [r1]": "0868", "str r0, [r1]": "0860", "adds r0, r0, r1": "4018", "muls r0, r1": "4843", "push {r4, lr}": "10b5",
+    "dsb": "bff34f8f", "mul r0, r1, r2": "01fb02f0", "mla r0, r1, r2, r3": "01fb0230", "smull r0, r3, r1, r2": "81fb0203",
+    "smlal r0, r3, r1, r2": "c1fb0203", "add r0, r1, #1": "01f10100",
+}  # fmt: skip
+ARM_TABLES = (  # Arm's TRMs: DDI 0484 (M0+), DDI 0337 (M3; the upper end of 3..5 and 4..7), DDI 0439 (M4)
+    ("nucleo_g0b1re", "ldr r0, [r1]", 2), ("nucleo_g0b1re", "str r0, [r1]", 2), ("nucleo_g0b1re", "adds r0, r0, r1", 1),
+    ("nucleo_g0b1re", "muls r0, r1", 1), ("nucleo_g0b1re", "push {r4, lr}", 3), ("nucleo_g0b1re", "dsb", 3),
+    ("nucleo_l152re", "mul r0, r1, r2", 1), ("nucleo_l152re", "mla r0, r1, r2, r3", 2), ("nucleo_l152re", "ldr r0, [r1]", 2),
+    ("nucleo_l152re", "smull r0, r3, r1, r2", 5), ("nucleo_l152re", "smlal r0, r3, r1, r2", 7),
+    ("nucleo_l152re", "add r0, r1, #1", 1), ("nucleo_l4r5zi", "smull r0, r3, r1, r2", 1),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "instruction", "cycles"), ARM_TABLES)
+def test_instructions_without_measurements(name, instruction, cycles):
+    code = bytes.fromhex(CODE[instruction])
+    assert BlockCosts(board(name), lambda *_: code).alone(0, len(code)).cost == TICKS * cycles
+
+
+@pytest.mark.parametrize("multiply", [1, 32])
+def test_the_multiplier_is_the_chips_choice(multiply):
+    target = board("pico")
+    core = replace(target.core, timing=replace(target.core.timed, multiply=multiply))
+    slow = replace(target, chip=replace(target.chip, core=core))
+    assert BlockCosts(slow, lambda *_: bytes.fromhex(CODE["muls r0, r1"])).alone(0, 2).cost == TICKS * multiply
+
+
+def test_what_one_board_does_not_use_is_not_in_its_model():
+    """Another core's pipeline, and fields that it leaves at their defaults."""
+    for target in PRODUCTS:
+        others = {s for m in MODELS for s in m.sources} - set(model_of(target.core.timed).sources)
+        assert others and not others & {*SHARED, *model_of(target.core.timed).sources}
+    target = board("nucleo_l4r5zi")
+    assert "multiply" not in told(target.core.timed) and "multiply_long=5" in told(board("nucleo_l152re").core.timed)
+    assert "role" not in told(replace(target.chip.flash, role=None))
+    faster = replace(target.core, timing=replace(target.core.timed, multiply=3))
+    assert cycle_model(replace(target, chip=replace(target.chip, core=faster))) != cycle_model(target)
 
 
 def test_cycles_belong_to_steps_and_do_not_depend_on_timing():
