@@ -43,6 +43,7 @@ class Profile(Noun):
     """One inference, measured on a simulated board. `cycles` are those at the board's full clock, None for a core
     without a cycle model; `microjoules` is None where nothing is published about the board.
 
+    `validated` says whether the core's model of time was checked against published measurements, None where there is none.
     `tensor_bytes` are the instance's buffers, scratch included; `live_tensor_bytes` the most that tensors alone take up at once;
     `scratch_bytes` the most that one step has; `resident_bytes` the tables that are copied to RAM. `ram_bytes` counts the
     measured stack.
@@ -52,6 +53,7 @@ class Profile(Noun):
     board: str
     instructions: int
     cycles: int | None
+    validated: bool | None
     milliseconds: float | None
     microjoules: float | None
     macs: int
@@ -96,6 +98,7 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         board=plan.board.name,
         instructions=run.instructions,
         cycles=run.cycles or None,
+        validated=plan.board.core.timing.validated if run.cycles and plan.board.core.timing else None,
         milliseconds=milliseconds(run.cycles, plan.board),
         microjoules=microjoules(run.cycles, plan.board),
         macs=compilation.model.macs,

@@ -115,7 +115,8 @@ def show_profile(profile: Profile) -> None:
     line()
     if profile.cycles is not None:
         time = _time(None, profile.milliseconds, profile.microjoules)
-        line(f"cycles        {profile.cycles:>12,}   one inference, simulated: {time}")
+        how = "simulated" if profile.validated else "simulated by a model that nothing validates"
+        line(f"cycles        {profile.cycles:>12,}   one inference, {how}: {time}")
     line(f"instructions  {profile.instructions:>12,}   one inference")
     line(f"MACs          {profile.macs:>12,}   {_ratio(profile.macs, profile.instructions)} per instruction")
     line(f"RAM           {profile.ram_bytes:>12,}   bytes: {_parts(profile, ram=True)}")
