@@ -11,6 +11,7 @@ from smelt.devices.simulators.simulator import Simulator
 from smelt.devices.simulators.version import SHARED, cycle_model, told
 from smelt.errors import OptionError
 from smelt.targets.boards import PRODUCTS, board
+from smelt.targets.types import THUMB
 from tests.foreign import build
 from tests.timing_rules import M4_PAIRS, RULES, assemble, measure
 from tests.tiny_firmware import need, tiny_image
@@ -167,7 +168,10 @@ def test_fetching_bounds_the_loops_of_the_m7(tmp_path):
     assert 6 * 200 <= run.cycles < 6 * 200 + 60
 
 
-ARM_BOARDS = [b.name for b in PRODUCTS if b.core.isa.family == "arm"]
+THUMB2_BOARDS = [b.name for b in PRODUCTS if b.core.isa == THUMB]  # with CYCCNT, division, IT blocks
+FLOAT_BOARDS = [
+    b.name for b in PRODUCTS if b.core.isa == THUMB and b.core.intrinsics
+]  # no FPU without the DSP instructions
 MEASURES_ITSELF = """
 __attribute__((noinline)) static void work(void)
 {
@@ -192,10 +196,15 @@ int main(void)
     return 0;
 }
 """
-LOOP = {"cortex_m4": 3, "cortex_m7": 1, "cortex_m33": 3}  # subs, bne: the M33 pairs no branch with what sets its flags
+LOOP = {
+    "cortex_m3": 3,
+    "cortex_m4": 3,
+    "cortex_m7": 1,
+    "cortex_m33": 3,
+}  # subs, bne: the M33 pairs no branch with what sets its flags
 
 
-@pytest.mark.parametrize("name", ARM_BOARDS)
+@pytest.mark.parametrize("name", THUMB2_BOARDS)
 def test_the_firmware_reads_the_simulated_time(name, tmp_path):
     run = Simulator(board(name)).run_elf(build(name, MEASURES_ITSELF, tmp_path), function="work")
     cycles, ticks = [int(n) for n in run.text.split()][2:]
@@ -239,7 +248,7 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("name", ARM_BOARDS)
+@pytest.mark.parametrize("name", FLOAT_BOARDS)
 def test_floats_division_and_code_in_ram_of_gcc(name, tmp_path):
     need("arm-none-eabi-gcc")
     run = Simulator(board(name)).run_elf(build(name, FLOATS, tmp_path, "gcc"), function="dot")
@@ -263,7 +272,7 @@ int main(void)
 """
 
 
-@pytest.mark.parametrize("name", ARM_BOARDS)
+@pytest.mark.parametrize("name", THUMB2_BOARDS)
 def test_conditional_loads_and_stores_do_not_disturb_what_follows(name, tmp_path):
     """Unicorn's hooks of memory accesses leave the state of an IT block behind; the simulator clears it."""
     assert Simulator(board(name)).run_elf(build(name, SKIPPED, tmp_path)).exit_code == 0
