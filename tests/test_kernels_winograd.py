@@ -118,6 +118,9 @@ def test_y_may_lie_over_x(op: Conv2D) -> None:
     """The kernel, called with one pointer for both, as plans do where x dies."""
     made = [(s, CONV2D_WINOGRAD4.build(op, s)) for s in candidates(CONV2D_WINOGRAD4, op)]
     fitting = [(s, call) for s, call in made if call.kernel.in_place and op.y.elements <= op.x.elements]
+    if not fitting:  # rows of y would overtake those of x that are still to be read
+        assert not any(call.kernel.in_place for _, call in made)
+        return
     values = np.random.default_rng(5).integers(-128, 128, op.x.shape).astype(np.int8)
     expected = evaluate(op, values, *(t.constant for t in op.inputs[1:]))
     for (schedule, _), y in zip(fitting, run_over([call for _, call in fitting], op, values), strict=True):

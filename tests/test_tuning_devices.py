@@ -29,6 +29,7 @@ from smelt.planner.search import Search
 from smelt.planner.tuner import works
 from smelt.report.doctor import examine
 from smelt.targets.boards import board
+from smelt.targets.types import Path
 from smelt.tune import tune
 from tests.links import need
 from tests.paths import HELLO, KWS
@@ -156,7 +157,8 @@ def both(board, model, most):
 @pytest.mark.parametrize("model, most", [(HELLO, 6), (KWS, 3)])
 def test_a_link_measures_what_firmware_takes_where_memories_cost_nothing(model, most):
     """In memories that answer at once: what remains is the call, whose arguments come from a queue, and where branches lie."""
-    ideal = replace(BOARD, chip=replace(BOARD.chip, name="all memories answer at once"))
+    at_once = tuple(replace(m, path=Path()) for m in BOARD.chip.memories)
+    ideal = replace(BOARD, chip=replace(BOARD.chip, memories=at_once))
     for through_link, firmware in both(ideal, model, most):
         assert -0.005 * firmware < through_link - firmware < 200
 
