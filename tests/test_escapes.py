@@ -31,3 +31,16 @@ def test_what_a_called_function_raises_ends_the_run(compilation, monkeypatch, ca
     with pytest.raises(raised):
         smelt.execute(compilation, smelt.random_inputs(compilation.model, 1))
     assert "Exception ignored" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
+def test_an_exit_before_the_first_line_of_a_called_function_ends_the_run(compilation, monkeypatch, capfd, raised):
+    monkeypatch.setattr("smelt.devices.simulators.escapes.Escapes.carried", lambda self, function: function)
+
+    def interrupted(*arguments):
+        raise raised
+
+    monkeypatch.setattr(BlockCosts, "edge", interrupted)
+    with pytest.raises(raised):
+        smelt.execute(compilation, smelt.random_inputs(compilation.model, 1))
+    assert "Exception ignored" not in capfd.readouterr().err

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
 class Escapes:
-    """Keeps what a called function raised, Ctrl-C and TERM included, until whoever started the emulator asks for it."""
+    """Keeps what a called function raised, Ctrl-C and TERM included, until the emulator has stopped."""
 
     def __init__(self, stop: Callable[[], Any]) -> None:
         """`stop` ends what runs."""
@@ -22,14 +24,33 @@ class Escapes:
                 return  # the emulator is about to stop
             try:
                 function(*arguments)
-            except BaseException as raised:  # whatever it is, it is raised again by `check`
+            except BaseException as raised:  # whatever it is, it is raised again by `caught`
                 self._raised = raised
                 self._stop()
 
         return call
 
-    def check(self) -> None:
-        """Raise what was kept."""
+    @contextmanager
+    def caught(self) -> Iterator[None]:
+        """While the emulator runs: an exit raised by a signal before a called function's first line is kept as well; at the end
+        what was kept is raised."""
+        before = sys.unraisablehook
+
+        def keep(lost: sys.UnraisableHookArgs) -> None:
+            if isinstance(lost.exc_value, KeyboardInterrupt | SystemExit):
+                self._raised = lost.exc_value
+                self._stop()
+            else:
+                before(lost)
+
+        sys.unraisablehook = keep
+        try:
+            yield
+        finally:
+            sys.unraisablehook = before
+        self._check()
+
+    def _check(self) -> None:
         raised, self._raised = self._raised, None
         if raised is not None:
             raise raised

@@ -147,8 +147,8 @@ class Machine:
         self._stopped = False
         while True:
             try:
-                self._engine.emu_start(address | int(self.is_thumb), 0xFFFFFFFF)
-                self.escapes.check()
+                with self.escapes.caught():
+                    self._engine.emu_start(address | int(self.is_thumb), 0xFFFFFFFF)
                 return None
             except self._unicorn.UcError as error:
                 if not self._at_ebreak() and not self._compute_double():

@@ -281,10 +281,10 @@ class _Machine(Machine):
         self.access, self.halted_at, self._stopped = None, None, False
         while True:
             try:
-                self._engine.emu_start(
-                    address | int(self.is_thumb), 0xFFFFFFFF, timeout=microseconds, count=1 if single else 0
-                )
-                self.escapes.check()
+                with self.escapes.caught():
+                    self._engine.emu_start(
+                        address | int(self.is_thumb), 0xFFFFFFFF, timeout=microseconds, count=1 if single else 0
+                    )
                 return None
             except self._unicorn.UcError as error:
                 if self._at_ebreak():
