@@ -9,11 +9,12 @@ from math import prod
 from smelt.errors import ModelError, Unsupported, brief
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
-from smelt.importers.tflite_integers import FUNCTIONS, evaluate
+from smelt.importers.tflite_integers import FUNCTIONS, INTEGERS, MOST_VALUES, evaluate
 from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
 from smelt.importers.tflite_site import Arm, Refusal, Site, Workbench, quantization_complaint
 from smelt.model.graph import Graph, Op, Tensor
+from smelt.model.reference import evaluate as compute
 from smelt.model.representable import excesses
 
 ARMS: tuple[Arm, ...] = (*COMPUTING, *MOVING)
@@ -74,29 +75,29 @@ def convert(model: RawModel) -> Conversion:
     ops: list[Op] = []
     macs: dict[int, int] = {}
     for operator in model.operators:
-        site = Site(bench, operator)
-        made = _attempt(site, errors, reasons)
+        arm = _arm(operator.code)
+        site = Site(bench, operator, arm.types if arm else ())
+        made = _attempt(site, arm, errors, reasons)
         macs |= {operator.index: sum(op.macs for op in made)} if made else {}
         ops += made
     inputs, outputs = _edges(bench, model, errors, reasons)
     return Conversion(inputs, outputs, tuple(ops), macs, brief(errors), brief(reasons))
 
 
-def _attempt(site: Site, errors: list[str], reasons: list[str]) -> tuple[Op, ...]:
+def _attempt(site: Site, arm: Arm | None, errors: list[str], reasons: list[str]) -> tuple[Op, ...]:
     """The ops of one operator; none, and complaints in the lists, where it fails."""
-    arm = _arm(site.operator.code)
     dtype = _dtype(site.bench.model, site.operator)
-    integers = dtype in ("int32", "int64") and site.operator.code in FUNCTIONS
-    if not integers and (arm is None or (dtype in GENERAL and site.operator.code != "QUANTIZE")):
+    shapes = dtype in INTEGERS and site.operator.code in FUNCTIONS and dtype not in site.types
+    if not shapes and (arm is None or (dtype in GENERAL and dtype not in arm.types)):
         return ()  # a general reason covers it
     try:
         made: tuple[Op, ...] = ()
-        if integers:
+        if shapes:
             evaluate(site)
         else:
             assert arm is not None
             _check_form(site, arm)
-            made = tuple(replace(op, origin=site.origin) for op in arm.build(site))
+            made = _computed(site, tuple(replace(op, origin=site.origin) for op in arm.build(site)))
         for op in made:
             site.bench.note(op)
             site.complaints.extend(excesses(op))
@@ -108,6 +109,17 @@ def _attempt(site: Site, errors: list[str], reasons: list[str]) -> tuple[Op, ...
         made = ()
     reasons += [_located(site, complaint) for complaint in site.complaints]
     return () if site.complaints else made
+
+
+def _computed(site: Site, ops: tuple[Op, ...]) -> tuple[Op, ...]:
+    """`ops`, or nothing where they are integers that follow from a few constants: shapes and axes, which later operators ask
+    for while they are converted."""
+    (index, *others) = site.operator.outputs
+    few = sum(tensor.elements for op in ops for tensor in op.inputs) <= MOST_VALUES
+    if others or len(ops) != 1 or ops[0].y.dtype not in INTEGERS or ops[0].activations or not few:
+        return ops
+    site.bench.define(index, compute(ops[0], *(tensor.constant for tensor in ops[0].inputs)))
+    return ()
 
 
 def _located(site: Site, message: str) -> str:
@@ -194,15 +206,20 @@ def _general_reasons(model: RawModel) -> Iterator[str]:
 
 
 def _type_reasons(model: RawModel) -> Iterator[str]:
-    judged = [o for o in model.operators if _arm(o.code) is not None and o.code != "QUANTIZE"]
-    working = [o for o in judged if o.code != "DEQUANTIZE"]
+    working = [o for o in model.operators if _arm(o.code) is not None and o.code not in ("QUANTIZE", "DEQUANTIZE")]
     for dtype, text in GENERAL.items():
-        found = [o for o in (working if dtype == "float32" else judged) if _dtype(model, o) == dtype]
+        found = [o for o in model.operators if _dtype(model, o) == dtype and _lacks(o, dtype)]
         if dtype == "float32" and found and len(found) == len(working):
             yield _float_reason(model, found)
         elif found:
             verb = "computes" if len(found) == 1 else "compute"
             yield f"{_several(found)} {verb} in {text}; int8 is supported: quantise the whole model to int8"
+
+
+def _lacks(operator: RawOperator, dtype: str) -> bool:
+    """Whether an operator is known, but not in this type."""
+    arm = _arm(operator.code)
+    return arm is not None and dtype not in arm.types
 
 
 def _float_reason(model: RawModel, found: list[RawOperator]) -> str:
@@ -221,7 +238,7 @@ def _float_reason(model: RawModel, found: list[RawOperator]) -> str:
 def _unknown_reasons(model: RawModel) -> Iterator[str]:
     unknown: dict[str, list[RawOperator]] = {}
     for operator in model.operators:
-        covered = operator.code in FUNCTIONS and _dtype(model, operator) in ("int32", "int64")
+        covered = operator.code in FUNCTIONS and _dtype(model, operator) in INTEGERS
         if _arm(operator.code) is None and not covered:
             unknown.setdefault(operator.code, []).append(operator)
     for code, found in unknown.items():

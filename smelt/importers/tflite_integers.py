@@ -14,6 +14,7 @@ from smelt.importers.tflite_site import Refusal, Site
 from smelt.importers.tflite_slices import strided_slice_spec
 from smelt.model.graph import Array
 
+INTEGERS = ("int32", "int64", "bool")
 MOST_VALUES = 64
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smelt.importers.tflite_site import Arm, Site
+from smelt.importers.tflite_site import INT8, Arm, Site
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import (
     Add,
@@ -265,7 +265,7 @@ def quantize(at: Site) -> tuple[Op, ...]:
     for tensor, role in ((x, "input"), (result, "output")):
         if tensor.dtype == "uint8":
             at.refuse(f"{role} '{tensor.name}' is uint8; convert the model with inference_{role}_type=int8")
-    y = at.y()
+    y = at.y(types=INT8)
     if x.dtype == "int8":
         return unary(at, "requantize")
     if x.dtype != "float32":
@@ -307,6 +307,6 @@ COMPUTING: tuple[Arm, ...] = (
     Arm("LOGISTIC", "", (1, 1), logistic),
     Arm("TANH", "", (1, 1), tanh),
     Arm("HARD_SWISH", "", (1, 1), hard_swish),
-    Arm("QUANTIZE", "float32 or int8 to int8", (1, 1), quantize),
+    Arm("QUANTIZE", "float32 or int8 to int8", (1, 1), quantize, types=("int8", "uint8", "int16", "int32")),
     Arm("DEQUANTIZE", "int8 to float32 at the model's outputs", (1, 1), dequantize),
 )

@@ -33,6 +33,10 @@ DTYPES: dict[str, DType] = {
 }
 
 
+INT8 = ("int8",)
+SCALED = ("int8", "uint8", "int16")  # integers that stand for reals by a scale and a zero point
+
+
 class Refusal(Exception):
     """What the file asks for is sound, but not supported: becomes one reason of `Unsupported`."""
 
@@ -155,11 +159,12 @@ class Site:
     """One operator of the file being converted; the conversions in `tflite_ops` and `tflite_moves` work on this.
 
     Methods raise ModelError where the file contradicts itself and Refusal where it asks for what is not supported;
-    `demand` collects complaints that do not stand in the way of finding more.
+    `demand` collects complaints that do not stand in the way of finding more. `types` are the arm's.
     """
 
     bench: Workbench
     operator: RawOperator
+    types: tuple[str, ...] = INT8
     complaints: list[str] = field(default_factory=list)
 
     @property
@@ -199,23 +204,28 @@ class Site:
             self.broken(f"output {position} is missing")
         return self.bench.tensor(self.operator.outputs[position])
 
-    def x(self, position: int = 0) -> Tensor:
-        """An int8 input with one scale."""
-        return self._activation(self.operand(position), "input")
+    def x(self, position: int = 0, types: tuple[str, ...] = (), raw: bool = False) -> Tensor:
+        """An input of one of `types` (else the arm's), with one scale unless it is `raw` or no type that has one."""
+        return self._activation(self.operand(position), "input", types or self.types, raw)
 
-    def y(self, position: int = 0) -> Tensor:
-        """An int8 output with one scale."""
-        return self._activation(self.result(position), "output")
+    def y(self, position: int = 0, types: tuple[str, ...] = (), raw: bool = False) -> Tensor:
+        """An output, as `x` says of inputs."""
+        return self._activation(self.result(position), "output", types or self.types, raw)
 
-    def _activation(self, tensor: Tensor, role: str) -> Tensor:
-        if tensor.dtype != "int8":
-            self.refuse(f"{role} '{tensor.name}' is {tensor.dtype}; int8 is supported")
-        complaint = quantization_complaint(tensor)
+    def _activation(self, tensor: Tensor, role: str, types: tuple[str, ...], raw: bool) -> Tensor:
+        if tensor.dtype not in types:
+            self.refuse(f"{role} '{tensor.name}' is {tensor.dtype}; {listed(types)} supported")
+        complaint = quantization_complaint(tensor) if tensor.dtype in SCALED and not raw else ""
         if complaint:
             self.refuse(f"{role} '{tensor.name}' {complaint}")
         if tensor.elements == 0:
             self.refuse(f"{role} '{tensor.name}' of shape {list(tensor.shape)} is empty")
         return tensor
+
+    def alike(self, *tensors: Tensor) -> None:
+        """Refuse tensors of different types."""
+        if len({tensor.dtype for tensor in tensors}) > 1:
+            self.refuse(f"its tensors are {', '.join(tensor.dtype for tensor in tensors)}; one type is supported")
 
     def image(self, position: int = 0) -> Tensor:
         """An int8 input of shape (batch, rows, columns, channels)."""
@@ -319,15 +329,19 @@ class Site:
         return name_of(ACTIVATIONS, self.code(number), "number")
 
     def clamp(self, number: int, y: Tensor) -> Clamp:
-        """The fused activation as limits of y's integers, rounded as the oracle does (in float32)."""
+        """The fused activation as limits of y's integers, rounded as the oracle does (in float32). Integers without a scale
+        are the reals that they look like."""
         activation = self.activation(number)
         if activation not in REAL_LIMITS:
             self.refuse(f"the fused activation {activation} is not supported; NONE, RELU, RELU6, RELU_N1_TO_1 are")
         low, high = REAL_LIMITS[activation]
+        least, most = (int(end) for end in (np.iinfo(y.dtype).min, np.iinfo(y.dtype).max))
+        if y.dtype not in SCALED:
+            return int(max(least, low)), int(min(most, high))
         for limit in (low, high):
             few = isinf(limit) or fits_steps(limit, y.q)
             self.demand(few, f"the limits of {activation} are too many steps of {y.q.scale:.3g} for 32-bit arithmetic")
-        return max(-128, _stored(low, y.q)), min(127, _stored(high, y.q))
+        return max(least, _stored(low, y.q)), min(most, _stored(high, y.q))
 
     # Checks and results
 
@@ -362,10 +376,15 @@ def _stored(real: float, q: Quantization) -> int:
     return q.zero_point + (floor(abs(quotient) + 0.5) if quotient >= 0 else -floor(abs(quotient) + 0.5))
 
 
+def listed(types: tuple[str, ...]) -> str:
+    """Types and their verb: "int8 is", "int8 and int16 are"."""
+    return f"{types[0]} is" if len(types) == 1 else f"{', '.join(types[:-1])} and {types[-1]} are"
+
+
 def quantization_complaint(tensor: Tensor) -> str:
-    """Why an int8 tensor that is no weights cannot be used; empty where it can."""
+    """Why a tensor of scaled integers that is no weights cannot be used; empty where it can."""
     if tensor.quantization is None:
-        return "has no quantisation parameters; int8 needs a scale and a zero point"
+        return f"has no quantisation parameters; {tensor.dtype} needs a scale and a zero point"
     if len(tensor.quantization.scales) != 1:
         return "is quantised per channel; only weights may be"
     if not usable_scale(tensor.q.scale):
@@ -386,7 +405,8 @@ def place(model: RawModel, operator: RawOperator) -> str:
 class Arm:
     """How one TFLite operator is converted.
 
-    `options` is the schema's number of its options table (0: none are read), `inputs` the least and the most operands.
+    `options` is the schema's number of its options table (0: none are read), `inputs` the least and the most operands,
+    `types` those of the values it computes with (weights, indices and conditions have their own).
     """
 
     code: str
@@ -394,3 +414,4 @@ class Arm:
     inputs: tuple[int, int]
     build: Callable[[Site], tuple[Op, ...]]
     options: int = 0
+    types: tuple[str, ...] = INT8
