@@ -56,6 +56,8 @@ OPTIONS = {
     "HARD_SWISH": "HardSwishOptions",
     "QUANTIZE": "QuantizeOptions",
     "DEQUANTIZE": "DequantizeOptions",
+    "SVDF": "SVDFOptions",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
 }
 
 OptionValue = int | float | bool | Sequence[int]
@@ -71,6 +73,7 @@ class _Tensor:
     axis: int
     buffer: int
     signature: tuple[int, ...] | None
+    variable: bool
 
 
 @dataclass(frozen=True)
@@ -100,14 +103,16 @@ class ModelWriter:
         data: np.ndarray | Sequence[int] | None = None,
         axis: int | None = None,
         signature: Sequence[int] | None = None,
+        variable: bool = False,
     ) -> int:
-        """Add a tensor, return its index. Several scales make it per-channel along `axis`; no scale, unquantised."""
+        """Add a tensor, return its index. Several scales make it per-channel along `axis`; no scale, unquantised. A `variable` one
+        lives between inferences."""
         scales = (scale,) if isinstance(scale, int | float | np.floating) else tuple(scale)
         zeros = (zero_point,) * len(scales) if isinstance(zero_point, int | np.integer) else tuple(zero_point)
         buffer = 0 if data is None else self._buffer(np.asarray(data, dtype))
         dims = tuple(int(d) for d in shape)
         dynamic = None if signature is None else tuple(signature)
-        self._tensors.append(_Tensor(name, dims, dtype, scales, zeros, axis or 0, buffer, dynamic))
+        self._tensors.append(_Tensor(name, dims, dtype, scales, zeros, axis or 0, buffer, dynamic, variable))
         return len(self._tensors) - 1
 
     def constant(self, name: str, data: np.ndarray | Sequence[int], dtype: str = "int32") -> int:
@@ -183,6 +188,7 @@ class _Serializer:
             ShapeSignature=None if t.signature is None else self.vector(t.signature, np.int32),
             Type=getattr(tflite.TensorType, TYPES[t.dtype]),
             Buffer=t.buffer,
+            IsVariable=t.variable or None,
         )
 
     def quantization(self, t: _Tensor) -> int:

@@ -10,8 +10,8 @@ from smelt.loops.ir import Buffer, Type
 from smelt.model.graph import Array, Tensor
 
 C_TYPES: dict[str, Type] = {
-    "int8": "int8_t", "uint8": "uint8_t", "bool": "uint8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t",
-    "float32": "float",
+    "int8": "int8_t", "uint8": "uint8_t", "bool": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
+    "int64": "int64_t", "float32": "float",
 }  # fmt: skip
 
 
