@@ -121,11 +121,15 @@ class MaxPool2D(Pool):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Mean(Op):
-    """Mean over `axes` (sorted, non-negative); y may keep the reduced axes with size 1 or drop them."""
+class Reduce(Op):
+    """One value from all along `axes` (sorted, non-negative); y may keep the reduced axes with size 1 or drop them."""
 
     x: Tensor
     axes: tuple[int, ...]
+
+
+class Mean(Reduce):
+    pass
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -218,12 +222,17 @@ class Softmax(Op):
     beta: float = 1.0
 
 
-UnaryFunction = Literal["relu", "relu6", "leaky_relu", "logistic", "tanh", "hard_swish", "requantize"]
+UnaryFunction = Literal[
+    "relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "leaky_relu", "logistic", "tanh", "hard_swish", "requantize", "elu",
+    "gelu", "gelu_tanh", "abs", "neg", "sign", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "floor", "ceil",
+    "round", "not",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Unary(Op):
-    """An int8 function of one int8 value. `alpha` is the slope of leaky_relu."""
+    """A function of one value: of x's integers where x has a scale, of plain integers, of bool, of reals. `alpha` is the slope
+    of leaky_relu. "requantize" brings a number from x's scale and type to y's."""
 
     x: Tensor
     function: UnaryFunction
@@ -240,13 +249,13 @@ class Lookup(Op):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Quantize(Op):
-    """float32 to int8."""
+    """float32 to integers with a scale."""
 
     x: Tensor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dequantize(Op):
-    """int8 to float32."""
+    """Integers with a scale to float32."""
 
     x: Tensor

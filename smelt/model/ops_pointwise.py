@@ -1,0 +1,150 @@
+"""More operators that work element by element, and those that reduce axes. Their operands' types say in which numbers they compute.
+
+Integers of int8 and int16 have a scale and a zero point, unless a class says that it takes stored integers as they are; int32 and
+int64 are plain integers that wrap, bool is 0 or 1, float32 is real.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from smelt.model.graph import Op, Tensor
+from smelt.model.ops import FULL, Binary, Clamp, Reduce
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SquaredDifference(Binary):
+    """(x - x2) squared."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Div(Binary):
+    """x / x2; of plain integers towards zero."""
+
+    clamp: Clamp = FULL
+
+
+class FloorDiv(Binary):
+    """x / x2, rounded down."""
+
+
+class FloorMod(Binary):
+    """What `FloorDiv` leaves: it has the sign of x2."""
+
+
+class Power(Binary):
+    """x to the power of x2."""
+
+
+Relation = Literal["==", "!=", "<", "<=", ">", ">="]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Compare(Binary):
+    """Whether `x relation x2`: y is bool."""
+
+    relation: Relation
+
+
+class LogicalAnd(Binary):
+    """Of bool."""
+
+
+class LogicalOr(Binary):
+    """Of bool."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Select(Op):
+    """x where `condition` (bool) is true, else x2: stored values, of any type; all three broadcast to y's shape."""
+
+    condition: Tensor
+    x: Tensor
+    x2: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prelu(Op):
+    """x where it is not negative, else x * alpha; alpha (int8 where x is int8 or int16) broadcasts to x's shape."""
+
+    x: Tensor
+    alpha: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AddN(Op):
+    """The sum of two or more tensors of one shape, type and quantisation."""
+
+    xs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Cast(Op):
+    """The same number in another type: floats lose their fraction and saturate, integers wrap, bool is whether it is not 0."""
+
+    x: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LogSoftmax(Op):
+    """Over the last axis."""
+
+    x: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class L2Normalization(Op):
+    """x divided by the root of the sum of its squares along the last axis."""
+
+    x: Tensor
+
+
+class Sum(Reduce):
+    """The sum over `axes`."""
+
+
+class ReduceMax(Reduce):
+    """The greatest stored value."""
+
+
+class ReduceMin(Reduce):
+    """The least stored value."""
+
+
+class ReduceProduct(Reduce):
+    """The product of plain integers or reals."""
+
+
+class ReduceAll(Reduce):
+    """Whether all (of bool) are true."""
+
+
+class ReduceAny(Reduce):
+    """Whether any (of bool) is true."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ArgExtreme(Op):
+    """Where along `axis` the extreme stored value of x is, the first one of several: y is int32 and lacks the axis."""
+
+    x: Tensor
+    axis: int
+
+
+class ArgMax(ArgExtreme):
+    pass
+
+
+class ArgMin(ArgExtreme):
+    pass
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class CumulativeSum(Op):
+    """Sums of x up to each element along `axis`: without the element itself where `exclusive`, from the end where `reverse`."""
+
+    x: Tensor
+    axis: int
+    exclusive: bool = False
+    reverse: bool = False
