@@ -18,12 +18,12 @@ from rich.table import Table
 from smelt import board
 from smelt.importers import load
 from smelt.kernels import FRUGAL
-from smelt.measure_link import counting_device
 from smelt.passes import prepare
 from smelt.planner.log import TuningLog
-from smelt.planner.search import Search
-from smelt.planner.tuner import works
-from smelt.tune import tune
+from smelt.tuning.linked import counting_device
+from smelt.tuning.search import Search
+from smelt.tuning.tune import tune
+from smelt.tuning.works import works
 
 SEEDS = 5
 BATCH = 4  # candidates that are chosen together

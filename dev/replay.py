@@ -18,11 +18,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # this checkout, whatever is installed
 
 from smelt import board, compile, execute, random_inputs  # noqa: E402
+from smelt.devices.simulators.version import model_of_time  # noqa: E402
 from smelt.errors import ModelError, SmeltError  # noqa: E402
 from smelt.firmware.toolchain import toolchain  # noqa: E402
 from smelt.planner.log import TuningLog  # noqa: E402
-from smelt.shipped import model_of_time, shipped_log  # noqa: E402
 from smelt.targets.boards import BOARDS  # noqa: E402
+from smelt.tuning.shipped import shipped_log  # noqa: E402
 
 FOLDERS = (ROOT / "smelt" / "assets", ROOT / "tests" / "data" / "models", ROOT / "tests" / "data" / "cases")
 GOALS = ("balanced", "speed")

@@ -19,9 +19,9 @@ from smelt.passes import prepare
 from smelt.planner import make_plan
 from smelt.planner.log import TuningLog
 from smelt.report.tuning import progress_bar, seconds
-from smelt.shipped import FILE
 from smelt.targets.boards import board
-from smelt.tune import tune
+from smelt.tuning.shipped import FILE
+from smelt.tuning.tune import tune
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = (

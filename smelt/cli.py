@@ -310,7 +310,7 @@ def tune_command(
     """
     from smelt.kernels import FRUGAL, IMPLEMENTATIONS
     from smelt.report.tuning import progress_bar, seconds, show_tuning
-    from smelt.tune import tune
+    from smelt.tuning.tune import tune
 
     board = find_board(board_name)
     file, *more = logs or (Path(f"smelt-{board.name}.jsonl"),)

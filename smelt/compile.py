@@ -178,10 +178,11 @@ def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc"
 
     Raises OptionError where there is a log, and nothing in it is about them.
     """
+    from smelt.devices.simulators.version import model_of_time
     from smelt.errors import OptionError
     from smelt.firmware.toolchain import toolchain
     from smelt.planner.log import TuningLog
-    from smelt.shipped import model_of_time, shipped_log
+    from smelt.tuning.shipped import shipped_log
 
     if log is TuningLog.empty:
         return log

@@ -10,7 +10,7 @@ import pytest
 import smelt
 from smelt.importers.tflite_file import read_model
 from smelt.loops.ir import Kernel
-from smelt.shipped import shipped_log
+from smelt.tuning.shipped import shipped_log
 from tests.tflite_writer import ModelWriter
 
 BOARD = "nucleo_l4r5zi"

@@ -26,7 +26,7 @@ from smelt.planner.choice_solver import Problem, Way, evaluate, fits, solve
 from smelt.planner.evidence import Evidence
 from smelt.planner.limits import size_of
 from smelt.planner.log import Measurement
-from smelt.planner.tuner import op_key
+from smelt.planner.ways import op_key
 from smelt.report.execute import execute
 from smelt.report.profile import profile
 from smelt.targets.boards import DISCO_F746NG, NUCLEO_L4R5ZI, board

@@ -7,20 +7,20 @@ from itertools import permutations
 import pytest
 from click.testing import CliRunner
 
-import smelt.shipped as shipped
+import smelt.tuning.shipped as shipped
 from smelt.cli import main
 from smelt.compile import compile, measured
+from smelt.devices.simulators.version import model_of_time
 from smelt.errors import OptionError
 from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.kernels import FRUGAL
 from smelt.passes import prepare
 from smelt.planner.log import Measurement, TuningLog, append, compiler_of, is_similar
-from smelt.planner.tuner import works
 from smelt.report.curve import trade_off
 from smelt.report.doctor import examine
-from smelt.shipped import model_of_time
 from smelt.targets.boards import board
+from smelt.tuning.works import works
 from tests.small_models import dense_model
 
 BOARD = board("nucleo_l4r5zi")

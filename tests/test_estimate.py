@@ -9,8 +9,8 @@ from smelt.kernels import FRUGAL
 from smelt.passes import prepare
 from smelt.planner.estimate import MOST_SAVED, Estimator
 from smelt.planner.log import TuningLog
-from smelt.planner.tuner import Candidate, works
 from smelt.targets.boards import board
+from smelt.tuning.works import Candidate, works
 from tests.paths import KWS
 
 

@@ -22,7 +22,8 @@ ALLOWED = {
     "planner": {"model", "loops", "targets", "kernels"},
     "firmware": BELOW_FIRMWARE,
     "devices": {"targets", "firmware"},
-    "report": BELOW_FIRMWARE | {"firmware", "devices", "compile", "inputs", "shipped"},
+    "tuning": BELOW_FIRMWARE | {"firmware", "devices", "inputs"},
+    "report": BELOW_FIRMWARE | {"firmware", "devices", "tuning", "compile", "inputs"},
 }
 EVERYWHERE = {"errors", "files", "nouns"}
 

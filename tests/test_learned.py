@@ -9,11 +9,11 @@ import pytest
 from smelt.importers import load
 from smelt.kernels import FRUGAL
 from smelt.passes import prepare
-from smelt.planner.learned import Prediction, fit, of_candidate, of_measurement
 from smelt.planner.log import Measurement, TuningLog
-from smelt.planner.search import Search
-from smelt.planner.tuner import works
 from smelt.targets.boards import board
+from smelt.tuning.learned import Prediction, fit, of_candidate, of_measurement
+from smelt.tuning.search import Search
+from smelt.tuning.works import works
 from tests.paths import KWS
 
 BOARD = board("nucleo_l4r5zi")

@@ -16,16 +16,17 @@ from smelt.errors import BuildError, OptionError
 from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.kernels import FRUGAL
-from smelt.measure import Bench, order, outcomes
 from smelt.passes import prepare
 from smelt.planner import Limits, make_plan
 from smelt.planner import log as log_module
+from smelt.planner.alternatives import NOISE
 from smelt.planner.log import Measurement, TuningLog, append
-from smelt.planner.options import NOISE
-from smelt.planner.search import Search
-from smelt.planner.tuner import best, works
+from smelt.planner.ways import best
 from smelt.targets.boards import board
-from smelt.tune import tune
+from smelt.tuning.bench import Bench, order, outcomes
+from smelt.tuning.search import Search
+from smelt.tuning.tune import tune
+from smelt.tuning.works import works
 from tests.paths import HELLO, KWS, ROOT
 
 BOARD = board("nucleo_l4r5zi")

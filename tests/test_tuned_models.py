@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from smelt.compile import compile
+from smelt.devices.simulators.version import model_of_time
 from smelt.errors import OptionError
 from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
@@ -13,10 +14,9 @@ from smelt.inputs import random_inputs
 from smelt.kernels import FRUGAL, IMPLEMENTATIONS
 from smelt.passes import prepare
 from smelt.planner.log import Measurement, TuningLog
-from smelt.planner.tuner import Candidate, Work, works
 from smelt.report.verify import verify
-from smelt.shipped import model_of_time
 from smelt.targets.boards import board
+from smelt.tuning.works import Candidate, Work, works
 from tests.paths import INT8_MODELS
 from tests.tiny_firmware import need
 

@@ -9,8 +9,8 @@ from itertools import islice
 import numpy as np
 import pytest
 
-import smelt.measure_link as measure_link
-import smelt.shipped as shipped
+import smelt.tuning.linked as measure_link
+import smelt.tuning.shipped as shipped
 from smelt.compile import compile, measured
 from smelt.devices.simulators.link import SimulatorLink
 from smelt.devices.simulators.version import cycle_model
@@ -18,19 +18,19 @@ from smelt.errors import DeviceError, OptionError
 from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.kernels import FRUGAL
-from smelt.measure import Bench, order, outcomes
-from smelt.measure_link import counting_device, linked
 from smelt.passes import prepare
 from smelt.planner import chosen
+from smelt.planner.alternatives import alternatives
 from smelt.planner.estimate import Estimator
 from smelt.planner.log import IN_RAM, Measurement, TuningLog, append
-from smelt.planner.options import alternatives
-from smelt.planner.search import Search
-from smelt.planner.tuner import works
 from smelt.report.doctor import examine
 from smelt.targets.boards import board
 from smelt.targets.types import Path
-from smelt.tune import tune
+from smelt.tuning.bench import Bench, order, outcomes
+from smelt.tuning.linked import counting_device, linked
+from smelt.tuning.search import Search
+from smelt.tuning.tune import tune
+from smelt.tuning.works import works
 from tests.links import need
 from tests.paths import HELLO, KWS
 

@@ -11,14 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-import smelt.measure
+import smelt.tuning.bench
 from smelt.errors import BuildError, OptionError
 from smelt.kernels import DENSE_PORTABLE, FRUGAL
 from smelt.planner import log as log_module
 from smelt.planner.log import Measurement, TuningLog, append
 from smelt.targets.boards import board
-from smelt.tune import tune
-from smelt.workers import Workers
+from smelt.tuning.tune import tune
+from smelt.tuning.workers import Workers
 from tests.paths import HELLO, KWS, ROOT
 from tests.processes import LINUX, alive, below
 
@@ -152,8 +152,8 @@ def test_the_budget_holds(tmp_path):
 
 
 def test_a_missing_compiler_is_a_message(tmp_path, monkeypatch):
-    order = smelt.measure.order
-    monkeypatch.setattr(smelt.measure, "order", lambda *a: replace(order(*a), compiler="gcc"))
+    order = smelt.tuning.bench.order
+    monkeypatch.setattr(smelt.tuning.bench, "order", lambda *a: replace(order(*a), compiler="gcc"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BuildError, match=r"gcc is not installed"):
         tune(HELLO, BOARD, tmp_path / "log", implementations=FRUGAL)
@@ -161,8 +161,8 @@ def test_a_missing_compiler_is_a_message(tmp_path, monkeypatch):
 
 
 def test_what_kills_every_worker_is_a_failure(tmp_path, monkeypatch):
-    order = smelt.measure.order
-    monkeypatch.setattr(smelt.measure, "order", lambda *a: replace(order(*a), sources=None))
+    order = smelt.tuning.bench.order
+    monkeypatch.setattr(smelt.tuning.bench, "order", lambda *a: replace(order(*a), sources=None))
     result = tune(HELLO, BOARD, tmp_path / "log", implementations=FRUGAL, budget=40)
     assert result.failed == result.measured > 0
     assert all(m.error.startswith("defect") for m in TuningLog.load(tmp_path / "log").measurements)

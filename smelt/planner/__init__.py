@@ -11,13 +11,13 @@ from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
 from smelt.planner.addresses import place
+from smelt.planner.alternatives import alternatives, quickest
 from smelt.planner.budgets import GOALS, Goal, Situation, plan_within, situations
 from smelt.planner.choose import choose, first_choice, refusals
 from smelt.planner.estimate import Estimator
 from smelt.planner.flow import peak, steps_of
 from smelt.planner.limits import UNLIMITED, Limits, check_flash, does_not_fit
 from smelt.planner.log import TuningLog
-from smelt.planner.options import alternatives, quickest
 from smelt.planner.order import best_order
 from smelt.planner.plan import STACK_RESERVE, Placement, Plan, Step, budgets, flow_of
 from smelt.planner.tradeoff import Point, curve

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from smelt.model.graph import Op
 from smelt.planner.log import DEVICE, IN_RAM, TuningLog, compiler_of
 from smelt.planner.plan import Plan
-from smelt.planner.tuner import op_key
+from smelt.planner.ways import op_key
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def _native() -> Finding:
 
 def _shipped_log() -> Iterator[Finding]:
     """Whether the tuning log that smelt ships belongs to what is installed; without one there is nothing to say."""
-    from smelt.shipped import shipped_log, state
+    from smelt.tuning.shipped import shipped_log, state
 
     log = shipped_log()
     if log.measurements:

@@ -30,6 +30,11 @@ def cycle_model(board: Board) -> str:
     return f"simulator {hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
+def model_of_time(board: Board) -> str:
+    """What counts the cycles of simulated copies of the board; empty where nothing does."""
+    return cycle_model(board) if board.core.timing else ""
+
+
 def told(value: Any) -> str:
     """A value as text, without fields that have their defaults: adding a field changes nothing for those who do not use it."""
     if isinstance(value, tuple):

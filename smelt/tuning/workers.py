@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from smelt.errors import DeviceError, SmeltError
 
 if TYPE_CHECKING:
-    from smelt.measure import Order, Outcome
+    from smelt.tuning.bench import Order, Outcome
 
 DEPTH = 2
 """Orders that a worker may have."""
@@ -78,8 +78,8 @@ class Workers:
         self.close()
 
     def _started(self, number: int) -> subprocess.Popen[bytes]:
-        root = str(Path(__file__).resolve().parents[1])
-        code = f"import sys; sys.path.insert(0, {root!r}); from smelt.workers import work; work()"
+        root = str(Path(__file__).resolve().parents[2])
+        code = f"import sys; sys.path.insert(0, {root!r}); from smelt.tuning.workers import work; work()"
         try:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -192,7 +192,7 @@ def _receive(orders: queue.Queue[Order | None], gone: threading.Event) -> None:
 
 def _answers(order: Order) -> Iterator[tuple[Outcome | None, str | None, bool]]:
     """Outcomes, and at last how the order ended: (outcome, failure, whether that is fatal)."""
-    from smelt.measure import explained, is_ours, outcomes
+    from smelt.tuning.bench import explained, is_ours, outcomes
 
     try:
         for outcome in outcomes(order):

@@ -12,7 +12,7 @@ from smelt.planner.estimate import Cycles, Estimator, counted
 from smelt.planner.log import IN_FLASH, IN_RAM, Place
 from smelt.planner.plan import Step
 from smelt.planner.tables import tables_of
-from smelt.planner.tuner import op_key, ranked
+from smelt.planner.ways import op_key, ranked
 
 MOST_SCHEDULES = 3
 """Of an implementation that are built: building takes milliseconds each, and the later guesses are seldom the better ones."""

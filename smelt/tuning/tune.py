@@ -19,12 +19,12 @@ from smelt.nouns import Noun
 if TYPE_CHECKING:
     from smelt.firmware.build import Compiler
     from smelt.kernels.implementation import Implementation
-    from smelt.measure import Bench, Outcome
     from smelt.planner.log import Code, Measurement, TuningLog
     from smelt.planner.plan import Plan
-    from smelt.planner.search import Search, Subject
     from smelt.targets.types import Board
-    from smelt.workers import Answer, Workers
+    from smelt.tuning.bench import Bench, Outcome
+    from smelt.tuning.search import Search, Subject
+    from smelt.tuning.workers import Answer, Workers
 
 WORKERS = 2
 BATCH = 8  # candidates in one firmware
@@ -92,14 +92,14 @@ def tune(
     from smelt.firmware.toolchain import toolchain
     from smelt.importers import load
     from smelt.kernels import IMPLEMENTATIONS
-    from smelt.measure import Bench
-    from smelt.measure_link import counting_device, linked
     from smelt.passes import prepare
     from smelt.planner import make_plan
     from smelt.planner.log import TuningLog, check_writable, damage
-    from smelt.planner.search import Search
-    from smelt.planner.tuner import works
     from smelt.targets.boards import named
+    from smelt.tuning.bench import Bench
+    from smelt.tuning.linked import counting_device, linked
+    from smelt.tuning.search import Search
+    from smelt.tuning.works import works
 
     start = time.monotonic()
     board, file = named(board), Path(file)
@@ -182,7 +182,7 @@ class _Session:
 
 def _simulated(bench: Bench, search: Search, deadline: float) -> Results:
     """What worker processes measure on simulated boards, until the time is over or nothing promises enough."""
-    from smelt.workers import Workers
+    from smelt.tuning.workers import Workers
 
     with Workers(WORKERS) as workers:
         queues = _Queues(bench, search)
@@ -210,7 +210,7 @@ class _Queues:
 
     def submit(self, workers: Workers, subjects: list[Subject]) -> Results:
         """Give a batch to a worker; yields a result only where it cannot be built."""
-        from smelt.measure import explained, order
+        from smelt.tuning.bench import explained, order
 
         try:
             work = order(self.bench, subjects)
@@ -237,7 +237,7 @@ class _Queues:
 
     def _failed(self, batch: list[Subject], failure: str) -> Results:
         """Those of a batch that have no result are tried in two halves; what was alone has its failure."""
-        from smelt.measure import Outcome
+        from smelt.tuning.bench import Outcome
 
         rest = [s for s in batch if not self.search.has_result(s)]
         if len(batch) == 1 and rest:

@@ -22,9 +22,9 @@ from smelt.model.reference import trace
 from smelt.planner.flow import aligned
 from smelt.planner.log import Code, Measurement
 from smelt.planner.plan import Placement, Plan, Step
-from smelt.planner.search import Subject
-from smelt.planner.tuner import Candidate
 from smelt.targets.types import Board, Memory
+from smelt.tuning.search import Subject
+from smelt.tuning.works import Candidate
 
 INSTRUCTIONS, TIMES = 20_000_000, 50
 """What a candidate may execute before it counts as a run-away: so many, and so many times its static cost."""

@@ -29,19 +29,13 @@ def shipped_log() -> TuningLog:
     return TuningLog.parse(gzip.decompress(file.read_bytes()))
 
 
-def model_of_time(board: Board) -> str:
-    """What counts the cycles of simulated copies of the board; empty where nothing does."""
-    from smelt.devices.simulators.version import cycle_model
-
-    return cycle_model(board) if board.core.timing else ""
-
-
 State = Literal["same", "similar", "stale"]
 
 
 def state(log: TuningLog) -> tuple[State, str]:
     """Whether every board of a log was measured with what is installed, or some with another version of the compiler, or with
     something else; and what to say about it."""
+    from smelt.devices.simulators.version import model_of_time
     from smelt.errors import SmeltError
     from smelt.planner.log import compiler_of
     from smelt.targets.boards import board

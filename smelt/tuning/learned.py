@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from smelt.planner.log import Measurement
-from smelt.planner.tuner import Candidate
+from smelt.tuning.works import Candidate
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 

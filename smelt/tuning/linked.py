@@ -13,12 +13,12 @@ import numpy as np
 from smelt.devices.link import DebugLink, LinkLost
 from smelt.devices.session import Session
 from smelt.errors import DeviceError, OptionError, SmeltError
-from smelt.measure import Bench, Outcome, differing, explained, is_ours
 from smelt.model.graph import Tensor
 from smelt.planner.log import DEVICE, Code
 from smelt.planner.log import VIRTUAL as LINKED
-from smelt.planner.search import Search, Subject
 from smelt.targets.types import Board
+from smelt.tuning.bench import Bench, Outcome, differing, explained, is_ours
+from smelt.tuning.search import Search, Subject
 
 ST_LINK = "source [find interface/stlink.cfg]"
 VIRTUAL = "virtual"

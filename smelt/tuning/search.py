@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smelt.planner.learned import Array, Example, Learned, Prediction, fit, of_candidate, of_measurement
 from smelt.planner.log import Measurement, TuningLog
-from smelt.planner.tuner import Candidate, Work
+from smelt.tuning.learned import Array, Example, Learned, Prediction, fit, of_candidate, of_measurement
+from smelt.tuning.works import Candidate, Work
 
 ENOUGH = 0.002
 """The share of all cycles that one candidate must promise to be worth a measurement."""
