@@ -20,8 +20,8 @@ import numpy as np
 
 from smelt.kernels.headers import includes, needed
 from smelt.kernels.implementation import KernelCall
-from smelt.loops.c import print_kernel
-from smelt.loops.ir import SIZES, Kernel, Scratch
+from smelt.loops.ir import SIZES, Scratch
+from smelt.loops.kernel import Kernel
 from smelt.model.graph import Array, Tensor
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 
@@ -45,7 +45,7 @@ class PlainCall:
 def source(kernels: Iterable[Kernel]) -> str:
     """One C file with every kernel once."""
     unique = {kernel.name: kernel for kernel in kernels}
-    code = "\n".join(print_kernel(kernel) for kernel in unique.values())
+    code = "\n".join(kernel.c() for kernel in unique.values())
     return f"{includes(needed(code, CORTEX_M4))}\n\n{code}"
 
 

@@ -7,7 +7,8 @@ from itertools import islice
 
 from smelt.kernels import LINEAR
 from smelt.kernels.routines import ROUTINES
-from smelt.loops.ir import Function, Kernel
+from smelt.loops.ir import Function
+from smelt.loops.kernel import Kernel
 from smelt.model.graph import Op
 from smelt.model.reference import evaluate
 from smelt.targets.cores.cortex_m4 import CORTEX_M4

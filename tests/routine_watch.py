@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from smelt.kernels.headers import all_headers
-from smelt.loops.c import print_kernel
-from smelt.loops.ir import SIZES, Kernel, Routine, Span
+from smelt.loops.ir import SIZES, Routine, Span
+from smelt.loops.kernel import Kernel
 from smelt.targets.boards import board
 from tests.kernels_host import SUPPORT, ZIG
 from tests.routine_cases import every_case
@@ -40,7 +40,7 @@ def watched_text(kernels: Iterable[Kernel]) -> tuple[str, tuple[Routine, ...]]:
     routines: list[Routine] = []
     texts = [WATCH]
     for kernel in kernels:
-        text, done = print_kernel(kernel), 0
+        text, done = kernel.c(), 0
         for routine in kernel.routines:
             call = _call(kernel, routine)
             at = text.index(call, done)
@@ -54,7 +54,7 @@ def watched_text(kernels: Iterable[Kernel]) -> tuple[str, tuple[Routine, ...]]:
 
 def _call(kernel: Kernel, routine: Routine) -> str:
     """A routine's call as C."""
-    (line,) = re.findall(r"smelt_\w+\(.*\);", print_kernel(replace(kernel, body=(routine,))))
+    (line,) = re.findall(r"smelt_\w+\(.*\);", replace(kernel, body=(routine,)).c())
     return str(line)
 
 

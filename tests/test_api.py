@@ -9,7 +9,7 @@ import pytest
 
 import smelt
 from smelt.importers.tflite_file import read_model
-from smelt.loops.ir import Kernel
+from smelt.loops.kernel import Kernel
 from smelt.tuning.shipped import shipped_log
 from tests.tflite_writer import ModelWriter
 

@@ -22,6 +22,7 @@ from smelt.kernels import FRUGAL
 from smelt.model.reference import run
 from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, make_plan, trade_offs
+from smelt.planner.check import check
 from smelt.planner.choice_solver import Problem, Way, evaluate, fits, solve
 from smelt.planner.evidence import Evidence
 from smelt.planner.limits import size_of
@@ -142,10 +143,10 @@ def test_the_check_knows_the_budgets(kws):
     assert any(step.resident for step in plan.steps) and "budgets: about" in str(plan)
     for limits, what in ((Limits(ram=plan.ram_bytes - 1), "RAM"), (Limits(flash=plan.flash_bytes - 1), "flash")):
         with pytest.raises(SmeltError, match=f"bytes of {what} are more than the budget"):
-            replace(plan, limits=limits).check()
+            check(replace(plan, limits=limits))
     everything = replace(plan, steps=tuple(replace(step, resident=True) for step in plan.steps))
     with pytest.raises(SmeltError, match="bytes of RAM are more than the budget"):
-        everything.check()
+        check(everything)
 
 
 def test_equal_choices_twice(kws):
@@ -176,7 +177,7 @@ def everything_in_ram(path, board_, compiler="zig"):
     model = load(path)
     graph = prepare(model)
     plan = make_plan(graph, board_, FRUGAL)
-    plan = replace(plan, steps=tuple(replace(step, resident=True) for step in plan.steps)).check()
+    plan = check(replace(plan, steps=tuple(replace(step, resident=True) for step in plan.steps)))
     program = emit(plan)
     sources = render(program)
     image = build(render_harness(program, sources), board_, compiler)

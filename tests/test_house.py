@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from dev.imports import circles, import_graph
 from smelt.targets.boards import BOARDS
 from tests.paths import ROOT
 
@@ -52,6 +53,16 @@ def test_rooms_import_in_one_direction(room):
 
 def test_every_room_has_a_rule():
     assert {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()} == set(ALLOWED)
+
+
+def test_no_modules_import_each_other():
+    """Not within functions and not for the type checker either: what needs each other is one thing, or three."""
+    graph = import_graph(PACKAGE)
+    first, second = "smelt.loops.ir", "smelt.loops.c"
+    assert first in graph[second]
+    assert not circles(graph), "\n".join(", ".join(sorted(group)) for group in circles(graph))
+    (found,) = circles({**graph, first: graph[first] | {second}})
+    assert {first, second} <= found
 
 
 def identifiers_and_strings(file: Path) -> Iterator[tuple[int, str]]:

@@ -15,9 +15,9 @@ from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.depthwise_dsp import DEPTHWISE_DSP
 from smelt.loops.bounds import OutOfBounds, check_bounds
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.c import print_kernel
 from smelt.loops.cost import count
-from smelt.loops.ir import Binary, Const, Kernel, Operator, Var, binary, fold, maximum, minimum
+from smelt.loops.ir import Binary, Const, Operator, Var, binary, fold, maximum, minimum
+from smelt.loops.kernel import Kernel
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from tests.mac_cases import Maker
 
@@ -119,7 +119,7 @@ def test_mixed_bit_operators_are_parenthesised() -> None:
     k = KernelBuilder("bits")
     y = k.output("y", "int32_t", 1)
     k.store(y, 0, Binary("+", Binary(">>", X, Const(3)), Binary("*", Binary("+", X, Const(1)), Const(2))))
-    text = print_kernel(Kernel("bits", (y,), tuple(k._bodies[0])))
+    text = Kernel("bits", (y,), tuple(k._bodies[0])).c()
     assert "(x >> 3) + (x + 1) * 2" in text
 
 
@@ -168,9 +168,9 @@ def golden_kernels() -> dict[str, Kernel]:
 @pytest.mark.parametrize("name", ["dense_portable", "dense_dsp", "conv2d_portable", "depthwise_dsp"])
 def test_golden_c(name: str) -> None:
     """Reviewed text. After an intended change: `python -m tests.test_loops` writes it anew; read the difference."""
-    assert print_kernel(golden_kernels()[name]) == (GOLDEN / f"{name}.c").read_text(encoding="utf-8")
+    assert golden_kernels()[name].c() == (GOLDEN / f"{name}.c").read_text(encoding="utf-8")
 
 
 if __name__ == "__main__":
     for name, kernel in golden_kernels().items():
-        (GOLDEN / f"{name}.c").write_text(print_kernel(kernel), encoding="utf-8", newline="\n")
+        (GOLDEN / f"{name}.c").write_text(kernel.c(), encoding="utf-8", newline="\n")

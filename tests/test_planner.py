@@ -1,4 +1,4 @@
-"""The planner: orders are the best there are, addresses are tight, and `Plan.check()` catches what is wrong."""
+"""The planner: orders are the best there are, addresses are tight, and `check` catches what is wrong."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from smelt.errors import DoesNotFit, ModelError, OptionError, SmeltError, Unsupported
 from smelt.importers import load
 from smelt.kernels.implementation import Implementation, KernelCall, plain
-from smelt.loops.ir import Buffer, Kernel, Scratch
+from smelt.loops.ir import Buffer, Scratch
+from smelt.loops.kernel import Kernel
 from smelt.model import ops, reference
 from smelt.model.graph import Array, Graph, Op, Quantization, Tensor
 from smelt.model.ops import Add, Concat, Conv2D, Lookup, Reshape, Slice
@@ -25,10 +26,12 @@ from smelt.planner import Plan, Step, make_plan, solver
 from smelt.planner.addresses import arrange, pack
 from smelt.planner.blocks import Block, Span, first_fit, height
 from smelt.planner.blocks import load as load_of
+from smelt.planner.check import check
 from smelt.planner.depth_first import depth_first
 from smelt.planner.flow import Flow, Storage, Use, aligned, live_bytes, peak, steps_of
 from smelt.planner.order import Order, _Search, best_order, lower_bound
-from smelt.planner.plan import STACK_RESERVE, flow_of
+from smelt.planner.placement import STACK_RESERVE
+from smelt.planner.step import flow_of
 from smelt.targets.boards import BOARDS, DISCO_F746NG, NUCLEO_L4R5ZI
 from smelt.targets.types import Board, Core, Memory
 from tests.paths import IC, INT8_MODELS, VWW
@@ -424,19 +427,19 @@ def test_the_check_catches_what_is_wrong(graph: Graph, seed: int) -> None:
     assume(plan.steps)
     for wrong in mutations(plan, random.Random(seed)):
         with pytest.raises(SmeltError, match="defect of smelt"):
-            wrong.check()
+            check(wrong)
 
 
 def test_the_check_catches_steps_out_of_order_and_promises_not_made() -> None:
     plan = plan_of(add_chain(keep=False))
     with pytest.raises(SmeltError, match="before it is computed"):
-        replace(plan, steps=plan.steps[::-1]).check()
+        check(replace(plan, steps=plan.steps[::-1]))
     stubborn = [replace(s, implementation=replace(s.implementation, in_place=())) for s in plan.steps]
     with pytest.raises(SmeltError, match="overlap"):
-        replace(plan, steps=tuple(stubborn)).check()
+        check(replace(plan, steps=tuple(stubborn)))
     silent = [replace(s, call=replace(s.call, kernel=replace(s.call.kernel, in_place=False))) for s in plan.steps]
     with pytest.raises(SmeltError, match="overlap"):
-        replace(plan, steps=tuple(silent)).check()
+        check(replace(plan, steps=tuple(silent)))
 
 
 def test_graphs_without_steps_have_plans() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from importlib.resources import files
 from string import Template
 
-from smelt.planner.plan import STACK_RESERVE
+from smelt.planner.placement import STACK_RESERVE
 from smelt.targets.types import Board, Memory
 
 STACK_BYTES = STACK_RESERVE - 64  # of what plans leave alone; the rest is for .data, .bss and aligning them

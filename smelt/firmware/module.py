@@ -23,8 +23,8 @@ from smelt.firmware.elf import Elf, read_elf
 from smelt.firmware.program import Program
 from smelt.kernels.headers import included, includes, needed, with_included
 from smelt.kernels.implementation import KernelCall
-from smelt.loops.c import print_kernel
-from smelt.loops.ir import Kernel, Role, Scratch, Type
+from smelt.loops.ir import Role, Scratch, Type
+from smelt.loops.kernel import Kernel
 from smelt.model.graph import Array, Tensor
 from smelt.targets.types import Board
 
@@ -117,7 +117,7 @@ def module_source(what: Loadable) -> ModuleSource:
 
 def _of_kernels(kernels: Iterable[Kernel], calls: tuple[KernelCall, ...], board: str | None = None) -> ModuleSource:
     known = {k.name: k for k in kernels}
-    text = "\n".join(print_kernel(k) for k in known.values())
+    text = "\n".join(k.c() for k in known.values())
     signatures = {k.name: _signature(k, [None] * len(k.buffers)) for k in known.values()}
     bound = tuple((c, _signature(c.kernel, [_table(a) for a in c.arguments])) for c in calls)
     names = [c.kernel.name for c in calls]

@@ -10,10 +10,12 @@ import numpy as np
 
 from smelt.firmware.names import check_name, part
 from smelt.kernels.implementation import Argument
-from smelt.loops.ir import Kernel, Scratch, Type
+from smelt.loops.ir import Scratch, Type
+from smelt.loops.kernel import Kernel
 from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun
-from smelt.planner.plan import Plan, Step
+from smelt.planner.plan import Plan
+from smelt.planner.step import Step
 from smelt.targets.types import Memory, Role
 
 C_TYPES: dict[str, Type] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from string import Template
@@ -14,8 +13,8 @@ from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
 from smelt.firmware.program import C_TYPES, Constant, Invocation, Place, Port, Program
 from smelt.kernels.headers import includes, needed, with_included
-from smelt.loops.c import print_kernel
-from smelt.loops.ir import Buffer, Kernel
+from smelt.loops.ir import Buffer
+from smelt.loops.kernel import Kernel
 from smelt.targets.types import Role
 
 FILES = ("net.h", "net.c", "weights.h", "weights.c")
@@ -91,7 +90,7 @@ def comment(text: str) -> str:
 
 def _kernel(program: Program, kernel: Kernel) -> str:
     users = [i.step.name for i in program.invocations if i.kernel.name == kernel.name]
-    printed = print_kernel(replace(kernel, name=program.function(kernel)))
+    printed = kernel.c(program.function(kernel))
     return f"/* {', '.join(users)} */\n{_macro(program, 'STATIC_KERNEL')} {printed}"
 
 

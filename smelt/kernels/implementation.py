@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from smelt.loops.ir import Kernel, Scratch, Table
+from smelt.loops.ir import Scratch, Table
+from smelt.loops.kernel import Kernel
 from smelt.model.graph import Op, Tensor
 from smelt.nouns import Noun
 from smelt.targets.types import Core

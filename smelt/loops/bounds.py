@@ -25,7 +25,6 @@ from smelt.loops.ir import (
     DeclareWindow,
     Expr,
     If,
-    Kernel,
     Load,
     Loop,
     Routine,
@@ -37,6 +36,7 @@ from smelt.loops.ir import (
     Window,
     binary,
 )
+from smelt.loops.kernel import Kernel
 
 INFINITE = 1 << 80
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from smelt.loops.bounds import check_bounds
 from smelt.loops.ir import (
     AnyBuffer,
     Assign,
@@ -21,7 +22,6 @@ from smelt.loops.ir import (
     Function,
     If,
     Intrinsic,
-    Kernel,
     Loop,
     Role,
     Routine,
@@ -34,6 +34,8 @@ from smelt.loops.ir import (
     Window,
     expression,
 )
+from smelt.loops.kernel import Kernel
+from smelt.loops.unused import without_unused
 
 
 class KernelBuilder:
@@ -173,12 +175,7 @@ class KernelBuilder:
 
     def finish(self) -> Kernel:
         """The kernel, checked: every access inside its buffer. Raises `bounds.OutOfBounds`."""
-        from smelt.loops.bounds import check_bounds
-        from smelt.loops.c import print_kernel
-        from smelt.loops.unused import without_unused
-
         (body,) = self._bodies
         draft = Kernel(self._stem, tuple(self._buffers), without_unused(tuple(body)), self._in_place)
         check_bounds(draft)
-        digest = hashlib.sha256(print_kernel(draft).encode()).hexdigest()[:8]
-        return replace(draft, name=f"{self._stem}_{digest}")
+        return draft.named(f"{self._stem}_{hashlib.sha256(draft.c().encode()).hexdigest()[:8]}")

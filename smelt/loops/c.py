@@ -19,7 +19,6 @@ from smelt.loops.ir import (
     DeclareWindow,
     Expr,
     If,
-    Kernel,
     Load,
     Loop,
     Routine,
@@ -39,18 +38,13 @@ LEVELS = {
 UNARY, ATOM = 11, 12
 
 
-def print_kernel(kernel: Kernel) -> str:
-    """The definition of the kernel, with a trailing newline."""
-    used = set(names_used(kernel.body))
-    unused = (f"    (void){buffer.name};" for buffer in kernel.buffers if buffer.name not in used)
-    lines = (*unused, *_block(kernel.body, 1))
-    return f"{print_prototype(kernel)}\n{{\n" + "".join(f"{line}\n" for line in lines) + "}\n"
-
-
-def print_prototype(kernel: Kernel) -> str:
-    """`void name(parameters)`, without a semicolon."""
-    parameters = ", ".join(_parameter(b, kernel.in_place) for b in kernel.buffers)
-    return f"void {kernel.name}({parameters})"
+def print_definition(buffers: tuple[Buffer, ...], body: tuple[Stmt, ...], in_place: bool) -> str:
+    """A C function from its parameters on, with a trailing newline; `void` and its name come before."""
+    parameters = ", ".join(_parameter(b, in_place) for b in buffers)
+    used = set(names_used(body))
+    unused = (f"    (void){buffer.name};" for buffer in buffers if buffer.name not in used)
+    lines = "".join(f"{line}\n" for line in (*unused, *_block(body, 1)))
+    return f"({parameters})\n{{\n{lines}}}\n"
 
 
 def _parameter(buffer: Buffer, in_place: bool) -> str:

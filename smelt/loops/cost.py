@@ -22,7 +22,6 @@ from smelt.loops.ir import (
     DeclareWindow,
     Expr,
     If,
-    Kernel,
     Load,
     Loop,
     Routine,
@@ -31,6 +30,7 @@ from smelt.loops.ir import (
     Var,
     fold,
 )
+from smelt.loops.kernel import Kernel
 
 REGISTERS = 13  # that a compiler can hand out in a loop, besides the loop's counter
 LOOP = 2.0  # count and branch, per round

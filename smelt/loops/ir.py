@@ -7,7 +7,6 @@ Shifts to the left are written as products, since C leaves shifting negative num
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +14,6 @@ import numpy as np
 
 from smelt.loops.fold import Operator as Operator
 from smelt.loops.fold import fold as fold
-from smelt.nouns import Noun
 
 Type = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "float"]
 SIZES: dict[Type, int] = {
@@ -377,45 +375,6 @@ class Routine(Stmt):
 @dataclass(frozen=True)
 class Comment(Stmt):
     text: str
-
-
-@dataclass(frozen=True)
-class Kernel(Noun):
-    """A function: its parameters in order, its statements. Equal kernels have equal names, derived from their content.
-
-    `in_place` kernels may be called with an output that is also an input (their C makes no `restrict` promise).
-    """
-
-    name: str
-    buffers: tuple[Buffer, ...]
-    body: tuple[Stmt, ...]
-    in_place: bool = False
-
-    @property
-    def routines(self) -> tuple[Routine, ...]:
-        """The calls of routines in it, in the order in which they are printed."""
-        return tuple(_routines(self.body))
-
-    @property
-    def assembly_stack(self) -> int:
-        """Bytes of stack that assembly in it uses at most, of which compilers do not know."""
-        return max((r.function.stack for r in self.routines), default=0)
-
-    def in_full(self) -> str:
-        from smelt.loops.c import print_kernel
-
-        return print_kernel(self)
-
-
-def _routines(body: tuple[Stmt, ...]) -> Iterator[Routine]:
-    for statement in body:
-        match statement:
-            case Routine():
-                yield statement
-            case Loop():
-                yield from _routines(statement.body)
-            case If(_, then, otherwise):
-                yield from _routines((*then, *otherwise))
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Every choice: implementation, schedule, order, address. `make_plan` makes them, `Plan.check()` checks them."""
+"""Every choice: implementation, schedule, order, address. `make_plan` makes them, `check` checks them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ from smelt.model.graph import Graph
 from smelt.planner.addresses import place
 from smelt.planner.alternatives import alternatives, quickest
 from smelt.planner.budgets import GOALS, Goal, Situation, plan_within, situations
+from smelt.planner.check import check, excess
 from smelt.planner.choose import choose, first_choice, refusals
 from smelt.planner.estimate import Estimator
 from smelt.planner.flow import peak, steps_of
-from smelt.planner.limits import UNLIMITED, Limits, check_flash, does_not_fit
+from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.log import TuningLog
 from smelt.planner.order import best_order
-from smelt.planner.plan import STACK_RESERVE, Placement, Plan, Step, budgets, flow_of
+from smelt.planner.placement import STACK_RESERVE, Placement, budgets
+from smelt.planner.plan import Plan
+from smelt.planner.refusals import check_flash, does_not_fit
+from smelt.planner.step import Step, flow_of
 from smelt.planner.tradeoff import Point, curve
 from smelt.targets.types import Board, Core
 
@@ -32,6 +36,7 @@ __all__ = [
     "Plan",
     "Step",
     "TuningLog",
+    "check",
     "check_supported",
     "make_plan",
     "trade_offs",
@@ -148,9 +153,9 @@ def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int, 
     plan = Plan(graph, board, steps, placements, reserve, order.bound, limits=limits)
     if order.peak > order.bound:
         plan = replace(plan, notes=(_cut_short(plan),))
-    if excess := plan.excess():
-        raise DoesNotFit(f"the plan does not fit {board.name}: {excess}")
-    return plan.check()
+    if over := excess(plan):
+        raise DoesNotFit(f"the plan does not fit {board.name}: {over}")
+    return check(plan)
 
 
 def _cut_short(plan: Plan) -> str:

@@ -8,7 +8,8 @@ from smelt.errors import OptionError
 from smelt.planner import solver
 from smelt.planner.blocks import Block, Place, blocks_of, distance, first_fit, first_fit_in, height, load
 from smelt.planner.flow import Flow, aligned, lives
-from smelt.planner.plan import Placement, Step
+from smelt.planner.placement import Placement
+from smelt.planner.step import Step
 
 
 def place(flow: Flow, steps: Sequence[Step], room: dict[str, int]) -> tuple[Placement, ...] | None:

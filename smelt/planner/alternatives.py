@@ -10,7 +10,7 @@ from smelt.kernels.implementation import Implementation, Schedule
 from smelt.planner.choose import accepting
 from smelt.planner.estimate import Cycles, Estimator, counted
 from smelt.planner.log import IN_FLASH, IN_RAM, Place
-from smelt.planner.plan import Step
+from smelt.planner.step import Step
 from smelt.planner.tables import tables_of
 from smelt.planner.ways import op_key, ranked
 

@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar, get_args
 
 from smelt.errors import DoesNotFit, OptionError
-from smelt.loops.ir import Kernel
+from smelt.loops.kernel import Kernel
 from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option, Options
 from smelt.planner.choice_solver import Aim, Choice, Problem, Way, solve
+from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM, code_bytes
 from smelt.planner.flow import Flow, aligned, live_bytes
-from smelt.planner.limits import FIXED_FLASH, FIXED_RAM, Limits, code_bytes, over_both, over_flash, over_ram
+from smelt.planner.limits import Limits
 from smelt.planner.order import best_order
-from smelt.planner.plan import Plan, Step, budgets, flow_of
+from smelt.planner.placement import budgets
+from smelt.planner.plan import Plan
+from smelt.planner.refusals import over_both, over_flash, over_ram
+from smelt.planner.step import Step, flow_of
 from smelt.planner.tables import TableKey, tables_of
 from smelt.targets.types import Board
 

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from smelt.kernels.implementation import KernelCall
 from smelt.model.graph import Array
 from smelt.planner.flow import aligned
-
-if TYPE_CHECKING:
-    from smelt.planner.plan import Step
+from smelt.planner.step import Step
 
 TableKey = tuple[str, bytes]
 """What makes tables equal: type and content."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from smelt.errors import DoesNotFit
 from smelt.planner.budgets import Goal, Situation, plan_within
 from smelt.planner.limits import Limits
-from smelt.planner.plan import Plan, Step
+from smelt.planner.plan import Plan
+from smelt.planner.step import Step
 
 BUDGETS = 6
 """How many budgets are tried between the least and what the fastest plan takes, for RAM; half as many for flash."""

@@ -9,7 +9,7 @@ from smelt.compile import Compilation
 from smelt.devices.simulators.simulator import Run
 from smelt.firmware.image import Image
 from smelt.nouns import Noun
-from smelt.planner.limits import FIXED_RAM
+from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.plan import Plan
 from smelt.report.execute import microjoules, milliseconds
 

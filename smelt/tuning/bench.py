@@ -19,9 +19,12 @@ from smelt.inputs import random_inputs
 from smelt.kernels.implementation import KernelCall
 from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.reference import trace
+from smelt.planner.check import check
 from smelt.planner.flow import aligned
 from smelt.planner.log import Code, Measurement
-from smelt.planner.plan import Placement, Plan, Step
+from smelt.planner.placement import Placement
+from smelt.planner.plan import Plan
+from smelt.planner.step import Step
 from smelt.targets.types import Board, Memory
 from smelt.tuning.search import Subject
 from smelt.tuning.works import Candidate
@@ -162,7 +165,7 @@ def _program(bench: Bench, candidate: Candidate, number: int) -> Program:
         plan = _plan(bench, candidate, largest)
         if plan.used(largest.name) > plan.budget(largest):
             raise DoesNotFit(f"tensors and scratch need {plan.used(largest.name):,} bytes of {largest.name}")
-    return emit(plan.check(), f"candidate_{number}")
+    return emit(check(plan), f"candidate_{number}")
 
 
 def _plan(bench: Bench, candidate: Candidate, memory: Memory) -> Plan:

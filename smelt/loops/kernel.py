@@ -1,0 +1,63 @@
+"""A finished kernel: parameters and statements, with its C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from smelt.loops.c import print_definition
+from smelt.loops.ir import Buffer, If, Loop, Routine, Stmt
+from smelt.nouns import Noun
+
+
+@dataclass(frozen=True)
+class Kernel(Noun):
+    """A function: its parameters in order, its statements. Equal kernels have equal names, derived from their content.
+
+    `in_place` kernels may be called with an output that is also an input (their C makes no `restrict` promise).
+    """
+
+    name: str
+    buffers: tuple[Buffer, ...]
+    body: tuple[Stmt, ...]
+    in_place: bool = False
+
+    @cached_property
+    def definition(self) -> str:
+        """Its C from the parameters on, which does not depend on its name."""
+        return print_definition(self.buffers, self.body, self.in_place)
+
+    def c(self, name: str = "") -> str:
+        """The C function, with a trailing newline, under another name if one is given."""
+        return f"void {name or self.name}{self.definition}"
+
+    def named(self, name: str) -> Kernel:
+        """The same under another name; what was printed already is not printed again."""
+        kernel = Kernel(name, self.buffers, self.body, self.in_place)
+        kernel.__dict__["definition"] = self.definition
+        return kernel
+
+    @property
+    def routines(self) -> tuple[Routine, ...]:
+        """The calls of routines in it, in the order in which they are printed."""
+        return tuple(_routines(self.body))
+
+    @property
+    def assembly_stack(self) -> int:
+        """Bytes of stack that assembly in it uses at most, of which compilers do not know."""
+        return max((r.function.stack for r in self.routines), default=0)
+
+    def in_full(self) -> str:
+        return self.c()
+
+
+def _routines(body: tuple[Stmt, ...]) -> Iterator[Routine]:
+    for statement in body:
+        match statement:
+            case Routine():
+                yield statement
+            case Loop():
+                yield from _routines(statement.body)
+            case If(_, then, otherwise):
+                yield from _routines((*then, *otherwise))

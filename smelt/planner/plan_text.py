@@ -1,0 +1,44 @@
+"""How a plan prints: a title, a line for each step, a map of each memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from smelt.planner.limits import Limits
+from smelt.planner.placement import Placement
+from smelt.planner.step import Step
+from smelt.targets.types import Memory
+
+
+def title_line(graph: str, board: str, tensor_bytes: int, bound: int) -> str:
+    """What is planned for which board, and how far from the least bytes of tensors, `bound`, it is."""
+    excess = tensor_bytes - bound
+    proof = f"at most {excess:,} more than the optimum" if excess > 0 else "the optimum"
+    return f"plan of {graph} for {board}: {tensor_bytes:,} bytes of tensors, {proof}"
+
+
+def budget_line(limits: Limits, ram_bytes: int, flash_bytes: int) -> str:
+    """What is taken of the budgets that there are."""
+    kept = (("RAM", ram_bytes, limits.ram), ("flash", flash_bytes, limits.flash))
+    known = (f"about {n:,} of {most:,} bytes of {what}" for what, n, most in kept if most is not None)
+    return f"  budgets: {', '.join(known)}"
+
+
+def step_lines(steps: Sequence[Step], placements: Sequence[Placement]) -> Iterator[str]:
+    """How each step is computed, and where its result lies."""
+    places = {t: p for p in placements for t in p.tensors}
+    width = max((len(step.name) for step in steps), default=0)
+    for i, step in enumerate(steps):
+        how = f"{step.implementation.name} [{step.schedule}]"
+        scratch = f", scratch {step.call.scratch_bytes}" if step.scratch else ""
+        y = places[step.op.y]
+        resident = ", tables in RAM" if step.resident else ""
+        yield f"  {i:3} {step.name:{width}}  {how}  -> {y.memory}+{y.offset}{scratch}{resident}"
+
+
+def map_lines(memory: Memory, used: int, budget: int, placements: Sequence[Placement]) -> Iterator[str]:
+    """What lies in one memory, lowest first; `used` and `budget` in bytes."""
+    yield f"  {memory.name}: {used:,} of {budget:,} bytes"
+    for p in sorted((p for p in placements if p.memory == memory.name), key=lambda p: (p.offset, p.first)):
+        aliases = "".join(f" = {t.name}" for t in p.tensors[1:])
+        yield f"    {p.offset:8,} {p.end:8,}  steps {p.first:3} to {p.last:3}  {p.name}{aliases}"
