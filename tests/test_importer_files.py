@@ -66,7 +66,7 @@ class Fields(_Serializer):
         if name != "Tensor":
             return super().table(name, **fields)
         extra = {k: super(Fields, self).table(v) if isinstance(v, str) else v for k, v in self.fields.items()}
-        return super().table(name, **fields, **extra)
+        return super().table(name, **{**fields, **extra})
 
 
 @pytest.mark.parametrize(

@@ -11,25 +11,48 @@ from smelt.model.ops import Concat, Pad, Reshape, Slice, Transpose
 
 Shape = tuple[int, ...]
 MANY = 4096
+ANY: tuple[str, ...] = ("int8", "uint8", "int16", "int32", "int64", "bool", "float32")
+
+
+def source(at: Site, position: int = 0) -> Tensor:
+    """An operand whose values are moved: of the type of the result."""
+    x = at.x(position, raw=_unscaled(at))
+    if x.dtype != at.dtype:
+        at.refuse(f"input '{x.name}' is {x.dtype}, the output {at.dtype}; one type is supported")
+    return x
+
+
+def target(at: Site, position: int = 0) -> Tensor:
+    """A result to which values are moved."""
+    return at.y(position, raw=_unscaled(at))
+
+
+def _unscaled(at: Site) -> bool:
+    """Whether the values need no scale: weights on their way have several, integers from elsewhere none."""
+    return at.dtype != "int8" or at.is_settled
 
 
 def reshaped(at: Site, shape: Shape) -> tuple[Op, ...]:
     """One Reshape to `shape`, which the declared result must have."""
-    x, y = at.x(), at.y()
+    x, y = source(at), target(at)
     if prod(shape) != x.elements:
         at.broken(f"an input of shape {list(x.shape)} cannot become {list(shape)}")
     return (Reshape(y=at.agree(y, shape), x=x),)
 
 
 def reshape(at: Site) -> tuple[Op, ...]:
-    return reshaped(at, new_shape(at, at.x().elements, at.y().shape))
+    x, y = source(at), target(at)
+    shape = new_shape(at, x.elements, y.shape)
+    fits = prod(shape) == prod(y.shape) == x.elements
+    return reshaped(at, y.shape if fits else shape)  # the oracle takes any declared shape that holds the elements
 
 
 def new_shape(at: Site, elements: int, declared: Shape) -> Shape:
     """The shape asked for by operand or option, -1 resolved; `declared` where the file asks for none."""
     wanted: Shape | None = None
     if at.has(1):
-        wanted = at.integers(1) if at.operand(1).is_constant else None
+        given = at.operand(1).is_constant
+        wanted = at.integers(1) if given or prod(declared) != elements else None
     elif at.operator.options is not None and at.operator.options.count(0):
         wanted = at.operator.options.integers(0)
     if wanted is None:
@@ -43,7 +66,7 @@ def new_shape(at: Site, elements: int, declared: Shape) -> Shape:
 
 
 def squeeze(at: Site) -> tuple[Op, ...]:
-    shape = at.x().shape
+    shape = source(at).shape
     asked = at.operator.options.integers(0) if at.operator.options is not None else ()
     return reshaped(at, squeezed(at, shape, asked))
 
@@ -57,7 +80,7 @@ def squeezed(at: Site, shape: Shape, asked: Shape) -> Shape:
 
 
 def expand_dims(at: Site) -> tuple[Op, ...]:
-    return reshaped(at, expanded(at, at.x().shape, one_integer(at, 1)))
+    return reshaped(at, expanded(at, source(at).shape, one_integer(at, 1)))
 
 
 def expanded(at: Site, shape: Shape, axis: int) -> Shape:
@@ -73,13 +96,16 @@ def one_integer(at: Site, position: int) -> int:
 
 
 def concatenation(at: Site) -> tuple[Op, ...]:
-    xs = tuple(at.x(position) for position in range(len(at.operator.inputs)))
-    y = at.y()
+    xs = tuple(source(at, position) for position in range(len(at.operator.inputs)))
+    y = target(at)
     axis = at.axis(at.integer(0), len(y.shape))
     activation = at.activation(1)
     at.demand(activation == "NONE", f"the fused activation {activation} is not supported here; put it behind")
-    same = all((x.q.scale, x.q.zero_point) == (y.q.scale, y.q.zero_point) for x in xs)
-    at.demand(same, "its inputs and its output are quantised differently; a concatenation does not rescale")
+    same = all(x.quantization == y.quantization for x in xs)
+    at.demand(
+        same or y.dtype != "int8",
+        "its inputs and its output are quantised differently; a concatenation does not rescale",
+    )
     at.agree(y, joined(at, tuple(x.shape for x in xs), axis))
     return (Concat(y=y, xs=xs, axis=axis),)
 
@@ -97,7 +123,7 @@ def joined(at: Site, shapes: tuple[Shape, ...], axis: int) -> Shape:
 
 def pack(at: Site) -> tuple[Op, ...]:
     check_count(at, "values_count", len(at.operator.inputs))
-    xs, y = tuple(at.x(position) for position in range(len(at.operator.inputs))), at.y()
+    xs, y = tuple(source(at, position) for position in range(len(at.operator.inputs))), target(at)
     shape = expanded(at, xs[0].shape, at.integer(1))
     axis = at.axis(at.integer(1), len(shape))
     if any(x.shape != xs[0].shape for x in xs):
@@ -110,7 +136,7 @@ def pack(at: Site) -> tuple[Op, ...]:
 
 
 def unpack(at: Site) -> tuple[Op, ...]:
-    x = at.x()
+    x = source(at)
     axis = at.axis(at.integer(1), len(x.shape))
     count = len(at.operator.outputs)
     check_count(at, "num", count)
@@ -119,7 +145,7 @@ def unpack(at: Site) -> tuple[Op, ...]:
     layer = (*x.shape[:axis], 1, *x.shape[axis + 1 :])
     made: list[Op] = []
     for index in range(count):
-        y = at.agree(at.y(index), (*x.shape[:axis], *x.shape[axis + 1 :]))
+        y = at.agree(target(at, index), (*x.shape[:axis], *x.shape[axis + 1 :]))
         part = slice_along(x, axis, index, at.like(y, layer, "layer"))
         made += [part, Reshape(y=y, x=part.y)]
     return tuple(made)
@@ -141,7 +167,7 @@ def at_axis(x: Tensor, axis: int, value: int) -> Shape:
 
 
 def split(at: Site) -> tuple[Op, ...]:
-    x, count = at.x(1), len(at.operator.outputs)
+    x, count = source(at, 1), len(at.operator.outputs)
     axis = at.axis(one_integer(at, 0), len(x.shape))
     if count == 0 or at.integer(0) != count or x.shape[axis] % count:
         at.broken(f"axis {axis} of an input of shape {list(x.shape)} cannot be split into {at.integer(0)} equal parts")
@@ -149,7 +175,7 @@ def split(at: Site) -> tuple[Op, ...]:
 
 
 def split_v(at: Site) -> tuple[Op, ...]:
-    x, sizes = at.x(0), at.integers(1)
+    x, sizes = source(at), at.integers(1)
     axis = at.axis(one_integer(at, 2), len(x.shape))
     if sizes.count(-1) == 1:
         rest = x.shape[axis] - sum(size for size in sizes if size != -1)
@@ -164,14 +190,14 @@ def parts(at: Site, x: Tensor, axis: int, sizes: Shape) -> tuple[Op, ...]:
     made: list[Op] = []
     begin = 0
     for index, size in enumerate(sizes):
-        y = at.agree(at.y(index), (*x.shape[:axis], size, *x.shape[axis + 1 :]))
+        y = at.agree(target(at, index), (*x.shape[:axis], size, *x.shape[axis + 1 :]))
         made.append(slice_along(x, axis, begin, y))
         begin += size
     return tuple(made)
 
 
 def slice_(at: Site) -> tuple[Op, ...]:
-    x, y, begin, sizes = at.x(), at.y(), at.integers(1), at.integers(2)
+    x, y, begin, sizes = source(at), target(at), at.integers(1), at.integers(2)
     if not len(begin) == len(sizes) == len(x.shape):
         at.broken(f"begin {list(begin)} and size {list(sizes)} do not fit an input of shape {list(x.shape)}")
     shape = tuple(whole - b if size == -1 else size for whole, b, size in zip(x.shape, begin, sizes, strict=True))
@@ -181,7 +207,7 @@ def slice_(at: Site) -> tuple[Op, ...]:
 
 
 def strided_slice(at: Site) -> tuple[Op, ...]:
-    x, y = at.x(), at.y()
+    x, y = source(at), target(at)
     spec: SliceSpec = strided_slice_spec(at, x.shape)
     at.agree(y, spec.shape)
     if spec.extent == spec.shape:
@@ -191,7 +217,7 @@ def strided_slice(at: Site) -> tuple[Op, ...]:
 
 
 def transpose(at: Site) -> tuple[Op, ...]:
-    x, y, permutation = at.x(), at.y(), at.integers(1)
+    x, y, permutation = source(at), target(at), at.integers(1)
     if sorted(permutation) != list(range(len(x.shape))):
         at.broken(f"{list(permutation)} is no permutation of the axes of an input of shape {list(x.shape)}")
     at.agree(y, tuple(x.shape[axis] for axis in permutation))
@@ -199,21 +225,21 @@ def transpose(at: Site) -> tuple[Op, ...]:
 
 
 def pad(at: Site) -> tuple[Op, ...]:
-    y = at.y()
-    return padded(at, y, y.q.zero_point)
+    y = target(at)
+    return padded(at, y, y.q.zero_point if y.dtype == "int8" else 0)
 
 
 def pad_v2(at: Site) -> tuple[Op, ...]:
-    y, filler = at.y(), at.x(2)
+    y, filler = target(at), source(at, 2)
     if filler.elements != 1 or filler.data is None:
         at.refuse(f"the padding '{filler.name}' is not one constant")
-    same = filler.q.scale == y.q.scale and filler.q.zero_point == y.q.zero_point
-    at.demand(same, f"the padding '{filler.name}' is quantised differently from the output")
-    return padded(at, y, int(filler.data.flat[0]))
+    same = filler.quantization == y.quantization
+    at.demand(same or y.dtype != "int8", f"the padding '{filler.name}' is quantised differently from the output")
+    return padded(at, y, filler.data.reshape(-1)[0].item())
 
 
-def padded(at: Site, y: Tensor, value: int) -> tuple[Op, ...]:
-    x, table, amounts = at.x(), at.operand(1), at.integers(1)
+def padded(at: Site, y: Tensor, value: int | float) -> tuple[Op, ...]:
+    x, table, amounts = source(at), at.operand(1), at.integers(1)
     if table.shape != (len(x.shape), 2):
         at.broken(f"paddings of shape {list(table.shape)} do not fit an input of shape {list(x.shape)}")
     before, after = amounts[0::2], amounts[1::2]
@@ -224,17 +250,19 @@ def padded(at: Site, y: Tensor, value: int) -> tuple[Op, ...]:
 
 
 MOVING: tuple[Arm, ...] = (
-    Arm("PAD", "constant paddings, with the zero point", (2, 2), pad),
-    Arm("PADV2", "constant paddings and value", (3, 3), pad_v2),
-    Arm("RESHAPE", "constant shape, or the declared one", (1, 2), reshape, 17),
-    Arm("SQUEEZE", "", (1, 1), squeeze, 30),
-    Arm("EXPAND_DIMS", "constant axis", (2, 2), expand_dims),
-    Arm("CONCATENATION", "any axis, no fused activation", (1, MANY), concatenation, 10),
-    Arm("SPLIT", "constant axis", (2, 2), split, 35),
-    Arm("SPLIT_V", "constant sizes and axis", (3, 3), split_v, 79),
-    Arm("SLICE", "constant begin and size", (3, 3), slice_),
-    Arm("STRIDED_SLICE", "constant; negative strides, masks, new and shrunk axes", (4, 4), strided_slice, 32),
-    Arm("PACK", "any axis", (1, MANY), pack, 59),
-    Arm("UNPACK", "any axis", (1, 1), unpack, 64),
-    Arm("TRANSPOSE", "constant permutation", (2, 2), transpose),
+    Arm("PAD", "constant paddings, with the zero point", (2, 2), pad, types=ANY),
+    Arm("PADV2", "constant paddings and value", (3, 3), pad_v2, types=ANY),
+    Arm("RESHAPE", "constant shape, or the declared one", (1, 2), reshape, 17, types=ANY),
+    Arm("SQUEEZE", "", (1, 1), squeeze, 30, types=ANY),
+    Arm("EXPAND_DIMS", "constant axis", (2, 2), expand_dims, types=ANY),
+    Arm("CONCATENATION", "any axis, no fused activation", (1, MANY), concatenation, 10, types=ANY),
+    Arm("SPLIT", "constant axis", (2, 2), split, 35, types=ANY),
+    Arm("SPLIT_V", "constant sizes and axis", (3, 3), split_v, 79, types=ANY),
+    Arm("SLICE", "constant begin and size", (3, 3), slice_, types=ANY),
+    Arm(
+        "STRIDED_SLICE", "constant; negative strides, masks, new and shrunk axes", (4, 4), strided_slice, 32, types=ANY
+    ),
+    Arm("PACK", "any axis", (1, MANY), pack, 59, types=ANY),
+    Arm("UNPACK", "any axis", (1, 1), unpack, 64, types=ANY),
+    Arm("TRANSPOSE", "constant permutation", (2, 2), transpose, types=ANY),
 )

@@ -4,154 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import floor, inf, isfinite, isinf, prod
+from math import floor, inf, isfinite, isinf
 from typing import NoReturn
 
 import numpy as np
 
 from smelt.errors import ModelError
-from smelt.importers.names import Names
-from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor
+from smelt.importers.tflite_file import RawModel, RawOperator
 from smelt.importers.tflite_schema import ACTIVATIONS, PADDINGS, name_of
-from smelt.model.graph import Array, DType, Op, Quantization, Tensor
-from smelt.model.ops import Clamp, Dequantize
+from smelt.importers.tflite_workbench import Echo, Refusal, Workbench
+from smelt.model.graph import Op, Quantization, Tensor
+from smelt.model.ops import Clamp
 from smelt.model.representable import fits_steps, usable_scale
 
-MOST_ELEMENTS = 1 << 26  # no microcontroller holds more; products of damaged dimensions are far beyond
-MOST_AXES = 6
 MOST_STEP = 4096  # strides, dilations, windows
 LONGEST_NAME = 60  # in messages; converters join the names of everything they fuse
 
-DTYPES: dict[str, DType] = {
-    "float32": "float32",
-    "int8": "int8",
-    "int16": "int16",
-    "int32": "int32",
-    "int64": "int64",
-    "uint8": "uint8",
-    "bool": "bool",
-}
-
-
 INT8 = ("int8",)
 SCALED = ("int8", "uint8", "int16")  # integers that stand for reals by a scale and a zero point
-
-
-class Refusal(Exception):
-    """What the file asks for is sound, but not supported: becomes one reason of `Unsupported`."""
-
-
-class Workbench:
-    """The tensors of a graph under construction, made from the file's when they are first needed."""
-
-    def __init__(self, model: RawModel) -> None:
-        self.model = model
-        self.names = Names()
-        for raw in model.tensors:
-            self.names.unique(raw.name)
-        self._tensors: dict[int, Tensor] = {}
-        self._arrays: dict[tuple[tuple[int, int], str], Array] = {}
-        self._derived: set[Tensor] = set()
-        self._dequantized: dict[Tensor, Dequantize] = {}
-        computed = {index for operator in model.operators for index in operator.outputs}
-        self._running = {model.tensors[index].name for index in (*model.inputs, *computed)}
-
-    def tensor(self, index: int) -> Tensor:
-        """The tensor with this index. Raises ModelError or Refusal where it makes no sense."""
-        if index not in self._tensors:
-            self._tensors[index] = self._make(self.model.tensors[index])
-        return self._tensors[index]
-
-    def define(self, index: int, data: Array) -> None:
-        """Give a tensor that is not yet used constant data."""
-        raw = self.model.tensors[index]
-        self._tensors[index] = Tensor(raw.name, data.shape, DTYPES[raw.dtype], data=data)
-
-    def note(self, op: Op) -> None:
-        """Remember whether the result of `op` follows from constants alone (a pass will fold it), or is of few real values."""
-        if isinstance(op, Dequantize):
-            self._dequantized[op.y] = op
-        if all(self.is_fixed(tensor) for tensor in op.inputs):
-            self._derived.add(op.y)
-
-    def dequantized(self, tensor: Tensor) -> Dequantize | None:
-        """The op that computes a real tensor from int8, if one does."""
-        return self._dequantized.get(tensor)
-
-    def is_fixed(self, tensor: Tensor) -> bool:
-        return tensor.is_constant or tensor in self._derived
-
-    def is_running(self, tensor: Tensor) -> bool:
-        """Whether the tensor is an input or computed (else it must be a constant)."""
-        return tensor.name in self._running
-
-    def _make(self, raw: RawTensor) -> Tensor:
-        if raw.dtype not in DTYPES:
-            raise Refusal(f"tensor '{raw.name}' is {raw.dtype}; int8 is supported")
-        if raw.variable:
-            raise Refusal(
-                f"tensor '{raw.name}' is a variable that lives between inferences; make it an input and output"
-            )
-        if raw.sparse:
-            raise Refusal(f"tensor '{raw.name}' is stored sparsely; store it densely")
-        _check_shape(raw)
-        dtype = DTYPES[raw.dtype]
-        quantization = None if dtype == "float32" or raw.quantization is None else _quantization(raw, raw.quantization)
-        return Tensor(raw.name, raw.shape, dtype, quantization, self._data(raw))
-
-    def _data(self, raw: RawTensor) -> Array | None:
-        if raw.data is None:
-            return np.zeros(raw.shape, raw.dtype) if prod(raw.shape) == 0 else None
-        start, size = raw.data
-        kind = np.dtype(raw.dtype).newbyteorder("<")
-        if size != prod(raw.shape) * kind.itemsize:
-            raise ModelError(
-                f"constant '{raw.name}' of shape {list(raw.shape)} and type {raw.dtype} needs "
-                f"{prod(raw.shape) * kind.itemsize} bytes, but its buffer has {size}"
-            )
-        key = (raw.data, raw.dtype)
-        if key not in self._arrays:  # tensors may share a buffer: convert it once
-            stored = np.frombuffer(self.model.file, kind, size // kind.itemsize, start)
-            self._arrays[key] = np.ascontiguousarray(stored, dtype=raw.dtype)
-        return self._arrays[key].reshape(raw.shape)
-
-
-def _check_shape(raw: RawTensor) -> None:
-    if any(size == -1 for size in raw.shape):
-        raise Refusal(f"tensor '{raw.name}' has the dynamic shape {list(raw.shape)}; fix its sizes")
-    if any(size < 0 for size in raw.shape) or prod(max(size, 1) for size in raw.shape) > MOST_ELEMENTS:
-        raise ModelError(f"tensor '{raw.name}' has the impossible shape {_brief(raw.shape)}")
-    if len(raw.shape) > MOST_AXES:
-        raise Refusal(f"tensor '{raw.name}' has {len(raw.shape)} axes; at most {MOST_AXES} are supported")
-
-
-def _brief(shape: tuple[int, ...]) -> str:
-    return str(list(shape)) if len(shape) <= 8 else f"{list(shape[:8])}... of {len(shape)} axes"
-
-
-def _quantization(raw: RawTensor, stored: RawQuantization) -> Quantization:
-    if stored.custom:
-        raise Refusal(f"tensor '{raw.name}' is quantised by a custom scheme; affine is supported")
-    if raw.dtype == "int8" and not stored.zero_points:  # TFLM takes the tensor to have no scale either
-        raise Refusal(f"tensor '{raw.name}' has a scale, but no zero point; write one even where it is 0")
-    scales, zeros = stored.scales, stored.zero_points or (0,)
-    # Weights and biases of dead channels have the scale 0; `activation_complaint` and `weights` say where it may be
-    if not all(isfinite(scale) and scale >= 0 for scale in scales):
-        raise ModelError(f"tensor '{raw.name}' has a scale that is not a positive number")
-    if len(zeros) not in (1, len(scales)):
-        raise ModelError(f"tensor '{raw.name}' has {len(scales)} scales, but {len(zeros)} zero points")
-    limits = np.iinfo(raw.dtype if raw.dtype in ("int8", "uint8", "int16", "int32") else "int32")
-    if not all(limits.min <= zero <= limits.max for zero in zeros):
-        raise ModelError(f"tensor '{raw.name}' has a zero point outside {raw.dtype}")
-    if len(scales) == 1:
-        return Quantization(scales, zeros)
-    # Old converters wrote any axis for biases; a vector has only one
-    axis = 0 if len(raw.shape) == 1 else stored.axis
-    if not 0 <= axis < len(raw.shape) or raw.shape[axis] != len(scales):
-        raise ModelError(
-            f"tensor '{raw.name}' of shape {list(raw.shape)} has {len(scales)} scales along axis {stored.axis}"
-        )
-    return Quantization(scales, zeros * (len(scales) if len(zeros) == 1 else 1), axis)
 
 
 @dataclass(frozen=True)
@@ -186,6 +56,21 @@ class Site:
         if not truth:
             self.complaints.append(why)
 
+    @property
+    def dtype(self) -> str:
+        """The type the operator works in: that of its first result; for DEQUANTIZE of its operand."""
+        indices = self.operator.inputs if self.operator.code == "DEQUANTIZE" else self.operator.outputs
+        return self.bench.model.tensors[indices[0]].dtype if indices and indices[0] >= 0 else "none"
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every operand is constant, so that nothing remains to be done on the device."""
+        return all(self.bench.tensor(index).is_constant for index in self.operator.inputs if index >= 0)
+
+    def reads_lost(self) -> bool:
+        """Whether an operand follows from the result of an operator that could not be converted."""
+        return not self.bench.lost.isdisjoint(self.operator.inputs)
+
     # Operands
 
     def has(self, position: int) -> bool:
@@ -218,7 +103,7 @@ class Site:
         complaint = quantization_complaint(tensor) if tensor.dtype in SCALED and not raw else ""
         if complaint:
             self.refuse(f"{role} '{tensor.name}' {complaint}")
-        if tensor.elements == 0:
+        if tensor.elements == 0 and not self.is_settled:
             self.refuse(f"{role} '{tensor.name}' of shape {list(tensor.shape)} is empty")
         return tensor
 
@@ -255,9 +140,11 @@ class Site:
         return tensor
 
     def _fixed(self, tensor: Tensor, role: str) -> None:
-        """Complain unless `tensor` is a constant, or follows from constants."""
-        if self.bench.is_fixed(tensor):
+        """Complain unless `tensor` is a constant."""
+        if tensor.is_constant:
             return
+        if self.bench.is_lost(tensor):
+            raise Echo
         if not self.bench.is_running(tensor):
             self.broken(f"{role} '{tensor.name}' has no data")
         self.refuse(f"{role} '{tensor.name}' is computed while the model runs; a constant is supported")
@@ -280,14 +167,12 @@ class Site:
     def integers(self, position: int) -> tuple[int, ...]:
         """The values of a constant operand: a shape, axes, sizes."""
         tensor = self.operand(position)
-        if tensor.data is None:
-            self._fixed(tensor, f"input {position}")
-            self.refuse(f"input {position} '{tensor.name}' is computed from constants; store its values")
+        self._fixed(tensor, f"input {position}")
         if tensor.dtype not in ("int32", "int64"):
             self.broken(f"input {position} '{tensor.name}' is {tensor.dtype}, not int32")
         if tensor.elements > 64:
             self.broken(f"input {position} '{tensor.name}' has {tensor.elements} values; that is no shape or axis")
-        return tuple(int(value) for value in tensor.data.flat)
+        return tuple(int(value) for value in tensor.constant.flat)
 
     def axis(self, value: int, axes: int) -> int:
         """`value` counted from the front. Raises ModelError when there is no such axis."""
@@ -346,17 +231,19 @@ class Site:
     # Checks and results
 
     def agree(self, y: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """`y`, whose declared shape must be the computed one."""
-        if y.shape != shape:
+        """`y`, whose declared shape must be the computed one, or left open where it is not: then with the computed one."""
+        if y.shape == shape:
+            return y
+        if not self.bench.is_open(y, shape):
             self.broken(f"output '{y.name}' has shape {list(y.shape)}, but the operator computes {list(shape)}")
-        return y
+        return self.bench.renew(y, shape)
 
     def fresh(self, name: str) -> str:
         return self.bench.names.unique(name)
 
     def like(self, tensor: Tensor, shape: tuple[int, ...], suffix: str) -> Tensor:
-        """A new int8 tensor quantised as `tensor`."""
-        return Tensor(self.fresh(f"{tensor.name}_{suffix}"), shape, "int8", tensor.quantization)
+        """A new tensor of the type and quantisation of `tensor`."""
+        return Tensor(self.fresh(f"{tensor.name}_{suffix}"), shape, tensor.dtype, tensor.quantization)
 
 
 REAL_LIMITS: dict[str, tuple[float, float]] = {

@@ -105,10 +105,10 @@ def move(k: KernelBuilder, y: AnyBuffer, x: AnyBuffer, nest: Nest, starts: tuple
             k.store(y, to, x[source])
 
 
-def fill(k: KernelBuilder, y: AnyBuffer, start: Value, value: int, count: int) -> None:
+def fill(k: KernelBuilder, y: AnyBuffer, start: Value, value: int | float, count: int) -> None:
     """`count` bytes of y set to `value`."""
     if count >= SHORTEST_COPY:
-        k.fill(y, start, value, count)
+        k.fill(y, start, int(value), count)
         return
     for i in range(count):
-        k.store(y, expression(start) + i, value)
+        k.store(y, expression(start) + i, int(value))

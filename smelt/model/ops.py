@@ -161,12 +161,12 @@ class Maximum(Binary):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pad(Op):
-    """`before` and `after` elements of `value` (stored integer) per axis."""
+    """`before` and `after` elements of `value` (as stored) per axis."""
 
     x: Tensor
     before: tuple[int, ...]
     after: tuple[int, ...]
-    value: int
+    value: int | float
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

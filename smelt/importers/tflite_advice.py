@@ -1,0 +1,56 @@
+"""What to do about a model that is not supported: the operators that are near, the options of TensorFlow's converter."""
+
+from __future__ import annotations
+
+INT8_OPTIONS = (
+    "converter.optimizations = [tf.lite.Optimize.DEFAULT]; converter.representative_dataset = samples; "
+    "converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]"
+)
+
+QUANTISE = f"quantise the whole model to int8 ({INT8_OPTIONS})"
+
+FLOAT = f"this is a float32 model; quantise it to int8: {INT8_OPTIONS}"
+
+HYBRID = (
+    "this is a hybrid model: int8 weights, float32 activations (dynamic range quantisation); quantise it to int8 fully, "
+    f"with a representative data set: {INT8_OPTIONS}"
+)
+
+LEGACY = f"uint8 throughout is the legacy quantisation (TensorFlow 1, TOCO); convert the model again, to int8 ({INT8_OPTIONS})"
+
+SELECTED = (
+    "it is an operator of TensorFlow itself (SELECT_TF_OPS); convert with converter.target_spec.supported_ops = "
+    "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8] alone, and rewrite what the converter then names"
+)
+
+FIXED_SHAPE = (
+    "fix it: tf.lite.TFLiteConverter.from_concrete_functions([tf.function(model).get_concrete_function("
+    "tf.TensorSpec([1, ROWS, COLUMNS, CHANNELS], tf.float32))])"
+)
+
+UNROLL = "give the layer unroll=True (tf.keras.layers.LSTM(..., unroll=True)) and a fixed number of time steps, then convert again"
+
+EDGE = "convert with converter.inference_{role}_type = tf.int8"
+
+NEAREST: dict[str, str] = {
+    "PRELU": "LEAKY_RELU (one slope for all channels) is",
+    "ELU": "RELU, LEAKY_RELU and HARD_SWISH are",
+    "GELU": "RELU, LEAKY_RELU and HARD_SWISH are",
+    "RELU_N1_TO_1": "RELU and RELU6 are, and it is when fused into a convolution",
+    "RELU_0_TO_1": "RELU and RELU6 are",
+    "DIV": "MUL by a constant is",
+    "SUM": "MEAN is",
+    "LOG_SOFTMAX": "SOFTMAX is",
+    "MIRROR_PAD": "PAD is",
+    "L2_POOL_2D": "AVERAGE_POOL_2D is",
+    "BATCH_MATMUL": "FULLY_CONNECTED with constant weights is",
+    "CONV_3D": "CONV_2D is",
+    "SVDF": "CONV_2D and FULLY_CONNECTED are",
+    "WHERE": "it is on constants only: how many results it has depends on its input; use SELECT_V2",
+    "NON_MAX_SUPPRESSION_V4": "export the network without its last stage, and suppress boxes on the host",
+    "NON_MAX_SUPPRESSION_V5": "export the network without its last stage, and suppress boxes on the host",
+    "WHILE": UNROLL,
+    "RNN": UNROLL,
+    "LSTM": UNROLL,
+    "CONV_3D_TRANSPOSE": "TRANSPOSE_CONV is",
+}

@@ -1,0 +1,78 @@
+"""Why a .tflite file is not converted: every cause once, not its echoes in what depends on it, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from smelt.importers.tflite_advice import FLOAT, HYBRID, LEGACY, NEAREST, QUANTISE, SELECTED
+from smelt.importers.tflite_file import RawModel, RawOperator
+from smelt.importers.tflite_site import Arm, listed
+
+SCHEMA_VERSION = 3
+SHOWN = 5  # operators in one line
+
+
+@dataclass
+class Findings:
+    """Collected while the operators of a file are converted.
+
+    `errors` are contradictions, `reasons` unsupported wishes of single operators; `unknown` are operators without an arm,
+    `mistyped` those whose arm lacks the type that they compute in, which stands beside them.
+    """
+
+    model: RawModel
+    arms: dict[str, Arm]
+    errors: list[str] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    unknown: list[RawOperator] = field(default_factory=list)
+    mistyped: list[tuple[RawOperator, str]] = field(default_factory=list)
+
+    def all_reasons(self) -> tuple[str, ...]:
+        """What concerns the whole file first, then what concerns kinds of operators, then single ones."""
+        return (*_of_the_file(self.model), *self._of_types(), *self._of_unknown(), *self.reasons)
+
+    def _of_types(self) -> Iterator[str]:
+        dtypes = dict.fromkeys(dtype for _, dtype in self.mistyped)
+        working = sum(o.code in self.arms and o.code not in ("QUANTIZE", "DEQUANTIZE") for o in self.model.operators)
+        for dtype in dtypes:
+            found = [operator for operator, of in self.mistyped if of == dtype]
+            if dtype == "float32" and len(found) == working:
+                yield _float_reason(self.model, found)
+            else:
+                verb = "computes" if len(found) == 1 else "compute"
+                kinds = "; ".join(self._supported(code) for code in dict.fromkeys(o.code for o in found))
+                yield f"{several(found)} {verb} in {dtype}; {kinds}; {LEGACY if dtype == 'uint8' else QUANTISE}"
+
+    def _supported(self, code: str) -> str:
+        return f"{code} in {listed(self.arms[code].types)} supported"
+
+    def _of_unknown(self) -> Iterator[str]:
+        kinds: dict[str, list[RawOperator]] = {}
+        for operator in self.unknown:
+            kinds.setdefault(operator.code, []).append(operator)
+        for code, found in kinds.items():
+            near = SELECTED if code.startswith("CUSTOM Flex") else NEAREST.get(code)
+            what = f"the custom operator '{code[7:]}'" if code.startswith("CUSTOM ") else code
+            near = near or "rewrite it with supported operators (smelt ops lists them)"
+            yield f"{what} is not supported ({several(found)}); {near}"
+
+
+def several(found: Iterable[RawOperator]) -> str:
+    """Operators by their indices."""
+    found = tuple(found)
+    shown = ", ".join(str(operator.index) for operator in found[:SHOWN])
+    more = ", ..." if len(found) > SHOWN else ""
+    return f"operator {shown}" if len(found) == 1 else f"{len(found)} operators ({shown}{more})"
+
+
+def _of_the_file(model: RawModel) -> Iterator[str]:
+    if model.version != SCHEMA_VERSION:
+        yield f"the file has schema version {model.version}; version {SCHEMA_VERSION} is supported"
+    if model.subgraphs > 1:
+        yield f"the file has {model.subgraphs} subgraphs (control flow or several signatures); one is supported"
+
+
+def _float_reason(model: RawModel, found: list[RawOperator]) -> str:
+    inputs = (model.tensors[index] for operator in found for index in operator.inputs if index >= 0)
+    return HYBRID if any(tensor.dtype == "int8" and tensor.data for tensor in inputs) else FLOAT

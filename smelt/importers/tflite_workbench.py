@@ -1,0 +1,167 @@
+"""The tensors of a graph that is made of a .tflite file, and what is known of them so far."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import isfinite, prod
+
+import numpy as np
+
+from smelt.errors import ModelError
+from smelt.importers.names import Names
+from smelt.importers.tflite_file import RawModel, RawQuantization, RawTensor
+from smelt.model.graph import Array, DType, Op, Quantization, Tensor
+from smelt.model.ops import Dequantize
+
+MOST_ELEMENTS = 1 << 26  # no microcontroller holds more; products of damaged dimensions are far beyond
+MOST_AXES = 6
+
+DTYPES: dict[str, DType] = {
+    "float32": "float32",
+    "int8": "int8",
+    "int16": "int16",
+    "int32": "int32",
+    "int64": "int64",
+    "uint8": "uint8",
+    "bool": "bool",
+}
+
+
+class Refusal(Exception):
+    """What the file asks for is sound, but not supported: becomes one reason of `Unsupported`."""
+
+
+class Echo(Refusal):
+    """What is missing is the result of an operator that has been refused: no reason of its own."""
+
+
+class Workbench:
+    """The tensors of a graph under construction, made from the file's when they are first needed.
+
+    `lost` are the indices of results of operators that could not be converted, and of all that follows from them; `renewed` are
+    tensors whose dynamic shape was declared wrongly and what they are instead; `work` is how much was computed while the file was
+    read.
+    """
+
+    def __init__(self, model: RawModel) -> None:
+        self.model = model
+        self.names = Names()
+        for raw in model.tensors:
+            self.names.unique(raw.name)
+        self._indices = {raw.name: raw.index for raw in model.tensors}
+        self._tensors: dict[int, Tensor] = {}
+        self._arrays: dict[tuple[tuple[int, int], str], Array] = {}
+        self.lost: set[int] = set()
+        self.renewed: dict[Tensor, Tensor] = {}
+        self.work = 0
+        self._dequantized: dict[Tensor, Dequantize] = {}
+        computed = {index for operator in model.operators for index in operator.outputs}
+        self._running = {model.tensors[index].name for index in (*model.inputs, *computed)}
+
+    def tensor(self, index: int) -> Tensor:
+        """The tensor with this index. Raises ModelError or Refusal where it makes no sense."""
+        if index not in self._tensors:
+            self._tensors[index] = self._make(self.model.tensors[index])
+        return self._tensors[index]
+
+    def define(self, tensor: Tensor, data: Array) -> None:
+        """Give a tensor constant data; whatever is converted from now on reads that."""
+        data = np.ascontiguousarray(data).reshape(tensor.shape)
+        self._tensors[self._indices[tensor.name]] = replace(tensor, data=data)
+
+    def is_open(self, tensor: Tensor, shape: tuple[int, ...]) -> bool:
+        """Whether the file leaves sizes of a tensor open, and these fit the others."""
+        index = self._indices.get(tensor.name)
+        signature = () if index is None else self.model.tensors[index].signature
+        fits = len(signature) == len(shape) and all(s in (-1, n) for s, n in zip(signature, shape, strict=True))
+        return fits and -1 in signature and prod(shape) <= MOST_ELEMENTS
+
+    def renew(self, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """The tensor with another shape than the file declares, from now on."""
+        index = self._indices[tensor.name]
+        self._tensors[index] = self.renewed[tensor] = replace(tensor, shape=shape)
+        return self._tensors[index]
+
+    def is_lost(self, tensor: Tensor) -> bool:
+        return self._indices.get(tensor.name) in self.lost
+
+    def note(self, op: Op) -> None:
+        """Remember whether the result of `op` is of few real values."""
+        if isinstance(op, Dequantize):
+            self._dequantized[op.y] = op
+
+    def dequantized(self, tensor: Tensor) -> Dequantize | None:
+        """The op that computes a real tensor from int8, if one does."""
+        return self._dequantized.get(tensor)
+
+    def is_running(self, tensor: Tensor) -> bool:
+        """Whether the tensor is an input or computed (else it must be a constant)."""
+        return tensor.name in self._running
+
+    def _make(self, raw: RawTensor) -> Tensor:
+        if raw.dtype not in DTYPES:
+            raise Refusal(f"tensor '{raw.name}' is {raw.dtype}; int8 is supported")
+        if raw.variable:
+            raise Refusal(
+                f"tensor '{raw.name}' is a variable that lives between inferences; make it an input and output"
+            )
+        if raw.sparse:
+            raise Refusal(f"tensor '{raw.name}' is stored sparsely; store it densely")
+        _check_shape(raw)
+        dtype = DTYPES[raw.dtype]
+        quantization = None if dtype == "float32" or raw.quantization is None else _quantization(raw, raw.quantization)
+        return Tensor(raw.name, raw.shape, dtype, quantization, self._data(raw))
+
+    def _data(self, raw: RawTensor) -> Array | None:
+        if raw.data is None:
+            return np.zeros(raw.shape, raw.dtype) if prod(raw.shape) == 0 else None
+        start, size = raw.data
+        kind = np.dtype(raw.dtype).newbyteorder("<")
+        if size != prod(raw.shape) * kind.itemsize:
+            raise ModelError(
+                f"constant '{raw.name}' of shape {list(raw.shape)} and type {raw.dtype} needs "
+                f"{prod(raw.shape) * kind.itemsize} bytes, but its buffer has {size}"
+            )
+        key = (raw.data, raw.dtype)
+        if key not in self._arrays:  # tensors may share a buffer: convert it once
+            stored = np.frombuffer(self.model.file, kind, size // kind.itemsize, start)
+            self._arrays[key] = np.ascontiguousarray(stored, dtype=raw.dtype)
+        return self._arrays[key].reshape(raw.shape)
+
+
+def _check_shape(raw: RawTensor) -> None:
+    if any(size == -1 for size in raw.shape):
+        raise Refusal(f"tensor '{raw.name}' has the dynamic shape {list(raw.shape)}; fix its sizes")
+    if any(size < 0 for size in raw.shape) or prod(max(size, 1) for size in raw.shape) > MOST_ELEMENTS:
+        raise ModelError(f"tensor '{raw.name}' has the impossible shape {_brief(raw.shape)}")
+    if len(raw.shape) > MOST_AXES:
+        raise Refusal(f"tensor '{raw.name}' has {len(raw.shape)} axes; at most {MOST_AXES} are supported")
+
+
+def _brief(shape: tuple[int, ...]) -> str:
+    return str(list(shape)) if len(shape) <= 8 else f"{list(shape[:8])}... of {len(shape)} axes"
+
+
+def _quantization(raw: RawTensor, stored: RawQuantization) -> Quantization:
+    if stored.custom:
+        raise Refusal(f"tensor '{raw.name}' is quantised by a custom scheme; affine is supported")
+    if raw.dtype == "int8" and not stored.zero_points:  # TFLM takes the tensor to have no scale either
+        raise Refusal(f"tensor '{raw.name}' has a scale, but no zero point; write one even where it is 0")
+    scales, zeros = stored.scales, stored.zero_points or (0,)
+    # Weights and biases of dead channels have the scale 0; `activation_complaint` and `weights` say where it may be
+    if not all(isfinite(scale) and scale >= 0 for scale in scales):
+        raise ModelError(f"tensor '{raw.name}' has a scale that is not a positive number")
+    if len(zeros) not in (1, len(scales)):
+        raise ModelError(f"tensor '{raw.name}' has {len(scales)} scales, but {len(zeros)} zero points")
+    limits = np.iinfo(raw.dtype if raw.dtype in ("int8", "uint8", "int16", "int32") else "int32")
+    if not all(limits.min <= zero <= limits.max for zero in zeros):
+        raise ModelError(f"tensor '{raw.name}' has a zero point outside {raw.dtype}")
+    if len(scales) == 1:
+        return Quantization(scales, zeros)
+    # Old converters wrote any axis for biases; a vector has only one
+    axis = 0 if len(raw.shape) == 1 else stored.axis
+    if not 0 <= axis < len(raw.shape) or raw.shape[axis] != len(scales):
+        raise ModelError(
+            f"tensor '{raw.name}' of shape {list(raw.shape)} has {len(scales)} scales along axis {stored.axis}"
+        )
+    return Quantization(scales, zeros * (len(scales) if len(zeros) == 1 else 1), axis)
