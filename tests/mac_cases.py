@@ -136,6 +136,20 @@ class Maker:
         )
 
 
+def of_one_column() -> list[Op]:
+    """Time series: the filter may have columns that only ever see padding."""
+    m = Maker(5)
+    return [
+        m.conv((1, 9, 1, 8), 4, (3, 1), pad=(1, 1, 0, 0)),
+        m.conv((2, 11, 1, 3), 5, (5, 1), stride=(2, 1), pad=(2, 1, 0, 0), bias="none", clamp=RELU),
+        m.conv((1, 8, 1, 4), 6, (3, 3), stride=(2, 2), pad=(1, 0, 1, 1), style="wide"),
+        m.conv((1, 12, 1, 4), 2, (2, 3), dilation=(3, 2), pad=(0, 0, 2, 2)),
+        m.depthwise((1, 10, 1, 6), 1, (3, 1), pad=(1, 1, 0, 0)),
+        m.depthwise((1, 9, 1, 8), 1, (3, 3), stride=(2, 2), pad=(1, 1, 1, 1), clamp="zero"),
+        m.depthwise((1, 7, 1, 3), 2, (4, 1), bias="none"),
+    ]
+
+
 def convolutions() -> list[Op]:
     m = Maker(1)
     return [
@@ -232,4 +246,11 @@ def rectified() -> list[Op]:
 
 
 def cases() -> list[Op]:
-    return [*convolutions(), *depthwise_convolutions(), *dense_layers(), *transpose_convolutions(), *rectified()]
+    return [
+        *convolutions(),
+        *depthwise_convolutions(),
+        *dense_layers(),
+        *transpose_convolutions(),
+        *rectified(),
+        *of_one_column(),
+    ]

@@ -19,8 +19,12 @@ from smelt.kernels.depthwise_single import DEPTHWISE_SINGLE, DEPTHWISE_SINGLE_DS
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.other import OTHERS
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
+from smelt.kernels.turned import turned
 
 LINEAR: tuple[Implementation, ...] = (
+    turned(CONV2D_PAIRS),
+    turned(CONV2D_DSP),
+    turned(DEPTHWISE_DSP),
     CONV2D_WINOGRAD4,
     CONV2D_WINOGRAD,
     CONV2D_THIN,
