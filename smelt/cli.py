@@ -193,10 +193,10 @@ def verify_command(
     from smelt.devices.choose import open_link
     from smelt.errors import Mismatch
     from smelt.inputs import random_inputs, read_inputs
-    from smelt.report.layers import verify_layers
+    from smelt.report.layers import LayerVerification, verify_layers
     from smelt.report.summary import basis
     from smelt.report.terminal import show_verification, working
-    from smelt.report.verify import verify
+    from smelt.report.verify import Verification, verify
 
     if layers and oracle != "reference":
         raise OptionError(
@@ -209,6 +209,7 @@ def verify_command(
     if not inputs:
         raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")
     with working(f"verifying {len(inputs)} input(s) against {oracle}"):
+        verification: LayerVerification | Verification
         if layers:
             with open_link(compilation.plan.board, device) as link:
                 verification = verify_layers(compilation, inputs, link)

@@ -71,7 +71,8 @@ def printable_usage() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = fitted(shown(error.message))
+        # click declares it final; its own classes compose what they print from it
+        error.message = fitted(shown(error.message))  # type: ignore[misc]
         raise
 
 

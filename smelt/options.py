@@ -87,7 +87,7 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         logs: tuple[Path, ...],
         **kwargs: Any,
     ) -> Any:
-        options = {"name": name, "labels": read_labels(labels), "compiler": compiler, "goal": goal}
+        options: dict[str, Any] = {"name": name, "labels": read_labels(labels), "compiler": compiler, "goal": goal}
         options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
         return command(*args, options=options, **kwargs)
 

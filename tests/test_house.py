@@ -1,7 +1,8 @@
-"""The rooms import only what DESIGN section 2 allows, and the files keep a readable size."""
+"""Rooms and the modules beside them import only what DESIGN section 2 allows, and files keep a readable size."""
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from smelt.targets.boards import BOARDS
 from tests.paths import ROOT
 
 PACKAGE = ROOT / "smelt"
+EVERYWHERE = {"errors", "nouns"}
 BELOW_FIRMWARE = {"model", "importers", "passes", "loops", "targets", "kernels", "planner"}
-ALLOWED = {
+ROOMS = {
     "model": set(),
-    "importers": {"model"},
+    "importers": {"model", "files"},
     "passes": {"model"},
     "loops": set(),
     "targets": {"loops"},
@@ -23,41 +25,70 @@ ALLOWED = {
     "planner": {"model", "loops", "targets", "kernels"},
     "firmware": BELOW_FIRMWARE,
     "devices": {"targets", "firmware"},
-    "tuning": BELOW_FIRMWARE | {"firmware", "devices", "inputs"},
-    "report": BELOW_FIRMWARE | {"firmware", "devices", "tuning", "compile", "inputs"},
+    "tuning": BELOW_FIRMWARE | {"firmware", "devices", "inputs", "files"},
+    "report": BELOW_FIRMWARE | {"firmware", "devices", "tuning", "compile", "inputs", "files"},
 }
-EVERYWHERE = {"errors", "files", "nouns"}
+BESIDE = {
+    "errors": set(),
+    "nouns": set(),
+    "files": set(),
+    "npy": {"model"},
+    "inputs": {"files", "importers", "model", "npy"},
+    "compile": BELOW_FIRMWARE | {"firmware", "devices", "tuning"},
+    "options": {"files", "planner", "report"},
+    "command_group": {"report"},
+    "cli": set(ROOMS) | {"command_group", "compile", "inputs", "options"},
+    "__init__": {"compile"},
+    "__main__": {"cli"},
+}
+"""The modules beside the rooms: what lies below all of them, and what people call."""
 
 
-def imported_rooms(file: Path) -> set[str]:
-    found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        names = []
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: imports are absolute"
-            names = [node.module or ""]
-            if node.module == "smelt":
-                names = [f"smelt.{alias.name}" for alias in node.names]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        found |= {name.split(".")[1] for name in names if name.startswith("smelt.")}
-    return found
+def unit(module: str) -> str:
+    """The room of a module, or the module's own name where it is beside the rooms."""
+    return (*module.split("."), "__init__")[1]
 
 
-@pytest.mark.parametrize("room", ALLOWED)
-def test_rooms_import_in_one_direction(room):
-    for file in (PACKAGE / room).rglob("*.py"):
-        extra = imported_rooms(file) - ALLOWED[room] - EVERYWHERE - {room}
-        assert not extra, f"{file.relative_to(ROOT)} imports {sorted(extra)}"
+@pytest.fixture(scope="module")
+def graph():
+    return import_graph(PACKAGE)
 
 
-def test_every_room_has_a_rule():
-    assert {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()} == set(ALLOWED)
+@pytest.mark.parametrize("name", [*ROOMS, *BESIDE])
+def test_imports_go_in_one_direction(graph, name):
+    allowed = {*(ROOMS | BESIDE)[name], *EVERYWHERE, name}
+    modules = [module for module in graph if unit(module) == name]
+    extra = [f"{module} imports {other}" for module in modules for other in graph[module] if unit(other) not in allowed]
+    assert modules and not extra, "\n".join(extra)
 
 
-def test_no_modules_import_each_other():
+def test_everything_has_a_rule(graph):
+    assert {unit(module) for module in graph} == {*ROOMS, *BESIDE}
+    assert {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()} == set(ROOMS)
+
+
+def test_imports_are_absolute():
+    """The graph of imports knows no others."""
+    trees = {file: ast.parse(file.read_text("utf-8")) for file in PACKAGE.rglob("*.py")}
+    assert not [
+        f"{f}: {n.lineno}" for f, t in trees.items() for n in ast.walk(t) if isinstance(n, ast.ImportFrom) and n.level
+    ]
+
+
+def test_the_type_checker_covers_the_whole_package():
+    """Strictly, and without exceptions but for libraries that have no types."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["mypy"]
+    exceptions = [module for override in settings["overrides"] for module in override["module"]]
+    assert (
+        settings["strict"]
+        and settings["packages"] == ["smelt"]
+        and settings.keys() <= {"strict", "packages", "overrides"}
+    )
+    assert exceptions and not [module for module in exceptions if module.split(".")[0] == "smelt"]
+
+
+def test_no_modules_import_each_other(graph):
     """Not within functions and not for the type checker either: what needs each other is one thing, or three."""
-    graph = import_graph(PACKAGE)
     first, second = "smelt.loops.ir", "smelt.loops.c"
     assert first in graph[second]
     assert not circles(graph), "\n".join(", ".join(sorted(group)) for group in circles(graph))

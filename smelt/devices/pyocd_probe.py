@@ -11,7 +11,7 @@ from pyocd.probe.debug_probe import DebugProbe
 from smelt.devices.debug_port.port import DebugPort, PortFault
 
 
-class SimulatedProbe(DebugProbe):
+class SimulatedProbe(DebugProbe):  # type: ignore[misc]  # a library without types
     """Speaks with the debug port register by register, as over SWD. The processor runs while it is looked at."""
 
     def __init__(self, port: DebugPort, name: str) -> None:

@@ -129,8 +129,8 @@ def memory_use(image: Image, stack_bytes: int | None = None) -> tuple[MemoryUse,
     sizes: dict[tuple[str, str], int] = {}
     for use in image.uses:
         key = use.memory, use.content
-        measured = use.content == "stack" and stack_bytes is not None
-        sizes[key] = sizes.get(key, 0) + (stack_bytes if measured else use.size)
+        size = stack_bytes if use.content == "stack" and stack_bytes is not None else use.size
+        sizes[key] = sizes.get(key, 0) + size
     return tuple(MemoryUse(*key, size) for key, size in sizes.items())
 
 

@@ -3,10 +3,16 @@
 The archives hold arrays x0, x1, ... and y0, y1, ...: every input and output of the model, stacked over the inferences.
 """
 
+from __future__ import annotations
+
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from tflite_micro import runtime
 
 
 def main(model: Path, given: Path, made: Path) -> None:
@@ -23,10 +29,11 @@ def main(model: Path, given: Path, made: Path) -> None:
             interpreter.set_input(array, index)
         interpreter.invoke()
         outputs.append(all_outputs(interpreter))
-    np.savez(made, **{f"y{i}": np.stack(column) for i, column in enumerate(zip(*outputs, strict=True))})
+    stacks: dict[str, Any] = {f"y{i}": np.stack(column) for i, column in enumerate(zip(*outputs, strict=True))}
+    np.savez(made, **stacks)
 
 
-def all_outputs(interpreter: "runtime.Interpreter") -> list[np.ndarray]:  # noqa: F821
+def all_outputs(interpreter: runtime.Interpreter) -> list[np.ndarray]:
     """Copies of every output; the interpreter says by an error where they end."""
     found: list[np.ndarray] = []
     while True:

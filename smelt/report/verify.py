@@ -110,8 +110,8 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str) -> list[t
     with tempfile.TemporaryDirectory(prefix="smelt-") as folder:
         given, made, file = (Path(folder, name) for name in ("inputs.npz", "outputs.npz", "model.tflite"))
         file.write_bytes(model_bytes(model))
-        columns = zip(*inputs, strict=True)
-        np.savez(given, **{f"x{i}": np.stack(column) for i, column in enumerate(columns)})
+        stacked: dict[str, Any] = {f"x{i}": np.stack(column) for i, column in enumerate(zip(*inputs, strict=True))}
+        np.savez(given, **stacked)
         command = [sys.executable, "-m", "smelt.report.tflm", str(file), str(given), str(made)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:

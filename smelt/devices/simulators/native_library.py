@@ -90,7 +90,8 @@ def native(part: Native, use: Callable[[Path], T]) -> T:
     Raises `BuildError` if it can neither be found nor compiled, or if `use` raises OSError wherever it is kept.
     """
     last: OSError | None = None
-    for place in (_ready, *(partial(_kept, folder) for folder in cache_folders("smelt")), _temporary):
+    kept: list[Callable[[Native], Path | None]] = [partial(_kept, folder) for folder in cache_folders("smelt")]
+    for place in (_ready, *kept, _temporary):
         try:
             library = place(part)
             if library is not None:
