@@ -76,17 +76,18 @@ def _converted(array: Array, tensor: Tensor, source: str) -> Array:
     """The array in the tensor's type. Values of float32 that another type cannot hold become infinite."""
     if array.dtype == tensor.dtype:
         return array
-    if tensor.dtype == "int8" and array.dtype.kind == "f":
+    if tensor.element.is_integer and tensor.quantization is not None and array.dtype.kind == "f":
         q = tensor.q
         real = _finite(array, source).astype(np.float64)
         with np.errstate(over="ignore"):  # infinite is beyond the limits as well
-            return np.clip(np.round(real / q.scale) + q.zero_point, -128, 127).astype(np.int8)
+            stored = np.clip(np.round(real / q.scale) + q.zero_point, *tensor.element.range)
+        return stored.astype(tensor.element.numpy)
     if tensor.dtype == "float32" and array.dtype.kind in "fiu":
         with np.errstate(over="ignore"):
             return array.astype(np.float32)
     raise OptionError(
         f"{source} holds {array.dtype} values, but the model's input is {tensor}"
-        + ("; for pixels, save (pixels - 128) as int8" if array.dtype == np.uint8 else "")
+        + ("; for pixels, save (pixels - 128) as int8" if array.dtype == np.uint8 and tensor.dtype == "int8" else "")
     )
 
 
@@ -106,18 +107,18 @@ def from_bytes(data: bytes, tensor: Tensor, source: str) -> list[Array]:
         )
     if tensor.dtype == "bool" and max(data) > 1:
         raise OptionError(f"{source} holds the byte {max(data)}, but the model's input is {tensor}: 0 or 1")
-    dtype = np.dtype(tensor.dtype)
+    dtype = tensor.element.numpy
     values = np.frombuffer(data, dtype.newbyteorder("<")).astype(dtype, copy=False)
     return list(_finite(values.reshape(-1, *tensor.shape), source))
 
 
 def from_picture(data: bytes, tensor: Tensor, source: str) -> Array:
-    """A picture of the input's size, as (pixel - 128) for int8 inputs and pixel / 255 for float32 ones."""
+    """A picture of the input's size: pixel for uint8 inputs, (pixel - 128) for int8 ones and pixel / 255 for float32 ones."""
     if len(tensor.shape) != 4 or tensor.shape[0] != 1 or tensor.shape[3] not in (1, 3):
         raise OptionError(f"{source} is a picture, but the model's input is {tensor}: give a .npy or raw file")
-    if tensor.dtype not in ("int8", "float32"):
+    if tensor.dtype not in ("int8", "uint8", "float32"):
         raise OptionError(
-            f"{source} is a picture, but the model's input is {tensor}: pictures are for int8 and float32"
+            f"{source} is a picture, but the model's input is {tensor}: pictures are for int8, uint8 and float32"
         )
     try:
         from PIL import Image, UnidentifiedImageError
@@ -140,7 +141,9 @@ def from_picture(data: bytes, tensor: Tensor, source: str) -> Array:
             f"{source} is {size[0]}x{size[1]} pixels, but the model's input is {columns}x{rows}: resize it first"
         )
     pixels = np.asarray(decoded, np.int16).reshape(tensor.shape)
-    return (pixels / 255).astype(np.float32) if tensor.dtype == "float32" else (pixels - 128).astype(np.int8)
+    if tensor.element.is_float:
+        return (pixels / 255).astype(np.float32)
+    return (pixels + tensor.element.low).astype(tensor.element.numpy)
 
 
 def random_inputs(graph: Graph, count: int, seed: int = 0) -> list[tuple[Array, ...]]:
@@ -152,8 +155,7 @@ def random_inputs(graph: Graph, count: int, seed: int = 0) -> list[tuple[Array, 
 
 
 def _random(generator: np.random.Generator, tensor: Tensor) -> Array:
-    dtype = np.dtype(tensor.dtype)
-    if dtype.kind == "f":
-        return generator.normal(0, 2, tensor.shape).astype(dtype)
-    low, high = (0, 1) if dtype.kind == "b" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
-    return generator.integers(low, high, tensor.shape, dtype, endpoint=True)
+    element = tensor.element
+    if element.is_float:
+        return generator.normal(0, 2, tensor.shape).astype(element.numpy)
+    return generator.integers(*element.range, tensor.shape, element.numpy, endpoint=True)

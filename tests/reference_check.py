@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from smelt.importers import load
+from smelt.model.dtypes import element_type
 from smelt.model.graph import Graph
 from smelt.model.reference import run
 from tests.oracle import Oracle
@@ -61,9 +62,15 @@ def int8s(rng: np.random.Generator, shape: Sequence[int]) -> np.ndarray:
 
 
 def values(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> np.ndarray:
-    if dtype == "float32":
+    """Of any type, like `int8s`."""
+    if dtype == "int8":
+        return int8s(rng, shape)
+    element = element_type(dtype)
+    if element.is_float:
         return (rng.normal(0, 1, shape) * 2.0 ** rng.integers(-8, 8)).astype(np.float32)
-    return int8s(rng, shape)
+    if rng.integers(4) == 0:
+        return rng.choice(np.array(element.range, element.numpy), shape)
+    return rng.integers(*element.range, shape, element.numpy, endpoint=True)
 
 
 @dataclass

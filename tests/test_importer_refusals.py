@@ -49,17 +49,6 @@ def test_other_types(dtype, words):
     assert words in "\n".join(refusal(w, [x], [y]))
 
 
-def test_int8_inside_but_uint8_at_the_edges():
-    w = ModelWriter()
-    first, x = w.tensor("first", (4,), "uint8", 0.5, 131), w.tensor("x", (4,), "int8", *Q)
-    y, last = w.tensor("y", (4,), "int8", *Q), w.tensor("last", (4,), "uint8", 0.5, 131)
-    w.op("QUANTIZE", [first], [x])
-    w.op("RELU", [x], [y])
-    w.op("QUANTIZE", [y], [last])
-    reasons = refusal(w, [first], [last])
-    assert len(reasons) == 2 and "inference_input_type=int8" in reasons[0] and "inference_output_type" in reasons[1]
-
-
 def test_dynamic_shapes_other_than_the_batch():
     w = ModelWriter()
     x, y = (w.tensor(name, (1, 1, 3), "int8", *Q, signature=(-1, -1, 3)) for name in "xy")

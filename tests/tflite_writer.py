@@ -19,8 +19,9 @@ import flatbuffers
 import numpy as np
 import tflite
 
-TYPES = {"int8": "INT8", "int16": "INT16", "int32": "INT32", "int64": "INT64", "uint8": "UINT8", "float32": "FLOAT32"}
-TYPES |= {"bool": "BOOL"}
+from smelt.model.dtypes import DTYPES
+
+TYPES = {name: name.upper() for name in (*DTYPES, "resource")}
 
 # The options table of each operator; operators that are not here have none.
 OPTIONS = {
@@ -109,7 +110,7 @@ class ModelWriter:
         lives between inferences."""
         scales = (scale,) if isinstance(scale, int | float | np.floating) else tuple(scale)
         zeros = (zero_point,) * len(scales) if isinstance(zero_point, int | np.integer) else tuple(zero_point)
-        buffer = 0 if data is None else self._buffer(np.asarray(data, dtype))
+        buffer = 0 if data is None else self._buffer(DTYPES[dtype].pack(np.asarray(data)))
         dims = tuple(int(d) for d in shape)
         dynamic = None if signature is None else tuple(signature)
         self._tensors.append(_Tensor(name, dims, dtype, scales, zeros, axis or 0, buffer, dynamic, variable))
@@ -117,7 +118,7 @@ class ModelWriter:
 
     def constant(self, name: str, data: np.ndarray | Sequence[int], dtype: str = "int32") -> int:
         """Add an unquantised constant of `data`'s own shape."""
-        array = np.asarray(data, dtype)
+        array = np.asarray(data, DTYPES[dtype].numpy)
         return self.tensor(name, array.shape, dtype, data=array)
 
     def op(
@@ -130,8 +131,8 @@ class ModelWriter:
         """The bytes of the file, with these tensors as the graph's inputs and outputs."""
         return _Serializer().model(self._tensors, self._operators, self._buffers, inputs, outputs)
 
-    def _buffer(self, data: np.ndarray) -> int:
-        self._buffers.append(data.tobytes())
+    def _buffer(self, data: bytes) -> int:
+        self._buffers.append(data)
         return len(self._buffers) - 1
 
 

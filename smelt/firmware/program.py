@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from smelt.firmware.names import check_name, part
+from smelt.kernels.calls import C_TYPES
 from smelt.kernels.implementation import Argument
 from smelt.loops.ir import Scratch, Type
 from smelt.loops.kernel import Kernel
@@ -17,17 +18,6 @@ from smelt.nouns import Noun
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.targets.types import Memory, Role
-
-C_TYPES: dict[str, Type] = {
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "bool": "uint8_t",
-    "int16": "int16_t",
-    "int32": "int32_t",
-    "uint32": "uint32_t",
-    "int64": "int64_t",
-    "float32": "float",
-}
 
 
 @dataclass(frozen=True, eq=False)

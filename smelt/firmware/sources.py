@@ -11,14 +11,17 @@ import numpy as np
 
 from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
-from smelt.firmware.program import C_TYPES, Constant, Invocation, Place, Port, Program
+from smelt.firmware.program import Constant, Invocation, Place, Port, Program
+from smelt.kernels.calls import C_TYPES
 from smelt.kernels.headers import includes, needed, with_included
+from smelt.loops.c import float_literal
 from smelt.loops.ir import Buffer
 from smelt.loops.kernel import Kernel
 from smelt.targets.types import Role
 
 FILES = ("net.h", "net.c", "weights.h", "weights.c")
 EVERYWHERE: tuple[Role, ...] = ("fast", "main")  # regions that every network has, be it of 0 bytes
+LEAST = {"-2147483648": "INT32_MIN", "-9223372036854775808": "INT64_MIN"}  # C has no such literals
 MANY_LINES = 2048  # bytes of a table that is worth up to 28 bytes in front of it
 
 
@@ -202,12 +205,8 @@ def _numbers(constant: Constant) -> str:
         words = [float_literal(float(v)) for v in constant.data]
     else:
         words = np.char.mod("%d", constant.data).tolist()
-        words = ["INT32_MIN" if w == "-2147483648" else w for w in words]
+        words = [LEAST.get(w, w) for w in words]
+        if constant.type == "uint64_t":
+            words = [f"{w}u" for w in words]
     per_row = max(4, 116 // (max(map(len, words)) + 1))
     return "\n".join("    " + ",".join(words[i : i + per_row]) + "," for i in range(0, len(words), per_row))
-
-
-def float_literal(value: float) -> str:
-    """A float32 as C: nine digits give back exactly the same float32."""
-    text = f"{value:.9g}"
-    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"

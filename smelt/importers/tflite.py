@@ -140,8 +140,10 @@ def _check_form(site: Site, arm: Arm) -> None:
     found = len(site.operator.inputs)
     if not least <= found <= most:
         site.broken(f"it has {found} inputs, not {least if least == most else f'{least} to {most}'}")
-    if arm.code not in ("SPLIT", "SPLIT_V", "UNPACK") and len(site.operator.outputs) != 1:
-        site.broken(f"it has {len(site.operator.outputs)} outputs, not 1")
+    least, most = arm.outputs
+    found = len(site.operator.outputs)
+    if not least <= found <= most:
+        site.broken(f"it has {found} outputs, not {least if least == most else f'{least} to {most}'}")
     if arm.options and site.operator.options is not None and site.operator.options_type != arm.options:
         site.broken(f"its options are of kind {site.operator.options_type}, not {arm.options}")
 
@@ -162,9 +164,9 @@ def _foreign_types(inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...]) -> t
     """Edges of types that no operator complains of, as none reads or writes them."""
     edges = (("input", t) for t in inputs), (("output", t) for t in outputs)
     return tuple(
-        f"{role} '{tensor.name}' is {tensor.dtype}; int8 (or float32 through QUANTIZE) is supported"
+        f"{role} '{tensor.name}' is {tensor.dtype}; types of whole bytes are supported"
         for role, tensor in chain(*edges)
-        if tensor.dtype not in ("int8", "float32")
+        if tensor.element.is_packed
     )
 
 

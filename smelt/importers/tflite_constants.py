@@ -15,7 +15,7 @@ import numpy as np
 from smelt.importers.tflite_site import Site
 from smelt.importers.tflite_workbench import Refusal
 from smelt.model.graph import Array, Op, Tensor
-from smelt.model.reference import evaluate
+from smelt.model.reference import results
 
 INTEGERS = ("int32", "int64", "bool")
 PLAIN = (*INTEGERS, "float32")
@@ -34,7 +34,7 @@ def known(at: Site) -> bool:
     _spend(at, max(result.elements, *(x.elements for x in _operands(at)), 1))
     with np.errstate(all="ignore"):
         value = np.asarray(function(at))
-    if value.dtype != np.dtype(result.dtype):
+    if value.dtype != result.element.numpy:
         at.broken(f"output '{result.name}' is {result.dtype}, but the operator computes {value.dtype}")
     at.bench.define(at.agree(result, value.shape), value)
     return True
@@ -59,8 +59,9 @@ def folded(at: Site, ops: tuple[Op, ...]) -> bool:
         return False
     values: dict[Tensor, Array] = {}
     for op in ops:
-        _spend(at, op.y.elements + op.macs)
-        values[op.y] = evaluate(op, *(x.constant if x.is_constant else values[x] for x in op.inputs))
+        _spend(at, sum(y.elements for y in op.ys) + op.macs)
+        arrays = (x.constant if x.is_constant else values[x] for x in op.inputs)
+        values.update(zip(op.ys, results(op, *arrays), strict=True))
     for y in (at.result(position) for position in range(len(at.operator.outputs))):
         at.bench.define(y, values[y])
     return True

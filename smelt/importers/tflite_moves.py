@@ -256,13 +256,13 @@ MOVING: tuple[Arm, ...] = (
     Arm("SQUEEZE", "", (1, 1), squeeze, 30, types=ANY),
     Arm("EXPAND_DIMS", "constant axis", (2, 2), expand_dims, types=ANY),
     Arm("CONCATENATION", "any axis, no fused activation", (1, MANY), concatenation, 10, types=ANY),
-    Arm("SPLIT", "constant axis", (2, 2), split, 35, types=ANY),
-    Arm("SPLIT_V", "constant sizes and axis", (3, 3), split_v, 79, types=ANY),
+    Arm("SPLIT", "constant axis", (2, 2), split, 35, types=ANY, outputs=(1, MANY)),
+    Arm("SPLIT_V", "constant sizes and axis", (3, 3), split_v, 79, types=ANY, outputs=(1, MANY)),
     Arm("SLICE", "constant begin and size", (3, 3), slice_, types=ANY),
     Arm(
         "STRIDED_SLICE", "constant; negative strides, masks, new and shrunk axes", (4, 4), strided_slice, 32, types=ANY
     ),
     Arm("PACK", "any axis", (1, MANY), pack, 59, types=ANY),
-    Arm("UNPACK", "any axis", (1, 1), unpack, 64, types=ANY),
+    Arm("UNPACK", "any axis", (1, 1), unpack, 64, types=ANY, outputs=(1, MANY)),
     Arm("TRANSPOSE", "constant permutation", (2, 2), transpose, types=ANY),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from smelt.importers.tflite_site import INT8, Arm, Site
+from smelt.importers.tflite_site import Arm, Site
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import (
     Add,
@@ -30,6 +30,7 @@ from smelt.model.ops import (
 from smelt.model.representable import FARTHEST, fits_steps
 
 Pair = tuple[int, int]
+BYTES = ("int8", "uint8")
 
 
 def window(at: Site, padding: str, extent: int, size: int, stride: int, dilation: int = 1) -> tuple[int, int, int]:
@@ -261,16 +262,14 @@ def hard_swish(at: Site) -> tuple[Op, ...]:
 
 
 def quantize(at: Site) -> tuple[Op, ...]:
-    x, result = at.operand(0), at.result()
-    for tensor, role in ((x, "input"), (result, "output")):
-        if tensor.dtype == "uint8":
-            at.refuse(f"{role} '{tensor.name}' is uint8; convert the model with inference_{role}_type=int8")
-    y = at.y(types=INT8)
-    if x.dtype == "int8":
-        return unary(at, "requantize")
+    x, y = at.x(types=("float32", *BYTES)), at.y(types=BYTES)
+    y = at.agree(y, x.shape)
     if x.dtype != "float32":
-        at.refuse(f"input '{x.name}' is {x.dtype}; float32 and int8 are supported")
-    at.agree(y, x.shape)
+        same = x.dtype == y.dtype == "uint8"
+        at.demand(not same, "it goes from uint8 to uint8, which TensorFlow Lite Micro lacks; leave it out")
+        return (Unary(y=y, x=x, function="requantize"),)
+    if y.dtype != "int8":
+        at.refuse(f"output '{y.name}' is {y.dtype}; from float32 only int8 is supported")
     source = at.bench.dequantized(x)
     far = source is not None and not fits_steps(FARTHEST * source.x.q.scale, y.q)
     at.demand(not far, f"input '{x.name}' can be too many steps of {y.q.scale:.3g} for 32-bit arithmetic")
@@ -307,6 +306,6 @@ COMPUTING: tuple[Arm, ...] = (
     Arm("LOGISTIC", "", (1, 1), logistic),
     Arm("TANH", "", (1, 1), tanh),
     Arm("HARD_SWISH", "", (1, 1), hard_swish),
-    Arm("QUANTIZE", "float32 or int8 to int8", (1, 1), quantize, types=("int8", "uint8", "int16", "int32")),
-    Arm("DEQUANTIZE", "int8 to float32 at the model's outputs", (1, 1), dequantize),
+    Arm("QUANTIZE", "float32, int8 and uint8 to int8; int8 to uint8", (1, 1), quantize, types=BYTES),
+    Arm("DEQUANTIZE", "int8 and uint8 to float32", (1, 1), dequantize, types=BYTES),
 )

@@ -220,7 +220,7 @@ class Site:
         if activation not in REAL_LIMITS:
             self.refuse(f"the fused activation {activation} is not supported; NONE, RELU, RELU6, RELU_N1_TO_1 are")
         low, high = REAL_LIMITS[activation]
-        least, most = (int(end) for end in (np.iinfo(y.dtype).min, np.iinfo(y.dtype).max))
+        least, most = y.element.range
         if y.dtype not in SCALED:
             return int(max(least, low)), int(min(most, high))
         for limit in (low, high):
@@ -293,7 +293,8 @@ class Arm:
     """How one TFLite operator is converted.
 
     `options` is the schema's number of its options table (0: none are read), `inputs` the least and the most operands,
-    `types` those of the values it computes with (weights, indices and conditions have their own).
+    `outputs` the least and the most results, `types` those of the values it computes with (weights, indices and conditions have
+    their own).
     """
 
     code: str
@@ -302,3 +303,4 @@ class Arm:
     build: Callable[[Site], tuple[Op, ...]]
     options: int = 0
     types: tuple[str, ...] = INT8
+    outputs: tuple[int, int] = (1, 1)

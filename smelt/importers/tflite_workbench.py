@@ -10,21 +10,12 @@ import numpy as np
 from smelt.errors import ModelError
 from smelt.importers.names import Names
 from smelt.importers.tflite_file import RawModel, RawQuantization, RawTensor
-from smelt.model.graph import Array, DType, Op, Quantization, Tensor
+from smelt.model.dtypes import DTYPES
+from smelt.model.graph import Array, Op, Quantization, Tensor
 from smelt.model.ops import Dequantize
 
 MOST_ELEMENTS = 1 << 26  # no microcontroller holds more; products of damaged dimensions are far beyond
 MOST_AXES = 6
-
-DTYPES: dict[str, DType] = {
-    "float32": "float32",
-    "int8": "int8",
-    "int16": "int16",
-    "int32": "int32",
-    "int64": "int64",
-    "uint8": "uint8",
-    "bool": "bool",
-}
 
 
 class Refusal(Exception):
@@ -50,7 +41,7 @@ class Workbench:
             self.names.unique(raw.name)
         self._indices = {raw.name: raw.index for raw in model.tensors}
         self._tensors: dict[int, Tensor] = {}
-        self._arrays: dict[tuple[tuple[int, int], str], Array] = {}
+        self._arrays: dict[tuple[tuple[int, int], str, int], Array] = {}
         self.lost: set[int] = set()
         self.renewed: dict[Tensor, Tensor] = {}
         self.work = 0
@@ -100,7 +91,7 @@ class Workbench:
 
     def _make(self, raw: RawTensor) -> Tensor:
         if raw.dtype not in DTYPES:
-            raise Refusal(f"tensor '{raw.name}' is {raw.dtype}; int8 is supported")
+            raise Refusal(f"tensor '{raw.name}' is {raw.dtype}; the types are {', '.join(DTYPES)}")
         if raw.variable:
             raise Refusal(
                 f"tensor '{raw.name}' is a variable that lives between inferences; make it an input and output"
@@ -108,24 +99,24 @@ class Workbench:
         if raw.sparse:
             raise Refusal(f"tensor '{raw.name}' is stored sparsely; store it densely")
         _check_shape(raw)
-        dtype = DTYPES[raw.dtype]
-        quantization = None if dtype == "float32" or raw.quantization is None else _quantization(raw, raw.quantization)
-        return Tensor(raw.name, raw.shape, dtype, quantization, self._data(raw))
+        element = DTYPES[raw.dtype]
+        stored = None if element.is_float else raw.quantization
+        quantization = None if stored is None else _quantization(raw, stored)
+        return Tensor(raw.name, raw.shape, element.name, quantization, self._data(raw))
 
     def _data(self, raw: RawTensor) -> Array | None:
         if raw.data is None:
-            return np.zeros(raw.shape, raw.dtype) if prod(raw.shape) == 0 else None
+            return np.zeros(raw.shape, DTYPES[raw.dtype].numpy) if prod(raw.shape) == 0 else None
         start, size = raw.data
-        kind = np.dtype(raw.dtype).newbyteorder("<")
-        if size != prod(raw.shape) * kind.itemsize:
+        element, elements = DTYPES[raw.dtype], prod(raw.shape)
+        if size != element.bytes_of(elements):
             raise ModelError(
                 f"constant '{raw.name}' of shape {list(raw.shape)} and type {raw.dtype} needs "
-                f"{prod(raw.shape) * kind.itemsize} bytes, but its buffer has {size}"
+                f"{element.bytes_of(elements)} bytes, but its buffer has {size}"
             )
-        key = (raw.data, raw.dtype)
+        key = (raw.data, raw.dtype, elements)
         if key not in self._arrays:  # tensors may share a buffer: convert it once
-            stored = np.frombuffer(self.model.file, kind, size // kind.itemsize, start)
-            self._arrays[key] = np.ascontiguousarray(stored, dtype=raw.dtype)
+            self._arrays[key] = element.unpack(self.model.file, elements, start)
         return self._arrays[key].reshape(raw.shape)
 
 
@@ -153,8 +144,8 @@ def _quantization(raw: RawTensor, stored: RawQuantization) -> Quantization:
         raise ModelError(f"tensor '{raw.name}' has a scale that is not a positive number")
     if len(zeros) not in (1, len(scales)):
         raise ModelError(f"tensor '{raw.name}' has {len(scales)} scales, but {len(zeros)} zero points")
-    limits = np.iinfo(raw.dtype if raw.dtype in ("int8", "uint8", "int16", "int32") else "int32")
-    if not all(limits.min <= zero <= limits.max for zero in zeros):
+    element = DTYPES[raw.dtype if raw.dtype in ("int4", "int8", "uint8", "int16", "int32") else "int32"]
+    if not all(element.low <= zero <= element.high for zero in zeros):
         raise ModelError(f"tensor '{raw.name}' has a zero point outside {raw.dtype}")
     if len(scales) == 1:
         return Quantization(scales, zeros)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import numpy as np
 
 from smelt.kernels.implementation import Argument, KernelCall
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Type
+from smelt.model.dtypes import ELEMENT_TYPES
 from smelt.model.graph import Array, Tensor
 
 C_TYPES: dict[str, Type] = {
-    "int8": "int8_t", "uint8": "uint8_t", "bool": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
-    "int64": "int64_t", "float32": "float",
-}  # fmt: skip
+    **{e.name: cast(Type, f"{e.name}_t") for e in ELEMENT_TYPES if e.is_integer and not e.is_packed},
+    **{e.name: "uint8_t" for e in ELEMENT_TYPES if e.kind == "bool" or e.is_packed},
+    "uint16": "uint16_t",
+    **{e.name: "float" for e in ELEMENT_TYPES if e.is_float},
+}
+"""What C calls the elements of each type; what is packed is bytes."""
+
+
+def c_elements(tensor: Tensor) -> int:
+    """How many elements of its C type a tensor has."""
+    return tensor.bytes if tensor.element.is_packed else tensor.elements
 
 
 class CallBuilder(KernelBuilder):
@@ -23,16 +34,16 @@ class CallBuilder(KernelBuilder):
         self._arguments: list[Argument] = []
 
     def operand(self, name: str, tensor: Tensor) -> Buffer:
-        """A tensor that is read: an activation or a constant."""
+        """A tensor that is read: an activation or a constant, which is packed where its type is."""
         if tensor.data is not None:
-            return self.table(name, tensor.data)
+            return self.table(name, _stored(tensor, tensor.data))
         self._arguments.append(tensor)
-        return self.input(name, C_TYPES[tensor.dtype], tensor.elements)
+        return self.input(name, C_TYPES[tensor.dtype], c_elements(tensor))
 
     def result(self, name: str, tensor: Tensor) -> Buffer:
         """A tensor that is written."""
         self._arguments.append(tensor)
-        return self.output(name, C_TYPES[tensor.dtype], tensor.elements)
+        return self.output(name, C_TYPES[tensor.dtype], c_elements(tensor))
 
     def table(self, name: str, data: Array) -> Buffer:
         """Constant data; its dtype gives the type."""
@@ -42,3 +53,7 @@ class CallBuilder(KernelBuilder):
     def finish_call(self) -> KernelCall:
         """The kernel, checked, and its arguments."""
         return KernelCall(self.finish(), tuple(self._arguments))
+
+
+def _stored(tensor: Tensor, data: Array) -> Array:
+    return np.frombuffer(tensor.element.pack(data), np.uint8) if tensor.element.is_packed else data

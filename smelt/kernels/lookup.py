@@ -1,4 +1,4 @@
-"""Lookup: a table of 256 entries, int8 or float32."""
+"""Lookup: a table of 256 entries."""
 
 from __future__ import annotations
 
@@ -26,25 +26,30 @@ def unrolled(op: object, core: Core) -> Iterable[Unrolled]:
     return (Unrolled(4), Unrolled(1))
 
 
-def int8_to_int8(op: Lookup, core: Core) -> bool:
-    """x, y and the 256 entries are int8"""
-    return op.x.dtype == op.y.dtype == op.table.dtype == "int8" and op.table.elements == 256
+def from_byte(op: Lookup, core: Core) -> bool:
+    """x is int8 or uint8, y and the 256 entries are of one type"""
+    return op.x.dtype in ("int8", "uint8") and op.y.dtype == op.table.dtype and op.table.elements == 256
 
 
-def int8_to_float(op: Lookup, core: Core) -> bool:
-    """x is int8, y and the 256 entries are float32"""
-    return op.x.dtype == "int8" and op.y.dtype == op.table.dtype == "float32" and op.table.elements == 256
+def to_byte(op: Lookup, core: Core) -> bool:
+    """y takes no more than x"""
+    return op.y.element.bits == 8
+
+
+def to_more(op: Lookup, core: Core) -> bool:
+    """y takes more than x"""
+    return op.y.element.bits > 8
 
 
 def build_lookup(op: Lookup, schedule: Unrolled) -> KernelCall:
-    k = CallBuilder("lookup", in_place=op.y.dtype == "int8")
+    k = CallBuilder("lookup", in_place=op.y.element.bits == 8)
     x, table, y = k.operand("x", op.x), k.operand("table", op.table), k.result("y", op.y)
     for block in blocks(k, "i", merged((op.y.elements,), (1,)), (0,), schedule.unroll):
-        values = [k.let("value", table[x[i] + 128]) for (i,) in block]
+        values = [k.let("value", table[x[i] - op.x.element.low]) for (i,) in block]
         for (i,), value in zip(block, values, strict=True):
             k.store(y, i, value)
     return k.finish_call()
 
 
-LOOKUP = Implementation("lookup", Lookup, unrolled, build_lookup, (int8_to_int8,), ("x",))
-LOOKUP_FLOAT = Implementation("lookup_float", Lookup, unrolled, build_lookup, (int8_to_float,))
+LOOKUP = Implementation("lookup", Lookup, unrolled, build_lookup, (from_byte, to_byte), ("x",))
+LOOKUP_FLOAT = Implementation("lookup_float", Lookup, unrolled, build_lookup, (from_byte, to_more))

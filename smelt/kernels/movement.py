@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from smelt.kernels.calls import C_TYPES, CallBuilder
+from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
 from smelt.kernels.nests import fill, merged, move, row_major
 from smelt.loops.ir import AnyBuffer, Expr, expression
@@ -14,13 +14,8 @@ from smelt.targets.types import Core
 
 
 def movable(op: Op, core: Core) -> bool:
-    """all tensors have the same element type, one that C has"""
-    return {t.dtype for t in op.inputs} == {op.y.dtype} and op.y.dtype in C_TYPES
-
-
-def bytes_only(op: Pad, core: Core) -> bool:
-    """the tensors are int8"""
-    return op.x.dtype == op.y.dtype == "int8"
+    """all tensors have the same element type, of whole bytes"""
+    return {t.dtype for t in op.inputs} == {op.y.dtype} and not op.y.element.is_packed
 
 
 def build_reshape(op: Reshape, schedule: Plain) -> KernelCall:
@@ -92,4 +87,4 @@ COPY = Implementation("copy", Reshape, plain, build_reshape, (movable,))
 TRANSPOSE = Implementation("transpose", Transpose, plain, build_transpose, (movable,))
 SLICE = Implementation("slice", Slice, plain, build_slice, (movable,))
 CONCAT = Implementation("concat", Concat, plain, build_concat, (movable,))
-PAD = Implementation("pad", Pad, plain, build_pad, (bytes_only,))
+PAD = Implementation("pad", Pad, plain, build_pad, (movable,))

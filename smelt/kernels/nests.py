@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from math import prod
+from math import copysign, prod
 
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Expr, Value, expression
+from smelt.loops.ir import SIZES, AnyBuffer, Expr, Value, expression, real
 
 Strides = tuple[int, ...]
 
@@ -106,9 +106,14 @@ def move(k: KernelBuilder, y: AnyBuffer, x: AnyBuffer, nest: Nest, starts: tuple
 
 
 def fill(k: KernelBuilder, y: AnyBuffer, start: Value, value: int | float, count: int) -> None:
-    """`count` bytes of y set to `value`."""
-    if count >= SHORTEST_COPY:
+    """`count` elements of y set to `value`."""
+    number = real(value) if y.type == "float" else expression(int(value))
+    by_bytes = SIZES[y.type] == 1 or (value == 0 and copysign(1, value) > 0)
+    if count >= SHORTEST_COPY and by_bytes:
         k.fill(y, start, int(value), count)
-        return
-    for i in range(count):
-        k.store(y, expression(start) + i, int(value))
+    elif count >= SHORTEST_COPY:
+        with k.loop("i", 0, count) as i:
+            k.store(y, expression(start) + i, number)
+    else:
+        for n in range(count):
+            k.store(y, expression(start) + n, number)

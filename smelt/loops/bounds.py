@@ -65,7 +65,7 @@ class Affine:
 def affine(value: Expr) -> Affine:
     """`value` as a sum over symbols; whatever is not linear is a symbol itself."""
     match value:
-        case Const(constant):
+        case Const(constant) if value.type != "float":
             return Affine(constant)
         case Binary("+", left, right):
             return affine(left).plus(affine(right))

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from smelt.loops.bounds import check_bounds
 from smelt.loops.ir import (
+    SIZES,
     AnyBuffer,
     Assign,
     Buffer,
@@ -123,8 +124,8 @@ class KernelBuilder:
         self._emit(Routine(function, values, work, others, turns))
 
     def fill(self, target: AnyBuffer, index: Value, value: int, count: Value) -> None:
-        """`count` elements of a one-byte buffer set to `value`."""
-        if target.type not in ("int8_t", "uint8_t"):
+        """`count` elements of a buffer set to `value`, all of whose bytes are alike: any byte, or 0 for wider elements."""
+        if value and SIZES[target.type] != 1:
             raise ValueError("fill writes bytes")
         self._emit(Copy(target, expression(index), Const(value), Const(0), expression(count)))
 

@@ -176,6 +176,10 @@ def _infix(operator: str, left: Expr, right: Expr) -> tuple[str, int]:
 
 
 def _constant(value: Const) -> tuple[str, int]:
+    if value.type == "float":
+        return float_literal(value.value), ATOM if value.value >= 0 else UNARY
+    if value.type == "uint64_t":
+        return f"UINT64_C({value.value})", ATOM
     if value.type == "int64_t":
         return f"INT64_C({value.value})" if value.value >= 0 else f"-INT64_C({-value.value})", UNARY
     if value.type == "uint32_t":
@@ -183,3 +187,9 @@ def _constant(value: Const) -> tuple[str, int]:
     if value.value == -(2**31):
         return "INT32_MIN", ATOM
     return str(value.value), ATOM if value.value >= 0 else UNARY
+
+
+def float_literal(value: float) -> str:
+    """A float32 as C: nine digits give back exactly the same float32."""
+    text = f"{value:.9g}"
+    return f"{text}f" if "." in text or "e" in text else f"{text}.0f"

@@ -221,7 +221,7 @@ def _middle(value: Expr, values: Mapping[str, float]) -> float | None:
     """The value where every counter stands at its middle; None where it depends on data."""
     match value:
         case Const(constant):
-            return constant
+            return float(constant) if value.type == "float" else int(constant)
         case Var(name):
             return values.get(name)
         case Cast(_, inner):

@@ -8,6 +8,7 @@ Shifts to the left are written as products, since C leaves shifting negative num
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Literal
 
 import numpy as np
@@ -15,9 +16,10 @@ import numpy as np
 from smelt.loops.fold import Operator as Operator
 from smelt.loops.fold import fold as fold
 
-Type = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "float"]
+Type = Literal["int8_t", "uint8_t", "int16_t", "uint16_t", "int32_t", "uint32_t", "int64_t", "uint64_t", "float"]
 SIZES: dict[Type, int] = {
-    "int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8, "float": 4,
+    "int8_t": 1, "uint8_t": 1, "int16_t": 2, "uint16_t": 2, "int32_t": 4, "uint32_t": 4, "int64_t": 8, "uint64_t": 8,
+    "float": 4,
 }  # fmt: skip
 COMPARISONS = ("<", "<=", ">", ">=", "==", "!=", "&&", "||")
 
@@ -107,7 +109,9 @@ Value = Expr | int
 
 @dataclass(frozen=True)
 class Const(Expr):
-    value: int
+    """A number: an int, but for the type float."""
+
+    value: Any
     type: Type = "int32_t"
 
 
@@ -162,7 +166,7 @@ def _joined(operator: Operator, left: Type, right: Type) -> Type:
     """C's usual arithmetic conversions, for the types that occur here."""
     if operator in COMPARISONS:
         return "int32_t"
-    for wide in ("float", "int64_t", "uint32_t"):
+    for wide in ("float", "uint64_t", "int64_t", "uint32_t"):
         if wide in (left, right):
             return wide
     return "int32_t"
@@ -172,13 +176,21 @@ def expression(value: Value) -> Expr:
     """An int as a constant; an expression as itself."""
     if isinstance(value, Expr):
         return value
-    return Const(int(value), "int32_t" if -(2**31) <= value < 2**31 else "int64_t")
+    wide: Type = "int64_t" if value < 2**63 else "uint64_t"
+    return Const(int(value), "int32_t" if -(2**31) <= value < 2**31 else wide)
+
+
+def real(value: float) -> Const:
+    """A float32 as a constant. Raises ValueError for what is no finite number."""
+    if not isfinite(value):
+        raise ValueError(f"{value} is no constant of C")
+    return Const(float(np.float32(value)), "float")
 
 
 def binary(operator: Operator, left: Value, right: Value) -> Expr:
     """`left operator right`, folded where constants allow (x + 0, x * 1, x * 0, constants gathered at the right of sums)."""
     a, b = expression(left), expression(right)
-    if isinstance(a, Const) and isinstance(b, Const) and a.type == b.type:
+    if isinstance(a, Const) and isinstance(b, Const) and a.type == b.type != "float":
         return expression(fold(operator, a.value, b.value))
     if isinstance(b, Const) and b.type == "int32_t":
         return _with_constant(operator, a, b)
@@ -204,9 +216,14 @@ def _with_constant(operator: Operator, a: Expr, b: Const) -> Expr:
         return Const(1) if b.value else a
     if operator == "-":
         return _with_constant("+", a, Const(-b.value))
-    if operator in ("+", "*") and isinstance(a, Binary) and a.operator == operator and isinstance(a.right, Const):
+    if operator in ("+", "*") and _ends_with_integer(a, operator):
+        assert isinstance(a, Binary) and isinstance(a.right, Const)
         return binary(operator, a.left, fold(operator, a.right.value, b.value))
     return Binary(operator, a, b)
+
+
+def _ends_with_integer(a: Expr, operator: Operator) -> bool:
+    return isinstance(a, Binary) and a.operator == operator and isinstance(a.right, Const) and a.right.type != "float"
 
 
 def minimum(a: Value, b: Value) -> Expr:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from math import prod
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
 from smelt.errors import ModelError
+from smelt.model.dtypes import DType as DType
+from smelt.model.dtypes import ElementType, element_type
 from smelt.nouns import MOST_REPR, Noun, clipped
 
-DType = Literal["int8", "int16", "int32", "int64", "uint8", "float32", "bool"]
 Array = np.ndarray[Any, np.dtype[Any]]
 
 
@@ -60,8 +61,14 @@ class Tensor(Noun):
         return prod(self.shape)
 
     @property
+    def element(self) -> ElementType:
+        """What `dtype` is: range, bits, packing."""
+        return element_type(self.dtype)
+
+    @property
     def bytes(self) -> int:
-        return self.elements * np.dtype(self.dtype).itemsize
+        """What the tensor takes in a device's memory."""
+        return self.element.bytes_of(self.elements)
 
     @property
     def is_constant(self) -> bool:
@@ -91,10 +98,24 @@ class Tensor(Noun):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Op(Noun):
-    """One operator: operands by name, exactly one result `y`. `origin` says where in the file it comes from."""
+    """One operator: operands and results by name. `origin` says where in the file it comes from.
+
+    Nearly every op has one result, `y`. One that has more gives the names of their fields in `results`, `y` first.
+    """
+
+    results: ClassVar[tuple[str, ...]] = ("y",)
 
     y: Tensor
     origin: str = ""
+
+    @property
+    def ys(self) -> tuple[Tensor, ...]:
+        """Every result, in the order of `results`."""
+        found: list[Tensor] = []
+        for name in self.results:
+            value = getattr(self, name)
+            found.extend(value if isinstance(value, tuple) else (value,))
+        return tuple(found)
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -102,7 +123,7 @@ class Op(Noun):
         found: list[Tensor] = []
         for field in fields(self):
             value = getattr(self, field.name)
-            if field.name == "y":
+            if field.name in self.results:
                 continue
             if isinstance(value, Tensor):
                 found.append(value)
@@ -121,7 +142,7 @@ class Op(Noun):
         return 0
 
     def substitute(self, tensors: Mapping[Tensor, Tensor]) -> Op:
-        """The same op with operands (and `y`) exchanged."""
+        """The same op with operands and results exchanged."""
 
         def swap(value: Any) -> Any:
             if isinstance(value, Tensor):
@@ -136,25 +157,51 @@ class Op(Noun):
         return replace(self, **changed) if changed else self
 
     def in_full(self) -> str:
-        return f"{self.y.name} = {type(self).__name__}({', '.join(t.name for t in self.inputs)})"
+        return f"{', '.join(y.name for y in self.ys)} = {type(self).__name__}({', '.join(t.name for t in self.inputs)})"
+
+
+@dataclass(frozen=True, eq=False)
+class State(Noun):
+    """What lives from one run to the next: ops read `read`, and what `write` has at the end is what `read` has in the next run.
+
+    In the first run, and after a reset, `read` is `initial`, an array of its shape.
+    """
+
+    read: Tensor
+    write: Tensor
+    initial: Array
+
+    def in_full(self) -> str:
+        return f"{self.read.name} <- {self.write.name}"
 
 
 @dataclass(frozen=True, eq=False)
 class Graph(Noun):
-    """Ops in an order in which they can run, from `inputs` to `outputs`."""
+    """Ops in an order in which they can run, from `inputs` and what `states` hold to `outputs` and the next values of `states`."""
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
+    states: tuple[State, ...] = ()
+
+    @property
+    def sources(self) -> tuple[Tensor, ...]:
+        """What has a value before the first op: inputs, and states as the last run left them."""
+        return (*self.inputs, *(state.read for state in self.states))
+
+    @property
+    def sinks(self) -> tuple[Tensor, ...]:
+        """What is wanted after the last op: outputs, and the next values of states. A tensor may occur more than once."""
+        return (*self.outputs, *(state.write for state in self.states))
 
     @property
     def tensors(self) -> tuple[Tensor, ...]:
-        """Every tensor, inputs first, each once, in order of appearance."""
-        seen = dict.fromkeys(self.inputs)
+        """Every tensor, sources first, each once, in order of appearance."""
+        seen = dict.fromkeys(self.sources)
         for op in self.ops:
-            seen.update(dict.fromkeys((*op.inputs, op.y)))
-        seen.update(dict.fromkeys(self.outputs))
+            seen.update(dict.fromkeys((*op.inputs, *op.ys)))
+        seen.update(dict.fromkeys(self.sinks))
         return tuple(seen)
 
     @property
@@ -162,7 +209,7 @@ class Graph(Noun):
         return sum(op.macs for op in self.ops)
 
     def producer(self, tensor: Tensor) -> Op | None:
-        return next((op for op in self.ops if op.y is tensor), None)
+        return next((op for op in self.ops if any(y is tensor for y in op.ys)), None)
 
     def substitute(self, tensors: Mapping[Tensor, Tensor]) -> Graph:
         """The same graph with tensors exchanged wherever they occur."""
@@ -173,6 +220,9 @@ class Graph(Noun):
             inputs=tuple(tensors.get(t, t) for t in self.inputs),
             outputs=tuple(tensors.get(t, t) for t in self.outputs),
             ops=tuple(op.substitute(tensors) for op in self.ops),
+            states=tuple(
+                replace(s, read=tensors.get(s.read, s.read), write=tensors.get(s.write, s.write)) for s in self.states
+            ),
         )
 
     def check(self) -> Graph:
@@ -189,21 +239,39 @@ class Graph(Noun):
                 yield f"two tensors are called '{tensor.name}'"
             if tensor.data is not None and tensor.data.shape != tensor.shape:
                 yield f"constant '{tensor.name}' has data of shape {tensor.data.shape}, not {tensor.shape}"
-        known = set(self.inputs)
+        known = set(self.sources)
+        if len(known) != len(self.sources):
+            yield "a tensor is twice among the inputs and states"
         for op in self.ops:
             for tensor in op.activations:
                 if tensor not in known:
                     yield f"'{op}' reads '{tensor.name}' before it is computed"
-            if op.y in known or op.y.is_constant:
-                yield f"'{op}' writes '{op.y.name}', which already has a value"
-            known.add(op.y)
+            for y in op.ys:
+                if y in known or y.is_constant:
+                    yield f"'{op}' writes '{y.name}', which already has a value"
+                known.add(y)
         for tensor in self.outputs:
             if tensor not in known and not tensor.is_constant:
                 yield f"output '{tensor.name}' is never computed"
+        for state in self.states:
+            yield from _state_problems(state, known)
 
     def in_full(self) -> str:
         lines = [f"graph {self.name}"]
         lines += [f"  input  {t}  {t.quantization or ''}" for t in self.inputs]
+        lines += [f"  state  {state.in_full()}" for state in self.states]
         lines += [f"  {op.in_full()}  -> {op.y.dtype} {op.y.shape}  {op.y.quantization or ''}" for op in self.ops]
         lines += [f"  output {t}" for t in self.outputs]
         return "\n".join(lines)
+
+
+def _state_problems(state: State, known: set[Tensor]) -> Iterator[str]:
+    read, write = state.read, state.write
+    if write not in known and not write.is_constant:
+        yield f"the next value '{write.name}' of state '{read.name}' is never computed"
+    if read.is_constant:
+        yield f"state '{read.name}' is a constant"
+    if (read.shape, read.dtype) != (write.shape, write.dtype):
+        yield f"state '{read}' gets the next value '{write}', which is of another kind"
+    if state.initial.shape != read.shape or state.initial.dtype != read.element.numpy:
+        yield f"state '{read}' begins as {state.initial.dtype} {state.initial.shape}"

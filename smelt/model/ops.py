@@ -241,7 +241,7 @@ class Unary(Op):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Lookup(Op):
-    """y = table[x + 128]: `table` is a constant of 256 entries of y's dtype, int8 or float32."""
+    """y = table[x - (the least x)]: x is of one byte, `table` a constant of 256 entries of y's dtype."""
 
     x: Tensor
     table: Tensor

@@ -1,30 +1,29 @@
 """What every operator means, bit for bit as TensorFlow Lite Micro computes it, and graphs of them.
 
-`evaluate` runs one op, `run` a graph, `trace` a graph keeping every tensor, `run_many` a graph on many inputs.
+`evaluate` runs one op, `run` a graph, `trace` a graph keeping every tensor, `run_many` a graph on many inputs, `run_sequence` one
+on inputs that follow one another. What each op computes is said by the tables of `reference_*.py`, one entry per class.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from smelt.errors import OptionError, Unsupported
-from smelt.model import ops
 from smelt.model.graph import Array, Graph, Op, Tensor
-from smelt.model.reference_linear import conv2d, dense, depthwise_conv2d, transpose_conv2d
-from smelt.model.reference_pointwise import (
-    add,
-    dequantize,
-    look_up,
-    maximum,
-    minimum,
-    mul,
-    quantize,
-    softmax,
-    unary,
-)
-from smelt.model.reference_spatial import average_pool2d, max_pool2d, mean, resize_bilinear, resize_nearest
+from smelt.model.reference_linear import LINEAR
+from smelt.model.reference_moves import MOVES
+from smelt.model.reference_pointwise import POINTWISE
+from smelt.model.reference_spatial import SPATIAL
+
+MEANINGS: dict[type[Op], Callable[..., Any]] = {**LINEAR, **POINTWISE, **SPATIAL, **MOVES}
+"""What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
+several results, one for each of them."""
+
+States = Mapping[Tensor, Array]
+"""What the states of a graph hold: an array for the tensor `read` of each."""
 
 Inputs = Mapping[str, Array] | Sequence[Array]
 
@@ -32,33 +31,64 @@ Inputs = Mapping[str, Array] | Sequence[Array]
 def run(graph: Graph, inputs: Inputs) -> tuple[Array, ...]:
     """The outputs of `graph` for one input: arrays by name or in the graph's order, of the graph's shapes and types.
 
-    Raises OptionError where the inputs do not fit the graph.
+    States begin as they do after a reset. Raises OptionError where the inputs do not fit the graph.
     """
-    values = _evaluate_all(graph, inputs)
-    return tuple(_value(values, tensor) for tensor in graph.outputs)
+    return step(graph, inputs, initial_states(graph))[0]
 
 
 def run_many(graph: Graph, inputs: Iterable[Inputs]) -> tuple[Array, ...]:
-    """The outputs for each of several inputs, stacked: an array of shape (inputs, *shape) for every output."""
+    """The outputs for each of several inputs, which know nothing of one another, stacked: an array of shape (inputs, *shape) for
+    every output."""
     results = [run(graph, one) for one in inputs]
     return tuple(np.stack(outputs) for outputs in zip(*results, strict=True))
 
 
-def trace(graph: Graph, inputs: Inputs) -> dict[str, Array]:
-    """Every tensor that is not a constant, by name, for one input."""
-    return {tensor.name: value for tensor, value in _evaluate_all(graph, inputs).items()}
+def run_sequence(graph: Graph, inputs: Iterable[Inputs]) -> list[tuple[Array, ...]]:
+    """The outputs for inputs that follow one another: states are carried from each to the next."""
+    states, found = initial_states(graph), []
+    for one in inputs:
+        outputs, states = step(graph, one, states)
+        found.append(outputs)
+    return found
+
+
+def step(graph: Graph, inputs: Inputs, states: States) -> tuple[tuple[Array, ...], dict[Tensor, Array]]:
+    """The outputs for one input and what states hold, and what they hold afterwards."""
+    values = _evaluate_all(graph, inputs, states)
+    outputs = tuple(_value(values, tensor) for tensor in graph.outputs)
+    return outputs, {state.read: _value(values, state.write) for state in graph.states}
+
+
+def initial_states(graph: Graph) -> dict[Tensor, Array]:
+    """What states hold before the first run, and after a reset."""
+    return {state.read: state.initial for state in graph.states}
+
+
+def trace(graph: Graph, inputs: Inputs, states: States | None = None) -> dict[str, Array]:
+    """Every tensor that is not a constant, by name, for one input; states begin as after a reset unless given."""
+    known = initial_states(graph) if states is None else states
+    return {tensor.name: value for tensor, value in _evaluate_all(graph, inputs, known).items()}
 
 
 def evaluate(op: Op, *arrays: Array) -> Array:
-    """The result of one op. `arrays` are the values of `op.inputs`, constants included, in that order."""
-    result = np.ascontiguousarray(_compute(op, arrays))
-    return result.reshape(op.y.shape)
+    """The result `y` of one op. `arrays` are the values of `op.inputs`, constants included, in that order."""
+    return results(op, *arrays)[0]
 
 
-def _evaluate_all(graph: Graph, inputs: Inputs) -> dict[Tensor, Array]:
-    values = dict(zip(graph.inputs, _ordered(graph, inputs), strict=True))
+def results(op: Op, *arrays: Array) -> tuple[Array, ...]:
+    """All results of one op, in the order of `op.ys`. Raises Unsupported where nothing says what it computes."""
+    meaning = MEANINGS.get(type(op))
+    if meaning is None:
+        raise Unsupported(str(op), (f"there is no reference for {type(op).__name__}",))
+    found = meaning(op, *arrays)
+    values = found if isinstance(found, tuple) else (found,)
+    return tuple(np.ascontiguousarray(v).reshape(y.shape) for v, y in zip(values, op.ys, strict=True))
+
+
+def _evaluate_all(graph: Graph, inputs: Inputs, states: States) -> dict[Tensor, Array]:
+    values = {**dict(zip(graph.inputs, _ordered(graph, inputs), strict=True)), **states}
     for op in graph.ops:
-        values[op.y] = evaluate(op, *(_value(values, tensor) for tensor in op.inputs))
+        values.update(zip(op.ys, results(op, *(_value(values, tensor) for tensor in op.inputs)), strict=True))
     return values
 
 
@@ -81,68 +111,10 @@ def _ordered(graph: Graph, inputs: Inputs) -> list[Array]:
 
 
 def _check_input(tensor: Tensor, array: Array) -> None:
-    if array.shape != tensor.shape or array.dtype != np.dtype(tensor.dtype):
+    if array.shape != tensor.shape or array.dtype != tensor.element.numpy:
         wanted, given = f"{tensor.dtype} {tensor.shape}", f"{array.dtype} {array.shape}"
         raise OptionError(f"input '{tensor.name}' is {wanted}, but {given} was given")
 
 
 def _quoted(names: Iterable[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)
-
-
-def _compute(op: Op, a: tuple[Array, ...]) -> Array:
-    """One arm per operator; layout operators, which only move elements, are spelled out here."""
-    match op:
-        case ops.Conv2D():
-            return conv2d(op, *a)
-        case ops.DepthwiseConv2D():
-            return depthwise_conv2d(op, *a)
-        case ops.TransposeConv2D():
-            return transpose_conv2d(op, *a)
-        case ops.Dense():
-            return dense(op, *a)
-        case ops.AveragePool2D():
-            return average_pool2d(op, *a)
-        case ops.MaxPool2D():
-            return max_pool2d(op, *a)
-        case ops.Mean():
-            return mean(op, *a)
-        case ops.Add():
-            return add(op, *a)
-        case ops.Mul():
-            return mul(op, *a)
-        case ops.Minimum():
-            return minimum(op, *a)
-        case ops.Maximum():
-            return maximum(op, *a)
-        case ops.Softmax():
-            return softmax(op, *a)
-        case ops.Unary():
-            return unary(op, *a)
-        case ops.Lookup():
-            return look_up(a[1], a[0])
-        case ops.Quantize():
-            return quantize(op, *a)
-        case ops.Dequantize():
-            return dequantize(op, *a)
-        case ops.ResizeNearest():
-            return resize_nearest(op, *a)
-        case ops.ResizeBilinear():
-            return resize_bilinear(op, *a)
-        case ops.Pad():
-            return np.pad(a[0], list(zip(op.before, op.after, strict=True)), constant_values=op.value)
-        case ops.Reshape():
-            return a[0]
-        case ops.Concat():
-            return np.concatenate(a, axis=op.axis)
-        case ops.Slice():
-            return _slice(op, a[0])
-        case ops.Transpose():
-            return a[0].transpose(op.permutation)
-    raise Unsupported(str(op), (f"there is no reference for {type(op).__name__}",))
-
-
-def _slice(op: ops.Slice, x: Array) -> Array:
-    begin, stride, extents = op.begin, op.stride, op.y.shape
-    indices = (b + s * np.arange(n) for b, s, n in zip(begin, stride, extents, strict=True))
-    return np.asarray(x[np.ix_(*indices)])

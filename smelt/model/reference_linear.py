@@ -6,13 +6,14 @@ and the bias is added in int64. Where a sum leaves int32 (no sane model does) `r
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smelt.model.arithmetic import Integers, requantize
-from smelt.model.graph import Array
+from smelt.model.graph import Array, Op
 from smelt.model.ops import Clamp, Conv2D, Dense, DepthwiseConv2D, TransposeConv2D
 from smelt.model.parameters import Requantization, conv_parameters
 
@@ -102,3 +103,11 @@ def _finish(op: Conv2D | DepthwiseConv2D | TransposeConv2D | Dense, acc: Floats,
 def requantize_clamped(total: Integers, p: Requantization, clamp: Clamp) -> Array:
     """int8 results of accumulators whose last axis is the channel."""
     return np.clip(requantize(total, p.multipliers, p.shifts) + p.y_zero, *clamp).astype(np.int8)
+
+
+LINEAR: dict[type[Op], Callable[..., Array]] = {
+    Conv2D: conv2d,
+    DepthwiseConv2D: depthwise_conv2d,
+    TransposeConv2D: transpose_conv2d,
+    Dense: dense,
+}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from smelt.model import arithmetic
 from smelt.model.arithmetic import Integers, clip_int8, requantize
-from smelt.model.graph import Array
-from smelt.model.ops import Add, Dequantize, Maximum, Minimum, Mul, Quantize, Softmax, Unary
+from smelt.model.graph import Array, Op
+from smelt.model.ops import Add, Dequantize, Lookup, Maximum, Minimum, Mul, Quantize, Softmax, Unary
 from smelt.model.parameters import Rescale, add_parameters, mul_parameters, softmax_parameters
 from smelt.model.tables import dequantize_table, quantize_thresholds, unary_table
 
@@ -56,12 +58,16 @@ def softmax(op: Softmax, x: Array) -> Array:
 
 
 def unary(op: Unary, x: Array) -> Array:
-    return look_up(unary_table(op), x)
+    return look_up(op, unary_table(op), x)
 
 
-def look_up(table: Array, x: Array) -> Array:
-    """``table[x + 128]``."""
-    return np.asarray(table.reshape(-1)[x.astype(np.int64) + 128])
+def lookup(op: Lookup, x: Array, table: Array) -> Array:
+    return look_up(op, table, x)
+
+
+def look_up(op: Unary | Dequantize | Lookup, table: Array, x: Array) -> Array:
+    """The entries of a table that begins with the result for the least x."""
+    return np.asarray(table.reshape(-1)[x.astype(np.int64) - op.x.element.low])
 
 
 def quantize(op: Quantize, x: Array) -> Array:
@@ -71,4 +77,17 @@ def quantize(op: Quantize, x: Array) -> Array:
 
 
 def dequantize(op: Dequantize, x: Array) -> Array:
-    return look_up(dequantize_table(op), x)
+    return look_up(op, dequantize_table(op), x)
+
+
+POINTWISE: dict[type[Op], Callable[..., Array]] = {
+    Add: add,
+    Mul: mul,
+    Minimum: minimum,
+    Maximum: maximum,
+    Softmax: softmax,
+    Unary: unary,
+    Lookup: lookup,
+    Quantize: quantize,
+    Dequantize: dequantize,
+}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from smelt.model.arithmetic import Integers, clip_int8, requantize
-from smelt.model.graph import Array
+from smelt.model.graph import Array, Op
 from smelt.model.ops import AveragePool2D, MaxPool2D, Mean, Pool, ResizeBilinear, ResizeNearest
 from smelt.model.parameters import AxisWeights, average_counts, bilinear_parameters, mean_parameters, nearest_parameters
 
@@ -55,3 +57,12 @@ def _interpolate(x: Integers, weights: AxisWeights, axis: int) -> Integers:
     fraction = weights.fraction.astype(np.int64).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
     lower, upper = x.take(weights.lower, axis), x.take(weights.upper, axis)
     return np.asarray(lower * (1024 - fraction) + upper * fraction)
+
+
+SPATIAL: dict[type[Op], Callable[..., Array]] = {
+    AveragePool2D: average_pool2d,
+    MaxPool2D: max_pool2d,
+    Mean: mean,
+    ResizeNearest: resize_nearest,
+    ResizeBilinear: resize_bilinear,
+}

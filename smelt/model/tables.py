@@ -1,21 +1,29 @@
-"""Operators that are tables: unary int8 functions (256 entries) and the thresholds between float32 and int8."""
+"""Operators that are tables: functions of one byte (256 entries) and the thresholds between float32 and int8."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smelt.errors import ModelError
 from smelt.model import arithmetic
-from smelt.model.arithmetic import Integers, clip_int8, float32, quantize_multiplier, requantize, round_half_away
+from smelt.model.arithmetic import Integers, float32, quantize_multiplier, requantize, round_half_away
+from smelt.model.graph import Tensor
 from smelt.model.ops import Dequantize, Quantize, Unary
 
-Table = NDArray[np.int8]
-_INPUTS = np.arange(-128, 128, dtype=np.int64)
+Table = NDArray[Any]
+
+
+def every_value(x: Tensor) -> Integers:
+    """All values that an element of one byte can have, in order: the operands of a table."""
+    low, high = x.element.range
+    return np.arange(low, high + 1, dtype=np.int64)
 
 
 def unary_table(op: Unary) -> Table:
-    """The 256 results of `op`: y = table[x + 128]."""
+    """The 256 results of `op`: the first is that of the least x."""
     match op.function:
         case "relu":
             return _relu(op)
@@ -35,23 +43,28 @@ def unary_table(op: Unary) -> Table:
 
 
 def _centred(op: Unary) -> Integers:
-    return _INPUTS - op.x.q.zero_point
+    return every_value(op.x) - op.x.q.zero_point
+
+
+def _clipped(op: Unary, values: Integers) -> Table:
+    """Results of the type of y, saturated."""
+    return np.clip(values, *op.y.element.range).astype(op.y.element.numpy)
 
 
 def _requantize(op: Unary) -> Table:
     scaled = requantize(_centred(op), *quantize_multiplier(op.x.q.scale / op.y.q.scale))
-    return clip_int8(scaled + op.y.q.zero_point)
+    return _clipped(op, scaled + op.y.q.zero_point)
 
 
 def _relu(op: Unary) -> Table:
-    return np.maximum(_requantize(op), np.int8(op.y.q.zero_point))
+    return np.asarray(np.maximum(_requantize(op), op.y.q.zero_point), op.y.element.numpy)
 
 
 def _relu6(op: Unary) -> Table:
     """TFLM clamps x's own integers and takes y to be quantised as x is."""
     zero = op.x.q.zero_point
-    six = min(round_half_away(float32(6 / op.x.q.scale)) + zero, 127)
-    return np.clip(_INPUTS, zero, six).astype(np.int8)
+    six = min(round_half_away(float32(6 / op.x.q.scale)) + zero, op.x.element.high)
+    return _clipped(op, np.clip(every_value(op.x), zero, six))
 
 
 def _leaky_relu(op: Unary) -> Table:
@@ -60,7 +73,7 @@ def _leaky_relu(op: Unary) -> Table:
     # A negative slope is requantised by its magnitude: halves of negative times negative go towards zero, as TFLM's do.
     slope = quantize_multiplier(op.x.q.scale * abs(float32(op.alpha)) / op.y.q.scale)
     below = requantize(x, *slope) * (-1 if op.alpha < 0 else 1)
-    return clip_int8(np.where(x >= 0, above, below) + op.y.q.zero_point)
+    return _clipped(op, np.where(x >= 0, above, below) + op.y.q.zero_point)
 
 
 def _fixed_point(op: Unary) -> tuple[Integers, int]:
@@ -71,7 +84,7 @@ def _fixed_point(op: Unary) -> tuple[Integers, int]:
 
 def _saturate(op: Unary, radius: int, values: Integers) -> Table:
     x = _centred(op)
-    return clip_int8(np.where(x <= -radius, -128, np.where(x >= radius, 127, values)))
+    return _clipped(op, np.where(x <= -radius, -128, np.where(x >= radius, 127, values)))
 
 
 def _logistic(op: Unary) -> Table:
@@ -101,7 +114,7 @@ def _hard_swish(op: Unary) -> Table:
     gate = (_hard_swish_gate(fine, fine_scale) + (1 << 15)) >> 1
     product = gate * value
     scaled = np.sign(product) * (np.abs(product) >> 15)
-    return clip_int8(_rounding_shift16(scaled, -shift) + op.y.q.zero_point)
+    return _clipped(op, _rounding_shift16(scaled, -shift) + op.y.q.zero_point)
 
 
 def _hard_swish_gate(fine: Integers, fine_scale: float) -> Integers:
@@ -123,9 +136,11 @@ def _rounding_shift16(x: Integers, exponent: int) -> Integers:
 
 
 def dequantize_table(op: Dequantize) -> NDArray[np.float32]:
-    """The 256 results of `op`: y = table[x + 128]."""
+    """The 256 results of `op`: the first is that of the least x."""
     with np.errstate(over="ignore"):  # `representable` refuses what becomes infinite
-        return (np.float32(op.x.q.scale) * (_INPUTS - op.x.q.zero_point).astype(np.float32)).astype(np.float32)
+        return (np.float32(op.x.q.scale) * (every_value(op.x) - op.x.q.zero_point).astype(np.float32)).astype(
+            np.float32
+        )
 
 
 def quantize_thresholds(op: Quantize) -> NDArray[np.float32]:

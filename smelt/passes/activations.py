@@ -8,7 +8,8 @@ import numpy as np
 
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.model.ops import Add, Clamp, Conv2D, Dense, DepthwiseConv2D, Mul, Pool, TransposeConv2D, Unary
-from smelt.passes.lookups import every_int8, table_of
+from smelt.model.tables import every_value
+from smelt.passes.lookups import BYTES, table_of
 from smelt.passes.rewrite import readers
 
 Clamped = Conv2D | DepthwiseConv2D | TransposeConv2D | Dense | Pool | Add | Mul
@@ -35,11 +36,11 @@ def fuse_activation(graph: Graph) -> Graph:
 
 def _clamp_of(op: Unary) -> Clamp | None:
     """The clamp that `op` is, or None where it is more than that."""
-    if op.x.quantization != op.y.quantization or op.y.dtype != "int8":
+    if (op.x.quantization, op.x.dtype) != (op.y.quantization, op.y.dtype) or op.x.dtype not in BYTES:
         return None
     table = table_of(op)
     least, most = int(table.min()), int(table.max())
-    return (least, most) if np.array_equal(table, np.clip(every_int8(), least, most)) else None
+    return (least, most) if np.array_equal(table, np.clip(every_value(op.x), least, most)) else None
 
 
 def _both(first: Clamp, then: Clamp) -> Clamp:

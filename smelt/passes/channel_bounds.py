@@ -75,6 +75,7 @@ def bounds_of_graph(graph: Graph) -> dict[Tensor, Bounds]:
     """The bounds of every tensor that an op computes. They mean nothing, and never agree, for tensors that are not int8."""
     found: dict[Tensor, Bounds] = {}
     for op in graph.ops:
+        found.update({y: _anything(y) for y in op.ys[1:]})
         found[op.y] = _bounds_of(op, found)
     return found
 

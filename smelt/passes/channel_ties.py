@@ -63,13 +63,13 @@ class Fates:
 
 
 def fixed_tensors(graph: Graph) -> set[Tensor]:
-    """The tensors that keep every channel: inputs and outputs of the graph, and whatever an op reads or writes that
+    """The tensors that keep every channel: inputs, outputs and states of the graph, and whatever an op reads or writes that
     does more than carry channels or mix all of them."""
-    fixed = {*graph.inputs, *graph.outputs}
+    fixed = {*graph.sources, *graph.sinks}
     for op in graph.ops:
         ties = ties_of(op)
         if ties is None:
-            fixed.update((*op.inputs, op.y))
+            fixed.update((*op.inputs, *op.ys))
         else:
             free = {x for x, _, _ in ties} | ({op.x} if isinstance(op, Mixer) else set())
             fixed.update(t for t in op.inputs if t not in free)

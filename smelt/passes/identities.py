@@ -6,7 +6,8 @@ import numpy as np
 
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.model.ops import Concat, Pad, Slice, Transpose, Unary
-from smelt.passes.lookups import every_int8, table_of
+from smelt.model.tables import every_value
+from smelt.passes.lookups import BYTES, table_of
 from smelt.passes.rewrite import remove, same_meaning
 
 
@@ -35,6 +36,6 @@ def _candidate(op: Op) -> Tensor | None:
             return x
         case Pad(x=x) if not any(op.before) and not any(op.after):
             return x
-        case Unary(x=x) if op.y.dtype == "int8" and np.array_equal(table_of(op), every_int8()):
+        case Unary(x=x) if x.dtype == op.y.dtype in BYTES and np.array_equal(table_of(op), every_value(x)):
             return x
     return None

@@ -1,4 +1,4 @@
-"""Functions of one int8 value become tables of their 256 results."""
+"""Functions of one byte become tables of their 256 results."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from smelt.model.reference import evaluate
 from smelt.model.tables import dequantize_table, unary_table
 from smelt.passes.rewrite import fresh_name, readers
 
+Tables = dict[tuple[str, bytes], Tensor]
 Pointwise = Unary | Dequantize | Quantize | Lookup
 
 
-def every_int8() -> Array:
-    """The 256 values of int8, in order: index i holds i - 128."""
-    return np.arange(-128, 128).astype(np.int8)
+BYTES = ("int8", "uint8")
+"""Types with so few values that a table of results is worth it."""
 
 
 def table_of(op: Unary | Dequantize | Lookup) -> Array:
-    """The 256 results of `op`, for x = -128 .. 127, of the dtype of `y`. Raises ModelError where `op` is not sound."""
+    """The 256 results of `op`, the first for the least x, of the dtype of `y`. Raises ModelError where `op` is not sound."""
     match op:
         case Unary():
             return unary_table(op)
@@ -34,20 +34,25 @@ def table_of(op: Unary | Dequantize | Lookup) -> Array:
 def _applied(op: Pointwise, values: Array) -> Array:
     """`op` on 256 values."""
     if not isinstance(op, Quantize):
-        return table_of(op)[values.astype(np.int32) + 128]
+        return np.asarray(table_of(op)[values.astype(np.int32) - op.x.element.low])
     x, y = replace(op.x, shape=(256,), data=values), replace(op.y, shape=(256,))
     return evaluate(Quantize(x=x, y=y), values)
 
 
+def _key(dtype: str, values: Array) -> tuple[str, bytes]:
+    """What makes tables equal."""
+    return dtype, values.tobytes()
+
+
 def unary_to_lookup(graph: Graph) -> Graph:
-    """Replace `Unary` and `Dequantize` of int8 by `Lookup`; equal tables are one constant.
+    """Replace `Unary` and `Dequantize` of one byte by `Lookup`; equal tables are one constant.
 
     Exact: the table holds what the reference computes for each value that x can have.
     """
-    tables: dict[bytes, Tensor] = {}
+    tables: Tables = {}
 
     def changed(op: Op) -> Op:
-        if isinstance(op, Unary | Dequantize) and op.x.dtype == "int8":
+        if isinstance(op, Unary | Dequantize) and op.x.dtype in BYTES:
             return _lookup(graph, op.x, op, table_of(op), tables)
         return op
 
@@ -61,7 +66,7 @@ def fuse_lookups(graph: Graph) -> Graph:
     quantisation of looked-up float values becomes a table of int8 this way.
     """
     uses = readers(graph)
-    tables = {op.table.constant.tobytes(): op.table for op in graph.ops if isinstance(op, Lookup)}
+    tables = {_key(op.table.dtype, op.table.constant): op.table for op in graph.ops if isinstance(op, Lookup)}
     made: dict[Tensor, Op] = {}
     for op in graph.ops:
         before = made.get(op.x) if isinstance(op, Pointwise) and uses[op.x] == 1 else None
@@ -72,9 +77,9 @@ def fuse_lookups(graph: Graph) -> Graph:
     return replace(graph, ops=tuple(made.values()))
 
 
-def _lookup(graph: Graph, x: Tensor, op: Op, values: Array, tables: dict[bytes, Tensor]) -> Lookup:
+def _lookup(graph: Graph, x: Tensor, op: Op, values: Array, tables: Tables) -> Lookup:
     """The lookup of `values` that writes what `op` writes, sharing tables of equal content."""
-    key = values.tobytes()
+    key = _key(op.y.dtype, values)
     if key not in tables:
         name = fresh_name(graph, f"{op.y.name}.table")
         tables[key] = Tensor(name, (256,), op.y.dtype, op.y.quantization, values.astype(op.y.dtype))

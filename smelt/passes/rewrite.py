@@ -11,8 +11,8 @@ from smelt.model.graph import Graph, Op, Tensor
 
 
 def readers(graph: Graph) -> Counter[Tensor]:
-    """How many ops read each tensor; being an output of the graph counts as one more."""
-    uses: Counter[Tensor] = Counter(graph.outputs)
+    """How many ops read each tensor; being an output of the graph, or the next value of a state, counts as one more."""
+    uses: Counter[Tensor] = Counter(graph.sinks)
     for op in graph.ops:
         uses.update(set(op.inputs))
     return uses
@@ -32,21 +32,22 @@ def same_meaning(x: Tensor, y: Tensor) -> bool:
 def remove(graph: Graph, source: Callable[[Op], Tensor | None]) -> Graph:
     """The graph without the ops that only repeat one of their operands; `source` names it, or None for all other ops.
 
-    Where `y` is an output of the graph, the operand takes its name instead; where neither can go (an input of the
-    graph that is also an output, two outputs with the same value), the op stays.
+    Where `y` is an output of the graph (or the next value of a state), the operand takes its name instead; where neither can go
+    (an input of the graph that is also an output, two outputs with the same value), the op stays.
     """
     instead: dict[Tensor, Tensor] = {}
     renamed: dict[Tensor, Tensor] = {}
     computed: set[Tensor] = set()
     kept: list[Op] = []
+    wanted = set(graph.sinks)
     for op in graph.ops:
         op = op.substitute(instead)
         x = source(op)
-        if x is not None and op.y not in graph.outputs:
+        if x is not None and op.y not in wanted:
             instead[op.y] = x
-        elif x is not None and x in computed and x not in graph.outputs and x not in renamed:
+        elif x is not None and x in computed and x not in wanted and x not in renamed:
             renamed[x] = op.y
         else:
             kept.append(op)
-            computed.add(op.y)
+            computed.update(op.ys)
     return replace(graph, ops=tuple(op.substitute(renamed) for op in kept))

@@ -98,7 +98,6 @@ def _split(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[tuple[Array, ...],
 def _arrays(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[Array, ...]:
     arrays, offset = [], 0
     for tensor in tensors:
-        dtype = np.dtype(tensor.dtype).newbyteorder("<")
-        arrays.append(np.frombuffer(data, dtype, tensor.elements, offset).reshape(tensor.shape))
+        arrays.append(tensor.element.unpack(data, tensor.elements, offset).reshape(tensor.shape))
         offset += tensor.bytes
     return tuple(arrays)

@@ -13,6 +13,7 @@ from smelt.devices.graph_runner import GraphRunner
 from smelt.devices.link import DebugLink
 from smelt.devices.session import Session
 from smelt.firmware.build import Compiler
+from smelt.model.dtypes import bits_of
 from smelt.model.graph import Array
 from smelt.model.reference import trace
 from smelt.nouns import Noun
@@ -85,16 +86,11 @@ def verify_layers(
             expected = trace(compilation.graph, arrays)
             for position, run in enumerate(runner.steps(arrays)):
                 steps, values = steps + 1, values + run.value.size
-                wrong = np.argwhere(_bits(run.value) != _bits(expected[run.tensor]))
+                wrong = np.argwhere(bits_of(run.value) != bits_of(expected[run.tensor]))
                 if len(wrong):
                     difference = _difference(compilation, number, position, wrong, run.value, expected[run.tensor])
                     return LayerVerification(compilation.graph.name, board.name, number + 1, steps, values, difference)
     return LayerVerification(compilation.graph.name, board.name, len(inputs), steps, values, None)
-
-
-def _bits(array: Array) -> Array:
-    """Floats are compared as bit patterns."""
-    return array.view(np.int32) if array.dtype == np.float32 else array
 
 
 def _difference(

@@ -16,6 +16,7 @@ from smelt.compile import Compilation
 from smelt.devices.choose import Device
 from smelt.errors import OptionError
 from smelt.importers import model_bytes
+from smelt.model.dtypes import bits_of
 from smelt.model.graph import Array
 from smelt.nouns import Noun
 from smelt.report.execute import execute
@@ -69,7 +70,7 @@ def verify(
     execution = execute(compilation, inputs, timing=False, device=device)
     names = [t.name for t in compilation.graph.outputs]
     differences = [
-        (i, name, np.argwhere(_bits(mine) != _bits(theirs)), mine, theirs)
+        (i, name, np.argwhere(bits_of(mine) != bits_of(theirs)), mine, theirs)
         for i, (got, wanted) in enumerate(zip(execution.outputs, expected, strict=True))
         for name, mine, theirs in zip(names, got, wanted, strict=True)
     ]
@@ -83,11 +84,6 @@ def verify(
         first=next((_difference(*d) for d in differences if len(d[2])), None),
         device=execution.device,
     )
-
-
-def _bits(array: Array) -> Array:
-    """Floats are compared as bit patterns."""
-    return array.view(np.int32) if array.dtype == np.float32 else array
 
 
 def _difference(number: int, name: str, places: Array, mine: Array, theirs: Array) -> Difference:
