@@ -5,11 +5,14 @@ from __future__ import annotations
 from functools import cache
 from itertools import islice
 
-from smelt.kernels import LINEAR
+import numpy as np
+
+from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.routines import ROUTINES
 from smelt.loops.ir import Function
 from smelt.loops.kernel import Kernel
-from smelt.model.graph import Op
+from smelt.model.graph import Op, Quantization, Tensor
+from smelt.model.ops import Quantize
 from smelt.model.reference import evaluate
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.cortex_m7 import CORTEX_M7
@@ -55,7 +58,14 @@ def layers() -> list[Op]:
         m.dense(1, 24, 44, style=narrow),
         m.dense(2, 8, 8, style=narrow, rectified=True),
         m.dense(1, 31, 32, style=narrow, rectified=True),
+        quantize(29, 0.37, -7),
+        quantize(16, 1e-9, 0),
     ]
+
+
+def quantize(count: int, scale: float, zero: int) -> Op:
+    y = Tensor("y", (count,), "int8", Quantization((float(np.float32(scale)),), (zero,)))
+    return Quantize(x=Tensor("x", (count,), "float32"), y=y)
 
 
 def functions_of(kernel: Kernel) -> set[Function]:
@@ -71,7 +81,7 @@ def every_case() -> tuple[Case, ...]:
         expected = evaluate(op, *values)
         used: set[Function] = set()
         for core in CORES:
-            for implementation in LINEAR:
+            for implementation in IMPLEMENTATIONS:
                 if not isinstance(op, implementation.op) or not all(a(op, core) for a in implementation.accepts):
                     continue
                 for schedule in islice(implementation.schedules(op, core), SCHEDULES):

@@ -20,7 +20,7 @@ import numpy as np
 from smelt.kernels.headers import all_headers
 from smelt.loops.ir import SIZES, Routine, Span
 from smelt.loops.kernel import Kernel
-from smelt.targets.boards import board
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from tests.kernels_host import SUPPORT, ZIG
 from tests.routine_cases import every_case
 from tests.thumb_programs import DATA, LIBRARY, STACK_BYTES, STACK_TOP, Machine, Program, build
@@ -252,7 +252,7 @@ def program(folder: Path, kernels: Sequence[Kernel]) -> tuple[Program, tuple[Rou
     """A program with the kernels, and with all assembly that is in the headers."""
     text, routines = watched_text(kernels)
     includes = "".join(f'#include "{name}"\n' for name in all_headers())
-    command = [*ZIG, *board("nucleo_l4r5zi").core.zig, *FLAGS]
+    command = [*ZIG, *CORTEX_M4.floats.zig, *FLAGS]
     (folder / "headers.c").write_text(includes)
     support = ["-I", str(SUPPORT), "-I", str(LIBRARY)]
     expanded = subprocess.run(

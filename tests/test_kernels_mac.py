@@ -38,7 +38,7 @@ def inputs_of(op: Op, seed: int) -> list[Array]:
     for tensor in op.inputs:
         made = random.integers(-128, 128, tensor.shape)
         made = np.where(made < 0, -128, 127) if extreme else made
-        values.append(made.astype(np.int8) if tensor.data is None else tensor.data)
+        values.append(made.astype(tensor.dtype) if tensor.data is None else tensor.data)
     return values
 
 

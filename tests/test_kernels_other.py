@@ -20,12 +20,13 @@ from smelt.kernels.other import OTHERS
 from smelt.loops.ir import SIZES, Scratch
 from smelt.model import ops, reference
 from smelt.model.graph import Op, Quantization, Tensor
-from smelt.targets.types import Core
+from smelt.targets.intrinsics import DSP
+from smelt.targets.types import Core, FloatUnit
 from tests.paths import ROOT
 from tests.tiny_firmware import need
 
 SUPPORT = ROOT / "smelt" / "kernels" / "support"
-CORE = Core("host", "riscv32", (), ())
+CORE = Core("host", "riscv32", (), (), FloatUnit((), ()), intrinsics=DSP)  # whatever a core may have
 GUARD = 64
 WARNINGS = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wundef", "-Werror"]
 CASES_PER_OPERATOR = 40
@@ -269,7 +270,7 @@ HANDLER(function_type_mismatch) HANDLER(cfi_check_fail) HANDLER(local_out_of_bou
 
 def source(built: list[Case]) -> str:
     kernels = {case.call.kernel.name: case.call.kernel for case in built}
-    text = ['#include "smelt_kernels.h"\n']
+    text = ['#include "smelt_float.h"\n']
     for kernel in kernels.values():
         definition = kernel.in_full()
         text += [definition.split("\n", 1)[0] + ";\n", definition]

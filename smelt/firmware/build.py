@@ -44,6 +44,8 @@ LINK = (
 )
 # gcc would split and specialise the kernels, and so lose the names by which their instructions are counted
 GCC_COMPILE = ("-fno-ipa-cp", "-fno-ipa-sra", "-fno-partial-inlining")
+# kernels say themselves where a product and a sum become one instruction
+UNFUSED = ("-ffp-contract=off",)
 WORKERS = 2
 SECONDS = 300  # a single compiler run that takes longer hangs
 INSTALL = {
@@ -66,7 +68,7 @@ def build(
     The same sources give the same bytes, wherever and whenever they are built. Raises `BuildError` if the compiler is
     missing or refuses a file, and `DoesNotFit` if a memory of the board is too small.
     """
-    command = compiler_command(board, compiler)
+    command = compiler_command(board, compiler, sources.floats)
     try:
         with tempfile.TemporaryDirectory(prefix="smelt-", ignore_cleanup_errors=True) as folder:
             elf = _build(Path(folder), command, sources, board, optimize, stack_bytes)
@@ -75,16 +77,18 @@ def build(
     return make_image(elf, board, compiler, sources.entry, sources.kernels)
 
 
-def compiler_command(board: Board, compiler: Compiler = "zig") -> tuple[str, ...]:
-    """The compiler driver with the flags of the board's core; raises `BuildError` with what to install if it is
-    missing."""
+def compiler_command(board: Board, compiler: Compiler = "zig", floats: bool = False) -> tuple[str, ...]:
+    """The compiler driver with the flags of the board's core, for code that uses its floating-point unit if `floats`; raises
+    `BuildError` with what to install if it is missing."""
+    core = (board.chip.float_unit if floats else None) or board.core
+    extra = UNFUSED if floats else ()
     if compiler == "zig":
-        return (str(zig()), "cc", *board.core.zig)
-    name, *flags = board.core.gcc
+        return (str(zig()), "cc", *core.zig, *extra)
+    name, *flags = core.gcc
     path = shutil.which(name)
     if path is None:
         raise BuildError(f"{name} is not installed: {INSTALL[name]}")
-    return (path, *flags, *GCC_COMPILE)
+    return (path, *flags, *GCC_COMPILE, *extra)
 
 
 def zig() -> Path:

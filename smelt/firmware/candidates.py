@@ -29,7 +29,7 @@ def render_candidates(programs: Sequence[Program]) -> Sources:
     data = "\n".join(texts[f"{name}_weights.c"] for name, texts in libraries.items())
     texts = {"candidates_code.c": f"{first}\n{code}", "candidates_data.c": data, FILE: _chooser(programs)}
     tables = tuple(dict.fromkeys(memory for p in programs for memory in p.table_memories))
-    return Sources(headers | texts, tables=tables)
+    return Sources(headers | texts, tables=tables, floats=any(p.floats for p in programs))
 
 
 def only(image: Image, entry: str, kernels: tuple[str, ...], absent: Collection[str]) -> Image:

@@ -21,7 +21,7 @@ class Sources(Noun):
 
     `entry` is the function that runs the network once; `kernels` are the functions it calls, one per step, in order
     (the same kernel may appear several times). `flags` adds compiler flags to single files. `tables` names the memories to
-    which tables are copied at start-up.
+    which tables are copied at start-up. With `floats` they compute in floating point: by the core's unit if it has one.
     """
 
     files: Mapping[str, str]
@@ -29,6 +29,7 @@ class Sources(Noun):
     kernels: tuple[str, ...] = ()
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
+    floats: bool = False
 
     def in_full(self) -> str:
         """Which files there are, and how long."""

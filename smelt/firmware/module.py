@@ -23,6 +23,7 @@ from smelt.firmware.elf import Elf, read_elf
 from smelt.firmware.program import Program
 from smelt.kernels.headers import included, includes, needed, with_included
 from smelt.kernels.implementation import KernelCall
+from smelt.loops.floats import computes_in_floats
 from smelt.loops.ir import Role, Scratch, Type
 from smelt.loops.kernel import Kernel
 from smelt.model.graph import Array, Tensor
@@ -88,6 +89,7 @@ class ModuleSource:
     signatures: Mapping[str, Signature] = field(default_factory=dict)
     calls: tuple[tuple[KernelCall, Signature], ...] = ()
     board: str | None = None  # the board for which kernels were chosen, where they were chosen for one
+    floats: bool = False  # kernels in it compute in floating point
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +125,8 @@ def _of_kernels(kernels: Iterable[Kernel], calls: tuple[KernelCall, ...], board:
     names = [c.kernel.name for c in calls]
     # the name of a kernel alone means its call only while there is but one
     signatures |= {s.name: s for _, s in bound if names.count(s.name) == 1}
-    return ModuleSource(text, signatures, bound, board)
+    floats = any(computes_in_floats(k) for k in known.values())
+    return ModuleSource(text, signatures, bound, board, floats)
 
 
 def _signature(kernel: Kernel, values: Sequence[Array | None]) -> Signature:
@@ -162,16 +165,16 @@ def build_module(
     # kernels that need no header of smelt have sized integers, too
     text = f"#include <stdint.h>\n{includes(headers)}\n\n{source.text}" if source.signatures else source.text
     texts = {"module.c": text, "string.h": (support / "string.h").read_text("utf-8"), **with_included(headers)}
-    return _build(texts, Target(board, compiler), address, helpers, "-O2", "module.c.o")
+    return _build(texts, Target(board, compiler, source.floats), address, helpers, "-O2", "module.c.o")
 
 
 def build_runtime(board: Board, address: int, queue: int, compiler: Compiler = "zig") -> Module:
-    """The device runtime, linked for `address`, with its queue at `queue`."""
+    """The device runtime, linked for `address`, with its queue at `queue`. It switches the core's floating-point unit on."""
     support = files("smelt.firmware") / "support"
     entry = board.core.isa.session_entry
     texts = {name: (support / "session" / name).read_text("utf-8") for name in ("smelt_session.h", "runtime.c", entry)}
     texts |= {name: (support / name).read_text("utf-8") for name in ("string.h", "memory.c")}
-    return _build(texts, Target(board, compiler), address, {"smelt_session_queue": queue}, "-Os", "*")
+    return _build(texts, Target(board, compiler, floats=True), address, {"smelt_session_queue": queue}, "-Os", "*")
 
 
 def helpers_of(runtime: Module) -> dict[str, int]:
@@ -181,10 +184,11 @@ def helpers_of(runtime: Module) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Target:
-    """What a module is compiled for, and by what."""
+    """What a module is compiled for, and by what. With `floats` it may use the core's floating-point unit."""
 
     board: Board
     compiler: Compiler
+    floats: bool
 
 
 def _build(
@@ -242,7 +246,7 @@ def _link(folder: Path, objects: Sequence[str], target: Target) -> None:
 
 
 def _run(folder: Path, target: Target, options: Sequence[str], what: str) -> None:
-    command = compiler_command(target.board, target.compiler)
+    command = compiler_command(target.board, target.compiler, target.floats)
     run_compiler(folder, (*command, *options), compiler_environment(folder), what)
 
 

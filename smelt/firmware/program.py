@@ -11,6 +11,7 @@ import numpy as np
 from smelt.firmware.names import check_name, part
 from smelt.kernels.calls import C_TYPES
 from smelt.kernels.implementation import Argument
+from smelt.loops.floats import computes_in_floats
 from smelt.loops.ir import Scratch, Type
 from smelt.loops.kernel import Kernel
 from smelt.model.graph import Array, Tensor
@@ -86,6 +87,11 @@ class Program(Noun):
     def kernels(self) -> tuple[Kernel, ...]:
         """Each kernel once, in order of first use."""
         return tuple({i.kernel.name: i.kernel for i in self.invocations}.values())
+
+    @property
+    def floats(self) -> bool:
+        """Whether any of it computes in floating point."""
+        return any(computes_in_floats(k) for k in self.kernels)
 
     def function(self, kernel: Kernel) -> str:
         """The name of the C function that is `kernel` in this program."""

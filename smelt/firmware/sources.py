@@ -44,7 +44,7 @@ def render(program: Program) -> Sources:
     }
     kernels = tuple(program.function(i.kernel) for i in program.invocations)
     files = {name: marked(text, smelt_version()) for name, text in library.items()}
-    return Sources(files, f"{program.name}_run", kernels, tables=program.table_memories)
+    return Sources(files, f"{program.name}_run", kernels, tables=program.table_memories, floats=program.floats)
 
 
 def template(name: str) -> Template:

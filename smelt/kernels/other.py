@@ -8,11 +8,11 @@ from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT
 from smelt.kernels.mean import MEAN
 from smelt.kernels.movement import CONCAT, COPY, PAD, SLICE, TRANSPOSE
 from smelt.kernels.pool import AVERAGE_POOL, MAX_POOL
-from smelt.kernels.quantize import QUANTIZE
+from smelt.kernels.quantize import QUANTIZE, QUANTIZE_FLOATS
 from smelt.kernels.resize import RESIZE_BILINEAR, RESIZE_NEAREST
 from smelt.kernels.softmax import SOFTMAX
 
 OTHERS: tuple[Implementation, ...] = (
-    ADD, MUL, MINIMUM, MAXIMUM, LOOKUP, LOOKUP_FLOAT, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX, RESIZE_NEAREST,
-    RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY,
+    ADD, MUL, MINIMUM, MAXIMUM, LOOKUP, LOOKUP_FLOAT, QUANTIZE_FLOATS, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX,
+    RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY,
 )  # fmt: skip

@@ -1,17 +1,23 @@
-"""Quantize: float32 to int8 without floating-point arithmetic.
+"""Quantize: float32 to int8, with the core's floating-point unit or without floating-point arithmetic.
 
-The bits of a float, read as an integer, are in the order of the numbers but for the sign. A binary search over the 255
-numbers where the result changes gives the result, exactly, in eight comparisons of integers.
+With one, x / scale is two products: with the high and the low part of 1 / scale, the former fused with the sum. They lead to the
+same steps as the division that rounds: that is tried for the 255 numbers where the result changes and for those before them.
+
+Without, the bits of a float, read as an integer, are in the order of the numbers but for the sign. A binary search over these
+255 numbers gives the result, exactly, in eight comparisons of integers.
 """
 
 from __future__ import annotations
+
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
-from smelt.loops.ir import AnyBuffer, Expr, expression
+from smelt.kernels.routines import QUANTIZE as ROUTINE
+from smelt.loops.ir import AnyBuffer, Const, Expr, Span, expression
 from smelt.model.ops import Quantize
 from smelt.model.tables import quantize_thresholds
 from smelt.targets.types import Core
@@ -56,3 +62,60 @@ def _reached(k: CallBuilder, thresholds: AnyBuffer, ordinal: Expr) -> Expr:
 
 
 QUANTIZE = Implementation("quantize", Quantize, plain, build_quantize, (float_to_int8,))
+
+
+def has_float_unit(op: Quantize, core: Core) -> bool:
+    """a core with a floating-point unit and the DSP extension"""
+    return core.floats is not None and core.has("smlad")
+
+
+def factors(scale: float) -> NDArray[np.float32]:
+    """The high and the low part of 1 / scale, and the scale."""
+    high = np.float32(1 / Fraction(scale))
+    return np.array([high, np.float32(1 / Fraction(scale) - Fraction(float(high))), scale], np.float32)
+
+
+def products_divide(op: Quantize, core: Core) -> bool:
+    """a scale for which two products give what the division gives"""
+    thresholds = quantize_thresholds(op)
+    low = np.float32(1 / Fraction(op.y.q.scale)) if op.y.q.scale > 2.0**-126 else np.float32(np.inf)
+    if not np.all(np.isfinite(thresholds)) or not np.isfinite(low) or low == 0:
+        return False
+    high, rest, _ = factors(op.y.q.scale)
+    before = np.nextafter(thresholds, np.float32(-np.inf))
+    wanted = np.arange(-127, 128)
+    return all(
+        _steps(x, high, rest) + op.y.q.zero_point == expected
+        for xs, expectations in ((thresholds, wanted), (before, wanted - 1))
+        for x, expected in zip(xs, expectations, strict=True)
+    )
+
+
+def _steps(x: np.float32, high: np.float32, low: np.float32) -> int:
+    """The steps that the routine counts: a product that rounds, and a fused one."""
+    with np.errstate(under="ignore"):
+        rounded = Fraction(float(x * low))
+    halves = int(2 * Fraction(float(_nearest(Fraction(float(x)) * Fraction(float(high)) + rounded))))
+    return (halves + 1 + (halves >> 31)) >> 1
+
+
+def _nearest(value: Fraction) -> np.float32:
+    """The float32 next to `value`; of two the even one."""
+    near = np.float32(float(value))
+    around = (near, *(np.nextafter(near, np.float32(end)) for end in (-np.inf, np.inf)))
+    return min(around, key=lambda f: (abs(Fraction(float(f)) - value), int(f.view(np.uint32)) & 1))
+
+
+def build_with_floats(op: Quantize, schedule: Plain) -> KernelCall:
+    k, count = CallBuilder("quantize_floats"), op.y.elements
+    x = k.operand("x", op.x)
+    table = k.table("factors", factors(op.y.q.scale))
+    y = k.result("y", op.y)
+    spans = Span(y, Const(0), count, "write"), Span(x, Const(0), count), Span(table, Const(0), 3)
+    k.routine(ROUTINE, (*spans, count, op.y.q.zero_point), (), 7 * count + 30)
+    return k.finish_call()
+
+
+QUANTIZE_FLOATS = Implementation(
+    "quantize_floats", Quantize, plain, build_with_floats, (float_to_int8, has_float_unit, products_divide)
+)

@@ -33,11 +33,12 @@ WINOGRAD_PRODUCTS = tuple(Function(f"winograd_{form}", SAVED + 12) for form in (
 WINOGRAD_ANY_PRODUCTS = Function(
     "winograd_products", 0
 )  # for numbers of words that the others do not take; no assembly
+QUANTIZE = Function("quantize", SAVED, floats=True)
 WINOGRAD_OUTPUTS = tuple(Function(f"winograd_{sign}", SAVED + 108) for sign in ("positive", "signed"))
 
 ROUTINES = (
     *PRODUCTS, *UNITS, UNITS_PAIRED, SIFT, SIFTED, *GROUPS, *PLANES, *THIN, WINOGRAD_INPUTS, WINOGRAD_WEIGHTS, *WINOGRAD_PRODUCTS,
-    WINOGRAD_ANY_PRODUCTS, *WINOGRAD_OUTPUTS,
+    WINOGRAD_ANY_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE,
 )  # fmt: skip
 
 

@@ -370,10 +370,11 @@ class Span:
 @dataclass(frozen=True)
 class Function:
     """A function of `smelt_kernels.h` whose heart is in assembly. `stack`: bytes of stack that the assembly uses at most, of
-    which compilers do not know."""
+    which compilers do not know. `floats`: it computes in floating point."""
 
     name: str
     stack: int
+    floats: bool = False
 
 
 @dataclass(frozen=True)

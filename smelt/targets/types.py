@@ -98,6 +98,16 @@ class CoreTiming:
 
 
 @dataclass(frozen=True)
+class FloatUnit:
+    """A floating-point unit for single precision at least: how to compile for a core that has it, in place of `Core.zig` and
+    `Core.gcc`."""
+
+    zig: tuple[str, ...]
+    gcc: tuple[str, ...]
+    fused: bool = True  # a fused multiply-add is as fast as a product and a sum, or faster
+
+
+@dataclass(frozen=True)
 class Core(Noun):
     """A processor: its instruction set, how to compile for it, and what it is good at. `intrinsics` are the ones that are single
     instructions here."""
@@ -106,6 +116,8 @@ class Core(Noun):
     isa: Isa
     zig: tuple[str, ...]  # flags of the bundled compiler
     gcc: tuple[str, ...]  # program name first, then flags
+    floats: FloatUnit | None = field(default=None, repr=False)  # None: floating-point arithmetic is done in software
+    doubles: FloatUnit | None = field(default=None, repr=False)  # the unit of chips whose core has double precision
     intrinsics: tuple[Intrinsic, ...] = ()
     style: Style = field(default=Style(), repr=False)
     timing: CoreTiming | None = field(default=None, repr=False)  # None: nobody has written a model of its time
@@ -235,6 +247,11 @@ class Chip(Noun):
     debug: Debug | None = field(default=None, repr=False)
     boot_bytes: int = field(default=0, repr=False)
     """What the chip's own second boot stage takes at the start of the flash; the image begins behind it."""
+
+    @property
+    def float_unit(self) -> FloatUnit | None:
+        """What its core computes floating-point numbers with."""
+        return self.core.doubles if self.double_precision else self.core.floats
 
     @property
     def image_start(self) -> int:

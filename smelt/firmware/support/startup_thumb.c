@@ -11,8 +11,8 @@ void smelt_reset(void)
 {
     __asm__ volatile("ldr r0, =__smelt_stack_top\n"
                      "mov sp, r0\n"
-#if defined(__ARM_FEATURE_MVE)
-                     "ldr r0, =0xE000ED88\n" /* CPACR: let everyone use Helium, which the compiler uses for loops and copies */
+#if defined(__ARM_FP) || defined(__ARM_FEATURE_MVE)
+                     "ldr r0, =0xE000ED88\n" /* CPACR: let everyone use floating point and Helium, for which this is compiled */
                      "ldr r1, [r0]\n"
                      "orr r1, r1, #0x00F00000\n"
                      "str r1, [r0]\n"

@@ -1,8 +1,8 @@
 """Arm Cortex-M33 (Armv8-M with the main and the DSP extension). Sources: see `__init__.py`."""
 
-from smelt.targets.cores.compilers import GCC_ARM, ZIG_ARM
+from smelt.targets.cores.compilers import GCC_ARM, GCC_HARD, ZIG_ARM, ZIG_HARD
 from smelt.targets.intrinsics import DSP
-from smelt.targets.types import THUMB, Core, CoreTiming, Style
+from smelt.targets.types import THUMB, Core, CoreTiming, FloatUnit, Style
 
 # The DSP extension is optional on the M33; the STM32U5 has it. zig does not imply it, gcc does.
 CORTEX_M33 = Core(
@@ -10,6 +10,11 @@ CORTEX_M33 = Core(
     isa=THUMB,
     zig=(*ZIG_ARM, "-mcpu=cortex_m33+dsp"),
     gcc=(*GCC_ARM, "-mcpu=cortex-m33"),
+    floats=FloatUnit(
+        zig=(*ZIG_HARD, "-mcpu=cortex_m33+dsp+fp_armv8d16sp"),
+        gcc=(*GCC_HARD, "-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16"),
+        fused=False,
+    ),
     intrinsics=DSP,
     style=Style(inner="early", one_code_bus=True),
     timing=CoreTiming(

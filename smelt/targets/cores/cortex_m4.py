@@ -1,14 +1,19 @@
 """Arm Cortex-M4 (Armv7E-M). Sources: see `__init__.py`."""
 
-from smelt.targets.cores.compilers import GCC_ARM, ZIG_ARM
+from smelt.targets.cores.compilers import GCC_ARM, GCC_HARD, ZIG_ARM, ZIG_HARD
 from smelt.targets.intrinsics import DSP
-from smelt.targets.types import THUMB, Core, CoreTiming, Style
+from smelt.targets.types import THUMB, Core, CoreTiming, FloatUnit, Style
 
 CORTEX_M4 = Core(
     name="cortex_m4",
     isa=THUMB,
     zig=(*ZIG_ARM, "-mcpu=cortex_m4"),
     gcc=(*GCC_ARM, "-mcpu=cortex-m4"),
+    floats=FloatUnit(
+        zig=(*ZIG_HARD, "-mcpu=cortex_m4+vfp4d16sp"),
+        gcc=(*GCC_HARD, "-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16"),
+        fused=False,  # [M4] VFMA takes three cycles, VMUL and VADD one each
+    ),
     intrinsics=DSP,
     style=Style(loads_overlap=True),
     timing=CoreTiming(

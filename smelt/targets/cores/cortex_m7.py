@@ -1,14 +1,22 @@
 """Arm Cortex-M7 (Armv7E-M, two instructions at a time, caches). Sources: see `__init__.py`."""
 
-from smelt.targets.cores.compilers import GCC_ARM, ZIG_ARM
+from smelt.targets.cores.compilers import GCC_ARM, GCC_HARD, ZIG_ARM, ZIG_HARD
 from smelt.targets.intrinsics import DSP
-from smelt.targets.types import THUMB, Core, CoreTiming, Style
+from smelt.targets.types import THUMB, Core, CoreTiming, FloatUnit, Style
 
 CORTEX_M7 = Core(
     name="cortex_m7",
     isa=THUMB,
     zig=(*ZIG_ARM, "-mcpu=cortex_m7"),
     gcc=(*GCC_ARM, "-mcpu=cortex-m7"),
+    floats=FloatUnit(
+        zig=(*ZIG_HARD, "-mcpu=cortex_m7+fp_armv8d16sp"),
+        gcc=(*GCC_HARD, "-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16"),
+    ),
+    doubles=FloatUnit(
+        zig=(*ZIG_HARD, "-mcpu=cortex_m7+fp_armv8d16"),
+        gcc=(*GCC_HARD, "-mcpu=cortex-m7", "-mfpu=fpv5-d16"),
+    ),
     intrinsics=DSP,
     style=Style(inner="paired", issue=2, cheap_unaligned=False, cached_bytes=None),
     timing=CoreTiming(

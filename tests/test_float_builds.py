@@ -1,0 +1,92 @@
+"""Networks with steps in floating point use the core's unit for it; those without are built as ever."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from smelt import Session, compile, execute
+from smelt.devices.choose import run_image
+from smelt.devices.qemu import QemuLink
+from smelt.kernels.implementation import Plain
+from smelt.kernels.quantize import build_with_floats
+from smelt.model.graph import Quantization, Tensor
+from smelt.model.ops import Quantize
+from smelt.model.reference import evaluate, run
+from smelt.model.tables import quantize_thresholds
+from smelt.targets.boards import BOARDS, MPS_BOARDS, board
+from tests.small_models import dense_model
+from tests.tflite_writer import ModelWriter
+from tests.tiny_firmware import need
+
+WITH_UNIT = ("nucleo_l4r5zi", "disco_f746ng", "nucleo_h743zi", "nucleo_u575zi_q")
+COUNT = 773  # of values: three for each threshold, and eight
+
+
+def quantize_model(count: int, scale: float, zero: int) -> bytes:
+    writer = ModelWriter()
+    x = writer.tensor("x", (1, count), "float32")
+    y = writer.tensor("y", (1, count), "int8", scale, zero)
+    writer.op("QUANTIZE", [x], [y])
+    return writer.finish([x], [y])
+
+
+def hardest(op: Quantize) -> np.ndarray:
+    """Every threshold and its neighbours, zeros, and the smallest number."""
+    at = quantize_thresholds(op)
+    around = [at, np.nextafter(at, np.float32(-np.inf)), np.nextafter(at, np.float32(np.inf))]
+    more = np.float32([0.0, -0.0, 1e-45, -1e-45, 0.5, -0.5, 1.0, -1.0])
+    return np.concatenate([*around, more]).reshape(1, -1)
+
+
+def made(folder, model: bytes, name: str, compiler="zig"):
+    path = folder / "model.tflite"
+    path.write_bytes(model)
+    return compile(path, name, compiler=compiler)
+
+
+@pytest.mark.parametrize(
+    ("name", "compiler"), [*((name, "zig") for name in WITH_UNIT), ("nucleo_l4r5zi", "gcc"), ("nucleo_h743zi", "gcc")]
+)
+def test_quantize_takes_at_most_eight_instructions_and_is_exact(name, compiler, tmp_path):
+    if compiler == "gcc":
+        need(board(name).core.gcc[0])
+    compilation = made(tmp_path, quantize_model(COUNT, 0.0371, -7), name, compiler)
+    assert compilation.program.floats and compilation.sources.floats
+    (op,) = compilation.graph.ops
+    inputs = [(hardest(op),), (np.float32(np.random.default_rng(1).normal(0, 3, (1, COUNT))),)]
+    inputs += [(np.where(np.arange(COUNT) == place, value, 1.0).astype(np.float32).reshape(1, -1),)
+               for place, value in ((0, np.inf), (5, np.nan), (772, np.nan), (9, -1e30), (11, 1e30), (40, -np.inf))]  # fmt: skip
+    execution = execute(compilation, inputs)
+    for given, (got,) in zip(inputs, execution.outputs, strict=True):
+        assert np.array_equal(got, run(compilation.model, given)[0])
+    usual = execute(compilation, inputs[:1]).run.step_instructions[0]
+    assert usual <= 8 * COUNT, usual / COUNT
+
+
+@pytest.mark.parametrize("b", BOARDS, ids=lambda b: b.name)
+def test_only_networks_with_floats_use_the_unit(b, tmp_path):
+    assert not made(tmp_path, dense_model(), b.name, "none").sources.floats
+    assert made(tmp_path, quantize_model(64, 0.0371, -7), b.name, "none").sources.floats == (b.core.floats is not None)
+
+
+@pytest.mark.parametrize("name", [b.name for b in MPS_BOARDS])
+def test_start_up_switches_the_unit_on(name, tmp_path):
+    """QEMU refuses floating-point instructions before that; whatever the simulator does."""
+    need("qemu-system-arm")
+    compilation = made(tmp_path, quantize_model(COUNT, 0.0371, -7), name)
+    x = hardest(compilation.graph.ops[0])
+    done = run_image(board(name), compilation.image, x.tobytes(), "qemu")
+    assert done.outputs == run(compilation.model, (x,))[0].tobytes()
+
+
+def test_a_session_runs_kernels_with_floats():
+    """On a link to QEMU's machine, which refuses what is not switched on."""
+    need("qemu-system-arm")
+    y = Tensor("y", (1, COUNT), "int8", Quantization((float(np.float32(0.0371)),), (-7,)))
+    op = Quantize(x=Tensor("x", (1, COUNT), "float32"), y=y)
+    with QemuLink(board("mps2_an386")) as link, Session(link) as session:
+        call = build_with_floats(op, Plain())
+        result = session.empty((1, COUNT))
+        session.load(call)[call](hardest(op), result)
+        assert np.array_equal(result.numpy(), evaluate(op, hardest(op)))
