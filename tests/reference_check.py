@@ -68,9 +68,39 @@ def values(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> np.nda
     element = element_type(dtype)
     if element.is_float:
         return (rng.normal(0, 1, shape) * 2.0 ** rng.integers(-8, 8)).astype(np.float32)
-    if rng.integers(4) == 0:
-        return rng.choice(np.array(element.range, element.numpy), shape)
-    return rng.integers(*element.range, shape, element.numpy, endpoint=True)
+    if dtype == "bool":
+        return rng.random(shape) < rng.choice([0.1, 0.5, 0.9])
+    return integers(rng, shape, dtype)
+
+
+def integers(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> np.ndarray:
+    """Any values, values of any magnitude, or only the extremes."""
+    limits = np.iinfo(dtype)
+    match rng.integers(4):
+        case 0:
+            return rng.choice(np.array([limits.min, limits.max], dtype), shape)
+        case 1:
+            return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True) >> rng.integers(
+                0, limits.bits, shape, dtype
+            )
+        case _:
+            return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+
+
+def every_value(dtype: str) -> np.ndarray:
+    """All values of a type of at most 16 bits, as one row."""
+    limits = np.iinfo(dtype)
+    return np.arange(limits.min, limits.max + 1).astype(dtype).reshape(1, -1)
+
+
+zeros16 = st.just(0) | st.integers(-32768, 32767) | st.sampled_from([-32768, 32767])
+
+
+def zeros_of(dtype: str) -> st.SearchStrategy[int]:
+    """Zero points."""
+    if dtype == "int32":
+        return st.just(0)
+    return {"int8": zeros, "int16": zeros16}.get(dtype, st.integers(0, 255))
 
 
 @dataclass

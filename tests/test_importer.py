@@ -166,4 +166,4 @@ def test_scalars_and_broadcasting():
 
 def test_supported_is_the_issues_list():
     names = {operator.name for operator in SUPPORTED}
-    assert len(names) == len(SUPPORTED) == 36 and {"CONV_2D", "HARD_SWISH", "TRANSPOSE_CONV", "UNPACK"} <= names
+    assert len(names) == len(SUPPORTED) >= 36 and {"CONV_2D", "HARD_SWISH", "TRANSPOSE_CONV", "UNPACK"} <= names

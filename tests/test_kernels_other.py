@@ -23,6 +23,7 @@ from smelt.model.graph import Op, Quantization, Tensor
 from smelt.targets.intrinsics import DSP
 from smelt.targets.types import Core, FloatUnit
 from tests.paths import ROOT
+from tests.pointwise_ops import POINTWISE
 from tests.tiny_firmware import need
 
 SUPPORT = ROOT / "smelt" / "kernels" / "support"
@@ -204,6 +205,7 @@ STRATEGIES = (
     *(resizes(cls) for cls in (ops.ResizeNearest, ops.ResizeBilinear)),
     *(lookups(dtype) for dtype in ("int8", "float32")),
     *(quantizes(), means(), softmaxes(), pads(), concats(), slices(), transposes(), reshapes()),
+    *POINTWISE,
 )  # fmt: skip
 
 
@@ -340,12 +342,14 @@ def random_value(rng: np.random.Generator, t: Tensor) -> np.ndarray:
         special = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -3e38], np.float32)
         values = (rng.standard_normal(t.shape) * 10.0 ** rng.integers(-4, 4)).astype(np.float32)
         return np.where(rng.random(t.shape) < 0.1, rng.choice(special, t.shape), values).astype(np.float32)
-    low, high = (-128, 128) if t.dtype == "int8" else (-(2**31), 2**31)
+    if t.dtype == "bool":
+        return rng.random(t.shape) < 0.5
+    limits = np.iinfo(t.dtype)
     if rng.random() < 0.1:  # all alike
-        return np.full(t.shape, rng.integers(low, high), t.dtype)
+        return np.full(t.shape, rng.integers(limits.min, limits.max, endpoint=True, dtype=t.dtype), t.dtype)
     if rng.random() < 0.2:  # the extremes
-        return np.asarray(rng.choice([low, high - 1], t.shape), t.dtype)
-    return rng.integers(low, high, t.shape).astype(t.dtype)
+        return np.asarray(rng.choice(np.array([limits.min, limits.max], t.dtype), t.shape))
+    return rng.integers(limits.min, limits.max, t.shape, t.dtype, endpoint=True)
 
 
 def test_every_schedule_equals_the_reference(built, library):

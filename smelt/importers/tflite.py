@@ -9,17 +9,20 @@ from math import prod
 from smelt.errors import ModelError, Unsupported, brief
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite_advice import FIXED_SHAPE
+from smelt.importers.tflite_binary import BINARY
 from smelt.importers.tflite_constants import FUNCTIONS, PLAIN, folded, known
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
 from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
 from smelt.importers.tflite_reasons import Findings
+from smelt.importers.tflite_reduce import REDUCING
 from smelt.importers.tflite_site import Arm, Site, quantization_complaint
+from smelt.importers.tflite_unary import UNARY
 from smelt.importers.tflite_workbench import Echo, Refusal, Workbench
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.model.representable import excesses
 
-ARMS: tuple[Arm, ...] = (*COMPUTING, *MOVING)
+ARMS: tuple[Arm, ...] = (*COMPUTING, *BINARY, *UNARY, *REDUCING, *MOVING)
 
 
 def load_tflite(file: bytes, name: str) -> Graph:

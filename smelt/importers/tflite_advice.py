@@ -34,7 +34,6 @@ EDGE = "convert with converter.inference_{role}_type = tf.int8"
 
 NEAREST: dict[str, str] = {
     "PRELU": "LEAKY_RELU (one slope for all channels) is",
-    "ELU": "RELU, LEAKY_RELU and HARD_SWISH are",
     "GELU": "RELU, LEAKY_RELU and HARD_SWISH are",
     "RELU_N1_TO_1": "RELU and RELU6 are, and it is when fused into a convolution",
     "RELU_0_TO_1": "RELU and RELU6 are",

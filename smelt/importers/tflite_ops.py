@@ -1,33 +1,22 @@
-"""The operators that compute: convolutions, dense, pools, element by element."""
+"""The operators that compute on windows and matrices: convolutions, dense, pools, resizing."""
 
 from __future__ import annotations
 
 from smelt.importers.tflite_site import Arm, Site
-from smelt.model.graph import Op, Tensor
+from smelt.model.graph import Op
 from smelt.model.ops import (
-    Add,
     AveragePool2D,
     Conv2D,
     Dense,
     DepthwiseConv2D,
-    Dequantize,
-    Maximum,
     MaxPool2D,
-    Mean,
-    Minimum,
-    Mul,
     Padding,
     Pool,
-    Quantize,
     Resize,
     ResizeBilinear,
     ResizeNearest,
-    Softmax,
     TransposeConv2D,
-    Unary,
-    UnaryFunction,
 )
-from smelt.model.representable import FARTHEST, fits_steps
 
 Pair = tuple[int, int]
 BYTES = ("int8", "uint8")
@@ -137,63 +126,6 @@ def max_pool_2d(at: Site) -> tuple[Op, ...]:
     return pool(at, MaxPool2D)
 
 
-def mean(at: Site) -> tuple[Op, ...]:
-    x, y = at.x(), at.y()
-    axes = tuple(sorted({at.axis(axis, len(x.shape)) for axis in at.integers(1)}))
-    if not axes:
-        at.refuse("it reduces no axis; leave it out")
-    kept = (1 if axis in axes else size for axis, size in enumerate(x.shape))
-    dropped = (size for axis, size in enumerate(x.shape) if axis not in axes)
-    at.agree(y, tuple(kept) if at.flag(0) else tuple(dropped))
-    return (Mean(y=y, x=x, axes=axes),)
-
-
-def broadcast(at: Site, left: tuple[int, ...], right: tuple[int, ...]) -> tuple[int, ...]:
-    """NumPy's broadcasting."""
-    axes = max(len(left), len(right))
-    pairs = zip((1,) * (axes - len(left)) + left, (1,) * (axes - len(right)) + right, strict=True)
-    shape = tuple(b if a == 1 else a for a, b in pairs)
-    for found in (left, right):
-        if any(size not in (1, whole) for size, whole in zip(reversed(found), reversed(shape), strict=False)):
-            at.broken(f"shapes {list(left)} and {list(right)} do not go together")
-    return shape
-
-
-def two(at: Site) -> tuple[Tensor, Tensor, Tensor]:
-    """The operands of an operator that works element by element, and its result."""
-    x, x2, y = at.x(0), at.x(1), at.y()
-    at.agree(y, broadcast(at, x.shape, x2.shape))
-    return x, x2, y
-
-
-def sum_of(at: Site, subtract: bool) -> tuple[Op, ...]:
-    x, x2, y = two(at)
-    return (Add(y=y, x=x, x2=x2, subtract=subtract, clamp=at.clamp(0, y)),)
-
-
-def add(at: Site) -> tuple[Op, ...]:
-    return sum_of(at, subtract=False)
-
-
-def sub(at: Site) -> tuple[Op, ...]:
-    return sum_of(at, subtract=True)
-
-
-def mul(at: Site) -> tuple[Op, ...]:
-    x, x2, y = two(at)
-    return (Mul(y=y, x=x, x2=x2, clamp=at.clamp(0, y)),)
-
-
-def minimum(at: Site) -> tuple[Op, ...]:
-    x, x2, y = two(at)
-    return (Minimum(y=y, x=x, x2=x2),)
-
-
-def maximum(at: Site) -> tuple[Op, ...]:
-    x, x2, y = two(at)
-    return (Maximum(y=y, x=x, x2=x2),)
-
-
 def resize(at: Site, kind: type[Resize], align: int, half: int) -> tuple[Op, ...]:
     x, y, size = at.image(), at.four_axes(at.y()), at.integers(1)
     at.agree(y, (x.shape[0], *size, x.shape[3]))
@@ -210,80 +142,6 @@ def resize_bilinear(at: Site) -> tuple[Op, ...]:
     return resize(at, ResizeBilinear, 2, 3)
 
 
-def demand_quantization(at: Site, y: Tensor, scale: float, zero_point: int) -> None:
-    found = y.q
-    at.demand(
-        found.scale == scale and found.zero_point == zero_point,
-        f"output '{y.name}' has scale {found.scale:.6g} and zero point {found.zero_point}; "
-        f"int8 {at.operator.code} has 1/{round(1 / scale)} and {zero_point}",
-    )
-
-
-def softmax(at: Site) -> tuple[Op, ...]:
-    x, y = at.x(), at.y()
-    beta = at.real(0)
-    if not x.shape:
-        at.broken("its input is a scalar")
-    at.agree(y, x.shape)
-    demand_quantization(at, y, 1 / 256, -128)
-    return (Softmax(y=y, x=x, beta=beta),)
-
-
-def unary(at: Site, function: UnaryFunction, alpha: float = 0.0) -> tuple[Op, ...]:
-    x, y = at.x(), at.y()
-    at.agree(y, x.shape)
-    return (Unary(y=y, x=x, function=function, alpha=alpha),)
-
-
-def relu(at: Site) -> tuple[Op, ...]:
-    return unary(at, "relu")
-
-
-def relu6(at: Site) -> tuple[Op, ...]:
-    return unary(at, "relu6")
-
-
-def leaky_relu(at: Site) -> tuple[Op, ...]:
-    return unary(at, "leaky_relu", at.real(0))
-
-
-def logistic(at: Site) -> tuple[Op, ...]:
-    demand_quantization(at, at.y(), 1 / 256, -128)
-    return unary(at, "logistic")
-
-
-def tanh(at: Site) -> tuple[Op, ...]:
-    demand_quantization(at, at.y(), 1 / 128, 0)
-    return unary(at, "tanh")
-
-
-def hard_swish(at: Site) -> tuple[Op, ...]:
-    return unary(at, "hard_swish")
-
-
-def quantize(at: Site) -> tuple[Op, ...]:
-    x, y = at.x(types=("float32", *BYTES)), at.y(types=BYTES)
-    y = at.agree(y, x.shape)
-    if x.dtype != "float32":
-        same = x.dtype == y.dtype == "uint8"
-        at.demand(not same, "it goes from uint8 to uint8, which TensorFlow Lite Micro lacks; leave it out")
-        return (Unary(y=y, x=x, function="requantize"),)
-    if y.dtype != "int8":
-        at.refuse(f"output '{y.name}' is {y.dtype}; from float32 only int8 is supported")
-    source = at.bench.dequantized(x)
-    far = source is not None and not fits_steps(FARTHEST * source.x.q.scale, y.q)
-    at.demand(not far, f"input '{x.name}' can be too many steps of {y.q.scale:.3g} for 32-bit arithmetic")
-    return (Quantize(y=y, x=x),)
-
-
-def dequantize(at: Site) -> tuple[Op, ...]:
-    x, y = at.x(), at.result()
-    if y.dtype != "float32":
-        at.refuse(f"output '{y.name}' is {y.dtype}; float32 is supported")
-    at.agree(y, x.shape)
-    return (Dequantize(y=y, x=x),)
-
-
 COMPUTING: tuple[Arm, ...] = (
     Arm("CONV_2D", "grouped, dilated; weights per tensor or per channel", (2, 3), conv_2d, 1),
     Arm("DEPTHWISE_CONV_2D", "any multiplier, dilated; weights per tensor or channel", (2, 3), depthwise_conv_2d, 2),
@@ -291,21 +149,6 @@ COMPUTING: tuple[Arm, ...] = (
     Arm("TRANSPOSE_CONV", "no fused activation", (3, 4), transpose_conv, 49),
     Arm("AVERAGE_POOL_2D", "", (1, 1), average_pool_2d, 5),
     Arm("MAX_POOL_2D", "", (1, 1), max_pool_2d, 5),
-    Arm("MEAN", "any axes", (2, 2), mean, 27),
-    Arm("ADD", "broadcasting", (2, 2), add, 11),
-    Arm("SUB", "broadcasting", (2, 2), sub, 28),
-    Arm("MUL", "broadcasting", (2, 2), mul, 21),
-    Arm("MINIMUM", "broadcasting", (2, 2), minimum),
-    Arm("MAXIMUM", "broadcasting", (2, 2), maximum),
     Arm("RESIZE_NEAREST_NEIGHBOR", "constant size", (2, 2), resize_nearest, 74),
     Arm("RESIZE_BILINEAR", "constant size", (2, 2), resize_bilinear, 15),
-    Arm("SOFTMAX", "over the last axis", (1, 1), softmax, 9),
-    Arm("RELU", "", (1, 1), relu),
-    Arm("RELU6", "", (1, 1), relu6),
-    Arm("LEAKY_RELU", "", (1, 1), leaky_relu, 75),
-    Arm("LOGISTIC", "", (1, 1), logistic),
-    Arm("TANH", "", (1, 1), tanh),
-    Arm("HARD_SWISH", "", (1, 1), hard_swish),
-    Arm("QUANTIZE", "float32, int8 and uint8 to int8; int8 to uint8", (1, 1), quantize, types=BYTES),
-    Arm("DEQUANTIZE", "int8 and uint8 to float32", (1, 1), dequantize, types=BYTES),
 )

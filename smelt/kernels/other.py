@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from smelt.kernels.binary import ADD, MAXIMUM, MINIMUM, MUL
+from smelt.kernels.cast import CAST
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT
 from smelt.kernels.mean import MEAN
@@ -11,8 +12,10 @@ from smelt.kernels.pool import AVERAGE_POOL, MAX_POOL
 from smelt.kernels.quantize import QUANTIZE, QUANTIZE_FLOATS
 from smelt.kernels.resize import RESIZE_BILINEAR, RESIZE_NEAREST
 from smelt.kernels.softmax import SOFTMAX
+from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
 
 OTHERS: tuple[Implementation, ...] = (
     ADD, MUL, MINIMUM, MAXIMUM, LOOKUP, LOOKUP_FLOAT, QUANTIZE_FLOATS, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX,
-    RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY,
+    RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY, UNARY_SCALED, UNARY_PLAIN,
+    CAST,
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Quantize: float32 to int8, with the core's floating-point unit or without floating-point arithmetic.
+"""Quantize: float32 to int8 or uint8, with the core's floating-point unit or without floating-point arithmetic.
 
 With one, x / scale is two products: with the high and the low part of 1 / scale, the former fused with the sum. They lead to the
 same steps as the division that rounds: that is tried for the 255 numbers where the result changes and for those before them.
@@ -25,9 +25,9 @@ from smelt.targets.types import Core
 INFINITY = 0x7F800000
 
 
-def float_to_int8(op: Quantize, core: Core) -> bool:
-    """x is float32 and y is int8"""
-    return op.x.dtype == "float32" and op.y.dtype == "int8"
+def float_to_byte(op: Quantize, core: Core) -> bool:
+    """x is float32 and y is int8 or uint8"""
+    return op.x.dtype == "float32" and op.y.dtype in ("int8", "uint8")
 
 
 def ordinals(x: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -49,7 +49,7 @@ def build_quantize(op: Quantize, schedule: Plain) -> KernelCall:
         with k.when(bits > INFINITY):
             k.comment("not a number")
             k.assign(ordinal, -INFINITY - 1)
-        k.store(y, i, _reached(k, thresholds, ordinal) - 128)
+        k.store(y, i, _reached(k, thresholds, ordinal) + op.y.element.low)
     return k.finish_call()
 
 
@@ -61,7 +61,12 @@ def _reached(k: CallBuilder, thresholds: AnyBuffer, ordinal: Expr) -> Expr:
     return count
 
 
-QUANTIZE = Implementation("quantize", Quantize, plain, build_quantize, (float_to_int8,))
+QUANTIZE = Implementation("quantize", Quantize, plain, build_quantize, (float_to_byte,))
+
+
+def float_to_int8(op: Quantize, core: Core) -> bool:
+    """x is float32 and y is int8"""
+    return op.x.dtype == "float32" and op.y.dtype == "int8"
 
 
 def has_float_unit(op: Quantize, core: Core) -> bool:

@@ -58,3 +58,12 @@ def clamped(k: KernelBuilder, x: Expr, clamp: Clamp, reach: tuple[int, int] = (-
     if above:
         x = minimum(x, clamp[1])
     return maximum(x, clamp[0]) if below else x
+
+
+def limited(k: KernelBuilder, x: Expr, zero: int, clamp: Clamp, limit: int) -> Expr:
+    """``x + zero`` limited to `clamp`, where ``|x| <= limit``; the clamp comes first where the sum could leave 32 bits."""
+    reach = (zero - limit, zero + limit)
+    if reach[0] >= -INT32_MAX - 1 and reach[1] <= INT32_MAX:
+        return clamped(k, x + zero, clamp, reach)
+    low, high = max(clamp[0] - zero, -INT32_MAX - 1), min(clamp[1] - zero, INT32_MAX)
+    return clamped(k, x, (low, high), (-INT32_MAX - 1, INT32_MAX)) + zero

@@ -10,8 +10,10 @@ from smelt.model import arithmetic
 from smelt.model.arithmetic import Integers, clip_int8, requantize
 from smelt.model.graph import Array, Op
 from smelt.model.ops import Add, Dequantize, Lookup, Maximum, Minimum, Mul, Quantize, Softmax, Unary
+from smelt.model.ops_pointwise import Cast
 from smelt.model.parameters import Rescale, add_parameters, mul_parameters, softmax_parameters
-from smelt.model.tables import dequantize_table, quantize_thresholds, unary_table
+from smelt.model.tables import dequantized, quantized
+from smelt.model.unary import unary_integers
 
 
 def _rescale(x: Integers, by: Rescale) -> Integers:
@@ -58,26 +60,33 @@ def softmax(op: Softmax, x: Array) -> Array:
 
 
 def unary(op: Unary, x: Array) -> Array:
-    return look_up(op, unary_table(op), x)
+    return unary_integers(op, x.astype(np.int64)).astype(op.y.dtype)
 
 
-def lookup(op: Lookup, x: Array, table: Array) -> Array:
-    return look_up(op, table, x)
-
-
-def look_up(op: Unary | Dequantize | Lookup, table: Array, x: Array) -> Array:
-    """The entries of a table that begins with the result for the least x."""
+def look_up(op: Lookup, x: Array, table: Array) -> Array:
+    """``table[x - least x]``."""
     return np.asarray(table.reshape(-1)[x.astype(np.int64) - op.x.element.low])
 
 
 def quantize(op: Quantize, x: Array) -> Array:
-    """NaN becomes -128."""
-    reached = np.searchsorted(quantize_thresholds(op), x, side="right")
-    return (np.where(np.isnan(x), 0, reached) - 128).astype(np.int8)
+    return quantized(op, x)
 
 
 def dequantize(op: Dequantize, x: Array) -> Array:
-    return look_up(op, dequantize_table(op), x)
+    return dequantized(op, x.astype(np.int64))
+
+
+def cast(op: Cast, x: Array) -> Array:
+    """Floats towards zero, saturated, NaN to 0; integers wrap; bool from any number is whether it is not 0."""
+    if op.y.dtype == "bool":
+        return np.asarray(x != 0)
+    if x.dtype.kind != "f" or op.y.dtype == "float32":
+        return x.astype(op.y.dtype)
+    low, high = op.y.element.range
+    whole = np.nan_to_num(np.trunc(x.astype(np.float64)), nan=0.0)
+    inside = (whole >= low) & (whole < high + 1.0)
+    exact = np.where(inside, whole, 0).astype(np.int64)
+    return np.where(inside, exact, np.where(whole < 0, low, high)).astype(op.y.dtype)
 
 
 POINTWISE: dict[type[Op], Callable[..., Array]] = {
@@ -87,7 +96,8 @@ POINTWISE: dict[type[Op], Callable[..., Array]] = {
     Maximum: maximum,
     Softmax: softmax,
     Unary: unary,
-    Lookup: lookup,
+    Lookup: look_up,
     Quantize: quantize,
     Dequantize: dequantize,
+    Cast: cast,
 }

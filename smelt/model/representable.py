@@ -12,7 +12,7 @@ from math import isfinite, prod
 import numpy as np
 
 from smelt.model.arithmetic import INT32_MAX, float32, quantize_multiplier
-from smelt.model.graph import Op, Quantization
+from smelt.model.graph import Op, Quantization, Tensor
 from smelt.model.ops import (
     Add,
     AveragePool2D,
@@ -26,10 +26,13 @@ from smelt.model.ops import (
     TransposeConv2D,
     Unary,
 )
-from smelt.model.tables import dequantize_table
 
 SMALLEST_NORMAL = float(np.finfo(np.float32).smallest_normal)
-FARTHEST = 255  # of an int8 number from its zero point
+
+
+def farthest(x: Tensor) -> int:
+    """The distance that a stored integer can have from its zero point; of int32, whose zero point is 0, from 0."""
+    return min(x.element.high - x.element.low, INT32_MAX)
 
 
 def usable_scale(scale: float) -> bool:
@@ -53,7 +56,7 @@ def excesses(op: Op) -> tuple[str, ...]:
             found = _product(op)
         case Mean():
             count = prod(op.x.shape[axis] for axis in op.axes)
-            found = _rescaled(count * FARTHEST, op.x.q.scale / op.y.q.scale, "x.scale / y.scale")
+            found = _rescaled(count * farthest(op.x), op.x.q.scale / op.y.q.scale, "x.scale / y.scale")
         case AveragePool2D():
             found = _average(op)
         case Softmax():
@@ -61,7 +64,7 @@ def excesses(op: Op) -> tuple[str, ...]:
         case Unary():
             found = _unary(op)
         case Dequantize():
-            finite = bool(np.all(np.isfinite(dequantize_table(op))))
+            finite = farthest(op.x) * op.x.q.scale < float(np.finfo(np.float32).max)
             found = iter(() if finite else (f"with scale {op.x.q.scale:.3g} results leave float32",))
         case _:
             found = iter(())
@@ -108,18 +111,25 @@ def _softmax(op: Softmax) -> Iterator[str]:
 
 
 def _unary(op: Unary) -> Iterator[str]:
+    if op.x.quantization is None or op.y.quantization is None:
+        return
     scale = op.x.q.scale
     ratio = scale / op.y.q.scale
     match op.function:
-        case "relu" | "requantize":
-            yield from _rescaled(FARTHEST, ratio, "x.scale / y.scale")
+        case "requantize" if op.x.dtype == "int32":
+            pass  # what a shift to the left loses, the kernel loses too
+        case "relu" | "requantize" | "abs":
+            yield from _rescaled(farthest(op.x), ratio, "x.scale / y.scale")
         case "relu6" if not fits_steps(6.0, op.x.q):
             yield f"with input scale {scale:.3g} the limit 6 is too many steps for 32-bit arithmetic"
         case "leaky_relu" if not isfinite(op.alpha):
             yield f"alpha is {op.alpha:.3g}"
         case "leaky_relu":
-            yield from _rescaled(FARTHEST, ratio, "x.scale / y.scale")
-            yield from _rescaled(FARTHEST, ratio * abs(float32(op.alpha)), "alpha * x.scale / y.scale")
+            yield from _rescaled(farthest(op.x), ratio, "x.scale / y.scale")
+            yield from _rescaled(farthest(op.x), ratio * abs(float32(op.alpha)), "alpha * x.scale / y.scale")
+        case "logistic" | "tanh" if op.x.dtype == "int16":
+            if not 2.0**-28 <= scale < 2.0**17:
+                yield f"input scale {scale:.3g} is out of range (2^-28 to 2^17)"
         case "logistic" | "tanh" if not 2.0**-28 <= scale < 2.0**35:  # shifts of 0 to 62 bits
             yield f"input scale {scale:.3g} is out of range (2^-28 to 2^35)"
         case "hard_swish":

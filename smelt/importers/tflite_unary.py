@@ -1,0 +1,122 @@
+"""The operators that are a function of one value: activations, and changes of type and scale."""
+
+from __future__ import annotations
+
+from smelt.importers.tflite_reduce import demand_quantization
+from smelt.importers.tflite_site import SCALED, Arm, Site
+from smelt.model.graph import Op, Tensor
+from smelt.model.ops import Dequantize, Quantize, Unary, UnaryFunction
+from smelt.model.ops_pointwise import Cast
+from smelt.model.representable import farthest, fits_steps
+
+INTEGERS = ("int8", "int16")
+PLAIN = ("int8", "int16", "int32", "uint32", "bool", "uint8", "int64", "float32")
+
+
+def unary(at: Site, function: UnaryFunction, alpha: float = 0.0) -> tuple[Op, ...]:
+    x, y = at.x(), at.y()
+    at.alike(x, y)
+    at.agree(y, x.shape)
+    return (Unary(y=y, x=x, function=function, alpha=alpha),)
+
+
+def demand_no_zero(at: Site, *tensors: Tensor) -> None:
+    """Complain of int16 tensors with a zero point where the oracle takes it to be 0."""
+    for tensor in tensors:
+        if tensor.dtype == "int16" and tensor.q.zero_point:
+            at.demand(False, f"'{tensor.name}' has the zero point {tensor.q.zero_point}; int16 has 0 here")
+
+
+def relu(at: Site) -> tuple[Op, ...]:
+    return unary(at, "relu")
+
+
+def relu6(at: Site) -> tuple[Op, ...]:
+    return unary(at, "relu6")
+
+
+def leaky_relu(at: Site) -> tuple[Op, ...]:
+    return unary(at, "leaky_relu", at.real(0))
+
+
+def logistic(at: Site) -> tuple[Op, ...]:
+    demand_quantization(at, at.y(), *((2.0**-15, 0) if at.y().dtype == "int16" else (1 / 256, -128)))
+    return unary(at, "logistic")
+
+
+def tanh(at: Site) -> tuple[Op, ...]:
+    demand_quantization(at, at.y(), 2.0**-15 if at.y().dtype == "int16" else 1 / 128, 0)
+    return unary(at, "tanh")
+
+
+def hard_swish(at: Site) -> tuple[Op, ...]:
+    return unary(at, "hard_swish")
+
+
+def quantize(at: Site) -> tuple[Op, ...]:
+    x, y = at.operand(0), at.y()
+    if x.dtype == "float32":
+        at.agree(y, x.shape)
+        source = at.bench.dequantized(x)
+        far = source is not None and not fits_steps(farthest(source.x) * source.x.q.scale, y.q)
+        at.demand(not far, f"input '{x.name}' can be too many steps of {y.q.scale:.3g} for 32-bit arithmetic")
+        return (Quantize(y=y, x=x),)
+    for tensor in (at.x(types=(*at.types, "float32")), y):
+        if tensor.dtype == "int32":
+            with_scale(at, tensor)
+            at.demand(not tensor.q.zero_point, f"int32 '{tensor.name}' has a zero point other than 0")
+    at.agree(y, x.shape)
+    return (Unary(y=y, x=x, function="requantize"),)
+
+
+def with_scale(at: Site, tensor: Tensor) -> None:
+    """Refuse a tensor without one scale."""
+    if tensor.quantization is None or len(tensor.quantization.scales) != 1:
+        at.refuse(f"'{tensor.name}' is {tensor.dtype} without a scale; QUANTIZE needs one")
+
+
+def dequantize(at: Site) -> tuple[Op, ...]:
+    x, y = at.x(), at.result()
+    if y.dtype != "float32":
+        at.refuse(f"output '{y.name}' is {y.dtype}; float32 is supported")
+    at.agree(y, x.shape)
+    return (Dequantize(y=y, x=x),)
+
+
+def elu(at: Site) -> tuple[Op, ...]:
+    return unary(at, "elu")
+
+
+def abs_(at: Site) -> tuple[Op, ...]:
+    return unary(at, "abs")
+
+
+def rsqrt(at: Site) -> tuple[Op, ...]:
+    return unary(at, "rsqrt")
+
+
+def logical_not(at: Site) -> tuple[Op, ...]:
+    return unary(at, "not")
+
+
+def cast(at: Site) -> tuple[Op, ...]:
+    x, y = at.x(raw=True), at.y(raw=True)
+    at.agree(y, x.shape)
+    return (Cast(y=y, x=x),)
+
+
+UNARY: tuple[Arm, ...] = (
+    Arm("RELU", "", (1, 1), relu, types=INTEGERS),
+    Arm("RELU6", "", (1, 1), relu6, types=INTEGERS),
+    Arm("LEAKY_RELU", "", (1, 1), leaky_relu, 75, types=INTEGERS),
+    Arm("LOGISTIC", "", (1, 1), logistic, types=INTEGERS),
+    Arm("TANH", "", (1, 1), tanh, types=INTEGERS),
+    Arm("HARD_SWISH", "", (1, 1), hard_swish),
+    Arm("QUANTIZE", "from float32 or integers", (1, 1), quantize, types=(*SCALED, "int32")),
+    Arm("DEQUANTIZE", "to float32", (1, 1), dequantize, types=SCALED),
+    Arm("ELU", "", (1, 1), elu),
+    Arm("ABS", "", (1, 1), abs_, types=INTEGERS),
+    Arm("RSQRT", "", (1, 1), rsqrt, types=INTEGERS),
+    Arm("LOGICAL_NOT", "", (1, 1), logical_not, types=("bool",)),
+    Arm("CAST", "", (1, 1), cast, 37, types=PLAIN),
+)
