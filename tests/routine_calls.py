@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from smelt.kernels.headers import all_headers
-from smelt.loops.ir import Span
+from smelt.loops.routine import Span
 from tests.kernels_host import SUPPORT, ZIG, _unload
 from tests.routine_watch import Recorded, content, watch_all
 from tests.thumb_programs import DATA, GAP, Machine, Program
@@ -34,7 +34,7 @@ class RoutineCall:
 
     @property
     def name(self) -> str:
-        return self.recorded.routine.function.name
+        return self.recorded.call.routine.name
 
 
 @cache
@@ -45,7 +45,7 @@ def calls() -> tuple[RoutineCall, ...]:
     seen: dict[tuple[str, bytes], Recorded] = {}
     for recorded in watch.recorded:
         body = content(made, recorded.body) if recorded.body else b""
-        seen.setdefault((recorded.routine.function.name, body), recorded)
+        seen.setdefault((recorded.call.routine.name, body), recorded)
     chosen = tuple(seen.values())
     once, again = _on_the_host(chosen, 0), _on_the_host(chosen, 0xFF)
     return tuple(RoutineCall(r, _same(a, b)) for r, a, b in zip(chosen, once, again, strict=True))
@@ -64,10 +64,10 @@ def text_of(recorded: tuple[Recorded, ...]) -> str:
 
 def _function(number: int, recorded: Recorded) -> str:
     names, numbers = iter(f"p{i}" for i in range(len(recorded.memory))), iter(recorded.numbers)
-    values = [next(names) if isinstance(a, Span) else f"({next(numbers)})" for a in recorded.routine.arguments]
+    values = [next(names) if isinstance(a, Span) else f"({next(numbers)})" for a in recorded.call.arguments]
     values = ["INT32_MIN" if v == "(-2147483648)" else v for v in values]
     parameters = ", ".join(f"void *p{i}" for i in range(len(recorded.memory)))
-    call = f"smelt_{recorded.routine.function.name}({', '.join(values)});"
+    call = f"smelt_{recorded.call.routine.name}({', '.join(values)});"
     return f"__attribute__((used)) void call_{number}({parameters});\nvoid call_{number}({parameters})\n{{\n    {call}\n}}\n"
 
 
@@ -84,7 +84,7 @@ def _on_the_host(recorded: tuple[Recorded, ...], flip: int) -> list[tuple[bytes,
 
 
 def _call(function: Any, recorded: Recorded, flip: int) -> tuple[bytes, ...]:
-    spans = [a for a in recorded.routine.arguments if isinstance(a, Span)]
+    spans = [a for a in recorded.call.arguments if isinstance(a, Span)]
     changes = [flip if s.access == "write" and s.buffer.role == "scratch" else 0 for s in spans]
     before = [bytes(b ^ change for b in m) for m, change in zip(recorded.memory, changes, strict=True)]
     memories = [ctypes.create_string_buffer(m, len(m) + 8) for m in before]

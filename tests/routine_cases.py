@@ -9,8 +9,8 @@ import numpy as np
 
 from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.routines import ROUTINES
-from smelt.loops.ir import Function
 from smelt.loops.kernel import Kernel
+from smelt.loops.routine import Routine
 from smelt.model.graph import Op, Quantization, Tensor
 from smelt.model.ops import Quantize
 from smelt.model.reference import evaluate
@@ -68,8 +68,8 @@ def quantize(count: int, scale: float, zero: int) -> Op:
     return Quantize(x=Tensor("x", (count,), "float32"), y=y)
 
 
-def functions_of(kernel: Kernel) -> set[Function]:
-    return {r.function for r in kernel.routines}
+def routines_of(kernel: Kernel) -> set[Routine]:
+    return {c.routine for c in kernel.calls}
 
 
 @cache
@@ -79,15 +79,15 @@ def every_case() -> tuple[Case, ...]:
     for op in layers():
         values = tuple(inputs_of(op, len(found)))
         expected = evaluate(op, *values)
-        used: set[Function] = set()
+        used: set[Routine] = set()
         for core in CORES:
             for implementation in IMPLEMENTATIONS:
                 if not isinstance(op, implementation.op) or not all(a(op, core) for a in implementation.accepts):
                     continue
                 for schedule in islice(implementation.schedules(op, core), SCHEDULES):
                     call = implementation.build(op, schedule)
-                    if functions_of(call.kernel) - used:  # another schedule with the same routines shows nothing new
-                        used |= functions_of(call.kernel)
+                    if routines_of(call.kernel) - used:  # another schedule with the same routines shows nothing new
+                        used |= routines_of(call.kernel)
                         found.setdefault(call.kernel.name, Case(op, call, values, expected))
     return tuple(found.values())
 
@@ -97,8 +97,8 @@ def few_cases() -> tuple[Case, ...]:
     """As few of them as call every routine: the one with the most that are new, one after the other."""
     left, chosen, cases = set(ROUTINES), [], list(every_case())
     while left:
-        best = max(cases, key=lambda c: len(functions_of(c.call.kernel) & left))
-        assert functions_of(best.call.kernel) & left, f"no case calls {sorted(f.name for f in left)}"
+        best = max(cases, key=lambda c: len(routines_of(c.call.kernel) & left))
+        assert routines_of(best.call.kernel) & left, f"no case calls {sorted(f.name for f in left)}"
         chosen.append(best)
-        left -= functions_of(best.call.kernel)
+        left -= routines_of(best.call.kernel)
     return tuple(chosen)

@@ -18,8 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from smelt.kernels.headers import all_headers
-from smelt.loops.ir import SIZES, Routine, Span
+from smelt.loops.ir import SIZES
 from smelt.loops.kernel import Kernel
+from smelt.loops.routine import CallRoutine, Span
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from tests.kernels_host import SUPPORT, ZIG
 from tests.routine_cases import every_case
@@ -35,32 +36,32 @@ BRANCH, BRANCH_MASK = 0xF0009000, 0xF800D000  # b.w
 OWNED = tuple(f"r{n}" for n in range(4, 12))  # a caller's registers
 
 
-def watched_text(kernels: Iterable[Kernel]) -> tuple[str, tuple[Routine, ...]]:
+def watched_text(kernels: Iterable[Kernel]) -> tuple[str, tuple[CallRoutine, ...]]:
     """C of the kernels with the watch's calls, and the routines by number."""
-    routines: list[Routine] = []
+    routines: list[CallRoutine] = []
     texts = [WATCH]
     for kernel in kernels:
         text, done = kernel.c(), 0
-        for routine in kernel.routines:
-            call = _call(kernel, routine)
+        for called in kernel.calls:
+            call = _call(kernel, called)
             at = text.index(call, done)
-            wrapped = _wrapped(call, routine, len(routines))
+            wrapped = _wrapped(call, called, len(routines))
             text = text[:at] + wrapped + text[at + len(call) :]
             done = at + len(wrapped)
-            routines.append(routine)
+            routines.append(called)
         texts.append(text)
     return "\n".join(texts), tuple(routines)
 
 
-def _call(kernel: Kernel, routine: Routine) -> str:
+def _call(kernel: Kernel, called: CallRoutine) -> str:
     """A routine's call as C."""
-    (line,) = re.findall(r"smelt_\w+\(.*\);", replace(kernel, body=(routine,)).c())
+    (line,) = re.findall(r"smelt_\w+\(.*\);", replace(kernel, body=(called,)).c())
     return str(line)
 
 
-def _wrapped(call: str, routine: Routine, number: int) -> str:
+def _wrapped(call: str, called: CallRoutine, number: int) -> str:
     arguments = call[call.index("(") + 1 : -2].split(", ")
-    assert len(arguments) == len(routine.arguments)
+    assert len(arguments) == len(called.arguments)
     values = ", ".join(f"(uintptr_t)({a})" for a in arguments)
     return f"watch_begin({number}, (const uintptr_t[]){{{values}}}); {call} watch_end();"
 
@@ -112,7 +113,7 @@ def _branch_offset(word: int) -> int:
 class Recorded:
     """A call of a routine as it was: its numbers, what its spans held, and the assembly that it ran last, if any."""
 
-    routine: Routine
+    call: CallRoutine
     numbers: tuple[int, ...]
     memory: tuple[bytes, ...]
     body: Body | None
@@ -133,7 +134,7 @@ class Watch:
     """Hooks in a machine. `complaints` are what was not as declared; `calls` and `depth` are by the routines' names, `entered`
     is the assembly that ran."""
 
-    def __init__(self, machine: Machine, routines: Sequence[Routine]) -> None:
+    def __init__(self, machine: Machine, routines: Sequence[CallRoutine]) -> None:
         self.machine, self.routines = machine, routines
         self.complaints: list[str] = []
         self.depth: dict[str, int] = {}
@@ -143,7 +144,7 @@ class Watch:
         self._memory: tuple[bytes, ...] = ()
         self._numbers: tuple[int, ...] = ()
         self._ran: Body | None = None
-        self._routine: Routine | None = None
+        self._called: CallRoutine | None = None
         self._spans: list[tuple[int, int, Span]] = []
         self._entry: _Entry | None = None
         self._returns: set[int] = set()
@@ -163,33 +164,31 @@ class Watch:
         self.machine.engine.hook_add(self.machine.unicorn.UC_HOOK_CODE, lambda *_: what(), begin=address, end=address)  # type: ignore[operator]
 
     def _begin(self) -> None:
-        self._routine = self.routines[self.machine.register("r0")]
-        words = bytes(self.machine.engine.mem_read(self.machine.register("r1"), 4 * len(self._routine.arguments)))
+        self._called = self.routines[self.machine.register("r0")]
+        words = bytes(self.machine.engine.mem_read(self.machine.register("r1"), 4 * len(self._called.arguments)))
         values = [int.from_bytes(words[i : i + 4], "little", signed=True) for i in range(0, len(words), 4)]
         self._spans = []
-        for value, span in zip(values, self._routine.arguments, strict=True):
+        for value, span in zip(values, self._called.arguments, strict=True):
             if isinstance(span, Span):
                 start = value & 0xFFFFFFFF
                 self._spans.append((start, start + span.count * SIZES[span.buffer.type], span))
         self._memory = tuple(bytes(self.machine.engine.mem_read(low, high - low)) for low, high, _ in self._spans)
-        self._numbers = tuple(
-            v for v, a in zip(values, self._routine.arguments, strict=True) if not isinstance(a, Span)
-        )
+        self._numbers = tuple(v for v, a in zip(values, self._called.arguments, strict=True) if not isinstance(a, Span))
         self._ran = None
-        self.calls[self._routine.function.name] = self.calls.get(self._routine.function.name, 0) + 1
+        self.calls[self._called.routine.name] = self.calls.get(self._called.routine.name, 0) + 1
 
     def _finish(self) -> None:
         if self._entry is not None:
             self._complain("left its assembly by another way")
-        if self._routine is not None:
-            self.recorded.append(Recorded(self._routine, self._numbers, self._memory, self._ran))
-        self._routine = self._entry = None
+        if self._called is not None:
+            self.recorded.append(Recorded(self._called, self._numbers, self._memory, self._ran))
+        self._called = self._entry = None
 
     def _enter(self, body: Body) -> None:
         m = self.machine
         self.entered.add(body)
         self._ran = body
-        if self._routine is None:
+        if self._called is None:
             self.complaints.append("assembly outside of a routine that is declared")
             return
         sp = m.register("sp")
@@ -201,18 +200,18 @@ class Watch:
 
     def _leave(self) -> None:
         entry, m = self._entry, self.machine
-        if entry is None or self._routine is None:
+        if entry is None or self._called is None:
             return
         self._entry = None
         if m.register("sp") != entry.sp or any(m.register(r) != v for r, v in entry.own.items()):
             self._complain("changes a register of its caller")
-        function, deep = self._routine.function, entry.sp - entry.lowest
-        self.depth[function.name] = max(self.depth.get(function.name, 0), deep)
-        if deep > function.stack:
-            self._complain(f"uses {deep} bytes of stack, not {function.stack}")
+        routine, deep = self._called.routine, entry.sp - entry.lowest
+        self.depth[routine.name] = max(self.depth.get(routine.name, 0), deep)
+        if deep > routine.stack:
+            self._complain(f"uses {deep} bytes of stack, not {routine.stack}")
 
     def _access(self, at: int, size: int, how: str) -> None:
-        if self._routine is None:
+        if self._called is None:
             return
         if STACK_TOP - STACK_BYTES <= at < STACK_TOP:
             self._on_stack(at, size, how)
@@ -243,12 +242,12 @@ class Watch:
         return f"{at:#x}: " + ", ".join(near)
 
     def _complain(self, what: str) -> None:
-        assert self._routine is not None
+        assert self._called is not None
         if len(self.complaints) < 20:
-            self.complaints.append(f"{self._routine.function.name} {what}")
+            self.complaints.append(f"{self._called.routine.name} {what}")
 
 
-def program(folder: Path, kernels: Sequence[Kernel]) -> tuple[Program, tuple[Routine, ...]]:
+def program(folder: Path, kernels: Sequence[Kernel]) -> tuple[Program, tuple[CallRoutine, ...]]:
     """A program with the kernels, and with all assembly that is in the headers."""
     text, routines = watched_text(kernels)
     includes = "".join(f'#include "{name}"\n' for name in all_headers())

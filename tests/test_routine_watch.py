@@ -10,8 +10,9 @@ import pytest
 
 from smelt.kernels.headers import all_headers
 from smelt.kernels.routines import ROUTINES
-from smelt.loops.ir import Function, If, Loop, Routine, Span, Stmt
-from tests.routine_cases import few_cases, functions_of
+from smelt.loops.ir import If, Loop, Stmt
+from smelt.loops.routine import CallRoutine, Routine, Span
+from tests.routine_cases import few_cases, routines_of
 from tests.routine_watch import Watch, bodies, content, program, watch_all
 from tests.thumb_programs import Case, Machine
 
@@ -26,12 +27,12 @@ def test_routines_do_what_they_declare(all_watched: Watch) -> None:
 
 
 def test_every_routine_is_watched(all_watched: Watch) -> None:
-    assert set(all_watched.calls) == {f.name for f in ROUTINES}
-    assert {n for n, deep in all_watched.depth.items() if deep} == {f.name for f in ROUTINES if f.stack}
+    assert set(all_watched.calls) == {r.name for r in ROUTINES}
+    assert {n for n, deep in all_watched.depth.items() if deep} == {r.name for r in ROUTINES if r.stack}
 
 
 def test_stack_is_declared_as_it_is(all_watched: Watch) -> None:
-    assert all_watched.depth == {f.name: f.stack for f in ROUTINES if f.stack}
+    assert all_watched.depth == {r.name: r.stack for r in ROUTINES if r.stack}
 
 
 def test_every_piece_of_assembly_is_entered(all_watched: Watch) -> None:
@@ -46,17 +47,17 @@ def test_headers_and_values_name_the_same_routines() -> None:
         for part in re.findall(r"Routines: ([^.]*)\.", text)
         for n in re.findall(r"smelt_(\w+)", part)
     }
-    assert said == {f.name for f in ROUTINES}
+    assert said == {r.name for r in ROUTINES}
 
 
-def shortened(body: tuple[Stmt, ...], target: Routine, number: int) -> tuple[Stmt, ...]:
+def shortened(body: tuple[Stmt, ...], target: CallRoutine, number: int) -> tuple[Stmt, ...]:
     """`body` where a routine declares half of one of its spans."""
     return tuple(_shortened(s, target, number) for s in body)
 
 
-def _shortened(statement: Stmt, target: Routine, number: int) -> Stmt:
+def _shortened(statement: Stmt, target: CallRoutine, number: int) -> Stmt:
     match statement:
-        case Routine() if statement == target:
+        case CallRoutine() if statement == target:
             arguments = list(statement.arguments)
             span = arguments[number]
             assert isinstance(span, Span)
@@ -70,13 +71,13 @@ def _shortened(statement: Stmt, target: Routine, number: int) -> Stmt:
     return statement
 
 
-def planted() -> list[tuple[Function, Case, Routine, int]]:
+def planted() -> list[tuple[Routine, Case, CallRoutine, int]]:
     """For every routine a call of it, and each of its spans."""
     found = []
-    for function in ROUTINES:
-        case = next(c for c in few_cases() if function in functions_of(c.call.kernel))
-        routine = next(r for r in case.call.kernel.routines if r.function == function)
-        found += [(function, case, routine, n) for n, a in enumerate(routine.arguments) if isinstance(a, Span)]
+    for routine in ROUTINES:
+        case = next(c for c in few_cases() if routine in routines_of(c.call.kernel))
+        call = next(c for c in case.call.kernel.calls if c.routine == routine)
+        found += [(routine, case, call, n) for n, a in enumerate(call.arguments) if isinstance(a, Span)]
     return found
 
 
@@ -84,11 +85,11 @@ def test_the_watch_sees_what_is_not_declared(tmp_path: Path) -> None:
     """Half of a span, one after the other; all of them in one program, each under a name of its own."""
     faults = planted()
     kernels = [
-        replace(case.call.kernel, name=f"fault_{i}", body=shortened(case.call.kernel.body, routine, number))
-        for i, (_, case, routine, number) in enumerate(faults)
+        replace(case.call.kernel, name=f"fault_{i}", body=shortened(case.call.kernel.body, call, number))
+        for i, (_, case, call, number) in enumerate(faults)
     ]
     made, routines = program(tmp_path, kernels)
-    for kernel, (function, case, routine, number) in zip(kernels, faults, strict=True):
+    for kernel, (routine, case, call, number) in zip(kernels, faults, strict=True):
         watch = Watch(machine := Machine(made), routines)
         machine.run(replace(case, call=replace(case.call, kernel=kernel)))
-        assert watch.complaints, f"{function.name} declares too much: argument {number}, {routine.arguments[number]}"
+        assert watch.complaints, f"{routine.name} declares too much: argument {number}, {call.arguments[number]}"

@@ -22,7 +22,8 @@ from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, requantizer
 from smelt.kernels.routines import GROUPS, Form, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Scratch, Span, Table, Window, maximum, minimum
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Scratch, Table, Window, maximum, minimum
+from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import PKHBT, SMLAD, SMMLAR, SXTB16, SXTB16_ROR8
 from smelt.targets.types import Core
@@ -212,18 +213,18 @@ def _pair(k: KernelBuilder, kernel: _Kernel, first: Expr, pair: Expr) -> None:
     if kernel.slice is not None:
         k.copy(kernel.slice, 0, kernel.weights, begin, words + 1)
         weights, begin = kernel.slice, Const(0)
-    spans = (
-        Span(weights, begin, words + 1),
-        Span(kernel.columns, Const(0), groups * GROUP * words + GROUP),
-        Span(kernel.y, first * channels + channel, (groups * GROUP - 1) * channels + 2, "write"),
-        Span(kernel.table, channel * columns, 2 * columns),
+    places = (
+        At(weights, begin),
+        At(kernel.columns),
+        At(kernel.y, first * channels + channel),
+        At(kernel.table, channel * columns),
     )
     shift = -1 if r.shift is None else r.shift
     work = ((SMLAD, 6 * groups * words), (SXTB16, groups * words), (SMMLAR, 6 * groups))
     numbers = (words, groups, channels, r.y_zero, shift)
     function = named(GROUPS, f"groups_{kernel.schedule.form}")
     turns = groups * words if weights.role == "constant" else 0
-    k.routine(function, (*spans, *numbers), work, groups * (5 * words + OTHERS), turns)
+    k.routine(function, (*places, *numbers), work, groups * (5 * words + OTHERS), turns)
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[GatheredBlock]:

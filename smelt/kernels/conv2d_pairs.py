@@ -23,7 +23,8 @@ from smelt.kernels.packed import Order, fill, has_dual_mac, widen
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
 from smelt.kernels.routines import Form, products
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import SIZES, AnyBuffer, Buffer, Call, Const, Expr, Scratch, Span, Table, minimum
+from smelt.loops.ir import SIZES, AnyBuffer, Buffer, Call, Const, Expr, Scratch, Table, minimum
+from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import BOTH_SUMS, HIGH_SUM, SMLAD, SXTB16
 from smelt.targets.types import Core
@@ -322,13 +323,7 @@ def multiply_row(
 ) -> None:
     """The sums of low channel and both (`plain` forms: of second and first channel) of each pixel, from `starts` on."""
     size = SIZES[x.type]
-    plain, ahead = form.startswith("plain"), form.endswith("paired") and row.block == 3
-    read = (row.pixels - 1) * row.step + (row.rows - 1) * row.pitch + (row.words + ahead) * 4 // size
-    spans = (
-        Span(sums, Const(0), 2 * row.pixels, "write"),
-        Span(weights, Const(0), row.rows * row.words * (1 + plain) + ahead),
-        Span(x, Const(0), read),
-    )
+    plain = form.startswith("plain")
     numbers = (row.words, row.step * size, row.rows, row.pitch * size, row.pixels)
     words = row.rows * row.words
     blocks = -(-row.pixels // row.block)
@@ -337,7 +332,7 @@ def multiply_row(
         blocks * (words * (row.block + 2) + OTHERS) + CALL,
         blocks * words if weights.role == "constant" else 0,
     )
-    k.routine(products(form, row.block), (*spans, *starts, *numbers), work, others, turns)
+    k.routine(products(form, row.block), (At(sums), At(weights), At(x), *starts, *numbers), work, others, turns)
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:

@@ -20,7 +20,8 @@ from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, requantizer
 from smelt.kernels.routines import GROUPS, Form, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Call, Const, Expr, Scratch, Span, Table, Window, minimum
+from smelt.loops.ir import Buffer, Call, Expr, Scratch, Table, Window, minimum
+from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import PKHBT, SMLAD, SMMLAR, SXTB16, SXTB16_ROR8
 from smelt.targets.types import Core
@@ -155,22 +156,17 @@ def _pair(k: KernelBuilder, kernel: _Kernel, first: Expr, pair: Expr) -> None:
     r, words, channels = kernel.r, kernel.words, kernel.op.y.shape[3]
     groups, columns = kernel.schedule.pixels // GROUP, r.columns.shape[1]
     channel = k.let("channel", minimum(pair * 2, channels - 2))
-    used = Span(kernel.weights, pair * words, words + 1)
+    used = At(kernel.weights, pair * words)
     if kernel.slice is not None:
         k.copy(kernel.slice, 0, kernel.weights, pair * words, words + 1)
-        used = Span(kernel.slice, Const(0), words + 1)
-    spans = (
-        used,
-        Span(kernel.wide, Const(0), groups * GROUP * words + GROUP),
-        Span(kernel.y, first * channels + channel, (groups * GROUP - 1) * channels + 2, "write"),
-        Span(kernel.table, channel * columns, 2 * columns),
-    )
+        used = At(kernel.slice)
+    places = (used, At(kernel.wide), At(kernel.y, first * channels + channel), At(kernel.table, channel * columns))
     shift = -1 if r.shift is None else r.shift
     work = ((SMLAD, 6 * groups * words), (SXTB16, groups * words), (SMMLAR, 6 * groups))
     numbers = (words, groups, channels, r.y_zero, shift)
     function = named(GROUPS, f"groups_{kernel.schedule.form}")
     turns = groups * words if used.buffer.role == "constant" else 0
-    k.routine(function, (*spans, *numbers), work, groups * (5 * words + OTHERS), turns)
+    k.routine(function, (*places, *numbers), work, groups * (5 * words + OTHERS), turns)
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:

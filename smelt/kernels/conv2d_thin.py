@@ -16,7 +16,8 @@ from smelt.kernels.packed import Order, has_dual_mac, widen
 from smelt.kernels.requantize import Requantizer, requantizer
 from smelt.kernels.routines import THIN, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Const, Scratch, Span, minimum
+from smelt.loops.ir import Const, Scratch, minimum
+from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
 from smelt.targets.types import Core
@@ -59,16 +60,19 @@ def build_thin(op: Conv2D, schedule: GroupBlock) -> KernelCall:
         widen(k, order, wide, Const(0), x, first * DEPTH, pixels * DEPTH)
         with k.loop("channel", 0, channels) as channel:
             columns = r.columns.shape[1]
-            spans = (
-                Span(w, channel * DEPTH, DEPTH),
-                Span(wide, Const(0), wide.size),
-                Span(y, first * channels + channel, (pixels - 1) * channels + 1, "write"),
-                Span(table, channel * columns, columns),
+            places = (
+                At(w, channel * DEPTH),
+                At(wide),
+                At(y, first * channels + channel),
+                At(table, channel * columns),
             )
             shift = -1 if r.shift is None else r.shift
             work = ((SMLAD, 4 * pixels), (SMMLAR, pixels))
             k.routine(
-                named(THIN, f"thin_{schedule.form}"), (*spans, pixels, channels, r.y_zero, shift), work, 9 * pixels + 60
+                named(THIN, f"thin_{schedule.form}"),
+                (*places, pixels, channels, r.y_zero, shift),
+                work,
+                9 * pixels + 60,
             )
     return KernelCall(k.finish(), (op.x, weights, r.table, Scratch(4 * wide.size), op.y))
 

@@ -28,6 +28,9 @@ from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
 from smelt.kernels.routines import (
+    GROUP,
+    GROUP_SUMS,
+    POSITIONS,
     WINOGRAD_ANY_PRODUCTS,
     WINOGRAD_INPUTS,
     WINOGRAD_OUTPUTS,
@@ -37,20 +40,18 @@ from smelt.kernels.routines import (
     named,
 )
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Const, Expr, Scratch, Span, Table, Window, cast
+from smelt.loops.ir import Buffer, Const, Expr, Scratch, Table, Window, cast
+from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
 from smelt.targets.types import Core
 
 SIZE, OUT = 6, 4  # elements of x under a tile, outputs of a tile, in either direction
-POSITIONS = SIZE * SIZE
 BIAS_FACTOR = 36  # what adds 576 to all outputs of a tile, at the position in row 1, column 1
 BIAS_POSITION = 7
 INVERSE_OF_9 = 954437177
 EXTRA_BITS = 6  # 576 = 9 * 2^6
 MOST_SUM = 2 ** (31 - EXTRA_BITS)
-GROUP = 3  # tiles that are multiplied together
-GROUP_SUMS = POSITIONS * 2 * GROUP
 ROOM = 40 * 1024  # what y and the scratch of the first guess may take
 INPUT_WORK, WEIGHT_WORK, OUTPUT_WORK = (
     400,
@@ -216,19 +217,14 @@ def _block(k: KernelBuilder, kernel: _Kernel, batch: Expr, first: tuple[Expr, Ex
 def _transform(k: KernelBuilder, kernel: _Kernel, column: Expr, block: tuple[int, int]) -> None:
     """B' d B of all tiles of a block."""
     depth, length, (rows, columns) = kernel.depth, kernel.row_length, block
-    last = (OUT * rows + 1) * length + (OUT * columns + 2) * depth
-    image = Span(kernel.image, column * (OUT * depth), last)
-    tiles = Span(kernel.tiles, Const(0), POSITIONS * rows * columns * kernel.words, "write")
-    numbers = (rows, columns, depth, length)
-    k.routine(WINOGRAD_INPUTS, (tiles, image, *numbers), (), rows * columns * kernel.words * INPUT_WORK)
+    places = (At(kernel.tiles), At(kernel.image, column * (OUT * depth)))
+    k.routine(WINOGRAD_INPUTS, (*places, rows, columns, depth, length), (), rows * columns * kernel.words * INPUT_WORK)
 
 
 def _slice(k: KernelBuilder, kernel: _Kernel, pair: Expr) -> None:
     """G w G' of a pair of output channels."""
-    words = kernel.depth // 2 * 9
-    weights = Span(kernel.weights, pair * words, words + 1)
-    target = Span(kernel.slices, _place(kernel, pair), kernel.slice_words, "write")
-    k.routine(WINOGRAD_WEIGHTS, (target, weights, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK)
+    places = (At(kernel.slices, _place(kernel, pair)), At(kernel.weights, pair * (kernel.depth // 2 * 9)))
+    k.routine(WINOGRAD_WEIGHTS, (*places, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK)
 
 
 def _place(kernel: _Kernel, pair: Expr) -> Expr:
@@ -239,14 +235,12 @@ def _place(kernel: _Kernel, pair: Expr) -> Expr:
 def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None:
     """The sums of a pair of channels at all positions of all tiles."""
     words = kernel.words
-    weights = Span(kernel.slices, _place(kernel, pair), kernel.slice_words + 2)
-    xs = Span(kernel.tiles, Const(0), POSITIONS * tiles * words + GROUP)
-    sums = Span(kernel.sums, Const(0), _groups(tiles) * GROUP_SUMS, "write")
+    places = (At(kernel.sums), At(kernel.slices, _place(kernel, pair)), At(kernel.tiles))
     fast = named(WINOGRAD_PRODUCTS, f"winograd_{kernel.schedule.form}")
     products = 2 * POSITIONS * tiles * words
     k.routine(
         fast if words % 8 == 0 else WINOGRAD_ANY_PRODUCTS,
-        (sums, weights, xs, words, tiles),
+        (*places, words, tiles),
         ((SMLAD, products),),
         products,
     )
@@ -301,16 +295,12 @@ def _routine_outputs(
     r, (rows, count) = kernel.r, block
     _, _, y_columns, channels = kernel.op.y.shape
     columns = r.columns.shape[1]
-    spans = (
-        Span(kernel.y, place, ((OUT * rows - 1) * y_columns + OUT * count - 1) * channels + 1, "write"),
-        Span(kernel.sums, half * GROUP, (_groups(rows * count) - 1) * GROUP_SUMS + GROUP_SUMS - GROUP, "update"),
-        Span(kernel.table, channel * columns, columns),
-    )
+    places = (At(kernel.y, place), At(kernel.sums, half * GROUP), At(kernel.table, channel * columns))
     shift = -1 if r.shift is None else r.shift
     numbers = (rows, count, y_columns * channels, channels, r.y_zero, shift)
     function = named(WINOGRAD_OUTPUTS, "winograd_positive" if r.saturates else "winograd_signed")
     tiles = rows * count
-    k.routine(function, (*spans, *numbers), ((SMMLAR, tiles * OUT * OUT),), tiles * OUTPUT_WORK)
+    k.routine(function, (*places, *numbers), ((SMMLAR, tiles * OUT * OUT),), tiles * OUTPUT_WORK)
 
 
 def _tile(k: KernelBuilder, kernel: _Kernel, corner: Buffer, sums: Window, scale: Scale, ys: Window) -> None:

@@ -18,7 +18,8 @@ from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import requantizer
 from smelt.kernels.routines import UNITS, UNITS_PAIRED, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Scratch, Span, Table
+from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Scratch, Table
+from smelt.loops.routine import At
 from smelt.model.ops import Dense
 from smelt.targets.intrinsics import SMLAD, SXTB16
 from smelt.targets.types import Core
@@ -109,13 +110,10 @@ def _run_of_blocks(k: KernelBuilder, kernel: _Kernel, unit: Expr, blocks: int, p
     """The outputs of `blocks` blocks of `pairs` pairs of units."""
     sums, words, count = kernel.sums, kernel.words, blocks * pairs
     assert sums is not None
-    spans = (
-        Span(sums, Const(0), 2 * count, "write"), Span(kernel.outputs.starts, unit, 2 * count),
-        Span(kernel.weights, unit * words, 2 * count * words), Span(kernel.x, Const(0), 4 * words),
-    )  # fmt: skip
+    places = (At(sums), At(kernel.outputs.starts, unit), At(kernel.weights, unit * words), At(kernel.x))
     work = ((SMLAD, 4 * count * words), (SXTB16, 2 * (count + blocks) * words))
     others = blocks * (words * (2 * pairs + 2) + OTHERS) + CALL
-    k.routine(named(UNITS, f"units_{pairs}"), (*spans, words, blocks), work, others, 2 * blocks * words)
+    k.routine(named(UNITS, f"units_{pairs}"), (*places, words, blocks), work, others, 2 * blocks * words)
     with k.loop("pair", 0, count) as pair:
         place = k.let("place", unit + pair * 2)
         low, both = k.let("low", sums[pair * 2]), k.let("both", sums[pair * 2 + 1])
@@ -125,12 +123,10 @@ def _run_of_blocks(k: KernelBuilder, kernel: _Kernel, unit: Expr, blocks: int, p
 def _paired(k: KernelBuilder, kernel: _Kernel, blocks: int) -> None:
     """Six outputs of each of `blocks` blocks of three pairs."""
     words, units = kernel.words, 2 * PAIRED * blocks
-    spans = (
-        Span(kernel.y, kernel.row, units, "write"), Span(kernel.outputs.starts, Const(0), units),
-        Span(kernel.weights, Const(0), units * words + 2), Span(kernel.x, Const(0), 4 * words), Const(words),
-    )  # fmt: skip
+    places = (At(kernel.y, kernel.row), At(kernel.outputs.starts), At(kernel.weights), At(kernel.x))
     work = ((SMLAD, 2 * units * words), (SXTB16, blocks * 8 * words))
-    k.routine(UNITS_PAIRED, (*spans, *direct_scale(kernel.outputs.r), blocks), work, blocks * 7 * words, blocks * words)
+    numbers = (words, *direct_scale(kernel.outputs.r), blocks)
+    k.routine(UNITS_PAIRED, (*places, *numbers), work, blocks * 7 * words, blocks * words)
 
 
 def schedules(op: Dense, core: Core) -> Iterable[UnitPairs]:

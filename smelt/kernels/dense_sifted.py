@@ -10,7 +10,7 @@ The weights of an element lie side by side for `lane` units, so that what is lef
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import requantizer
 from smelt.kernels.routines import SIFT, SIFTED
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Const, Intrinsic, Scratch, Span, Table
+from smelt.loops.ir import Intrinsic, Scratch, Table
+from smelt.loops.routine import At
 from smelt.model.ops import Dense
 from smelt.targets.intrinsics import PKHBT, SMLAD, SXTB16
 from smelt.targets.types import Core
@@ -84,20 +85,14 @@ def build_dense(op: Dense, schedule: Sifted) -> KernelCall:
     starts = k.constant("starts", "int32_t", units)
     entries = k.scratch("list", "int32_t", depth + 3)
     y = k.output("y", "int8_t", op.y.elements)
-    listed = Span(entries, Const(0), entries.size)
     with k.loop("row", 0, op.x.elements // depth) as row:
-        k.routine(
-            SIFT,
-            (replace(listed, access="write"), Span(x, row * depth, depth), Const(depth), Const(lane)),
-            (),
-            12 * depth,
-        )
+        k.routine(SIFT, (At(entries), At(x, row * depth), depth, lane), (), 12 * depth)
         with k.loop("lane", 0, units // lane) as number:
             unit, blocks = k.let("unit", number * lane), lane // BLOCK
-            read = Span(w, number * (depth * lane // 4), depth * lane // 4)
-            spans = (Span(y, row * units + unit, lane, "write"), Span(starts, unit, lane), read, listed)
+            read = At(w, number * (depth * lane // 4))
+            places = (At(y, row * units + unit), At(starts, unit), read, At(entries))
             listings = blocks * (depth // 3)
-            k.routine(SIFTED, (*spans, *direct_scale(r), blocks), _work(listings), 4 * depth * blocks, listings)
+            k.routine(SIFTED, (*places, *direct_scale(r), blocks, depth), _work(listings), 4 * depth * blocks, listings)
     return KernelCall(k.finish(), (op.x, packed, start_table(r), Scratch(4 * entries.size), op.y))
 
 

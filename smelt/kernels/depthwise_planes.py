@@ -14,14 +14,15 @@ from smelt.kernels.depthwise_dsp import is_undilated
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import fill, has_dual_mac
 from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.routines import PLANE_PITCH as PITCH
 from smelt.kernels.routines import PLANES, Form, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Const, Expr, Scratch, Span
+from smelt.loops.ir import Buffer, Const, Expr, Scratch
+from smelt.loops.routine import At
 from smelt.model.ops import DepthwiseConv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
 from smelt.targets.types import Core
 
-PITCH = 52  # elements, as in smelt_planes.h
 MOST_LINES = 58
 FOUR = 4  # outputs at a time
 SHIFTS = range(1, 14)
@@ -110,13 +111,7 @@ def build_planes(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
         _gather(k, x, plane, image * (op.x.elements // op.x.shape[0]) + channel, (lines, along))
         columns = r.columns.shape[1]
         first = image * (op.y.elements // op.y.shape[0]) + channel
-        reach = (lines.y_size - 1) * lines.y_step + (along.y_size - 1) * along.y_step + 1
-        spans = (
-            Span(w, channel * 9, 9),
-            Span(plane, Const(0), plane.size),
-            Span(y, first, reach, "write"),
-            Span(table, channel * columns, columns),
-        )
+        places = (At(w, channel * 9), At(plane), At(y, first), At(table, channel * columns))
         pitch = 2 * PITCH * lines.stride
         numbers = (lines.tap_step, along.tap_step, lines.y_size, pitch, along.y_size, along.y_step, lines.y_step)
         outputs = lines.y_size * along.y_size
@@ -124,7 +119,7 @@ def build_planes(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
         shift = -1 if r.shift is None else r.shift
         k.routine(
             named(PLANES, f"plane_{schedule.form}_{along.stride}"),
-            (*spans, *numbers, r.y_zero, shift),
+            (*places, *numbers, r.y_zero, shift),
             work,
             9 * outputs + 100,
         )

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
 from smelt.kernels.routines import QUANTIZE as ROUTINE
-from smelt.loops.ir import AnyBuffer, Const, Expr, Span, expression
+from smelt.loops.ir import AnyBuffer, Expr, expression
+from smelt.loops.routine import At
 from smelt.model.ops import Quantize
 from smelt.model.tables import quantize_thresholds
 from smelt.targets.types import Core
@@ -116,8 +117,7 @@ def build_with_floats(op: Quantize, schedule: Plain) -> KernelCall:
     x = k.operand("x", op.x)
     table = k.table("factors", factors(op.y.q.scale))
     y = k.result("y", op.y)
-    spans = Span(y, Const(0), count, "write"), Span(x, Const(0), count), Span(table, Const(0), 3)
-    k.routine(ROUTINE, (*spans, count, op.y.q.zero_point), (), 7 * count + 30)
+    k.routine(ROUTINE, (At(y), At(x), At(table), count, op.y.q.zero_point), (), 7 * count + 30)
     return k.finish_call()
 
 

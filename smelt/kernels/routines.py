@@ -1,40 +1,232 @@
-"""The functions of `smelt_kernels.h` whose hearts are in assembly, as values: their names, and what they take of the stack.
+"""The routines whose hearts are in assembly, as values: where they are, what they read and write, and what they take of the stack.
 
-The headers beside this file say what each does. A test watches every one of them against the spans that kernels declare for it
-and against `stack`.
+The headers beside this file say what each does. A test watches every one of them against its parameters and against `stack`.
 """
 
 from __future__ import annotations
 
 from typing import Literal
 
-from smelt.loops.ir import Function
+from smelt.loops.ir import Const, Expr
+from smelt.loops.routine import Number, Parameter, Reads, Routine, Updates, Writes
 
 Form = Literal["grouped", "early", "paired", "plain", "plain_paired"]
 """An order of instructions: all loads before all multiplications; the same without waiting for SXTB16; loads between
 multiplications, for cores that issue two instructions at a time. `plain`: a word of weights for each of two channels instead of
 one for both."""
 
+PLANE_PITCH = 52  # elements of a line of a plane
+POSITIONS = 36  # of a tile of Winograd's F(4x4, 3x3)
+GROUP = 3  # tiles that are multiplied together
+GROUP_SUMS = POSITIONS * 2 * GROUP
 SAVED = 36  # bytes of the registers that a routine saves
+
+
+def _count(name: str, multiple: int = 1) -> Number:
+    """How many there are of something, at least one."""
+    return Number(name, multiple, multiple)
+
+
+WORDS, ROWS, BLOCKS, DEPTH = _count("words"), _count("rows"), _count("blocks"), Number("depth")
+ZERO, SHIFT = Number("zero"), Number("shift")
+SCALE = (Number("multiplier"), Number("offset"), SHIFT)  # of all units
+CONSTANTS = Const(3) - (SHIFT.value >= 0)  # of a channel: bias, multiplier and, where `shift` is negative, shift
+
+
+def _image(name: str, rows: Expr, row_step: Expr, columns: Expr, step: Expr) -> Writes:
+    """One channel of an image of int8."""
+    return Writes(name, "int8_t", (rows - 1) * row_step + (columns - 1) * step + 1)
+
+
+def _products(form: Form, pixels: int) -> Routine:
+    """Products of two channels with a row of pixels, `pixels` at a time; `step` and `pitch` are in bytes."""
+    all_pixels, step, pitch = Number("pixels", pixels), Number("step", 2, 2), Number("pitch", 0, 2)
+    ahead = int(form.endswith("paired"))
+    words = 2 if form.startswith("plain") else 1
+    first = ((all_pixels.value - 1) * step.value + (ROWS.value - 1) * pitch.value) // 2  # element of the last run
+    parameters = (
+        Writes("sums", "int32_t", all_pixels.value * 2),
+        Reads("w", "int32_t", ROWS.value * WORDS.value * words + ahead),
+        Reads("x", "int16_t", first + (WORDS.value + ahead) * 2, also=("int32_t",)),
+        *(Number("low"), Number("both"), WORDS, step, ROWS, pitch, all_pixels),
+    )
+    return Routine(f"{form}_{pixels}", "smelt_products.h", parameters, SAVED + 48)
+
+
+def _units(pairs: int) -> Routine:
+    """The sums of blocks of so many pairs of units."""
+    sums = BLOCKS.value * (2 * pairs)
+    return Routine(
+        f"units_{pairs}",
+        "smelt_units.h",
+        (Writes("sums", "int32_t", sums), *_pairs(sums, 0), WORDS, BLOCKS),
+        SAVED + 28,
+    )
+
+
+def _pairs(units: Expr, ahead: int) -> tuple[Parameter, ...]:
+    """What dense layers read for so many units."""
+    return (
+        Reads("starts", "int32_t", units),
+        Reads("w", "int32_t", units * WORDS.value + ahead),
+        Reads("x", "int8_t", WORDS.value * 4),
+    )
+
+
+def _groups(form: Form) -> Routine:
+    """Two channels of groups of three pixels."""
+    groups, step = _count("groups"), Number("step", 1)
+    parameters = (
+        Reads("w", "int32_t", WORDS.value + 1),
+        Reads("x", "int32_t", (groups.value * WORDS.value + 1) * GROUP),
+        Writes("y", "int8_t", (groups.value * GROUP - 1) * step.value + 2),
+        Reads("channel", "int32_t", CONSTANTS * 2),
+        *(WORDS, groups, step, ZERO, SHIFT),
+    )
+    return Routine(f"groups_{form}", "smelt_groups.h", parameters, SAVED + 72)
+
+
+def _plane(form: Form, stride: int) -> Routine:
+    """All outputs of a channel of a depthwise layer, from a plane; `pitch` is in bytes."""
+    lines, pitch, outputs = _count("lines"), Number("pitch", 1), Number("outputs", 4)
+    step, line_step = Number("step", 1), Number("line_step", 1)
+    parameters = (
+        Reads("w", "int8_t", Const(9)),
+        Reads("x", "int16_t", (lines.value - 1) * pitch.value // 2 + 3 * PLANE_PITCH),
+        _image("y", lines.value, line_step.value, outputs.value, step.value),
+        Reads("channel", "int32_t", CONSTANTS),
+        *(Number("down"), Number("along"), lines, pitch, outputs, step, line_step, ZERO, SHIFT),
+    )
+    return Routine(f"plane_{form}_{stride}", "smelt_planes.h", parameters, SAVED + 72)
+
+
+def _eight(form: Form) -> Routine:
+    """One channel of a pointwise layer that reads eight; a pixel of x is four words."""
+    pixels, step = _count("pixels", 4), Number("step", 1)
+    parameters = (
+        Reads("w", "int8_t", Const(8)),
+        Reads("x", "int32_t", (pixels.value + 1) * 4),
+        Writes("y", "int8_t", (pixels.value - 1) * step.value + 1),
+        Reads("channel", "int32_t", CONSTANTS),
+        *(pixels, step, ZERO, SHIFT),
+    )
+    return Routine(f"thin_{form}", "smelt_thin.h", parameters, SAVED + 4)
+
+
+def _tile_groups(tiles: Expr) -> Expr:
+    return (tiles + (GROUP - 1)) // GROUP
+
+
+def _winograd_products(name: str, words: Number, stack: int) -> Routine:
+    """The sums of two channels at all positions of tiles."""
+    tiles = _count("tiles")
+    parameters = (
+        Writes("sums", "int32_t", _tile_groups(tiles.value) * GROUP_SUMS),
+        Reads("weights", "int32_t", words.value * (2 * POSITIONS) + 2),
+        Reads("tiles", "int32_t", tiles.value * words.value * POSITIONS + GROUP),
+        *(words, tiles),
+    )
+    return Routine(name, "smelt_tiles.h", parameters, stack)
+
+
+def _winograd_outputs(name: str) -> Routine:
+    """The outputs of one channel of tiles, whose biases are added to the sums where they are."""
+    columns, length, channels = _count("columns"), Number("length", 1), _count("channels")
+    rows, across, groups = ROWS.value * 4, columns.value * 4, _tile_groups(ROWS.value * columns.value)
+    parameters = (
+        _image("y", rows, length.value, across, channels.value),
+        Updates("sums", "int32_t", groups * GROUP_SUMS - GROUP),
+        Reads("channel", "int32_t", CONSTANTS),
+        *(ROWS, columns, length, channels, ZERO, SHIFT),
+    )
+    return Routine(name, "smelt_tiles.h", parameters, SAVED + 108)
+
+
+def _winograd_inputs() -> Routine:
+    """B' d B of tiles: see conv2d_winograd4."""
+    columns, depth, length = _count("columns"), _count("depth", 4), Number("length", 1)
+    positions = ROWS.value * columns.value * (depth.value // 2) * POSITIONS
+    seen = (ROWS.value * 4 + 1) * length.value + (columns.value * 4 + 2) * depth.value
+    parameters = (
+        Writes("tiles", "int32_t", positions),
+        Reads("image", "int8_t", seen),
+        *(ROWS, columns, depth, length),
+    )
+    return Routine("winograd_inputs", "smelt_winograd.h", parameters, SAVED + 308)
+
+
+def _winograd_weights() -> Routine:
+    """G w G' of two channels."""
+    depth = _count("depth", 4)
+    parameters = (
+        Writes("slice", "int32_t", depth.value * POSITIONS),
+        Reads("weights", "int32_t", depth.value // 2 * 9 + 1),
+        depth,
+    )
+    return Routine("winograd_weights", "smelt_winograd.h", parameters, SAVED + 4)
+
+
+def _units_paired() -> Routine:
+    """The outputs of blocks of three pairs of units of one scale."""
+    units, words = BLOCKS.value * 6, _count("words", 2)
+    parameters = (Writes("y", "int8_t", units), *_pairs(units, 2), words, *SCALE, BLOCKS)
+    return Routine("units_paired", "smelt_units.h", parameters, SAVED + 24)
+
+
+def _sift() -> Routine:
+    """A list of the elements that are not zero."""
+    parameters = (
+        Writes("list", "int32_t", DEPTH.value + 3),
+        Reads("x", "int8_t", DEPTH.value),
+        *(DEPTH, Number("step", 1)),
+    )
+    return Routine("sift", "smelt_sifted.h", parameters, SAVED)
+
+
+def _sifted() -> Routine:
+    """The outputs of blocks of eight units, from a list of elements of a row of `depth`."""
+    units, depth = BLOCKS.value * 8, Number("depth", passed=False)
+    parameters = (
+        Writes("y", "int8_t", units),
+        Reads("starts", "int32_t", units),
+        Reads("w", "int32_t", depth.value * BLOCKS.value * 2),
+        Reads("list", "int32_t", depth.value + 3),
+        *(*SCALE, BLOCKS, depth),
+    )
+    return Routine("sifted", "smelt_sifted.h", parameters, SAVED + 20)
+
+
+def _quantize() -> Routine:
+    """float32 to int8; the factors are the high and the low part of 1 / scale, and the scale."""
+    count = _count("count")
+    parameters = (
+        Writes("y", "int8_t", count.value),
+        Reads("x", "float", count.value),
+        Reads("factors", "float", Const(3)),
+        *(count, ZERO),
+    )
+    return Routine("quantize", "smelt_float.h", parameters, SAVED, floats=True)
+
+
 PRODUCTS = (
-    *(Function(f"{form}_{pixels}", SAVED + 48) for form in ("grouped", "early", "plain") for pixels in (1, 2, 3)),
-    *(Function(f"{form}_3", SAVED + 48) for form in ("paired", "plain_paired")),
+    *(_products(form, pixels) for form in ("grouped", "early", "plain") for pixels in (1, 2, 3)),
+    *(_products(form, 3) for form in ("paired", "plain_paired")),
 )
-UNITS = tuple(Function(f"units_{pairs}", SAVED + 28) for pairs in (1, 2, 3))
-UNITS_PAIRED = Function("units_paired", SAVED + 24)
-SIFT = Function("sift", SAVED)
-SIFTED = Function("sifted", SAVED + 20)
-GROUPS = tuple(Function(f"groups_{form}", SAVED + 72) for form in ("grouped", "early", "paired"))
-PLANES = tuple(Function(f"plane_{form}_{stride}", SAVED + 72) for form in ("grouped", "paired") for stride in (1, 2))
-THIN = tuple(Function(f"thin_{form}", SAVED + 4) for form in ("grouped", "paired"))
-WINOGRAD_INPUTS = Function("winograd_inputs", SAVED + 308)
-WINOGRAD_WEIGHTS = Function("winograd_weights", SAVED + 4)
-WINOGRAD_PRODUCTS = tuple(Function(f"winograd_{form}", SAVED + 12) for form in ("plain", "plain_paired"))
-WINOGRAD_ANY_PRODUCTS = Function(
-    "winograd_products", 0
-)  # for numbers of words that the others do not take; no assembly
-QUANTIZE = Function("quantize", SAVED, floats=True)
-WINOGRAD_OUTPUTS = tuple(Function(f"winograd_{sign}", SAVED + 108) for sign in ("positive", "signed"))
+UNITS = tuple(_units(pairs) for pairs in (1, 2, 3))
+UNITS_PAIRED = _units_paired()
+SIFT = _sift()
+SIFTED = _sifted()
+GROUPS = tuple(_groups(form) for form in ("grouped", "early", "paired"))
+PLANES = tuple(_plane(form, stride) for form in ("grouped", "paired") for stride in (1, 2))
+THIN = tuple(_eight(form) for form in ("grouped", "paired"))
+WINOGRAD_INPUTS = _winograd_inputs()
+WINOGRAD_WEIGHTS = _winograd_weights()
+WINOGRAD_PRODUCTS = tuple(
+    _winograd_products(f"winograd_{form}", _count("words", 8), SAVED + 12) for form in ("plain", "plain_paired")
+)
+WINOGRAD_ANY_PRODUCTS = _winograd_products("winograd_products", WORDS, 0)  # for all numbers of words; no assembly
+QUANTIZE = _quantize()
+WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed"))
 
 ROUTINES = (
     *PRODUCTS, *UNITS, UNITS_PAIRED, SIFT, SIFTED, *GROUPS, *PLANES, *THIN, WINOGRAD_INPUTS, WINOGRAD_WEIGHTS, *WINOGRAD_PRODUCTS,
@@ -42,12 +234,12 @@ ROUTINES = (
 )  # fmt: skip
 
 
-def named(functions: tuple[Function, ...], name: str) -> Function:
+def named(routines: tuple[Routine, ...], name: str) -> Routine:
     """The one of that name. Raises KeyError."""
-    return {f.name: f for f in functions}[name]
+    return {r.name: r for r in routines}[name]
 
 
-def products(form: Form, pixels: int) -> Function:
+def products(form: Form, pixels: int) -> Routine:
     """The products of one to three pixels at a time; only three are worth an order of instructions of their own."""
     usual = form if pixels == 3 else {"paired": "early", "plain_paired": "plain"}.get(form, form)
     return named(PRODUCTS, f"{usual}_{pixels}")

@@ -27,8 +27,6 @@ from smelt.loops.ir import (
     If,
     Load,
     Loop,
-    Routine,
-    Span,
     Stmt,
     Store,
     Type,
@@ -37,6 +35,7 @@ from smelt.loops.ir import (
     binary,
 )
 from smelt.loops.kernel import Kernel
+from smelt.loops.routine import CallRoutine, Span
 
 INFINITE = 1 << 80
 
@@ -249,7 +248,7 @@ def _check(body: tuple[Stmt, ...], scope: Scope, kernel: str) -> None:
                 _check_range(target, target_index, count, scope, kernel)
                 if not isinstance(source, Const):
                     _check_range(source, source_index, count, scope, kernel)
-            case Routine(_, arguments):
+            case CallRoutine(_, arguments):
                 for span in arguments:
                     if isinstance(span, Span):
                         _check_range(span.buffer, span.index, Const(span.count), scope, kernel)
@@ -278,7 +277,7 @@ def _values(statement: Stmt) -> Iterator[Expr]:
             yield condition
         case Copy(_, target_index, _, source_index, count):
             yield from (target_index, source_index, count)
-        case Routine(_, arguments):
+        case CallRoutine(_, arguments):
             yield from (a.index if isinstance(a, Span) else a for a in arguments)
 
 

@@ -20,13 +20,10 @@ from smelt.loops.ir import (
     Declare,
     DeclareWindow,
     Expr,
-    Function,
     If,
     Intrinsic,
     Loop,
     Role,
-    Routine,
-    Span,
     Stmt,
     Store,
     Type,
@@ -36,6 +33,7 @@ from smelt.loops.ir import (
     expression,
 )
 from smelt.loops.kernel import Kernel
+from smelt.loops.routine import At, CallRoutine, Routine, checked_arguments
 from smelt.loops.unused import without_unused
 
 
@@ -110,18 +108,14 @@ class KernelBuilder:
 
     def routine(
         self,
-        function: Function,
-        arguments: tuple[Span | Value, ...],
+        routine: Routine,
+        arguments: tuple[At | Value, ...],
         work: tuple[tuple[Intrinsic, int], ...],
         others: int,
         turns: int = 0,
     ) -> None:
-        """Call a function of `smelt_kernels.h` on spans of buffers and numbers: see `Routine`."""
-        for span in arguments:
-            if isinstance(span, Span) and span.access != "read" and span.buffer.role in ("input", "constant"):
-                raise ValueError(f"'{span.buffer.name}' is read-only")
-        values = tuple(a if isinstance(a, Span) else expression(a) for a in arguments)
-        self._emit(Routine(function, values, work, others, turns))
+        """Call a routine with pointers and numbers, one for each parameter: see `CallRoutine`. Raises `WrongCall`."""
+        self._emit(CallRoutine(routine, checked_arguments(routine, arguments), work, others, turns))
 
     def fill(self, target: AnyBuffer, index: Value, value: int, count: Value) -> None:
         """`count` elements of a buffer set to `value`, all of whose bytes are alike: any byte, or 0 for wider elements."""

@@ -21,13 +21,12 @@ from smelt.loops.ir import (
     If,
     Load,
     Loop,
-    Routine,
-    Span,
     Stmt,
     Store,
     Type,
     Var,
 )
+from smelt.loops.routine import CallRoutine, Span
 from smelt.loops.unused import names_used
 
 PREFIX = "smelt_"  # of the functions in smelt_kernels.h
@@ -74,7 +73,7 @@ def _statement(statement: Stmt) -> Iterator[str]:
             yield _store(buffer, index, value, type)
         case Loop(var, start, stop, step, body, keep):
             advance = f"++{var.name}" if step == 1 else f"{var.name} += {step}"
-            if keep or any(isinstance(inner, Routine) for inner in body):
+            if keep or any(isinstance(inner, CallRoutine) for inner in body):
                 yield "SMELT_KEEP_LOOP"  # a second copy of the products would not stay in small instruction caches
             yield f"for (int32_t {var.name} = {_text(start)}; {var.name} < {_text(stop, 8)}; {advance}) {{"
             yield from _block(body, 1)
@@ -88,9 +87,9 @@ def _statement(statement: Stmt) -> Iterator[str]:
             yield "}"
         case Copy(target, target_index, source, source_index, count):
             yield _copy(target, target_index, source, source_index, count)
-        case Routine(function, arguments):
+        case CallRoutine(routine, arguments):
             values = (_address(a.buffer, a.index) if isinstance(a, Span) else _text(a) for a in arguments)
-            yield f"{PREFIX}{function.name}({', '.join(values)});"
+            yield f"{PREFIX}{routine.name}({', '.join(values)});"
         case Comment(text):
             yield f"/* {text} */"
         case _:

@@ -24,13 +24,13 @@ from smelt.loops.ir import (
     If,
     Load,
     Loop,
-    Routine,
     Stmt,
     Store,
     Var,
     fold,
 )
 from smelt.loops.kernel import Kernel
+from smelt.loops.routine import CallRoutine
 
 REGISTERS = 13  # that a compiler can hand out in a loop, besides the loop's counter
 LOOP = 2.0  # count and branch, per round
@@ -112,7 +112,7 @@ def _statement(statement: Stmt, values: Values) -> Counts:
         case Copy(_, _, _, _, count):
             total.copied += _middle(count, values) or 0
             total.branches += 4
-        case Routine(_, _, work, others, turns):
+        case CallRoutine(_, _, work, others, turns):
             total.arithmetic += others
             total.turns += turns
             for intrinsic, times in work:

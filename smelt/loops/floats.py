@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from smelt.loops.ir import Binary, Call, Cast, Expr, Routine
+from smelt.loops.ir import Binary, Call, Cast, Expr
 from smelt.loops.kernel import Kernel
+from smelt.loops.routine import CallRoutine
 
 
 def computes_in_floats(kernel: Kernel) -> bool:
@@ -17,8 +18,8 @@ def computes_in_floats(kernel: Kernel) -> bool:
 
 def _is_arithmetic(value: Any) -> bool:
     match value:
-        case Routine(function):
-            return function.floats
+        case CallRoutine(routine):
+            return routine.floats
         case Binary(_, left, right):
             return "float" in (left.type, right.type)
         case Cast(type, inner):

@@ -354,42 +354,6 @@ class Copy(Stmt):
     count: Expr
 
 
-Access = Literal["read", "write", "update"]
-
-
-@dataclass(frozen=True)
-class Span:
-    """`count` elements of a buffer from `index` on: what a routine may touch behind a pointer, and how."""
-
-    buffer: AnyBuffer
-    index: Expr
-    count: int
-    access: Access = "read"
-
-
-@dataclass(frozen=True)
-class Function:
-    """A function of `smelt_kernels.h` whose heart is in assembly. `stack`: bytes of stack that the assembly uses at most, of
-    which compilers do not know. `floats`: it computes in floating point."""
-
-    name: str
-    stack: int
-    floats: bool = False
-
-
-@dataclass(frozen=True)
-class Routine(Stmt):
-    """A call of a function that works through spans of buffers, shared by kernels of many sizes. For the cost: `work` are
-    intrinsics with their numbers, `others` the number of other instructions, `turns` how often its loads go from constants to
-    other data."""
-
-    function: Function
-    arguments: tuple[Span | Expr, ...]
-    work: tuple[tuple[Intrinsic, int], ...]
-    others: int
-    turns: int = 0
-
-
 @dataclass(frozen=True)
 class Comment(Stmt):
     text: str

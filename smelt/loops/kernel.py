@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from smelt.loops.c import print_definition
-from smelt.loops.ir import Buffer, If, Loop, Routine, Stmt
+from smelt.loops.ir import Buffer, If, Loop, Stmt
+from smelt.loops.routine import CallRoutine
 from smelt.nouns import Noun
 
 
@@ -39,25 +40,25 @@ class Kernel(Noun):
         return kernel
 
     @property
-    def routines(self) -> tuple[Routine, ...]:
+    def calls(self) -> tuple[CallRoutine, ...]:
         """The calls of routines in it, in the order in which they are printed."""
-        return tuple(_routines(self.body))
+        return tuple(_calls(self.body))
 
     @property
     def assembly_stack(self) -> int:
         """Bytes of stack that assembly in it uses at most, of which compilers do not know."""
-        return max((r.function.stack for r in self.routines), default=0)
+        return max((c.routine.stack for c in self.calls), default=0)
 
     def in_full(self) -> str:
         return self.c()
 
 
-def _routines(body: tuple[Stmt, ...]) -> Iterator[Routine]:
+def _calls(body: tuple[Stmt, ...]) -> Iterator[CallRoutine]:
     for statement in body:
         match statement:
-            case Routine():
+            case CallRoutine():
                 yield statement
             case Loop():
-                yield from _routines(statement.body)
+                yield from _calls(statement.body)
             case If(_, then, otherwise):
-                yield from _routines((*then, *otherwise))
+                yield from _calls((*then, *otherwise))

@@ -10,6 +10,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from smelt.loops.ir import Buffer, Declare, If, Loop, Stmt, Var, Window
+from smelt.loops.routine import CallRoutine
 
 
 def names_used(value: Any) -> Iterator[str]:
@@ -19,6 +20,8 @@ def names_used(value: Any) -> Iterator[str]:
             yield from names_used(part)
     elif isinstance(value, Declare):
         yield from names_used(value.value)
+    elif isinstance(value, CallRoutine):  # the names in the parameters of a routine are its own
+        yield from names_used(value.arguments)
     elif is_dataclass(value):
         if isinstance(value, Var | Buffer | Window):
             yield value.name
