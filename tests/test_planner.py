@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from smelt.errors import DoesNotFit, ModelError, OptionError, SmeltError, Unsupported
 from smelt.importers import load
+from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.implementation import Implementation, KernelCall, plain
 from smelt.loops.ir import Buffer, Scratch
 from smelt.loops.kernel import Kernel
@@ -52,8 +53,8 @@ def stand_in(
 
     def build(op: Op, schedule: Any) -> KernelCall:
         extra = [Scratch(size) for size in scratch(op)] if scratch else []
-        buffers = [Buffer(f"b{i}", "int8_t", t.bytes, "input") for i, t in enumerate(op.activations)]
-        buffers += [Buffer("y", "int8_t", op.y.bytes, "output")]
+        buffers = [Buffer(f"b{i}", C_TYPES[t.dtype], t.elements, "input") for i, t in enumerate(op.activations)]
+        buffers += [Buffer("y", C_TYPES[op.y.dtype], op.y.elements, "output")]
         buffers += [Buffer(f"s{i}", "int8_t", s.bytes, "scratch") for i, s in enumerate(extra)]
         return KernelCall(Kernel("kernel", tuple(buffers), (), bool(in_place)), (*op.activations, op.y, *extra))
 

@@ -9,11 +9,12 @@ from typing import Literal
 import numpy as np
 
 from smelt.firmware.names import check_name, part
-from smelt.kernels.calls import C_TYPES
-from smelt.kernels.implementation import Argument
+from smelt.kernels.c_types import C_TYPES
+from smelt.kernels.implementation import Argument, bytes_of
 from smelt.loops.floats import computes_in_floats
-from smelt.loops.ir import Scratch, Type
+from smelt.loops.ir import Buffer, Scratch, Type
 from smelt.loops.kernel import Kernel
+from smelt.loops.routine import WrongCall
 from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun
 from smelt.planner.plan import Plan
@@ -173,16 +174,27 @@ def role_of(memory: Memory) -> Role:
 
 def _invocation(plan: Plan, number: int, step: Step, constants: _Constants) -> Invocation:
     arguments = tuple(
-        _operand(plan, f"{part(buffer.name)}_{number}", step, argument, constants)
+        _operand(plan, f"{part(buffer.name)}_{number}", step, buffer, argument, constants)
         for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True)
     )
     return Invocation(step, step.call.kernel, arguments)
 
 
-def _operand(plan: Plan, hint: str, step: Step, argument: Argument, constants: _Constants) -> Place | Constant:
+def _operand(
+    plan: Plan, hint: str, step: Step, buffer: Buffer, argument: Argument, constants: _Constants
+) -> Place | Constant:
+    """Raises WrongCall where there is less room than the kernel takes for granted."""
     if isinstance(argument, np.ndarray):
-        return constants.add(hint, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
+        constant = constants.add(hint, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
+        _check_room(step, buffer, constant.data.nbytes)
+        return constant
+    _check_room(step, buffer, plan.placement(argument).size)
     return _place(plan, argument)
+
+
+def _check_room(step: Step, buffer: Buffer, room: int) -> None:
+    if room < bytes_of(buffer):
+        raise WrongCall(f"{step.name}: '{buffer.name}' needs {bytes_of(buffer)} bytes, {room} are there")
 
 
 def _place(plan: Plan, argument: Tensor | Scratch) -> Place:

@@ -12,7 +12,7 @@ import numpy as np
 from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
 from smelt.firmware.program import Constant, Invocation, Place, Port, Program
-from smelt.kernels.calls import C_TYPES
+from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.headers import includes, needed, with_included
 from smelt.loops.c import float_literal
 from smelt.loops.ir import Buffer

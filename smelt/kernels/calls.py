@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 
-from smelt.kernels.implementation import Argument, KernelCall
+from smelt.kernels.c_types import C_TYPES, c_elements
+from smelt.kernels.implementation import Argument, KernelCall, bytes_of
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Type
-from smelt.model.dtypes import ELEMENT_TYPES
+from smelt.loops.ir import Buffer, Scratch, Type
 from smelt.model.graph import Array, Tensor
-
-C_TYPES: dict[str, Type] = {
-    **{e.name: cast(Type, f"{e.name}_t") for e in ELEMENT_TYPES if e.is_integer and not e.is_packed},
-    **{e.name: "uint8_t" for e in ELEMENT_TYPES if e.kind == "bool" or e.is_packed},
-    "uint16": "uint16_t",
-    **{e.name: "float" for e in ELEMENT_TYPES if e.is_float},
-}
-"""What C calls the elements of each type; what is packed is bytes."""
-
-
-def c_elements(tensor: Tensor) -> int:
-    """How many elements of its C type a tensor has."""
-    return tensor.bytes if tensor.element.is_packed else tensor.elements
 
 
 class CallBuilder(KernelBuilder):
@@ -49,6 +34,12 @@ class CallBuilder(KernelBuilder):
         """Constant data; its dtype gives the type."""
         self._arguments.append(np.ascontiguousarray(data).reshape(-1))
         return self.constant(name, C_TYPES[data.dtype.name], data.size)
+
+    def scratch(self, name: str, type: Type, size: int) -> Buffer:
+        """Memory for the time of the call."""
+        buffer = super().scratch(name, type, size)
+        self._arguments.append(Scratch(bytes_of(buffer)))
+        return buffer
 
     def finish_call(self) -> KernelCall:
         """The kernel, checked, and its arguments."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from smelt.kernels.calls import C_TYPES, CallBuilder
+from smelt.kernels.c_types import C_TYPES
+from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.lookup import Unrolled, unrolled
 from smelt.kernels.unary import elementwise, same_size

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from smelt.loops.ir import Scratch, Table
+from smelt.kernels.c_types import C_TYPES, c_elements
+from smelt.loops.ir import SIZES, Buffer, Scratch, Table
 from smelt.loops.kernel import Kernel
+from smelt.loops.routine import WrongCall
 from smelt.model.graph import Op, Tensor
 from smelt.nouns import Noun
 from smelt.targets.types import Core
@@ -38,14 +40,42 @@ class KernelCall(Noun):
     arguments: tuple[Argument, ...]
 
     def __post_init__(self) -> None:
-        if len(self.arguments) != len(self.kernel.buffers):
-            raise ValueError(
-                f"{self.kernel.name}: {len(self.arguments)} arguments for {len(self.kernel.buffers)} buffers"
-            )
+        """Raises WrongCall where number, kind, type or size of the arguments are not those of the buffers."""
+        buffers = self.kernel.buffers
+        if len(self.arguments) != len(buffers):
+            raise WrongCall(f"{self.kernel.name}: {len(self.arguments)} arguments for {len(buffers)} buffers")
+        for buffer, argument in zip(buffers, self.arguments, strict=True):
+            if problem := mismatch(buffer, argument):
+                raise WrongCall(f"{self.kernel.name}: '{buffer.name}' {problem}")
 
     @property
     def scratch_bytes(self) -> int:
         return sum(a.bytes for a in self.arguments if isinstance(a, Scratch))
+
+
+def mismatch(buffer: Buffer, argument: Argument) -> str:
+    """Why `argument` cannot be passed for `buffer`; nothing where it can."""
+    if isinstance(argument, Scratch):
+        needed = bytes_of(buffer)
+        if buffer.role != "scratch":
+            return f"is {buffer.role}, not scratch"
+        return "" if argument.bytes >= needed else f"needs {needed} bytes of scratch, not {argument.bytes}"
+    if isinstance(argument, Tensor):
+        return _difference(buffer, "an activation", ("input", "output"), argument.dtype, c_elements(argument))
+    return _difference(buffer, "a table", ("constant",), argument.dtype.name, argument.size)
+
+
+def _difference(buffer: Buffer, kind: str, roles: tuple[str, ...], dtype: str, size: int) -> str:
+    if buffer.role not in roles:
+        return f"is {buffer.role}, its argument {kind}"
+    if C_TYPES.get(dtype) != buffer.type:
+        return f"is of {buffer.type}, its argument of {dtype}"
+    return "" if size == buffer.size else f"has {buffer.size} elements, its argument {size}"
+
+
+def bytes_of(buffer: Buffer) -> int:
+    """What a buffer takes up."""
+    return buffer.size * SIZES[buffer.type]
 
 
 Predicate = Callable[[Any, Core], bool]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from smelt.kernels.calls import C_TYPES, CallBuilder
+from smelt.kernels.c_types import C_TYPES
+from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.interpolation import logistic16, logistic_table, tanh16
 from smelt.kernels.lookup import Unrolled, unrolled

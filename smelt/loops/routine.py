@@ -175,7 +175,7 @@ def _span(routine: Routine, parameter: Reads, argument: At | Value, known: Mappi
 def evaluated(value: Expr, numbers: Mapping[str, int]) -> int:
     """`value` where its variables are these numbers. Raises WrongCall for a variable that is none of them."""
     match value:
-        case Const(constant):
+        case Const(int(constant)):
             return constant
         case Var(name) if name in numbers:
             return numbers[name]

@@ -11,7 +11,7 @@ from smelt.model.graph import Tensor
 from smelt.planner.flow import ALIGN, steps_of, storages_of
 from smelt.planner.placement import Placement, budgets
 from smelt.planner.plan import Plan
-from smelt.planner.step import may_overwrite, operands
+from smelt.planner.step import Step, may_overwrite, operands
 
 
 def check(plan: Plan) -> Plan:
@@ -63,7 +63,17 @@ def _step_problems(plan: Plan) -> Iterator[str]:
         for t in step.op.activations:
             if t not in made:
                 yield f"{step.name} reads '{t.name}' before it is computed"
+        yield from _argument_problems(step)
         made.update(together.get(step.op.y, ()))
+
+
+def _argument_problems(step: Step) -> Iterator[str]:
+    """The kernel writes the op's result, and reads its operands."""
+    for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True):
+        if isinstance(argument, Tensor):
+            allowed = (step.op.y,) if buffer.role == "output" else step.op.activations
+            if not any(argument is t for t in allowed):
+                yield f"{step.name} passes '{argument.name}' for '{buffer.name}', an {buffer.role}"
 
 
 def _memory_problems(plan: Plan) -> Iterator[str]:
