@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from smelt.devices.faults import Fault
+from smelt.devices.run import Run
 from smelt.devices.simulators import memory_map, simulator
-from smelt.devices.simulators.simulator import Run, Simulator
+from smelt.devices.simulators.simulator import Simulator
 from smelt.errors import DeviceError, OptionError
 from smelt.targets.boards import PRODUCTS, board
 from tests.paths import ROOT

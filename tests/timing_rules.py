@@ -10,7 +10,8 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from smelt.devices.simulators.simulator import Run, Simulator
+from smelt.devices.run import Run
+from smelt.devices.simulators.simulator import Simulator
 from smelt.firmware.build import compiler_environment, zig
 from smelt.targets.boards import board
 from smelt.targets.types import Board

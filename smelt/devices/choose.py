@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from smelt.devices.simulators.simulator import Run
+from smelt.devices.run import Run
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
 from smelt.targets.types import Board

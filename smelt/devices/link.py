@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -79,3 +81,15 @@ class WrongChip(DeviceError):
         super().__init__(
             f"{board.name}: this is not a {board.chip.name}: its {what} is {found:#x}, expected {expected:#x}"
         )
+
+
+@contextmanager
+def reset_where_wrong(link: DebugLink) -> Iterator[None]:
+    """Reset a device after code that did something wrong on it, and tell what; where the link is lost, nothing can."""
+    try:
+        yield
+    except LinkLost:
+        raise
+    except DeviceError:
+        link.reset()
+        raise

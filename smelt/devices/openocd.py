@@ -7,8 +7,8 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
+from smelt.devices.closing import Closing
 from smelt.devices.cortex_m import (
     CPUID,
     CYCCNTENA,
@@ -21,7 +21,7 @@ from smelt.devices.cortex_m import (
     conclude,
 )  # fmt: skip
 from smelt.devices.debug_port.chips import debug_chip
-from smelt.devices.link import LinkLost, Stop, TimedOut, WrongChip
+from smelt.devices.link import LinkLost, Stop, TimedOut, WrongChip, reset_where_wrong
 from smelt.devices.process import Process, connect, find_program
 from smelt.errors import DeviceError
 from smelt.targets.types import Board, Debug
@@ -64,7 +64,7 @@ class TclPort:
         return found[:-1].decode("utf-8", "replace")
 
 
-class OpenOcdLink:
+class OpenOcdLink(Closing):
     """A `DebugLink` through an OpenOCD process, which ends with the link."""
 
     def __init__(self, board: Board, adapter: Sequence[str], program: str = "openocd") -> None:
@@ -86,14 +86,6 @@ class OpenOcdLink:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> OpenOcdLink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End OpenOCD. May be called twice."""
@@ -165,13 +157,8 @@ class OpenOcdLink:
             raise TimedOut(self.board, entry & ~1, timeout, self._registers("pc")["pc"])
         found = self._registers("pc sp xPSR")
         cycles = self._word(DWT_CYCCNT)
-        try:
+        with reset_where_wrong(self):
             return conclude(self.board, entry & ~1, self._word, found["pc"], found["sp"], found["xPSR"], cycles)
-        except LinkLost:
-            raise
-        except DeviceError:
-            self.reset()
-            raise
 
     def _stopped_within(self, timeout: float) -> bool:
         """OpenOCD waits; it says so with an error when the time is over."""

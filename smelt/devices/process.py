@@ -11,8 +11,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import TracebackType
 
+from smelt.devices.closing import Closing
 from smelt.devices.link import LinkLost
 from smelt.errors import DeviceError
 
@@ -34,7 +34,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-class Process:
+class Process(Closing):
     """A running program with a private folder, in which its output is kept. It is killed by `close`, or when we die."""
 
     def __init__(self, command: Sequence[str], folder: Path | None = None) -> None:
@@ -60,14 +60,6 @@ class Process:
             self.close()
             raise DeviceError(f"{self.name} cannot be started")
         return int(line)
-
-    def __enter__(self) -> Process:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def alive(self) -> bool:

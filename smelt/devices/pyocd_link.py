@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
+from smelt.devices.closing import Closing
 from smelt.devices.cortex_m import (
     CATCH_ALL,
     CFSR,
@@ -26,7 +26,7 @@ from smelt.devices.cortex_m import (
     conclude,
 )  # fmt: skip
 from smelt.devices.debug_port.chips import debug_chip
-from smelt.devices.link import LinkLost, Stop, TimedOut
+from smelt.devices.link import LinkLost, Stop, TimedOut, reset_where_wrong
 from smelt.devices.openocd import check_chip
 from smelt.errors import DeviceError
 from smelt.targets.types import Board
@@ -41,7 +41,7 @@ OPTIONS = {
 }
 
 
-class PyOcdLink:
+class PyOcdLink(Closing):
     """A `DebugLink` through pyOCD, in this process."""
 
     def __init__(self, board: Board, uid: str | None = None, probe: Any = None) -> None:
@@ -62,14 +62,6 @@ class PyOcdLink:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> PyOcdLink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let the probe go. May be called twice."""
@@ -110,13 +102,8 @@ class PyOcdLink:
                     raise TimedOut(self.board, entry & ~1, timeout, self._core.read_core_register("pc"))
             pc, sp, xpsr = (int(v) for v in self._core.read_core_registers_raw(["pc", "sp", "xpsr"]))
         cycles = self._word(DWT_CYCCNT)
-        try:
+        with reset_where_wrong(self):
             return conclude(self.board, entry & ~1, self._word, pc, sp, xpsr, cycles)
-        except LinkLost:
-            raise
-        except DeviceError:
-            self.reset()
-            raise
 
     def _prepare(self, entry: int, stack: int) -> None:
         with self._errors():

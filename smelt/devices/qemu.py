@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
+from smelt.devices.closing import Closing
 from smelt.devices.cortex_m import NOWHERE, THUMB_STATE, conclude
 from smelt.devices.gdb import GdbClient
-from smelt.devices.link import LinkLost, Stop, TimedOut, UnexpectedReset
+from smelt.devices.link import Stop, TimedOut, UnexpectedReset, reset_where_wrong
 from smelt.devices.process import Process, connect, find_program, free_port
 from smelt.errors import DeviceError
 from smelt.targets.boards import BOARDS
@@ -27,7 +27,7 @@ TRAPS = bytes.fromhex("fee7 00bf 7047 00bf fee7 00bf fee7 00bf")  # b . ; nop ; 
 SAVED_PC, SAVED_XPSR, FRAME = 24, 28, 32  # in the frame of an exception
 
 
-class QemuLink:
+class QemuLink(Closing):
     """A `DebugLink` to a QEMU process, which ends with the link. There are no cycles: QEMU has no notion of them."""
 
     def __init__(self, board: Board, folder: Path | None = None, program: str = "qemu-system-arm") -> None:
@@ -44,14 +44,6 @@ class QemuLink:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> QemuLink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End QEMU. May be called twice."""
@@ -94,15 +86,10 @@ class QemuLink:
         if not stopped:
             self.reset()  # it may be in a handler, or asleep, from which a new program counter does not wake it
             raise TimedOut(self.board, entry, timeout, pc & ~1)
-        try:
+        with reset_where_wrong(self):
             if pc & ~1 == self._base + RESET_TRAP:
                 raise UnexpectedReset(self.board, entry)
             stop = conclude(self.board, entry, self._word, pc & ~1, sp, xpsr, None)
-        except LinkLost:
-            raise
-        except DeviceError:
-            self.reset()
-            raise
         self._leave_handler(sp)
         return stop
 

@@ -13,8 +13,8 @@ from smelt.devices.gdb import GdbClient
 from smelt.devices.link import LinkLost
 from smelt.devices.process import Process, connect, find_program, free_port
 from smelt.devices.qemu import INSTALL, PC, START_ATTEMPTS, START_SECONDS, machine_of
+from smelt.devices.run import RESET, STACK_PATTERN, Run, check_firmware, exit_detail, stack_of, too_small
 from smelt.devices.simulators.native_library import Native, native
-from smelt.devices.simulators.simulator import NEEDED_SYMBOLS, STACK_PATTERN, Run
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
 from smelt.targets.types import Board
@@ -78,10 +78,7 @@ class Qemu:
 
         Raises `Fault` if the firmware does anything wrong, `DeviceError` if QEMU is missing, has no such board or ends early.
         """
-        if image.board != self.board.name:
-            raise DeviceError(f"the image was built for {image.board}, this QEMU is a {self.board.name}")
-        if missing := [name for name in (*NEEDED_SYMBOLS, image.entry) if name not in image.symbols]:
-            raise DeviceError(f"the image is no firmware of smelt: it has no {', '.join(missing)}")
+        check_firmware(image, self.board, "this QEMU", also=(image.entry,))
         with tempfile.TemporaryDirectory(prefix="smelt-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
             (folder / "firmware.elf").write_bytes(image.elf)
@@ -160,10 +157,8 @@ class Qemu:
             raise LinkLost(f"{self.board.name}: QEMU ended before the firmware did (code {end.code}): {end.last_words}")
         if not end.code:
             return
-        lines = end.text.strip().splitlines()
-        detail = f"{end.code}{f' after printing {lines[-1]!r}' if lines else ''}"
         pc = image.symbols["smelt_exit"].address
-        raise Fault("exit code", self.board.name, image.function_at(pc), pc, None, detail)
+        raise Fault("exit code", self.board.name, image.function_at(pc), pc, None, exit_detail(end.code, end.text))
 
     def _fault(self, image: Image, end: _End, counts: _Counts, pc: int) -> Fault:
         """`pc` is 0 or a part of the unused stack if the processor could not save it: the stack is what was wrong."""
@@ -178,8 +173,7 @@ class Qemu:
     def _overflow(self, image: Image, pc: int) -> Fault:
         """`pc` is 0 where no plugin has looked on."""
         function = image.function_at(pc) if pc else "an unknown function"
-        size = image.symbols["__smelt_stack_top"].address - image.symbols["__smelt_stack_limit"].address
-        return Fault("stack overflow", self.board.name, function, pc, None, f"the stack of {size} bytes is too small")
+        return Fault("stack overflow", self.board.name, function, pc, None, too_small(image))
 
 
 def _kind(exception: str) -> Kind:
@@ -197,14 +191,14 @@ def _plugin(image: Image, interface: int) -> str:
     """The plugin with its arguments. Commas in its path are doubled, as QEMU wants them."""
     library = native(plugin(interface), str)
     symbols = image.symbols
-    run, reset = symbols[image.entry], symbols["smelt_reset"]
+    run, reset, stack = symbols[image.entry], symbols[RESET], stack_of(image)
     returns = return_addresses(image, image.entry)
     if not returns:
         raise DeviceError(f"instructions cannot be counted by run: no call of {image.entry} was found in the image")
     places = (
         ("run_start", run.address), ("run_end", run.address + run.size),
         ("reset_start", reset.address), ("reset_end", reset.address + reset.size),
-        ("stack_limit", symbols["__smelt_stack_limit"].address), ("stack_top", symbols["__smelt_stack_top"].address),
+        ("stack_limit", stack.start), ("stack_top", stack.stop),
         *(("handler", s.address) for s in (symbols.get("smelt_exception"),) if s),
         *(("kernel", symbols[k].address) for k in sorted(set(image.kernels)) if k in symbols),
         *(("return", address) for address in returns),

@@ -10,7 +10,7 @@ import numpy as np
 
 from smelt.compile import Compilation
 from smelt.devices.choose import Device
-from smelt.devices.simulators.simulator import Run
+from smelt.devices.run import Run
 from smelt.errors import DeviceError, OptionError
 from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun

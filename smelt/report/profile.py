@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from smelt.compile import Compilation
-from smelt.devices.simulators.simulator import Run
+from smelt.devices.run import Run
 from smelt.firmware.image import Image
 from smelt.nouns import Noun
 from smelt.planner.code_size import FIXED_RAM

@@ -9,8 +9,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from types import TracebackType
 
+from smelt.devices.closing import Closing
 from smelt.devices.debug_port.jtag import Chain
 from smelt.devices.debug_port.port import DebugPort
 
@@ -67,7 +67,7 @@ class Pins:
             self.ended = True
 
 
-class BitbangServer:
+class BitbangServer(Closing):
     """A TCP port on this machine for one adapter at a time. The processor runs while the adapter is silent."""
 
     def __init__(self, chain: Chain, port: DebugPort) -> None:
@@ -80,14 +80,6 @@ class BitbangServer:
         self._next_slice = 0.0
         self._thread = threading.Thread(target=self._serve, name="smelt-bitbang", daemon=True)
         self._thread.start()
-
-    def __enter__(self) -> BitbangServer:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the service and free its port."""

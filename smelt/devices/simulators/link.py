@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
+from smelt.devices.closing import Closing
 from smelt.devices.cortex_m import NOWHERE, THUMB_STATE
 from smelt.devices.link import Stop, TargetFault, TimedOut, UnexpectedReset
 from smelt.devices.simulators.target import SimulatedTarget
 from smelt.targets.types import Board
 
 
-class SimulatorLink:
+class SimulatorLink(Closing):
     """A `DebugLink`; cycles are exact."""
 
     def __init__(self, board: Board) -> None:
         self.board = board
         self.target = SimulatedTarget(board)
-
-    def __enter__(self) -> SimulatorLink:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Nothing is left behind."""

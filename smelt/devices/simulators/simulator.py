@@ -4,76 +4,36 @@ from __future__ import annotations
 
 import gc
 import io
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from smelt.devices.faults import Fault, Kind
+from smelt.devices.run import RESET, STACK_PATTERN, Run, check_firmware, exit_detail, stack_of, too_small
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.devices.simulators.alignment import Alignment
 from smelt.devices.simulators.attach import attach_counter
-from smelt.devices.simulators.clock import Clock, Stalls
+from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
 from smelt.devices.simulators.doubles import is_double
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
 from smelt.devices.simulators.peripherals import SIZE, START, Peripherals
 from smelt.devices.simulators.timers import PAGES, Timers
-from smelt.errors import DeviceError, OptionError
+from smelt.errors import OptionError
 from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Image, memory_at
-from smelt.nouns import Noun
 from smelt.targets.types import Board
 
 # Instructions that one input may take: the largest networks of microcontrollers need a few thousand millions.
 INSTRUCTIONS_PER_INPUT = 10_000_000_000
-STACK_PATTERN = 0xC0DEC0DE
 MOST_PUSHED = 128  # bytes, by one instruction
 ARM_BREAKPOINT, ARM_STACK_LIMIT = 7, 19
 XPSR_THUMB = 1 << 24
 ARM_EXCEPTIONS = {2: "supervisor call", 17: "no floating-point unit", 18: "jump to an address that is not Thumb code"}
 RISCV_EXCEPTIONS = {4: "misaligned load", 6: "misaligned store", 8: "environment call", 11: "environment call"}
-NEEDED_SYMBOLS = ("smelt_reset", "__smelt_stack_limit", "__smelt_stack_top")
 PRIVATE_BUS = (0xE0000000, 0xE00FFFFF)
 BKPT_AB = b"\xab\xbe"
 SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
-
-
-@dataclass(frozen=True)
-class Run(Noun):
-    """What a firmware did: `outputs` is all that it wrote to its output file, `text` what it printed.
-
-    Cycles are simulated, at the board's full clock, and 0 if no time was kept. `end` says how the program ended: "exit", with
-    `exit_code`, or "idle" when it jumps to itself for ever (programs other than smelt's own).
-    `step_instructions` and `overhead_instructions` belong to the last completed inference, `stack_bytes` is the
-    deepest stack of the whole run, `startup_instructions` is everything outside the network, in the whole run.
-    """
-
-    outputs: bytes
-    text: str
-    runs: int
-    step_instructions: tuple[int, ...]
-    overhead_instructions: int
-    startup_instructions: int
-    total_instructions: int
-    stack_bytes: int
-    step_cycles: tuple[int, ...] = ()
-    overhead_cycles: int = 0
-    total_cycles: int = 0
-    stalls: Stalls | None = None
-    end: Literal["exit", "idle"] = "exit"
-    exit_code: int = 0
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of one inference, the last one."""
-        return sum(self.step_cycles) + self.overhead_cycles
-
-    @property
-    def instructions(self) -> int:
-        """Instructions of one inference: its steps and what runs between them."""
-        return sum(self.step_instructions) + self.overhead_instructions
 
 
 class Simulator:
@@ -88,10 +48,7 @@ class Simulator:
     def run(self, image: Image, inputs: bytes = b"", timeout_instructions: int = INSTRUCTIONS_PER_INPUT) -> Run:
         """Run the firmware on each of the concatenated `inputs`. Raises `Fault` (a `DeviceError`) if it does anything
         wrong or needs more than `timeout_instructions` for one input."""
-        if image.board != self.board.name:
-            raise DeviceError(f"the image was built for {image.board}, the simulator is a {self.board.name}")
-        if missing := [name for name in NEEDED_SYMBOLS if name not in image.symbols]:
-            raise DeviceError(f"the image is no firmware of smelt: it has no {', '.join(missing)}")
+        check_firmware(image, self.board, "the simulator")
         return _freed(_Session(self.board, image, inputs, timeout_instructions, self.timing).run())
 
     def run_elf(
@@ -205,12 +162,12 @@ class _Session:
         if self.fault is not None:
             raise self.fault
         if self.host.exit_code and not self.foreign:
-            raise self._fault("exit code", f"{self.host.exit_code}{self._said()}")
+            raise self._fault("exit code", exit_detail(self.host.exit_code, "".join(self.host.text)))
         return self._result()
 
     def _reset(self) -> int:
         if not self.machine.is_thumb:
-            start = self.image.symbols.get("smelt_reset")
+            start = self.image.symbols.get(RESET)
             return start.address if start else self.image.parsed.entry
         vectors = self._vectors()
         stack, entry = (int.from_bytes(read(self.maps, vectors + 4 * i, 4), "little") for i in (0, 1))
@@ -247,8 +204,8 @@ class _Session:
         )
 
     def _stack_bytes(self) -> int:
-        limit, top = (self.image.symbols[f"__smelt_stack_{end}"].address for end in ("limit", "top"))
-        words = np.frombuffer(read(self.maps, limit, top - limit), "<u4")
+        stack = stack_of(self.image)
+        words = np.frombuffer(read(self.maps, stack.start, len(stack)), "<u4")
         used = np.flatnonzero(words != STACK_PATTERN)
         return 4 * (len(words) - int(used[0])) if len(used) else 0
 
@@ -294,10 +251,6 @@ class _Session:
         pc = self.machine.pc if pc is None else pc
         return Fault(kind, self.board.name, self.image.function_at(pc), pc, address, detail)
 
-    def _said(self) -> str:
-        text = "".join(self.host.text).strip().splitlines()
-        return f" after printing {text[-1]!r}" if text else ""
-
     def _exception(self, number: int) -> Fault:
         if number == ARM_BREAKPOINT if self.machine.is_thumb else number == RISCV_BREAKPOINT:
             return self._fault("unexpected breakpoint")
@@ -327,9 +280,7 @@ class _Session:
         if access.kind == "fetch":
             return self._bad_fetch(access.address, access.mapped)
         if not self.foreign and self._below_stack(access.address):
-            return self._fault(
-                "stack overflow", f"the stack of {self._stack_size()} bytes is too small", address=access.address
-            )
+            return self._fault("stack overflow", too_small(self.image), address=access.address)
         if access.mapped and access.kind == "write":
             return self._fault("write to flash", address=access.address)
         kind: Kind = "write outside memory" if access.kind == "write" else "read outside memory"
@@ -354,13 +305,9 @@ class _Session:
 
     def _below_stack(self, address: int) -> bool:
         """Whether an access lies below the stack while the stack pointer has left it, too, or is about to: a push moves it last."""
-        limit = self.image.symbols["__smelt_stack_limit"].address
+        limit = stack_of(self.image).start
         pointer = self.machine.get("sp" if self.machine.is_thumb else "x2")
         return address < limit and (pointer < limit or address >= pointer - MOST_PUSHED)
-
-    def _stack_size(self) -> int:
-        symbols = self.image.symbols
-        return symbols["__smelt_stack_top"].address - symbols["__smelt_stack_limit"].address
 
 
 def _load(board: Board, image: Image) -> tuple[Mapped, ...]:
