@@ -50,7 +50,12 @@ def source(kernels: Iterable[Kernel]) -> str:
 
 
 def run_calls(calls: Sequence[KernelCall], inputs: Sequence[Inputs], sanitize: bool = False) -> list[Array]:
-    """What each call writes to its output, for the inputs beside it. Raises AssertionError on a damaged guard."""
+    """What each call writes to its (first) output, for the inputs beside it. Raises AssertionError on a damaged guard."""
+    return [outputs[0] for outputs in run_all(calls, inputs, sanitize)]
+
+
+def run_all(calls: Sequence[KernelCall], inputs: Sequence[Inputs], sanitize: bool = False) -> list[tuple[Array, ...]]:
+    """`run_calls`, with every output of a call."""
     plain = [_plain(call, values) for call, values in zip(calls, inputs, strict=True)]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         library = _compile(Path(folder), source(call.kernel for call in calls), sanitize)
@@ -78,10 +83,13 @@ def _plain(call: KernelCall, values: Inputs) -> PlainCall:
     return PlainCall(call.kernel.name, tuple(parts))
 
 
-def _shaped(call: KernelCall, result: bytes) -> Array:
-    (y,) = (a for a, b in zip(call.arguments, call.kernel.buffers, strict=True) if b.role == "output")
-    assert isinstance(y, Tensor)
-    return np.frombuffer(result, y.dtype).reshape(y.shape)
+def _shaped(call: KernelCall, results: tuple[bytes, ...]) -> tuple[Array, ...]:
+    ys = [a for a, b in zip(call.arguments, call.kernel.buffers, strict=True) if b.role == "output"]
+    shaped = []
+    for y, result in zip(ys, results, strict=True):
+        assert isinstance(y, Tensor)
+        shaped.append(y.element.unpack(result, y.elements).reshape(y.shape))
+    return tuple(shaped)
 
 
 def _compile(folder: Path, text: str, sanitize: bool) -> Path:
@@ -94,29 +102,29 @@ def _compile(folder: Path, text: str, sanitize: bool) -> Path:
     return library
 
 
-def run_plain(library: Path, calls: Sequence[PlainCall]) -> list[bytes]:
-    """The output of each call."""
+def run_plain(library: Path, calls: Sequence[PlainCall]) -> list[tuple[bytes, ...]]:
+    """The outputs of each call."""
     functions = ctypes.CDLL(str(library))
     results = [_call(getattr(functions, call.name), call) for call in calls]
     _unload(functions)
     return results
 
 
-def _call(function: Any, call: PlainCall) -> bytes:
+def _call(function: Any, call: PlainCall) -> tuple[bytes, ...]:
     memories = [_guarded(data) for _, data in call.buffers]
     function.restype = None
     function(*(ctypes.c_void_p(address) for _, address in memories))
-    result = b""
+    results = []
     for (role, data), (memory, address) in zip(call.buffers, memories, strict=True):
         start = address - ctypes.addressof(memory)
         content = bytes(memory)
         assert content[:start] == b"\xc3" * start, f"{call.name} wrote in front of a buffer ({role})"
         assert set(content[start + len(data) :]) <= {0xC3}, f"{call.name} wrote behind a buffer ({role})"
         if role == "output":
-            result = content[start : start + len(data)]
+            results.append(content[start : start + len(data)])
         elif role != "scratch":
             assert content[start : start + len(data)] == data, f"{call.name} changed its {role}"
-    return result
+    return tuple(results)
 
 
 def _guarded(data: bytes) -> tuple[Any, int]:
@@ -133,14 +141,14 @@ def _unload(library: ctypes.CDLL) -> None:
         ctypes.windll.kernel32.FreeLibrary(ctypes.c_void_p(library._handle))
 
 
-def _run_apart(library: Path, calls: Sequence[PlainCall]) -> list[bytes]:
+def _run_apart(library: Path, calls: Sequence[PlainCall]) -> list[tuple[bytes, ...]]:
     request = library.with_suffix(".calls")
     request.write_bytes(pickle.dumps(list(calls)))
     command = [sys.executable, "-m", "tests.kernels_host", str(library), str(request)]
     root = Path(__file__).parents[1]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"the sanitizer stopped the kernels:\n{done.stdout}{done.stderr}"[:6000]
-    answer: list[bytes] = pickle.loads(request.read_bytes())
+    answer: list[tuple[bytes, ...]] = pickle.loads(request.read_bytes())
     return answer
 
 

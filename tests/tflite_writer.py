@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import flatbuffers
 import numpy as np
 import tflite
+from flatbuffers import flexbuffers
 
 from smelt.model.dtypes import DTYPES
 
@@ -125,7 +126,7 @@ class ModelWriter:
     def op(
         self, code: str, inputs: Sequence[int], outputs: Sequence[int], *, version: int = 1, **options: OptionValue
     ) -> None:
-        """Add an operator by its schema name. An input of -1 is one that is left out."""
+        """Add an operator by its schema name, or "CUSTOM name". An input of -1 is one that is left out."""
         self._operators.append(_Operator(code, tuple(inputs), tuple(outputs), options, version))
 
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
@@ -206,6 +207,7 @@ class _Serializer:
             OpcodeIndex=codes.index((op.code, op.version)),
             BuiltinOptionsType=getattr(tflite.BuiltinOptions, kind) if kind else None,
             BuiltinOptions=self.options(kind, op.options) if kind else None,
+            CustomOptions=self.aligned(bytes(flexbuffers.Dumps(op.options))) if op.code.startswith("CUSTOM ") else None,
         )
 
     def options(self, kind: str, options: dict[str, OptionValue]) -> int:
@@ -213,8 +215,15 @@ class _Serializer:
         return self.table(kind, **ready)
 
     def code(self, name: str, version: int) -> int:
-        number = getattr(tflite.BuiltinOperator, name)
-        return self.table("OperatorCode", DeprecatedBuiltinCode=min(number, 127), BuiltinCode=number, Version=version)
+        builtin, _, custom = name.partition(" ")
+        number = getattr(tflite.BuiltinOperator, builtin)
+        return self.table(
+            "OperatorCode",
+            DeprecatedBuiltinCode=min(number, 127),
+            CustomCode=self.b.CreateString(custom) if custom else None,
+            BuiltinCode=number,
+            Version=version,
+        )
 
     def buffer(self, data: bytes) -> int:
         vector = self.aligned(data) if data else None

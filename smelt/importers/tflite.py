@@ -16,13 +16,14 @@ from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
 from smelt.importers.tflite_reasons import Findings
 from smelt.importers.tflite_reduce import REDUCING
+from smelt.importers.tflite_signal import SIGNAL
 from smelt.importers.tflite_site import Arm, Site, quantization_complaint
 from smelt.importers.tflite_unary import UNARY
 from smelt.importers.tflite_workbench import Echo, Refusal, Workbench
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.model.representable import excesses
 
-ARMS: tuple[Arm, ...] = (*COMPUTING, *BINARY, *UNARY, *REDUCING, *MOVING)
+ARMS: tuple[Arm, ...] = (*COMPUTING, *BINARY, *UNARY, *REDUCING, *MOVING, *SIGNAL)
 
 
 def load_tflite(file: bytes, name: str) -> Graph:

@@ -38,7 +38,8 @@ class RawTensor(Noun):
 
 @dataclass(frozen=True)
 class RawOperator(Noun):
-    """`code` is the schema's name; a custom operator's is `CUSTOM name`. Indices refer to the model's tensors."""
+    """`code` is the schema's name; a custom operator's is `CUSTOM name`, and `custom` are its options. Indices refer to the model's
+    tensors."""
 
     index: int
     code: str
@@ -47,6 +48,7 @@ class RawOperator(Noun):
     outputs: tuple[int, ...]
     options_type: int
     options: Table | None
+    custom: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -152,6 +154,7 @@ def _operator(table: Table, index: int, codes: tuple[tuple[str, int], ...], tens
         outputs=_indices(table, 2, tensors, f"the outputs of {place}"),
         options_type=table.integer(3, "B"),
         options=table.table(4),
+        custom=table.numbers(5, "uint8").tobytes(),
     )
 
 

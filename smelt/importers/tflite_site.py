@@ -10,6 +10,7 @@ from typing import NoReturn
 import numpy as np
 
 from smelt.errors import ModelError
+from smelt.importers.flexbuffer import read_map
 from smelt.importers.tflite_file import RawModel, RawOperator
 from smelt.importers.tflite_schema import ACTIVATIONS, PADDINGS, name_of
 from smelt.importers.tflite_workbench import Echo, Refusal, Workbench
@@ -181,6 +182,13 @@ class Site:
         return value % axes
 
     # Options
+
+    def custom(self, name: str, default: int | None = None) -> int:
+        """An option of a custom operator; without a `default` it must be there."""
+        found = read_map(self.operator.custom).get(name, default)
+        if found is None or isinstance(found, str | float):
+            self.broken(f"its option '{name}' is {'missing' if found is None else f'{found!r}, no integer'}")
+        return int(found)
 
     def integer(self, number: int, default: int = 0) -> int:
         options = self.operator.options

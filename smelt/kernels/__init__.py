@@ -18,6 +18,8 @@ from smelt.kernels.depthwise_planes import DEPTHWISE_LINES
 from smelt.kernels.depthwise_single import DEPTHWISE_SINGLE, DEPTHWISE_SINGLE_DSP
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.other import OTHERS
+from smelt.kernels.recurrent import RECURRENT
+from smelt.kernels.signal import SIGNAL
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 from smelt.kernels.turned import turned
 
@@ -47,7 +49,7 @@ LINEAR: tuple[Implementation, ...] = (
 )
 """What multiplies and accumulates."""
 
-IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS)
+IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS, *RECURRENT, *SIGNAL)
 
 FRUGAL: tuple[Implementation, ...] = tuple(i for i in IMPLEMENTATIONS if not i.spends_flash)
 """Those whose tables take no more flash than the weights."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Expr, cast, expression, maximum, minimum
+from smelt.model.arithmetic16 import halved_multiplier
 from smelt.model.ops import FULL, Clamp
 from smelt.targets.intrinsics import SMMULR, SSAT8
 
@@ -39,6 +40,13 @@ def requantize(k: KernelBuilder, x: Expr, limit: int, multiplier: int, shift: in
     high = high_product(k, shifted, multiplier, limit)
     limit = (limit * multiplier >> 31) + 1
     return rounding_shift(k, high, right, limit), (limit >> right) + 1
+
+
+def requantize48(x: Expr, limit: int, multiplier: int, shift: int) -> tuple[Expr, int]:
+    """`arithmetic16.requantize48` of an x with ``|x| <= limit < 2**47``: the result and its limit, which is below 2**31."""
+    factor, right = int(halved_multiplier(multiplier)), 15 - shift
+    value = (cast("int64_t", x) * factor + (1 << (right - 1))) >> right
+    return cast("int32_t", value), min((limit * factor >> right) + 1, INT32_MAX)
 
 
 def _shifted_left(x: Expr, count: int) -> Expr:

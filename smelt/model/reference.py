@@ -16,9 +16,11 @@ from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.reference_linear import LINEAR
 from smelt.model.reference_moves import MOVES
 from smelt.model.reference_pointwise import POINTWISE
+from smelt.model.reference_recurrent import RECURRENT
+from smelt.model.reference_signal import SIGNAL
 from smelt.model.reference_spatial import SPATIAL
 
-MEANINGS: dict[type[Op], Callable[..., Any]] = {**LINEAR, **POINTWISE, **SPATIAL, **MOVES}
+MEANINGS: dict[type[Op], Callable[..., Any]] = {**LINEAR, **POINTWISE, **SPATIAL, **MOVES, **RECURRENT, **SIGNAL}
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""
 
