@@ -186,10 +186,10 @@ def simulated_peak(flow: Flow, order: Sequence[int]) -> int:
         use, later = flow.uses[step], [flow.uses[i] for i in order[at + 1 :]]
         needed = {s for u in later for s in u.reads} | set(flow.outputs)
         alive = {s for s in alive if s in needed or s in use.reads}
-        over = [s for s in use.over if s not in needed and flow.storages[s].bytes >= flow.storages[use.writes].bytes]
-        now = sum(flow.sizes[s] for s in alive) + (0 if over else flow.sizes[use.writes])
+        over = [s for s in use.over if s not in needed and flow.storages[s].bytes >= flow.storages[use.writes[0]].bytes]
+        now = sum(flow.sizes[s] for s in alive) + (0 if over else flow.sizes[use.writes[0]])
         most = max(most, now + sum(aligned(b) for b in use.scratch))
-        alive = {s for s in alive | {use.writes} if s in needed}
+        alive = {s for s in alive | {*use.writes} if s in needed}
     return most
 
 
@@ -563,8 +563,8 @@ def test_flow_and_live_bytes_of_a_hand_made_case() -> None:
     """Two inputs, a scratch buffer, and a step that writes over its operand."""
     storages = tuple(Storage((tensor(name, size),)) for name, size in (("a", 6), ("b", 4), ("c", 6), ("d", 8)))
     uses = (
-        Use(frozenset({0}), 2, over=frozenset({0}), scratch=(3,)),
-        Use(frozenset({1, 2}), 3),
+        Use(frozenset({0}), (2,), over=frozenset({0}), scratch=(3,)),
+        Use(frozenset({1, 2}), (3,)),
     )
     flow = Flow(storages, uses, frozenset({0, 1}), frozenset({3}))
     assert live_bytes(flow) == (12, 16, 20, 8)

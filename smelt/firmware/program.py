@@ -15,7 +15,7 @@ from smelt.loops.floats import computes_in_floats
 from smelt.loops.ir import Buffer, Scratch, Type
 from smelt.loops.kernel import Kernel
 from smelt.loops.routine import WrongCall
-from smelt.model.graph import Array, Tensor
+from smelt.model.graph import Array, State, Tensor
 from smelt.nouns import Noun
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
@@ -74,6 +74,15 @@ class Port(Noun):
 
 
 @dataclass(frozen=True, eq=False)
+class Cell(Noun):
+    """The place of a state, and how it begins: a table, or one byte repeated."""
+
+    tensor: Tensor
+    place: Place
+    initial: Constant | int
+
+
+@dataclass(frozen=True, eq=False)
 class Program(Noun):
     """Everything the C says, before it is text. `name` prefixes what the C exports."""
 
@@ -83,6 +92,7 @@ class Program(Noun):
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     invocations: tuple[Invocation, ...]
+    cells: tuple[Cell, ...] = ()
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -106,6 +116,7 @@ class Program(Noun):
     def constants(self) -> tuple[Constant, ...]:
         """Each table once, in order of first use."""
         used = [a for i in self.invocations for a in i.arguments if isinstance(a, Constant)]
+        used += [cell.initial for cell in self.cells if isinstance(cell.initial, Constant)]
         return tuple({c.name: c for c in used}.values())
 
     @property
@@ -126,6 +137,7 @@ class Program(Noun):
     def in_full(self) -> str:
         lines = [f"program {self.name}: {len(self.kernels)} kernels, {self.constant_bytes} bytes of constants"]
         lines += [f"  region {r.memory}: {r.bytes} bytes" for r in self.regions]
+        lines += [f"  state {c.tensor.name}: {_shown(c.place)}" for c in self.cells]
         lines += [f"  {i.step.name}: {i.kernel.name}({', '.join(map(_shown, i.arguments))})" for i in self.invocations]
         return "\n".join([*lines, "", *(k.in_full() for k in self.kernels)])
 
@@ -162,6 +174,7 @@ def emit(plan: Plan, name: str = "network") -> Program:
         _ports(plan, "in", plan.graph.inputs),
         _ports(plan, "out", plan.graph.outputs),
         invocations,
+        tuple(_cell(plan, number, state, constants) for number, state in enumerate(plan.graph.states)),
     )
 
 
@@ -200,6 +213,15 @@ def _check_room(step: Step, buffer: Buffer, room: int) -> None:
 def _place(plan: Plan, argument: Tensor | Scratch) -> Place:
     placement = plan.placement(argument)
     return Place(placement.memory, placement.offset)
+
+
+def _cell(plan: Plan, number: int, state: State, constants: _Constants) -> Cell:
+    stored = np.frombuffer(state.read.element.pack(state.initial), np.uint8)
+    first = int(stored[0])
+    if (stored == first).all():
+        return Cell(state.read, _place(plan, state.read), first)
+    table = constants.add(f"initial_{number}", "uint8_t", stored, f"initial value of state {state.read.name}")
+    return Cell(state.read, _place(plan, state.read), table)
 
 
 def _ports(plan: Plan, direction: Literal["in", "out"], tensors: tuple[Tensor, ...]) -> tuple[Port, ...]:

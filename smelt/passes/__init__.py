@@ -13,6 +13,7 @@ from smelt.passes.identities import drop_identities
 from smelt.passes.lookups import fuse_lookups, unary_to_lookup
 from smelt.passes.pads import fuse_pad
 from smelt.passes.reshapes import drop_reshapes
+from smelt.passes.states import separate_states
 
 Pass = Callable[[Graph], Graph]
 
@@ -27,6 +28,7 @@ PREPARE: tuple[Pass, ...] = (
     fuse_lookups,
     drop_dead,
     drop_dead_channels,
+    separate_states,
 )
 
 

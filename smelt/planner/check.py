@@ -57,21 +57,27 @@ def _step_problems(plan: Plan) -> Iterator[str]:
         yield "the steps are not the ops of the graph"
     if len({step.name for step in plan.steps}) != len(plan.steps):
         yield "two steps have the same name"
-    made = {t for s in storages_of(plan.graph) for t in s.tensors if set(s.tensors) & set(plan.graph.inputs)}
-    together = {t: s.tensors for s in storages_of(plan.graph) for t in s.tensors}
+    storages = storages_of(plan.graph)
+    made = {t for s in storages for t in set(s.tensors) - s.renewed if set(s.tensors) & set(plan.graph.sources)}
+    together, gone = {t: s for s in storages for t in s.tensors}, set[Tensor]()
     for step in plan.steps:
         for t in step.op.activations:
             if t not in made:
                 yield f"{step.name} reads '{t.name}' before it is computed"
+            if t in gone:
+                yield f"{step.name} reads '{t.name}' after the state was renewed"
         yield from _argument_problems(step)
-        made.update(together.get(step.op.y, ()))
+        for y in step.op.ys:
+            storage = together[y]
+            gone.update(set(storage.tensors) - storage.renewed if storage.renewed else ())
+            made.update(storage.renewed or storage.tensors)
 
 
 def _argument_problems(step: Step) -> Iterator[str]:
     """The kernel writes the op's result, and reads its operands."""
     for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True):
         if isinstance(argument, Tensor):
-            allowed = (step.op.y,) if buffer.role == "output" else step.op.activations
+            allowed = step.op.ys if buffer.role == "output" else step.op.activations
             if not any(argument is t for t in allowed):
                 yield f"{step.name} passes '{argument.name}' for '{buffer.name}', an {buffer.role}"
 
@@ -101,8 +107,9 @@ def _life_problems(plan: Plan) -> Iterator[str]:
     end = len(plan.steps)
     needed: list[tuple[Tensor | Scratch, str, int, int]] = []
     needed += [(t, t.name, -1, -1) for t in plan.graph.inputs] + [(t, t.name, end, end) for t in plan.graph.outputs]
+    needed += [(t, t.name, -1, end) for state in plan.graph.states for t in (state.read, state.write)]
     for i, step in enumerate(plan.steps):
-        needed += [(t, t.name, i, i) for t in (*step.op.activations, step.op.y)]
+        needed += [(t, t.name, i, i) for t in (*step.op.activations, *step.op.ys)]
         needed += [(a, a.name, i, i) for a in step.call.arguments if isinstance(a, Tensor)]
         needed += [(s, f"scratch of {step.name}", i, i) for s in step.scratch]
     for owner, name, first, last in needed:
@@ -121,4 +128,9 @@ def _written_over(plan: Plan, x: Placement, y: Placement) -> bool:
     if not (0 <= x.last == y.first < len(plan.steps) and x.offset == y.offset and y.size <= x.size):
         return False
     step = plan.steps[y.first]
-    return step.op.y in y.tensors and bool(operands(step.op, x.tensors)) and may_overwrite(step, x.tensors)
+    return (
+        step.op.ys == (step.op.y,)
+        and step.op.y in y.tensors
+        and bool(operands(step.op, x.tensors))
+        and may_overwrite(step, x.tensors)
+    )

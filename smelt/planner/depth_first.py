@@ -18,7 +18,7 @@ def depth_first(flow: Flow) -> tuple[int, ...]:
     def sorted_(steps: Iterable[int]) -> list[int]:
         return sorted(steps, key=lambda i: (-urgency[i], i))
 
-    last = [i for i, use in enumerate(flow.uses) if not flow.readers[use.writes]]
+    last = [i for i, followers in enumerate(flow.followers) if not followers]
     order, done, stack = list[int](), set[int](), sorted_(last)[::-1]
     while stack:
         step = stack[-1]
@@ -40,12 +40,12 @@ def _urgencies(flow: Flow) -> list[int]:
     """
     peaks: list[int] = []
     urgency: list[int] = []
-    for i, use in enumerate(flow.uses):
+    for i in range(len(flow.uses)):
         held = most = 0
         for needed in sorted(flow.needs[i], key=lambda n: (-urgency[n], n)):
             most = max(most, held + peaks[needed])
-            held += flow.sizes[flow.uses[needed].writes]
-        written = 0 if flow.reusable(i) else flow.sizes[use.writes]
+            held += flow.written[needed]
+        written = 0 if flow.reusable(i) else flow.written[i]
         peaks.append(max(most, held + written + flow.scratch[i]))
-        urgency.append(peaks[i] - flow.sizes[use.writes])
+        urgency.append(peaks[i] - flow.written[i])
     return urgency

@@ -22,9 +22,13 @@ def aligned(size: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Storage(Noun):
-    """Bytes that a tensor shares with whatever only reshapes it. `name` is that of the first of them."""
+    """Bytes that a tensor shares with whatever only reshapes it. `name` is that of the first of them.
+
+    That of a state is shared by what the last run left in it and what this run leaves; `renewed` are the tensors of the latter.
+    """
 
     tensors: tuple[Tensor, ...]
+    renewed: frozenset[Tensor] = frozenset()
 
     @property
     def name(self) -> str:
@@ -40,19 +44,20 @@ class Storage(Noun):
 class Use(Noun):
     """What one step needs. Storages are numbers: positions in `Flow.storages`.
 
-    `over` are those of `reads` over which the step may write, should nobody need them afterwards.
-    `scratch` are the sizes of its scratch buffers in bytes.
+    `over` are those of `reads` over which the step may write, should nobody need them afterwards. `renewed` are those of `reads`
+    that are states, read as this run leaves them. `scratch` are the sizes of its scratch buffers in bytes.
     """
 
     reads: frozenset[int]
-    writes: int
+    writes: tuple[int, ...]
     over: frozenset[int] = frozenset()
     scratch: tuple[int, ...] = ()
+    renewed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
 class Flow(Noun):
-    """Steps as uses of storages. `inputs` are written before the first step, `outputs` read after the last."""
+    """Steps as uses of storages. `inputs` are written before the first step, `outputs` read after the last. States are both."""
 
     storages: tuple[Storage, ...]
     uses: tuple[Use, ...]
@@ -80,18 +85,42 @@ class Flow(Noun):
 
     @cached_property
     def writers(self) -> dict[int, int]:
-        """The step that writes each storage that is not an input."""
-        return {use.writes: i for i, use in enumerate(self.uses)}
+        """The step that writes each storage that has one: those that are no inputs, and states."""
+        return {s: i for i, use in enumerate(self.uses) for s in use.writes}
+
+    @cached_property
+    def written(self) -> tuple[int, ...]:
+        """What the results of each step take up that was not taken before, in bytes."""
+        return tuple(sum(self.sizes[s] for s in use.writes if s not in self.inputs) for use in self.uses)
 
     @cached_property
     def needs(self) -> tuple[frozenset[int], ...]:
-        """The steps that must run before each step."""
-        return tuple(frozenset(self.writers[s] for s in use.reads if s in self.writers) for use in self.uses)
+        """The steps that must run before each step: those that compute what it reads, and those that still read what it renews."""
+        return tuple(frozenset((*self._makers(use), *self._former_readers(i))) for i, use in enumerate(self.uses))
+
+    def _makers(self, use: Use) -> Iterable[int]:
+        return (self.writers[s] for s in use.reads if s in self.writers and (s not in self.inputs or s in use.renewed))
+
+    def _former_readers(self, step: int) -> Iterable[int]:
+        states = (s for s in self.uses[step].writes if s in self.inputs)
+        return (i for s in states for i in self.readers[s] if i != step and s not in self.uses[i].renewed)
+
+    @cached_property
+    def followers(self) -> tuple[frozenset[int], ...]:
+        """The steps that must run after each step."""
+        found: list[list[int]] = [[] for _ in self.uses]
+        for i, needed in enumerate(self.needs):
+            for n in needed:
+                found[n].append(i)
+        return tuple(map(frozenset, found))
 
     def reusable(self, step: int) -> frozenset[int]:
-        """The storages that `step` could be written over, as far as the step, the sizes and the outputs go."""
+        """The storages that `step` could be written over, as far as the step, the sizes and the outputs go: by its only result,
+        which is no state."""
         use = self.uses[step]
-        enough = self.storages[use.writes].bytes
+        if len(use.writes) != 1 or use.writes[0] in self.inputs:
+            return frozenset()
+        enough = self.storages[use.writes[0]].bytes
         return frozenset(s for s in use.over - self.outputs if self.storages[s].bytes >= enough)
 
     def reordered(self, order: Sequence[int]) -> Flow:
@@ -112,20 +141,31 @@ class Life:
 
 
 def storages_of(graph: Graph) -> tuple[Storage, ...]:
-    """The storages of a graph: one for each tensor that is not a constant, reshapes joined with what they reshape.
+    """The storages of a graph: one for each tensor that is not a constant, reshapes joined with what they reshape, and what a state
+    was with what it becomes.
 
-    Raises ModelError where a reshape has a constant operand (`fold_constants` leaves none).
+    Raises ModelError where a reshape has a constant operand (`fold_constants` leaves none), or where a state becomes what has a
+    storage for other reasons (`separate_states` leaves none).
     """
-    members: dict[Tensor, list[Tensor]] = {t: [t] for t in graph.inputs}
+    members: dict[Tensor, list[Tensor]] = {t: [t] for t in graph.sources}
     for op in graph.ops:
         if not isinstance(op, Reshape):
-            members[op.y] = [op.y]
+            members.update({y: [y] for y in op.ys})
         elif op.x in members:
             members[op.y] = members[op.x]
             members[op.x].append(op.y)
         else:
             raise ModelError(f"'{op}' reshapes a constant: prepare the graph before planning")
-    return tuple(Storage(tuple(group)) for group in {id(group): group for group in members.values()}.values())
+    renewed: dict[int, frozenset[Tensor]] = {}
+    for state in graph.states:
+        old, new = members[state.read], members.get(state.write)
+        if new is None or new[0] in graph.sources or id(old) in renewed:
+            raise ModelError(f"state '{state}' has no storage of its own: prepare the graph before planning")
+        renewed[id(old)] = frozenset(new)
+        old.extend(new)
+        members.update(dict.fromkeys(new, old))
+    groups = {id(group): group for group in members.values()}
+    return tuple(Storage(tuple(group), renewed.get(key, frozenset())) for key, group in groups.items())
 
 
 def index_of(storages: Iterable[Storage]) -> dict[Tensor, int]:
@@ -143,14 +183,15 @@ def lives(flow: Flow) -> tuple[Life, ...]:
     end = len(flow.uses)
     found: list[Life] = []
     for s, readers in enumerate(flow.readers):
-        first = flow.writers.get(s, -1)
+        first = -1 if s in flow.inputs else flow.writers.get(s, -1)
         last = end if s in flow.outputs else max(readers, default=first)
         found.append(Life(first, last))
     for i, use in enumerate(flow.uses):
         dying = [s for s in flow.reusable(i) if found[s].last == i]
         if dying:
             best = min(dying, key=lambda s: (-flow.storages[s].bytes, s))
-            found[use.writes] = Life(i, found[use.writes].last, best)
+            (written,) = use.writes
+            found[written] = Life(i, found[written].last, best)
     return tuple(found)
 
 

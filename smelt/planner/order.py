@@ -11,7 +11,7 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from smelt.planner.depth_first import depth_first
-from smelt.planner.flow import Flow, peak
+from smelt.planner.flow import Flow, Use, peak
 
 MOVES = 300_000
 """How many moves, steps that can follow a set of steps, the search looks at (a few seconds)
@@ -73,7 +73,7 @@ def lower_bound(flow: Flow) -> int:
 
 def _least_during(flow: Flow, step: int) -> int:
     use = flow.uses[step]
-    written = 0 if flow.reusable(step) else flow.sizes[use.writes]
+    written = 0 if flow.reusable(step) else flow.written[step]
     return sum(flow.sizes[s] for s in use.reads) + written + flow.scratch[step]
 
 
@@ -87,14 +87,19 @@ class _Search:
         self.flow, self.bound = flow, bound
         self.looked = 0  # moves looked at
         self.needs = [_bits(needed) for needed in flow.needs]
-        self.followers = [_bits(flow.readers[use.writes]) for use in flow.uses]
+        self.followers = [_bits(followers) for followers in flow.followers]
         self.kept = [bool(readers) or s in flow.outputs for s, readers in enumerate(flow.readers)]
         self.dying = [tuple(self._may_die(i)) for i in range(len(flow.uses))]
-        self.written = [flow.sizes[use.writes] for use in flow.uses]
+        self.written = flow.written
+        self.left = [self._left(use) for use in flow.uses]
         self.all = (1 << len(flow.uses)) - 1
         self.first = max(sum(flow.sizes[s] for s in flow.inputs), bound)  # the peak of an empty path
         self.waiting = sum(flow.sizes[s] for s in flow.inputs if self.kept[s])
         self.ready = _bits(frozenset(i for i, needed in enumerate(self.needs) if not needed))
+
+    def _left(self, use: Use) -> int:
+        """What the results of a step that somebody needs take up, in bytes."""
+        return sum(self.flow.sizes[s] for s in use.writes if self.kept[s] and s not in self.flow.inputs)
 
     def _may_die(self, step: int) -> Iterator[tuple[int, int, bool]]:
         """Of the storages that a step may be the last to read: the other readers, the size, and whether it may write over them."""
@@ -180,7 +185,7 @@ class _Search:
                 in_place = in_place or reusable
         written = self.written[step]
         during = alive + self.flow.scratch[step] + (0 if in_place else written)
-        return _Move(step, during, alive - freed + (written if self.kept[self.flow.uses[step].writes] else 0))
+        return _Move(step, during, alive - freed + self.left[step])
 
     def _ready(self, state: int, ready: int, step: int) -> int:
         """The steps that can run after one of those that were ready has: `state` is the set with it."""

@@ -31,9 +31,9 @@ def step_lines(steps: Sequence[Step], placements: Sequence[Placement]) -> Iterat
     for i, step in enumerate(steps):
         how = f"{step.implementation.name} [{step.schedule}]"
         scratch = f", scratch {step.call.scratch_bytes}" if step.scratch else ""
-        y = places[step.op.y]
+        ys = ", ".join(f"{p.memory}+{p.offset}" for p in (places[y] for y in step.op.ys))
         resident = ", tables in RAM" if step.resident else ""
-        yield f"  {i:3} {step.name:{width}}  {how}  -> {y.memory}+{y.offset}{scratch}{resident}"
+        yield f"  {i:3} {step.name:{width}}  {how}  -> {ys}{scratch}{resident}"
 
 
 def map_lines(memory: Memory, used: int, budget: int, placements: Sequence[Placement]) -> Iterator[str]:

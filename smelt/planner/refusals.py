@@ -87,7 +87,7 @@ def _alive(flow: Flow, names: Sequence[str], available: int, needed: int) -> lis
 def _advice(flow: Flow, worst: int, live: Sequence[int], available: int, needed: int) -> str:
     """What would free most at the worst step."""
     inside = 0 <= worst < len(flow.uses)
-    touched = {*flow.uses[worst].reads, flow.uses[worst].writes} if inside else set(live)
+    touched = {*flow.uses[worst].reads, *flow.uses[worst].writes} if inside else set(live)
     waiting = [s for s in live if s not in touched]
     missing = f"{needed - available:,} bytes are missing."
     if needed <= available:

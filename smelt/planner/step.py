@@ -9,7 +9,7 @@ from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.nouns import Noun
-from smelt.planner.flow import Flow, Use, index_of, storages_of
+from smelt.planner.flow import Flow, Storage, Use, index_of, storages_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +46,17 @@ def flow_of(graph: Graph, steps: Sequence[Step]) -> Flow:
     index = index_of(storages)
     return Flow(
         storages,
-        tuple(_use(step, index) for step in steps),
-        frozenset(index[t] for t in graph.inputs),
-        frozenset(index[t] for t in graph.outputs),
+        tuple(_use(step, storages, index) for step in steps),
+        frozenset(index[t] for t in graph.sources),
+        frozenset(index[t] for t in graph.sinks),
     )
 
 
-def _use(step: Step, index: dict[Tensor, int]) -> Use:
+def _use(step: Step, storages: Sequence[Storage], index: dict[Tensor, int]) -> Use:
     reads = frozenset(index[t] for t in step.op.activations)
     over = frozenset(s for s in reads if may_overwrite(step, [t for t in step.op.activations if index[t] == s]))
-    return Use(reads, index[step.op.y], over, tuple(s.bytes for s in step.scratch))
+    renewed = frozenset(index[t] for t in step.op.activations if t in storages[index[t]].renewed)
+    return Use(reads, tuple(index[y] for y in step.op.ys), over, tuple(s.bytes for s in step.scratch), renewed)
 
 
 def may_overwrite(step: Step, tensors: Collection[Tensor]) -> bool:
@@ -65,6 +66,6 @@ def may_overwrite(step: Step, tensors: Collection[Tensor]) -> bool:
 
 def operands(op: Op, tensors: Collection[Tensor]) -> set[str]:
     """The names of the operands of `op` that are, or contain, one of `tensors`."""
-    values = {field.name: getattr(op, field.name) for field in fields(op) if field.name != "y"}
+    values = {field.name: getattr(op, field.name) for field in fields(op) if field.name not in op.results}
     lists = {name: value if isinstance(value, tuple) else (value,) for name, value in values.items()}
     return {name for name, value in lists.items() if any(v is t for v in value for t in tensors)}

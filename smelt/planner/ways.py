@@ -15,9 +15,9 @@ from smelt.targets.types import Board, Core
 
 def op_key(op: Op) -> str:
     """An operator with its shapes and attributes as text; ops of the same text may still have different kernels."""
-    names = [field.name for field in fields(op) if field.name not in ("y", "origin")]
+    names = [field.name for field in fields(op) if field.name not in (*op.results, "origin")]
     operands = " ".join(f"{name}={_text(getattr(op, name))}" for name in names)
-    return f"{type(op).__name__} {operands} -> {_text(op.y)}"
+    return f"{type(op).__name__} {operands} -> {' '.join(map(_text, op.ys))}"
 
 
 def _text(value: Any) -> str:

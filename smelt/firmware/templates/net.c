@@ -11,13 +11,13 @@ ${includes}
 #endif
 
 ${kernels}
-int ${name}_init(${name}_net *net, const ${name}_memory *memory)
+${state_functions}int ${name}_init(${name}_net *net, const ${name}_memory *memory)
 {
     if (net == NULL || memory == NULL) {
         return -1;
     }
 ${init_checks}
-    return 0;
+${begin}    return 0;
 }
 
 ${name}_in ${name}_get_inputs(const ${name}_net *net)

@@ -52,7 +52,7 @@ typedef struct {
 ${region_fields}
 } ${name}_net;
 
-/* Bind an instance to its memory, which is not written to. Returns 0, or -1 if a pointer is null or misaligned. */
+/* Bind an instance to its memory, which is not written to${state_note}. Returns 0, or -1 if a pointer is null or misaligned. */
 int ${name}_init(${name}_net *net, const ${name}_memory *memory);
 
 /* Where to write the inputs of an instance, and where its outputs will be. */
@@ -61,7 +61,7 @@ ${name}_out ${name}_get_outputs(const ${name}_net *net);
 
 /* Compute the outputs from the inputs.${stack_note} */
 void ${name}_run(const ${name}_net *net);
-
+${state_declarations}
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,11 @@
+
+/* What a run remembers for the next one: ${cells}. The states lie in the memory of the instance; ${name}_init sets them to
+ * their initial values. */
+#define ${NAME}_STATE_BYTES ${bytes}u
+
+/* Set the states to their initial values: what follows is a new sequence of inputs. */
+void ${name}_reset(const ${name}_net *net);
+
+/* Copy the states of an instance to and from ${NAME}_STATE_BYTES bytes: to go on later, or in another instance. */
+void ${name}_save(const ${name}_net *net, void *to);
+void ${name}_restore(const ${name}_net *net, const void *from);
