@@ -12,6 +12,7 @@ from smelt.importers.tflite_advice import FIXED_SHAPE
 from smelt.importers.tflite_binary import BINARY
 from smelt.importers.tflite_constants import FUNCTIONS, PLAIN, folded, known
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
+from smelt.importers.tflite_gathers import GATHERING
 from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
 from smelt.importers.tflite_reasons import Findings
@@ -23,7 +24,7 @@ from smelt.importers.tflite_workbench import Echo, Refusal, Workbench
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.model.representable import excesses
 
-ARMS: tuple[Arm, ...] = (*COMPUTING, *BINARY, *UNARY, *REDUCING, *MOVING, *SIGNAL)
+ARMS: tuple[Arm, ...] = (*COMPUTING, *BINARY, *UNARY, *REDUCING, *MOVING, *GATHERING, *SIGNAL)
 
 
 def load_tflite(file: bytes, name: str) -> Graph:

@@ -44,13 +44,7 @@ def _ready(at: Site) -> bool:
     if at.operator.code in OF_SHAPES:
         return True
     operands = _operands(at)
-    return bool(operands) and all(x.is_constant and x.dtype in PLAIN for x in (*operands[:-1], _last(at, operands)))
-
-
-def _last(at: Site, operands: tuple[Tensor, ...]) -> Tensor:
-    """FILL copies its value, whatever that is."""
-    last = operands[-1]
-    return Tensor(last.name, last.shape, "int32", data=last.data) if at.operator.code == "FILL" else last
+    return bool(operands) and all(x.is_constant and x.dtype in PLAIN for x in operands)
 
 
 def folded(at: Site, ops: tuple[Op, ...]) -> bool:
@@ -90,13 +84,6 @@ def _rank(at: Site) -> Array:
 
 def _zeros_like(at: Site) -> Array:
     return np.zeros(at.operand(0).shape, at.result().dtype)
-
-
-def _fill(at: Site) -> Array:
-    sizes, value = at.integers(0), _x(at, 1)
-    if min(sizes, default=0) < 0 or value.size != 1:
-        at.broken(f"it fills the shape {list(sizes)} with a value of shape {list(value.shape)}")
-    return np.full(_bounded(at, sizes), value.reshape(()), value.dtype)
 
 
 def _broadcast_args(at: Site) -> Array:
@@ -220,7 +207,6 @@ FUNCTIONS: dict[str, Function] = {
     "SHAPE": _shape,
     "RANK": _rank,
     "ZEROS_LIKE": _zeros_like,
-    "FILL": _fill,
     "RANGE": _range,
     "BROADCAST_ARGS": _broadcast_args,
     "CAST": _cast,

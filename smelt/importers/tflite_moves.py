@@ -6,12 +6,14 @@ from math import prod
 
 from smelt.importers.tflite_site import Arm, Site
 from smelt.importers.tflite_slices import SliceSpec, strided_slice_spec
+from smelt.model.dtypes import ELEMENT_TYPES
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Concat, Pad, Reshape, Slice, Transpose
 
 Shape = tuple[int, ...]
 MANY = 4096
-ANY: tuple[str, ...] = ("int8", "uint8", "int16", "int32", "int64", "bool", "float32")
+ANY: tuple[str, ...] = tuple(element.name for element in ELEMENT_TYPES if not element.is_packed)
+"""What only moves elements takes every type of whole bytes, more than TensorFlow Lite Micro does."""
 
 
 def source(at: Site, position: int = 0) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from smelt.importers.tflite_moves import ANY, source, target
 from smelt.importers.tflite_site import Arm, Site
-from smelt.model.graph import Op
+from smelt.model.graph import Op, Tensor
 from smelt.model.ops import (
     AveragePool2D,
     Conv2D,
@@ -126,8 +127,9 @@ def max_pool_2d(at: Site) -> tuple[Op, ...]:
     return pool(at, MaxPool2D)
 
 
-def resize(at: Site, kind: type[Resize], align: int, half: int) -> tuple[Op, ...]:
-    x, y, size = at.image(), at.four_axes(at.y()), at.integers(1)
+def resize(at: Site, kind: type[Resize], x: Tensor, y: Tensor, align: int, half: int) -> tuple[Op, ...]:
+    at.four_axes(x), at.four_axes(y)
+    size = at.integers(1)
     at.agree(y, (x.shape[0], *size, x.shape[3]))
     align_corners, half_pixel_centers = at.flag(align), at.flag(half)
     at.demand(not (align_corners and half_pixel_centers), "align_corners and half_pixel_centers exclude each other")
@@ -135,11 +137,11 @@ def resize(at: Site, kind: type[Resize], align: int, half: int) -> tuple[Op, ...
 
 
 def resize_nearest(at: Site) -> tuple[Op, ...]:
-    return resize(at, ResizeNearest, 0, 1)
+    return resize(at, ResizeNearest, source(at), target(at), 0, 1)
 
 
 def resize_bilinear(at: Site) -> tuple[Op, ...]:
-    return resize(at, ResizeBilinear, 2, 3)
+    return resize(at, ResizeBilinear, at.x(), at.y(), 2, 3)
 
 
 COMPUTING: tuple[Arm, ...] = (
@@ -149,6 +151,6 @@ COMPUTING: tuple[Arm, ...] = (
     Arm("TRANSPOSE_CONV", "no fused activation", (3, 4), transpose_conv, 49),
     Arm("AVERAGE_POOL_2D", "", (1, 1), average_pool_2d, 5),
     Arm("MAX_POOL_2D", "", (1, 1), max_pool_2d, 5),
-    Arm("RESIZE_NEAREST_NEIGHBOR", "constant size", (2, 2), resize_nearest, 74),
+    Arm("RESIZE_NEAREST_NEIGHBOR", "constant size", (2, 2), resize_nearest, 74, types=ANY),
     Arm("RESIZE_BILINEAR", "constant size", (2, 2), resize_bilinear, 15),
 )

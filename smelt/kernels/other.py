@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smelt.kernels.binary import ADD, MAXIMUM, MINIMUM, MUL
 from smelt.kernels.cast import CAST
+from smelt.kernels.gathers import BROADCAST, GATHER, UPDATE_SLICE
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT
 from smelt.kernels.mean import MEAN
@@ -17,5 +18,5 @@ from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
 OTHERS: tuple[Implementation, ...] = (
     ADD, MUL, MINIMUM, MAXIMUM, LOOKUP, LOOKUP_FLOAT, QUANTIZE_FLOATS, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX,
     RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY, UNARY_SCALED, UNARY_PLAIN,
-    CAST,
+    CAST, BROADCAST, GATHER, UPDATE_SLICE,
 )  # fmt: skip

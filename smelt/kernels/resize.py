@@ -16,6 +16,11 @@ from smelt.targets.types import Core
 ONE = 1024  # the weights' unit
 
 
+def any_image(op: Resize, core: Core) -> bool:
+    """x and y are images of four axes and of the same element type, of whole bytes"""
+    return op.x.dtype == op.y.dtype and not op.y.element.is_packed and len(op.x.shape) == len(op.y.shape) == 4
+
+
 def int8_image(op: Resize, core: Core) -> bool:
     """x and y are int8 images of four axes"""
     return op.x.dtype == op.y.dtype == "int8" and len(op.x.shape) == len(op.y.shape) == 4
@@ -98,5 +103,5 @@ def build_bilinear(op: ResizeBilinear, schedule: Plain) -> KernelCall:
     return k.finish_call()
 
 
-RESIZE_NEAREST = Implementation("resize_nearest", ResizeNearest, plain, build_nearest, (int8_image,))
+RESIZE_NEAREST = Implementation("resize_nearest", ResizeNearest, plain, build_nearest, (any_image,))
 RESIZE_BILINEAR = Implementation("resize_bilinear", ResizeBilinear, plain, build_bilinear, (int8_image,))
