@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -121,3 +121,7 @@ class Growth:
 def single(x: float) -> float:
     """The nearest positive finite float32."""
     return float(np.float32(min(max(x, SMALLEST), LARGEST)))
+
+
+Recipe = Callable[[Growth, Value], bool]
+"""How an operator grows out of a value; False where the value does not suit it."""

@@ -1,4 +1,4 @@
-"""Two models that have every operator that can be imported: files to be damaged."""
+"""Models that have every operator that can be imported: files to be damaged."""
 
 from __future__ import annotations
 
@@ -95,3 +95,29 @@ def moving() -> bytes:
     last = z.new((4, 2))
     z.w.op("PADV2", [y, z.w.constant("paddings", [[1, 1], [0, 0]]), value], [last])
     return z.w.finish([first], [last, parts[0], packed])
+
+
+def gathering() -> bytes:
+    """Gathers, blocks of images, and the other moves to computed places."""
+    z = Zoo()
+    first = x = z.new((1, 4, 6, 4))
+    x = z.op("SPACE_TO_DEPTH", x, (1, 2, 3, 16), BlockSize=2)
+    x = z.op("DEPTH_TO_SPACE", x, (1, 4, 6, 4), BlockSize=2)
+    x = z.op("SPACE_TO_BATCH_ND", x, (6, 3, 2, 4), [2, 3], [[1, 1], [0, 0]])
+    x = z.op("BATCH_TO_SPACE_ND", x, (1, 4, 6, 4), [2, 3], [[1, 1], [0, 0]])
+    x = z.op("GATHER", x, (1, 3, 6, 4), [3, 0, 0], Axis=1)
+    x = z.op("GATHER_ND", x, (2, 6, 4), [[0, 2], [0, 0]])
+    x = z.op("MIRROR_PAD", x, (2, 8, 4), [[0, 0], [1, 1], [0, 0]])
+    x = z.op("REVERSE_V2", x, (2, 8, 4), [1])
+    x = z.op("REVERSE_SEQUENCE", x, (2, 8, 4), [3, 8], SeqDim=1, BatchDim=0)
+    x = z.op("TILE", x, (4, 8, 4), [2, 1, 1])
+    x = z.op("EMBEDDING_LOOKUP", x, (3, 8, 4), before=[z.w.constant("rows", [0, 3, 1])])
+    value = z.w.tensor("value", (), "int8", *Q, data=7)
+    update = z.new((1, 2, 1))
+    z.w.op("FILL", [z.w.constant("sizes", [1, 2, 1]), value], [update])
+    y = z.new((3, 8, 4))
+    z.w.op("DYNAMIC_UPDATE_SLICE", [x, update, z.w.constant("start", [1, 7, 0])], [y])
+    last, places = z.new((5, 8, 4)), z.w.constant("places", [[4], [0], [2]])
+    z.w.op("SCATTER_ND", [places, y, z.w.constant("whole", [5, 8, 4])], [last])
+    wide = z.op("BROADCAST_TO", last, (2, 5, 8, 4), [2, 5, 8, 4])
+    return z.w.finish([first], [wide])

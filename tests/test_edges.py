@@ -219,5 +219,5 @@ def test_operands_without_effect(code, tmp_path):
 
 
 def test_the_fuzzer_knows_every_operator():
-    """SHAPE and CAST work on integers while a model is read; they have no arms."""
-    assert set(RECIPES) == {operator.name for operator in SUPPORTED}
+    """Those that its oracle has; SHAPE and the like have no arms, they are known while a model is read."""
+    assert set(RECIPES) == {operator.name for operator in SUPPORTED if operator.oracle == "TFLM"}

@@ -17,7 +17,7 @@ import pytest
 from fuzz.mutations import Target
 from smelt.errors import ModelError, SmeltError, Unsupported
 from smelt.importers.tflite import describe_tflite, load_tflite
-from tests.every_operator import Q, computing, moving
+from tests.every_operator import Q, computing, gathering, moving
 from tests.paths import MODELS
 from tests.tflite_writer import ModelWriter, _Serializer
 
@@ -39,15 +39,15 @@ def outcome(file: bytes) -> str:
 def sources() -> dict[str, bytes]:
     """The files to be damaged: written ones and real ones."""
     real = {name: (MODELS / f"{name}.tflite").read_bytes() for name in REAL}
-    return {"computing": computing(), "moving": moving()} | real
+    return {"computing": computing(), "moving": moving(), "gathering": gathering()} | real
 
 
 def test_the_written_files_are_sound():
-    for file in (computing(), moving()):
+    for file in (computing(), moving(), gathering()):
         assert load_tflite(file, "zoo").ops
 
 
-@pytest.mark.parametrize("name", ["computing", "moving", *REAL])
+@pytest.mark.parametrize("name", ["computing", "moving", "gathering", *REAL])
 def test_mutations(name):
     target, chance, seen = Target.of(sources()[name]), random.Random(name), Counter()
     for number in range(MUTATIONS):

@@ -18,7 +18,7 @@ from smelt.kernels.exact import find_affine
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.kernels.other import OTHERS
 from smelt.loops.ir import SIZES, Scratch
-from smelt.model import ops, reference
+from smelt.model import ops, ops_moves, reference
 from smelt.model.graph import Op, Quantization, Tensor
 from smelt.targets.intrinsics import DSP
 from smelt.targets.types import Core, FloatUnit
@@ -199,6 +199,46 @@ def reshapes(draw):
     return ops.Reshape(x=tensor("x", shape, dtype=dtype), y=tensor("y", shape[::-1], dtype=dtype))
 
 
+EVERY_TYPE = st.sampled_from(("int8", "uint8", "int16", "int32", "int64", "bool", "float32"))
+
+
+@st.composite
+def broadcasts(draw):
+    shape, dtype = draw(SHAPES), draw(EVERY_TYPE)
+    kept = tuple(n if draw(FLAGS) else 1 for n in shape)[draw(st.integers(0, len(shape))) :]
+    return ops_moves.Broadcast(x=tensor("x", kept, dtype=dtype), y=tensor("y", shape, dtype=dtype))
+
+
+@st.composite
+def indices(draw, shape):
+    """Places computed while the model runs, which may lie anywhere, or constant ones."""
+    dtype = draw(st.sampled_from(("int32", "int64")))
+    data = np.random.default_rng(draw(st.integers(0, 99))).integers(-1, 4, shape).astype(dtype) if draw(FLAGS) else None
+    return Tensor("indices", tuple(shape), dtype, None, data)
+
+
+@st.composite
+def gathers(draw):
+    shape, dtype, lead = draw(SHAPES), draw(EVERY_TYPE), draw(SHAPES)[:2]
+    axis = draw(st.integers(0, len(shape) - 1))
+    coordinates = draw(st.integers(0, len(shape) - axis))
+    batch = 0 if coordinates else draw(st.integers(0, axis))
+    places = (*lead, coordinates) if coordinates else (*shape[:batch], *lead)
+    out = (*shape[:axis], *lead, *shape[axis + max(coordinates, 1) :])
+    return ops_moves.Gather(
+        x=tensor("x", shape, dtype=dtype), indices=draw(indices(places)), y=tensor("y", out, dtype=dtype), axis=axis, batch=batch,
+        coordinates=coordinates,
+    )  # fmt: skip
+
+
+@st.composite
+def updates(draw):
+    shape, dtype = draw(SHAPES), draw(EVERY_TYPE)
+    part = tuple(draw(st.integers(1, n)) for n in shape)
+    x, update, y = (tensor(name, s, dtype=dtype) for name, s in (("x", shape), ("update", part), ("y", shape)))
+    return ops_moves.UpdateSlice(x=x, update=update, y=y, start=draw(indices((len(shape),))))
+
+
 STRATEGIES = (
     *(binaries(cls) for cls in (ops.Add, ops.Mul, ops.Minimum, ops.Maximum)),
     *(pools(cls) for cls in (ops.AveragePool2D, ops.MaxPool2D)),
@@ -206,6 +246,7 @@ STRATEGIES = (
     *(lookups(dtype) for dtype in ("int8", "float32")),
     *(quantizes(), means(), softmaxes(), pads(), concats(), slices(), transposes(), reshapes()),
     *POINTWISE,
+    *(broadcasts(), gathers(), updates()),
 )  # fmt: skip
 
 

@@ -37,15 +37,18 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Supported:
-    """One operator that can be imported. `note` says what is special, often nothing."""
+    """One operator that can be imported. `note` says what is special, often nothing; `types` are those of the values it computes
+    with, `oracle` says whose result is the right one."""
 
     format: str
     name: str
     note: str
+    types: tuple[str, ...]
+    oracle: str
 
 
 SUPPORTED: tuple[Supported, ...] = tuple(
-    Supported("tflite", arm.code, arm.note) for arm in sorted(ARMS, key=lambda arm: arm.code)
+    Supported("tflite", arm.code, arm.note, arm.types, arm.oracle) for arm in sorted(ARMS, key=lambda arm: arm.code)
 )
 
 

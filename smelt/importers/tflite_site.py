@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import floor, inf, isfinite, isinf
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import numpy as np
 
@@ -296,13 +296,16 @@ def place(model: RawModel, operator: RawOperator) -> str:
     return f"{origin} '{name if len(name) <= LONGEST_NAME else name[:LONGEST_NAME] + '...'}'"
 
 
+Oracle = Literal["TFLM", "LiteRT"]
+
+
 @dataclass(frozen=True)
 class Arm:
     """How one TFLite operator is converted.
 
     `options` is the schema's number of its options table (0: none are read), `inputs` the least and the most operands,
     `outputs` the least and the most results, `types` those of the values it computes with (weights, indices and conditions have
-    their own).
+    their own). `oracle` says whose result is the right one: TensorFlow Lite's own (LiteRT) where TFLM lacks the operator.
     """
 
     code: str
@@ -312,3 +315,4 @@ class Arm:
     options: int = 0
     types: tuple[str, ...] = INT8
     outputs: tuple[int, int] = (1, 1)
+    oracle: Oracle = "TFLM"
