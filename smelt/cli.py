@@ -12,7 +12,15 @@ import click
 
 from smelt.command_group import Commands
 from smelt.errors import OptionError
-from smelt.options import board_option, build_options, device_option, json_option, model_argument, read_logs
+from smelt.options import (
+    board_option,
+    build_options,
+    device_option,
+    json_option,
+    model_argument,
+    read_logs,
+    sequence_option,
+)
 from smelt.report.text import complain, emit
 
 if TYPE_CHECKING:
@@ -126,6 +134,7 @@ def compile_command(
     help="A picture, .npy or raw file; one for each input of the model.",
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Save the outputs as .npy.")
+@sequence_option
 @device_option
 @build_options
 @json_option
@@ -134,6 +143,7 @@ def run_command(
     board_name: str,
     files: tuple[Path, ...],
     output: Path | None,
+    sequence: bool,
     device: Device | None,
     options: dict[str, Any],
     as_json: bool,
@@ -149,7 +159,7 @@ def run_command(
     compilation = firmware(model, board_name, options)
     inputs = read_inputs(files, compilation.model)
     with working(f"simulating {len(inputs)} inference(s)"):
-        result = execute(compilation, inputs, device=device)
+        result = execute(compilation, inputs, device=device, sequence=sequence)
     if output is not None:
         save_outputs(result, output)
     emit_json(result.as_json() | basis(compilation)) if as_json else show_run(result)
@@ -171,6 +181,7 @@ def run_command(
 @click.option(
     "--layers", is_flag=True, help="Run operator by operator and name the first layer that differs (reference only)."
 )
+@sequence_option
 @device_option
 @build_options
 @json_option
@@ -182,6 +193,7 @@ def verify_command(
     files: tuple[Path, ...],
     oracle: str,
     layers: bool,
+    sequence: bool,
     device: Device | None,
     options: dict[str, Any],
     as_json: bool,
@@ -212,9 +224,9 @@ def verify_command(
         verification: LayerVerification | Verification
         if layers:
             with open_link(compilation.plan.board, device) as link:
-                verification = verify_layers(compilation, inputs, link)
+                verification = verify_layers(compilation, inputs, link, sequence=sequence)
         else:
-            verification = verify(compilation, inputs, oracle, model, device)
+            verification = verify(compilation, inputs, oracle, model, device, sequence)
     emit_json(verification.as_json() | basis(compilation)) if as_json else show_verification(verification)
     if verification.first is not None:
         raise Mismatch(verification.verdict)

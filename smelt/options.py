@@ -38,6 +38,14 @@ def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def sequence_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--sequence",
+        is_flag=True,
+        help="The inputs follow one another: what the model remembers is carried from each to the next. Else each begins anew.",
+    )(command)
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
 

@@ -18,7 +18,7 @@ from tests.tflite_writer import ModelWriter, _Serializer
 
 def written(serializer: _Serializer, case) -> bytes:
     w, inputs, outputs = case
-    return serializer.model(w._tensors, w._operators, w._buffers, inputs, outputs)
+    return serializer.model([(w._tensors, w._operators, inputs, outputs)], w._buffers)
 
 
 class Codes(_Serializer):
@@ -120,19 +120,11 @@ def test_shared_buffers():
     assert np.shares_memory(first.x2.constant, second.x2.constant)
 
 
-def test_several_subgraphs():
-    class Two(_Serializer):
-        def offsets(self, values: list[int]) -> int:
-            return super().offsets(values * 2 if values == getattr(self, "subgraph", None) else values)
-
-        def table(self, name: str, **fields) -> int:
-            made = super().table(name, **fields)
-            if name == "SubGraph":
-                self.subgraph = [made]
-            return made
-
-    with pytest.raises(Unsupported, match="2 subgraphs"):
-        load_tflite(written(Two(), relu_chain("ab")), "m")
+def test_the_first_subgraph_is_the_model():
+    w, x, y = relu_chain("ab")
+    other = w.subgraph()
+    other.op("RELU", [other.tensor("there", (4,))], [other.tensor("here", (4,))])
+    assert len(load_tflite(w.finish(x, y), "m").ops) == 1
 
 
 def test_per_channel_biases_with_any_axis():

@@ -1,11 +1,16 @@
 """States: what lives from one run to the next, in the reference, in the plan and in C."""
 
+import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from smelt.errors import ModelError, SmeltError
+from smelt.compile import compile
+from smelt.errors import ModelError, SmeltError, Unsupported
+from smelt.importers.tflite import load_tflite
 from smelt.model import ops
 from smelt.model.graph import Graph, Quantization, State, Tensor
 from smelt.model.reference import initial_states, run, run_sequence, step
@@ -14,7 +19,14 @@ from smelt.passes.states import separate_states
 from smelt.planner import make_plan
 from smelt.planner.check import check
 from smelt.planner.step import flow_of
+from smelt.report.execute import execute
+from smelt.report.layers import verify_layers
+from smelt.report.verify import verify
 from smelt.targets.boards import board
+from tests.oracle import Oracle
+from tests.paths import HELLO, ROOT
+from tests.test_library import WARNINGS
+from tests.tflite_writer import ModelWriter
 
 Q = Quantization((0.5,), (3,))
 BOARD = board("nucleo_l4r5zi")
@@ -128,3 +140,179 @@ def test_states_that_make_no_sense(change, words):
     graph = delay_line()
     with pytest.raises(ModelError, match=words):
         replace(graph, states=(change(graph.states[0]),)).check()
+
+
+# Files
+
+
+def streaming(steps=4, width=5, initial=True):
+    """y = the last inputs, oldest first: all but the newest from a variable that a subgraph sets before the first inference."""
+    w = ModelWriter()
+    q, shape = (0.5, 3), (1, steps, width)
+    x = w.tensor("x", (1, 1, width), "int8", *q)
+    handle, old = w.tensor("handle", (), "resource"), w.tensor("old", shape, "int8", *q)
+    y, new = w.tensor("y", (1, steps + 1, width), "int8", *q), w.tensor("new", shape, "int8", *q)
+    begin, end, ones = (
+        w.constant("begin", [0, 1, 0]),
+        w.constant("end", [1, steps + 1, width]),
+        w.constant("ones", [1, 1, 1]),
+    )
+    if initial:
+        inner = w.subgraph()
+        there = inner.tensor("there", (), "resource")
+        values = inner.tensor("values", shape, "int8", *q, data=np.arange(steps * width).reshape(shape))
+        inner.op("VAR_HANDLE", [], [there], SharedName="history", Container="")
+        inner.op("ASSIGN_VARIABLE", [there, values], [])
+        w.op("CALL_ONCE", [], [], InitSubgraphIndex=1)
+    w.op("VAR_HANDLE", [], [handle], SharedName="history", Container="")
+    w.op("READ_VARIABLE", [handle], [old])
+    w.op("CONCATENATION", [old, x], [y], Axis=1)
+    w.op("STRIDED_SLICE", [y, begin, end, ones], [new])
+    w.op("ASSIGN_VARIABLE", [handle, new], [])
+    return w, x, y
+
+
+def accumulating(width=6):
+    """The sum of all inputs in a variable that is read before and after it is assigned."""
+    w = ModelWriter()
+    q = (0.5, 0)
+    x, total, y = (w.tensor(name, (1, width), "int8", *q) for name in ("x", "total", "y"))
+    handle = w.tensor("handle", (), "resource")
+    again, twice = w.tensor("again", (1, width), "int8", *q), w.tensor("twice", (1, width), "int8", *q)
+    w.op("VAR_HANDLE", [], [handle], SharedName="total", Container="c")
+    w.op("READ_VARIABLE", [handle], [total])
+    w.op("ADD", [total, x], [y])
+    w.op("ASSIGN_VARIABLE", [handle, y], [])
+    w.op("READ_VARIABLE", [handle], [again])
+    w.op("MUL", [again, total], [twice])
+    return w, x, twice
+
+
+FILES = {"streaming": streaming, "zeros": lambda: streaming(initial=False), "accumulating": accumulating}
+
+
+@pytest.mark.parametrize("make", FILES.values(), ids=FILES)
+def test_variables_agree_with_the_oracle_over_twenty_steps(make):
+    writer, x, y = make()
+    model = writer.finish([x], [y])
+    graph, oracle = load_tflite(model, "m"), Oracle(model)
+    xs = inputs(graph, 20, 3)
+    for (got,), want in zip(run_sequence(graph, xs), [oracle.run(one) for one in xs], strict=True):
+        assert np.array_equal(got, want[0])
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_firmware_carries_states_over_twenty_steps(name, tmp_path):
+    writer, x, y = FILES[name]()
+    path = tmp_path / "m.tflite"
+    path.write_bytes(writer.finish([x], [y]))
+    compilation = compile(path, BOARD)
+    xs = inputs(compilation.model, 20, 4)
+    for oracle in ("reference", "tflm"):
+        assert verify(compilation, xs, oracle, path, sequence=True).mismatches == 0
+        assert verify(compilation, xs[:3], oracle, path).mismatches == 0
+    carried, anew = (execute(compilation, xs, sequence=s).outputs for s in (True, False))
+    assert np.array_equal(carried[0][0], anew[0][0]) and not np.array_equal(carried[9][0], anew[9][0])
+    found = verify_layers(compilation, xs[:3], sequence=True)
+    assert found.first is None and found.steps == 3 * len(compilation.plan.steps)
+
+
+PROGRAM = """
+#include "m_net.h"
+#include <stdio.h>
+
+M_MEMORY(a_memory);
+M_MEMORY(b_memory);
+
+static int step(const m_net *net)
+{
+    if (fread(m_get_inputs(net).in_x, 1, sizeof(int8_t) * M_IN_X_ELEMENTS, stdin) != M_IN_X_ELEMENTS) {
+        return 0;
+    }
+    m_run(net);
+    return fwrite(m_get_outputs(net).out_y, 1, M_OUT_Y_ELEMENTS, stdout) == M_OUT_Y_ELEMENTS;
+}
+
+int main(void)
+{
+    static uint8_t kept[M_STATE_BYTES];
+    m_net a, b;
+    if (m_init(&a, &a_memory) != 0 || m_init(&b, &b_memory) != 0 || !step(&a) || !step(&b) || !step(&a)) {
+        return 1;
+    }
+    m_save(&a, kept);
+    if (!step(&a)) {
+        return 2;
+    }
+    m_restore(&b, kept);
+    if (!step(&b)) {
+        return 3;
+    }
+    m_reset(&a);
+    return step(&a) ? 0 : 4;
+}
+"""
+
+
+def test_instances_remember_apart_and_states_can_be_kept(tmp_path):
+    writer, x, y = streaming()
+    path = tmp_path / "m.tflite"
+    path.write_bytes(writer.finish([x], [y]))
+    compilation = compile(path, BOARD, name="m", compiler="none")
+    for file, text in compilation.sources.files.items():
+        (tmp_path / file).write_text(text, encoding="utf-8")
+    (tmp_path / "main.c").write_text(PROGRAM, encoding="utf-8")
+    command = [sys.executable, "-m", "ziglang", "cc", *WARNINGS, "main.c", "m_net.c", "m_weights.c", "-o", "program"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    graph = compilation.model
+    xs = inputs(graph, 6, 5)
+    found = subprocess.run([tmp_path / "program"], input=b"".join(x.tobytes() for (x,) in xs), capture_output=True)
+    assert found.returncode == 0
+    got = np.frombuffer(found.stdout, np.int8).reshape(6, *graph.outputs[0].shape)
+    a, b = run_sequence(graph, [xs[0], xs[2], xs[3]]), run_sequence(graph, [xs[1]])
+    restored = run_sequence(graph, [xs[0], xs[2], xs[4]])[2]
+    wanted = [a[0], b[0], a[1], a[2], restored, run(graph, xs[5])]
+    assert all(np.array_equal(mine, theirs) for mine, (theirs,) in zip(got, wanted, strict=True))
+
+
+def test_a_network_without_states_has_none_of_it():
+    texts = "".join(compile(HELLO, BOARD, compiler="none").sources.files.values())
+    assert not re.search("_reset|_save|_restore|STATE_BYTES", texts)
+
+
+def broken_files():
+    w, x, y = streaming()
+    w._others[0].op("CALL_ONCE", [], [], InitSubgraphIndex=1)
+    yield w, x, y, "calls another one"
+    w, x, y = streaming()
+    w._operators[0] = replace(w._operators[0], options={"InitSubgraphIndex": 7})
+    yield w, x, y, "its subgraph is 7, but the file has 2"
+    w, x, y = streaming()
+    w._operators.append(w._operators.pop(0))
+    yield w, x, y, "put it in front"
+    w, x, y = streaming()
+    w.op("ASSIGN_VARIABLE", [w._operators[2].inputs[0], x], [])
+    yield w, x, y, "the variable holds"
+    w, x, y = streaming()
+    given = w._others[0]._operators[1].inputs[1]
+    w._others[0]._tensors[given] = replace(w._others[0]._tensors[given], buffer=0)
+    yield w, x, y, "which is no constant"
+    w, x, y = streaming()
+    w._operators[2] = replace(w._operators[2], inputs=(x,))
+    yield w, x, y, "no handle"
+
+
+@pytest.mark.parametrize("case", list(broken_files()), ids=lambda case: case[-1].replace(" ", "_"))
+def test_files_whose_variables_make_no_sense(case):
+    writer, x, y, words = case
+    with pytest.raises((ModelError, Unsupported), match=words):
+        load_tflite(writer.finish([x], [y]), "m")
+
+
+@pytest.mark.extra
+def test_a_wake_word_of_esphome():
+    path = ROOT / ".." / "shared" / "models" / "field" / "microwakeword_okay_nabu_v2.tflite"
+    compilation = compile(path, BOARD)
+    xs = inputs(compilation.model, 50, 1)
+    assert verify(compilation, xs, "tflm", path, sequence=True).mismatches == 0

@@ -75,11 +75,15 @@ OPTIONS = {
     "QUANTIZE": "QuantizeOptions",
     "CAST": "CastOptions",
     "DEQUANTIZE": "DequantizeOptions",
+    "CALL_ONCE": "CallOnceOptions",
+    "VAR_HANDLE": "VarHandleOptions",
+    "READ_VARIABLE": "ReadVariableOptions",
+    "ASSIGN_VARIABLE": "AssignVariableOptions",
     "SVDF": "SVDFOptions",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
 }
 
-OptionValue = int | float | bool | Sequence[int]
+OptionValue = int | float | bool | str | Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -105,12 +109,13 @@ class _Operator:
 
 
 class ModelWriter:
-    """Collects tensors and operators of one subgraph; `finish` gives the bytes of the file."""
+    """Collects tensors and operators of one subgraph; `finish` gives the bytes of the file. `subgraph` begins another one."""
 
     def __init__(self) -> None:
         self._tensors: list[_Tensor] = []
         self._operators: list[_Operator] = []
         self._buffers: list[bytes] = [b""]
+        self._others: list[ModelWriter] = []
 
     def tensor(
         self,
@@ -145,9 +150,17 @@ class ModelWriter:
         """Add an operator by its schema name, or "CUSTOM name". An input of -1 is one that is left out."""
         self._operators.append(_Operator(code, tuple(inputs), tuple(outputs), options, version))
 
+    def subgraph(self) -> ModelWriter:
+        """Another subgraph of the file, without inputs and outputs: its number is its place, the first is 1."""
+        other = ModelWriter()
+        other._buffers = self._buffers
+        self._others.append(other)
+        return other
+
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The bytes of the file, with these tensors as the graph's inputs and outputs."""
-        return _Serializer().model(self._tensors, self._operators, self._buffers, inputs, outputs)
+        others = [(w._tensors, w._operators, (), ()) for w in self._others]
+        return _Serializer().model([(self._tensors, self._operators, inputs, outputs), *others], self._buffers)
 
     def _buffer(self, data: bytes) -> int:
         self._buffers.append(data)
@@ -160,21 +173,24 @@ class _Serializer:
     def __init__(self) -> None:
         self.b = flatbuffers.Builder(1024)
 
-    def model(self, tensors, operators, buffers, inputs, outputs) -> bytes:
-        codes = list(dict.fromkeys((op.code, op.version) for op in operators))
-        subgraph = self.table(
-            "SubGraph",
-            Tensors=self.offsets([self.tensor(t) for t in tensors]),
-            Inputs=self.vector(inputs, np.int32),
-            Outputs=self.vector(outputs, np.int32),
-            Operators=self.offsets([self.operator(op, codes) for op in operators]),
-            Name=self.b.CreateString("main"),
-        )
+    def model(self, graphs, buffers) -> bytes:
+        codes = list(dict.fromkeys((op.code, op.version) for _, operators, _, _ in graphs for op in operators))
+        subgraphs = [
+            self.table(
+                "SubGraph",
+                Tensors=self.offsets([self.tensor(t) for t in tensors]),
+                Inputs=self.vector(inputs, np.int32),
+                Outputs=self.vector(outputs, np.int32),
+                Operators=self.offsets([self.operator(op, codes) for op in operators]),
+                Name=self.b.CreateString("main"),
+            )
+            for tensors, operators, inputs, outputs in graphs
+        ]
         model = self.table(
             "Model",
             Version=3,
             OperatorCodes=self.offsets([self.code(name, version) for name, version in codes]),
-            Subgraphs=self.offsets([subgraph]),
+            Subgraphs=self.offsets(subgraphs),
             Description=self.b.CreateString("written by a test"),
             Buffers=self.offsets([self.buffer(data) for data in buffers]),
         )
@@ -227,8 +243,12 @@ class _Serializer:
         )
 
     def options(self, kind: str, options: dict[str, OptionValue]) -> int:
-        ready = {k: self.vector(v, np.int32) if isinstance(v, Sequence) else v for k, v in options.items()}
-        return self.table(kind, **ready)
+        return self.table(kind, **{k: self.option(v) for k, v in options.items()})
+
+    def option(self, value: OptionValue) -> OptionValue:
+        if isinstance(value, str):
+            return self.b.CreateString(value)
+        return self.vector(value, np.int32) if isinstance(value, Sequence) else value
 
     def code(self, name: str, version: int) -> int:
         builtin, _, custom = name.partition(" ")

@@ -17,7 +17,7 @@ from smelt.firmware.program import Constant, Invocation, Place, Port, Program
 
 @dataclass(frozen=True, eq=False)
 class StepRun:
-    """One step, as the device computed it: the name of the tensor that it wrote, its value, and the cycles it took."""
+    """A result of a step, as the device computed it: the name of the tensor, its value, and the cycles that the step took."""
 
     step: str
     tensor: str
@@ -39,6 +39,7 @@ class GraphRunner:
         """Loads the kernels. Raises DeviceHeapFull where kernels and regions do not fit into the RAM together."""
         self._module = self.session.load(self.program) if self.program.invocations else None
         self._regions = {r.memory: self.session.empty(r.bytes, "uint8", r.memory) for r in self.program.regions}
+        self.reset()
         return self
 
     def __exit__(
@@ -47,6 +48,12 @@ class GraphRunner:
         for thing in (*self._regions.values(), *((self._module,) if self._module else ())):
             thing.release()
         self._regions, self._module = {}, None
+
+    def reset(self) -> None:
+        """Set what the network remembers from one run to the next to its initial values."""
+        for cell in self.program.cells:
+            initial = cell.initial.data.tobytes() if isinstance(cell.initial, Constant) else bytes([cell.initial])
+            self.session.write(self._address(cell.place), initial * (cell.tensor.bytes // len(initial)))
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """The outputs for one input, computed step by step. Raises DeviceError, OptionError for arrays that do not fit."""
@@ -59,13 +66,14 @@ class GraphRunner:
         return {run.tensor: run.value for run in self.steps(inputs)}
 
     def steps(self, inputs: Sequence[Array]) -> Iterator[StepRun]:
-        """Run one step after the other and read back what each one wrote."""
+        """Run one step after the other and read back what each one wrote: a `StepRun` for every result."""
         self._write_inputs(inputs)
         for invocation in self.program.invocations:
             call = self._run(invocation)
-            y = invocation.step.op.y
-            value = self._read(self._written(invocation), y.shape, y.dtype)
-            yield StepRun(invocation.step.name, y.name, value, call.cycles)
+            for y in invocation.step.op.ys:
+                placement = self.program.plan.placement(y)
+                value = self._read(Place(placement.memory, placement.offset), y.shape, y.dtype)
+                yield StepRun(invocation.step.name, y.name, value, call.cycles)
 
     def _write_inputs(self, inputs: Sequence[Array]) -> None:
         ports = self.program.inputs
@@ -73,7 +81,7 @@ class GraphRunner:
             raise OptionError(f"the model has {len(ports)} inputs, {len(inputs)} were given")
         for port, array in zip(ports, inputs, strict=True):
             t = port.tensor
-            if array.shape != t.shape or array.dtype != np.dtype(t.dtype):
+            if array.shape != t.shape or array.dtype != t.element.numpy:
                 raise OptionError(f"input '{t.name}' is {t.dtype} {t.shape}, but {array.dtype} {array.shape} was given")
             self.session.write(self._address(port.place), np.ascontiguousarray(array).tobytes())
 
@@ -92,10 +100,6 @@ class GraphRunner:
 
     def _address(self, place: Place) -> int:
         return self._regions[place.memory].address + place.offset
-
-    def _written(self, invocation: Invocation) -> Place:
-        placement = self.program.plan.placement(invocation.step.op.y)
-        return Place(placement.memory, placement.offset)
 
     def _value(self, port: Port) -> Array:
         return self._read(port.place, port.tensor.shape, port.tensor.dtype)

@@ -17,6 +17,7 @@ from smelt.kernels.headers import includes, needed, with_included
 from smelt.loops.c import float_literal
 from smelt.loops.ir import Buffer
 from smelt.loops.kernel import Kernel
+from smelt.model.graph import Tensor
 from smelt.targets.types import Role
 
 FILES = ("net.h", "net.c", "weights.h", "weights.c")
@@ -171,15 +172,19 @@ def _state_texts(program: Program) -> dict[str, str]:
     if not program.cells:
         return dict.fromkeys(("state_note", "state_declarations", "state_functions", "begin"), "")
     values = {"name": program.name, "NAME": program.name.upper(), "bytes": sum(c.tensor.bytes for c in program.cells)}
-    values["cells"] = comment(", ".join(c.tensor.name for c in program.cells))
+    values["cells"] = lines(comment(f" *   {_described(c.tensor)}") for c in program.cells)
     parts = {"resets": _reset, "saves": _save, "restores": _restore}
     values |= {part: lines(line for c in program.cells for line in write(program, c)) for part, write in parts.items()}
     return {
-        "state_note": ", but for its states, which begin anew",
+        "state_note": "\n * but for what runs remember: that gets its initial values",
         "state_declarations": template("states.h").substitute(values),
         "state_functions": template("states.c").substitute(values),
         "begin": f"    {program.name}_reset(net);\n",
     }
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tensor.name}: {tensor.dtype} {'x'.join(map(str, tensor.shape)) or 'scalar'}"
 
 
 def _reset(program: Program, cell: Cell) -> Iterator[str]:

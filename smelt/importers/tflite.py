@@ -20,11 +20,10 @@ from smelt.importers.tflite_reduce import REDUCING
 from smelt.importers.tflite_signal import SIGNAL
 from smelt.importers.tflite_site import Arm, Site, quantization_complaint
 from smelt.importers.tflite_unary import UNARY
-from smelt.importers.tflite_workbench import Echo, Refusal, Workbench
-from smelt.model.graph import Graph, Op, Tensor
+from smelt.importers.tflite_variables import NO_RESULT, VARIABLES, remembered
+from smelt.importers.tflite_workbench import Echo, Refusal, Variable, Workbench
+from smelt.model.graph import Graph, Op, State, Tensor
 from smelt.model.representable import excesses
-
-ARMS: tuple[Arm, ...] = (*COMPUTING, *BINARY, *UNARY, *REDUCING, *MOVING, *GATHERING, *SIGNAL)
 
 
 def load_tflite(file: bytes, name: str) -> Graph:
@@ -34,7 +33,7 @@ def load_tflite(file: bytes, name: str) -> Graph:
         raise ModelError("the file is damaged or inconsistent:\n" + "\n".join(f"  - {e}" for e in conversion.errors))
     if conversion.reasons:
         raise Unsupported(name, conversion.reasons)
-    return _checked(Graph(name, conversion.inputs, conversion.outputs, conversion.ops))
+    return _checked(conversion.graph(name))
 
 
 def _checked(graph: Graph) -> Graph:
@@ -68,17 +67,33 @@ class Conversion:
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
+    states: tuple[State, ...]
     macs: dict[int, int]
     errors: tuple[str, ...]
     reasons: tuple[str, ...]
+
+    def graph(self, name: str) -> Graph:
+        """What was converted, as a graph."""
+        return Graph(name, self.inputs, self.outputs, self.ops, self.states)
 
 
 def convert(model: RawModel) -> Conversion:
     """Convert every operator that can be, and collect every complaint about the others."""
     bench, findings = Workbench(model), Findings(model, {arm.code: arm for arm in ARMS})
+    macs, ops = _all(bench, findings)
+    inputs, outputs = _edges(bench, model, findings)
+    memory = remembered(bench)
+    ops = [op.substitute(memory.constants) for op in ops]
+    outputs = tuple(memory.constants.get(t, t) for t in outputs)
+    reasons = findings.all_reasons() or _foreign_types(inputs, outputs)
+    return Conversion(inputs, outputs, tuple(ops), memory.states, macs, brief(findings.errors), brief(reasons))
+
+
+def _all(bench: Workbench, findings: Findings) -> tuple[dict[int, int], list[Op]]:
+    """What every operator of a subgraph becomes, with the MACs of each by its index."""
     ops: list[Op] = []
     macs: dict[int, int] = {}
-    for operator in model.operators:
+    for operator in bench.model.operators:
         arm = findings.arms.get(operator.code)
         site = Site(bench, operator, arm.types if arm else ())
         made = _attempt(site, arm, findings)
@@ -87,10 +102,38 @@ def convert(model: RawModel) -> Conversion:
         if made is not None:
             macs[operator.index] = sum(op.macs for op in made)
             ops += made
-    ops = [op.substitute(bench.renewed) for op in ops]
-    inputs, outputs = _edges(bench, model, findings)
-    reasons = findings.all_reasons() or _foreign_types(inputs, outputs)
-    return Conversion(inputs, outputs, tuple(ops), macs, brief(findings.errors), brief(reasons))
+    return macs, [op.substitute(bench.renewed) for op in ops]
+
+
+def call_once(at: Site) -> tuple[Op, ...]:
+    """The first values of variables: those that a subgraph of nothing but constants assigns."""
+    number, bench = at.integer(0), at.bench
+    if not 0 < number < bench.model.subgraphs:
+        at.broken(f"its subgraph is {number}, but the file has {bench.model.subgraphs}")
+    if any(v.read is not None or v.current is not None for v in bench.variables.values()):
+        at.refuse("variables are used before it gives them their first values; put it in front")
+    if number in bench.called:
+        return ()
+    bench.called.add(number)
+    inner = Workbench(read_model(bench.model.file, number))
+    if any(operator.code == "CALL_ONCE" for operator in inner.model.operators):
+        at.refuse("its subgraph calls another one; subgraphs of constants are supported")
+    findings = Findings(inner.model, {arm.code: arm for arm in ARMS})
+    _, ops = _all(inner, findings)
+    if findings.errors:
+        at.broken(f"in its subgraph: {findings.errors[0]}")
+    at.complaints.extend(f"in its subgraph: {reason}" for reason in findings.all_reasons())
+    at.demand(not ops, "its subgraph computes more than constants")
+    for key, variable in inner.variables.items():
+        if variable.current is not None and variable.current.data is not None:
+            bench.variables.setdefault(key, Variable(variable.name)).initial = variable.current.data
+        elif variable.current is not None:
+            at.complaints.append(f"its subgraph assigns '{variable.current.name}', which is no constant")
+    return ()
+
+
+CALL_ONCE = Arm("CALL_ONCE", "a subgraph that assigns constants", (0, 0), call_once, 103, NO_RESULT, (0, 0))
+ARMS: tuple[Arm, ...] = (*COMPUTING, *BINARY, *UNARY, *REDUCING, *MOVING, *GATHERING, *SIGNAL, *VARIABLES, CALL_ONCE)
 
 
 def _attempt(site: Site, arm: Arm | None, findings: Findings) -> tuple[Op, ...] | None:
@@ -202,7 +245,7 @@ def _problems(conversion: Conversion, name: str) -> tuple[str, ...]:
     if conversion.errors or conversion.reasons:
         return (*conversion.errors, *conversion.reasons)
     try:
-        _checked(Graph(name, conversion.inputs, conversion.outputs, conversion.ops))
+        _checked(conversion.graph(name))
     except ModelError as error:
         return (str(error),)
     return ()

@@ -49,9 +49,10 @@ def _ready(at: Site) -> bool:
 
 def folded(at: Site, ops: tuple[Op, ...]) -> bool:
     """Whether everything that `ops` read is constant: then their results are, from the reference."""
-    if not ops or not all(x.is_constant for x in _operands(at)):
-        return False
     values: dict[Tensor, Array] = {}
+    made = {y for op in ops for y in op.ys}
+    if not ops or not all(x.is_constant or x in made for op in ops for x in op.inputs):
+        return False
     for op in ops:
         _spend(at, sum(y.elements for y in op.ys) + op.macs)
         arrays = (x.constant if x.is_constant else values[x] for x in op.inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 
 from smelt.errors import ModelError
 from smelt.importers.flatbuffer import Reader, Table
@@ -53,7 +54,7 @@ class RawOperator(Noun):
 
 @dataclass(frozen=True)
 class RawModel(Noun):
-    """The first subgraph of a file, and how many there are. Indices are in range; -1 marks an absent operand."""
+    """One subgraph of a file, and how many there are. Indices are in range; -1 marks an absent operand."""
 
     file: bytes
     version: int
@@ -65,10 +66,13 @@ class RawModel(Noun):
     operators: tuple[RawOperator, ...]
 
 
-def read_model(file: bytes) -> RawModel:
-    """Decode the bytes of a .tflite file. Raises ModelError where anything lies outside the file or out of range."""
+def read_model(file: bytes, number: int = 0) -> RawModel:
+    """Decode a subgraph of the bytes of a .tflite file: the first is what is run.
+
+    Raises ModelError where anything lies outside the file or out of range.
+    """
     root = Reader(file).root()
-    subgraph = next(root.tables(2), None)
+    subgraph = next(islice(root.tables(2), number, None), None)
     if subgraph is None:
         raise ModelError("the file holds no model (no subgraph)")
     buffers = tuple(_buffer(table, index, len(file)) for index, table in enumerate(root.tables(4)))

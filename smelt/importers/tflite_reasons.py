@@ -69,8 +69,6 @@ def several(found: Iterable[RawOperator]) -> str:
 def _of_the_file(model: RawModel) -> Iterator[str]:
     if model.version != SCHEMA_VERSION:
         yield f"the file has schema version {model.version}; version {SCHEMA_VERSION} is supported"
-    if model.subgraphs > 1:
-        yield f"the file has {model.subgraphs} subgraphs (control flow or several signatures); one is supported"
 
 
 def _float_reason(model: RawModel, found: list[RawOperator]) -> str:

@@ -98,6 +98,12 @@ class Site:
         """An output, as `x` says of inputs."""
         return self._activation(self.result(position), "output", types or self.types, raw)
 
+    def variable(self, position: int) -> tuple[Tensor, Tensor]:
+        """An operand that lives between inferences: what the last one left, and what this one leaves (a result of the op)."""
+        if not self.has(position):
+            self.broken(f"input {position} is missing")
+        return self.bench.remember(self.operator.inputs[position])
+
     def _activation(self, tensor: Tensor, role: str, types: tuple[str, ...], raw: bool) -> Tensor:
         if tensor.dtype not in types:
             self.refuse(f"{role} '{tensor.name}' is {tensor.dtype}; {listed(types)} supported")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import isfinite, prod
 
 import numpy as np
@@ -26,12 +26,24 @@ class Echo(Refusal):
     """What is missing is the result of an operator that has been refused: no reason of its own."""
 
 
+@dataclass(eq=False)
+class Variable:
+    """What lives between inferences: `read` is what the last one left, `current` what was assigned so far in this one, `initial`
+    what it begins with."""
+
+    name: str
+    read: Tensor | None = None
+    current: Tensor | None = None
+    initial: Array | None = None
+
+
 class Workbench:
     """The tensors of a graph under construction, made from the file's when they are first needed.
 
     `lost` are the indices of results of operators that could not be converted, and of all that follows from them; `renewed` are
     tensors whose dynamic shape was declared wrongly and what they are instead; `work` is how much was computed while the file was
-    read.
+    read. `variables` are found by container and name, `handles` say which tensors stand for them, `kept` are those that are
+    tensors.
     """
 
     def __init__(self, model: RawModel) -> None:
@@ -45,6 +57,10 @@ class Workbench:
         self.lost: set[int] = set()
         self.renewed: dict[Tensor, Tensor] = {}
         self.work = 0
+        self.variables: dict[tuple[str, str], Variable] = {}
+        self.handles: dict[int, Variable] = {}
+        self.kept: list[Variable] = []
+        self.called: set[int] = set()  # subgraphs that gave variables their initial values
         self._dequantized: dict[Tensor, Dequantize] = {}
         computed = {index for operator in model.operators for index in operator.outputs}
         self._running = {model.tensors[index].name for index in (*model.inputs, *computed)}
@@ -59,6 +75,27 @@ class Workbench:
         """Give a tensor constant data; whatever is converted from now on reads that."""
         data = np.ascontiguousarray(data).reshape(tensor.shape)
         self._tensors[self._indices[tensor.name]] = replace(tensor, data=data)
+
+    def alias(self, tensor: Tensor, value: Tensor) -> None:
+        """Let whatever is converted from now on read `value` instead of a tensor of the file."""
+        self._tensors[self._indices[tensor.name]] = value
+
+    def named(self, tensor: Tensor, name: str) -> Tensor:
+        """A tensor like `tensor`, called `name` or nearly so."""
+        return replace(tensor, name=self.names.unique(name or tensor.name), data=None)
+
+    def remember(self, index: int) -> tuple[Tensor, Tensor]:
+        """A tensor of the file that is variable, as what its operator reads and what it writes. It begins at its zero point."""
+        raw = self.model.tensors[index]
+        read = self._make(replace(raw, variable=False))
+        if not raw.variable or read.is_constant:
+            raise ModelError(f"tensor '{raw.name}' must be a variable, without data")
+        if any(variable.name == raw.name for variable in self.kept):
+            raise Refusal(f"variable '{raw.name}' has two operators; one is supported")
+        zero = 0 if read.quantization is None else read.q.zero_point
+        write = self.named(read, f"{raw.name}.next")
+        self.kept.append(Variable(raw.name, read, write, np.full(read.shape, zero, read.element.numpy)))
+        return read, write
 
     def is_open(self, tensor: Tensor, shape: tuple[int, ...]) -> bool:
         """Whether the file leaves sizes of a tensor open, and these fit the others."""

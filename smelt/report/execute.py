@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -71,9 +71,11 @@ def execute(
     inputs: Sequence[tuple[Array, ...]],
     timing: bool = True,
     device: Device | None = None,
+    sequence: bool = False,
 ) -> Execution:
     """Run the firmware once per input on a simulated board: in the simulator or in QEMU, by default in the one that suits it.
-    Without `timing`, the simulator is faster and gives no cycles, and QEMU gives no instruction counts.
+    Without `timing`, the simulator is faster and gives no cycles, and QEMU gives no instruction counts. What a network with states
+    remembers is carried from each input to the next in a `sequence`; else every input is the first one after a reset.
 
     Raises DeviceError where it faults or hangs, or the device is missing, OptionError where there is no firmware.
     """
@@ -82,12 +84,19 @@ def execute(
     image = compilation.image
     if image is None:
         raise OptionError("running needs firmware: compile with the compiler zig or gcc, not none")
-    stream = b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)
-    run = run_image(compilation.plan.board, image, stream, device, timing, counting=timing)
+    board, parts = compilation.plan.board, [inputs]
+    if compilation.graph.states and not sequence:
+        parts = [[arrays] for arrays in inputs]
+    runs = [run_image(board, image, _stream(part), device, timing, counting=timing) for part in parts]
+    run = replace(runs[-1], outputs=b"".join(r.outputs for r in runs), text="".join(r.text for r in runs))
     outputs = _split(run.outputs, compilation.graph.outputs)
     if len(outputs) != len(inputs):
         raise DeviceError(f"the firmware gave {len(outputs)} output(s) for {len(inputs)} input(s)")
-    return Execution(compilation, run, outputs, chosen(compilation.plan.board, device))
+    return Execution(compilation, run, outputs, chosen(board, device))
+
+
+def _stream(inputs: Sequence[tuple[Array, ...]]) -> bytes:
+    return b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)
 
 
 def _split(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[tuple[Array, ...], ...]:

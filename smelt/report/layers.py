@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from smelt.compile import Compilation
-from smelt.devices.graph_runner import GraphRunner
+from smelt.devices.graph_runner import GraphRunner, StepRun
 from smelt.devices.link import DebugLink
 from smelt.devices.session import Session
 from smelt.firmware.build import Compiler
 from smelt.model.dtypes import bits_of
 from smelt.model.graph import Array
-from smelt.model.reference import trace
+from smelt.model.reference import initial_states, trace
 from smelt.nouns import Noun
 from smelt.targets.types import Board
 
@@ -68,12 +68,13 @@ def verify_layers(
     inputs: Sequence[tuple[Array, ...]],
     link: DebugLink | Board | str | None = None,
     timeout: float = 60.0,
+    sequence: bool = False,
 ) -> LayerVerification:
     """Run `inputs` step by step on the device behind `link` (by default the simulated board) and compare what every step writes
     with the prepared graph's reference. Stops at the first step that differs.
 
-    The compiler is that of the firmware. `timeout` is how many seconds a single step may take. Raises DeviceError where the device
-    fails.
+    What the network remembers is carried from each input to the next in a `sequence`. The compiler is that of the firmware.
+    `timeout` is how many seconds a single step may take. Raises DeviceError where the device fails.
     """
     board, image = compilation.plan.board, compilation.image
     compiler: Compiler = "gcc" if image is not None and image.compiler == "gcc" else "zig"
@@ -82,20 +83,27 @@ def verify_layers(
         Session(board if link is None else link, timeout=timeout, compiler=compiler) as session,
         GraphRunner(session, compilation) as runner,
     ):
+        states = initial_states(compilation.graph)
         for number, arrays in enumerate(inputs):
-            expected = trace(compilation.graph, arrays)
-            for position, run in enumerate(runner.steps(arrays)):
-                steps, values = steps + 1, values + run.value.size
+            if not sequence:
+                runner.reset()
+                states = initial_states(compilation.graph)
+            expected = trace(compilation.graph, arrays, states)
+            states = {s.read: expected[s.write.name] for s in compilation.graph.states}
+            steps += len(compilation.program.invocations)
+            for run in runner.steps(arrays):
+                values += run.value.size
                 wrong = np.argwhere(bits_of(run.value) != bits_of(expected[run.tensor]))
                 if len(wrong):
-                    difference = _difference(compilation, number, position, wrong, run.value, expected[run.tensor])
-                    return LayerVerification(compilation.graph.name, board.name, number + 1, steps, values, difference)
+                    difference = _difference(compilation, number, run, wrong, expected[run.tensor])
+                    seen = steps - len(compilation.program.invocations) + difference.number + 1
+                    return LayerVerification(compilation.graph.name, board.name, number + 1, seen, values, difference)
     return LayerVerification(compilation.graph.name, board.name, len(inputs), steps, values, None)
 
 
-def _difference(
-    compilation: Compilation, number: int, position: int, wrong: Array, device: Array, reference: Array
-) -> LayerDifference:
+def _difference(compilation: Compilation, number: int, run: StepRun, wrong: Array, reference: Array) -> LayerDifference:
+    names = [i.step.name for i in compilation.program.invocations]
+    position, device = names.index(run.step), run.value
     invocation = compilation.program.invocations[position]
     step, place = invocation.step, tuple(int(i) for i in wrong[0])
     return LayerDifference(
@@ -104,7 +112,7 @@ def _difference(
         step=step.name,
         operator=type(step.op).__name__,
         kernel=invocation.kernel.name,
-        tensor=step.op.y.name,
+        tensor=run.tensor,
         element=place,
         device=float(device[place]),
         reference=float(reference[place]),

@@ -1,6 +1,7 @@
-"""TensorFlow Lite Micro as a program: `python -m smelt.report.tflm MODEL INPUTS.npz OUTPUTS.npz`.
+"""TensorFlow Lite Micro as a program: `python -m smelt.report.tflm MODEL INPUTS.npz OUTPUTS.npz carried|anew`.
 
 The archives hold arrays x0, x1, ... and y0, y1, ...: every input and output of the model, stacked over the inferences.
+What the model remembers is carried from each inference to the next, or each is the first one of an interpreter of its own.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from tflite_micro import runtime
 
 
-def main(model: Path, given: Path, made: Path) -> None:
+def main(model: Path, given: Path, made: Path, anew: bool) -> None:
     try:
         from tflite_micro import runtime
     except ImportError:
@@ -25,6 +26,8 @@ def main(model: Path, given: Path, made: Path) -> None:
     interpreter = runtime.Interpreter.from_file(str(model), arena_size=64 << 20)
     outputs: list[list[np.ndarray]] = []
     for arrays in zip(*inputs, strict=True):
+        if anew:
+            interpreter = runtime.Interpreter.from_file(str(model), arena_size=64 << 20)
         for index, array in enumerate(arrays):
             interpreter.set_input(array, index)
         interpreter.invoke()
@@ -44,4 +47,5 @@ def all_outputs(interpreter: runtime.Interpreter) -> list[np.ndarray]:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:]))
+    files = [Path(name) for name in sys.argv[1:4]]
+    main(files[0], files[1], files[2], anew=sys.argv[4:] == ["anew"])

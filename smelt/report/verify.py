@@ -63,11 +63,19 @@ class Verification(Noun):
 
 
 def verify(
-    compilation: Compilation, inputs: Runs, oracle: str, model: Path | str, device: Device | None = None
+    compilation: Compilation,
+    inputs: Runs,
+    oracle: str,
+    model: Path | str,
+    device: Device | None = None,
+    sequence: bool = False,
 ) -> Verification:
-    """Run `inputs` on the device and through `oracle` ("reference", or "tflm" on the file `model` itself)."""
-    expected = ORACLES[oracle](compilation, inputs, model)
-    execution = execute(compilation, inputs, timing=False, device=device)
+    """Run `inputs` on the device and through `oracle` ("reference", or "tflm" on the file `model` itself).
+
+    In a `sequence`, what the model remembers is carried from each input to the next.
+    """
+    expected = ORACLES[oracle](compilation, inputs, model, sequence)
+    execution = execute(compilation, inputs, timing=False, device=device, sequence=sequence)
     names = [t.name for t in compilation.graph.outputs]
     differences = [
         (i, name, np.argwhere(bits_of(mine) != bits_of(theirs)), mine, theirs)
@@ -91,14 +99,16 @@ def _difference(number: int, name: str, places: Array, mine: Array, theirs: Arra
     return Difference(number, name, place, float(mine[place]), float(theirs[place]))
 
 
-def by_reference(compilation: Compilation, inputs: Runs, model: Path | str) -> list[tuple[Array, ...]]:
+def by_reference(compilation: Compilation, inputs: Runs, model: Path | str, sequence: bool) -> list[tuple[Array, ...]]:
     """The graph as the file has it (before any pass), computed by `model/reference.py`."""
-    from smelt.model.reference import run
+    from smelt.model.reference import run, run_sequence
 
+    if sequence:
+        return run_sequence(compilation.model, inputs)
     return [run(compilation.model, arrays) for arrays in inputs]
 
 
-def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str) -> list[tuple[Array, ...]]:
+def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence: bool) -> list[tuple[Array, ...]]:
     """The file, computed by TensorFlow Lite Micro in a process of its own, since it aborts on what it does not like.
 
     Raises OptionError where its package is missing or it gives up.
@@ -108,7 +118,8 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str) -> list[t
         file.write_bytes(model_bytes(model))
         stacked: dict[str, Any] = {f"x{i}": np.stack(column) for i, column in enumerate(zip(*inputs, strict=True))}
         np.savez(given, **stacked)
-        command = [sys.executable, "-m", "smelt.report.tflm", str(file), str(given), str(made)]
+        each = "anew" if compilation.model.states and not sequence else "carried"
+        command = [sys.executable, "-m", "smelt.report.tflm", str(file), str(given), str(made), each]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
             raise OptionError(f"the oracle tflm failed: {(done.stderr or done.stdout).strip() or 'it gave no reason'}")

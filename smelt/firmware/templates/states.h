@@ -1,6 +1,7 @@
 
-/* What a run remembers for the next one: ${cells}. The states lie in the memory of the instance; ${name}_init sets them to
- * their initial values. */
+/* What a run remembers for the next one, in the memory of the instance:
+${cells}
+ * ${name}_init sets it to its initial values. */
 #define ${NAME}_STATE_BYTES ${bytes}u
 
 /* Set the states to their initial values: what follows is a new sequence of inputs. */
