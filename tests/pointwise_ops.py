@@ -88,9 +88,103 @@ def casts(draw) -> Op:
     return more.Cast(x=plain("x", shape, source), y=plain("y", shape, target))
 
 
-POINTWISE: tuple[st.SearchStrategy[Op], ...] = (
-    rescales().filter(sound),
-    st.sampled_from(FUNCTIONS).flatmap(functions_of_int16).filter(sound),
-    plain_functions(),
-    casts(),
+@st.composite
+def reals(draw) -> Op:
+    """Between float32 and the integers that have no table for it."""
+    shape = draw(SHAPES)
+    real, integers = plain("real", shape, "float32"), draw(scaled("integers", shape, "int16"))
+    return ops.Quantize(x=real, y=integers) if draw(FLAGS) else ops.Dequantize(x=integers, y=real)
+
+
+@st.composite
+def broadcast_shapes(draw) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Two shapes and what they broadcast to."""
+    shape = draw(SHAPES)
+    other = tuple(n if draw(FLAGS) else 1 for n in shape[draw(st.integers(0, len(shape) - 1)) :])
+    first, second = draw(st.sampled_from(((shape, shape), (shape, other), (other, shape), (shape, ()))))
+    return first, second, np.broadcast_shapes(first, second)
+
+
+def constant(draw, tensor: Tensor) -> Tensor:
+    """The same tensor with data."""
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    low, high = tensor.element.range
+    return replace(tensor, data=rng.integers(low, high, tensor.shape, tensor.element.numpy, endpoint=True))
+
+
+CLAMPS = st.sampled_from((None, None, (-128, 20), (-7, 127), (0, 6)))
+
+
+@st.composite
+def scaled_pairs(draw, dtype: str, kind: type[Op]) -> Op:
+    first, second, result = draw(broadcast_shapes())
+    zero = None if dtype == "int8" or kind is ops.Add else 0
+    x, y = draw(scaled("x", first, dtype, zero)), draw(scaled("y", result, dtype, zero))
+    x2 = draw(scaled("x2", second, "int8" if kind is more.Prelu else dtype, None if kind is more.Prelu else zero))
+    x2 = constant(draw, x2) if draw(FLAGS) else x2
+    if kind is more.Prelu:
+        return more.Prelu(x=x, alpha=x2, y=y)
+    if kind is more.Compare:
+        return more.Compare(x=x, x2=x2, y=plain("y", result, "bool"), relation=draw(RELATIONS))
+    extra = {} if kind in (ops.Minimum, more.SquaredDifference) else {"clamp": draw(CLAMPS) or y.element.range}
+    if kind is ops.Add:
+        extra["subtract"] = draw(FLAGS)
+    return kind(x=x, x2=x2, y=y, **extra)
+
+
+RELATIONS = st.sampled_from(("==", "!=", "<", "<=", ">", ">="))
+
+
+@st.composite
+def plain_pairs(draw, dtype: str, kind: type[Op]) -> Op:
+    first, second, result = draw(broadcast_shapes())
+    x, x2, y = plain("x", first, dtype), plain("x2", second, dtype), plain("y", result, dtype)
+    x2 = constant(draw, x2) if draw(FLAGS) and dtype != "bool" else x2
+    if kind is more.Compare:
+        return more.Compare(x=x, x2=x2, y=plain("y", result, "bool"), relation=draw(RELATIONS))
+    extra = {"clamp": draw(CLAMPS) or y.element.range} if kind in (ops.Add, ops.Mul, more.Div) else {}
+    if kind is ops.Add:
+        extra["subtract"] = draw(FLAGS)
+    return kind(x=x, x2=x2, y=y, **extra)
+
+
+@st.composite
+def selects(draw) -> Op:
+    dtype = draw(st.sampled_from(("int8", "uint8", "int16", "int32", "int64", "bool", "float32")))
+    first, second, result = draw(broadcast_shapes())
+    condition = draw(st.sampled_from((first, second, result)))
+    operands = (plain("condition", condition, "bool"), plain("x", first, dtype), plain("x2", second, dtype))
+    return more.Select(condition=operands[0], x=operands[1], x2=operands[2], y=plain("y", result, dtype))
+
+
+@st.composite
+def sums(draw) -> Op:
+    shape, count = draw(SHAPES), draw(st.sampled_from((2, 3, 5, 17)))
+    first = draw(scaled("x0", shape, "int8"))
+    xs = (first, *(replace(first, name=f"x{i}") for i in range(1, count)))
+    return more.AddN(xs=xs, y=draw(scaled("y", shape, "int8")))
+
+
+SCALED_PAIRS = (
+    ("int16", ops.Add), ("int16", ops.Mul), ("int16", ops.Minimum), ("int16", more.SquaredDifference),
+    ("int8", more.SquaredDifference), ("int8", more.Div), ("int8", more.Compare), ("int8", more.Prelu), ("int16", more.Prelu),
+)  # fmt: skip
+PLAIN_PAIRS = (
+    ("int32", ops.Add), ("int64", ops.Add), ("int32", ops.Mul), ("int64", ops.Mul), ("int32", more.SquaredDifference),
+    ("int32", more.Div), ("int32", more.FloorDiv), ("int32", more.FloorMod), ("int32", more.Power), ("int32", ops.Minimum),
+    ("int64", ops.Maximum), ("bool", more.LogicalAnd), ("bool", more.LogicalOr), ("int32", more.Compare),
+    ("int64", more.Compare), ("bool", more.Compare),
+)  # fmt: skip
+
+POINTWISE: tuple[tuple[st.SearchStrategy[Op], int], ...] = (
+    (rescales().filter(sound), 40),
+    *((functions_of_int16(function).filter(sound), 4) for function in FUNCTIONS),
+    (plain_functions(), 15),
+    (casts(), 40),
+    (reals(), 12),
+    *((scaled_pairs(dtype, kind).filter(sound), 8) for dtype, kind in SCALED_PAIRS),
+    *((plain_pairs(dtype, kind), 4) for dtype, kind in PLAIN_PAIRS),
+    (selects(), 15),
+    (sums().filter(sound), 10),
 )
+"""Strategies, and how many operators of each are tested."""

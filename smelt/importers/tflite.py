@@ -95,7 +95,7 @@ def _all(bench: Workbench, findings: Findings) -> tuple[dict[int, int], list[Op]
     macs: dict[int, int] = {}
     for operator in bench.model.operators:
         arm = findings.arms.get(operator.code)
-        site = Site(bench, operator, arm.types if arm else ())
+        site = Site(bench, operator, arm.types, arm.by_operand) if arm else Site(bench, operator, ())
         made = _attempt(site, arm, findings)
         if made is None or site.reads_lost():
             bench.lost.update(operator.outputs)

@@ -33,11 +33,9 @@ UNROLL = "give the layer unroll=True (tf.keras.layers.LSTM(..., unroll=True)) an
 EDGE = "convert with converter.inference_{role}_type = tf.int8"
 
 NEAREST: dict[str, str] = {
-    "PRELU": "LEAKY_RELU (one slope for all channels) is",
     "GELU": "RELU, LEAKY_RELU and HARD_SWISH are",
     "RELU_N1_TO_1": "RELU and RELU6 are, and it is when fused into a convolution",
     "RELU_0_TO_1": "RELU and RELU6 are",
-    "DIV": "MUL by a constant is",
     "SUM": "MEAN is",
     "LOG_SOFTMAX": "SOFTMAX is",
     "MIRROR_PAD": "PAD is",

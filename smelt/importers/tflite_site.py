@@ -36,6 +36,7 @@ class Site:
     bench: Workbench
     operator: RawOperator
     types: tuple[str, ...] = INT8
+    by_operand: bool = False
     complaints: list[str] = field(default_factory=list)
 
     @property
@@ -59,8 +60,8 @@ class Site:
 
     @property
     def dtype(self) -> str:
-        """The type the operator works in: that of its first result; for DEQUANTIZE of its operand."""
-        indices = self.operator.inputs if self.operator.code == "DEQUANTIZE" else self.operator.outputs
+        """The type the operator works in: that of its first result; of its first operand where that is `by_operand`."""
+        indices = self.operator.inputs if self.by_operand else self.operator.outputs
         return self.bench.model.tensors[indices[0]].dtype if indices and indices[0] >= 0 else "none"
 
     @property
@@ -118,6 +119,12 @@ class Site:
         """Refuse tensors of different types."""
         if len({tensor.dtype for tensor in tensors}) > 1:
             self.refuse(f"its tensors are {', '.join(tensor.dtype for tensor in tensors)}; one type is supported")
+
+    def demand_no_zero(self, *tensors: Tensor) -> None:
+        """Complain of int16 tensors with a zero point, where the oracle takes it to be 0."""
+        for tensor in tensors:
+            if tensor.dtype == "int16" and tensor.quantization is not None and any(tensor.quantization.zero_points):
+                self.demand(False, f"int16 '{tensor.name}' has a zero point other than 0")
 
     def image(self, position: int = 0) -> Tensor:
         """An int8 input of shape (batch, rows, columns, channels)."""
@@ -311,7 +318,8 @@ class Arm:
 
     `options` is the schema's number of its options table (0: none are read), `inputs` the least and the most operands,
     `outputs` the least and the most results, `types` those of the values it computes with (weights, indices and conditions have
-    their own). `oracle` says whose result is the right one: TensorFlow Lite's own (LiteRT) where TFLM lacks the operator.
+    their own): that of the first result, of the first operand where that is `by_operand`. `oracle` says whose result is the
+    right one: TensorFlow Lite's own (LiteRT) where TFLM lacks the operator.
     """
 
     code: str
@@ -322,3 +330,4 @@ class Arm:
     types: tuple[str, ...] = INT8
     outputs: tuple[int, int] = (1, 1)
     oracle: Oracle = "TFLM"
+    by_operand: bool = False

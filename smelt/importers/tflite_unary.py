@@ -16,15 +16,9 @@ PLAIN = ("int8", "int16", "int32", "uint32", "bool", "uint8", "int64", "float32"
 def unary(at: Site, function: UnaryFunction, alpha: float = 0.0) -> tuple[Op, ...]:
     x, y = at.x(), at.y()
     at.alike(x, y)
+    at.demand_no_zero(x, y)
     at.agree(y, x.shape)
     return (Unary(y=y, x=x, function=function, alpha=alpha),)
-
-
-def demand_no_zero(at: Site, *tensors: Tensor) -> None:
-    """Complain of int16 tensors with a zero point where the oracle takes it to be 0."""
-    for tensor in tensors:
-        if tensor.dtype == "int16" and tensor.q.zero_point:
-            at.demand(False, f"'{tensor.name}' has the zero point {tensor.q.zero_point}; int16 has 0 here")
 
 
 def relu(at: Site) -> tuple[Op, ...]:
@@ -113,7 +107,7 @@ UNARY: tuple[Arm, ...] = (
     Arm("TANH", "", (1, 1), tanh, types=INTEGERS),
     Arm("HARD_SWISH", "", (1, 1), hard_swish),
     Arm("QUANTIZE", "from float32 or integers", (1, 1), quantize, types=(*SCALED, "int32")),
-    Arm("DEQUANTIZE", "to float32", (1, 1), dequantize, types=SCALED),
+    Arm("DEQUANTIZE", "to float32", (1, 1), dequantize, types=SCALED, by_operand=True),
     Arm("ELU", "", (1, 1), elu),
     Arm("ABS", "", (1, 1), abs_, types=INTEGERS),
     Arm("RSQRT", "", (1, 1), rsqrt, types=INTEGERS),

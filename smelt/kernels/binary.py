@@ -14,18 +14,16 @@ from typing import Literal
 import numpy as np
 
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.elementwise import broadcastable, elementwise, possible_values
 from smelt.kernels.exact import Affine, Integers, find_affine
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.nests import Nest, blocks, broadcast, merged, row_major
 from smelt.kernels.rescale import clamped, requantize
-from smelt.loops.ir import AnyBuffer, Expr, Value, expression, maximum, minimum
+from smelt.loops.ir import Expr, Value, expression, maximum, minimum
 from smelt.model import arithmetic
 from smelt.model.graph import Tensor
 from smelt.model.ops import Add, Binary, Maximum, Minimum, Mul
 from smelt.model.parameters import AddParameters, MulParameters, Rescale, add_parameters, mul_parameters
 from smelt.targets.types import Core
-
-ALL_INT8 = np.arange(-128, 128, dtype=np.int64)
 
 
 @dataclass(frozen=True)
@@ -39,75 +37,27 @@ class Elements:
         return f"form={self.form} unroll={self.unroll}"
 
 
-def int8_tensors(op: Binary, core: Core) -> bool:
-    """x, x2 and y are int8"""
-    return op.x.dtype == op.x2.dtype == op.y.dtype == "int8"
+def scaled_tensors(op: Binary, core: Core) -> bool:
+    """x, x2 and y are all int8 or all int16"""
+    return op.x.dtype == op.x2.dtype == op.y.dtype and op.y.dtype in ("int8", "int16")
 
 
-def broadcastable(op: Binary, core: Core) -> bool:
-    """the shapes of x and x2 broadcast to that of y"""
-    try:
-        return np.broadcast_shapes(op.x.shape, op.x2.shape) == op.y.shape
-    except ValueError:
-        return False
+def integer_tensors(op: Binary, core: Core) -> bool:
+    """x, x2 and y are integers, or bool, of one type"""
+    return op.x.dtype == op.x2.dtype == op.y.dtype and not op.y.element.is_float
 
 
-ACCEPTS = (int8_tensors, broadcastable)
+ACCEPTS = (scaled_tensors, broadcastable)
+MOST_PAIRS = 1 << 17  # that are tried
 UNROLLS = (4, 2, 1)
 
 
-# Loops
-
-
-Compute = Callable[[Expr, Expr], Expr]
-
-
-def _elementwise(k: CallBuilder, op: Binary, unroll: int, compute: Compute) -> KernelCall:
-    """y[i] = compute(x[i], x2[i]). Each element is read before it is written, so either operand may be y."""
-    x, x2 = _operand(k, "x", op.x), _operand(k, "x2", op.x2)
-    y = k.result("y", op.y)
-    for block in blocks(k, "i", _nest(op), (0, 0, 0), unroll):
-        loaded: dict[tuple[int, Expr], Expr] = {}
-        values = [compute(_load(k, loaded, x, i), _load(k, loaded, x2, j)) for _, i, j in block]
-        values = [k.let("value", value) for value in values] if unroll > 1 else values
-        for (target, _, _), value in zip(block, values, strict=True):
-            k.store(y, target, value)
-    return k.finish_call()
-
-
-def _nest(op: Binary) -> Nest:
-    shape = op.y.shape
-    return merged(shape, row_major(shape), broadcast(op.x.shape, shape), broadcast(op.x2.shape, shape))
-
-
-Source = AnyBuffer | int
-
-
-def _operand(k: CallBuilder, name: str, tensor: Tensor) -> Source:
-    """A buffer; or the number itself, where it is one constant."""
-    if tensor.data is not None and tensor.elements == 1:
-        return int(tensor.data.reshape(-1)[0])
-    return k.operand(name, tensor)
-
-
-def _load(k: CallBuilder, loaded: dict[tuple[int, Expr], Expr], source: Source, index: Expr) -> Expr:
-    """One load for all elements of a block that share it."""
-    if isinstance(source, int):
-        return expression(source)
-    key = (id(source), index)
-    if key not in loaded:
-        loaded[key] = k.let("a", source[index])
-    return loaded[key]
-
-
-def _values(tensor: Tensor) -> Integers:
-    """Every value that an element can have."""
-    return ALL_INT8 if tensor.data is None else np.unique(tensor.data).astype(np.int64)
-
-
-def _pairs(op: Binary) -> tuple[Integers, Integers]:
-    """Every pair of operands that can occur (and some that cannot)."""
-    first, second = np.meshgrid(_values(op.x), _values(op.x2), indexing="ij")
+def _pairs(op: Binary) -> tuple[Integers, Integers] | None:
+    """Every pair of operands that can occur (and some that cannot); None where there are too many."""
+    values, values2 = possible_values(op.x), possible_values(op.x2)
+    if len(values) * len(values2) > MOST_PAIRS:
+        return None
+    first, second = np.meshgrid(values, values2, indexing="ij")
     return first.reshape(-1), second.reshape(-1)
 
 
@@ -124,7 +74,10 @@ def _rescaled(x: Integers, zero: int, p: AddParameters, by: Rescale) -> Integers
 
 
 def _add_form(op: Add) -> Affine | None:
-    p, (x, x2) = add_parameters(op), _pairs(op)
+    p, pairs = add_parameters(op), _pairs(op)
+    if pairs is None:
+        return None
+    x, x2 = pairs
     sign = -1 if p.subtract else 1
     total = _rescaled(x, p.x_zero, p, p.input) + sign * _rescaled(x2, p.x2_zero, p, p.input2)
     wanted = np.clip(arithmetic.requantize(total, p.output.multiplier, p.output.shift) + p.y_zero, *op.clamp)
@@ -140,9 +93,9 @@ def build_add(op: Add, schedule: Elements) -> KernelCall:
     k = CallBuilder("subtract" if op.subtract else "add", in_place=True)
     form = _add_form(op) if schedule.form == "affine" else None
     if form is not None:
-        return _elementwise(k, op, schedule.unroll, lambda a, b: clamped(k, form.of(a, b), op.clamp))
+        return elementwise(k, op, schedule.unroll, lambda a, b: clamped(k, form.of(a, b), op.clamp))
     p = add_parameters(op)
-    return _elementwise(k, op, schedule.unroll, lambda a, b: _exact_sum(k, op, p, a, b))
+    return elementwise(k, op, schedule.unroll, lambda a, b: _exact_sum(k, op, p, a, b))
 
 
 def _exact_sum(k: CallBuilder, op: Add, p: AddParameters, a: Expr, b: Expr) -> Expr:
@@ -157,7 +110,7 @@ def _exact_operand(
     k: CallBuilder, tensor: Tensor, value: Expr, zero: int, p: AddParameters, by: Rescale
 ) -> tuple[Expr, int]:
     """The operand at the common scale, and its limit. Often (always for the larger scale) that is a mere multiple."""
-    values = _values(tensor)
+    values = possible_values(tensor)
     results = _rescaled(values, zero, p, by)
     limit = int(np.abs(results).max())
     if len(values) == 1:
@@ -165,7 +118,8 @@ def _exact_operand(
     factor = int(arithmetic.requantize(1 << p.left_shift, by.multiplier, by.shift))
     if np.array_equal(results, (values - zero) * factor):
         return (value - zero) * factor, limit
-    scaled, _ = requantize(k, (value - zero) * (1 << p.left_shift), 255 << p.left_shift, by.multiplier, by.shift)
+    farthest = int(np.abs(values - zero).max()) << p.left_shift
+    scaled, _ = requantize(k, (value - zero) * (1 << p.left_shift), farthest, by.multiplier, by.shift)
     return scaled, limit
 
 
@@ -177,7 +131,10 @@ ADD = Implementation("add", Add, add_schedules, build_add, ACCEPTS, ("x", "x2"))
 
 def _mul_form(op: Mul, p: MulParameters) -> Affine | None:
     """In the product of the operands without their zero points."""
-    x, x2 = _pairs(op)
+    pairs = _pairs(op)
+    if pairs is None:
+        return None
+    x, x2 = pairs
     products = np.unique((x - p.x_zero) * (x2 - p.x2_zero))
     wanted = np.clip(arithmetic.requantize(products, p.output.multiplier, p.output.shift) + p.y_zero, *op.clamp)
     ratio = p.output.multiplier / 2**31 * 2.0**p.output.shift
@@ -192,15 +149,21 @@ def build_mul(op: Mul, schedule: Elements) -> KernelCall:
     k = CallBuilder("mul", in_place=True)
     p = mul_parameters(op)
     form = _mul_form(op, p) if schedule.form == "affine" else None
+    most = _farthest(op.x, p.x_zero) * _farthest(op.x2, p.x2_zero)
 
     def compute(a: Expr, b: Expr) -> Expr:
         product = (a - p.x_zero) * (b - p.x2_zero)
         if form is not None:
             return clamped(k, form.of(product), op.clamp)
-        scaled, reach = requantize(k, product, 255 * 255, p.output.multiplier, p.output.shift)
+        scaled, reach = requantize(k, product, most, p.output.multiplier, p.output.shift)
         return clamped(k, scaled + p.y_zero, op.clamp, (p.y_zero - reach, p.y_zero + reach))
 
-    return _elementwise(k, op, schedule.unroll, compute)
+    return elementwise(k, op, schedule.unroll, compute)
+
+
+def _farthest(tensor: Tensor, zero: int) -> int:
+    """The greatest distance of a stored value from its zero point."""
+    return int(np.abs(possible_values(tensor) - zero).max())
 
 
 MUL = Implementation("mul", Mul, mul_schedules, build_mul, ACCEPTS, ("x", "x2"))
@@ -216,8 +179,12 @@ def order_schedules(op: Binary, core: Core) -> Iterable[Elements]:
 def build_order(op: Minimum | Maximum, schedule: Elements) -> KernelCall:
     choose: Callable[[Value, Value], Expr] = minimum if isinstance(op, Minimum) else maximum
     k = CallBuilder(choose.__name__, in_place=True)
-    return _elementwise(k, op, schedule.unroll, choose)
+    return elementwise(k, op, schedule.unroll, choose)
 
 
-MINIMUM = Implementation("minimum", Minimum, order_schedules, build_order, ACCEPTS, ("x", "x2"))
-MAXIMUM = Implementation("maximum", Maximum, order_schedules, build_order, ACCEPTS, ("x", "x2"))
+MINIMUM = Implementation(
+    "minimum", Minimum, order_schedules, build_order, (integer_tensors, broadcastable), ("x", "x2")
+)
+MAXIMUM = Implementation(
+    "maximum", Maximum, order_schedules, build_order, (integer_tensors, broadcastable), ("x", "x2")
+)

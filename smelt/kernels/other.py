@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from smelt.kernels.binary import ADD, MAXIMUM, MINIMUM, MUL
+from smelt.kernels.binary_plain import BINARY_PLAIN
+from smelt.kernels.binary_scaled import BINARY_SCALED
 from smelt.kernels.cast import CAST
 from smelt.kernels.gathers import BROADCAST, GATHER, UPDATE_SLICE
 from smelt.kernels.implementation import Implementation
@@ -11,6 +13,7 @@ from smelt.kernels.mean import MEAN
 from smelt.kernels.movement import CONCAT, COPY, PAD, SLICE, TRANSPOSE
 from smelt.kernels.pool import AVERAGE_POOL, MAX_POOL
 from smelt.kernels.quantize import QUANTIZE, QUANTIZE_FLOATS
+from smelt.kernels.quantize16 import DEQUANTIZE16, QUANTIZE16
 from smelt.kernels.resize import RESIZE_BILINEAR, RESIZE_NEAREST
 from smelt.kernels.softmax import SOFTMAX
 from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
@@ -18,5 +21,5 @@ from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
 OTHERS: tuple[Implementation, ...] = (
     ADD, MUL, MINIMUM, MAXIMUM, LOOKUP, LOOKUP_FLOAT, QUANTIZE_FLOATS, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX,
     RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY, UNARY_SCALED, UNARY_PLAIN,
-    CAST, BROADCAST, GATHER, UPDATE_SLICE,
+    CAST, BROADCAST, GATHER, UPDATE_SLICE, QUANTIZE16, DEQUANTIZE16, *BINARY_SCALED, *BINARY_PLAIN,
 )  # fmt: skip

@@ -86,8 +86,8 @@ class AddParameters:
 
 
 def add_parameters(op: Add) -> AddParameters:
-    """Both operands are brought to twice the larger scale, with 20 more bits, before they are added."""
-    left_shift = 20
+    """Both operands are brought to twice the larger scale, with 20 more bits (15 of int16), before they are added."""
+    left_shift = 15 if op.y.dtype == "int16" else 20
     twice = 2 * max(op.x.q.scale, op.x2.q.scale)
     return AddParameters(
         left_shift,

@@ -13,6 +13,7 @@ import numpy as np
 
 from smelt.errors import OptionError, Unsupported
 from smelt.model.graph import Array, Graph, Op, Tensor
+from smelt.model.reference_binary import BINARY
 from smelt.model.reference_gathers import GATHERS
 from smelt.model.reference_linear import LINEAR
 from smelt.model.reference_moves import MOVES
@@ -22,7 +23,7 @@ from smelt.model.reference_signal import SIGNAL
 from smelt.model.reference_spatial import SPATIAL
 
 MEANINGS: dict[type[Op], Callable[..., Any]] = {
-    **LINEAR, **POINTWISE, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL,
+    **LINEAR, **BINARY, **POINTWISE, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL,
 }  # fmt: skip
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""

@@ -1,4 +1,4 @@
-"""What the operators that work element by element (softmax: row by row) compute."""
+"""What the operators that are functions of one value (softmax: of one row) compute."""
 
 from __future__ import annotations
 
@@ -7,46 +7,13 @@ from collections.abc import Callable
 import numpy as np
 
 from smelt.model import arithmetic
-from smelt.model.arithmetic import Integers, clip_int8, requantize
+from smelt.model.arithmetic import clip_int8
 from smelt.model.graph import Array, Op
-from smelt.model.ops import Add, Dequantize, Lookup, Maximum, Minimum, Mul, Quantize, Softmax, Unary
+from smelt.model.ops import Dequantize, Lookup, Quantize, Softmax, Unary
 from smelt.model.ops_pointwise import Cast
-from smelt.model.parameters import Rescale, add_parameters, mul_parameters, softmax_parameters
+from smelt.model.parameters import softmax_parameters
 from smelt.model.tables import dequantized, quantized
 from smelt.model.unary import unary_integers
-
-
-def _rescale(x: Integers, by: Rescale) -> Integers:
-    return requantize(x, by.multiplier, by.shift)
-
-
-def _centred(x: Array, zero: int) -> Integers:
-    return x.astype(np.int64) - zero
-
-
-def add(op: Add, x: Array, x2: Array) -> Array:
-    """Sum or difference."""
-    p = add_parameters(op)
-    a = _rescale(_centred(x, p.x_zero) << p.left_shift, p.input)
-    b = _rescale(_centred(x2, p.x2_zero) << p.left_shift, p.input2)
-    total = _rescale(a - b if p.subtract else a + b, p.output)
-    return np.clip(total + p.y_zero, *op.clamp).astype(np.int8)
-
-
-def mul(op: Mul, x: Array, x2: Array) -> Array:
-    p = mul_parameters(op)
-    product = _rescale(_centred(x, p.x_zero) * _centred(x2, p.x2_zero), p.output)
-    return np.clip(product + p.y_zero, *op.clamp).astype(np.int8)
-
-
-def minimum(op: Minimum, x: Array, x2: Array) -> Array:
-    """Of the stored integers: TFLM takes all three tensors to be quantised alike."""
-    return np.asarray(np.minimum(x, x2))
-
-
-def maximum(op: Maximum, x: Array, x2: Array) -> Array:
-    """Of the stored integers: TFLM takes all three tensors to be quantised alike."""
-    return np.asarray(np.maximum(x, x2))
 
 
 def softmax(op: Softmax, x: Array) -> Array:
@@ -90,10 +57,6 @@ def cast(op: Cast, x: Array) -> Array:
 
 
 POINTWISE: dict[type[Op], Callable[..., Array]] = {
-    Add: add,
-    Mul: mul,
-    Minimum: minimum,
-    Maximum: maximum,
     Softmax: softmax,
     Unary: unary,
     Lookup: look_up,

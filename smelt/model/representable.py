@@ -12,7 +12,11 @@ from math import isfinite, prod
 import numpy as np
 
 from smelt.model.arithmetic import INT32_MAX, float32, quantize_multiplier
-from smelt.model.graph import Op, Quantization, Tensor
+from smelt.model.graph import Op
+from smelt.model.limits import farthest as farthest
+from smelt.model.limits import fits_steps as fits_steps
+from smelt.model.limits import rescaled
+from smelt.model.limits import usable_scale as usable_scale
 from smelt.model.ops import (
     Add,
     AveragePool2D,
@@ -26,23 +30,7 @@ from smelt.model.ops import (
     TransposeConv2D,
     Unary,
 )
-
-SMALLEST_NORMAL = float(np.finfo(np.float32).smallest_normal)
-
-
-def farthest(x: Tensor) -> int:
-    """The distance that a stored integer can have from its zero point; of int32, whose zero point is 0, from 0."""
-    return min(x.element.high - x.element.low, INT32_MAX)
-
-
-def usable_scale(scale: float) -> bool:
-    """Whether a scale is a normal positive float32: what an activation needs (weights of a dead channel may have 0)."""
-    return isfinite(scale) and scale >= SMALLEST_NORMAL
-
-
-def fits_steps(real: float, q: Quantization) -> bool:
-    """Whether a real number is an int32 number of steps of `q`."""
-    return abs(real) / q.scale < INT32_MAX - 256
+from smelt.model.representable_pointwise import pointwise_excesses
 
 
 def excesses(op: Op) -> tuple[str, ...]:
@@ -56,7 +44,7 @@ def excesses(op: Op) -> tuple[str, ...]:
             found = _product(op)
         case Mean():
             count = prod(op.x.shape[axis] for axis in op.axes)
-            found = _rescaled(count * farthest(op.x), op.x.q.scale / op.y.q.scale, "x.scale / y.scale")
+            found = rescaled(count * farthest(op.x), op.x.q.scale / op.y.q.scale, "x.scale / y.scale")
         case AveragePool2D():
             found = _average(op)
         case Softmax():
@@ -67,14 +55,8 @@ def excesses(op: Op) -> tuple[str, ...]:
             finite = farthest(op.x) * op.x.q.scale < float(np.finfo(np.float32).max)
             found = iter(() if finite else (f"with scale {op.x.q.scale:.3g} results leave float32",))
         case _:
-            found = iter(())
+            found = pointwise_excesses(op)
     return tuple(found)
-
-
-def _rescaled(limit: int, real: float, what: str) -> Iterator[str]:
-    """An integer of up to `limit` is multiplied by `real`: a left shift, which comes first, must not lose bits."""
-    if limit << max(quantize_multiplier(real)[1], 0) > INT32_MAX:
-        yield f"{what} is {real:.3g}, too much for 32-bit arithmetic"
 
 
 def _linear(op: Conv2D | DepthwiseConv2D | TransposeConv2D | Dense) -> Iterator[str]:
@@ -85,17 +67,21 @@ def _linear(op: Conv2D | DepthwiseConv2D | TransposeConv2D | Dense) -> Iterator[
 
 
 def _sum(op: Add) -> Iterator[str]:
-    """The oracle aligns both operands to twice the larger scale with 20 more bits; the result must not need more."""
+    """The oracle aligns both operands to twice the larger scale with 20 (of int16 15) more bits; the result must not need more."""
+    if op.x.dtype not in ("int8", "int16"):
+        return
     ratio = 2 * max(op.x.q.scale, op.x2.q.scale) / op.y.q.scale
-    if not ratio < 1 << 20:
+    if not ratio < 1 << (15 if op.x.dtype == "int16" else 20):
         yield f"the scales of the operands are {ratio / 2:.3g} times the result's; too much"
 
 
 def _product(op: Mul) -> Iterator[str]:
-    """Products have 16 bits; the oracle shifts them left by as many bits as the ratio has before it multiplies."""
-    ratio = op.x.q.scale * op.x2.q.scale / op.y.q.scale
-    if not ratio < 1 << 14:
-        yield f"x.scale * x2.scale / y.scale is {ratio:.3g}; it must be below {1 << 14}"
+    """Products have 16 (of int16 31) bits; the oracle shifts them left by as many bits as the ratio has before it multiplies."""
+    if op.x.dtype not in ("int8", "int16"):
+        return
+    ratio, limit = op.x.q.scale * op.x2.q.scale / op.y.q.scale, 1 if op.x.dtype == "int16" else 1 << 14
+    if not ratio < limit:
+        yield f"x.scale * x2.scale / y.scale is {ratio:.3g}; it must be below {limit}"
 
 
 def _average(op: AveragePool2D) -> Iterator[str]:
@@ -119,14 +105,14 @@ def _unary(op: Unary) -> Iterator[str]:
         case "requantize" if op.x.dtype == "int32":
             pass  # what a shift to the left loses, the kernel loses too
         case "relu" | "requantize" | "abs":
-            yield from _rescaled(farthest(op.x), ratio, "x.scale / y.scale")
+            yield from rescaled(farthest(op.x), ratio, "x.scale / y.scale")
         case "relu6" if not fits_steps(6.0, op.x.q):
             yield f"with input scale {scale:.3g} the limit 6 is too many steps for 32-bit arithmetic"
         case "leaky_relu" if not isfinite(op.alpha):
             yield f"alpha is {op.alpha:.3g}"
         case "leaky_relu":
-            yield from _rescaled(farthest(op.x), ratio, "x.scale / y.scale")
-            yield from _rescaled(farthest(op.x), ratio * abs(float32(op.alpha)), "alpha * x.scale / y.scale")
+            yield from rescaled(farthest(op.x), ratio, "x.scale / y.scale")
+            yield from rescaled(farthest(op.x), ratio * abs(float32(op.alpha)), "alpha * x.scale / y.scale")
         case "logistic" | "tanh" if op.x.dtype == "int16":
             if not 2.0**-28 <= scale < 2.0**17:
                 yield f"input scale {scale:.3g} is out of range (2^-28 to 2^17)"
