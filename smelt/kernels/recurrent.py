@@ -166,7 +166,7 @@ def _unit(k: CallBuilder, op: Lstm, table: AnyBuffer, gates: list[Expr], cells: 
     def gate(value: Expr) -> Expr:
         return k.let("open", logistic16(k, table, value, LOGISTIC_Q12))
 
-    candidate = k.let("candidate", (tanh16 if op.candidate == "tanh" else logistic16)(k, table, gates[2], LOGISTIC_Q12))
+    candidate = k.let("candidate", tanh16(k, table, gates[2], LOGISTIC_Q12))
     kept = _product(k, gate(gates[1]), cells[index], n.forget)
     new = _product(k, gate(gates[0]), candidate, n.update)
     limits = INT16 if n.cell_limit is None else (-n.cell_limit, n.cell_limit)

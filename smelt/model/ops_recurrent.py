@@ -8,14 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log2
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from smelt.model.arithmetic import quantize_multiplier
 from smelt.model.arithmetic16 import INT16_MAX, TableInput
 from smelt.model.graph import Op, Tensor
 from smelt.model.parameters import Rescale
-
-GateFunction = Literal["tanh", "logistic"]
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,6 @@ class Lstm(Op):
     next_cell: Tensor
     numbers: LstmNumbers
     time_major: bool = False
-    candidate: GateFunction = "tanh"
 
     @property
     def batch(self) -> int:

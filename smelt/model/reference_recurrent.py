@@ -44,7 +44,7 @@ def lstm(op: Lstm, x: Array, *operands: Array) -> tuple[Array, Array, Array]:
             _gate(gate, row @ w.T.astype(np.int64) + b, by, (hidden - n.hidden_zero) @ r.T.astype(np.int64), by_hidden)
             for w, b, by, r, by_hidden in zip(weights, biases, n.inputs, recurrent, n.recurrents, strict=True)
         )
-        candidate = (tanh16 if op.candidate == "tanh" else logistic16)(c, LOGISTIC_Q12)
+        candidate = tanh16(c, LOGISTIC_Q12)
         kept = clip_int16(_rescaled(logistic16(f, LOGISTIC_Q12) * cell, n.forget))
         cell = clip_int16(kept + clip_int16(_rescaled(logistic16(i, LOGISTIC_Q12) * candidate, n.update)))
         if n.cell_limit is not None:
