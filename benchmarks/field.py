@@ -1,8 +1,8 @@
 """Models that people deploy, on the simulated boards: `python benchmarks/field.py [MODEL.tflite ...]`.
 
-Each is compiled as it is and run on a sequence of inputs, states carried from each to the next; `wrong` counts the outputs that are
-not bit for bit TensorFlow Lite Micro's. Cycles are simulated and of the slowest inference. Beside them, where they are known, those of
-TensorFlow Lite Micro with CMSIS-NN on the same simulated boards (shared/facts/peers.md), and the ratio.
+Each is compiled as it is and run on a sequence of inputs, states carried from each to the next; `wrong` counts the values
+that are not bit for bit TensorFlow Lite Micro's. Cycles are simulated. Beside them, where they are known, those of TensorFlow Lite
+Micro with CMSIS-NN on the same simulated boards (shared/facts/peers.md), and the ratio.
 """
 
 import argparse

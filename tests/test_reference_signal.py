@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from smelt.errors import SmeltError
 from smelt.importers import load
 from smelt.importers.flexbuffer import read_map
-from smelt.model.reference import run
+from smelt.model.reference import run, run_sequence
 from tests.oracle import Oracle
 from tests.reference_check import cases, seeds, values
 from tests.tflite_writer import ModelWriter
@@ -99,6 +99,24 @@ def test_filter_bank_and_root(folder, seed, channels):
     bits = w.tensor("bits", (), "int32")
     w.op("CUSTOM SignalFilterBankSquareRoot", [wide, bits], [y])
     check(w, [x, bits], [y], [values(rng, (bins,), "uint32"), np.array(rng.integers(0, 15), np.int32)], folder)
+
+
+@pytest.mark.parametrize("clamping", [False, True])
+@pytest.mark.parametrize("channels", [1, 5, 40])
+def test_spectral_subtraction_over_time(folder, channels, clamping):
+    rng, w = np.random.default_rng(channels), ModelWriter()
+    x, y, noise = (w.tensor(name, (channels,), "uint32") for name in ("x", "y", "noise"))
+    options = {"num_channels": channels, "smoothing": 409, "one_minus_smoothing": 15975, "alternate_smoothing": 983}
+    options |= {"alternate_one_minus_smoothing": 15401, "smoothing_bits": 10, "min_signal_remaining": 819}
+    options |= {"spectral_subtraction_bits": 14, "clamping": clamping}
+    w.op("CUSTOM SignalFilterBankSpectralSubtraction", [x], [y, noise], **options)
+    model = w.finish([x], [y, noise])
+    (folder / "model.tflite").write_bytes(model)
+    oracle, most = Oracle(model), rng.choice([10, 1000, 2**22, 2**32])
+    arrays = [rng.integers(0, most, channels, np.uint64).astype(np.uint32) for _ in range(12)]
+    for found, array in zip(run_sequence(load(folder / "model.tflite"), [(a,) for a in arrays]), arrays, strict=True):
+        for mine, expected in zip(found, oracle.run([array]), strict=True):
+            np.testing.assert_array_equal(mine, expected)
 
 
 @cases(15)

@@ -16,6 +16,7 @@ from smelt.importers.tflite_gathers import GATHERING
 from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
 from smelt.importers.tflite_reasons import Findings
+from smelt.importers.tflite_recurrent import RECURRENT
 from smelt.importers.tflite_reduce import REDUCING
 from smelt.importers.tflite_signal import SIGNAL
 from smelt.importers.tflite_site import Arm, Site, quantization_complaint
@@ -133,7 +134,18 @@ def call_once(at: Site) -> tuple[Op, ...]:
 
 
 CALL_ONCE = Arm("CALL_ONCE", "a subgraph that assigns constants", (0, 0), call_once, 103, NO_RESULT, (0, 0))
-ARMS: tuple[Arm, ...] = (*COMPUTING, *BINARY, *UNARY, *REDUCING, *MOVING, *GATHERING, *SIGNAL, *VARIABLES, CALL_ONCE)
+ARMS: tuple[Arm, ...] = (
+    *COMPUTING,
+    *BINARY,
+    *UNARY,
+    *REDUCING,
+    *MOVING,
+    *GATHERING,
+    *SIGNAL,
+    *RECURRENT,
+    *VARIABLES,
+    CALL_ONCE,
+)
 
 
 def _attempt(site: Site, arm: Arm | None, findings: Findings) -> tuple[Op, ...] | None:

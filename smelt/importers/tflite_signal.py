@@ -14,11 +14,14 @@ from smelt.model.ops_signal import (
     FilterBankRoot,
     Pcan,
     RealFft,
+    SpectralSubtraction,
+    Subtraction,
     Window,
 )
 
 Types = tuple[str, ...]
 INT16, INT32, UINT32, UINT64 = ("int16",), ("int32",), ("uint32",), ("uint64",)
+UINT16 = 2**16 - 1
 GAINS = 4 * 32 - 3  # numbers of a table of gains: three for each power of two, four apart
 
 
@@ -100,6 +103,26 @@ def filter_bank_square_root(at: Site) -> tuple[Op, ...]:
     return (FilterBankRoot(y=at.agree(y, x.shape), x=x, bits=bits),)
 
 
+def spectral_subtraction(at: Site) -> tuple[Op, ...]:
+    x, y, following = at.x(0), at.y(), at.y(1)
+    if not x.shape or x.elements != at.custom("num_channels"):
+        at.refuse(f"an input of shape {list(x.shape)} is not one row of {at.custom('num_channels')} channels")
+    numbers = Subtraction(
+        smoothing=(_limited(at, "smoothing", 0, UINT16), _limited(at, "alternate_smoothing", 0, UINT16)),
+        one_minus_smoothing=(
+            _limited(at, "one_minus_smoothing", 0, UINT16),
+            _limited(at, "alternate_one_minus_smoothing", 0, UINT16),
+        ),
+        least_remaining=_limited(at, "min_signal_remaining", 0, UINT16),
+        smoothing_bits=_limited(at, "smoothing_bits", 0, 31),
+        bits=_limited(at, "spectral_subtraction_bits", 0, 31),
+        clamping=bool(at.custom("clamping", 0)),
+    )
+    noise = at.bench.named(at.agree(following, x.shape), f"{following.name}.before")
+    at.bench.keep(noise, following, 0)
+    return (SpectralSubtraction(y=at.agree(y, x.shape), x=x, noise=noise, next_noise=following, numbers=numbers),)
+
+
 def pcan(at: Site) -> tuple[Op, ...]:
     x, noise, gains, y = at.x(0), at.x(1), _table(at, 2, INT16), at.y()
     if noise.shape != x.shape:
@@ -122,6 +145,7 @@ SIGNAL: tuple[Arm, ...] = (
     Arm("CUSTOM SignalEnergy", "", (1, 1), energy, types=UINT32),
     Arm("CUSTOM SignalFilterBank", "", (6, 6), filter_bank, types=UINT64),
     Arm("CUSTOM SignalFilterBankSquareRoot", "", (2, 2), filter_bank_square_root, types=UINT32),
+    Arm("CUSTOM SignalFilterBankSpectralSubtraction", "", (1, 1), spectral_subtraction, types=UINT32, outputs=(2, 2)),
     Arm("CUSTOM SignalPCAN", "", (3, 3), pcan, types=UINT32),
     Arm("CUSTOM SignalFilterBankLog", "", (1, 1), filter_bank_log, types=INT16),
 )

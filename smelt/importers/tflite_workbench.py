@@ -85,17 +85,24 @@ class Workbench:
         return replace(tensor, name=self.names.unique(name or tensor.name), data=None)
 
     def remember(self, index: int) -> tuple[Tensor, Tensor]:
-        """A tensor of the file that is variable, as what its operator reads and what it writes. It begins at its zero point."""
+        """A tensor of the file that is variable, as what its operator reads and what it writes.
+
+        It begins as the oracle lets it: at its zero point where it is int8, else at 0.
+        """
         raw = self.model.tensors[index]
         read = self._make(replace(raw, variable=False))
         if not raw.variable or read.is_constant:
             raise ModelError(f"tensor '{raw.name}' must be a variable, without data")
         if any(variable.name == raw.name for variable in self.kept):
             raise Refusal(f"variable '{raw.name}' has two operators; one is supported")
-        zero = 0 if read.quantization is None else read.q.zero_point
+        zero = read.q.zero_point if read.dtype == "int8" and read.quantization is not None else 0
         write = self.named(read, f"{raw.name}.next")
-        self.kept.append(Variable(raw.name, read, write, np.full(read.shape, zero, read.element.numpy)))
+        self.keep(read, write, zero)
         return read, write
+
+    def keep(self, read: Tensor, write: Tensor, initial: int) -> None:
+        """Let what `write` has after an inference be what `read` has in the next; every element begins as `initial`."""
+        self.kept.append(Variable(read.name, read, write, np.full(read.shape, initial, read.element.numpy)))
 
     def is_open(self, tensor: Tensor, shape: tuple[int, ...]) -> bool:
         """Whether the file leaves sizes of a tensor open, and these fit the others."""
