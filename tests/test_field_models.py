@@ -8,7 +8,7 @@ from tests.oracle import need_oracle
 from tests.paths import SHARED
 
 BOARDS = ("nucleo_l4r5zi", "disco_f746ng", "esp32c3")
-MODELS = ("microwakeword_okay_nabu_v2", "tflm_trained_lstm_int8")
+MODELS = ("microwakeword_okay_nabu_v2", "tflm_trained_lstm_int8", "tflm_audio_preprocessor_int8")
 
 
 @pytest.mark.extra

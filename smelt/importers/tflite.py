@@ -248,7 +248,7 @@ def _edge(bench: Workbench, index: int, role: str, findings: Findings) -> Tensor
         )
     if tensor.elements == 0 and index not in bench.lost:
         findings.reasons.append(f"{role} '{raw.name}' of shape {list(raw.shape)} is empty")
-    if tensor.dtype == "int8" and (complaint := quantization_complaint(tensor)):
+    if tensor.quantization is not None and tensor.dtype == "int8" and (complaint := quantization_complaint(tensor)):
         findings.reasons.append(f"{role} '{raw.name}' {complaint}")
     return tensor
 
