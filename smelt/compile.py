@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.importers import ModelSummary
     from smelt.kernels.implementation import Implementation
     from smelt.model.graph import Graph
+    from smelt.passes.edge_types import EdgeType
     from smelt.planner import Goal
     from smelt.planner.evidence import Evidence
     from smelt.planner.log import TuningLog
@@ -31,7 +32,8 @@ MORE = 256
 
 @dataclass(frozen=True, eq=False)
 class Compilation(Noun):
-    """Every noun on the way from a model file to firmware. `model` is the graph as the file has it."""
+    """Every noun on the way from a model file to firmware. `model` is the graph as the file has it, but for other types at its
+    edges where they were asked for."""
 
     model: Graph
     graph: Graph
@@ -81,6 +83,8 @@ def compile(
     log: TuningLog | None = None,
     max_ram: int | None = None,
     max_flash: int | None = None,
+    input_type: EdgeType | None = None,
+    output_type: EdgeType | None = None,
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the firmware
     prints for classes.
@@ -90,6 +94,7 @@ def compile(
     and so does "energy", which is cycles times a constant of the board; "ram" and "flash" ask for the least of it, and then for
     the fewest cycles.
     `max_ram` and `max_flash` are budgets in bytes, everything included (the stack is estimated).
+    `input_type` and `output_type` replace the file's: int8, uint8 or float32 at the edges, the same numbers inside.
     `log` holds measurements: what was fastest on this board with this compiler is used as far as it fits.
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
     """
@@ -98,6 +103,7 @@ def compile(
     from smelt.firmware.toolchain import toolchain
     from smelt.importers import load
     from smelt.passes import prepare
+    from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums
     from smelt.planner import Limits, make_plan
     from smelt.planner.evidence import evidence
@@ -105,7 +111,7 @@ def compile(
 
     check_name(name)  # before the minutes that a plan may take
     board = named(board)
-    model = load(path)
+    model = with_edge_types(load(path), input_type, output_type)
     graph = prepare(model)
     warnings = wrapping_sums(graph)
     tools, known = toolchain(board, compiler), measured(log, board, compiler)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smelt.planner.log import TuningLog
 
 GOALS = ("balanced", "speed", "ram", "flash", "energy")  # of the planner, whose import takes longer than --help may
+EDGE_TYPES = ("int8", "uint8", "float32")
 MOST_LABELS = 1 << 20  # bytes
 
 
@@ -73,6 +74,10 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="speed spends RAM and flash on cycles, and so does energy (cycles times a constant of the board); ram and flash "
         "ask for the least of it.",
     )
+    @click.option(
+        "--input-type", type=click.Choice(EDGE_TYPES), help="What the network is given, whatever the file says."
+    )
+    @click.option("--output-type", type=click.Choice(EDGE_TYPES), help="What it gives.")
     @click.option("--max-ram", metavar="BYTES", help="Budget for all RAM: 20000, 57K (of 1024), 1M. Stack: estimated.")
     @click.option("--max-flash", metavar="BYTES", help="Budget for code and constants.")
     @click.option(
@@ -90,12 +95,15 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         labels: Path | None,
         compiler: str,
         goal: str,
+        input_type: str | None,
+        output_type: str | None,
         max_ram: str | None,
         max_flash: str | None,
         logs: tuple[Path, ...],
         **kwargs: Any,
     ) -> Any:
         options: dict[str, Any] = {"name": name, "labels": read_labels(labels), "compiler": compiler, "goal": goal}
+        options |= {"input_type": input_type, "output_type": output_type}
         options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
         return command(*args, options=options, **kwargs)
 

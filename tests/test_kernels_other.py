@@ -93,6 +93,15 @@ def lookups(draw, dtype):
 
 
 @st.composite
+def flips(draw):
+    """Between int8 and uint8 of one meaning."""
+    shape, types = draw(SHAPES), draw(st.permutations(("int8", "uint8")))
+    data = (np.arange(256) + (0 if types[0] == "int8" else 128)).astype(np.uint8).view(types[1])
+    table = Tensor("table", (256,), types[1], None, data)
+    return ops.Lookup(x=tensor("x", shape, dtype=types[0]), table=table, y=tensor("y", shape, dtype=types[1]))
+
+
+@st.composite
 def quantizes(draw):
     shape = draw(SHAPES)
     return ops.Quantize(x=Tensor("x", shape, "float32"), y=draw(quantized("y", shape)))
@@ -245,7 +254,7 @@ STRATEGIES = (
     *(resizes(cls) for cls in (ops.ResizeNearest, ops.ResizeBilinear)),
     *(lookups(dtype) for dtype in ("int8", "float32")),
     *(quantizes(), means(), softmaxes(), pads(), concats(), slices(), transposes(), reshapes()),
-    *(broadcasts(), gathers(), updates()),
+    *(broadcasts(), gathers(), updates(), flips()),
 )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ from smelt.kernels.binary import ADD, MAXIMUM, MINIMUM, MUL
 from smelt.kernels.binary_plain import BINARY_PLAIN
 from smelt.kernels.binary_scaled import BINARY_SCALED
 from smelt.kernels.cast import CAST
+from smelt.kernels.flip import FLIP
 from smelt.kernels.gathers import BROADCAST, GATHER, UPDATE_SLICE
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT
@@ -19,7 +20,7 @@ from smelt.kernels.softmax import SOFTMAX
 from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
 
 OTHERS: tuple[Implementation, ...] = (
-    ADD, MUL, MINIMUM, MAXIMUM, LOOKUP, LOOKUP_FLOAT, QUANTIZE_FLOATS, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX,
+    ADD, MUL, MINIMUM, MAXIMUM, FLIP, LOOKUP, LOOKUP_FLOAT, QUANTIZE_FLOATS, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX,
     RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY, UNARY_SCALED, UNARY_PLAIN,
     CAST, BROADCAST, GATHER, UPDATE_SLICE, QUANTIZE16, DEQUANTIZE16, *BINARY_SCALED, *BINARY_PLAIN,
 )  # fmt: skip

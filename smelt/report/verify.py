@@ -15,7 +15,7 @@ import numpy as np
 from smelt.compile import Compilation
 from smelt.devices.choose import Device
 from smelt.errors import OptionError
-from smelt.importers import model_bytes
+from smelt.importers import load, model_bytes
 from smelt.model.dtypes import bits_of
 from smelt.model.graph import Array
 from smelt.nouns import Noun
@@ -111,8 +111,9 @@ def by_reference(compilation: Compilation, inputs: Runs, model: Path | str, sequ
 def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence: bool) -> list[tuple[Array, ...]]:
     """The file, computed by TensorFlow Lite Micro in a process of its own, since it aborts on what it does not like.
 
-    Raises OptionError where its package is missing or it gives up.
+    Raises OptionError where its package is missing, it gives up, or the edges are not of the file's types.
     """
+    _demand_own_types(compilation, model)
     with tempfile.TemporaryDirectory(prefix="smelt-") as folder:
         given, made, file = (Path(folder, name) for name in ("inputs.npz", "outputs.npz", "model.tflite"))
         file.write_bytes(model_bytes(model))
@@ -127,6 +128,16 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence:
             stacks = [outputs[f"y{i}"] for i in range(len(compilation.model.outputs))]
     shaped = [s.reshape(-1, *t.shape) for s, t in zip(stacks, compilation.model.outputs, strict=True)]
     return list(zip(*shaped, strict=True))
+
+
+def _demand_own_types(compilation: Compilation, model: Path | str) -> None:
+    file, asked = load(model), compilation.model
+    for own, other in zip((*file.inputs, *file.outputs), (*asked.inputs, *asked.outputs), strict=True):
+        if own.dtype != other.dtype:
+            raise OptionError(
+                f"'{own.name}' is {own.dtype} in the file that the oracle tflm computes, and {other.dtype} was asked for: "
+                "use --oracle reference"
+            )
 
 
 ORACLES = {"reference": by_reference, "tflm": by_tflm}

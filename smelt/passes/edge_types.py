@@ -1,0 +1,110 @@
+"""Other types at the edges of a graph than its file has: what users of the C want to give and to get."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from smelt.errors import OptionError
+from smelt.model.graph import Graph, Op, Quantization, Tensor
+from smelt.model.ops import Dequantize, Quantize, Reshape, Unary
+from smelt.passes.rewrite import fresh_name
+
+EdgeType = Literal["int8", "uint8", "float32"]
+BYTES = ("int8", "uint8")
+
+
+def with_edge_types(graph: Graph, inputs: EdgeType | None, outputs: EdgeType | None) -> Graph:
+    """The graph with inputs and outputs of these types; None leaves them as they are, and so do tensors without a scale.
+
+    Edges keep their names. Bytes become the other bytes of the same meaning; an input that was float32 is what the graph quantised
+    it to, an output what the graph dequantised; a float32 edge is quantised or dequantised as TensorFlow Lite Micro does. Raises
+    OptionError where a float32 edge is no quantised number beneath, or int16 should be a byte.
+    """
+    for edge in graph.inputs if inputs is not None else ():
+        graph = _with_input(graph, edge, inputs or "int8")
+    for edge in graph.outputs if outputs is not None else ():
+        graph = _with_output(graph, edge, outputs or "int8")
+    return graph.check()
+
+
+def _with_input(graph: Graph, edge: Tensor, dtype: EdgeType) -> Graph:
+    if edge.dtype == dtype or not _is_number(edge):
+        return graph
+    if edge.dtype == "float32":
+        graph, edge = _before_quantize(graph, edge)
+    if edge.dtype == dtype:
+        return graph
+    _demand_byte(edge, "input", dtype)
+    inner, new = replace(edge, name=fresh_name(graph, f"{edge.name}.{edge.dtype}")), _retyped(edge, dtype)
+    graph = graph.substitute({edge: inner})
+    inputs = tuple(new if t is inner else t for t in graph.inputs)
+    return replace(graph, inputs=inputs, ops=(_between(new, inner), *graph.ops))
+
+
+def _before_quantize(graph: Graph, edge: Tensor) -> tuple[Graph, Tensor]:
+    """The graph that is given what its float32 input is quantised to, and that input."""
+    readers = [op for op in graph.ops if edge in op.inputs]
+    quantizes = [op for op in readers if isinstance(op, Quantize)]
+    alike = {(op.y.dtype, op.y.quantization) for op in quantizes}
+    if len(quantizes) != len(readers) or len(alike) != 1 or edge in graph.outputs:
+        raise OptionError(f"input '{edge.name}' stays float32: the model does not quantise it, but computes with it")
+    new = replace(quantizes[0].y, name=edge.name)
+    graph = replace(graph, ops=tuple(op for op in graph.ops if op not in quantizes))
+    inputs = tuple(new if t is edge else t for t in graph.inputs)
+    return replace(graph, inputs=inputs).substitute({op.y: new for op in quantizes}), new
+
+
+def _with_output(graph: Graph, edge: Tensor, dtype: EdgeType) -> Graph:
+    if edge.dtype == dtype or not _is_number(edge):
+        return graph
+    inner, source = edge, edge
+    if edge not in graph.inputs:
+        inner = source = replace(edge, name=fresh_name(graph, f"{edge.name}.{edge.dtype}"))
+        graph = graph.substitute({edge: inner})
+    if edge.dtype == "float32":
+        producer = graph.producer(inner)
+        if not isinstance(producer, Dequantize):
+            raise OptionError(f"output '{edge.name}' stays float32: it is computed in it, not dequantised")
+        source = producer.x
+    if source.dtype != dtype:
+        _demand_byte(source, "output", dtype)
+    new = replace(
+        _retyped(source, dtype), name=edge.name if inner is not edge else fresh_name(graph, f"{edge.name}.{dtype}")
+    )
+    outputs = tuple(new if t is inner else t for t in graph.outputs)
+    return replace(graph, outputs=outputs, ops=(*graph.ops, _between(source, new)))
+
+
+def _is_number(tensor: Tensor) -> bool:
+    """Whether a tensor is of reals, or stands for some."""
+    return tensor.dtype == "float32" or (tensor.quantization is not None and tensor.dtype in (*BYTES, "int16"))
+
+
+def _demand_byte(tensor: Tensor, role: str, dtype: EdgeType) -> None:
+    if dtype in BYTES and tensor.dtype not in BYTES:
+        raise OptionError(f"{role} '{tensor.name}' is {tensor.dtype}: {dtype} would lose its low bits")
+
+
+def _retyped(tensor: Tensor, dtype: EdgeType) -> Tensor:
+    """A tensor of the same name and meaning in another type."""
+    if dtype == tensor.dtype:
+        return replace(tensor, data=None)
+    if dtype == "float32":
+        return Tensor(tensor.name, tensor.shape, dtype)
+    zero = tensor.q.zero_point + (128 if dtype == "uint8" else -128)
+    return replace(tensor, dtype=dtype, quantization=Quantization(tensor.q.scales, (zero,)), data=None)
+
+
+def _between(x: Tensor, y: Tensor) -> Op:
+    """The op that makes y, of another type, of x."""
+    origin = "type of an edge"
+    if x.dtype == y.dtype:
+        return Reshape(x=x, y=y, origin=origin)
+    if x.dtype == "float32":
+        return Quantize(x=x, y=y, origin=origin)
+    return (
+        Dequantize(x=x, y=y, origin=origin)
+        if y.dtype == "float32"
+        else Unary(x=x, y=y, function="requantize", origin=origin)
+    )
