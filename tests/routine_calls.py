@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from smelt.kernels.headers import all_headers
 from smelt.loops.routine import Span
+from smelt.targets.types import Core
 from tests.kernels_host import SUPPORT, ZIG, _unload
-from tests.routine_watch import Recorded, content, watch_all
+from tests.routine_watch import Recorded, content, known_to_c, watch_all
 from tests.thumb_programs import DATA, GAP, Machine, Program
 
 
@@ -56,10 +56,9 @@ def _same(once: tuple[bytes, ...], again: tuple[bytes, ...]) -> tuple[tuple[int 
     return tuple(tuple(x if x == y else None for x, y in zip(a, b, strict=True)) for a, b in pairs)
 
 
-def text_of(recorded: tuple[Recorded, ...]) -> str:
-    """C with a function for each call, whose parameters are the addresses of its spans."""
-    includes = "".join(f'#include "{name}"\n' for name in all_headers())
-    return includes + "\n".join(_function(i, r) for i, r in enumerate(recorded))
+def text_of(recorded: tuple[Recorded, ...], core: Core | None = None) -> str:
+    """C with a function for each call, whose parameters are the addresses of its spans, for a core or for this computer."""
+    return known_to_c(core) + "\n".join(_function(i, r) for i, r in enumerate(recorded))
 
 
 def _function(number: int, recorded: Recorded) -> str:

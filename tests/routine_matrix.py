@@ -16,6 +16,8 @@ from pathlib import Path
 
 from tests.kernels_host import ZIG
 from tests.routine_calls import calls, text_of, wrong_calls
+from tests.routine_cases import CORES as EVERY_CORE
+from tests.routine_watch import all_assembly
 from tests.thumb_programs import Refused, build
 
 CORES = ("cortex-m4", "cortex-m7", "cortex-m33")
@@ -88,11 +90,13 @@ def is_bitcode(cell: Cell) -> bool:
 
 def check(cell: Cell) -> str:
     """ "right", or the #error that the headers give, or what is wrong."""
-    text = text_of(tuple(c.recorded for c in calls()))
+    core = next(c for c in EVERY_CORE if c.name == cell.core.replace("-", "_"))
+    text = text_of(tuple(c.recorded for c in calls()), core)
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         libraries = [] if is_bitcode(cell) else ["-lgcc"]
         try:
-            made = build(Path(folder), text, [*target(cell), *flags(cell)], target(cell), link(cell), libraries)
+            compile = [*target(cell), *flags(cell)]
+            made = build(Path(folder), text, compile, target(cell), link(cell), libraries, all_assembly(core))
         except Refused as refusal:
             named = [line.split("#error")[-1].strip(' "') for line in str(refusal).splitlines() if "#error" in line]
             return f"#error {named[0]}" if named else f"does not build: {refusal}"[:600]

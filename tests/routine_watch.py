@@ -17,13 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
+from smelt.kernels.assembly import assembly_file, declarations
 from smelt.kernels.headers import all_headers
+from smelt.kernels.routines import BUILT, ROUTINES
 from smelt.loops.ir import SIZES
 from smelt.loops.kernel import Kernel
 from smelt.loops.routine import CallRoutine, Span
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
+from smelt.targets.types import Core
 from tests.kernels_host import SUPPORT, ZIG
-from tests.routine_cases import every_case
+from tests.routine_cases import every_case, few_cases
 from tests.thumb_programs import DATA, LIBRARY, STACK_BYTES, STACK_TOP, Machine, Program, build
 
 FLAGS = ("-std=gnu11", "-O2", "-g", "-ffreestanding", "-fno-sanitize=all", "-ffunction-sections")
@@ -33,6 +36,8 @@ __attribute__((noinline)) void watch_end(void) { __asm__ volatile("" ::: "memory
 """  # noqa: E501
 ADR, ADR_MASK = 0xF20F0000, 0xFBFF8000  # adr.w rd, forward
 BRANCH, BRANCH_MASK = 0xF0009000, 0xF800D000  # b.w
+ASSEMBLED = tuple(r for r in ROUTINES if r.name in BUILT)
+SYMBOL = re.compile(r"smelt_\w+_[0-9a-f]{8}")
 OWNED = tuple(f"r{n}" for n in range(4, 12))  # a caller's registers
 
 
@@ -75,8 +80,11 @@ class Body:
 
 
 def bodies(program: Program) -> tuple[Body, ...]:
-    """Found by what stands in front of them: the address of what follows, and a branch behind it."""
-    found = []
+    """Those in files of assembly by name; others by what stands in front of them: the address of what follows, and a branch behind
+    it."""
+    found = [
+        Body(program.functions[n], program.functions[n] + s) for n, s in program.sizes.items() if SYMBOL.fullmatch(n)
+    ]
     for address, content in program.segments:
         if address >= DATA:
             continue
@@ -247,10 +255,21 @@ class Watch:
             self.complaints.append(f"{self._called.routine.name} {what}")
 
 
-def program(folder: Path, kernels: Sequence[Kernel]) -> tuple[Program, tuple[CallRoutine, ...]]:
-    """A program with the kernels, and with all assembly that is in the headers."""
-    text, routines = watched_text(kernels)
+def known_to_c(core: Core | None) -> str:
+    """C with all headers, and with the names of all routines in assembly for a core."""
     includes = "".join(f'#include "{name}"\n' for name in all_headers())
+    return includes if core is None else f"{includes}{declarations(ASSEMBLED, core, 'routines.S')}\n"
+
+
+def all_assembly(core: Core) -> str:
+    """The text of all routines for a core."""
+    return assembly_file(ASSEMBLED, core, "routines.S", "of the tests")
+
+
+def program(folder: Path, kernels: Sequence[Kernel], core: Core = CORTEX_M4) -> tuple[Program, tuple[CallRoutine, ...]]:
+    """A program with the kernels, and with all assembly that there is for a core."""
+    text, routines = watched_text(kernels)
+    includes = known_to_c(core)
     command = [*ZIG, *CORTEX_M4.floats.zig, *FLAGS]
     (folder / "headers.c").write_text(includes)
     support = ["-I", str(SUPPORT), "-I", str(LIBRARY)]
@@ -260,15 +279,16 @@ def program(folder: Path, kernels: Sequence[Kernel]) -> tuple[Program, tuple[Cal
     names = sorted(set(re.findall(r"\b(smelt_\w+_code)\(void\)", expanded.stdout)))
     everything = f"void *const everything[] = {{{', '.join(f'(void *){n}' for n in names)}}};\n"
     link = [*command, "-nostdlib", "-static", "-Wl,--no-gc-sections"]
-    return build(folder, includes + everything + text, command, command, link), routines
+    return build(folder, includes + everything + text, command, command, link, assembly=all_assembly(core)), routines
 
 
 @cache
-def watch_all() -> Watch:
-    """A watch that saw every case there is. Raises AssertionError for a wrong result."""
-    cases = every_case()
+def watch_all(core: Core = CORTEX_M4) -> Watch:
+    """A watch that saw every case there is; with the routines for other cores than the Cortex-M4 few that call them all. Raises
+    AssertionError for a wrong result."""
+    cases = every_case() if core == CORTEX_M4 else few_cases()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        made, routines = program(Path(folder), [c.call.kernel for c in cases])
+        made, routines = program(Path(folder), [c.call.kernel for c in cases], core)
     watch = Watch(machine := Machine(made), routines)
     for case in cases:
         assert np.array_equal(machine.run(case), case.expected), f"{case} is wrong"

@@ -7,6 +7,7 @@ import pytest
 
 from smelt.firmware import emit, render
 from smelt.firmware.module import build_module, module_source
+from smelt.firmware.sources import ASSEMBLY as ROUTINES
 from smelt.firmware.sources import FILES
 from smelt.importers import load
 from smelt.kernels.headers import all_headers, included, needed, with_included
@@ -16,6 +17,7 @@ from smelt.targets.boards import BOARDS, board
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.riscv32imc import RISCV32IMC
 from tests.paths import KWS, ROOT
+from tests.routine_watch import known_to_c
 from tests.tiny_firmware import need
 
 RESNET = ROOT / "smelt" / "assets" / "resnet8.tflite"
@@ -38,7 +40,7 @@ def sources(path, board_name, goal="balanced"):
 def test_a_network_has_the_headers_that_it_uses(path, board_name, goal, tmp_path):
     """It builds with them, and with none of them missing: each defines something that the network's code or another one names."""
     files = sources(path, board_name, goal)
-    headers = {f for f in files if f not in {f"sensor_{end}" for end in FILES}}
+    headers = {f for f in files if f not in {f"sensor_{end}" for end in (*FILES, ROUTINES)}}
     assert headers == set(with_included(included(files["sensor_net.c"])))
     if board_name == "esp32c3":
         assert not any(ASSEMBLY.search(text) for text in files.values())
@@ -60,6 +62,8 @@ def test_a_network_has_the_headers_that_it_uses(path, board_name, goal, tmp_path
     command = [compiler, *flags, *strict, "-I", str(ROOT / "smelt" / "firmware" / "support"), "sensor_net.c"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stderr, done.stderr[:2000]
+    named = set(re.findall(r"\bsmelt_\w+_[0-9a-f]{8}\b", files["sensor_net.c"]))
+    assert named == set(re.findall(r"^(smelt_\w+):", files.get(f"sensor_{ROUTINES}", ""), re.MULTILINE))
 
 
 @pytest.mark.parametrize("header", sorted(all_headers()))
@@ -68,9 +72,10 @@ def test_each_header_stands_alone_and_has_what_it_says(header, flags, tmp_path):
     compiler = "gcc" if len(flags) == 1 else "arm-none-eabi-gcc"
     need(compiler)
     said = re.search(r"Routines: ([^.]*)\.", all_headers()[header])
+    known = known_to_c(CORTEX_M4 if compiler != "gcc" else None) if said else ""
     names = re.findall(r"smelt_\w+", said[1]) if said else []
     uses = "".join(f"#ifndef {n}\nvoid use_{n}(void) {{ (void){n}; }}\n#endif\n" for n in names)
-    (tmp_path / "use.c").write_text(f'#include "{header}"\n{uses}int smelt_used;\n')
+    (tmp_path / "use.c").write_text(f'#include "{header}"\n{known}{uses}int smelt_used;\n')
     support = ["-I", str(SUPPORT), "-I", str(ROOT / "smelt" / "firmware" / "support")]
     command = [compiler, *flags, *support, "-Wall", "-Wextra", "-Werror", "-ffreestanding", "-fsyntax-only", "use.c"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)

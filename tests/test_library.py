@@ -1,5 +1,6 @@
 """The C library as its users meet it: warnings, two instances, two networks, somebody else's CMake project."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from smelt.compile import compile
+from smelt.firmware.elf import read_elf
 from smelt.importers import load
 from smelt.inputs import random_inputs
 from smelt.model.reference import run
@@ -117,6 +119,28 @@ def test_two_instances_and_two_networks_in_one_program(tmp_path):
     graphs = (first, first, second)
     expected = b"".join(run(g, arrays)[0].tobytes() for g, arrays in zip(graphs, inputs, strict=True))
     assert done.stdout == expected
+
+
+def test_two_networks_share_the_routines_that_are_equal(tmp_path):
+    """Linked as an application would; what is left out is another library's."""
+    compiler, *flags = board("nucleo_l4r5zi").core.gcc
+    need(compiler)
+    for name in ("first", "second"):
+        library(IC, tmp_path, name, "nucleo_l4r5zi")
+    (tmp_path / "main.c").write_text(
+        "#include <first_net.h>\n#include <second_net.h>\nint main(void) { return first_run(0) + second_run(0); }\n"
+    )
+    sources = sorted(p.name for p in tmp_path.iterdir() if p.suffix in (".c", ".S"))
+    assert {"first_routines.S", "second_routines.S"} <= set(sources)
+    link = ["-nostdlib", "-Wl,--gc-sections", "-Wl,--entry=main", "-Wl,--no-warn-rwx-segments", "-lgcc"]
+    support = ["-ffreestanding", "-I", str(ROOT / "smelt" / "firmware" / "support")]
+    memory = str(ROOT / "smelt" / "firmware" / "support" / "memory.c")
+    command = [compiler, *flags, *support, "-O1", *sources, memory, *link, "-o", "two.elf"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names = [f.name for f in read_elf((tmp_path / "two.elf").read_bytes()).functions]
+    routines = [n for n in names if re.fullmatch(r"smelt_\w+_[0-9a-f]{8}", n)]
+    assert routines and len(routines) == len(set(routines))
 
 
 def test_cmake_example(tmp_path):

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from smelt.kernels.headers import all_headers
-from smelt.kernels.routines import ROUTINES
+from smelt.kernels.routines import BUILT, ROUTINES
 from smelt.loops.ir import If, Loop, Stmt
 from smelt.loops.routine import CallRoutine, Routine, Span
-from tests.routine_cases import few_cases, routines_of
+from smelt.targets.types import Core
+from tests.routine_cases import CORES, few_cases, routines_of
 from tests.routine_watch import Watch, bodies, content, program, watch_all
 from tests.thumb_programs import Case, Machine
 
@@ -24,6 +25,14 @@ def all_watched() -> Watch:
 
 def test_routines_do_what_they_declare(all_watched: Watch) -> None:
     assert not all_watched.complaints, "\n".join(all_watched.complaints)
+
+
+@pytest.mark.parametrize("core", CORES[1:], ids=lambda c: c.name)
+def test_those_for_other_cores_do_so_too(core: Core) -> None:
+    watch = watch_all(core)
+    assert not watch.complaints, "\n".join(watch.complaints)
+    assert set(watch.calls) == {r.name for r in ROUTINES}
+    assert watch.depth.items() >= {r.name: r.stack for r in ROUTINES if r.name in BUILT}.items()
 
 
 def test_every_routine_is_watched(all_watched: Watch) -> None:

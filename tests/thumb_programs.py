@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +65,7 @@ class Program:
 
     segments: tuple[tuple[int, bytes], ...]
     functions: dict[str, int]
+    sizes: dict[str, int] = field(default_factory=dict)
 
 
 class Refused(Exception):
@@ -84,13 +85,16 @@ def build(
     support: Sequence[str],
     link: Sequence[str],
     libraries: Sequence[str] = (),
+    assembly: str = "",
 ) -> Program:
-    """`text`, compiled by one command, linked by another; what instrumented code and compilers call is compiled by `support`.
+    """`text`, compiled by one command, linked by another; `assembly` and what instrumented code and compilers call are compiled by
+    `support`.
 
     Raises Refused.
     """
     (folder / "kernels.c").write_text(text)
     (folder / "hooks.c").write_text(HOOKS)
+    (folder / "routines.S").write_text(assembly)
     (folder / "program.ld").write_text(
         f"SECTIONS {{ . = {CODE}; .text : {{ *(.text*) *(.rodata*) *(.init_array*) *(.fini_array*) }}\n"
         ".ARM.exidx : { *(.ARM.exidx*) } .ARM.extab : { *(.ARM.extab*) }\n"
@@ -98,11 +102,10 @@ def build(
     )
     include = ["-I", str(SUPPORT), "-I", str(LIBRARY)]
     run_command([*compile, *include, "-c", "kernels.c", "-o", "kernels.o"], folder)
-    for name, source in (("hooks", "hooks.c"), ("memory", str(LIBRARY / "memory.c"))):
+    for name, source in (("hooks", "hooks.c"), ("memory", str(LIBRARY / "memory.c")), ("routines", "routines.S")):
         run_command([*support, "-O1", "-fno-builtin", *include, "-c", source, "-o", f"{name}.o"], folder)
-    run_command(
-        [*link, "-T", "program.ld", "kernels.o", "hooks.o", "memory.o", *libraries, "-o", "program.elf"], folder
-    )
+    objects = ("kernels.o", "hooks.o", "memory.o", "routines.o")
+    run_command([*link, "-T", "program.ld", *objects, *libraries, "-o", "program.elf"], folder)
     data = (folder / "program.elf").read_bytes()
     elf = read_elf(data)
     segments = tuple(
@@ -110,7 +113,7 @@ def build(
         for s in elf.sections
         if s.allocated and s.size
     )
-    return Program(segments, {f.name: f.address & ~1 for f in elf.functions})
+    return Program(segments, {f.name: f.address & ~1 for f in elf.functions}, {f.name: f.size for f in elf.functions})
 
 
 class Machine:

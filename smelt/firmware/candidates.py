@@ -8,7 +8,8 @@ from dataclasses import replace
 from smelt.firmware.harness import arena, set_up
 from smelt.firmware.image import Image, Sources
 from smelt.firmware.program import Port, Program
-from smelt.firmware.sources import lines, render, smelt_version, template
+from smelt.firmware.sources import ASSEMBLY, lines, render, smelt_version, template
+from smelt.kernels.assembly import assembly_file, called
 from smelt.kernels.headers import includes, needed
 from smelt.targets.types import Role
 
@@ -23,11 +24,12 @@ def render_candidates(programs: Sequence[Program]) -> Sources:
     libraries = {p.name: render(p).files for p in programs}
     headers = {file: text for texts in libraries.values() for file, text in texts.items() if file.endswith(".h")}
     code = "\n".join(texts[f"{name}_net.c"] for name, texts in libraries.items())
-    first = includes(
-        needed(code, programs[0].plan.board.core)
-    )  # whatever the first program needs, instructions are for all
+    core = programs[0].plan.board.core
+    first = includes(needed(code, core))  # whatever the first program needs, instructions are for all
+    routines = called(code, core)
     data = "\n".join(texts[f"{name}_weights.c"] for name, texts in libraries.items())
     texts = {"candidates_code.c": f"{first}\n{code}", "candidates_data.c": data, FILE: _chooser(programs)}
+    texts |= {ASSEMBLY: assembly_file(routines, core, ASSEMBLY, smelt_version())} if routines else {}
     tables = tuple(dict.fromkeys(memory for p in programs for memory in p.table_memories))
     return Sources(headers | texts, tables=tables, floats=any(p.floats for p in programs))
 

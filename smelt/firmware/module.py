@@ -21,6 +21,8 @@ from smelt.errors import BuildError, OptionError
 from smelt.firmware.build import COMPILE, Compiler, compiler_command, compiler_environment, run_compiler
 from smelt.firmware.elf import Elf, read_elf
 from smelt.firmware.program import Program
+from smelt.firmware.sources import ASSEMBLY, smelt_version
+from smelt.kernels.assembly import assembly_file, called, declarations
 from smelt.kernels.headers import included, includes, needed, with_included
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.floats import computes_in_floats
@@ -162,9 +164,12 @@ def build_module(
     """
     support = files("smelt.firmware") / "support"
     headers = needed(source.text, board.core) if source.signatures else included(source.text)
+    routines = called(source.text, board.core)
+    known = f"{includes(headers)}\n{declarations(routines, board.core, ASSEMBLY)}"
     # kernels that need no header of smelt have sized integers, too
-    text = f"#include <stdint.h>\n{includes(headers)}\n\n{source.text}" if source.signatures else source.text
+    text = f"#include <stdint.h>\n{known}\n\n{source.text}" if source.signatures else source.text
     texts = {"module.c": text, "string.h": (support / "string.h").read_text("utf-8"), **with_included(headers)}
+    texts |= {ASSEMBLY: assembly_file(routines, board.core, ASSEMBLY, smelt_version())} if routines else {}
     return _build(texts, Target(board, compiler, source.floats), address, helpers, "-O2", "module.c.o")
 
 

@@ -21,7 +21,7 @@ from smelt.kernels.conv2d_dsp import Shape, fill_sides, is_pointwise, is_undilat
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import Order, fill, has_dual_mac, widen
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
-from smelt.kernels.routines import Form, products
+from smelt.kernels.routines import products
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import SIZES, AnyBuffer, Buffer, Call, Const, Expr, Scratch, Table, minimum
 from smelt.loops.routine import At
@@ -29,7 +29,6 @@ from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import BOTH_SUMS, HIGH_SUM, SMLAD, SXTB16
 from smelt.targets.types import Core
 
-FORMS: tuple[Form, ...] = ("grouped", "early", "paired")
 MOST_SUM = 2**23
 MOST_STEP = 1000  # elements between neighbouring pixels that an instruction can reach
 STRIP_BYTES = 6800
@@ -44,19 +43,18 @@ CALL = 50  # and for a call
 class PairBlock:
     """Two channels x `pixels` sums in registers; strips of `rows` rows of y (pointwise: stretches of `rows` pixels).
 
-    `staged` copies the weights of a pair of channels to RAM for the time of a strip; `form` is the order of instructions;
-    `gathered` lays what a pixel of y looks at side by side, for kernels of short rows.
+    `staged` copies the weights of a pair of channels to RAM for the time of a strip; `gathered` lays what a pixel of y looks at
+    side by side, for kernels of short rows.
     """
 
     pixels: int
     rows: int
     staged: bool
-    form: Form
     gathered: bool = False
 
     def __str__(self) -> str:
         flags = "".join(f", {name}" for name in ("staged", "gathered") if getattr(self, name))
-        return f"pairs(pixels={self.pixels}, rows={self.rows}, {self.form}{flags})"
+        return f"pairs(pixels={self.pixels}, rows={self.rows}{flags})"
 
 
 @dataclass(frozen=True)
@@ -291,7 +289,7 @@ def _pair(k: KernelBuilder, kernel: _Kernel, pair: Expr, channels: int, rows: in
     with k.loop("row", 0, lines.rows) as row, k.loop("run", 0, -(-lines.columns // count)) as run:
         start = k.let("start", minimum(run * count, lines.columns - count) if lines.columns % count else run * count)
         xs = k.window("xs", kernel.columns or kernel.wide, row * lines.pitch + start * lines.step)
-        multiply_row(k, kernel.schedule.form, shape, kernel.sums, weights, xs, (bias, both))
+        multiply_row(k, shape, kernel.sums, weights, xs, (bias, both))
         place = k.let("place", (pixel + row * lines.columns + start) * s.channels + channel)
         _outputs(k, kernel, place, scales, count)
 
@@ -319,11 +317,16 @@ class Row:
 
 
 def multiply_row(
-    k: KernelBuilder, form: Form, row: Row, sums: AnyBuffer, weights: AnyBuffer, x: AnyBuffer, starts: tuple[Expr, Expr]
+    k: KernelBuilder,
+    row: Row,
+    sums: AnyBuffer,
+    weights: AnyBuffer,
+    x: AnyBuffer,
+    starts: tuple[Expr, Expr],
+    plain: bool = False,
 ) -> None:
-    """The sums of low channel and both (`plain` forms: of second and first channel) of each pixel, from `starts` on."""
+    """The sums of low channel and both (`plain`: of second and first channel) of each pixel, from `starts` on."""
     size = SIZES[x.type]
-    plain = form.startswith("plain")
     numbers = (row.words, row.step * size, row.rows, row.pitch * size, row.pixels)
     words = row.rows * row.words
     blocks = -(-row.pixels // row.block)
@@ -332,25 +335,21 @@ def multiply_row(
         blocks * (words * (row.block + 2) + OTHERS) + CALL,
         blocks * words if weights.role == "constant" else 0,
     )
-    k.routine(products(form, row.block), (At(sums), At(weights), At(x), *starts, *numbers), work, others, turns)
+    k.routine(products(row.block, plain), (At(sums), At(weights), At(x), *starts, *numbers), work, others, turns)
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:
     """Three pixels at a time; strips as high as some kilobytes of widened rows allow."""
     heights = _stretches(op) if is_pointwise(op) else _heights(op)
-    form = core.style.inner
     staged = leaves_cache(op, core)
     pixels = min(3, op.y.elements // op.y.shape[3] if is_pointwise(op) else op.y.shape[2])
     if op.weights.shape[1] > 1 and op.weights.shape[2] * op.weights.shape[3] < SHORT_ROW:
-        yield PairBlock(pixels, _gathered_rows(op), False, form, True)
+        yield PairBlock(pixels, _gathered_rows(op), False, True)
     for rows in heights:
-        yield PairBlock(pixels, rows, staged, form)
-        yield PairBlock(pixels, rows, not staged, form)
-    for other in FORMS:
-        if other != form:
-            yield PairBlock(pixels, heights[0], staged, other)
+        yield PairBlock(pixels, rows, staged)
+        yield PairBlock(pixels, rows, not staged)
     if pixels > 2:
-        yield PairBlock(2, heights[0], staged, form)
+        yield PairBlock(2, heights[0], staged)
 
 
 def leaves_cache(op: Conv2D, core: Core) -> bool:
@@ -361,7 +360,7 @@ def leaves_cache(op: Conv2D, core: Core) -> bool:
 
 def _heights(op: Conv2D) -> list[int]:
     """Rows of y per strip: what fits, better without a rest; then one."""
-    (_, shape), *_ = _parts(op, PairBlock(1, 1, False, "grouped"))
+    (_, shape), *_ = _parts(op, PairBlock(1, 1, False))
     rows = shape.rows
     fitting = [n for n in range(1, rows + 1) if strip_rows(shape, n) * shape.row_length * 2 <= STRIP_BYTES] or [1]
     best = max((n for n in fitting if rows % n == 0), default=1)

@@ -24,7 +24,6 @@ from smelt.kernels.conv2d_pairs import Row, multiply_row
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
-from smelt.kernels.routines import Form
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Scratch, Table, Window
 from smelt.model.ops import Conv2D
@@ -40,15 +39,14 @@ ROOM = 40 * 1024  # what x, y and scratch may take together
 @dataclass(frozen=True)
 class TileBlock:
     """Blocks of `rows` x `columns` tiles of 2x2 outputs, of which three are multiplied at a time; `staged` copies the weights
-    of a position to RAM for the time of a block; `form` is the order of instructions."""
+    of a position to RAM for the time of a block."""
 
     rows: int
     columns: int
     staged: bool
-    form: Form
 
     def __str__(self) -> str:
-        return f"tiles(rows={self.rows}, columns={self.columns}, {self.form}{', staged' if self.staged else ''})"
+        return f"tiles(rows={self.rows}, columns={self.columns}{', staged' if self.staged else ''})"
 
     @property
     def tiles(self) -> int:
@@ -209,7 +207,7 @@ def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None
         values = k.window("values", kernel.tiles, position * (tiles * words))
         results = k.window("results", kernel.sums, position * (2 * tiles))
         row = Row(tiles, min(3, tiles), words, words, 1, 0)
-        multiply_row(k, kernel.schedule.form, row, results, weights, values, (Const(0), Const(0)))
+        multiply_row(k, row, results, weights, values, (Const(0), Const(0)), plain=True)
 
 
 def _outputs(
@@ -252,13 +250,9 @@ def _two(k: KernelBuilder, m: Sequence[Expr]) -> Sequence[Expr]:
 
 def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
     """The largest block that fits the room beside x and y, then smaller ones."""
-    paired: Form = "plain_paired" if core.style.issue == 2 else "plain"
-    other: Form = "plain" if paired == "plain_paired" else "plain_paired"
-    blocks = _blocks(op)
-    for rows, columns in blocks[:2]:
-        yield TileBlock(rows, columns, False, paired)
-        yield TileBlock(rows, columns, True, paired)
-    yield TileBlock(*blocks[0], False, other)
+    for rows, columns in _blocks(op)[:2]:
+        yield TileBlock(rows, columns, False)
+        yield TileBlock(rows, columns, True)
 
 
 def _blocks(op: Conv2D) -> list[tuple[int, int]]:

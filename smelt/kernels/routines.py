@@ -5,11 +5,19 @@ The headers beside this file say what each does. A test watches every one of the
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Literal
 
+from smelt.kernels.inner.products import products as build_products
+from smelt.loops.assembly.ir import Code
+from smelt.loops.assembly.text import stack_bytes
+from smelt.loops.assembly.timing import Timing
 from smelt.loops.ir import Const, Expr
 from smelt.loops.routine import Number, Parameter, Reads, Routine, Updates, Writes
 
+Builder = Callable[[Timing], Code]
+"""Writes a routine in assembly; how long its loops are written out depends on the core."""
 Form = Literal["grouped", "early", "paired", "plain", "plain_paired"]
 """An order of instructions: all loads before all multiplications; the same without waiting for SXTB16; loads between
 multiplications, for cores that issue two instructions at a time. `plain`: a word of weights for each of two channels instead of
@@ -38,19 +46,31 @@ def _image(name: str, rows: Expr, row_step: Expr, columns: Expr, step: Expr) -> 
     return Writes(name, "int8_t", (rows - 1) * row_step + (columns - 1) * step + 1)
 
 
-def _products(form: Form, pixels: int) -> Routine:
+def _products(pixels: int, plain: bool) -> Routine:
     """Products of two channels with a row of pixels, `pixels` at a time; `step` and `pitch` are in bytes."""
     all_pixels, step, pitch = Number("pixels", pixels), Number("step", 2, 2), Number("pitch", 0, 2)
-    ahead = int(form.endswith("paired"))
-    words = 2 if form.startswith("plain") else 1
+    words = 2 if plain else 1
     first = ((all_pixels.value - 1) * step.value + (ROWS.value - 1) * pitch.value) // 2  # element of the last run
     parameters = (
         Writes("sums", "int32_t", all_pixels.value * 2),
-        Reads("w", "int32_t", ROWS.value * WORDS.value * words + ahead),
-        Reads("x", "int16_t", first + (WORDS.value + ahead) * 2, also=("int32_t",)),
+        Reads("w", "int32_t", (ROWS.value * WORDS.value + 1) * words),
+        Reads("x", "int16_t", first + (WORDS.value + 1) * 2, also=("int32_t",)),
         *(Number("low"), Number("both"), WORDS, step, ROWS, pitch, all_pixels),
     )
-    return Routine(f"{form}_{pixels}", "smelt_products.h", parameters, SAVED + 48)
+    name = f"{'plain' if plain else 'products'}_{pixels}"
+    return Routine(name, "smelt_products.h", parameters, _stack(BUILT[name]))
+
+
+def _stack(build: Builder) -> int:
+    return stack_bytes(build(Timing()).words)
+
+
+BUILT: Mapping[str, Builder] = {
+    f"{'plain' if plain else 'products'}_{pixels}": partial(build_products, pixels=pixels, plain=plain)
+    for plain in (False, True)
+    for pixels in (1, 2, 3)
+}
+"""The routines that are built as assembly for each core, by name; the others are written in the headers."""
 
 
 def _units(pairs: int) -> Routine:
@@ -208,10 +228,7 @@ def _quantize() -> Routine:
     return Routine("quantize", "smelt_float.h", parameters, SAVED, floats=True)
 
 
-PRODUCTS = (
-    *(_products(form, pixels) for form in ("grouped", "early", "plain") for pixels in (1, 2, 3)),
-    *(_products(form, 3) for form in ("paired", "plain_paired")),
-)
+PRODUCTS = tuple(_products(pixels, plain) for plain in (False, True) for pixels in (1, 2, 3))
 UNITS = tuple(_units(pairs) for pairs in (1, 2, 3))
 UNITS_PAIRED = _units_paired()
 SIFT = _sift()
@@ -239,7 +256,6 @@ def named(routines: tuple[Routine, ...], name: str) -> Routine:
     return {r.name: r for r in routines}[name]
 
 
-def products(form: Form, pixels: int) -> Routine:
-    """The products of one to three pixels at a time; only three are worth an order of instructions of their own."""
-    usual = form if pixels == 3 else {"paired": "early", "plain_paired": "plain"}.get(form, form)
-    return named(PRODUCTS, f"{usual}_{pixels}")
+def products(pixels: int, plain: bool = False) -> Routine:
+    """The products of one to three pixels at a time."""
+    return named(PRODUCTS, f"{'plain' if plain else 'products'}_{pixels}")

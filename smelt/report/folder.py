@@ -10,6 +10,7 @@ from pathlib import Path
 from smelt.errors import OptionError, printable
 from smelt.files import kind, read, save
 from smelt.firmware.mark import is_firmware, is_intact, is_marked
+from smelt.firmware.sources import ASSEMBLY
 from smelt.kernels.headers import included, with_included
 
 FIRMWARE = ("firmware.elf", "6-firmware.elf")
@@ -26,7 +27,7 @@ def save_own(files: Mapping[str, bytes], folder: Path, network: str, library: st
     """
     place = folder / library
     old = _found(place / f"{network}_net.c", folder)
-    before = _headers(old) if old is not None and is_intact(old) else set()
+    before = _headers(old) | {f"{network}_{ASSEMBLY}"} if old is not None and is_intact(old) else set()
     others = _used_by_others(place, network)
     changed = {}
     for name, data in files.items():

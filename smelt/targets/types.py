@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from smelt.loops.assembly.timing import Timing
 from smelt.loops.ir import Intrinsic
 from smelt.nouns import Noun
 
@@ -121,6 +122,8 @@ class Core(Noun):
     intrinsics: tuple[Intrinsic, ...] = ()
     style: Style = field(default=Style(), repr=False)
     timing: CoreTiming | None = field(default=None, repr=False)  # None: nobody has written a model of its time
+    scheduling: Timing = field(default=Timing(), repr=False)
+    """By what routines in assembly are put in order."""
     cycles_per_instruction: float = 1.0
     """Of the static cost of kernels, where nothing is measured: the median of the MLPerf Tiny models' steps."""
     caches: bool = False  # instruction and data caches inside the core, which the startup code switches on

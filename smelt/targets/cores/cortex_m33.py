@@ -1,8 +1,12 @@
 """Arm Cortex-M33 (Armv8-M with the main and the DSP extension). Sources: see `__init__.py`."""
 
+from smelt.loops.assembly.timing import Latency, Timing
 from smelt.targets.cores.compilers import GCC_ARM, GCC_HARD, ZIG_ARM, ZIG_HARD
 from smelt.targets.intrinsics import DSP
 from smelt.targets.types import THUMB, Core, CoreTiming, FloatUnit, Style
+
+LATE = Latency(use=2, multiply=2, early=2, address=2)
+"""Results of the second stage: a multiplier's adder and a store have them a cycle after all the same."""
 
 # The DSP extension is optional on the M33; the STM32U5 has it. zig does not imply it, gcc does.
 CORTEX_M33 = Core(
@@ -28,6 +32,7 @@ CORTEX_M33 = Core(
         unaligned_load=1,  # [E] two bus accesses
         float_add=1, float_mac=3, float_divide=14, float_root=14,  # [J] MAC; [M4] the others
     ),
+    scheduling=Timing(results=(("load", LATE), ("mac", LATE), ("shifted", LATE), ("bits", LATE))),  # [J]
     cycles_per_instruction=1.1,
     cpuid=0x410FD214,
     emulator="CORTEX_M33",

@@ -1,5 +1,6 @@
 """Arm Cortex-M4 (Armv7E-M). Sources: see `__init__.py`."""
 
+from smelt.loops.assembly.timing import Timing
 from smelt.targets.cores.compilers import GCC_ARM, GCC_HARD, ZIG_ARM, ZIG_HARD
 from smelt.targets.intrinsics import DSP
 from smelt.targets.types import THUMB, Core, CoreTiming, FloatUnit, Style
@@ -27,6 +28,10 @@ CORTEX_M4 = Core(
         unaligned_load=1,  # [M4] two bus accesses
         float_add=1, float_mac=3, float_divide=14, float_root=14,  # [M4] floating-point table
         chains_across_memories=False,  # [J] "only when targeting the same memory block"
+    ),
+    scheduling=Timing(  # [M4]
+        load=2, chained=1, indexed_store=2, load_after_store=1, neighbour_address=1,
+        round_bytes=400,  # caches in front of flash are small
     ),
     cycles_per_instruction=1.2,
     cpuid=0x410FC241,

@@ -1,8 +1,37 @@
 """Arm Cortex-M7 (Armv7E-M, two instructions at a time, caches). Sources: see `__init__.py`."""
 
+from smelt.loops.assembly.ir import Kind
+from smelt.loops.assembly.timing import Latency, Timing
 from smelt.targets.cores.compilers import GCC_ARM, GCC_HARD, ZIG_ARM, ZIG_HARD
 from smelt.targets.intrinsics import DSP
 from smelt.targets.types import THUMB, Core, CoreTiming, FloatUnit, Style
+
+ARITHMETIC = Latency(early=2, address=2, accumulate=0, store=0)
+_KINDS: tuple[Kind, ...] = ("alu", "shift", "shifted", "bits", "mac", "load", "store", "branch")
+SCHEDULING = Timing(  # [J]
+    issue=2,
+    results=(
+        ("alu", ARITHMETIC),
+        ("shift", ARITHMETIC),
+        ("shifted", ARITHMETIC),
+        ("bits", ARITHMETIC),
+        ("mac", Latency(use=2, multiply=2, accumulate=1, early=3, address=3, store=1)),
+        ("load", Latency(use=1, multiply=2, accumulate=0, early=2, address=2, store=0)),
+    ),
+    narrow=Latency(use=2, multiply=2, accumulate=1, early=3, address=3, store=0),
+    stepped=Latency(early=2),
+    apart=frozenset(
+        {
+            *((older, "bits") for older in _KINDS),
+            *((older, "shifted") for older in ("shifted", "bits", "shift")),
+            ("mac", "mac"),
+            ("store", "store"),
+            ("mac", "store"),
+            ("store", "mac"),
+        }
+    ),
+    banks=True,
+)
 
 CORTEX_M7 = Core(
     name="cortex_m7",
@@ -33,6 +62,7 @@ CORTEX_M7 = Core(
         double_add=2, double_multiply=5, double_mac=8, double_divide=30,  # [J] for operands of different exponents
         double_root=30,  # [E] as the division
     ),
+    scheduling=SCHEDULING,
     cycles_per_instruction=0.77,
     caches=True,
     cpuid=0x411FC271,

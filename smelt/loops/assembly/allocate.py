@@ -1,0 +1,62 @@
+"""Real registers for virtual ones, by colouring: two that are needed at once get different ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from smelt.loops.assembly.ir import SPECIAL, Block, Register
+from smelt.loops.assembly.liveness import before, instructions, live_ends
+
+REAL = (*(f"r{n}" for n in range(13)), "lr")
+
+
+class NoRegister(ValueError):
+    """There are more values at once than registers."""
+
+
+def allocated(blocks: Sequence[Block]) -> Mapping[Register, str]:
+    """A real register for each virtual one. Raises NoRegister."""
+    neighbours = _interference(blocks)
+    found = {r: r.fixed for r in neighbours if r.fixed is not None}
+    for register in _order(neighbours):
+        taken = {found[n] for n in neighbours[register] if n in found}
+        free = [r for r in REAL if r not in taken]
+        if not free:
+            raise NoRegister(f"no register for '{register}' beside {', '.join(sorted(map(str, neighbours[register])))}")
+        found[register] = free[0]
+    return found
+
+
+def _interference(blocks: Sequence[Block]) -> dict[Register, set[Register]]:
+    neighbours: dict[Register, set[Register]] = {}
+    ends = live_ends(blocks)
+    for number, block in enumerate(blocks):
+        live = ends[number]
+        for one in reversed(instructions(block)):
+            written = {r for r in one.all_writes if r not in SPECIAL}
+            for register in (*one.read_registers, *written):
+                if register not in SPECIAL:
+                    neighbours.setdefault(register, set())
+            for a in written:
+                for b in (live | written) - {a}:
+                    neighbours.setdefault(a, set()).add(b)
+                    neighbours.setdefault(b, set()).add(a)
+            live = before(one, live)
+        for a in live if number == 0 else ():  # parameters are there together
+            neighbours.setdefault(a, set()).update(live - {a})
+    return neighbours
+
+
+def _order(neighbours: Mapping[Register, set[Register]]) -> list[Register]:
+    """Those with many neighbours first: the last ones find a register whatever the others got."""
+    left = {r: set(n) for r, n in neighbours.items()}
+    stack: list[Register] = []
+    waiting = [r for r in neighbours if r.fixed is None]
+    while waiting:
+        easiest = min(waiting, key=lambda r: (len(left[r]), r.name))
+        waiting.remove(easiest)
+        for other in left.pop(easiest):
+            if other in left:
+                left[other].discard(easiest)
+        stack.append(easiest)
+    return stack[::-1]

@@ -1,0 +1,78 @@
+"""Which instruction must stay in front of which, in a row and from one turn of a loop to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smelt.loops.assembly.ir import Instruction
+from smelt.loops.assembly.timing import Timing
+
+
+def conflict(first: Instruction, second: Instruction) -> bool:
+    """Whether the two must keep their order."""
+    writes, others = set(first.all_writes), set(second.all_writes)
+    if writes & (others | set(second.read_registers)) or others & set(first.read_registers):
+        return True
+    return _same_memory(first, second)
+
+
+def _same_memory(first: Instruction, second: Instruction) -> bool:
+    """Whether one of them may write what the other reads or writes. Different parameters are different memory."""
+    p, q = first.place, second.place
+    if p is None or q is None or "store" not in (first.kind, second.kind):
+        return False
+    if p.slot is not None and q.slot is not None:
+        return p.slot == q.slot
+    if (p.slot is None) != (q.slot is None):
+        return False
+    return p.region == q.region or "" in (p.region, q.region)
+
+
+def in_a_row(body: Sequence[Instruction]) -> list[set[int]]:
+    """For each instruction those before it that must stay before it."""
+    return [{i for i in range(j) if conflict(body[i], body[j])} for j in range(len(body))]
+
+
+def in_a_loop(body: Sequence[Instruction], ahead: frozenset[int]) -> list[set[int]] | None:
+    """The same for one turn of a loop in which those of `ahead` are done for the turn after; None: they cannot be."""
+    before: list[set[int]] = [set() for _ in body]
+    for u in range(len(body)):
+        for v in range(u + 1, len(body)):
+            if not conflict(body[u], body[v]):
+                continue
+            if (u in ahead) == (v in ahead):
+                before[v].add(u)
+            elif v in ahead:
+                return None
+            else:
+                before[u].add(v)  # what the later one needs of this turn is used before the earlier one changes it
+    return before
+
+
+def heights(body: Sequence[Instruction], before: Sequence[set[int]], timing: Timing) -> list[int]:
+    """For each instruction the cycles from its start to the end of what must follow it."""
+    found = [1] * len(body)
+    for j in topological(before)[::-1]:
+        for i in before[j]:
+            found[i] = max(found[i], found[j] + _latency(body[i], body[j], timing))
+    return found
+
+
+def _latency(first: Instruction, second: Instruction, timing: Timing) -> int:
+    latency = timing.latency(first)
+    waits = [latency.of(role) for r, role in second.reads if r in first.writes]
+    waits += [timing.stepped.of(role) for r, role in second.reads if r == first.base]
+    return max(waits, default=0)
+
+
+def topological(before: Sequence[set[int]]) -> list[int]:
+    """An order that keeps to `before`, the lowest numbers first. Raises ValueError where there is none."""
+    done: list[int] = []
+    left = set(range(len(before)))
+    while left:
+        ready = [i for i in sorted(left) if not before[i] & left]
+        if not ready:
+            raise ValueError("instructions wait for each other")
+        done += ready
+        left -= set(ready)
+    return done
