@@ -104,6 +104,8 @@ OPTIONS = {
     "CAST": "CastOptions",
     "DEQUANTIZE": "DequantizeOptions",
     "CALL_ONCE": "CallOnceOptions",
+    "IF": "IfOptions",
+    "WHILE": "WhileOptions",
     "VAR_HANDLE": "VarHandleOptions",
     "READ_VARIABLE": "ReadVariableOptions",
     "ASSIGN_VARIABLE": "AssignVariableOptions",
@@ -144,6 +146,7 @@ class ModelWriter:
         self._operators: list[_Operator] = []
         self._buffers: list[bytes] = [b""]
         self._others: list[ModelWriter] = []
+        self._edges: tuple[Sequence[int], Sequence[int]] = ((), ())
 
     def tensor(
         self,
@@ -179,15 +182,19 @@ class ModelWriter:
         self._operators.append(_Operator(code, tuple(inputs), tuple(outputs), options, version))
 
     def subgraph(self) -> ModelWriter:
-        """Another subgraph of the file, without inputs and outputs: its number is its place, the first is 1."""
+        """Another subgraph of the file, empty and without edges until it is `called`. Its number is its place; the first is 1."""
         other = ModelWriter()
         other._buffers = self._buffers
         self._others.append(other)
         return other
 
+    def called(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
+        """Give a subgraph its inputs and outputs."""
+        self._edges = (tuple(inputs), tuple(outputs))
+
     def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
         """The bytes of the file, with these tensors as the graph's inputs and outputs."""
-        others = [(w._tensors, w._operators, (), ()) for w in self._others]
+        others = [(w._tensors, w._operators, *w._edges) for w in self._others]
         return _Serializer().model([(self._tensors, self._operators, inputs, outputs), *others], self._buffers)
 
     def _buffer(self, data: bytes) -> int:

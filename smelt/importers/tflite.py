@@ -11,6 +11,7 @@ from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite_advice import FIXED_SHAPE
 from smelt.importers.tflite_binary import BINARY
 from smelt.importers.tflite_constants import FUNCTIONS, PLAIN, folded, known
+from smelt.importers.tflite_control import Converted, control_arms
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
 from smelt.importers.tflite_gathers import GATHERING
 from smelt.importers.tflite_moves import MOVING
@@ -21,8 +22,8 @@ from smelt.importers.tflite_reduce import REDUCING
 from smelt.importers.tflite_signal import SIGNAL
 from smelt.importers.tflite_site import Arm, Site, quantization_complaint
 from smelt.importers.tflite_unary import UNARY
-from smelt.importers.tflite_variables import NO_RESULT, VARIABLES, remembered
-from smelt.importers.tflite_workbench import Echo, Refusal, Variable, Workbench
+from smelt.importers.tflite_variables import VARIABLES, remembered
+from smelt.importers.tflite_workbench import Echo, Refusal, Workbench
 from smelt.model.graph import Graph, Op, State, Tensor
 from smelt.model.representable import excesses
 
@@ -106,34 +107,12 @@ def _all(bench: Workbench, findings: Findings) -> tuple[dict[int, int], list[Op]
     return macs, [op.substitute(bench.renewed) for op in ops]
 
 
-def call_once(at: Site) -> tuple[Op, ...]:
-    """The first values of variables: those that a subgraph of nothing but constants assigns."""
-    number, bench = at.integer(0), at.bench
-    if not 0 < number < bench.model.subgraphs:
-        at.broken(f"its subgraph is {number}, but the file has {bench.model.subgraphs}")
-    if any(v.read is not None or v.current is not None for v in bench.variables.values()):
-        at.refuse("variables are used before it gives them their first values; put it in front")
-    if number in bench.called:
-        return ()
-    bench.called.add(number)
-    inner = Workbench(read_model(bench.model.file, number))
-    if any(operator.code == "CALL_ONCE" for operator in inner.model.operators):
-        at.refuse("its subgraph calls another one; subgraphs of constants are supported")
-    findings = Findings(inner.model, {arm.code: arm for arm in ARMS})
-    _, ops = _all(inner, findings)
-    if findings.errors:
-        at.broken(f"in its subgraph: {findings.errors[0]}")
-    at.complaints.extend(f"in its subgraph: {reason}" for reason in findings.all_reasons())
-    at.demand(not ops, "its subgraph computes more than constants")
-    for key, variable in inner.variables.items():
-        if variable.current is not None and variable.current.data is not None:
-            bench.variables.setdefault(key, Variable(variable.name)).initial = variable.current.data
-        elif variable.current is not None:
-            at.complaints.append(f"its subgraph assigns '{variable.current.name}', which is no constant")
-    return ()
+def _of_subgraph(bench: Workbench) -> Converted:
+    findings = Findings(bench.model, {arm.code: arm for arm in ARMS})
+    _, ops = _all(bench, findings)
+    return Converted(tuple(ops), tuple(findings.errors), findings.all_reasons())
 
 
-CALL_ONCE = Arm("CALL_ONCE", "a subgraph that assigns constants", (0, 0), call_once, 103, NO_RESULT, (0, 0))
 ARMS: tuple[Arm, ...] = (
     *COMPUTING,
     *BINARY,
@@ -144,7 +123,7 @@ ARMS: tuple[Arm, ...] = (
     *SIGNAL,
     *RECURRENT,
     *VARIABLES,
-    CALL_ONCE,
+    *control_arms(_of_subgraph),
 )
 
 

@@ -61,6 +61,7 @@ class Workbench:
         self.handles: dict[int, Variable] = {}
         self.kept: list[Variable] = []
         self.called: set[int] = set()  # subgraphs that gave variables their initial values
+        self.inside: frozenset[int] = frozenset({0})  # subgraphs that are being read: this one and its callers
         self._dequantized: dict[Tensor, Dequantize] = {}
         computed = {index for operator in model.operators for index in operator.outputs}
         self._running = {model.tensors[index].name for index in (*model.inputs, *computed)}
@@ -79,6 +80,29 @@ class Workbench:
     def alias(self, tensor: Tensor, value: Tensor) -> None:
         """Let whatever is converted from now on read `value` instead of a tensor of the file."""
         self._tensors[self._indices[tensor.name]] = value
+
+    def bind(self, index: int, value: Tensor) -> None:
+        """Let a tensor of the file be `value`, of another subgraph. Raises ModelError where it cannot hold that."""
+        raw = self.model.tensors[index]
+        fits = len(raw.shape) == len(value.shape) and all(
+            s in (-1, n) for s, n in zip(raw.shape, value.shape, strict=True)
+        )
+        stored = (
+            _quantization(raw, raw.quantization) if raw.quantization is not None and raw.dtype != "float32" else None
+        )
+        if raw.dtype != value.dtype or not (fits or -1 in raw.signature) or stored != value.quantization:
+            raise ModelError(
+                f"tensor '{raw.name}' cannot be '{value}' of another subgraph: types, shapes or scales differ"
+            )
+        self._tensors[index] = value
+
+    def calling(self, model: RawModel, number: int) -> Workbench:
+        """The workbench of subgraph `number`, which an operator of this one calls: names and variables are common to both."""
+        inner = Workbench(model)
+        inner.names, inner.variables, inner.kept = self.names, self.variables, self.kept
+        inner.inside, inner.work = self.inside | {number}, self.work
+        inner._arrays = self._arrays
+        return inner
 
     def named(self, tensor: Tensor, name: str) -> Tensor:
         """A tensor like `tensor`, called `name` or nearly so."""

@@ -1,0 +1,114 @@
+"""IF and WHILE against TensorFlow Lite Micro: branches and rounds that follow from constants."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from smelt.errors import ModelError, Unsupported
+from smelt.importers import load
+from smelt.model.reference import run_sequence
+from tests.oracle import Oracle
+from tests.reference_check import values
+from tests.tflite_writer import ModelWriter
+
+RNG = np.random.default_rng(11)
+
+
+def loaded(model: bytes, tmp_path):
+    file = tmp_path / "model.tflite"
+    file.write_bytes(model)
+    return load(file)
+
+
+def check(model: bytes, tmp_path, shape: tuple[int, ...]) -> None:
+    graph, oracle = loaded(model, tmp_path), Oracle(model)
+    arrays = [values(RNG, shape, "int8") for _ in range(4)]
+    for (found,), array in zip(run_sequence(graph, [(a,) for a in arrays]), arrays, strict=True):
+        np.testing.assert_array_equal(found, oracle.run([array])[0])
+
+
+def loop(rounds: int, step: int = 1) -> tuple[ModelWriter, bytes]:
+    """y = x after `rounds` additions of a row of a table, which a counter picks: what is left of a recurrent layer."""
+    w = ModelWriter()
+    condition, body = w.subgraph(), w.subgraph()
+    shape = (1, 4)
+    i, _ = condition.tensor("i", (), "int32"), condition.tensor("h", shape, "int8", 0.5)
+    goes_on = condition.tensor("goes_on", (), "bool")
+    condition.op("LESS", [i, condition.constant("rounds", rounds)], [goes_on])
+    condition.called([i, _], [goes_on])
+    i, h = body.tensor("i", (), "int32"), body.tensor("h", shape, "int8", 0.5)
+    table = body.tensor("table", (8, 4), "int8", 0.5, data=RNG.integers(-9, 9, (8, 4)))
+    row, total, following = (
+        body.tensor("row", (1, 4), "int8", 0.5),
+        body.tensor("total", shape, "int8", 0.5),
+        body.tensor("n", (), "int32"),
+    )
+    at = body.tensor("at", (1,), "int32")
+    body.op("RESHAPE", [i, body.constant("one", [1])], [at])
+    body.op("GATHER", [table, at], [row], Axis=0)
+    body.op("ADD", [h, row], [total])
+    body.op("ADD", [i, body.constant("step", step)], [following])
+    body.called([i, h], [following, total])
+    zero, x = w.constant("zero", 0), w.tensor("x", shape, "int8", 0.5)
+    n, y = w.tensor("n", (), "int32"), w.tensor("y", shape, "int8", 0.5)
+    w.op("WHILE", [zero, x], [n, y], CondSubgraphIndex=1, BodySubgraphIndex=2)
+    return w, w.finish([x], [y])
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 7])
+def test_a_loop_is_its_rounds(rounds, tmp_path):
+    _, model = loop(rounds)
+    check(model, tmp_path, (1, 4))
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_branch_that_is_known(taken, tmp_path):
+    w = ModelWriter()
+    for code in ("RELU", "LOGISTIC"):
+        branch = w.subgraph()
+        x, y = branch.tensor("x", (2, 3), "int8", 1 / 256, -128), branch.tensor("y", (2, 3), "int8", 1 / 256, -128)
+        branch.op(code, [x], [y])
+        branch.called([x], [y])
+    x, y = w.tensor("x", (2, 3), "int8", 1 / 256, -128), w.tensor("y", (2, 3), "int8", 1 / 256, -128)
+    w.op("IF", [w.constant("condition", [taken], "bool"), x], [y], ThenSubgraphIndex=1, ElseSubgraphIndex=2)
+    check(w.finish([x], [y]), tmp_path, (2, 3))
+
+
+@pytest.mark.parametrize("rounds, step, words", [(2**31 - 1, 1, "rounds"), (5, 0, "rounds")])
+def test_endless_loops_are_refused(rounds, step, words, tmp_path):
+    """The row that the counter picks leaves the table, or the counter stands still: no answer takes long."""
+    with pytest.raises((ModelError, Unsupported), match=words if step == 0 else "."):
+        loaded(loop(rounds, step)[1], tmp_path)
+
+
+def test_a_condition_that_is_computed_is_refused(tmp_path):
+    w = ModelWriter()
+    for code in ("RELU", "LOGISTIC"):
+        branch = w.subgraph()
+        x, y = branch.tensor("x", (1, 1), "int8", 1 / 256, -128), branch.tensor("y", (1, 1), "int8", 1 / 256, -128)
+        branch.op(code, [x], [y])
+        branch.called([x], [y])
+    x, y = w.tensor("x", (1, 1), "int8", 1 / 256, -128), w.tensor("y", (1, 1), "int8", 1 / 256, -128)
+    condition = w.tensor("condition", (1, 1), "bool")
+    w.op("GREATER", [x, w.tensor("half", (1, 1), "int8", 1 / 256, -128, data=[[0]])], [condition])
+    w.op("IF", [condition, x], [y], ThenSubgraphIndex=1, ElseSubgraphIndex=2)
+    with pytest.raises(Unsupported, match="must follow from constants"):
+        loaded(w.finish([x], [y]), tmp_path)
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_subgraphs_that_call_themselves_or_are_not_there(number, tmp_path):
+    w = ModelWriter()
+    condition, body = w.subgraph(), w.subgraph()
+    i, goes_on = condition.tensor("i", (), "int32"), condition.tensor("goes_on", (), "bool")
+    condition.op("LESS", [i, condition.constant("rounds", 3)], [goes_on])
+    condition.called([i], [goes_on])
+    i, following = body.tensor("i", (), "int32"), body.tensor("n", (), "int32")
+    body.op("WHILE", [i], [following], CondSubgraphIndex=1, BodySubgraphIndex=2 if number == 1 else number)
+    body.called([i], [following])
+    x, y = w.tensor("x", (1, 4), "int8", 0.5), w.tensor("y", (1, 4), "int8", 0.5)
+    w.op("WHILE", [w.constant("zero", 0)], [w.tensor("n", (), "int32")], CondSubgraphIndex=1, BodySubgraphIndex=2)
+    w.op("RELU", [x], [y])
+    with pytest.raises(ModelError, match="subgraph"):
+        loaded(w.finish([x], [y]), tmp_path)
