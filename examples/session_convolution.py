@@ -17,6 +17,7 @@ from smelt.kernels.implementation import KernelCall
 from smelt.model.graph import Quantization, Tensor
 from smelt.model.ops import Conv2D, Padding
 from smelt.model.reference import evaluate
+from smelt.model.rescale import linear_rescale
 from smelt.planner.choose import choose
 
 
@@ -25,12 +26,16 @@ def convolution(rows: int = 8, channels_in: int = 4, channels_out: int = 6) -> C
     random = np.random.default_rng(1)
     data = random.integers(-127, 128, (channels_out, 3, 3, channels_in)).astype(np.int8)
     bias = random.integers(-2000, 2000, channels_out).astype(np.int32)
+    x = Tensor("x", (1, rows, rows, channels_in), "int8", Quantization((0.5,), (3,)))
+    weights = Tensor("weights", data.shape, "int8", Quantization((0.25,), (0,)), data)
+    y = Tensor("y", (1, rows, rows, channels_out), "int8", Quantization((40.0,), (-5,)))
     return Conv2D(
-        x=Tensor("x", (1, rows, rows, channels_in), "int8", Quantization((0.5,), (3,))),
-        weights=Tensor("weights", data.shape, "int8", Quantization((0.25,), (0,)), data),
+        x=x,
+        weights=weights,
         bias=Tensor("bias", bias.shape, "int32", None, bias),
-        y=Tensor("y", (1, rows, rows, channels_out), "int8", Quantization((40.0,), (-5,))),
+        y=y,
         pad=Padding(1, 1, 1, 1),
+        rescale=linear_rescale(x, weights, y),  # from sums to y's int8
     )
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from smelt.model.graph import Op, Quantization, Tensor
 from smelt.model.ops import FULL, Clamp, Conv2D, Dense, DepthwiseConv2D, Padding, TransposeConv2D
+from smelt.model.rescale import linear_rescale
 
 RELU = "relu"
 
@@ -93,15 +94,16 @@ class Maker:
         rows = (x[1] + top + bottom - extent[0]) // stride[0] + 1
         columns = (x[2] + left + right - extent[1]) // stride[1] + 1
         y = self.tensor("y", (x[0], rows, columns, channels), y_scale, y_zero)
+        operand, weights = self.tensor("x", x, x_scale, x_zero), self.weights(shape, axis, style)
         return {
-            "x": self.tensor("x", x, x_scale, x_zero),
-            "weights": self.weights(shape, axis, style),
+            "x": operand,
+            "weights": weights,
             "bias": self.bias(channels, bias),
             "y": y,
             "stride": stride,
             "dilation": dilation,
             "pad": Padding(top, bottom, left, right),
-            "clamp": bounds,
+            "rescale": linear_rescale(operand, weights, y, bounds),
         }
 
     def transpose(
@@ -111,14 +113,16 @@ class Maker:
     ) -> TransposeConv2D:  # fmt: skip
         shape = (channels, *size, x[3])
         x_scale, y_scale, x_zero, y_zero, bounds = self._finish(style, clamp, int(np.prod(shape)) // channels)
+        operand, weights = self.tensor("x", x, x_scale, x_zero), self.weights(shape, 0, style)
+        result = self.tensor("y", (x[0], *y, channels), y_scale, y_zero)
         return TransposeConv2D(
-            x=self.tensor("x", x, x_scale, x_zero),
-            weights=self.weights(shape, 0, style),
+            x=operand,
+            weights=weights,
             bias=self.bias(channels, bias),
-            y=self.tensor("y", (x[0], *y, channels), y_scale, y_zero),
+            y=result,
             stride=stride,
             pad=Padding(pad[0], 0, pad[1], 0),
-            clamp=bounds,
+            rescale=linear_rescale(operand, weights, result, bounds),
         )
 
     def dense(
@@ -127,12 +131,14 @@ class Maker:
     ) -> Dense:  # fmt: skip
         x_scale, y_scale, x_zero, y_zero, bounds = self._finish(style, clamp, depth)
         x_zero = -128 if rectified else x_zero
+        x, weights = self.tensor("x", (rows, depth), x_scale, x_zero), self.weights((units, depth), 0, style)
+        y = self.tensor("y", (rows, units), y_scale, y_zero)
         return Dense(
-            x=self.tensor("x", (rows, depth), x_scale, x_zero),
-            weights=self.weights((units, depth), 0, style),
+            x=x,
+            weights=weights,
             bias=self.bias(units, bias),
-            y=self.tensor("y", (rows, units), y_scale, y_zero),
-            clamp=bounds,
+            y=y,
+            rescale=linear_rescale(x, weights, y, bounds),
         )
 
 

@@ -32,6 +32,7 @@ from smelt.model.ops import (
     Transpose,
     TransposeConv2D,
 )
+from smelt.model.rescale import linear_rescale
 from smelt.passes import prepare
 from smelt.passes.dead import drop_dead
 from smelt.passes.dead_channels import drop_dead_channels
@@ -237,7 +238,9 @@ def test_transposed_convolutions() -> None:
         s = Sketch()
         x = producer(s, bias=bias)
         y = s.y(1, 10, 8, 8)
-        x = s.add(TransposeConv2D(x=x, weights=s.weights(8, 2, 2, 8), bias=s.bias(8), y=y, stride=(2, 2)))
+        weights, made = s.weights(8, 2, 2, 8), s.bias(8)
+        rescale = linear_rescale(x, weights, y)
+        x = s.add(TransposeConv2D(x=x, weights=weights, bias=made, y=y, stride=(2, 2), rescale=rescale))
         after = dropped(s.graph(reader(s, x, DEAD)))
         assert widths(after) == [width, 6, 4]
 
@@ -248,7 +251,8 @@ def test_scales_per_channel_go_with_their_channels() -> None:
     conv = s.ops[-1]
     assert isinstance(conv, Conv2D)
     scales = Quantization(tuple(0.01 + 0.001 * i for i in range(8)), (0,) * 8, 0)
-    s.ops[-1] = replace(conv, weights=replace(conv.weights, quantization=scales))
+    weights = replace(conv.weights, quantization=scales)
+    s.ops[-1] = replace(conv, weights=weights, rescale=linear_rescale(conv.x, weights, conv.y))
     after = dropped(s.graph(reader(s, x, DEAD)))
     assert len(after.ops[0].weights.q.scales) == 6  # type: ignore[attr-defined]
 
@@ -284,7 +288,8 @@ def test_inputs_and_outputs_and_grouped_convolutions_keep_their_channels() -> No
     assert widths(dropped(s.graph(x, y))) == [8, 4]
     s = Sketch()
     x = producer(s)
-    y = s.add(Conv2D(x=x, weights=s.weights(4, 1, 1, 4), bias=None, y=s.y(1, 5, 4, 4)))
+    weights, y = s.weights(4, 1, 1, 4), s.y(1, 5, 4, 4)
+    y = s.add(Conv2D(x=x, weights=weights, bias=None, y=y, rescale=linear_rescale(x, weights, y)))
     weights_of(s.ops[-1])[..., 1] = 0
     assert widths(dropped(s.graph(y))) == [8, 4]
 
@@ -386,7 +391,8 @@ class Garden(Sketch):
             case 12:
                 y = self.y(1, rows + 1, columns + 1, channels := self.number(1, 4), q=q)
                 weights, bias = self.weights(channels, 2, 2, n), self.bias(channels)
-                return self.planted(self.add(TransposeConv2D(x=x, weights=weights, bias=bias, y=y)))
+                rescale = linear_rescale(x, weights, y)
+                return self.planted(self.add(TransposeConv2D(x=x, weights=weights, bias=bias, y=y, rescale=rescale)))
             case _:
                 return self.reshape(x, 1, columns, rows, n)
 

@@ -15,8 +15,9 @@ from smelt.devices.simulators.link import SimulatorLink
 from smelt.errors import OptionError
 from smelt.firmware import emit, render
 from smelt.model.graph import Graph, Quantization, Tensor
-from smelt.model.ops import Add, Dense, Reshape
+from smelt.model.ops import Add, Reshape
 from smelt.model.reference import run, trace
+from smelt.model.rescale import linear_rescale
 from smelt.planner import make_plan
 from smelt.planner.evidence import Evidence
 from smelt.report.layers import verify_layers
@@ -44,17 +45,22 @@ def graph() -> Graph:
             ("y", (1, 5), 4.0),
         )
     )
-    conv = replace(m.conv(x.shape, 4, (3, 3), pad=(1, 1, 1, 1)), x=x, y=a)
-    depthwise = replace(m.depthwise(a.shape, 1, (3, 3), pad=(1, 1, 1, 1)), x=a, y=b)
+    conv = _between(m.conv(x.shape, 4, (3, 3), pad=(1, 1, 1, 1)), x, a)
+    depthwise = _between(m.depthwise(a.shape, 1, (3, 3), pad=(1, 1, 1, 1)), a, b)
     dense = m.dense(1, 144, 5)
     ops = (
         _named(conv, "conv"),
         _named(depthwise, "depthwise"),
         Add(x=a, x2=b, y=c),
         Reshape(x=c, y=flat),
-        _named(Dense(x=flat, weights=dense.weights, bias=dense.bias, y=y), "dense"),
+        _named(_between(dense, flat, y), "dense"),
     )
     return Graph("layers", (x,), (y,), ops).check()
+
+
+def _between(op, x, y):
+    """`op` from x to y, rescaled as their scales ask."""
+    return replace(op, x=x, y=y, rescale=linear_rescale(x, op.weights, y, op.clamp))
 
 
 def _named(op, name):

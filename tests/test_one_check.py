@@ -17,6 +17,7 @@ from smelt.errors import SmeltError, Unsupported, brief
 from smelt.importers.tflite import load_tflite
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, Lookup
+from smelt.model.rescale import linear_rescale
 from smelt.passes import prepare
 from smelt.passes.sums import wrapping_sums
 from tests.importer_cases import one_op
@@ -124,9 +125,9 @@ def dense(depth, weight=127, bias=0, x=None, zero=0, y_scale=1e6):
     x = x or tensor("x", (1, depth), zero=zero)
     weights = tensor("w", (1, depth), np.full((1, depth), weight, np.int8))
     b = Tensor("b", (1,), "int32", None, np.array([bias], np.int32))
-    return Dense(
-        x=x, weights=weights, bias=b, y=tensor("y", (1, 1), scale=y_scale), origin="operator 7 FULLY_CONNECTED"
-    )
+    y = tensor("y", (1, 1), scale=y_scale)
+    rescale = linear_rescale(x, weights, y)
+    return Dense(x=x, weights=weights, bias=b, y=y, rescale=rescale, origin="operator 7 FULLY_CONNECTED")
 
 
 def warned(*ops):
@@ -193,6 +194,7 @@ def test_no_warning_is_a_proof(seed):
     bias = (rng.choice([-1, 1], channels) * (2**31 - rng.integers(1, 600_000, channels))).astype(np.int32)
     x, y = tensor("x", (1, 2, 2, depth), zero=int(rng.integers(-128, 128))), tensor("y", (1, 1, 1, channels), scale=9.0)
     common = dict(x=x, weights=tensor("w", shape, data), bias=Tensor("b", (channels,), "int32", None, bias), y=y)
+    common["rescale"] = linear_rescale(x, common["weights"], y)
     op = DepthwiseConv2D(**common) if kind == "depthwise" else Conv2D(**common)
     values = np.array([-128, 127]) - x.q.zero_point
     if kind == "depthwise":

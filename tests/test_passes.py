@@ -31,6 +31,7 @@ from smelt.model.ops import (
     Transpose,
     Unary,
 )
+from smelt.model.rescale import linear_rescale
 from smelt.passes import PREPARE, prepare
 from tests.paths import INT8_MODELS
 
@@ -72,13 +73,15 @@ class Sketch:
     def conv(self, x: Tensor, size: int, channels: int, stride: int, pad: Padding, q: Quantization = Q) -> Tensor:
         weights = self.weights(channels, size, size, x.shape[3])
         y = self.y(*image(x, size, stride, pad, channels), q=q)
-        return self.add(Conv2D(x=x, weights=weights, bias=self.bias(channels), y=y, stride=(stride, stride), pad=pad))
+        common = dict(x=x, weights=weights, y=y, rescale=linear_rescale(x, weights, y))
+        return self.add(Conv2D(**common, bias=self.bias(channels), stride=(stride, stride), pad=pad))
 
     def depthwise(self, x: Tensor, size: int, stride: int, pad: Padding, q: Quantization = Q) -> Tensor:
         channels = x.shape[3]
         weights, y = self.weights(1, size, size, channels), self.y(*image(x, size, stride, pad, channels), q=q)
         bias = self.bias(channels)
-        return self.add(DepthwiseConv2D(x=x, weights=weights, bias=bias, y=y, stride=(stride, stride), pad=pad))
+        common = dict(x=x, weights=weights, y=y, rescale=linear_rescale(x, weights, y))
+        return self.add(DepthwiseConv2D(**common, bias=bias, stride=(stride, stride), pad=pad))
 
     def pool(self, kind: type[MaxPool2D] | type[AveragePool2D], x: Tensor, size: int, pad: Padding) -> Tensor:
         y = self.y(*image(x, size, 1, pad, x.shape[3]), q=x.quantization)
@@ -86,7 +89,8 @@ class Sketch:
 
     def dense(self, x: Tensor, units: int) -> Tensor:
         weights, y = self.weights(units, prod(x.shape)), self.y(1, units)
-        return self.add(Dense(x=x, weights=weights, bias=self.bias(units), y=y))
+        rescale = linear_rescale(x, weights, y)
+        return self.add(Dense(x=x, weights=weights, bias=self.bias(units), y=y, rescale=rescale))
 
     def pad(self, x: Tensor, before: tuple[int, ...], after: tuple[int, ...], value: int) -> Tensor:
         shape = tuple(b + n + a for b, n, a in zip(before, x.shape, after, strict=True))

@@ -18,6 +18,7 @@ from smelt.model.ops import (
     ResizeNearest,
     TransposeConv2D,
 )
+from smelt.model.rescale import linear_rescale
 
 Pair = tuple[int, int]
 BYTES = ("int8", "uint8")
@@ -50,9 +51,9 @@ def conv_2d(at: Site) -> tuple[Op, ...]:
     stride = at.positive(2, "stride"), at.positive(1, "stride")
     dilation = at.positive(5, "dilation", 1), at.positive(4, "dilation", 1)
     size, pad = windows(at, at.padding(0), x.shape[1:3], (rows, columns), stride, dilation)
-    at.agree(y, (x.shape[0], *size, channels))
-    bias, clamp = at.bias(2, channels), at.clamp(3, y)
-    op = Conv2D(y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, clamp=clamp)
+    y = at.agree(y, (x.shape[0], *size, channels))
+    bias, rescale = at.bias(2, channels), linear_rescale(x, weights, y, at.clamp(3, y))
+    op = Conv2D(y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, rescale=rescale)
     return (op,)
 
 
@@ -68,9 +69,11 @@ def depthwise_conv_2d(at: Site) -> tuple[Op, ...]:
     stride = at.positive(2, "stride"), at.positive(1, "stride")
     dilation = at.positive(6, "dilation", 1), at.positive(5, "dilation", 1)
     size, pad = windows(at, at.padding(0), x.shape[1:3], (rows, columns), stride, dilation)
-    at.agree(y, (x.shape[0], *size, channels))
-    bias, clamp = at.bias(2, channels), at.clamp(4, y)
-    op = DepthwiseConv2D(y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, clamp=clamp)
+    y = at.agree(y, (x.shape[0], *size, channels))
+    bias, rescale = at.bias(2, channels), linear_rescale(x, weights, y, at.clamp(4, y))
+    op = DepthwiseConv2D(
+        y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, rescale=rescale
+    )
     return (op,)
 
 
@@ -87,7 +90,7 @@ def fully_connected(at: Site) -> tuple[Op, ...]:
     if bias is not None and bias.quantization is not None and len(bias.q.scales) == len(weights.q.scales) == 1:
         off = abs(x.q.scale * weights.q.scale - bias.q.scale) / y.q.scale
         at.demand(off <= 0.02, f"the scale of bias '{bias.name}' is not x.scale * weights.scale")
-    return (Dense(y=y, x=x, weights=weights, bias=bias, clamp=at.clamp(0, y)),)
+    return (Dense(y=y, x=x, weights=weights, bias=bias, rescale=linear_rescale(x, weights, y, at.clamp(0, y))),)
 
 
 def transpose_conv(at: Site) -> tuple[Op, ...]:
@@ -102,10 +105,11 @@ def transpose_conv(at: Site) -> tuple[Op, ...]:
             f"and weights of shape {list(weights.shape)}"
         )
     if at.has(0) and at.operand(0).is_constant:
-        at.agree(y, at.integers(0))
+        y = at.agree(y, at.integers(0))
     activation = at.activation(3)
     at.demand(activation == "NONE", f"the fused activation {activation} is not supported here; put it behind")
-    return (TransposeConv2D(y=y, x=x, weights=weights, bias=at.bias(3, channels), stride=stride, pad=pad),)
+    bias, rescale = at.bias(3, channels), linear_rescale(x, weights, y)
+    return (TransposeConv2D(y=y, x=x, weights=weights, bias=bias, stride=stride, pad=pad, rescale=rescale),)
 
 
 def pool(at: Site, kind: type[Pool]) -> tuple[Op, ...]:

@@ -147,10 +147,10 @@ class Site:
         if quantization is None:
             self.refuse(f"weights '{tensor.name}' have no quantisation parameters")
         self.demand(not any(quantization.zero_points), f"weights '{tensor.name}' have a zero point other than 0")
-        self.demand(
-            quantization.axis in (None, axis),
-            f"weights '{tensor.name}' are quantised along axis {quantization.axis}; axis {axis} is supported",
-        )
+        if quantization.axis not in (None, axis):
+            self.refuse(
+                f"weights '{tensor.name}' are quantised along axis {quantization.axis}; axis {axis} is supported"
+            )
         return tensor
 
     def _fixed(self, tensor: Tensor, role: str) -> None:

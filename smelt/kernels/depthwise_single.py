@@ -32,7 +32,7 @@ def as_conv2d(op: DepthwiseConv2D) -> Conv2D:
         stride=op.stride,
         dilation=op.dilation,
         pad=op.pad,
-        clamp=op.clamp,
+        rescale=op.rescale,
     )
 
 

@@ -37,11 +37,10 @@ from smelt.loops.ir import (
     minimum,
 )
 from smelt.model.arithmetic import requantize
-from smelt.model.ops import Clamp, Conv2D, Dense, DepthwiseConv2D, TransposeConv2D
-from smelt.model.parameters import Requantization, conv_parameters
+from smelt.model.ops import Linear
+from smelt.model.rescale import Clamp, Rescale
 from smelt.targets.intrinsics import SMMLAR, SSAT8
 
-Linear = Conv2D | DepthwiseConv2D | TransposeConv2D | Dense
 Form = Literal["fast", "general"]
 Integers = NDArray[np.int64]
 
@@ -154,14 +153,14 @@ def _index(requantizer: Requantizer, channel: Value, column: int) -> Expr:
 def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requantizer:
     """For `weights` as (channels, taps). With `folded` sums are of x * weight, and the zero point of x goes into the
     bias."""
-    p = conv_parameters(op)
+    p = op.rescale
     bias = np.zeros(len(weights), np.int64) if op.bias is None else op.bias.constant.astype(np.int64)
     low, high, partial = _ranges(weights.astype(np.int64), bias, p.x_zero)
     wraps = bool(max(np.max(high), -np.min(low), np.max(partial)) >= INT32)
     if folded:
         bias = bias - p.x_zero * weights.sum(axis=1, dtype=np.int64)
-    fast = None if wraps else _fast(p, bias, low, high, op.clamp)
-    return fast or _general(p, bias, op.clamp, wraps)
+    fast = None if wraps else _fast(p, bias, low, high)
+    return fast or _general(p, bias, wraps)
 
 
 def _ranges(weights: Integers, bias: Integers, x_zero: int) -> tuple[Integers, Integers, Integers]:
@@ -172,14 +171,14 @@ def _ranges(weights: Integers, bias: Integers, x_zero: int) -> tuple[Integers, I
     return low, high, np.abs(bias) + (128 + abs(x_zero)) * (positive - negative)
 
 
-def _general(p: Requantization, bias: Integers, clamp: Clamp, wraps: bool) -> Requantizer:
+def _general(p: Rescale, bias: Integers, wraps: bool) -> Requantizer:
     common = int(p.shifts[0]) if np.all(p.shifts == p.shifts[0]) else None
     columns: list[NDArray[Any]] = [bias, p.multipliers]
     table = _table(columns if common is not None else [*columns, p.shifts])
-    return Requantizer("general", table, common, p.y_zero, clamp, wraps)
+    return Requantizer("general", table, common, p.y_zero, p.clamp, wraps)
 
 
-def _fast(p: Requantization, bias: Integers, low: Integers, high: Integers, clamp: Clamp) -> Requantizer | None:
+def _fast(p: Rescale, bias: Integers, low: Integers, high: Integers) -> Requantizer | None:
     """The fast form, where it is exact for every channel."""
     constant = low == high
     multipliers, shifts = p.multipliers.astype(np.int64), -p.shifts.astype(np.int64)
@@ -193,11 +192,11 @@ def _fast(p: Requantization, bias: Integers, low: Integers, high: Integers, clam
         return None
     columns: list[NDArray[Any]] = [bias, 2 * multipliers - 2 * INT32]
     table = _table(columns if common is not None else [*columns, shifts])
-    return Requantizer("fast", table, common, p.y_zero, clamp, wraps=False)
+    return Requantizer("fast", table, common, p.y_zero, p.clamp, wraps=False)
 
 
 def _with_constants(
-    p: Requantization, bias: Integers, multipliers: Integers, shifts: Integers, constant: NDArray[np.bool_], usual: int
+    p: Rescale, bias: Integers, multipliers: Integers, shifts: Integers, constant: NDArray[np.bool_], usual: int
 ) -> tuple[Integers, Integers, Integers]:
     """Channels whose weights are all zero get a bias that gives their output with a shift that others have too.
 

@@ -11,6 +11,8 @@ from math import prod
 from typing import Literal
 
 from smelt.model.graph import Op, Tensor
+from smelt.model.rescale import Clamp as Clamp
+from smelt.model.rescale import Rescale
 
 
 @dataclass(frozen=True)
@@ -26,24 +28,34 @@ class Padding:
         return any((self.top, self.bottom, self.left, self.right))
 
 
-Clamp = tuple[int, int]
 FULL: Clamp = (-128, 127)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Conv2D(Op):
+class Linear(Op):
+    """Sums of products of x and `weights`, to which `bias` is added, and what `rescale` makes of them."""
+
+    x: Tensor
+    weights: Tensor
+    bias: Tensor | None
+    rescale: Rescale
+
+    @property
+    def clamp(self) -> Clamp:
+        """The least and the greatest output."""
+        return self.rescale.clamp
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv2D(Linear):
     """`weights` are (channels out, rows, columns, channels in); `bias` is int32 (channels out,) at x.scale * weights.scale.
 
     Channels in of x may be a multiple of the weights' (grouped convolution). Padding has the value of x's zero point.
     """
 
-    x: Tensor
-    weights: Tensor
-    bias: Tensor | None
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     pad: Padding = Padding()
-    clamp: Clamp = FULL
 
     @property
     def macs(self) -> int:
@@ -51,16 +63,12 @@ class Conv2D(Op):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DepthwiseConv2D(Op):
+class DepthwiseConv2D(Linear):
     """`weights` are (1, rows, columns, channels out); channel c of y reads channel c // multiplier of x."""
 
-    x: Tensor
-    weights: Tensor
-    bias: Tensor | None
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     pad: Padding = Padding()
-    clamp: Clamp = FULL
 
     @property
     def multiplier(self) -> int:
@@ -72,13 +80,8 @@ class DepthwiseConv2D(Op):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Dense(Op):
+class Dense(Linear):
     """`weights` are (units, depth); x is read as (elements // depth, depth) whatever its shape."""
-
-    x: Tensor
-    weights: Tensor
-    bias: Tensor | None
-    clamp: Clamp = FULL
 
     @property
     def macs(self) -> int:
@@ -86,15 +89,11 @@ class Dense(Op):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class TransposeConv2D(Op):
+class TransposeConv2D(Linear):
     """`weights` are (channels out, rows, columns, channels in); `pad.top` and `pad.left` are cut off the full result."""
 
-    x: Tensor
-    weights: Tensor
-    bias: Tensor | None
     stride: tuple[int, int] = (1, 1)
     pad: Padding = Padding()
-    clamp: Clamp = FULL
 
     @property
     def macs(self) -> int:

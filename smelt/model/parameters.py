@@ -16,9 +16,6 @@ from smelt.model import arithmetic
 from smelt.model.arithmetic import float32, quantize_multiplier
 from smelt.model.ops import (
     Add,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
     Mean,
     Mul,
     Pool,
@@ -26,38 +23,12 @@ from smelt.model.ops import (
     ResizeBilinear,
     ResizeNearest,
     Softmax,
-    TransposeConv2D,
 )
 from smelt.model.tables import dequantize_table as dequantize_table
 from smelt.model.tables import quantize_thresholds as quantize_thresholds
 from smelt.model.tables import unary_table as unary_table
 
 Int32s = NDArray[np.int32]
-
-
-@dataclass(frozen=True, eq=False)
-class Requantization:
-    """y = clamp(requantize(sum of (x - x_zero) * weights + bias, multipliers[c], shifts[c]) + y_zero) for channel c."""
-
-    multipliers: Int32s  # (channels,), 31 fraction bits
-    shifts: Int32s  # (channels,), positive to the left, -31 and up
-    x_zero: int
-    y_zero: int
-
-    @property
-    def uniform(self) -> bool:
-        """Whether all channels have the same multiplier and shift."""
-        return bool(np.all(self.multipliers == self.multipliers[0]) and np.all(self.shifts == self.shifts[0]))
-
-
-def conv_parameters(op: Conv2D | DepthwiseConv2D | TransposeConv2D | Dense) -> Requantization:
-    """Of the operators that multiply and accumulate. Per-tensor scales are repeated for every channel of y."""
-    x, w, y = op.x.q, op.weights.q, op.y.q
-    reals = [x.scale * scale / y.scale for scale in w.scales]
-    if len(reals) == 1:
-        reals *= op.y.shape[-1]
-    multipliers, shifts = arithmetic.quantize_multipliers(reals)
-    return Requantization(multipliers, shifts, x.zero_point, y.zero_point)
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.model.arithmetic import Integers, requantize
 from smelt.model.graph import Array, Op
-from smelt.model.ops import Clamp, Conv2D, Dense, DepthwiseConv2D, TransposeConv2D
-from smelt.model.parameters import Requantization, conv_parameters
+from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, Linear, TransposeConv2D
 
 Floats = NDArray[Any]
 
@@ -64,10 +62,10 @@ def dense(op: Dense, x: Array, weights: Array, bias: Array | None = None) -> Arr
     return _finish(op, centred @ weights.T.astype(centred.dtype), bias)
 
 
-def _centre(op: Conv2D | DepthwiseConv2D | TransposeConv2D | Dense, x: Array, depth: int) -> Floats:
+def _centre(op: Linear, x: Array, depth: int) -> Floats:
     """x minus its zero point, as floats that hold a sum of `depth` products exactly (each below 2**15)."""
     exact = np.dtype(np.float32 if depth <= 2**9 else np.float64)
-    return (x.astype(np.int16) - op.x.q.zero_point).astype(exact)
+    return (x.astype(np.int16) - op.rescale.x_zero).astype(exact)
 
 
 def _windows(op: Conv2D | DepthwiseConv2D, centred: Floats) -> Floats:
@@ -93,16 +91,11 @@ def _patches(op: Conv2D, centred: Floats) -> Floats:
     return windows.reshape(*windows.shape[:3], -1)
 
 
-def _finish(op: Conv2D | DepthwiseConv2D | TransposeConv2D | Dense, acc: Floats, bias: Array | None) -> Array:
+def _finish(op: Linear, acc: Floats, bias: Array | None) -> Array:
     total = acc.astype(np.int64)
     if bias is not None:
         total += bias.astype(np.int64)
-    return requantize_clamped(total, conv_parameters(op), op.clamp).reshape(op.y.shape)
-
-
-def requantize_clamped(total: Integers, p: Requantization, clamp: Clamp) -> Array:
-    """int8 results of accumulators whose last axis is the channel."""
-    return np.clip(requantize(total, p.multipliers, p.shifts) + p.y_zero, *clamp).astype(np.int8)
+    return op.rescale.apply(total).astype(op.y.element.numpy).reshape(op.y.shape)
 
 
 LINEAR: dict[type[Op], Callable[..., Array]] = {

@@ -20,14 +20,11 @@ from smelt.model.limits import usable_scale as usable_scale
 from smelt.model.ops import (
     Add,
     AveragePool2D,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
     Dequantize,
+    Linear,
     Mean,
     Mul,
     Softmax,
-    TransposeConv2D,
     Unary,
 )
 from smelt.model.representable_pointwise import pointwise_excesses
@@ -36,7 +33,7 @@ from smelt.model.representable_pointwise import pointwise_excesses
 def excesses(op: Op) -> tuple[str, ...]:
     """Why `op` is not exact with these scales; nothing where it is."""
     match op:
-        case Conv2D() | DepthwiseConv2D() | TransposeConv2D() | Dense():
+        case Linear():
             found = _linear(op)
         case Add():
             found = _sum(op)
@@ -59,9 +56,9 @@ def excesses(op: Op) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _linear(op: Conv2D | DepthwiseConv2D | TransposeConv2D | Dense) -> Iterator[str]:
+def _linear(op: Linear) -> Iterator[str]:
     """One step of the accumulator must not be worth the whole int8 range: then scales are wrong, not unusual."""
-    largest = op.x.q.scale * max(op.weights.q.scales) / op.y.q.scale
+    largest = op.rescale.largest
     if not largest < 256:
         yield f"x.scale * weights.scale / y.scale is {largest:.3g}; it must be below 256"
 

@@ -19,6 +19,7 @@ from smelt.model.ops import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    Linear,
     Lookup,
     Maximum,
     Mean,
@@ -33,14 +34,11 @@ from smelt.model.ops import (
     TransposeConv2D,
     Unary,
 )
-from smelt.model.parameters import conv_parameters
 from smelt.model.reference import evaluate
-from smelt.model.reference_linear import requantize_clamped
 from smelt.passes.dead import drop_dead
 from smelt.passes.lookups import table_of
 from smelt.passes.rewrite import fresh_name
 
-Linear = Conv2D | DepthwiseConv2D | TransposeConv2D | Dense
 # No microcontroller holds a tensor of so many elements: nothing is computed about it, whatever a file declares.
 MOST_ELEMENTS = 1 << 22
 # Far more than real models have, of all tensors together; whatever a file declares, bounds take no time.
@@ -85,7 +83,7 @@ def _bounds_of(op: Op, found: dict[Tensor, Bounds]) -> Bounds:
     if any(t.dtype != "int8" or not 0 < t.elements <= MOST_ELEMENTS for t in tensors):
         return _anything(op.y)
     match op:
-        case Conv2D() | DepthwiseConv2D() | TransposeConv2D() | Dense():
+        case Linear():
             return _of_linear(op, bounds_of_tensor(op.x, found))
         case Pool():
             return _of_pool(op, bounds_of_tensor(op.x, found))
@@ -157,7 +155,7 @@ def sums_of(op: Linear, x: Bounds) -> tuple[Integers, Integers]:
     bias = np.zeros(channels(op.y), np.int64)
     if op.bias is not None and op.bias.is_constant:
         bias = op.bias.constant.astype(np.int64)
-    low, high = x.low - op.x.q.zero_point, x.high - op.x.q.zero_point
+    low, high = x.low - op.rescale.x_zero, x.high - op.rescale.x_zero
     if sees_padding(op):  # which adds nothing to a sum: 0 is one more value that an operand may have
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     taps = weights_by_channel(op)
@@ -213,10 +211,10 @@ def sees_padding(op: Linear) -> bool:
 
 def _requantized(op: Linear, least: Integers, most: Integers) -> Bounds:
     """Requantisation is monotone as long as nothing wraps at 32 bits; where something could, a channel may be anything."""
-    p = conv_parameters(op)
+    p = op.rescale
     scale = np.left_shift(1, np.maximum(p.shifts, 0).astype(np.int64))
     safe = (p.multipliers >= 0) & (least * scale >= INT32_MIN) & (most * scale <= INT32_MAX)
-    low, high = (requantize_clamped(np.where(safe, t, 0), p, op.clamp).astype(np.int64) for t in (least, most))
+    low, high = (p.apply(np.where(safe, t, 0)) for t in (least, most))
     return Bounds(np.where(safe, low, -128), np.where(safe, high, 127))
 
 

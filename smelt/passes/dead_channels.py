@@ -9,10 +9,9 @@ import numpy as np
 
 from smelt.model.arithmetic import INT32_MAX, INT32_MIN, Integers
 from smelt.model.graph import Array, Graph, Op, Quantization, Tensor
-from smelt.model.ops import DepthwiseConv2D, Slice
+from smelt.model.ops import DepthwiseConv2D, Linear, Slice
 from smelt.passes.channel_bounds import (
     Bounds,
-    Linear,
     bounds_of_graph,
     bounds_of_tensor,
     channels,
@@ -65,7 +64,7 @@ def _mixing(op: Mixer, found: dict[Tensor, Bounds]) -> Mixing:
     taps = weights_by_channel(op)
     assert taps is not None
     bounds = bounds_of_tensor(op.x, found)
-    value = bounds.low - op.x.q.zero_point
+    value = bounds.low - op.rescale.x_zero
     known = bounds.constant & ((value == 0) | (not sees_padding(op)))
     share = taps.sum(axis=1) * np.where(known, value, 0)
     if not _fits(_bias(op), share):
@@ -143,15 +142,16 @@ def _smaller_linear(graph: Graph, op: Linear, kept: Kept, mixing: Mixing | None,
         pixels = op.weights.shape[-1] // channels(op.x)
         columns = (np.arange(pixels)[:, np.newaxis] * channels(op.x) + of_x).reshape(-1)
         weights = _only(_only(op.weights, named(op.weights), of_y, 0), named(op.weights), columns, -1)
+    rescale = op.rescale.of(of_y)
     gone = np.setdiff1d(np.arange(channels(op.x)), of_x)
     share = np.zeros_like(_bias(op)) if mixing is None else mixing.share[:, gone].sum(axis=1)
     if op.bias is not None:
         whole = replace(op.bias, data=(_bias(op) + share).astype(np.int32))
-        return replace(op, weights=weights, bias=_only(whole, named(op.bias), of_y, -1))
+        return replace(op, rescale=rescale, weights=weights, bias=_only(whole, named(op.bias), of_y, -1))
     if not share.any():
-        return replace(op, weights=weights)
+        return replace(op, rescale=rescale, weights=weights)
     bias = Tensor(fresh_name(graph, f"{op.y.name}.bias"), op.y.shape[-1:], "int32", None, share.astype(np.int32))
-    return replace(op, weights=weights, bias=_only(bias, bias.name, of_y, -1))
+    return replace(op, rescale=rescale, weights=weights, bias=_only(bias, bias.name, of_y, -1))
 
 
 def _only(tensor: Tensor, name: str, indices: Indices, axis: int) -> Tensor:

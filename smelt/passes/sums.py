@@ -6,9 +6,8 @@ import numpy as np
 
 from smelt.model.arithmetic import INT32_MAX, INT32_MIN, Integers
 from smelt.model.graph import Graph
-from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, TransposeConv2D
-from smelt.model.parameters import conv_parameters
-from smelt.passes.channel_bounds import Bounds, Linear, bounds_of_graph, bounds_of_tensor, has_few_channels, sums_of
+from smelt.model.ops import Linear
+from smelt.passes.channel_bounds import Bounds, bounds_of_graph, bounds_of_tensor, has_few_channels, sums_of
 
 MOST_NAMED = 5
 ANY_INT8 = Bounds(np.array([-128]), np.array([127]))
@@ -23,7 +22,7 @@ def wrapping_sums(graph: Graph) -> tuple[str, ...]:
     found = bounds_of_graph(graph) if has_few_channels(graph) else None
     named = []
     for op in graph.ops:
-        if isinstance(op, Conv2D | DepthwiseConv2D | TransposeConv2D | Dense):
+        if isinstance(op, Linear):
             x = ANY_INT8 if found is None else bounds_of_tensor(op.x, found)
             channels = wrapping_channels(op, *sums_of(op, x))
             if channels:
@@ -36,6 +35,6 @@ def wrapping_sums(graph: Graph) -> tuple[str, ...]:
 
 def wrapping_channels(op: Linear, least: Integers, most: Integers) -> int:
     """How many channels have sums from `least` to `most` that, shifted left as the multiplier asks, leave int32."""
-    p = conv_parameters(op)
+    p = op.rescale
     scale = np.left_shift(1, np.maximum(p.shifts, 0).astype(np.int64))
     return int(np.count_nonzero((least * scale < INT32_MIN) | (most * scale > INT32_MAX)))

@@ -8,6 +8,7 @@ from typing import Any
 
 from smelt.kernels.implementation import Implementation, Schedule
 from smelt.model.graph import Op, Tensor
+from smelt.model.ops import Linear
 from smelt.planner.choose import Choice, accepting
 from smelt.planner.log import IN_FLASH, Place, TuningLog
 from smelt.targets.types import Board, Core
@@ -15,7 +16,9 @@ from smelt.targets.types import Board, Core
 
 def op_key(op: Op) -> str:
     """An operator with its shapes and attributes as text; ops of the same text may still have different kernels."""
-    names = [field.name for field in fields(op) if field.name not in (*op.results, "origin")]
+    names = [field.name for field in fields(op) if field.name not in (*op.results, "origin", "rescale")]
+    if isinstance(op, Linear):
+        names.append("clamp")
     operands = " ".join(f"{name}={_text(getattr(op, name))}" for name in names)
     return f"{type(op).__name__} {operands} -> {' '.join(map(_text, op.ys))}"
 
