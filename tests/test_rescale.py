@@ -84,3 +84,11 @@ def test_measurements_are_found_by_the_clamp_alone():
         op_key(Maker(1).dense(1, 16, 8))
         == "Dense x=int8[1x16] weights=int8[8x16]! bias=int32[8]! clamp=(-128,127) -> int8[1x8]"
     )
+
+
+def test_of_reals_only_limits_are_left():
+    x, w, y = (Tensor(n, (1, 2), "float32") for n in "xwy")
+    r = linear_rescale(x, w, y)
+    assert (r.rounding, r.clamp, r.largest) == ("real", (-np.inf, np.inf), 0.0) and r.of(np.array([1])) is r
+    limited = r.clamped((0.0, 6.0))
+    assert limited.apply(np.array([[-1.5, 7.25]], np.float32)).tolist() == [[0.0, 6.0]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from math import inf
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,10 @@ from smelt.model.graph import Tensor
 from smelt.nouns import Noun
 
 Int32s = NDArray[np.int32]
-Clamp = tuple[int, int]
-Rounding = Literal["tflm", "tflm48", "ties_even", "floor"]
+Clamp = tuple[Any, Any]
+"""The least and the greatest stored value: integers, or reals where y is float32."""
+
+Rounding = Literal["tflm", "tflm48", "ties_even", "floor", "real"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,8 @@ class Rescale(Noun):
     - "tflm48": as it rounds 64-bit sums of int16 activations, once, halves up, with 15 bits of the multiplier
       (`arithmetic16.requantize48`);
     - "ties_even": once, exactly, halves to even (ONNX);
-    - "floor": down, as a shift does.
+    - "floor": down, as a shift does;
+    - "real": not at all, as the sum is one of reals: then there are no multipliers and shifts, and both zeros are 0.
     """
 
     multipliers: Int32s
@@ -38,8 +42,8 @@ class Rescale(Noun):
     rounding: Rounding
     x_zero: int
     y_zero: int
-    low: int
-    high: int
+    low: Any
+    high: Any
 
     @property
     def clamp(self) -> Clamp:
@@ -62,6 +66,8 @@ class Rescale(Noun):
 
     def of(self, channels: NDArray[np.intp]) -> Rescale:
         """Of some of the channels."""
+        if self.rounding == "real":
+            return self
         return replace(self, multipliers=self.multipliers[channels], shifts=self.shifts[channels])
 
     def apply(self, total: Integers) -> Integers:
@@ -74,6 +80,8 @@ class Rescale(Noun):
                 return requantize(total, self.multipliers, self.shifts)
             case "tflm48":
                 return requantize48(total, self.multipliers, self.shifts)
+            case "real":
+                return total
         product, right = total * self.multipliers.astype(np.int64), 31 - self.shifts.astype(np.int64)
         down = np.asarray(product >> right)
         if self.rounding == "floor":
@@ -87,9 +95,13 @@ def linear_rescale(
     x: Tensor, weights: Tensor, y: Tensor, clamp: Clamp | None = None, rounding: Rounding = "tflm"
 ) -> Rescale:
     """Of an op that multiplies x by weights, from the scales and zero points of its tensors; by default y's whole range is left.
+    Where y is float32, so are they all, and there is nothing but the limits.
 
     Raises ModelError where a tensor has none, or where the weights have scales for another number of channels than y has.
     """
+    if y.element.is_float:
+        nothing = np.zeros(0, np.int32)
+        return Rescale(nothing, nothing, "real", 0, 0, *(clamp or (-inf, inf)))
     channels = y.shape[-1]
     reals = [x.q.scale * scale / y.q.scale for scale in weights.q.scales]
     if len(reals) not in (1, channels):
