@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from smelt.devices.session import Session
+from smelt.kernels.conv2d_eight import CONV2D_THIN
 from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE, GroupBlock
-from smelt.kernels.conv2d_thin import CONV2D_THIN
-from smelt.kernels.depthwise_planes import DEPTHWISE_LINES
+from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Op, Tensor

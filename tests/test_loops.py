@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smelt.kernels.conv2d import CONV2D_PORTABLE
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
-from smelt.kernels.dense import DENSE_PORTABLE
+from smelt.kernels.conv2d_portable import CONV2D_PORTABLE
 from smelt.kernels.dense_dsp import DENSE_DSP
-from smelt.kernels.depthwise_dsp import DEPTHWISE_DSP
+from smelt.kernels.dense_portable import DENSE_PORTABLE
+from smelt.kernels.depthwise_planes import DEPTHWISE_DSP
 from smelt.loops.bounds import OutOfBounds, check_bounds
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.cost import count

@@ -14,8 +14,8 @@ from smelt.devices.session_layout import STACK_BYTES, make_layout
 from smelt.devices.simulators.link import SimulatorLink
 from smelt.errors import BuildError, DeviceError, OptionError
 from smelt.firmware.module import ARGUMENT_BYTES, TASKS, build_module, helpers_of, module_source
-from smelt.kernels.conv2d import CONV2D_PORTABLE
-from smelt.kernels.dense import DENSE_PORTABLE
+from smelt.kernels.conv2d_portable import CONV2D_PORTABLE
+from smelt.kernels.dense_portable import DENSE_PORTABLE
 from smelt.model.reference import evaluate
 from smelt.targets.boards import BOARDS, DISCO_F746NG, ESP32_C3, MPS3_AN547, NUCLEO_L4R5ZI
 from tests.mac_cases import Maker

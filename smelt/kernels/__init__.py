@@ -1,21 +1,21 @@
 """Operator + schedule -> loops. `IMPLEMENTATIONS` lists every way there is; for each operator the best comes first."""
 
-from smelt.kernels.conv2d import CONV2D_PORTABLE
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
+from smelt.kernels.conv2d_eight import CONV2D_THIN
 from smelt.kernels.conv2d_gathered import CONV2D_GATHERED
 from smelt.kernels.conv2d_pairs import CONV2D_PAIRS
 from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
-from smelt.kernels.conv2d_thin import CONV2D_THIN
+from smelt.kernels.conv2d_portable import CONV2D_PORTABLE
 from smelt.kernels.conv2d_winograd import CONV2D_WINOGRAD
 from smelt.kernels.conv2d_winograd4 import CONV2D_WINOGRAD4
-from smelt.kernels.dense import DENSE_PORTABLE
 from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.dense_pairs import DENSE_PAIRS
+from smelt.kernels.dense_portable import DENSE_PORTABLE
 from smelt.kernels.dense_sifted import DENSE_SIFTED
-from smelt.kernels.depthwise import DEPTHWISE_PORTABLE
-from smelt.kernels.depthwise_dsp import DEPTHWISE_DSP, DEPTHWISE_PLANES
-from smelt.kernels.depthwise_planes import DEPTHWISE_LINES
-from smelt.kernels.depthwise_single import DEPTHWISE_SINGLE, DEPTHWISE_SINGLE_DSP
+from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
+from smelt.kernels.depthwise_planes import DEPTHWISE_DSP, DEPTHWISE_PLANES
+from smelt.kernels.depthwise_portable import DEPTHWISE_PORTABLE
+from smelt.kernels.depthwise_single import through
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.other import OTHERS
 from smelt.kernels.recurrent import RECURRENT
@@ -35,8 +35,8 @@ LINEAR: tuple[Implementation, ...] = (
     CONV2D_PAIRS,
     CONV2D_DSP,
     CONV2D_PORTABLE,
-    DEPTHWISE_SINGLE_DSP,
-    DEPTHWISE_SINGLE,
+    through(CONV2D_DSP, "depthwise_single_dsp"),
+    through(CONV2D_PORTABLE, "depthwise_single"),
     DEPTHWISE_LINES,
     DEPTHWISE_DSP,
     DEPTHWISE_PLANES,

@@ -18,14 +18,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.conv2d import in_blocks
-from smelt.kernels.conv2d_dsp import is_undilated, is_ungrouped
-from smelt.kernels.conv2d_pairs import Row, multiply_row
+from smelt.kernels.accepts import has_dual_mac, is_undilated, is_ungrouped
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.images import copy_rows
+from smelt.kernels.feeds.tiles import Tiled, Tiles
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.packed import has_dual_mac
-from smelt.kernels.requantize import Requantizer, Scale, requantizer
+from smelt.kernels.inner.pairs import Row, multiply_row
+from smelt.kernels.requantize import Scale, requantizer
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Scratch, Table, Window
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Table, Window
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SADD16, SSUB16, SXTB16, SXTB16_ROR8
 from smelt.targets.types import Core
@@ -37,51 +39,22 @@ ROOM = 40 * 1024  # what x, y and scratch may take together
 
 
 @dataclass(frozen=True)
-class TileBlock:
+class TileBlock(Tiles):
     """Blocks of `rows` x `columns` tiles of 2x2 outputs, of which three are multiplied at a time; `staged` copies the weights
     of a position to RAM for the time of a block."""
 
-    rows: int
-    columns: int
     staged: bool
 
     def __str__(self) -> str:
         return f"tiles(rows={self.rows}, columns={self.columns}{', staged' if self.staged else ''})"
 
-    @property
-    def tiles(self) -> int:
-        return self.rows * self.columns
-
 
 @dataclass(frozen=True)
-class _Kernel:
+class _Kernel(Tiled):
     """What the parts of the kernel share."""
 
-    op: Conv2D
     schedule: TileBlock
-    r: Requantizer
-    x: Buffer
-    weights: Buffer
-    table: Buffer
-    image: Buffer
-    tiles: Buffer
-    sums: Buffer
     slice: Buffer | None
-    y: Buffer
-
-    @property
-    def depth(self) -> int:
-        return self.op.x.shape[3]
-
-    @property
-    def words(self) -> int:
-        """Words of two input channels."""
-        return self.depth // 2
-
-    @property
-    def row_length(self) -> int:
-        """Elements of a row of `image`: the columns of y and one more on either side."""
-        return (self.op.y.shape[2] + 2) * self.depth
 
 
 def is_three_by_three(op: Conv2D, core: Core) -> bool:
@@ -118,46 +91,25 @@ def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
     r = requantizer(op, weights.reshape(len(weights), -1), folded=True)
     packed = pack_weights(weights)
     depth, columns = op.x.shape[3], op.y.shape[2]
-    k = KernelBuilder("conv2d_winograd")
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int32_t", packed.size)
-    table = r.bind(k)
+    k = CallBuilder("conv2d_winograd")
+    x, w, table = k.operand("x", op.x), k.table("weights", packed), r.bind(k)
     image = k.scratch("image", "int8_t", (2 * schedule.rows + 2) * (columns + 2) * depth)
     tiles = k.scratch("tiles", "int32_t", POSITIONS * schedule.tiles * depth // 2 + 1)
     sums = k.scratch("sums", "int32_t", POSITIONS * 2 * schedule.tiles)
     part = k.scratch("slice", "int32_t", depth + 2) if schedule.staged else None
-    y = k.output("y", "int8_t", op.y.elements)
-    kernel = _Kernel(op, schedule, r, x, w, table, image, tiles, sums, part, y)
+    y = k.result("y", op.y)
+    kernel = _Kernel(op, r, x, w, table, image, tiles, sums, y, schedule, part)
     with k.loop("batch", 0, op.y.shape[0]) as batch:
         for row, rows in in_blocks(k, "tile_row", op.y.shape[1] // 2, schedule.rows):
             row = k.let("first_row", row)
-            _load_rows(k, kernel, batch, row, rows)
+            copy_rows(k, op, x, image, kernel.row_length, batch, row * 2, (0, 2 * rows + 2))
             for column, count in in_blocks(k, "tile_column", columns // 2, schedule.columns):
                 column = k.let("first_column", column)
                 _transform(k, kernel, column, rows, count)
                 with k.loop("pair", 0, op.y.shape[3] // 2) as pair:
                     _multiply(k, kernel, pair, rows * count)
                     _outputs(k, kernel, batch, (row, column), (rows, count), pair)
-    scratch = [Scratch(image.size), Scratch(4 * tiles.size), Scratch(4 * sums.size)]
-    scratch += [Scratch(4 * part.size)] if part else []
-    return KernelCall(k.finish(), (op.x, packed, r.table, *scratch, op.y))
-
-
-def _load_rows(k: KernelBuilder, kernel: _Kernel, batch: Expr, row: Expr, rows: int) -> None:
-    """The rows of x under `rows` rows of tiles, with their border."""
-    op, image, depth = kernel.op, kernel.image, kernel.depth
-    _, x_rows, x_columns, _ = op.x.shape
-    left, inside = op.pad.left * depth, x_columns * depth
-    used = min(inside, kernel.row_length - left)
-    with k.loop("line", 0, 2 * rows + 2) as line:
-        x_row = k.let("x_row", row * 2 + line - op.pad.top)
-        start = k.let("start", line * kernel.row_length)
-        with k.when((x_row >= 0).both(x_row < x_rows)):
-            k.fill(image, start, op.x.q.zero_point, left)
-            k.copy(image, start + left, kernel.x, (batch * x_rows + x_row) * inside, used)
-            k.fill(image, start + left + used, op.x.q.zero_point, kernel.row_length - left - used)
-        with k.otherwise():
-            k.fill(image, start, op.x.q.zero_point, kernel.row_length)
+    return k.finish_call()
 
 
 def _transform(k: KernelBuilder, kernel: _Kernel, column: Expr, rows: int, count: int) -> None:

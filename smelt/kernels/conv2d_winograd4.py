@@ -22,10 +22,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.conv2d import in_blocks
-from smelt.kernels.conv2d_dsp import is_undilated, is_ungrouped
+from smelt.kernels.accepts import has_dual_mac, is_undilated, is_ungrouped
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.images import copy_rows
+from smelt.kernels.feeds.tiles import Tiled, Tiles
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.packed import has_dual_mac
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
 from smelt.kernels.routines import (
     GROUP,
@@ -40,7 +42,7 @@ from smelt.kernels.routines import (
     named,
 )
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Const, Expr, Scratch, Table, Window, cast
+from smelt.loops.ir import Buffer, Const, Expr, Table, Window, cast
 from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
@@ -61,53 +63,24 @@ INPUT_WORK, WEIGHT_WORK, OUTPUT_WORK = (
 
 
 @dataclass(frozen=True)
-class TileBlock:
+class TileBlock(Tiles):
     """Blocks of `rows` x `columns` tiles of 4x4 outputs; `whole` transforms all weights at once, else a pair of output
     channels at a time, anew for each block; `form` is the order of instructions."""
 
-    rows: int
-    columns: int
     whole: bool
     form: Form
 
     def __str__(self) -> str:
         return f"tiles4(rows={self.rows}, columns={self.columns}, {self.form}{', whole' if self.whole else ''})"
 
-    @property
-    def tiles(self) -> int:
-        return self.rows * self.columns
-
 
 @dataclass(frozen=True)
-class _Kernel:
+class _Kernel(Tiled):
     """What the parts of the kernel share."""
 
-    op: Conv2D
     schedule: TileBlock
-    r: Requantizer
-    x: Buffer
-    weights: Buffer
-    table: Buffer
-    image: Buffer
     corner: Buffer | None
     slices: Buffer
-    tiles: Buffer
-    sums: Buffer
-    y: Buffer
-
-    @property
-    def depth(self) -> int:
-        return self.op.x.shape[3]
-
-    @property
-    def words(self) -> int:
-        """Words of two input channels."""
-        return self.depth // 2
-
-    @property
-    def row_length(self) -> int:
-        """Elements of a row of `image`: the columns of y and one more on either side."""
-        return (self.op.y.shape[2] + 2) * self.depth
 
     @property
     def slice_words(self) -> int:
@@ -153,17 +126,15 @@ def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
     r, packed = with_bias(op), pack_weights(op.weights.constant)
     batch, y_rows, columns, channels = op.y.shape
     depth = op.x.shape[3]
-    k = KernelBuilder("conv2d_winograd4", in_place=_may_overwrite(op))
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int32_t", packed.size)
-    table = r.bind(k)
+    k = CallBuilder("conv2d_winograd4", in_place=_may_overwrite(op))
+    x, w, table = k.operand("x", op.x), k.table("weights", packed), r.bind(k)
     image = k.scratch("image", "int8_t", (OUT * schedule.rows + 2) * (columns + 2) * depth)
     corner = None if is_shared(r) else k.scratch("corner", "int32_t", OUT * SIZE)
     slices = k.scratch("slices", "int32_t", (channels // 2 if schedule.whole else 1) * POSITIONS * depth + 2)
     tiles = k.scratch("tiles", "int32_t", POSITIONS * schedule.tiles * depth // 2 + GROUP)
     sums = k.scratch("sums", "int32_t", _groups(schedule.tiles) * GROUP_SUMS)
-    y = k.output("y", "int8_t", op.y.elements)
-    kernel = _Kernel(op, schedule, r, x, w, table, image, corner, slices, tiles, sums, y)
+    y = k.result("y", op.y)
+    kernel = _Kernel(op, r, x, w, table, image, tiles, sums, y, schedule, corner, slices)
     if schedule.whole:
         with k.loop("pair", 0, channels // 2) as pair:
             _slice(k, kernel, pair)
@@ -172,8 +143,7 @@ def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
             _load_rows(k, kernel, image_index, row, rows)
             for column, count in in_blocks(k, "tile_column", columns // OUT, schedule.columns):
                 _block(k, kernel, image_index, (k.let("first_row", row), k.let("first_column", column)), (rows, count))
-    scratch = [Scratch(image.size), *(Scratch(4 * b.size) for b in (corner, slices, tiles, sums) if b)]
-    return KernelCall(k.finish(), (op.x, packed, r.table, *scratch, op.y))
+    return k.finish_call()
 
 
 def _may_overwrite(op: Conv2D) -> bool:
@@ -184,24 +154,13 @@ def _may_overwrite(op: Conv2D) -> bool:
 
 def _load_rows(k: KernelBuilder, kernel: _Kernel, batch: Expr, row: Expr, rows: int) -> None:
     """The rows of x under `rows` rows of tiles, with their border; the first two are there from the block before."""
-    op, image, depth, length = kernel.op, kernel.image, kernel.depth, kernel.row_length
-    _, x_rows, x_columns, _ = op.x.shape
-    left, inside = op.pad.left * depth, x_columns * depth
-    used = min(inside, length - left)
+    length = kernel.row_length
     begin: Expr = Const(0)
     if not isinstance(row, Const) or row.value:
         with k.when(row > 0):
-            k.copy(image, 0, image, OUT * kernel.schedule.rows * length, 2 * length)
+            k.copy(kernel.image, 0, kernel.image, OUT * kernel.schedule.rows * length, 2 * length)
         begin = k.let("begin", (row > 0) * 2)
-    with k.loop("line", begin, OUT * rows + 2) as line:
-        x_row = k.let("x_row", row * OUT + line - op.pad.top)
-        start = k.let("start", line * length)
-        with k.when((x_row >= 0).both(x_row < x_rows)):
-            k.fill(image, start, op.x.q.zero_point, left)
-            k.copy(image, start + left, kernel.x, (batch * x_rows + x_row) * inside, used)
-            k.fill(image, start + left + used, op.x.q.zero_point, length - left - used)
-        with k.otherwise():
-            k.fill(image, start, op.x.q.zero_point, length)
+    copy_rows(k, kernel.op, kernel.x, kernel.image, length, batch, row * OUT, (begin, OUT * rows + 2))
 
 
 def _block(k: KernelBuilder, kernel: _Kernel, batch: Expr, first: tuple[Expr, Expr], block: tuple[int, int]) -> None:
@@ -294,10 +253,8 @@ def _routine_outputs(
     """The outputs of a channel that are not clamped to less than int8, by a function that all layers share."""
     r, (rows, count) = kernel.r, block
     _, _, y_columns, channels = kernel.op.y.shape
-    columns = r.columns.shape[1]
-    places = (At(kernel.y, place), At(kernel.sums, half * GROUP), At(kernel.table, channel * columns))
-    shift = -1 if r.shift is None else r.shift
-    numbers = (rows, count, y_columns * channels, channels, r.y_zero, shift)
+    places = (At(kernel.y, place), At(kernel.sums, half * GROUP), r.constants(kernel.table, channel))
+    numbers = (rows, count, y_columns * channels, channels, *r.numbers)
     function = named(WINOGRAD_OUTPUTS, "winograd_positive" if r.saturates else "winograd_signed")
     tiles = rows * count
     k.routine(function, (*places, *numbers), ((SMMLAR, tiles * OUT * OUT),), tiles * OUTPUT_WORK)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from smelt.kernels.conv2d import in_blocks
+from smelt.kernels.accepts import has_dual_mac
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.packed import has_dual_mac, pack_weights, quads
+from smelt.kernels.inner.packed import pack_weights, quads
 from smelt.kernels.requantize import requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Call, Const, Expr, Var
@@ -32,11 +34,8 @@ def build_dense(op: Dense, schedule: UnitBlock) -> KernelCall:
     units, depth = weights.shape
     r = requantizer(op, weights, folded=True)
     packed = pack_weights(weights.reshape(units, 1, depth), schedule.units, mixed=True)
-    k = KernelBuilder("dense_dsp")
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int32_t", packed.size)
-    table = r.bind(k)
-    y = k.output("y", "int8_t", op.y.elements)
+    k = CallBuilder("dense_dsp")
+    x, w, table, y = k.operand("x", op.x), k.table("weights", packed), r.bind(k), k.result("y", op.y)
     with k.loop("row", 0, op.x.elements // depth) as row:
         xs = k.window("xs", x, row * depth)
         for first, count in in_blocks(k, "block", units, schedule.units):
@@ -52,7 +51,7 @@ def build_dense(op: Dense, schedule: UnitBlock) -> KernelCall:
                 _multiply(k, ws, Const(depth // 4), *_last_elements(k, xs, depth), sums)
             for c in range(count):
                 store_outputs(k, r, table, unit + c, [sums[c]], y, [row * units + unit + c])
-    return KernelCall(k.finish(), (op.x, packed, r.table, op.y))
+    return k.finish_call()
 
 
 def _last_elements(k: KernelBuilder, xs: AnyBuffer, depth: int) -> tuple[Expr, Expr]:

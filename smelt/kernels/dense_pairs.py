@@ -1,4 +1,4 @@
-"""Dense where one word holds two weights of two units each (see `conv2d_pairs`): only half of the weights need unpacking, and
+"""Dense where one word holds two weights of two units each (see `inner.pairs`): only half of the weights need unpacking, and
 up to three pairs of units share every element of x.
 """
 
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.conv2d import in_blocks
-from smelt.kernels.conv2d_pairs import fit_pairs, pack_pairs
-from smelt.kernels.dense_outputs import PairOutputs, bind_outputs, direct_scale, is_direct
+from smelt.kernels.accepts import has_dual_mac
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.packed import has_dual_mac
+from smelt.kernels.inner.pairs import fit_pairs, pack_pairs
+from smelt.kernels.inner.units import PairOutputs, bind_outputs, direct_scale, is_direct
 from smelt.kernels.requantize import requantizer
 from smelt.kernels.routines import UNITS, UNITS_PAIRED, named
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Scratch, Table
+from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Table
 from smelt.loops.routine import At
 from smelt.model.ops import Dense
 from smelt.targets.intrinsics import SMLAD, SXTB16
@@ -64,15 +65,13 @@ def build_dense(op: Dense, schedule: UnitPairs) -> KernelCall:
     units, depth = weights.shape
     r = requantizer(op, weights, folded=True)
     packed = pack(weights, schedule.pairs)
-    k = KernelBuilder("dense_pairs")
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int32_t", packed.size)
-    outputs = bind_outputs(k, r, units)
+    k = CallBuilder("dense_pairs")
+    x, w, outputs = k.operand("x", op.x), k.table("weights", packed), bind_outputs(k, r)
     full, rest = units // 2 // schedule.pairs, units // 2 % schedule.pairs
     paired = schedule.paired and full > 0
     most = max(0 if paired else _run(full) * schedule.pairs, rest)
     sums = k.scratch("sums", "int32_t", 2 * most) if most else None
-    y = k.output("y", "int8_t", op.y.elements)
+    y = k.result("y", op.y)
     with k.loop("row", 0, op.x.elements // depth) as row:
         kernel = _Kernel(outputs, w, k.window("xs", x, row * depth), y, sums, depth // 4, row * units)
         if paired:
@@ -82,8 +81,7 @@ def build_dense(op: Dense, schedule: UnitPairs) -> KernelCall:
                 _run_of_blocks(k, kernel, k.let("unit", first * (2 * schedule.pairs)), blocks, schedule.pairs)
         if rest:
             _run_of_blocks(k, kernel, Const(2 * schedule.pairs * full), 1, rest)
-    scratch = [Scratch(4 * sums.size)] if sums else []
-    return KernelCall(k.finish(), (op.x, packed, *outputs.arguments, *scratch, op.y))
+    return k.finish_call()
 
 
 @dataclass(frozen=True)

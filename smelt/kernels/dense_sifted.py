@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.conv2d_pairs import fit_pairs, pack_pairs
-from smelt.kernels.dense_outputs import direct_scale, is_direct, start_table
+from smelt.kernels.accepts import has_dual_mac
+from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.packed import has_dual_mac
+from smelt.kernels.inner.pairs import fit_pairs, pack_pairs
+from smelt.kernels.inner.units import direct_scale, is_direct, start_table
 from smelt.kernels.requantize import requantizer
 from smelt.kernels.routines import SIFT, SIFTED
-from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Intrinsic, Scratch, Table
+from smelt.loops.ir import Intrinsic, Table
 from smelt.loops.routine import At
 from smelt.model.ops import Dense
 from smelt.targets.intrinsics import PKHBT, SMLAD, SXTB16
@@ -78,13 +78,10 @@ def build_dense(op: Dense, schedule: Sifted) -> KernelCall:
     weights, lane = op.weights.constant, schedule.lane
     units, depth = weights.shape
     r = requantizer(op, weights, folded=False)
-    packed = pack(weights, lane)
-    k = KernelBuilder("dense_sifted")
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int32_t", packed.size)
-    starts = k.constant("starts", "int32_t", units)
+    k = CallBuilder("dense_sifted")
+    x, w, starts = k.operand("x", op.x), k.table("weights", pack(weights, lane)), k.table("starts", start_table(r))
     entries = k.scratch("list", "int32_t", depth + 3)
-    y = k.output("y", "int8_t", op.y.elements)
+    y = k.result("y", op.y)
     with k.loop("row", 0, op.x.elements // depth) as row:
         k.routine(SIFT, (At(entries), At(x, row * depth), depth, lane), (), 12 * depth)
         with k.loop("lane", 0, units // lane) as number:
@@ -93,7 +90,7 @@ def build_dense(op: Dense, schedule: Sifted) -> KernelCall:
             places = (At(y, row * units + unit), At(starts, unit), read, At(entries))
             listings = blocks * (depth // 3)
             k.routine(SIFTED, (*places, *direct_scale(r), blocks, depth), _work(listings), 4 * depth * blocks, listings)
-    return KernelCall(k.finish(), (op.x, packed, start_table(r), Scratch(4 * entries.size), op.y))
+    return k.finish_call()
 
 
 def _work(entries: int) -> tuple[tuple[Intrinsic, int], ...]:

@@ -1,159 +1,257 @@
-"""DepthwiseConv2D with kernels of 3 x 3, one channel after the other, by one routine for all layers.
+"""DepthwiseConv2D one channel after the other, with dual multiply-accumulate or without.
 
-A channel is gathered into a plane of int16, borders included, in lines of a fixed pitch; `smelt_plane` makes all its outputs. Lines
-are the rows of the image or its columns, whichever leaves less to do twice where outputs are made in fours.
+A channel is gathered into a plane of int16 (borders included), where neighbours along a row are the halves of a word:
+one SMLAD does two taps of a row. Outputs at odd positions use the same words with pairs of taps that start one later;
+a tap without a partner uses one half. Weights, bias and multiplier of the channel stay in registers for the whole
+plane.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from smelt.kernels.conv2d import in_blocks
-from smelt.kernels.depthwise_dsp import is_undilated
+from smelt.kernels.accepts import has_dual_mac, is_undilated
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.planes import gather_line
+from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.packed import fill, has_dual_mac
-from smelt.kernels.requantize import Requantizer, requantizer
-from smelt.kernels.routines import PLANE_PITCH as PITCH
-from smelt.kernels.routines import PLANES, Form, named
+from smelt.kernels.requantize import Requantizer, Scale, requantizer
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Const, Expr, Scratch
-from smelt.loops.routine import At
+from smelt.loops.ir import Buffer, Call, Expr, Var, Window, cast
 from smelt.model.ops import DepthwiseConv2D
-from smelt.targets.intrinsics import SMLAD, SMMLAR
+from smelt.targets.intrinsics import PKHBT, SMLABB, SMLABT, SMLAD, SMLATB, SMLATT
 from smelt.targets.types import Core
 
-MOST_LINES = 58
-FOUR = 4  # outputs at a time
-SHIFTS = range(1, 14)
-MOST_SUM = 2**22
-MOST_WASTE = 1.15  # outputs that are made, by those that are wanted
-NO_WASTE = 1.0  # where unaligned words, which the last outputs of a line take then, cost more
+MOST_TAPS = 64
+PLANE_BYTES = 6144
 
 
 @dataclass(frozen=True)
-class LineBlock:
-    """Whether lines are columns of the image; `form` is the order of instructions."""
+class PlaneBlock:
+    """`pixels` neighbouring outputs at a time (even), from planes that serve `rows` rows of y."""
 
-    transposed: bool
-    form: Form
+    pixels: int
+    rows: int
 
     def __str__(self) -> str:
-        return f"lines({'columns' if self.transposed else 'rows'}, {self.form})"
+        return f"plane(pixels={self.pixels}, rows={self.rows})"
 
 
 @dataclass(frozen=True)
-class _Axis:
-    """One axis of the image: sizes in elements, distances between neighbours in x and y."""
+class _Kernel:
+    """What the parts of the kernel share."""
 
-    x_size: int
-    y_size: int
-    stride: int
-    pad: int
-    x_step: int
-    y_step: int
-    tap_step: int
+    op: DepthwiseConv2D
+    r: Requantizer
+    schedule: PlaneBlock
+    dual: bool
+    x: Buffer
+    weights: Buffer
+    table: Buffer
+    plane: Buffer
+    y: Buffer
 
     @property
-    def seen(self) -> int:
-        """Elements of a plane, padding included."""
-        return max((self.y_size - 1) * self.stride + 3, self.pad + self.x_size)
+    def columns(self) -> int:
+        return plane_columns(self.op)
 
 
-def _axes(op: DepthwiseConv2D, transposed: bool) -> tuple[_Axis, _Axis]:
-    """(from line to line, along a line)."""
-    _, x_rows, x_columns, channels = op.x.shape
-    _, y_rows, y_columns, _ = op.y.shape
-    down = _Axis(x_rows, y_rows, op.stride[0], op.pad.top, x_columns * channels, y_columns * channels, 3)
-    across = _Axis(x_columns, y_columns, op.stride[1], op.pad.left, channels, channels, 1)
-    return (across, down) if transposed else (down, across)
+def plane_columns(op: DepthwiseConv2D) -> int:
+    """Columns of a plane: all that outputs look at, and even."""
+    seen = (op.y.shape[2] - 1) * op.stride[1] + op.weights.shape[2]
+    columns = max(seen, op.pad.left + op.x.shape[2])
+    return columns + columns % 2
 
 
-def _fits(op: DepthwiseConv2D, transposed: bool, core: Core) -> bool:
-    lines, along = _axes(op, transposed)
-    made = -(-along.y_size // FOUR) * FOUR
-    most = MOST_WASTE if core.style.cheap_unaligned else NO_WASTE
-    return made <= most * along.y_size and along.stride in (1, 2) and along.seen < PITCH and lines.seen <= MOST_LINES
+def plane_rows(op: DepthwiseConv2D, rows: int) -> int:
+    """Rows of a plane that serves `rows` rows of y."""
+    return (rows - 1) * op.stride[0] + op.weights.shape[1]
 
 
-def is_three_by_three(op: DepthwiseConv2D, core: Core) -> bool:
-    """a kernel of 3 x 3, as many channels of y as of x"""
-    return op.weights.shape[1:3] == (3, 3) and op.multiplier == 1
+def has_few_taps(op: DepthwiseConv2D, core: Core) -> bool:
+    """a kernel of at most 64 taps"""
+    return op.weights.shape[1] * op.weights.shape[2] <= MOST_TAPS
 
 
-def fits_planes(op: DepthwiseConv2D, core: Core) -> bool:
-    """outputs along one axis that are (almost) a multiple of 4, at most 49, at most 56 along the other, stride 1 or 2"""
-    return _fits(op, False, core) or _fits(op, True, core)
+def build_dual(op: DepthwiseConv2D, schedule: PlaneBlock) -> KernelCall:
+    return _build(op, schedule, dual=True)
 
 
-def fits_routine(op: DepthwiseConv2D, core: Core) -> bool:
-    """outputs that use all of int8 from their zero point on, shifts from 1 to 13, sums below 2^22"""
-    r = _requantizer(op)
-    return r.saturates and all(s in SHIFTS for s in r.shifts) and r.widest_bias < MOST_SUM
+def build_single(op: DepthwiseConv2D, schedule: PlaneBlock) -> KernelCall:
+    return _build(op, schedule, dual=False)
 
 
-def _requantizer(op: DepthwiseConv2D) -> Requantizer:
-    return requantizer(op, op.weights.constant.reshape(-1, op.y.shape[3]).T, folded=True)
+def _build(op: DepthwiseConv2D, schedule: PlaneBlock, dual: bool) -> KernelCall:
+    weights = op.weights.constant.reshape(-1, op.y.shape[3]).T
+    r = requantizer(op, weights, folded=True)
+    k = CallBuilder("depthwise_dsp" if dual else "depthwise_planes")
+    x, w, table = k.operand("x", op.x), k.table("weights", weights), r.bind(k)
+    size = plane_rows(op, schedule.rows) * plane_columns(op)
+    plane = k.scratch("plane", "int16_t", size)
+    kernel = _Kernel(op, r, schedule, dual, x, w, table, plane, k.result("y", op.y))
+    _fill_sides(k, kernel)
+    with k.loop("image", 0, op.y.shape[0]) as image:
+        for first, rows in in_blocks(k, "strip", op.y.shape[1], schedule.rows):
+            row = k.let("first_row", first)
+            with k.loop("x_channel", 0, op.x.shape[3]) as x_channel:
+                _gather(k, kernel, image, row, rows, x_channel)
+                with k.loop("copy", 0, op.multiplier) as copy:
+                    channel = k.let("channel", x_channel * op.multiplier + copy)
+                    _channel(k, kernel, image, row, rows, channel)
+    return k.finish_call()
 
 
-def build_planes(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
-    weights = op.weights.constant.reshape(9, -1).T.reshape(-1).copy()
-    r = _requantizer(op)
-    lines, along = _axes(op, schedule.transposed)
-    k = KernelBuilder("depthwise_lines")
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int8_t", weights.size)
-    table = r.bind(k)
-    plane = k.scratch("plane", "int16_t", lines.seen * PITCH)
-    y = k.output("y", "int8_t", op.y.elements)
-    fill(k, plane, Const(0), op.x.q.zero_point, plane.size)
-    with k.loop("image", 0, op.y.shape[0]) as image, k.loop("channel", 0, op.y.shape[3]) as channel:
-        _gather(k, x, plane, image * (op.x.elements // op.x.shape[0]) + channel, (lines, along))
-        columns = r.columns.shape[1]
-        first = image * (op.y.elements // op.y.shape[0]) + channel
-        places = (At(w, channel * 9), At(plane), At(y, first), At(table, channel * columns))
-        pitch = 2 * PITCH * lines.stride
-        numbers = (lines.tap_step, along.tap_step, lines.y_size, pitch, along.y_size, along.y_step, lines.y_step)
-        outputs = lines.y_size * along.y_size
-        work = ((SMLAD, 6 * outputs), (SMMLAR, outputs))
-        shift = -1 if r.shift is None else r.shift
-        k.routine(
-            named(PLANES, f"plane_{schedule.form}_{along.stride}"),
-            (*places, *numbers, r.y_zero, shift),
-            work,
-            9 * outputs + 100,
-        )
-    return KernelCall(k.finish(), (op.x, weights, r.table, Scratch(2 * plane.size), op.y))
+def _fill_sides(k: KernelBuilder, kernel: _Kernel) -> None:
+    """The padding left and right of the image is the same for all channels."""
+    op, columns = kernel.op, kernel.columns
+    right = op.pad.left + op.x.shape[2]
+    if op.pad.left or columns > right:
+        with k.loop("plane_row", 0, plane_rows(op, kernel.schedule.rows)) as plane_row:
+            fill(k, kernel.plane, plane_row * columns, op.x.q.zero_point, op.pad.left)
+            fill(k, kernel.plane, plane_row * columns + right, op.x.q.zero_point, columns - right)
 
 
-def _gather(k: KernelBuilder, x: Buffer, plane: Buffer, first: Expr, axes: tuple[_Axis, _Axis]) -> None:
-    """One channel of x; the padding around it stays."""
-    lines, along = axes
-    with k.loop("line", 0, lines.x_size) as line:
-        xs = k.window("from", x, first + line * lines.x_step)
-        to = k.window("to", plane, line * PITCH + (lines.pad * PITCH + along.pad))
-        for column, count in in_blocks(k, "column", along.x_size, 4):
-            for c in range(count):
-                k.store(to, column + c, xs[(column + c) * along.x_step])
+def _gather(k: KernelBuilder, kernel: _Kernel, image: Expr, row: Expr, rows: int, x_channel: Expr) -> None:
+    """One channel of the rows of x under `rows` rows of y."""
+    op = kernel.op
+    _, x_rows, x_columns, x_channels = op.x.shape
+    with k.loop("plane_row", 0, plane_rows(op, rows)) as plane_row:
+        x_row = k.let("x_row", row * op.stride[0] + plane_row - op.pad.top)
+        start = k.let("start", plane_row * kernel.columns + op.pad.left)
+        with k.when((x_row >= 0).both(x_row < x_rows)):
+            xs = k.window("from", kernel.x, (image * x_rows + x_row) * (x_columns * x_channels) + x_channel)
+            gather_line(k, k.window("to", kernel.plane, start), xs, x_columns, x_channels)
+        with k.otherwise():
+            fill(k, kernel.plane, start, op.x.q.zero_point, x_columns)
 
 
-def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[LineBlock]:
-    """Lines along the axis that wastes less of its fours."""
-    fitting = [transposed for transposed in (False, True) if _fits(op, transposed, core)]
-    for transposed in sorted(fitting, key=lambda t: _made(op, t)):
-        yield LineBlock(transposed, "paired" if core.style.issue == 2 else "grouped")
+def _channel(k: KernelBuilder, kernel: _Kernel, image: Expr, row: Expr, rows: int, channel: Expr) -> None:
+    """All outputs of one channel of y in a strip."""
+    op, r = kernel.op, kernel.r
+    taps = _load_pairs(k, kernel, channel) if kernel.dual else _load_singles(k, kernel, channel)
+    bias = k.let("bias", r.bias(kernel.table, channel), "int32_t" if kernel.dual else r.sum_type)
+    scale = r.scale(k, kernel.table, channel)
+    _, y_rows, y_columns, y_channels = op.y.shape
+    with k.loop("row", 0, rows) as inner:
+        ys = k.window("to_y", kernel.y, (image * y_rows + row + inner) * (y_columns * y_channels) + channel)
+        line = k.window("line", kernel.plane, inner * (op.stride[0] * kernel.columns))
+        for column, pixels in in_blocks(k, "column", y_columns, kernel.schedule.pixels):
+            xs = k.window("xs", line, column * op.stride[1])
+            _outputs(k, kernel, xs, ys, taps, (bias, scale), column, pixels)
 
 
-def _made(op: DepthwiseConv2D, transposed: bool) -> int:
-    """Outputs that are made for a channel, some of them twice, and what a line costs besides."""
-    lines, along = _axes(op, transposed)
-    return lines.y_size * (-(-along.y_size // FOUR) * FOUR + 1)
+@dataclass(frozen=True)
+class _Taps:
+    """The taps of a row of the kernel: pairs by their first tap, and single ones."""
+
+    pairs: Mapping[int, Expr]
+    singles: Mapping[int, Expr]
+
+    def single(self, tap: int) -> tuple[Expr, int]:
+        """A word with `tap` in it, and in which half."""
+        if tap in self.pairs:
+            return self.pairs[tap], 0
+        if tap - 1 in self.pairs:
+            return self.pairs[tap - 1], 1
+        return self.singles[tap], 0
 
 
-DEPTHWISE_LINES = Implementation(
-    "depthwise_lines",
-    DepthwiseConv2D,
-    schedules,
-    build_planes,
-    (has_dual_mac, is_undilated, is_three_by_three, fits_planes, fits_routine),
+def _products(op: DepthwiseConv2D, pixels: int) -> list[tuple[int, int, int]]:
+    """(word, output, tap of the word's low half) of everything that is multiplied along one row of the kernel."""
+    size, stride = op.weights.shape[2], op.stride[1]
+    words = ((pixels - 1) * stride + size + 1) // 2
+    every = ((word, pixel, 2 * word - pixel * stride) for word in range(words) for pixel in range(pixels))
+    return [(word, pixel, tap) for word, pixel, tap in every if -1 <= tap < size]
+
+
+def _load_pairs(k: KernelBuilder, kernel: _Kernel, channel: Expr) -> list[_Taps]:
+    op = kernel.op
+    _, height, width, _ = op.weights.shape
+    used = {tap for _, _, tap in _products(op, min(kernel.schedule.pixels, op.y.shape[2]))}
+    pairs = sorted(tap for tap in used if 0 <= tap < width - 1)
+    alone = sorted(
+        tap for tap in {max(tap, 0) for tap in used if tap in (-1, width - 1)} if not {tap, tap - 1} & {*pairs}
+    )
+    ws = k.window("ws", kernel.weights, channel * (height * width))
+    rows = []
+    for row in range(height):
+        first = row * width
+        packed = {t: k.let("taps", Call(PKHBT, (ws[first + t], ws[first + t + 1]))) for t in pairs}
+        rows.append(_Taps(packed, {t: k.let("tap", ws[first + t]) for t in alone}))
+    return rows
+
+
+def _load_singles(k: KernelBuilder, kernel: _Kernel, channel: Expr) -> list[_Taps]:
+    _, height, width, _ = kernel.op.weights.shape
+    ws = k.window("ws", kernel.weights, channel * (height * width))
+    return [_Taps({}, {t: k.let("tap", ws[row * width + t]) for t in range(width)}) for row in range(height)]
+
+
+def _outputs(
+    k: KernelBuilder, kernel: _Kernel, xs: Window, ys: Window, taps: list[_Taps], constants: tuple[Expr, Scale],
+    column: Expr, pixels: int,
+) -> None:  # fmt: skip
+    """`pixels` neighbouring outputs."""
+    op = kernel.op
+    bias, scale = constants
+    sums = [k.var("sum", bias) for _ in range(pixels)]
+    add = _add_pairs if kernel.dual else _add_singles
+    for row, row_taps in enumerate(taps):
+        add(k, kernel, xs, row * kernel.columns, row_taps, sums)
+    for pixel, total in enumerate(sums):
+        k.store(ys, (column + pixel) * op.y.shape[3], kernel.r.output(k, total, scale))
+
+
+def _add_pairs(k: KernelBuilder, kernel: _Kernel, xs: Window, start: int, taps: _Taps, sums: list[Var]) -> None:
+    """One row of the kernel, two taps at a time."""
+    loaded: dict[int, Expr] = {}
+    for word, pixel, tap in _products(kernel.op, len(sums)):
+        if word not in loaded:
+            loaded[word] = k.let("word", xs.load("int32_t", start + 2 * word))
+        _multiply(k, taps, tap, loaded[word], sums[pixel])
+
+
+def _add_singles(k: KernelBuilder, kernel: _Kernel, xs: Window, start: int, taps: _Taps, sums: list[Var]) -> None:
+    """One row of the kernel, tap by tap."""
+    width, stride = kernel.op.weights.shape[2], kernel.op.stride[1]
+    for element in range((len(sums) - 1) * stride + width):
+        uses = [(p, element - p * stride) for p in range(len(sums)) if 0 <= element - p * stride < width]
+        if uses:
+            value = k.let("value", xs[start + element])
+            for pixel, tap in uses:
+                total = sums[pixel]
+                k.assign(total, total + cast(total.type, value * taps.singles[tap]))
+
+
+def _multiply(k: KernelBuilder, taps: _Taps, tap: int, word: Expr, total: Var) -> None:
+    """Add a word of x times the taps that meet its halves: `tap` the low one, the next the high one."""
+    if tap in taps.pairs:
+        k.assign(total, Call(SMLAD, (taps.pairs[tap], word, total)))
+        return
+    high_half = tap < 0
+    weight, half = taps.single(0 if high_half else tap)
+    instruction = ((SMLABB, SMLABT), (SMLATB, SMLATT))[half][high_half]
+    k.assign(total, Call(instruction, (weight, word, total)))
+
+
+def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[PlaneBlock]:
+    """Whole planes where they are small, then strips; four pixels share more loads, two leave more registers, which
+    is better where loads run beside arithmetic."""
+    heights = []
+    for rows in (op.y.shape[1], 16, 8, 4, 1):
+        if rows <= op.y.shape[1] and rows not in heights:
+            heights.append(rows)
+    small = [rows for rows in heights if 2 * plane_rows(op, rows) * plane_columns(op) <= PLANE_BYTES] or heights[-1:]
+    for rows in small[:3]:
+        for pixels in (2, 4) if core.style.issue == 2 else (4, 2):
+            yield PlaneBlock(pixels, rows)
+
+
+DEPTHWISE_DSP = Implementation(
+    "depthwise_dsp", DepthwiseConv2D, schedules, build_dual, (has_dual_mac, is_undilated, has_few_taps)
+)
+DEPTHWISE_PLANES = Implementation(
+    "depthwise_planes", DepthwiseConv2D, schedules, build_single, (is_undilated, has_few_taps)
 )

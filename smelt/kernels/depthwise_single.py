@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from smelt.kernels.conv2d import CONV2D_PORTABLE
-from smelt.kernels.conv2d_dsp import CONV2D_DSP
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.model.ops import Conv2D, DepthwiseConv2D
 from smelt.targets.types import Core
@@ -36,7 +34,7 @@ def as_conv2d(op: DepthwiseConv2D) -> Conv2D:
     )
 
 
-def _through(conv2d: Implementation, name: str) -> Implementation:
+def through(conv2d: Implementation, name: str) -> Implementation:
     """`conv2d` for depthwise convolutions with one channel."""
 
     def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[Schedule]:
@@ -47,7 +45,3 @@ def _through(conv2d: Implementation, name: str) -> Implementation:
 
     accepts: tuple[Any, ...] = tuple(a for a in conv2d.accepts if a.__name__ != "is_ungrouped")
     return Implementation(name, DepthwiseConv2D, schedules, build, (has_one_channel, *accepts))
-
-
-DEPTHWISE_SINGLE_DSP = _through(CONV2D_DSP, "depthwise_single_dsp")
-DEPTHWISE_SINGLE = _through(CONV2D_PORTABLE, "depthwise_single")

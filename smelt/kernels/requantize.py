@@ -20,6 +20,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from smelt.kernels.calls import CallBuilder
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import (
     AnyBuffer,
@@ -36,6 +37,7 @@ from smelt.loops.ir import (
     maximum,
     minimum,
 )
+from smelt.loops.routine import At
 from smelt.model.arithmetic import requantize
 from smelt.model.ops import Linear
 from smelt.model.rescale import Clamp, Rescale
@@ -47,6 +49,7 @@ Integers = NDArray[np.int64]
 REQUANTIZE = Intrinsic("requantize", "int32_t", 24, 24)
 SHIFT_LEFT = Intrinsic("shift_left", "int32_t", 1, 1)
 INT32 = 2**31
+ROUND_ONCE = range(1, 14)  # shifts
 GREATEST_SHIFT = 22  # zero * 2^e stays below 2^30
 
 
@@ -104,8 +107,22 @@ class Requantizer:
         """The greatest magnitude of what is added before the shift, in the fast form."""
         return abs(2 * self.y_zero + 1) << max(self.shifts) >> 1
 
-    def bind(self, k: KernelBuilder) -> Buffer:
-        return k.constant("channels", "int32_t", self.columns.size)
+    @property
+    def rounds_once(self) -> bool:
+        """Whether one product may do both roundings, as in the routines for all layers: shifts from 1 to 13, sums below 2^22."""
+        return self.saturates and all(s in ROUND_ONCE for s in self.shifts) and self.widest_bias < 2**22
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The zero point of y, and the shift of all channels, -1 where each has its own: what routines for all layers get."""
+        return self.y_zero, -1 if self.shift is None else self.shift
+
+    def bind(self, k: CallBuilder) -> Buffer:
+        return k.table("channels", self.table)
+
+    def constants(self, table: AnyBuffer, channel: Value) -> At:
+        """Where those of a channel begin."""
+        return At(table, _index(self, channel, 0))
 
     def bias(self, table: AnyBuffer, channel: Value) -> Expr:
         return cast(self.sum_type, table[_index(self, channel, 0)])

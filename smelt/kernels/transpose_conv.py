@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from math import prod
 
-from smelt.kernels.conv2d import ChannelBlock, channel_blocks, in_blocks, interleave, multiply, step_of
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.inner.portable import ChannelBlock, channel_blocks, interleave, multiply, step_of
 from smelt.kernels.requantize import requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, Var
@@ -18,11 +20,9 @@ from smelt.targets.types import Core
 def build_transpose_conv(op: TransposeConv2D, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
     r = requantizer(op, weights.reshape(len(weights), -1), folded=False)
-    k = KernelBuilder("transpose_conv2d")
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int8_t", weights.size)
-    table = r.bind(k)
-    y = k.output("y", "int8_t", op.y.elements)
+    k = CallBuilder("transpose_conv2d")
+    packed = interleave(weights.reshape(1, op.y.shape[3], -1), schedule.channels)
+    x, w, table, y = k.operand("x", op.x), k.table("weights", packed), r.bind(k), k.result("y", op.y)
     batch, rows, columns, channels = op.y.shape
     with k.loop("image", 0, batch) as image, k.loop("row", 0, rows) as row, k.loop("column", 0, columns) as column:
         place = k.let("place", ((image * rows + row) * columns + column) * channels)
@@ -32,8 +32,7 @@ def build_transpose_conv(op: TransposeConv2D, schedule: ChannelBlock) -> KernelC
             _accumulate(k, op, (x, w), (image, row, column), channel, sums)
             for c in range(count):
                 store_outputs(k, r, table, channel + c, [sums[c]], y, [place + channel + c])
-    packed = interleave(weights.reshape(1, channels, -1), schedule.channels)
-    return KernelCall(k.finish(), (op.x, packed, r.table, op.y))
+    return k.finish_call()
 
 
 def _accumulate(

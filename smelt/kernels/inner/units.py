@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from smelt.kernels.calls import CallBuilder
 from smelt.kernels.requantize import Requantizer, Scale
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Call, Const, Expr, Table
@@ -22,12 +23,6 @@ class PairOutputs:
     r: Requantizer
     starts: Buffer
     table: Buffer | None
-
-    @property
-    def arguments(self) -> tuple[Table, ...]:
-        """For the buffers that `bind` made."""
-        starts = start_table(self.r)
-        return (starts,) if self.table is None else (starts, self.r.table)
 
     def start(self, unit: Expr) -> tuple[Expr, Expr]:
         """The first sums of the pair that begins with `unit`: (low, both)."""
@@ -47,9 +42,9 @@ class PairOutputs:
         return Scale(multiplier, shift, offset)
 
 
-def bind_outputs(k: KernelBuilder, r: Requantizer, units: int) -> PairOutputs:
-    """The constant buffers of a kernel for an even number of units."""
-    starts = k.constant("starts", "int32_t", units)
+def bind_outputs(k: CallBuilder, r: Requantizer) -> PairOutputs:
+    """The tables of a kernel for an even number of units."""
+    starts = k.table("starts", start_table(r))
     return PairOutputs(r, starts, None if is_shared(r) else r.bind(k))
 
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from smelt.kernels.conv2d import ChannelBlock, channel_blocks, in_blocks, taps_inside
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.taps import taps_inside
 from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.inner.portable import ChannelBlock, channel_blocks
 from smelt.kernels.requantize import Requantizer, requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, cast
@@ -25,10 +28,8 @@ class _Buffers:
 def build_depthwise(op: DepthwiseConv2D, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
     r = requantizer(op, weights.reshape(-1, weights.shape[3]).T, folded=False)
-    k = KernelBuilder("depthwise")
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int8_t", weights.size)
-    buffers = _Buffers(x, w, r.bind(k), k.output("y", "int8_t", op.y.elements))
+    k = CallBuilder("depthwise")
+    buffers = _Buffers(k.operand("x", op.x), k.operand("weights", op.weights), r.bind(k), k.result("y", op.y))
     batch, rows, columns, _ = op.y.shape
     with k.loop("image", 0, batch) as image, k.loop("row", 0, rows) as row, k.loop("column", 0, columns) as column:
         at = (image, row, column)
@@ -41,7 +42,7 @@ def build_depthwise(op: DepthwiseConv2D, schedule: ChannelBlock) -> KernelCall:
                 for first, count in in_blocks(k, "block", op.multiplier, schedule.channels):
                     channel = k.let("channel", x_channel * op.multiplier + first)
                     _outputs(k, op, r, buffers, at, [(x_channel, channel + c) for c in range(count)])
-    return KernelCall(k.finish(), (op.x, weights.reshape(-1), r.table, op.y))
+    return k.finish_call()
 
 
 def _outputs(

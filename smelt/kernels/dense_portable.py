@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from smelt.kernels.conv2d import ChannelBlock, channel_blocks, in_blocks, interleave, multiply, step_of
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.inner.portable import ChannelBlock, channel_blocks, interleave, multiply, step_of
 from smelt.kernels.requantize import requantizer, store_outputs
-from smelt.loops.builder import KernelBuilder
 from smelt.model.ops import Dense
 from smelt.targets.types import Core
 
@@ -18,11 +19,9 @@ def build_dense(op: Dense, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
     units, depth = weights.shape
     r = requantizer(op, weights, folded=True)
-    k = KernelBuilder("dense")
-    x = k.input("x", "int8_t", op.x.elements)
-    w = k.constant("weights", "int8_t", weights.size)
-    table = r.bind(k)
-    y = k.output("y", "int8_t", op.y.elements)
+    k = CallBuilder("dense")
+    packed = interleave(weights[np.newaxis], schedule.channels)
+    x, w, table, y = k.operand("x", op.x), k.table("weights", packed), r.bind(k), k.result("y", op.y)
     with k.loop("row", 0, op.x.elements // depth) as row:
         xs = k.window("xs", x, row * depth)
         for first, count in in_blocks(k, "block", units, schedule.channels):
@@ -31,7 +30,7 @@ def build_dense(op: Dense, schedule: ChannelBlock) -> KernelCall:
             multiply(k, xs, k.window("ws", w, unit * depth), depth // step_of(depth), step_of(depth), 0, sums)
             for c in range(count):
                 store_outputs(k, r, table, unit + c, [sums[c]], y, [row * units + unit + c])
-    return KernelCall(k.finish(), (op.x, interleave(weights[np.newaxis], schedule.channels), r.table, op.y))
+    return k.finish_call()
 
 
 def schedules(op: Dense, core: Core) -> Iterable[ChannelBlock]:

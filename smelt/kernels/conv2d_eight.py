@@ -1,0 +1,83 @@
+"""Pointwise Conv2D of images with eight channels: the weights of a channel stay in registers, for whole stretches of pixels.
+
+The pixels of a stretch are widened to int16 once; then `smelt_thin` makes all outputs of the stretch, channel by channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from smelt.kernels.accepts import has_dual_mac, is_pointwise, is_ungrouped, pixels_of
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.blocks import in_stretches
+from smelt.kernels.feeds.columns import order_of
+from smelt.kernels.feeds.widened import Order, widen
+from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.routines import THIN, Form, named
+from smelt.loops.ir import Const
+from smelt.loops.routine import At
+from smelt.model.ops import Conv2D
+from smelt.targets.intrinsics import SMLAD, SMMLAR
+from smelt.targets.types import Core
+
+DEPTH = 8
+FOUR = 4  # pixels at a time
+STRETCH_BYTES = 3200
+
+
+@dataclass(frozen=True)
+class EightBlock:
+    """Stretches of `pixels` (a multiple of four); `form` is the order of instructions."""
+
+    pixels: int
+    form: Form
+
+    def __str__(self) -> str:
+        return f"groups(pixels={self.pixels}, {self.form})"
+
+
+def has_eight_channels(op: Conv2D, core: Core) -> bool:
+    """a pointwise layer of stride 1 with 8 input channels and at least 4 pixels"""
+    return is_pointwise(op) and op.x.shape[3] == DEPTH and pixels_of(op) >= FOUR
+
+
+def rounds_once(op: Conv2D, core: Core) -> bool:
+    """outputs that use all of int8 from their zero point on, shifts from 1 to 13, sums below 2^22"""
+    return _requantizer(op).rounds_once
+
+
+def _requantizer(op: Conv2D) -> Requantizer:
+    return requantizer(op, op.weights.constant.reshape(op.y.shape[3], -1), folded=True)
+
+
+def build_eight(op: Conv2D, schedule: EightBlock) -> KernelCall:
+    r, channels, pixels, order = _requantizer(op), op.y.shape[3], schedule.pixels, Order(mixed=True)
+    k = CallBuilder("conv2d_thin")
+    x = k.operand("x", op.x)
+    w = k.table("weights", op.weights.constant.reshape(channels, DEPTH)[:, order_of(1, DEPTH)])
+    table, wide, y = r.bind(k), order.scratch(k, (pixels + 1) * DEPTH), k.result("y", op.y)
+    routine, work = named(THIN, f"thin_{schedule.form}"), ((SMLAD, 4 * pixels), (SMMLAR, pixels))
+    with in_stretches(k, pixels_of(op), pixels) as first:
+        widen(k, order, wide, Const(0), x, first * DEPTH, pixels * DEPTH)
+        with k.loop("channel", 0, channels) as channel:
+            places = (At(w, channel * DEPTH), At(wide), At(y, first * channels + channel), r.constants(table, channel))
+            k.routine(routine, (*places, pixels, channels, *r.numbers), work, 9 * pixels + 60)
+    return k.finish_call()
+
+
+def schedules(op: Conv2D, core: Core) -> Iterable[EightBlock]:
+    """Stretches of some kilobytes, without a rest if that costs at most half of them; then short ones."""
+    pixels = pixels_of(op)
+    most = min(STRETCH_BYTES // (2 * DEPTH) - 1, pixels)
+    lengths = range(FOUR, most + 1, FOUR)
+    even = max((n for n in lengths if pixels % n == 0), default=0)
+    best = even if 2 * even >= most else lengths[-1]
+    for length in dict.fromkeys((best, lengths[len(lengths) // 4])):
+        yield EightBlock(length, "grouped" if core.style.loads_overlap else "paired")
+
+
+CONV2D_THIN = Implementation(
+    "conv2d_thin", Conv2D, schedules, build_eight, (has_dual_mac, is_ungrouped, has_eight_channels, rounds_once)
+)

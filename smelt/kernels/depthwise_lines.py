@@ -1,0 +1,150 @@
+"""DepthwiseConv2D with kernels of 3 x 3, one channel after the other, by one routine for all layers.
+
+A channel is gathered into a plane of int16, borders included, in lines of a fixed pitch; `smelt_plane` makes all its outputs. Lines
+are the rows of the image or its columns, whichever leaves less to do twice where outputs are made in fours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from smelt.kernels.accepts import has_dual_mac, is_undilated
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.planes import gather_line
+from smelt.kernels.feeds.widened import fill
+from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.routines import PLANE_PITCH as PITCH
+from smelt.kernels.routines import PLANES, Form, named
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Buffer, Const, Expr
+from smelt.loops.routine import At
+from smelt.model.ops import DepthwiseConv2D
+from smelt.targets.intrinsics import SMLAD, SMMLAR
+from smelt.targets.types import Core
+
+MOST_LINES = 58
+FOUR = 4  # outputs at a time
+MOST_WASTE = 1.15  # outputs that are made, by those that are wanted
+NO_WASTE = 1.0  # where unaligned words, which the last outputs of a line take then, cost more
+
+
+@dataclass(frozen=True)
+class LineBlock:
+    """Whether lines are columns of the image; `form` is the order of instructions."""
+
+    transposed: bool
+    form: Form
+
+    def __str__(self) -> str:
+        return f"lines({'columns' if self.transposed else 'rows'}, {self.form})"
+
+
+@dataclass(frozen=True)
+class _Axis:
+    """One axis of the image: sizes in elements, distances between neighbours in x and y."""
+
+    x_size: int
+    y_size: int
+    stride: int
+    pad: int
+    x_step: int
+    y_step: int
+    tap_step: int
+
+    @property
+    def seen(self) -> int:
+        """Elements of a plane, padding included."""
+        return max((self.y_size - 1) * self.stride + 3, self.pad + self.x_size)
+
+
+def _axes(op: DepthwiseConv2D, transposed: bool) -> tuple[_Axis, _Axis]:
+    """(from line to line, along a line)."""
+    _, x_rows, x_columns, channels = op.x.shape
+    _, y_rows, y_columns, _ = op.y.shape
+    down = _Axis(x_rows, y_rows, op.stride[0], op.pad.top, x_columns * channels, y_columns * channels, 3)
+    across = _Axis(x_columns, y_columns, op.stride[1], op.pad.left, channels, channels, 1)
+    return (across, down) if transposed else (down, across)
+
+
+def _fits(op: DepthwiseConv2D, transposed: bool, core: Core) -> bool:
+    lines, along = _axes(op, transposed)
+    made = -(-along.y_size // FOUR) * FOUR
+    most = MOST_WASTE if core.style.cheap_unaligned else NO_WASTE
+    return made <= most * along.y_size and along.stride in (1, 2) and along.seen < PITCH and lines.seen <= MOST_LINES
+
+
+def is_three_by_three(op: DepthwiseConv2D, core: Core) -> bool:
+    """a kernel of 3 x 3, as many channels of y as of x"""
+    return op.weights.shape[1:3] == (3, 3) and op.multiplier == 1
+
+
+def fits_planes(op: DepthwiseConv2D, core: Core) -> bool:
+    """outputs along one axis that are (almost) a multiple of 4, at most 49, at most 56 along the other, stride 1 or 2"""
+    return _fits(op, False, core) or _fits(op, True, core)
+
+
+def rounds_once(op: DepthwiseConv2D, core: Core) -> bool:
+    """outputs that use all of int8 from their zero point on, shifts from 1 to 13, sums below 2^22"""
+    return _requantizer(op).rounds_once
+
+
+def _requantizer(op: DepthwiseConv2D) -> Requantizer:
+    return requantizer(op, op.weights.constant.reshape(-1, op.y.shape[3]).T, folded=True)
+
+
+def build_planes(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
+    r = _requantizer(op)
+    lines, along = _axes(op, schedule.transposed)
+    k = CallBuilder("depthwise_lines")
+    x, w, table = k.operand("x", op.x), k.table("weights", op.weights.constant.reshape(9, -1).T), r.bind(k)
+    plane = k.scratch("plane", "int16_t", lines.seen * PITCH)
+    y = k.result("y", op.y)
+    fill(k, plane, Const(0), op.x.q.zero_point, plane.size)
+    with k.loop("image", 0, op.y.shape[0]) as image, k.loop("channel", 0, op.y.shape[3]) as channel:
+        _gather(k, x, plane, image * (op.x.elements // op.x.shape[0]) + channel, (lines, along))
+        first = image * (op.y.elements // op.y.shape[0]) + channel
+        places = (At(w, channel * 9), At(plane), At(y, first), r.constants(table, channel))
+        pitch = 2 * PITCH * lines.stride
+        numbers = (lines.tap_step, along.tap_step, lines.y_size, pitch, along.y_size, along.y_step, lines.y_step)
+        outputs = lines.y_size * along.y_size
+        work = ((SMLAD, 6 * outputs), (SMMLAR, outputs))
+        k.routine(
+            named(PLANES, f"plane_{schedule.form}_{along.stride}"),
+            (*places, *numbers, *r.numbers),
+            work,
+            9 * outputs + 100,
+        )
+    return k.finish_call()
+
+
+def _gather(k: KernelBuilder, x: Buffer, plane: Buffer, first: Expr, axes: tuple[_Axis, _Axis]) -> None:
+    """One channel of x; the padding around it stays."""
+    lines, along = axes
+    with k.loop("line", 0, lines.x_size) as line:
+        xs = k.window("from", x, first + line * lines.x_step)
+        to = k.window("to", plane, line * PITCH + (lines.pad * PITCH + along.pad))
+        gather_line(k, to, xs, along.x_size, along.x_step)
+
+
+def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[LineBlock]:
+    """Lines along the axis that wastes less of its fours."""
+    fitting = [transposed for transposed in (False, True) if _fits(op, transposed, core)]
+    for transposed in sorted(fitting, key=lambda t: _made(op, t)):
+        yield LineBlock(transposed, "paired" if core.style.issue == 2 else "grouped")
+
+
+def _made(op: DepthwiseConv2D, transposed: bool) -> int:
+    """Outputs that are made for a channel, some of them twice, and what a line costs besides."""
+    lines, along = _axes(op, transposed)
+    return lines.y_size * (-(-along.y_size // FOUR) * FOUR + 1)
+
+
+DEPTHWISE_LINES = Implementation(
+    "depthwise_lines",
+    DepthwiseConv2D,
+    schedules,
+    build_planes,
+    (has_dual_mac, is_undilated, is_three_by_three, fits_planes, rounds_once),
+)

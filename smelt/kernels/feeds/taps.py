@@ -1,0 +1,46 @@
+"""Taps: the loops over a kernel that leave out what lies outside of the image. Nothing is copied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Const, Expr, maximum, minimum
+from smelt.model.ops import Conv2D, DepthwiseConv2D
+
+
+def clips(op: Conv2D) -> bool:
+    """Whether some outputs see less than a whole kernel, so that the zero point cannot be part of the bias."""
+    needed = [(op.y.shape[1 + a] - 1) * op.stride[a] + (op.weights.shape[1 + a] - 1) * op.dilation[a] for a in (0, 1)]
+    return bool(op.pad) or needed[0] >= op.x.shape[1] or needed[1] >= op.x.shape[2]
+
+
+def taps_range(k: KernelBuilder, op: Conv2D | DepthwiseConv2D, axis: int, at: Expr) -> tuple[Expr, Expr]:
+    """The taps (first, stop) of an undilated kernel along `axis` (0 rows, 1 columns) that are inside the image."""
+    before = (op.pad.top, op.pad.left)[axis]
+    size, taps = op.x.shape[1 + axis], op.weights.shape[1 + axis]
+    outputs, stride = op.y.shape[1 + axis], op.stride[axis]
+    first: Expr = Const(0)
+    stop: Expr = Const(taps)
+    if before:
+        first = k.let("first", maximum(before - at * stride, 0))
+    if (outputs - 1) * stride - before + taps > size:
+        stop = k.let("stop", minimum(size + before - at * stride, taps))
+    return first, stop
+
+
+@contextmanager
+def taps_inside(k: KernelBuilder, op: Conv2D | DepthwiseConv2D, axis: int, at: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """A loop over the taps along `axis` that are inside the image: (tap, row or column of x)."""
+    before, size = (op.pad.top, op.pad.left)[axis], op.x.shape[1 + axis]
+    name = ("kernel_row", "kernel_column")[axis]
+    spread = op.dilation[axis]
+    if spread == 1:
+        with k.loop(name, *taps_range(k, op, axis, at)) as tap:
+            yield tap, at * op.stride[axis] + tap - before
+        return
+    with k.loop(name, 0, op.weights.shape[1 + axis]) as tap:
+        position = k.let(("x_row", "x_column")[axis], at * op.stride[axis] + tap * spread - before)
+        with k.when((position >= 0).both(position < size)):
+            yield tap, position

@@ -1,0 +1,97 @@
+"""Products and outputs of groups of three pixels by two channels at a time, in one routine for all layers.
+
+The routine sees columns (see `feeds.columns`) and weights in pairs (see `inner.pairs`). Where a rest of pixels or channels would
+remain, the last stretch or pair starts earlier and makes a few outputs twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from smelt.kernels.accepts import pixels_of
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.columns import GROUP, order_of, words_of
+from smelt.kernels.inner.pairs import MOST_SUM, fit_pairs, pack_pairs
+from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.routines import GROUPS, Form, named
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Buffer, Expr, Table, minimum
+from smelt.loops.routine import At
+from smelt.model.ops import Conv2D
+from smelt.targets.intrinsics import SMLAD, SMMLAR, SXTB16
+from smelt.targets.types import Core
+
+OTHERS = 70  # instructions for a group, besides its products
+
+
+def has_groups(op: Conv2D, core: Core) -> bool:
+    """at least two channels and three pixels"""
+    return op.y.shape[3] >= 2 and pixels_of(op) >= GROUP
+
+
+def fits_groups(op: Conv2D, core: Core) -> bool:
+    """weights of which two fit one halfword, sums that stay below 2^23, outputs that use all of int8 from their zero point on"""
+    flat = op.weights.constant.reshape(len(op.weights.constant), -1)
+    r = requantizer(op, flat, folded=True)
+    shifted = (
+        len(flat) % 2 == 1 and flat.min() == -128
+    )  # the last pair of an odd number is not one that fit_pairs looks at
+    return r.saturates and r.widest_offset < MOST_SUM and not shifted and fit_pairs(flat, r)
+
+
+def pack(op: Conv2D) -> Table:
+    """Words of pairs of channels in the order of widened elements, and one more that may be read; the last pair overlaps its
+    neighbour for an odd number."""
+    channels, rows, columns, depth = op.weights.constant.shape
+    flat = op.weights.constant.reshape(channels, -1)[:, order_of(rows, columns * depth)]
+    starts = [min(first, channels - 2) for first in range(0, channels, 2)]
+    return pack_pairs(flat[[c for first in starts for c in (first, first + 1)]][:, np.newaxis, :], mixed=False)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """The buffers of a stretch of `pixels` pixels. `slice` takes the weights of a pair for the time of a stretch, for chips whose
+    cache is smaller than they are."""
+
+    op: Conv2D
+    r: Requantizer
+    form: Form
+    pixels: int
+    weights: Buffer
+    table: Buffer
+    columns: Buffer
+    slice: Buffer | None
+    y: Buffer
+
+    def outputs(self, k: KernelBuilder, first: Expr) -> None:
+        """All outputs of the stretch that begins with pixel `first`."""
+        with k.loop("pair", 0, -(-self.op.y.shape[3] // 2)) as pair:
+            self._pair(k, first, pair)
+
+    def _pair(self, k: KernelBuilder, first: Expr, pair: Expr) -> None:
+        r, words, channels, groups = self.r, words_of(self.op), self.op.y.shape[3], self.pixels // GROUP
+        channel = k.let("channel", minimum(pair * 2, channels - 2))
+        weights = At(self.weights, pair * words)
+        if self.slice is not None:
+            k.copy(self.slice, 0, self.weights, pair * words, words + 1)
+            weights = At(self.slice)
+        places = (weights, At(self.columns), At(self.y, first * channels + channel), r.constants(self.table, channel))
+        work = ((SMLAD, 6 * groups * words), (SXTB16, groups * words), (SMMLAR, 6 * groups))
+        turns = groups * words if weights.buffer.role == "constant" else 0
+        routine = named(GROUPS, f"groups_{self.form}")
+        k.routine(routine, (*places, words, groups, channels, *r.numbers), work, groups * (5 * words + OTHERS), turns)
+
+
+def requantizer_of(op: Conv2D) -> Requantizer:
+    return requantizer(op, op.weights.constant.reshape(op.y.shape[3], -1), folded=True)
+
+
+def bind_columns(k: CallBuilder, op: Conv2D, pixels: int, name: str) -> Buffer:
+    """Scratch for the columns of a stretch, and what the routine may read behind them."""
+    return k.scratch(name, "int32_t", pixels * words_of(op) + GROUP)
+
+
+def bind_slice(k: CallBuilder, op: Conv2D, staged: bool) -> Buffer | None:
+    return k.scratch("slice", "int32_t", words_of(op) + 1) if staged else None
