@@ -14,6 +14,7 @@ from smelt.importers.tflite_constants import FUNCTIONS, PLAIN, folded, known
 from smelt.importers.tflite_control import Converted, control_arms
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
 from smelt.importers.tflite_gathers import GATHERING
+from smelt.importers.tflite_legacy import as_int8, is_legacy, with_bytes
 from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
 from smelt.importers.tflite_reasons import Findings
@@ -23,6 +24,7 @@ from smelt.importers.tflite_signal import SIGNAL
 from smelt.importers.tflite_site import Arm, Site, quantization_complaint
 from smelt.importers.tflite_unary import UNARY
 from smelt.importers.tflite_variables import VARIABLES, remembered
+from smelt.importers.tflite_weights import without_zero_points
 from smelt.importers.tflite_workbench import Echo, Refusal, Workbench
 from smelt.model.graph import Graph, Op, State, Tensor
 from smelt.model.representable import excesses
@@ -81,13 +83,19 @@ class Conversion:
 
 def convert(model: RawModel) -> Conversion:
     """Convert every operator that can be, and collect every complaint about the others."""
-    bench, findings = Workbench(model), Findings(model, {arm.code: arm for arm in ARMS})
+    arms = {arm.code: arm for arm in ARMS}
+    file, legacy = model, is_legacy(model, arms)
+    model = as_int8(file) if legacy else file
+    bench, findings = Workbench(model, legacy), Findings(model, arms)
     macs, ops = _all(bench, findings)
     inputs, outputs = _edges(bench, model, findings)
     memory = remembered(bench)
     ops = [op.substitute(memory.constants) for op in ops]
     outputs = tuple(memory.constants.get(t, t) for t in outputs)
     reasons = findings.all_reasons() or _foreign_types(inputs, outputs)
+    if legacy and len(inputs) == len(model.inputs) and len(outputs) == len(model.outputs):
+        inputs, outputs, before, behind = with_bytes(file, inputs, outputs)
+        ops = [*before, *ops, *behind]
     return Conversion(inputs, outputs, tuple(ops), memory.states, macs, brief(findings.errors), brief(reasons))
 
 
@@ -136,7 +144,7 @@ def _attempt(site: Site, arm: Arm | None, findings: Findings) -> tuple[Op, ...] 
             _note_lacking(site, arm, findings)
             return None
         _check_form(site, arm)
-        made = tuple(replace(op, origin=site.origin) for op in arm.build(site))
+        made = tuple(replace(op, origin=site.origin) for op in without_zero_points(site, arm.build(site)))
         for op in made:
             site.bench.note(op)
             site.complaints.extend(excesses(op))

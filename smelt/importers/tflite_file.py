@@ -24,7 +24,8 @@ class RawQuantization(Noun):
 
 @dataclass(frozen=True)
 class RawTensor(Noun):
-    """`data` is (first byte, length) in the file, None where the tensor has no constant data."""
+    """`data` is (first byte, length) in the file, None where the tensor has no constant data; of a tensor that is `flipped` it is
+    uint8, though the tensor counts as int8."""
 
     index: int
     name: str
@@ -35,6 +36,7 @@ class RawTensor(Noun):
     quantization: RawQuantization | None
     variable: bool
     sparse: bool
+    flipped: bool = False
 
 
 @dataclass(frozen=True)

@@ -228,7 +228,7 @@ def transpose(at: Site) -> tuple[Op, ...]:
 
 def pad(at: Site) -> tuple[Op, ...]:
     y = target(at)
-    return padded(at, y, y.q.zero_point if y.dtype == "int8" else 0)
+    return padded(at, y, y.q.zero_point if y.dtype == "int8" or (y.dtype == "uint8" and y.quantization) else 0)
 
 
 def pad_v2(at: Site) -> tuple[Op, ...]:

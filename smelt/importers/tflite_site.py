@@ -136,7 +136,8 @@ class Site:
         return tensor
 
     def weights(self, position: int, axis: int, axes: int) -> Tensor:
-        """Constant int8 weights with `axes` axes, per tensor or per channel along `axis`, all zero points 0."""
+        """Constant int8 weights with `axes` axes, per tensor or per channel along `axis`. All zero points are 0, except where the
+        oracle honours one: in FULLY_CONNECTED, and in the legacy quantisation."""
         tensor = self.operand(position)
         self._fixed(tensor, "weights")
         if tensor.dtype != "int8":
@@ -146,7 +147,9 @@ class Site:
         quantization = tensor.quantization
         if quantization is None:
             self.refuse(f"weights '{tensor.name}' have no quantisation parameters")
-        self.demand(not any(quantization.zero_points), f"weights '{tensor.name}' have a zero point other than 0")
+        honoured = self.bench.legacy or self.operator.code == "FULLY_CONNECTED"
+        centred = not any(quantization.zero_points) or (honoured and len(quantization.zero_points) == 1)
+        self.demand(centred, f"weights '{tensor.name}' have a zero point other than 0")
         if quantization.axis not in (None, axis):
             self.refuse(
                 f"weights '{tensor.name}' are quantised along axis {quantization.axis}; axis {axis} is supported"

@@ -43,11 +43,11 @@ class Workbench:
     `lost` are the indices of results of operators that could not be converted, and of all that follows from them; `renewed` are
     tensors whose dynamic shape was declared wrongly and what they are instead; `work` is how much was computed while the file was
     read. `variables` are found by container and name, `handles` say which tensors stand for them, `kept` are those that are
-    tensors.
+    tensors. `legacy` says that the file's quantisation is of uint8 throughout.
     """
 
-    def __init__(self, model: RawModel) -> None:
-        self.model = model
+    def __init__(self, model: RawModel, legacy: bool = False) -> None:
+        self.model, self.legacy = model, legacy
         self.names = Names()
         for raw in model.tensors:
             self.names.unique(raw.name)
@@ -185,7 +185,8 @@ class Workbench:
         key = (raw.data, raw.dtype, elements)
         if key not in self._arrays:  # tensors may share a buffer: convert it once
             self._arrays[key] = element.unpack(self.model.file, elements, start)
-        return self._arrays[key].reshape(raw.shape)
+        stored = self._arrays[key].reshape(raw.shape)
+        return stored ^ np.int8(-128) if raw.flipped else stored
 
 
 def _check_shape(raw: RawTensor) -> None:
