@@ -41,7 +41,7 @@ def test_reasons(case, words):
     assert words in "\n".join(refusal(*case))
 
 
-@pytest.mark.parametrize(("dtype", "words"), [("uint8", "legacy"), ("int32", "int32")])
+@pytest.mark.parametrize(("dtype", "words"), [("int32", "int32")])
 def test_other_types(dtype, words):
     w = ModelWriter()
     x, y = w.tensor("x", (4,), dtype, 0.5, 0), w.tensor("y", (4,), dtype, 0.5, 0)

@@ -23,7 +23,9 @@ Linear = Conv2D | DepthwiseConv2D | Dense | TransposeConv2D
 
 
 def without_zero_points(at: Site, ops: tuple[Op, ...]) -> tuple[Op, ...]:
-    """`ops`, those with such weights as several."""
+    """`ops`, those with such weights as several; as they are where there are complaints about the operator."""
+    if at.complaints:
+        return ops
     return tuple(part for op in ops for part in (_centred(at, op) if _has_zero_point(op) else (op,)))
 
 
