@@ -165,6 +165,53 @@ def sums(draw) -> Op:
     return more.AddN(xs=xs, y=draw(scaled("y", shape, "int8")))
 
 
+@st.composite
+def reductions(draw, kind: type[Op], dtype: str) -> Op:
+    shape = draw(SHAPES)
+    axes = tuple(sorted(draw(st.sets(st.integers(0, len(shape) - 1), min_size=1))))
+    keep = draw(FLAGS)
+    result = tuple(1 if a in axes else n for a, n in enumerate(shape) if keep or a not in axes)
+    if kind in (ops.Mean, more.Sum):
+        return kind(x=draw(scaled("x", shape, dtype)), y=draw(scaled("y", result, dtype)), axes=axes)
+    return kind(x=plain("x", shape, dtype), y=plain("y", result, dtype), axes=axes)
+
+
+@st.composite
+def lines(draw) -> Op:
+    """Along one axis."""
+    shape = draw(SHAPES)
+    axis = draw(st.integers(0, len(shape) - 1))
+    kind = draw(st.sampled_from((more.ArgMax, more.ArgMin, more.CumulativeSum)))
+    if kind is not more.CumulativeSum:
+        dtype = draw(st.sampled_from(("int8", "uint8", "int16", "int32")))
+        y = plain("y", tuple(n for a, n in enumerate(shape) if a != axis), "int32")
+        return kind(x=plain("x", shape, dtype), y=y, axis=axis)
+    flags = dict(exclusive=draw(FLAGS), reverse=draw(FLAGS))
+    if draw(FLAGS):
+        return kind(x=plain("x", shape, "int32"), y=plain("y", shape, "int32"), axis=axis, **flags)
+    return kind(x=draw(scaled("x", shape, "int8")), y=draw(scaled("y", shape, "int8")), axis=axis, **flags)
+
+
+ROW_KINDS = ("softmax", "softmax16", "log_softmax", "l2_normalization")
+
+
+@st.composite
+def rows(draw, kind: str) -> Op:
+    shape = (*draw(SHAPES)[:2], draw(st.sampled_from((1, 2, 3, 10, 12, 100, 1030))))
+    x = draw(scaled("x", shape, "int16" if kind == "softmax16" else "int8"))
+    number = {"softmax": (2.0**-16, -32768), "softmax16": (2.0**-15, 0), "log_softmax": (1 / 16, 127)}.get(
+        kind, (1 / 128, 0)
+    )
+    y = Tensor("y", shape, "int16" if kind.startswith("softmax") else "int8", Quantization((number[0],), (number[1],)))
+    if kind.startswith("softmax"):
+        return ops.Softmax(x=x, y=y, beta=draw(st.sampled_from((1.0, 0.5, 3.0))))
+    return (more.LogSoftmax if kind == "log_softmax" else more.L2Normalization)(x=x, y=y)
+
+
+REDUCTIONS = (
+    (ops.Mean, "int16"), (more.Sum, "int8"), (more.Sum, "int16"), (more.ReduceMax, "int8"), (more.ReduceMin, "int16"),
+    (more.ReduceMax, "int64"), (more.ReduceAll, "bool"), (more.ReduceAny, "bool"), (more.ReduceProduct, "int32"),
+)  # fmt: skip
 SCALED_PAIRS = (
     ("int16", ops.Add), ("int16", ops.Mul), ("int16", ops.Minimum), ("int16", more.SquaredDifference),
     ("int8", more.SquaredDifference), ("int8", more.Div), ("int8", more.Compare), ("int8", more.Prelu), ("int16", more.Prelu),
@@ -186,5 +233,8 @@ POINTWISE: tuple[tuple[st.SearchStrategy[Op], int], ...] = (
     *((plain_pairs(dtype, kind), 4) for dtype, kind in PLAIN_PAIRS),
     (selects(), 15),
     (sums().filter(sound), 10),
+    *((reductions(kind, dtype).filter(sound), 6) for kind, dtype in REDUCTIONS),
+    (lines().filter(sound), 40),
+    *((rows(kind).filter(sound), 12) for kind in ROW_KINDS),
 )
 """Strategies, and how many operators of each are tested."""

@@ -36,8 +36,6 @@ NEAREST: dict[str, str] = {
     "GELU": "RELU, LEAKY_RELU and HARD_SWISH are",
     "RELU_N1_TO_1": "RELU and RELU6 are, and it is when fused into a convolution",
     "RELU_0_TO_1": "RELU and RELU6 are",
-    "SUM": "MEAN is",
-    "LOG_SOFTMAX": "SOFTMAX is",
     "MIRROR_PAD": "PAD is",
     "L2_POOL_2D": "AVERAGE_POOL_2D is",
     "BATCH_MATMUL": "FULLY_CONNECTED with constant weights is",

@@ -10,17 +10,20 @@ from smelt.kernels.flip import FLIP
 from smelt.kernels.gathers import BROADCAST, GATHER, UPDATE_SLICE
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT
-from smelt.kernels.mean import MEAN
+from smelt.kernels.mean import MEAN, SUM
 from smelt.kernels.movement import CONCAT, COPY, PAD, SLICE, TRANSPOSE
 from smelt.kernels.pool import AVERAGE_POOL, MAX_POOL
 from smelt.kernels.quantize import QUANTIZE, QUANTIZE_FLOATS
 from smelt.kernels.quantize16 import DEQUANTIZE16, QUANTIZE16
+from smelt.kernels.reduce import REDUCTIONS
 from smelt.kernels.resize import RESIZE_BILINEAR, RESIZE_NEAREST
+from smelt.kernels.rows import ROWS
 from smelt.kernels.softmax import SOFTMAX
 from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
 
 OTHERS: tuple[Implementation, ...] = (
     ADD, MUL, MINIMUM, MAXIMUM, FLIP, LOOKUP, LOOKUP_FLOAT, QUANTIZE_FLOATS, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX,
     RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY, UNARY_SCALED, UNARY_PLAIN,
-    CAST, BROADCAST, GATHER, UPDATE_SLICE, QUANTIZE16, DEQUANTIZE16, *BINARY_SCALED, *BINARY_PLAIN,
+    CAST, BROADCAST, GATHER, UPDATE_SLICE, QUANTIZE16, DEQUANTIZE16, *BINARY_SCALED, *BINARY_PLAIN, SUM,
+    *REDUCTIONS, *ROWS,
 )  # fmt: skip

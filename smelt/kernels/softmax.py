@@ -19,9 +19,9 @@ START, SLOPE = 1515870810, -1010580540
 ONE = 1 << 29  # with two integer bits
 
 
-def int8_tensors(op: Softmax, core: Core) -> bool:
-    """x and y are int8"""
-    return op.x.dtype == op.y.dtype == "int8"
+def from_int8(op: Softmax, core: Core) -> bool:
+    """x is int8, y is int8 or int16"""
+    return op.x.dtype == "int8" and op.y.dtype in ("int8", "int16")
 
 
 def short_rows(op: Softmax, core: Core) -> bool:
@@ -30,7 +30,7 @@ def short_rows(op: Softmax, core: Core) -> bool:
 
 
 def build_softmax(op: Softmax, schedule: Plain) -> KernelCall:
-    k = CallBuilder("softmax", in_place=True)
+    k, byte = CallBuilder("softmax", in_place=op.y.dtype == "int8"), op.y.dtype == "int8"
     x = k.operand("x", op.x)
     entries = _trimmed(softmax_parameters(op).exponentials)
     table = k.table("exponentials", entries)
@@ -46,17 +46,17 @@ def build_softmax(op: Softmax, schedule: Plain) -> KernelCall:
         total = k.var("total", 0)
         with k.loop("i", 0, columns) as i:
             k.assign(total, total + (((exponential(i) >> 11) + 1) >> 1))
-        shift, scale = _reciprocal(k, total, columns)
+        shift, scale = _reciprocal(k, total, columns, 33 if byte else 25)
         with k.loop("i", 0, columns) as i:
             product = wide_high_product(scale, exponential(i))
-            k.store(target, i, minimum((((product >> shift) + 1) >> 1) - 128, 127))
+            k.store(target, i, minimum((((product >> shift) + 1) >> 1) + op.y.element.low, op.y.element.high))
     return k.finish_call()
 
 
 def _trimmed(exponentials: NDArray[np.int32]) -> NDArray[np.int32]:
     """Without the end, which has no effect, but for one zero that stands for it.
 
-    What is below 2**11 adds nothing to the sum; and it gives the result 0, as results are e / 2**23 at most.
+    What is below 2**11 adds nothing to the sum; and it gives the result 0, as results are e / 2**23 at most (int16 ones e / 2**15).
     """
     used = int(np.flatnonzero(exponentials >= 2**11)[-1]) + 1
     return np.append(exponentials[:used], np.zeros(int(used < len(exponentials)), np.int32))
@@ -75,25 +75,30 @@ def _largest(k: CallBuilder, x: AnyBuffer, columns: int) -> Expr:
     return largest
 
 
-def _reciprocal(k: CallBuilder, total: Var, columns: int) -> tuple[Expr, Expr]:
+def _reciprocal(k: CallBuilder, total: Var, columns: int, most: int) -> tuple[Expr, Expr]:
     """(shift, scale): an exponential e of this row becomes e * scale / 2**31, rounded, / 2**(shift + 1), rounded.
 
     The total, which is at least 2**19, is brought to 2**30 or more. Read with 30 fraction bits it is 1 + f then, and
     with 31 it is half of that, what Newton's iteration divides by; scale is 1 / (1 + f).
     """
-    shift = k.var("shift", 33)
+    shift = k.var("shift", most)
     for bits in (8, 4, 2, 1):
         with k.when(total < (1 << (31 - bits))):
             k.assign(total, total * (1 << bits))
             k.assign(shift, shift - bits)
-    if columns * 2**19 >= 2**29:
+    if most > 31 and columns * 2**19 >= 2**29:
         k.assign(shift, minimum(shift, 31))  # all bits are gone by then
+    return shift, newton_reciprocal(k, total)
+
+
+def newton_reciprocal(k: CallBuilder, total: Expr) -> Expr:
+    """1 / (1 + f) of a total of 2**30 * (1 + f), with 31 fraction bits."""
     guess = k.var("guess", wide_high_product(total, expression(SLOPE)) + START)
     with k.loop("step", 0, 3):
         error = k.let("error", ONE - wide_high_product(total, guess))
         k.assign(guess, guess + wide_high_product(guess, error) * 4)
     doubled = minimum(cast("int64_t", guess) * 2, Const(INT32_MAX, "int64_t"))
-    return shift, k.let("scale", cast("int32_t", doubled))
+    return k.let("scale", cast("int32_t", doubled))
 
 
-SOFTMAX = Implementation("softmax", Softmax, plain, build_softmax, (int8_tensors, short_rows), ("x",))
+SOFTMAX = Implementation("softmax", Softmax, plain, build_softmax, (from_int8, short_rows), ("x",))

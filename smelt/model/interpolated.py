@@ -25,17 +25,17 @@ def interpolated_table(real: Callable[[float], float], x: Quantization, y: Quant
     )  # as TFLite has it: 1 / y.scale, but for 2**-16
 
     def at(point: np.float32) -> np.float32:
-        return _rounded(_SINGLE(_SINGLE(real(float(point))) * steps))
+        return _SINGLE(_SINGLE(real(float(point))) * steps)
 
     entries = np.empty(513, np.float32)
     for i in range(512):
         start = _SINGLE(low + _SINGLE(_SINGLE(i) * step))
-        value = at(start)
+        value = _rounded(at(start))
         next_value = at(_SINGLE(low + _SINGLE(_SINGLE(i + 1) * step)))
-        middle = at(_SINGLE(start + half))
+        middle = _rounded(at(_SINGLE(start + half)))
         off = _SINGLE(_rounded(_SINGLE(_SINGLE(next_value + value) / _SINGLE(2))) - middle)
         entries[i] = _SINGLE(value - _rounded(_SINGLE(off / _SINGLE(2))))
-    entries[512] = at(high)
+    entries[512] = _rounded(at(high))
     return np.clip(entries, -32768, 32767).astype(np.int16)
 
 

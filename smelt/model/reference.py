@@ -19,11 +19,12 @@ from smelt.model.reference_linear import LINEAR
 from smelt.model.reference_moves import MOVES
 from smelt.model.reference_pointwise import POINTWISE
 from smelt.model.reference_recurrent import RECURRENT
+from smelt.model.reference_reduce import REDUCING
 from smelt.model.reference_signal import SIGNAL
 from smelt.model.reference_spatial import SPATIAL
 
 MEANINGS: dict[type[Op], Callable[..., Any]] = {
-    **LINEAR, **BINARY, **POINTWISE, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL,
+    **LINEAR, **BINARY, **POINTWISE, **REDUCING, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL,
 }  # fmt: skip
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""

@@ -1,4 +1,4 @@
-"""What the operators that are functions of one value (softmax: of one row) compute."""
+"""What the operators that are functions of one value compute."""
 
 from __future__ import annotations
 
@@ -6,24 +6,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from smelt.model import arithmetic
-from smelt.model.arithmetic import clip_int8
 from smelt.model.graph import Array, Op
-from smelt.model.ops import Dequantize, Lookup, Quantize, Softmax, Unary
+from smelt.model.ops import Dequantize, Lookup, Quantize, Unary
 from smelt.model.ops_pointwise import Cast
-from smelt.model.parameters import softmax_parameters
 from smelt.model.tables import dequantized, quantized
 from smelt.model.unary import unary_integers
-
-
-def softmax(op: Softmax, x: Array) -> Array:
-    """See `SoftmaxParameters`."""
-    wide = x.astype(np.int64)
-    e = softmax_parameters(op).exponentials.astype(np.int64)[wide.max(axis=-1, keepdims=True) - wide]
-    total = arithmetic.wrap32(arithmetic.rounding_shift(e, 12).sum(axis=-1, keepdims=True))
-    zeros = arithmetic.leading_zeros32(total)
-    scale = arithmetic.one_over_one_plus((total << zeros) - 2**31)
-    return clip_int8(arithmetic.rounding_shift(arithmetic.high_product(scale, e), 35 - zeros) - 128)
 
 
 def unary(op: Unary, x: Array) -> Array:
@@ -57,7 +44,6 @@ def cast(op: Cast, x: Array) -> Array:
 
 
 POINTWISE: dict[type[Op], Callable[..., Array]] = {
-    Softmax: softmax,
     Unary: unary,
     Lookup: look_up,
     Quantize: quantize,

@@ -1,4 +1,4 @@
-"""What pooling, means and resizing compute."""
+"""What pooling and resizing compute."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from smelt.model.arithmetic import Integers, clip_int8, requantize
+from smelt.model.arithmetic import Integers
 from smelt.model.graph import Array, Op
-from smelt.model.ops import AveragePool2D, MaxPool2D, Mean, Pool, ResizeBilinear, ResizeNearest
-from smelt.model.parameters import AxisWeights, average_counts, bilinear_parameters, mean_parameters, nearest_parameters
+from smelt.model.ops import AveragePool2D, MaxPool2D, Pool, ResizeBilinear, ResizeNearest
+from smelt.model.parameters import AxisWeights, average_counts, bilinear_parameters, nearest_parameters
 
 
 def average_pool2d(op: AveragePool2D, x: Array) -> Array:
@@ -35,12 +35,6 @@ def _windows(op: Pool, x: Array, value: int) -> Array:
     return windows[:, :: op.stride[0], :: op.stride[1]]
 
 
-def mean(op: Mean, x: Array) -> Array:
-    p = mean_parameters(op)
-    total = x.sum(axis=op.axes, dtype=np.int64).reshape(op.y.shape)
-    return clip_int8(requantize(total - p.count * p.x_zero, p.output.multiplier, p.output.shift) + p.y_zero)
-
-
 def resize_nearest(op: ResizeNearest, x: Array) -> Array:
     p = nearest_parameters(op)
     return x[:, p.rows][:, :, p.columns]
@@ -62,7 +56,6 @@ def _interpolate(x: Integers, weights: AxisWeights, axis: int) -> Integers:
 SPATIAL: dict[type[Op], Callable[..., Array]] = {
     AveragePool2D: average_pool2d,
     MaxPool2D: max_pool2d,
-    Mean: mean,
     ResizeNearest: resize_nearest,
     ResizeBilinear: resize_bilinear,
 }

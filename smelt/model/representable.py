@@ -88,6 +88,17 @@ def _average(op: AveragePool2D) -> Iterator[str]:
 
 
 def _softmax(op: Softmax) -> Iterator[str]:
+    if op.x.dtype == "int16":
+        real = op.beta * op.x.q.scale * 65535 / 10
+        if not isfinite(real) or real <= 2.0**-31:
+            yield f"beta {op.beta:.3g} with input scale {op.x.q.scale:.3g} is out of range"
+        else:
+            yield from rescaled(farthest(op.x), real, "beta * x.scale * 6553.5")
+        return
+    yield from _softmax8(op)
+
+
+def _softmax8(op: Softmax) -> Iterator[str]:
     """The oracle multiplies by beta * scale * 2^26 and needs that above one."""
     if not (isfinite(op.beta) and op.beta * op.x.q.scale * 2.0**26 > 1):
         yield f"beta {op.beta:.3g} with input scale {op.x.q.scale:.3g} is out of range"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 
 from smelt.model.arithmetic import quantize_multiplier
 from smelt.model.graph import Op
 from smelt.model.limits import farthest, rescaled
-from smelt.model.ops_pointwise import AddN, Compare, CumulativeSum, Div, Prelu, SquaredDifference
+from smelt.model.ops_pointwise import AddN, Compare, CumulativeSum, Div, LogSoftmax, Prelu, SquaredDifference, Sum
 from smelt.model.unary import is_scaled
 
 
@@ -33,6 +34,11 @@ def pointwise_excesses(op: Op) -> Iterator[str]:
             yield from rescaled(farthest(op.x), ratio, "x.scale / y.scale")
             most = farthest(op.x) * farthest(op.alpha)
             yield from rescaled(most, ratio * op.alpha.q.scale, "alpha.scale * x.scale / y.scale")
+        case Sum():
+            count = prod(op.x.shape[axis] for axis in op.axes)
+            yield from rescaled(count * farthest(op.x), op.x.q.scale / op.y.q.scale, "x.scale / y.scale")
+        case LogSoftmax() if not op.x.q.scale > 2.0**-26:
+            yield f"input scale {op.x.q.scale:.3g} is out of range"
         case AddN() | CumulativeSum():
             x = op.inputs[0]
             if not 2 * x.q.scale / op.y.q.scale < 1 << 20:
