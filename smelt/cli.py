@@ -385,15 +385,14 @@ def boards_command(as_json: bool) -> None:
 
 
 @main.command("ops", short_help="The operators smelt can import.")
+@click.argument("names", nargs=-1, metavar="[OPERATOR]...")
 @json_option
-def ops_command(as_json: bool) -> None:
-    """List the operators smelt imports from model files."""
-    from dataclasses import asdict
+def ops_command(names: tuple[str, ...], as_json: bool) -> None:
+    """List the operators smelt imports from model files; of those named, also how they are computed, and on which cores."""
+    from smelt.report import supported
 
-    from smelt.importers import SUPPORTED
-    from smelt.report.terminal import show_ops
-
-    emit_json([asdict(s) for s in SUPPORTED]) if as_json else show_ops(SUPPORTED)
+    found = supported.chosen(names)
+    emit_json(supported.as_json(found)) if as_json else supported.show(found, ways=bool(names))
 
 
 @main.command("doctor", short_help="Check the installation.")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smelt.errors import ModelError, Unsupported
-from smelt.importers import SUPPORTED, describe, load
+from smelt.importers import describe, load
 from smelt.model.ops import Conv2D, Dense, Padding, Reshape
 from tests.importer_cases import Q, graph_of, relu_chain
 from tests.paths import HELLO_FLOAT, IC, INT8_MODELS, KWS_FLOAT, SHARED
@@ -162,8 +162,3 @@ def test_scalars_and_broadcasting():
     w.op("MUL", [x, one], [y])
     (op,) = graph_of(w, [x], [y]).ops
     assert op.x2.shape == () and int(op.x2.constant) == 5
-
-
-def test_supported_operators_are_named_once():
-    names = {operator.name for operator in SUPPORTED}
-    assert len(names) == len(SUPPORTED) and {"CONV_2D", "HARD_SWISH", "TRANSPOSE_CONV", "UNPACK"} <= names

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import NoReturn, TypeVar
@@ -16,14 +15,12 @@ from smelt.importers.c_array import ENDINGS as C_ENDINGS
 from smelt.importers.c_array import MAGIC, from_c, is_text
 from smelt.importers.foreign import Foreign, foreign, of_folder
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
-from smelt.importers.tflite import ARMS, describe_tflite, load_tflite
+from smelt.importers.tflite import describe_tflite, load_tflite
 from smelt.model.graph import Graph
 
 __all__ = [
-    "SUPPORTED",
     "ModelSummary",
     "OperatorSummary",
-    "Supported",
     "TensorSummary",
     "describe",
     "load",
@@ -33,23 +30,6 @@ __all__ = [
 MOST_BYTES = 256 << 20
 MOST_ENTRIES = 1000  # of a folder
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Supported:
-    """One operator that can be imported. `note` says what is special, often nothing; `types` are those of the values it computes
-    with, `oracle` says whose result is the right one."""
-
-    format: str
-    name: str
-    note: str
-    types: tuple[str, ...]
-    oracle: str
-
-
-SUPPORTED: tuple[Supported, ...] = tuple(
-    Supported("tflite", arm.code, arm.note, arm.types, arm.oracle) for arm in sorted(ARMS, key=lambda arm: arm.code)
-)
 
 
 def load(path: Path | str) -> Graph:

@@ -16,12 +16,14 @@ HYBRID = (
     f"with a representative data set: {INT8_OPTIONS}"
 )
 
-LEGACY = f"uint8 throughout is the legacy quantisation (TensorFlow 1, TOCO); convert the model again, to int8 ({INT8_OPTIONS})"
-
 SELECTED = (
     "it is an operator of TensorFlow itself (SELECT_TF_OPS); convert with converter.target_spec.supported_ops = "
     "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8] alone, and rewrite what the converter then names"
 )
+
+DENSE = "convert without tf.lite.Optimize.EXPERIMENTAL_SPARSITY"
+
+HALF = "convert without converter.target_spec.supported_types = [tf.float16]"
 
 FIXED_SHAPE = (
     "fix it: tf.lite.TFLiteConverter.from_concrete_functions([tf.function(model).get_concrete_function("
@@ -30,21 +32,16 @@ FIXED_SHAPE = (
 
 UNROLL = "give the layer unroll=True (tf.keras.layers.LSTM(..., unroll=True)) and a fixed number of time steps, then convert again"
 
-EDGE = "convert with converter.inference_{role}_type = tf.int8"
-
 NEAREST: dict[str, str] = {
     "GELU": "RELU, LEAKY_RELU and HARD_SWISH are",
     "RELU_N1_TO_1": "RELU and RELU6 are, and it is when fused into a convolution",
     "RELU_0_TO_1": "RELU and RELU6 are",
-    "MIRROR_PAD": "PAD is",
     "L2_POOL_2D": "AVERAGE_POOL_2D is",
     "BATCH_MATMUL": "FULLY_CONNECTED with constant weights is",
     "CONV_3D": "CONV_2D is",
-    "SVDF": "CONV_2D and FULLY_CONNECTED are",
     "WHERE": "it is on constants only: how many results it has depends on its input; use SELECT_V2",
     "NON_MAX_SUPPRESSION_V4": "export the network without its last stage, and suppress boxes on the host",
     "NON_MAX_SUPPRESSION_V5": "export the network without its last stage, and suppress boxes on the host",
-    "WHILE": UNROLL,
     "RNN": UNROLL,
     "LSTM": UNROLL,
     "CONV_3D_TRANSPOSE": "TRANSPOSE_CONV is",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from smelt.importers.tflite_advice import FLOAT, HYBRID, LEGACY, NEAREST, QUANTISE, SELECTED
+from smelt.importers.tflite_advice import FLOAT, HYBRID, NEAREST, QUANTISE, SELECTED
 from smelt.importers.tflite_file import RawModel, RawOperator
 from smelt.importers.tflite_site import Arm, listed
 
@@ -42,7 +42,7 @@ class Findings:
             else:
                 verb = "computes" if len(found) == 1 else "compute"
                 kinds = "; ".join(self._supported(code) for code in dict.fromkeys(o.code for o in found))
-                yield f"{several(found)} {verb} in {dtype}; {kinds}; {LEGACY if dtype == 'uint8' else QUANTISE}"
+                yield f"{several(found)} {verb} in {dtype}; {kinds}; {QUANTISE}"
 
     def _supported(self, code: str) -> str:
         return f"{code} in {listed(self.arms[code].types)} supported"

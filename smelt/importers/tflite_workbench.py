@@ -9,6 +9,7 @@ import numpy as np
 
 from smelt.errors import ModelError
 from smelt.importers.names import Names
+from smelt.importers.tflite_advice import DENSE, HALF
 from smelt.importers.tflite_file import RawModel, RawQuantization, RawTensor
 from smelt.model.dtypes import DTYPES
 from smelt.model.graph import Array, Op, Quantization, Tensor
@@ -159,13 +160,14 @@ class Workbench:
 
     def _make(self, raw: RawTensor) -> Tensor:
         if raw.dtype not in DTYPES:
-            raise Refusal(f"tensor '{raw.name}' is {raw.dtype}; the types are {', '.join(DTYPES)}")
+            advice = HALF if raw.dtype == "float16" else f"the types are {', '.join(DTYPES)}"
+            raise Refusal(f"tensor '{raw.name}' is {raw.dtype}; {advice}")
         if raw.variable:
             raise Refusal(
                 f"tensor '{raw.name}' is a variable that lives between inferences; make it an input and output"
             )
         if raw.sparse:
-            raise Refusal(f"tensor '{raw.name}' is stored sparsely; store it densely")
+            raise Refusal(f"tensor '{raw.name}' is stored sparsely; {DENSE}")
         _check_shape(raw)
         element = DTYPES[raw.dtype]
         stored = None if element.is_float else raw.quantization

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from smelt.devices.choose import Device
 from smelt.errors import printable, shown
-from smelt.importers import ModelSummary, Supported, TensorSummary
+from smelt.importers import ModelSummary, TensorSummary
 from smelt.report import text
 from smelt.report.demo import Demo
 from smelt.report.doctor import Finding
@@ -195,10 +195,6 @@ def show_boards(rows: list[dict[str, Any]]) -> None:
 
 def _rams(rams: dict[str, int]) -> str:
     return ", ".join(f"{name} {size // 1024} KB" for name, size in rams.items())
-
-
-def show_ops(supported: tuple[Supported, ...]) -> None:
-    table("", ("format", "operator", "notes"), [(s.format, s.name, s.note) for s in supported])
 
 
 def show_doctor(findings: tuple[Finding, ...]) -> None:
