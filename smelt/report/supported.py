@@ -169,7 +169,7 @@ def markdown() -> str:
         "# What smelt compiles",
         "",
         "Written by `python dev/supported.py` from the code; `smelt ops` shows the same. Every operator is computed bit for bit as",
-        "its oracle does: TFLM is TensorFlow Lite Micro; LiteRT, TensorFlow Lite's reference kernels, stands in where TFLM lacks it.",
+        "its oracle does: TFLM is TensorFlow Lite Micro; LiteRT (TensorFlow Lite's reference) stands in where TFLM lacks it.",
         "What follows from constants or shapes is computed while the file is read. The types called \"all\" are",
         ", ".join(WHOLE) + ".",
         "",
