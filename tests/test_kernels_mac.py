@@ -14,20 +14,10 @@ from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.model.graph import Array, Op
 from smelt.model.reference import evaluate
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
+from smelt.targets.types import Core
 from tests.kernels_host import SUPPORT, WARNINGS, ZIG, run_calls, source
 from tests.mac_cases import cases
-
-
-def candidates(implementation: Implementation, op: Op) -> list[Schedule]:
-    """All schedules of an implementation that accepts `op` on a core with everything."""
-    if isinstance(op, implementation.op) and all(accept(op, CORTEX_M4) for accept in implementation.accepts):
-        return list(implementation.schedules(op, CORTEX_M4))
-    return []
-
-
-def built(implementation: Implementation, most: int | None = None) -> list[tuple[Op, Schedule, KernelCall]]:
-    """Calls for every case that `implementation` accepts, for `most` schedules of each."""
-    return [(op, s, implementation.build(op, s)) for op in cases() for s in candidates(implementation, op)[:most]]
+from tests.schedules import CORES, built, candidates
 
 
 def inputs_of(op: Op, seed: int) -> list[Array]:
@@ -58,14 +48,22 @@ def check(made: list[tuple[Op, Schedule, KernelCall]], sanitize: bool = False) -
 
 @pytest.mark.parametrize("implementation", LINEAR, ids=lambda i: i.name)
 def test_every_schedule_equals_the_reference(implementation: Implementation) -> None:
-    made = built(implementation)
+    made = built(implementation, cases())
     assert made
     check(made)
 
 
+@pytest.mark.parametrize("core", CORES, ids=lambda c: c.name)
+def test_the_ring_runs_what_the_core_is_offered(core: Core) -> None:
+    for implementation in LINEAR:
+        for op in cases():
+            if isinstance(op, implementation.op) and all(accept(op, core) for accept in implementation.accepts):
+                assert {*implementation.schedules(op, core)} <= {*candidates(implementation, op)}
+
+
 @pytest.mark.parametrize("implementation", LINEAR, ids=lambda i: i.name)
 def test_nothing_is_undefined(implementation: Implementation) -> None:
-    check(built(implementation, most=1), sanitize=True)
+    check(built(implementation, cases(), most=1), sanitize=True)
 
 
 def compilers() -> list[tuple[str, ...]]:
@@ -80,7 +78,7 @@ def compilers() -> list[tuple[str, ...]]:
 
 @pytest.mark.parametrize("compiler", compilers(), ids=lambda c: Path(c[0]).name)
 def test_the_c_has_no_warnings(compiler: tuple[str, ...], tmp_path: Path) -> None:
-    calls = [call for implementation in LINEAR for _, _, call in built(implementation, most=1)[::3]]
+    calls = [call for implementation in LINEAR for _, _, call in built(implementation, cases(), most=1)[::3]]
     code = tmp_path / "kernels.c"
     code.write_text(source(call.kernel for call in calls))
     strings = SUPPORT.parents[1] / "firmware" / "support"  # memcpy and memset where there is no C library

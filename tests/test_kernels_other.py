@@ -24,6 +24,7 @@ from smelt.targets.intrinsics import DSP
 from smelt.targets.types import Core, FloatUnit
 from tests.paths import ROOT
 from tests.pointwise_ops import POINTWISE
+from tests.schedules import candidates
 from tests.tiny_firmware import need
 
 SUPPORT = ROOT / "smelt" / "kernels" / "support"
@@ -301,9 +302,15 @@ def cases() -> list[Case]:
         Case(implementation, schedule, op, implementation.build(op, schedule))
         for op in generated()
         for implementation in OTHERS
-        if implementation.op is type(op) and all(accept(op, CORE) for accept in implementation.accepts)
-        for schedule in implementation.schedules(op, CORE)
+        for schedule in candidates(implementation, op, (CORE,))
     ]
+
+
+def test_no_core_is_offered_anything_else() -> None:
+    """What a core may have decides whether a way is open, not how it goes: CORE stands for all."""
+    for op in generated()[::20]:
+        for implementation in OTHERS:
+            assert {*candidates(implementation, op)} <= {*candidates(implementation, op, (CORE,))}
 
 
 UNDEFINED = """

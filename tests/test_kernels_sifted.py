@@ -71,7 +71,7 @@ def test_what_it_accepts() -> None:
 
 
 def test_pairs_for_cores_that_issue_two_instructions() -> None:
-    """CORTEX_M4, for which the other tests ask, does not offer these."""
+    """The first guess there, on sizes that the other tests do not have."""
     for op in (layer(64, 14), layer(16, 6), layer(8, 20)):
         schedule, *_ = DENSE_PAIRS.schedules(op, CORTEX_M7)
         assert schedule == UnitPairs(3, paired=True)

@@ -20,7 +20,8 @@ from smelt.model.ops import Conv2D
 from smelt.model.reference import evaluate
 from tests.kernels_host import SUPPORT, WARNINGS, _compile, _unload, source
 from tests.mac_cases import RELU, Maker
-from tests.test_kernels_mac import candidates, check, compilers
+from tests.schedules import candidates
+from tests.test_kernels_mac import check, compilers
 
 
 def cases() -> list[Conv2D]:
