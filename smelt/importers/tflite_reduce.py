@@ -26,7 +26,7 @@ Build = Callable[[Site], tuple[Op, ...]]
 
 
 def demand_quantization(at: Site, y: Tensor, scale: float, zero_point: int) -> None:
-    """Complain unless `y` has the one quantisation that the operator takes its result to have; of int16 nearly, as for the oracle."""
+    """Complain unless `y` has the one quantisation that the operator takes its result to have; in int16 nearly, like the oracle."""
     found = y.q
     near = abs(found.scale - scale) <= (0.001 * scale if y.dtype == "int16" else 0)
     at.demand(
