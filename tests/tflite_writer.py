@@ -104,6 +104,7 @@ OPTIONS = {
     "CAST": "CastOptions",
     "DEQUANTIZE": "DequantizeOptions",
     "CALL_ONCE": "CallOnceOptions",
+    "BATCH_MATMUL": "BatchMatMulOptions",
     "IF": "IfOptions",
     "WHILE": "WhileOptions",
     "VAR_HANDLE": "VarHandleOptions",

@@ -15,6 +15,7 @@ from smelt.importers.tflite_control import Converted, control_arms
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
 from smelt.importers.tflite_gathers import GATHERING
 from smelt.importers.tflite_legacy import as_int8, is_legacy, with_bytes
+from smelt.importers.tflite_matmul import MATMUL
 from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
 from smelt.importers.tflite_reasons import Findings
@@ -130,6 +131,7 @@ ARMS: tuple[Arm, ...] = (
     *GATHERING,
     *SIGNAL,
     *RECURRENT,
+    *MATMUL,
     *VARIABLES,
     *control_arms(_of_subgraph),
 )

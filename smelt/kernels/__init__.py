@@ -17,6 +17,7 @@ from smelt.kernels.depthwise_planes import DEPTHWISE_DSP, DEPTHWISE_PLANES
 from smelt.kernels.depthwise_portable import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_single import through
 from smelt.kernels.implementation import Implementation
+from smelt.kernels.matmul import MATMUL
 from smelt.kernels.other import OTHERS
 from smelt.kernels.recurrent import RECURRENT
 from smelt.kernels.signal import SIGNAL
@@ -49,7 +50,7 @@ LINEAR: tuple[Implementation, ...] = (
 )
 """What multiplies and accumulates."""
 
-IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS, *RECURRENT, *SIGNAL)
+IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS, *RECURRENT, *SIGNAL, *MATMUL)
 
 FRUGAL: tuple[Implementation, ...] = tuple(i for i in IMPLEMENTATIONS if not i.spends_flash)
 """Those whose tables take no more flash than the weights."""

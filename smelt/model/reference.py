@@ -16,6 +16,7 @@ from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.reference_binary import BINARY
 from smelt.model.reference_gathers import GATHERS
 from smelt.model.reference_linear import LINEAR
+from smelt.model.reference_matmul import MATMUL
 from smelt.model.reference_moves import MOVES
 from smelt.model.reference_pointwise import POINTWISE
 from smelt.model.reference_recurrent import RECURRENT
@@ -24,7 +25,7 @@ from smelt.model.reference_signal import SIGNAL
 from smelt.model.reference_spatial import SPATIAL
 
 MEANINGS: dict[type[Op], Callable[..., Any]] = {
-    **LINEAR, **BINARY, **POINTWISE, **REDUCING, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL,
+    **LINEAR, **BINARY, **POINTWISE, **REDUCING, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL, **MATMUL,
 }  # fmt: skip
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""
