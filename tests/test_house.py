@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dev.imports import circles, import_graph
+from smelt.kernels import LINEAR
 from smelt.targets.boards import BOARDS
 from tests.paths import ROOT
 
@@ -155,3 +156,13 @@ def test_conditions_for_skipping_are_platforms():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "skipif":
                 (reason,) = (k.value.value for k in node.keywords if k.arg == "reason")
                 assert reason.startswith("platform: "), f"{file.name}, line {node.lineno}: {reason}"
+
+
+def test_kernels_are_feeds_and_inner_products(graph):
+    """Feeds know no inner products, neither knows an operator, and no way to compute one is built on another's file."""
+    ways = {implementation.build.__module__ for implementation in LINEAR}
+    rooms = {m: m.split(".")[2] for m in graph if m.startswith(("smelt.kernels.feeds.", "smelt.kernels.inner."))}
+    assert len(ways) >= 16 and {*rooms.values()} == {"feeds", "inner"}
+    wrong = [f"{m} imports {o}" for m in (*ways, *rooms) for o in graph[m] & ways]
+    wrong += [f"{m} imports {o}" for m in rooms for o in graph[m] if (rooms[m], rooms.get(o)) == ("feeds", "inner")]
+    assert not wrong, "\n".join(wrong)

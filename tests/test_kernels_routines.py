@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smelt.devices.session import Session
-from smelt.kernels.conv2d_eight import CONV2D_THIN
+from smelt.kernels.conv2d_eight import CONV2D_EIGHT
 from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE, GroupBlock
 from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
 from smelt.kernels.implementation import Implementation
@@ -53,7 +53,7 @@ def cases() -> list[tuple[Implementation, Op]]:
         m.depthwise((1, 5, 48, 2), 1, (3, 3), pad=around, clamp=RELU),
         m.depthwise((1, 7, 8, 2), 1, (3, 3), stride=(3, 1), pad=(0, 0, 1, 1), clamp=RELU),
     ]
-    groups = ((CONV2D_POINTWISE, pointwise), (CONV2D_THIN, thin), (DEPTHWISE_LINES, depthwise))
+    groups = ((CONV2D_POINTWISE, pointwise), (CONV2D_EIGHT, thin), (DEPTHWISE_LINES, depthwise))
     return [(implementation, op) for implementation, ops in groups for op in ops]
 
 

@@ -1,7 +1,7 @@
 """Operator + schedule -> loops. `IMPLEMENTATIONS` lists every way there is; for each operator the best comes first."""
 
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
-from smelt.kernels.conv2d_eight import CONV2D_THIN
+from smelt.kernels.conv2d_eight import CONV2D_EIGHT
 from smelt.kernels.conv2d_gathered import CONV2D_GATHERED
 from smelt.kernels.conv2d_pairs import CONV2D_PAIRS
 from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
@@ -30,7 +30,7 @@ LINEAR: tuple[Implementation, ...] = (
     turned(DEPTHWISE_DSP),
     CONV2D_WINOGRAD4,
     CONV2D_WINOGRAD,
-    CONV2D_THIN,
+    CONV2D_EIGHT,
     CONV2D_POINTWISE,
     CONV2D_GATHERED,
     CONV2D_PAIRS,

@@ -35,7 +35,7 @@ class EightBlock:
     form: Form
 
     def __str__(self) -> str:
-        return f"groups(pixels={self.pixels}, {self.form})"
+        return f"eight(pixels={self.pixels}, {self.form})"
 
 
 def has_eight_channels(op: Conv2D, core: Core) -> bool:
@@ -54,7 +54,7 @@ def _requantizer(op: Conv2D) -> Requantizer:
 
 def build_eight(op: Conv2D, schedule: EightBlock) -> KernelCall:
     r, channels, pixels, order = _requantizer(op), op.y.shape[3], schedule.pixels, Order(mixed=True)
-    k = CallBuilder("conv2d_thin")
+    k = CallBuilder("conv2d_eight")
     x = k.operand("x", op.x)
     w = k.table("weights", op.weights.constant.reshape(channels, DEPTH)[:, order_of(1, DEPTH)])
     table, wide, y = r.bind(k), order.scratch(k, (pixels + 1) * DEPTH), k.result("y", op.y)
@@ -78,6 +78,6 @@ def schedules(op: Conv2D, core: Core) -> Iterable[EightBlock]:
         yield EightBlock(length, "grouped" if core.style.loads_overlap else "paired")
 
 
-CONV2D_THIN = Implementation(
-    "conv2d_thin", Conv2D, schedules, build_eight, (has_dual_mac, is_ungrouped, has_eight_channels, rounds_once)
+CONV2D_EIGHT = Implementation(
+    "conv2d_eight", Conv2D, schedules, build_eight, (has_dual_mac, is_ungrouped, has_eight_channels, rounds_once)
 )

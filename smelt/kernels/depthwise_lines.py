@@ -94,7 +94,7 @@ def _requantizer(op: DepthwiseConv2D) -> Requantizer:
     return requantizer(op, op.weights.constant.reshape(-1, op.y.shape[3]).T, folded=True)
 
 
-def build_planes(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
+def build_lines(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
     r = _requantizer(op)
     lines, along = _axes(op, schedule.transposed)
     k = CallBuilder("depthwise_lines")
@@ -145,6 +145,6 @@ DEPTHWISE_LINES = Implementation(
     "depthwise_lines",
     DepthwiseConv2D,
     schedules,
-    build_planes,
+    build_lines,
     (has_dual_mac, is_undilated, is_three_by_three, fits_planes, rounds_once),
 )

@@ -138,17 +138,17 @@ class Answer:
     choice: Choice
 
 
-def plan_within(theres: Sequence[Situation], goal: Goal, limits: Limits, planned: Planner) -> Answer:
+def plan_within(situations: Sequence[Situation], goal: Goal, limits: Limits, planned: Planner) -> Answer:
     """The plan that is best for a goal within budgets, in the best of several orders. Raises DoesNotFit, which says what would
     help."""
     answers, refusals = list[Answer](), list[DoesNotFit]()
-    for there in theres:
+    for situation in situations:
         try:
-            answer = _answer(there, goal, limits, planned)
+            answer = _answer(situation, goal, limits, planned)
         except DoesNotFit as error:
             refusals.append(error)
             continue
-        if aims(goal) == ("cycles",) and answer.choice.cycles == _least_cycles(there):
+        if aims(goal) == ("cycles",) and answer.choice.cycles == _least_cycles(situation):
             return answer
         answers.append(answer)
     if not answers:

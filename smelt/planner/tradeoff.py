@@ -34,23 +34,23 @@ class Point:
         return self.ram_bytes, self.flash_bytes, self.cycles
 
 
-def curve(theres: Sequence[Situation], limits: Limits, planner: Planner) -> tuple[Point, ...]:
+def curve(situations: Sequence[Situation], limits: Limits, planner: Planner) -> tuple[Point, ...]:
     """Points of which none is better than another in everything, the least RAM first. Raises DoesNotFit where there is none."""
-    fastest = _point(theres, "speed", limits, planner)
-    found = [fastest, _point(theres, "ram", limits, planner), _point(theres, "flash", limits, planner)]
+    fastest = _point(situations, "speed", limits, planner)
+    found = [fastest, _point(situations, "ram", limits, planner), _point(situations, "flash", limits, planner)]
     least_ram, least_flash = min(p.ram_bytes for p in found), min(p.flash_bytes for p in found)
     tried = [Limits(ram, limits.flash) for ram in _between(least_ram, fastest.ram_bytes, BUDGETS)]
     tried += [Limits(limits.ram, flash) for flash in _between(least_flash, fastest.flash_bytes, BUDGETS // 2)]
     for budget in tried:
         try:
-            found.append(_point(theres, "speed", budget, planner))
+            found.append(_point(situations, "speed", budget, planner))
         except DoesNotFit:  # estimates of code round differently, addresses leave gaps
             continue
     return tuple(sorted(_best(found), key=lambda p: p.costs))
 
 
-def _point(theres: Sequence[Situation], goal: Goal, limits: Limits, planner: Planner) -> Point:
-    answer = plan_within(theres, goal, limits, lambda steps: planner(steps, limits))
+def _point(situations: Sequence[Situation], goal: Goal, limits: Limits, planner: Planner) -> Point:
+    answer = plan_within(situations, goal, limits, lambda steps: planner(steps, limits))
     plan, cycles = answer.plan, answer.choice.cycles
     estimated = sum(option.cycles.is_estimate for option in answer.options)
     return Point(plan.ram_bytes, plan.flash_bytes, cycles, plan.resident_bytes, estimated, len(plan.steps))
