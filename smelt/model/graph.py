@@ -105,8 +105,43 @@ class Op(Noun):
 
     results: ClassVar[tuple[str, ...]] = ("y",)
 
+    # What passes and the planner ask of an op. Where a class says nothing, nothing is assumed.
+
+    of_one_value: ClassVar[bool] = False
+    """Whether every element of y is a function of the element of x at its place (and of constants)."""
+
+    as_table: ClassVar[bool] = False
+    """Whether such a function of a byte is better looked up in a table than computed."""
+
     y: Tensor
     origin: str = ""
+
+    @property
+    def alias_of(self) -> Tensor | None:
+        """The operand whose bytes y is, under another shape: such an op is no step. None where y has bytes of its own."""
+        return None
+
+    @property
+    def directions(self) -> tuple[int, ...] | None:
+        """For each of `inputs`, whether y grows or stays with each of its elements (1), falls or stays (-1), or does one of the
+        two, depending on the other inputs (0). None where that is not known."""
+        return None
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        """The operands whose channel c (index of the last axis) goes to channel c of y and nowhere else, or to all channels where
+        there is but one. Empty where channels mix, or where that is not known."""
+        return ()
+
+    @property
+    def limits(self) -> tuple[Any, Any] | None:
+        """The least and the greatest stored value that the op lets y have; None where it does not limit y."""
+        return getattr(self, "clamp", None)
+
+    def limited(self, clamp: tuple[Any, Any]) -> Op:
+        """The op with other `limits`. Raises TypeError where it has none."""
+        changed: dict[str, Any] = {"clamp": clamp}
+        return replace(self, **changed)
 
     @property
     def ys(self) -> tuple[Tensor, ...]:

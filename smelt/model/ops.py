@@ -6,9 +6,9 @@ EXPAND_DIMS `Reshape`, SUB an `Add` with `subtract`, every activation that stand
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Literal
+from typing import ClassVar, Literal
 
 from smelt.model.graph import Op, Tensor
 from smelt.model.rescale import Clamp as Clamp
@@ -35,6 +35,12 @@ FULL: Clamp = (-128, 127)
 class Linear(Op):
     """Sums of products of x and `weights`, to which `bias` is added, and what `rescale` makes of them."""
 
+    mixes_channels: ClassVar[bool] = True
+    """Whether every channel of y is computed from all channels of x."""
+
+    channel_axis: ClassVar[int] = 0
+    """The axis of the weights that has the channels of y."""
+
     x: Tensor
     weights: Tensor
     bias: Tensor | None
@@ -45,17 +51,44 @@ class Linear(Op):
         """The least and the greatest output."""
         return self.rescale.clamp
 
+    def limited(self, clamp: Clamp) -> Op:
+        return replace(self, rescale=self.rescale.clamped(clamp))
+
+    @property
+    def reads_whole_pixels(self) -> bool:
+        """Whether the last axis of the weights is that of x, or several pixels of it."""
+        return self.weights.shape[-1] == self.x.shape[-1]
+
+    @property
+    def sees_padding(self) -> bool:
+        """Whether some position of y is computed from less than a whole window of x."""
+        return False
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Conv2D(Linear):
-    """`weights` are (channels out, rows, columns, channels in); `bias` is int32 (channels out,) at x.scale * weights.scale.
-
-    Channels in of x may be a multiple of the weights' (grouped convolution). Padding has the value of x's zero point.
-    """
+class Windowed(Linear):
+    """What slides a window over an image."""
 
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     pad: Padding = Padding()
+
+    @property
+    def sees_padding(self) -> bool:
+        size, spread = self.weights.shape[1:3], self.dilation
+        for axis, before in ((0, self.pad.top), (1, self.pad.left)):
+            end = (self.y.shape[axis + 1] - 1) * self.stride[axis] + (size[axis] - 1) * spread[axis] + 1 - before
+            if before > 0 or end > self.x.shape[axis + 1]:
+                return True
+        return False
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Conv2D(Windowed):
+    """`weights` are (channels out, rows, columns, channels in); `bias` is int32 (channels out,) at x.scale * weights.scale.
+
+    Channels in of x may be a multiple of the weights' (grouped convolution). Padding has the value of x's zero point.
+    """
 
     @property
     def macs(self) -> int:
@@ -63,12 +96,11 @@ class Conv2D(Linear):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class DepthwiseConv2D(Linear):
+class DepthwiseConv2D(Windowed):
     """`weights` are (1, rows, columns, channels out); channel c of y reads channel c // multiplier of x."""
 
-    stride: tuple[int, int] = (1, 1)
-    dilation: tuple[int, int] = (1, 1)
-    pad: Padding = Padding()
+    mixes_channels: ClassVar[bool] = False
+    channel_axis: ClassVar[int] = -1
 
     @property
     def multiplier(self) -> int:
@@ -87,6 +119,10 @@ class Dense(Linear):
     def macs(self) -> int:
         return self.y.elements * self.weights.shape[1]
 
+    @property
+    def reads_whole_pixels(self) -> bool:
+        return self.weights.shape[-1] % (self.x.shape[-1] if self.x.shape else 1) == 0
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TransposeConv2D(Linear):
@@ -99,6 +135,10 @@ class TransposeConv2D(Linear):
     def macs(self) -> int:
         return self.x.elements * prod(self.weights.shape[:3])
 
+    @property
+    def sees_padding(self) -> bool:
+        return True
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Pool(Op):
@@ -109,6 +149,10 @@ class Pool(Op):
     stride: tuple[int, int] = (1, 1)
     pad: Padding = Padding()
     clamp: Clamp = FULL
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,)
 
 
 class AveragePool2D(Pool):
@@ -126,9 +170,15 @@ class Reduce(Op):
     x: Tensor
     axes: tuple[int, ...]
 
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return () if len(self.x.shape) - 1 in self.axes else (self.x,)
+
 
 class Mean(Reduce):
-    pass
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1,)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -138,24 +188,40 @@ class Binary(Op):
     x: Tensor
     x2: Tensor
 
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x, self.x2)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Add(Binary):
     clamp: Clamp = FULL
     subtract: bool = False
 
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1, -1 if self.subtract else 1)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Mul(Binary):
     clamp: Clamp = FULL
 
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (0, 0)
+
 
 class Minimum(Binary):
-    pass
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1, 1)
 
 
 class Maximum(Binary):
-    pass
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1, 1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -167,6 +233,14 @@ class Pad(Op):
     after: tuple[int, ...]
     value: int | float
 
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1,)
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,) if self.before[-1:] == self.after[-1:] == (0,) else ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Reshape(Op):
@@ -174,11 +248,23 @@ class Reshape(Op):
 
     x: Tensor
 
+    @property
+    def alias_of(self) -> Tensor:
+        return self.x
+
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1,)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Concat(Op):
     xs: tuple[Tensor, ...]
     axis: int
+
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1,) * len(self.xs)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -189,6 +275,10 @@ class Slice(Op):
     begin: tuple[int, ...]
     stride: tuple[int, ...]
 
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1,)
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Transpose(Op):
@@ -197,12 +287,28 @@ class Transpose(Op):
     x: Tensor
     permutation: tuple[int, ...]
 
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1,)
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,) if self.permutation[-1:] == (len(self.x.shape) - 1,) else ()
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Resize(Op):
     x: Tensor
     align_corners: bool = False
     half_pixel_centers: bool = False
+
+    @property
+    def directions(self) -> tuple[int, ...]:
+        return (1,)
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,)
 
 
 class ResizeNearest(Resize):
@@ -233,28 +339,54 @@ class Unary(Op):
     """A function of one value: of x's integers where x has a scale, of plain integers, of bool, of reals. `alpha` is the slope
     of leaky_relu. "requantize" brings a number from x's scale and type to y's."""
 
+    of_one_value: ClassVar[bool] = True
+    as_table: ClassVar[bool] = True
+
     x: Tensor
     function: UnaryFunction
     alpha: float = 0.0
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Lookup(Op):
     """y = table[x - (the least x)]: x is of one byte, `table` a constant of 256 entries of y's dtype."""
 
+    of_one_value: ClassVar[bool] = True
+
     x: Tensor
     table: Tensor
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Quantize(Op):
     """float32 to integers with a scale."""
 
+    of_one_value: ClassVar[bool] = True
+
     x: Tensor
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Dequantize(Op):
     """Integers with a scale to float32."""
 
+    of_one_value: ClassVar[bool] = True
+    as_table: ClassVar[bool] = True
+
     x: Tensor
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,)

@@ -7,12 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from smelt.model.graph import Graph, Op, Tensor
-from smelt.model.ops import Add, Clamp, Linear, Mul, Pool, Unary
+from smelt.model.ops import Clamp, Unary
 from smelt.model.tables import every_value
 from smelt.passes.lookups import BYTES, table_of
 from smelt.passes.rewrite import readers
-
-Clamped = Linear | Pool | Add | Mul
 
 
 def fuse_activation(graph: Graph) -> Graph:
@@ -26,10 +24,11 @@ def fuse_activation(graph: Graph) -> Graph:
     made: dict[Tensor, Op] = {}
     for op in graph.ops:
         before = made.get(op.x) if isinstance(op, Unary) and uses[op.x] == 1 else None
-        clamp = _clamp_of(op) if isinstance(op, Unary) and isinstance(before, Clamped) else None
-        if isinstance(before, Clamped) and clamp is not None:
+        limits = None if before is None else before.limits
+        clamp = _clamp_of(op) if isinstance(op, Unary) and limits is not None else None
+        if before is not None and limits is not None and clamp is not None:
             del made[before.y]
-            op = _limited(replace(before, y=op.y), _both(before.clamp, clamp))
+            op = replace(before, y=op.y).limited(_both(limits, clamp))
         made[op.y] = op
     return replace(graph, ops=tuple(made.values()))
 
@@ -41,11 +40,6 @@ def _clamp_of(op: Unary) -> Clamp | None:
     table = table_of(op)
     least, most = int(table.min()), int(table.max())
     return (least, most) if np.array_equal(table, np.clip(every_value(op.x), least, most)) else None
-
-
-def _limited(op: Clamped, clamp: Clamp) -> Op:
-    """`op` with other limits."""
-    return replace(op, rescale=op.rescale.clamped(clamp)) if isinstance(op, Linear) else replace(op, clamp=clamp)
 
 
 def _both(first: Clamp, then: Clamp) -> Clamp:

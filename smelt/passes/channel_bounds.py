@@ -6,6 +6,7 @@ filters of nothing but zeros, and filters whose sum always ends in the same clam
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -13,27 +14,7 @@ import numpy as np
 
 from smelt.model.arithmetic import INT32_MAX, INT32_MIN, Integers
 from smelt.model.graph import Array, Graph, Op, Tensor
-from smelt.model.ops import (
-    Add,
-    Concat,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Linear,
-    Lookup,
-    Maximum,
-    Mean,
-    Minimum,
-    Mul,
-    Pad,
-    Pool,
-    Reshape,
-    Resize,
-    Slice,
-    Transpose,
-    TransposeConv2D,
-    Unary,
-)
+from smelt.model.ops import Binary, DepthwiseConv2D, Linear, Pool
 from smelt.model.reference import evaluate
 from smelt.passes.dead import drop_dead
 from smelt.passes.lookups import table_of
@@ -43,8 +24,6 @@ from smelt.passes.rewrite import fresh_name
 MOST_ELEMENTS = 1 << 22
 # Far more than real models have, of all tensors together; whatever a file declares, bounds take no time.
 MOST_CHANNELS = 1 << 18
-# Their results grow, or stay, with each operand; `Add` only as long as it does not subtract.
-MONOTONE = (Mean, Add, Minimum, Maximum, Pad, Reshape, Concat, Slice, Transpose, Resize)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,17 +66,24 @@ def _bounds_of(op: Op, found: dict[Tensor, Bounds]) -> Bounds:
             return _of_linear(op, bounds_of_tensor(op.x, found))
         case Pool():
             return _of_pool(op, bounds_of_tensor(op.x, found))
-        case Lookup() | Unary():
-            return _of_table(table_of(op), bounds_of_tensor(op.x, found))
-        case Add(subtract=True):
-            (low, high), (low2, high2) = _images(op.x, found), _images(op.x2, found)
-            return _around(op, evaluate(op, low, high2), evaluate(op, high, low2))
-        case Mul():
-            return _around(op, *(evaluate(op, *pair) for pair in product(_images(op.x, found), _images(op.x2, found))))
-    if isinstance(op, MONOTONE):
-        ends = zip(*(_images(t, found) for t in op.inputs), strict=True)
-        return _around(op, *(evaluate(op, *images) for images in ends))
-    return _anything(op.y)
+    if op.of_one_value:
+        return _of_table(table_of(op), bounds_of_tensor(op.inputs[0], found))
+    directions = op.directions
+    if directions is None:
+        return _anything(op.y)
+    images = [_images(t, found) for t in op.inputs]
+    return _around(op, *(evaluate(op, *corner) for corner in _corners(images, directions)))
+
+
+def _corners(images: Sequence[tuple[Array, Array]], directions: Sequence[int]) -> Iterator[tuple[Array, ...]]:
+    """Between which values of the operands those of the result lie, each operand being as low and as high as it gets."""
+    free = [i for i, direction in enumerate(directions) if direction == 0]
+    for chosen in product((0, 1), repeat=len(free)):
+        ends = dict(zip(free, chosen, strict=True))
+        fixed = [i for i in range(len(images)) if i not in ends]
+        for up in (0, 1) if fixed else (0,):
+            ends |= {i: up if directions[i] > 0 else 1 - up for i in fixed}
+            yield tuple(image[ends[i]] for i, image in enumerate(images))
 
 
 def bounds_of_tensor(tensor: Tensor, found: dict[Tensor, Bounds]) -> Bounds:
@@ -156,7 +142,7 @@ def sums_of(op: Linear, x: Bounds) -> tuple[Integers, Integers]:
     if op.bias is not None and op.bias.is_constant:
         bias = op.bias.constant.astype(np.int64)
     low, high = x.low - op.rescale.x_zero, x.high - op.rescale.x_zero
-    if sees_padding(op):  # which adds nothing to a sum: 0 is one more value that an operand may have
+    if op.sees_padding:  # which adds nothing to a sum: 0 is one more value that an operand may have
         low, high = np.minimum(low, 0), np.maximum(high, 0)
     taps = weights_by_channel(op)
     if taps is None or len(low) == 1:
@@ -176,7 +162,7 @@ def _undivided(op: Linear) -> Integers:
         count = op.weights.elements // of_y
         return np.tile(np.array([[-128], [127]]), (of_y, count, 1))
     weights = op.weights.constant
-    rows = weights.reshape(-1, of_y).T if isinstance(op, DepthwiseConv2D) else weights.reshape(of_y, -1)
+    rows = weights.reshape(-1, of_y).T if op.channel_axis else weights.reshape(of_y, -1)
     return rows.astype(np.int64)[:, :, np.newaxis]
 
 
@@ -191,22 +177,9 @@ def weights_by_channel(op: Linear) -> Integers | None:
         return None
     of_x, of_y = channels(op.x), channels(op.y)
     weights = op.weights.constant.astype(np.int64)
-    if isinstance(op, DepthwiseConv2D):
+    if not op.mixes_channels:
         return weights.reshape(-1, of_y).T[:, :, np.newaxis]
-    whole = weights.shape[1] % of_x == 0 if isinstance(op, Dense) else weights.shape[-1] == of_x
-    return weights.reshape(of_y, -1, of_x) if whole and len(weights) == of_y else None
-
-
-def sees_padding(op: Linear) -> bool:
-    """Whether some position of y is computed from less than a whole window of x."""
-    if isinstance(op, Conv2D | DepthwiseConv2D):
-        size, spread = op.weights.shape[1:3], op.dilation
-        for axis, before in ((0, op.pad.top), (1, op.pad.left)):
-            end = (op.y.shape[axis + 1] - 1) * op.stride[axis] + (size[axis] - 1) * spread[axis] + 1 - before
-            if before > 0 or end > op.x.shape[axis + 1]:
-                return True
-        return False
-    return isinstance(op, TransposeConv2D)
+    return weights.reshape(of_y, -1, of_x) if op.reads_whole_pixels and len(weights) == of_y else None
 
 
 def _requantized(op: Linear, least: Integers, most: Integers) -> Bounds:
@@ -219,7 +192,7 @@ def _requantized(op: Linear, least: Integers, most: Integers) -> Bounds:
 
 
 def write_constant_operands(graph: Graph) -> Graph:
-    """Write down operands of `Add`, `Mul`, `Minimum` and `Maximum` of which every channel is constant, as one row.
+    """Write down operands of binary ops of which every channel is constant, as one row.
 
     Exact: the row broadcasts to what was computed. Where both operands are constant, the op stays as it is.
     """
@@ -227,7 +200,7 @@ def write_constant_operands(graph: Graph) -> Graph:
     rows = {t: _row(graph, t, b) for t, b in found.items() if t.dtype == "int8" and t.shape and b.constant.all()}
 
     def changed(op: Op) -> Op:
-        if isinstance(op, Add | Mul | Minimum | Maximum) and len(op.activations) == 2:
+        if isinstance(op, Binary) and len(op.activations) == 2:
             known = [(t, other) for t, other in ((op.x, op.x2), (op.x2, op.x)) if t in rows]
             if len(known) == 1 and known[0][1].shape == op.y.shape:
                 return op.substitute({known[0][0]: rows[known[0][0]]})

@@ -6,31 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.model.graph import Graph, Op, Tensor
-from smelt.model.ops import (
-    Binary,
-    Concat,
-    Conv2D,
-    Dense,
-    DepthwiseConv2D,
-    Dequantize,
-    Lookup,
-    Mean,
-    Pad,
-    Pool,
-    Quantize,
-    Reshape,
-    Resize,
-    Slice,
-    Transpose,
-    TransposeConv2D,
-    Unary,
-)
+from smelt.model.ops import Concat, DepthwiseConv2D, Linear, Reshape, Slice
 from smelt.passes.channel_bounds import channels, weights_by_channel
 
 Indices = NDArray[np.intp]
 # An operand, and which of its channels goes with which channel of y.
 Tie = tuple[Tensor, Indices, Indices]
-Mixer = Conv2D | TransposeConv2D | Dense
 
 
 class Fates:
@@ -71,7 +52,7 @@ def fixed_tensors(graph: Graph) -> set[Tensor]:
         if ties is None:
             fixed.update((*op.inputs, *op.ys))
         else:
-            free = {x for x, _, _ in ties} | ({op.x} if isinstance(op, Mixer) else set())
+            free = {x for x, _, _ in ties} | ({op.x} if isinstance(op, Linear) and op.mixes_channels else set())
             fixed.update(t for t in op.inputs if t not in free)
     return fixed
 
@@ -80,34 +61,17 @@ def ties_of(op: Op) -> tuple[Tie, ...] | None:
     """What ties channels of `op.y` to those of its operands: nothing where `op` mixes all channels of x, and None
     where no channel can be taken away from `op`."""
     match op:
-        case Conv2D() | TransposeConv2D() | Dense():
+        case Linear(mixes_channels=True):
             return () if weights_by_channel(op) is not None else None
         case DepthwiseConv2D() if weights_by_channel(op) is not None:
             return (_tie(op.x, _all(op.y) // op.multiplier, op),)
-        case Lookup() | Unary() | Quantize() | Dequantize() | Pool() | Resize():
-            return (_same(op.x, op),)
-        case Binary():
-            return tuple(_same(t, op) for t in (op.x, op.x2) if channels(t) == channels(op.y))
         case Reshape():
             return _ties_of_reshape(op)
         case Concat():
             return _ties_of_concat(op)
         case Slice() if op.y.shape and op.stride[-1] == 1:
             return (_tie(op.x, op.begin[-1] + _all(op.y), op),)
-        case _ if _keeps_last_axis(op):
-            return (_same(op.inputs[0], op),)
-    return None
-
-
-def _keeps_last_axis(op: Op) -> bool:
-    match op:
-        case Mean():
-            return len(op.x.shape) - 1 not in op.axes
-        case Pad():
-            return op.before[-1:] == op.after[-1:] == (0,)
-        case Transpose():
-            return op.permutation[-1:] == (len(op.x.shape) - 1,)
-    return False
+    return tuple(_same(t, op) for t in op.carried if channels(t) == channels(op.y)) or None
 
 
 def _all(tensor: Tensor) -> Indices:

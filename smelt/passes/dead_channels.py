@@ -16,11 +16,10 @@ from smelt.passes.channel_bounds import (
     bounds_of_tensor,
     channels,
     has_few_channels,
-    sees_padding,
     weights_by_channel,
     write_constant_operands,
 )
-from smelt.passes.channel_ties import Fates, Indices, Mixer, fixed_tensors
+from smelt.passes.channel_ties import Fates, Indices, fixed_tensors
 from smelt.passes.rewrite import fresh_name, readers
 
 Kept = dict[Tensor, Indices]
@@ -45,7 +44,9 @@ def drop_dead_channels(graph: Graph) -> Graph:
     graph = write_constant_operands(graph)
     bounds = bounds_of_graph(graph)
     mixings: dict[Op, Mixing] = {
-        op: _mixing(op, bounds) for op in graph.ops if isinstance(op, Mixer) and weights_by_channel(op) is not None
+        op: _mixing(op, bounds)
+        for op in graph.ops
+        if isinstance(op, Linear) and op.mixes_channels and weights_by_channel(op) is not None
     }
     kept = _kept_channels(graph, mixings)
     return _without(graph, kept, mixings) if kept else graph
@@ -60,12 +61,12 @@ class Mixing:
     share: Integers
 
 
-def _mixing(op: Mixer, found: dict[Tensor, Bounds]) -> Mixing:
+def _mixing(op: Linear, found: dict[Tensor, Bounds]) -> Mixing:
     taps = weights_by_channel(op)
     assert taps is not None
     bounds = bounds_of_tensor(op.x, found)
     value = bounds.low - op.rescale.x_zero
-    known = bounds.constant & ((value == 0) | (not sees_padding(op)))
+    known = bounds.constant & ((value == 0) | (not op.sees_padding))
     share = taps.sum(axis=1) * np.where(known, value, 0)
     if not _fits(_bias(op), share):
         known, share = known & (value == 0), np.zeros_like(share)

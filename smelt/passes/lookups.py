@@ -4,39 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
-
 from smelt.model.graph import Array, Graph, Op, Tensor
-from smelt.model.ops import Dequantize, Lookup, Quantize, Unary
+from smelt.model.ops import Lookup
 from smelt.model.reference import evaluate
-from smelt.model.tables import dequantize_table, unary_table
+from smelt.model.tables import every_value
 from smelt.passes.rewrite import fresh_name, readers
 
 Tables = dict[tuple[str, bytes], Tensor]
-Pointwise = Unary | Dequantize | Quantize | Lookup
 
 
 BYTES = ("int8", "uint8")
 """Types with so few values that a table of results is worth it."""
 
 
-def table_of(op: Unary | Dequantize | Lookup) -> Array:
-    """The 256 results of `op`, the first for the least x, of the dtype of `y`. Raises ModelError where `op` is not sound."""
-    match op:
-        case Unary():
-            return unary_table(op)
-        case Dequantize():
-            return dequantize_table(op)
-        case Lookup(table=table):
-            return table.constant
+def table_of(op: Op) -> Array:
+    """The 256 results of a function of one byte, the first for the least x. Raises ModelError where `op` is not sound."""
+    return _applied(op, every_value(op.inputs[0]))
 
 
-def _applied(op: Pointwise, values: Array) -> Array:
-    """`op` on 256 values."""
-    if not isinstance(op, Quantize):
-        return np.asarray(table_of(op)[values.astype(np.int32) - op.x.element.low])
-    x, y = replace(op.x, shape=(256,), data=values), replace(op.y, shape=(256,))
-    return evaluate(Quantize(x=x, y=y), values)
+def _applied(op: Op, values: Array) -> Array:
+    """What `op`, a function of one value, makes of each of `values`."""
+    x, *constants = op.inputs
+    sample = replace(x, shape=values.shape, data=values.astype(x.element.numpy))
+    made = op.substitute({x: sample, op.y: replace(op.y, shape=values.shape)})
+    return evaluate(made, sample.constant, *(t.constant for t in constants))
 
 
 def _key(dtype: str, values: Array) -> tuple[str, bytes]:
@@ -52,8 +43,8 @@ def unary_to_lookup(graph: Graph) -> Graph:
     tables: Tables = {}
 
     def changed(op: Op) -> Op:
-        if isinstance(op, Unary | Dequantize) and op.x.dtype in BYTES:
-            return _lookup(graph, op.x, op, table_of(op), tables)
+        if op.as_table and op.inputs[0].dtype in BYTES:
+            return _lookup(graph, op.inputs[0], op, table_of(op), tables)
         return op
 
     return replace(graph, ops=tuple(changed(op) for op in graph.ops))
@@ -69,8 +60,9 @@ def fuse_lookups(graph: Graph) -> Graph:
     tables = {_key(op.table.dtype, op.table.constant): op.table for op in graph.ops if isinstance(op, Lookup)}
     made: dict[Tensor, Op] = {}
     for op in graph.ops:
-        before = made.get(op.x) if isinstance(op, Pointwise) and uses[op.x] == 1 else None
-        if isinstance(op, Pointwise) and isinstance(before, Lookup):
+        x = op.inputs[0] if op.of_one_value else None
+        before = made.get(x) if x is not None and uses[x] == 1 else None
+        if isinstance(before, Lookup):
             del made[before.y]
             op = _lookup(graph, before.x, op, _applied(op, before.table.constant), tables)
         made[op.y] = op

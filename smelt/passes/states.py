@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from smelt.model.graph import Graph, Op, State, Tensor
-from smelt.model.ops import Reshape, Slice
+from smelt.model.ops import Slice
 from smelt.passes.rewrite import fresh_name
 
 Needs = dict[Op, list[Op]]
@@ -58,7 +58,8 @@ def _has_own_place(graph: Graph, number: int) -> bool:
 def _root(graph: Graph, tensor: Tensor) -> Tensor:
     """The tensor that `tensor` is a reshape of."""
     maker = graph.producer(tensor)
-    return _root(graph, maker.x) if isinstance(maker, Reshape) else tensor
+    source = None if maker is None else maker.alias_of
+    return tensor if source is None else _root(graph, source)
 
 
 def _copied(graph: Graph, state: State) -> Graph:
@@ -103,5 +104,5 @@ def _readers(graph: Graph, tensor: Tensor) -> list[Op]:
     found: list[Op] = []
     for op in graph.ops:
         if tensor in op.inputs:
-            found += [op, *(_readers(graph, op.y) if isinstance(op, Reshape) else ())]
+            found += [op, *(() if op.alias_of is None else _readers(graph, op.y))]
     return found

@@ -8,7 +8,6 @@ from functools import cached_property
 
 from smelt.errors import ModelError
 from smelt.model.graph import Graph, Op, Tensor
-from smelt.model.ops import Reshape
 from smelt.nouns import Noun
 
 ALIGN = 4
@@ -149,11 +148,12 @@ def storages_of(graph: Graph) -> tuple[Storage, ...]:
     """
     members: dict[Tensor, list[Tensor]] = {t: [t] for t in graph.sources}
     for op in graph.ops:
-        if not isinstance(op, Reshape):
+        x = op.alias_of
+        if x is None:
             members.update({y: [y] for y in op.ys})
-        elif op.x in members:
-            members[op.y] = members[op.x]
-            members[op.x].append(op.y)
+        elif x in members:
+            members[op.y] = members[x]
+            members[x].append(op.y)
         else:
             raise ModelError(f"'{op}' reshapes a constant: prepare the graph before planning")
     renewed: dict[int, frozenset[Tensor]] = {}
@@ -174,8 +174,8 @@ def index_of(storages: Iterable[Storage]) -> dict[Tensor, int]:
 
 
 def steps_of(graph: Graph) -> tuple[Op, ...]:
-    """The ops that are steps: all but reshapes, which are only names."""
-    return tuple(op for op in graph.ops if not isinstance(op, Reshape))
+    """The ops that are steps: all but those that are only names, as reshapes are."""
+    return tuple(op for op in graph.ops if op.alias_of is None)
 
 
 def lives(flow: Flow) -> tuple[Life, ...]:
