@@ -112,4 +112,4 @@ def test_refusals_say_why() -> None:
     ragged = m.conv((1, 5, 5, 16), 4, (1, 1), clamp=(-100, 100))
     reasons = [a.__doc__ for a in CONV2D_POINTWISE.accepts if not a(ragged, CORTEX_M4)]
     assert reasons and "all of int8" in reasons[0]
-    assert str(GroupBlock(12, "early")) == "groups(pixels=12, early)"
+    assert str(GroupBlock(12, True)) == "groups(pixels=12, staged)"

@@ -15,7 +15,7 @@ from smelt.kernels.feeds.columns import order_of
 from smelt.kernels.feeds.widened import Order, widen
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.requantize import Requantizer, requantizer
-from smelt.kernels.routines import THIN, Form, named
+from smelt.kernels.routines import THIN
 from smelt.loops.ir import Const
 from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
@@ -29,13 +29,12 @@ STRETCH_BYTES = 3200
 
 @dataclass(frozen=True)
 class EightBlock:
-    """Stretches of `pixels` (a multiple of four); `form` is the order of instructions."""
+    """Stretches of `pixels` (a multiple of four)."""
 
     pixels: int
-    form: Form
 
     def __str__(self) -> str:
-        return f"eight(pixels={self.pixels}, {self.form})"
+        return f"eight(pixels={self.pixels})"
 
 
 def has_eight_channels(op: Conv2D, core: Core) -> bool:
@@ -58,7 +57,7 @@ def build_eight(op: Conv2D, schedule: EightBlock) -> KernelCall:
     x = k.operand("x", op.x)
     w = k.table("weights", op.weights.constant.reshape(channels, DEPTH)[:, order_of(1, DEPTH)])
     table, wide, y = r.bind(k), order.scratch(k, (pixels + 1) * DEPTH), k.result("y", op.y)
-    routine, work = named(THIN, f"thin_{schedule.form}"), ((SMLAD, 4 * pixels), (SMMLAR, pixels))
+    routine, work = THIN, ((SMLAD, 4 * pixels), (SMMLAR, pixels))
     with in_stretches(k, pixels_of(op), pixels) as first:
         widen(k, order, wide, Const(0), x, first * DEPTH, pixels * DEPTH)
         with k.loop("channel", 0, channels) as channel:
@@ -75,7 +74,7 @@ def schedules(op: Conv2D, core: Core) -> Iterable[EightBlock]:
     even = max((n for n in lengths if pixels % n == 0), default=0)
     best = even if 2 * even >= most else lengths[-1]
     for length in dict.fromkeys((best, lengths[len(lengths) // 4])):
-        yield EightBlock(length, "grouped" if core.style.loads_overlap else "paired")
+        yield EightBlock(length)
 
 
 CONV2D_EIGHT = Implementation(

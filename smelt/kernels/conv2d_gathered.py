@@ -17,7 +17,6 @@ from smelt.kernels.feeds.images import ONLY, copy_rows
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.groups import Groups, bind_columns, bind_slice, fits_groups, has_groups, pack, requantizer_of
 from smelt.kernels.inner.pairs import leaves_cache
-from smelt.kernels.routines import Form
 from smelt.model.ops import Conv2D
 from smelt.targets.types import Core
 
@@ -28,17 +27,16 @@ MOST_BYTES = 19200
 
 @dataclass(frozen=True)
 class GatheredBlock:
-    """Stretches of `pixels` (a multiple of three); `form` is the order of instructions.
+    """Stretches of `pixels` (a multiple of three).
 
     `staged` copies the weights of a pair to RAM for the time of a stretch.
     """
 
     pixels: int
     staged: bool
-    form: Form
 
     def __str__(self) -> str:
-        return f"gathered(pixels={self.pixels}, {self.form}{', staged' if self.staged else ''})"
+        return f"gathered(pixels={self.pixels}{', staged' if self.staged else ''})"
 
 
 def is_single(op: Conv2D, core: Core) -> bool:
@@ -52,7 +50,7 @@ def build_conv2d(op: Conv2D, schedule: GatheredBlock) -> KernelCall:
     x, w, table = k.operand("x", op.x), k.table("weights", pack(op)), r.bind(k)
     image = k.scratch("image", "int8_t", g.x_rows * g.row_length)
     columns, part = bind_columns(k, op, pixels, "columns"), bind_slice(k, op, schedule.staged)
-    groups = Groups(op, r, schedule.form, pixels, w, table, columns, part, k.result("y", op.y))
+    groups = Groups(op, r, pixels, w, table, columns, part, k.result("y", op.y))
     with in_stretches(k, pixels_of(op), pixels) as first:
         first_row = k.let("first_row", first // op.y.shape[2])
         copy_rows(k, op, x, image, g.row_length, ONLY, first_row * op.stride[0], (0, g.x_rows))
@@ -63,12 +61,11 @@ def build_conv2d(op: Conv2D, schedule: GatheredBlock) -> KernelCall:
 
 def schedules(op: Conv2D, core: Core) -> Iterable[GatheredBlock]:
     """Stretches of some kilobytes, chosen so that few outputs are made twice; longer and shorter ones."""
-    form: Form = core.style.inner
     staged = leaves_cache(op, core)
     usual = max(STRETCH_BYTES, min(WORTHWHILE * 4 * words_of(op), MOST_BYTES))
     for pixels in dict.fromkeys(_stretch(op, most) for most in (usual, 2 * usual, usual // 3)):
-        yield GatheredBlock(pixels, staged, form)
-        yield GatheredBlock(pixels, not staged, form)
+        yield GatheredBlock(pixels, staged)
+        yield GatheredBlock(pixels, not staged)
 
 
 def _stretch(op: Conv2D, most: int) -> int:

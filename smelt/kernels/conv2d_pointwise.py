@@ -13,7 +13,6 @@ from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.columns import GROUP, widen_pixels, words_of
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.groups import Groups, bind_columns, bind_slice, fits_groups, has_groups, pack, requantizer_of
-from smelt.kernels.routines import Form
 from smelt.model.ops import Conv2D
 from smelt.targets.types import Core
 
@@ -23,17 +22,16 @@ SHARE = 5  # large layers may take this part of x and y for widened pixels
 
 @dataclass(frozen=True)
 class GroupBlock:
-    """Stretches of `pixels` (a multiple of three); `form` is the order of instructions.
+    """Stretches of `pixels` (a multiple of three).
 
     `staged` copies the weights of a pair of channels to RAM for the time of a stretch.
     """
 
     pixels: int
-    form: Form
     staged: bool = False
 
     def __str__(self) -> str:
-        return f"groups(pixels={self.pixels}, {self.form}{', staged' if self.staged else ''})"
+        return f"groups(pixels={self.pixels}{', staged' if self.staged else ''})"
 
 
 def is_simple(op: Conv2D, core: Core) -> bool:
@@ -46,7 +44,7 @@ def build_pointwise(op: Conv2D, schedule: GroupBlock) -> KernelCall:
     k = CallBuilder("conv2d_pointwise")
     x, w, table = k.operand("x", op.x), k.table("weights", pack(op)), r.bind(k)
     wide, part = bind_columns(k, op, pixels, "wide"), bind_slice(k, op, schedule.staged)
-    groups = Groups(op, r, schedule.form, pixels, w, table, wide, part, k.result("y", op.y))
+    groups = Groups(op, r, pixels, w, table, wide, part, k.result("y", op.y))
     with in_stretches(k, pixels_of(op), pixels) as first:
         widen_pixels(k, op, x, wide, pixels, first)
         groups.outputs(k, first)
@@ -59,10 +57,9 @@ def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:
     Where instructions and constants share a bus, weights in RAM leave it to the instructions.
     """
     staged = core.style.one_code_bus
-    form: Form = core.style.inner
     for pixels in _stretches(op):
-        yield GroupBlock(pixels, form, staged)
-    yield GroupBlock(_stretches(op)[0], form, not staged)
+        yield GroupBlock(pixels, staged)
+    yield GroupBlock(_stretches(op)[0], not staged)
 
 
 def _stretches(op: Conv2D) -> list[int]:

@@ -16,7 +16,7 @@ from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.requantize import Requantizer, requantizer
 from smelt.kernels.routines import PLANE_PITCH as PITCH
-from smelt.kernels.routines import PLANES, Form, named
+from smelt.kernels.routines import PLANES
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Const, Expr
 from smelt.loops.routine import At
@@ -32,13 +32,12 @@ NO_WASTE = 1.0  # where unaligned words, which the last outputs of a line take t
 
 @dataclass(frozen=True)
 class LineBlock:
-    """Whether lines are columns of the image; `form` is the order of instructions."""
+    """Whether lines are columns of the image."""
 
     transposed: bool
-    form: Form
 
     def __str__(self) -> str:
-        return f"lines({'columns' if self.transposed else 'rows'}, {self.form})"
+        return f"lines({'columns' if self.transposed else 'rows'})"
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def build_lines(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
         outputs = lines.y_size * along.y_size
         work = ((SMLAD, 6 * outputs), (SMMLAR, outputs))
         k.routine(
-            named(PLANES, f"plane_{schedule.form}_{along.stride}"),
+            PLANES[along.stride],
             (*places, *numbers, *r.numbers),
             work,
             9 * outputs + 100,
@@ -132,7 +131,7 @@ def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[LineBlock]:
     """Lines along the axis that wastes less of its fours."""
     fitting = [transposed for transposed in (False, True) if _fits(op, transposed, core)]
     for transposed in sorted(fitting, key=lambda t: _made(op, t)):
-        yield LineBlock(transposed, "paired" if core.style.issue == 2 else "grouped")
+        yield LineBlock(transposed)
 
 
 def _made(op: DepthwiseConv2D, transposed: bool) -> int:

@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal
 
-from smelt.kernels.inner.products import products as build_products
+from smelt.kernels.thumb.groups import groups as build_groups
+from smelt.kernels.thumb.planes import planes as build_planes
+from smelt.kernels.thumb.products import products as build_products
+from smelt.kernels.thumb.thin import thin as build_thin
 from smelt.loops.assembly.ir import Code
 from smelt.loops.assembly.text import stack_bytes
 from smelt.loops.assembly.timing import Timing
@@ -57,18 +60,20 @@ def _products(pixels: int, plain: bool) -> Routine:
         Reads("x", "int16_t", first + (WORDS.value + 1) * 2, also=("int32_t",)),
         *(Number("low"), Number("both"), WORDS, step, ROWS, pitch, all_pixels),
     )
-    name = f"{'plain' if plain else 'products'}_{pixels}"
-    return Routine(name, "smelt_products.h", parameters, _stack(BUILT[name]))
+    return _built(f"{'plain' if plain else 'products'}_{pixels}", "smelt_products.h", parameters)
 
 
-def _stack(build: Builder) -> int:
-    return stack_bytes(build(Timing()).words)
+def _built(name: str, source: str, parameters: tuple[Parameter, ...]) -> Routine:
+    """One of `BUILT`."""
+    return Routine(name, source, parameters, stack_bytes(BUILT[name](Timing()).words))
 
 
 BUILT: Mapping[str, Builder] = {
-    f"{'plain' if plain else 'products'}_{pixels}": partial(build_products, pixels=pixels, plain=plain)
-    for plain in (False, True)
-    for pixels in (1, 2, 3)
+    **{f"products_{pixels}": partial(build_products, pixels=pixels, plain=False) for pixels in (1, 2, 3)},
+    **{f"plain_{pixels}": partial(build_products, pixels=pixels, plain=True) for pixels in (1, 2, 3)},
+    "groups": build_groups,
+    **{f"plane_{stride}": partial(build_planes, stride=stride) for stride in (1, 2)},
+    "thin": build_thin,
 }
 """The routines that are built as assembly for each core, by name; the others are written in the headers."""
 
@@ -93,7 +98,7 @@ def _pairs(units: Expr, ahead: int) -> tuple[Parameter, ...]:
     )
 
 
-def _groups(form: Form) -> Routine:
+def _groups() -> Routine:
     """Two channels of groups of three pixels."""
     groups, step = _count("groups"), Number("step", 1)
     parameters = (
@@ -103,10 +108,10 @@ def _groups(form: Form) -> Routine:
         Reads("channel", "int32_t", CONSTANTS * 2),
         *(WORDS, groups, step, ZERO, SHIFT),
     )
-    return Routine(f"groups_{form}", "smelt_groups.h", parameters, SAVED + 72)
+    return _built("groups", "smelt_groups.h", parameters)
 
 
-def _plane(form: Form, stride: int) -> Routine:
+def _plane(stride: int) -> Routine:
     """All outputs of a channel of a depthwise layer, from a plane; `pitch` is in bytes."""
     lines, pitch, outputs = _count("lines"), Number("pitch", 1), Number("outputs", 4)
     step, line_step = Number("step", 1), Number("line_step", 1)
@@ -117,10 +122,10 @@ def _plane(form: Form, stride: int) -> Routine:
         Reads("channel", "int32_t", CONSTANTS),
         *(Number("down"), Number("along"), lines, pitch, outputs, step, line_step, ZERO, SHIFT),
     )
-    return Routine(f"plane_{form}_{stride}", "smelt_planes.h", parameters, SAVED + 72)
+    return _built(f"plane_{stride}", "smelt_planes.h", parameters)
 
 
-def _eight(form: Form) -> Routine:
+def _eight() -> Routine:
     """One channel of a pointwise layer that reads eight; a pixel of x is four words."""
     pixels, step = _count("pixels", 4), Number("step", 1)
     parameters = (
@@ -130,7 +135,7 @@ def _eight(form: Form) -> Routine:
         Reads("channel", "int32_t", CONSTANTS),
         *(pixels, step, ZERO, SHIFT),
     )
-    return Routine(f"thin_{form}", "smelt_thin.h", parameters, SAVED + 4)
+    return _built("thin", "smelt_thin.h", parameters)
 
 
 def _tile_groups(tiles: Expr) -> Expr:
@@ -233,9 +238,9 @@ UNITS = tuple(_units(pairs) for pairs in (1, 2, 3))
 UNITS_PAIRED = _units_paired()
 SIFT = _sift()
 SIFTED = _sifted()
-GROUPS = tuple(_groups(form) for form in ("grouped", "early", "paired"))
-PLANES = tuple(_plane(form, stride) for form in ("grouped", "paired") for stride in (1, 2))
-THIN = tuple(_eight(form) for form in ("grouped", "paired"))
+GROUPS = _groups()
+PLANES = {stride: _plane(stride) for stride in (1, 2)}
+THIN = _eight()
 WINOGRAD_INPUTS = _winograd_inputs()
 WINOGRAD_WEIGHTS = _winograd_weights()
 WINOGRAD_PRODUCTS = tuple(
@@ -246,7 +251,8 @@ QUANTIZE = _quantize()
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed"))
 
 ROUTINES = (
-    *PRODUCTS, *UNITS, UNITS_PAIRED, SIFT, SIFTED, *GROUPS, *PLANES, *THIN, WINOGRAD_INPUTS, WINOGRAD_WEIGHTS, *WINOGRAD_PRODUCTS,
+    *PRODUCTS, *UNITS, UNITS_PAIRED, SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, WINOGRAD_INPUTS, WINOGRAD_WEIGHTS,
+    *WINOGRAD_PRODUCTS,
     WINOGRAD_ANY_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE,
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.columns import GROUP, order_of, words_of
 from smelt.kernels.inner.pairs import MOST_SUM, fit_pairs, pack_pairs
 from smelt.kernels.requantize import Requantizer, requantizer
-from smelt.kernels.routines import GROUPS, Form, named
+from smelt.kernels.routines import GROUPS
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, Table, minimum
 from smelt.loops.routine import At
@@ -57,7 +57,6 @@ class Groups:
 
     op: Conv2D
     r: Requantizer
-    form: Form
     pixels: int
     weights: Buffer
     table: Buffer
@@ -80,7 +79,7 @@ class Groups:
         places = (weights, At(self.columns), At(self.y, first * channels + channel), r.constants(self.table, channel))
         work = ((SMLAD, 6 * groups * words), (SXTB16, groups * words), (SMMLAR, 6 * groups))
         turns = groups * words if weights.buffer.role == "constant" else 0
-        routine = named(GROUPS, f"groups_{self.form}")
+        routine = GROUPS
         k.routine(routine, (*places, words, groups, channels, *r.numbers), work, groups * (5 * words + OTHERS), turns)
 
 

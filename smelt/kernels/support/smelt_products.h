@@ -1,5 +1,5 @@
 /* The inner loops of convolutions: products of two channels with a row of pixels. In portable C; where they are assembly, it comes from
- * smelt/kernels/inner/products.py, which says what they do. */
+ * smelt/kernels/thumb/products.py, which says what they do. */
 #ifndef SMELT_PRODUCTS_H
 #define SMELT_PRODUCTS_H
 

@@ -17,8 +17,33 @@ class NoRegister(ValueError):
 def allocated(blocks: Sequence[Block]) -> Mapping[Register, str]:
     """A real register for each virtual one. Raises NoRegister."""
     neighbours = _interference(blocks)
+    place = {r: at for at, r in enumerate(_appearing(blocks))}
+    orders = (
+        _order(neighbours),
+        sorted(neighbours, key=lambda r: place[r]),
+        sorted(neighbours, key=lambda r: (-len(neighbours[r]), place[r])),
+    )
+    failures = []
+    for order in orders:
+        try:
+            return _coloured(neighbours, order)
+        except NoRegister as failure:
+            failures.append(failure)
+    raise failures[0]
+
+
+def _appearing(blocks: Sequence[Block]) -> list[Register]:
+    """All registers, in the order in which they are named first."""
+    every = (r for b in blocks for one in instructions(b) for r in (*one.read_registers, *one.all_writes))
+    return list(dict.fromkeys(r for r in every if r not in SPECIAL))
+
+
+def _coloured(neighbours: Mapping[Register, set[Register]], order: Sequence[Register]) -> Mapping[Register, str]:
+    """The first register that is free, one after the other in an order."""
     found = {r: r.fixed for r in neighbours if r.fixed is not None}
-    for register in _order(neighbours):
+    for register in order:
+        if register in found:
+            continue
         taken = {found[n] for n in neighbours[register] if n in found}
         free = [r for r in REAL if r not in taken]
         if not free:

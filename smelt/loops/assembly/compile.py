@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from smelt.loops.assembly.allocate import NoRegister, allocated
-from smelt.loops.assembly.ir import WIDE, Block, Code, Instruction, Lead, Register, Repeat, instruction
+from smelt.loops.assembly.ir import WIDE, Block, Code, Instruction, Label, Lead, Register, Repeat, instruction
 from smelt.loops.assembly.liveness import Live, live_ends, through
 from smelt.loops.assembly.schedule import REGISTERS, Loop, pipelined, scheduled, with_ends
 from smelt.loops.assembly.timing import Timing
 
-BUDGETS = (REGISTERS, REGISTERS - 1, REGISTERS - 2, 0)  # registers that blocks may use; the last: as they were written
+BUDGETS = (
+    REGISTERS,
+    REGISTERS - 1,
+    REGISTERS - 2,
+)  # registers that are tried; then the routine stays as it was written
 LOOP_ALIGN = 8
 
 
@@ -33,21 +37,32 @@ def as_written(code: Code) -> Assembled:
 
 def assembled(code: Code, timing: Timing) -> Assembled:
     """`code` in the order that suits a core. Raises NoRegister."""
-    loops = {part.label: pipelined(part.body, timing, live, part.ahead) for part, live in _repeats(code)}
+    for budget in BUDGETS:
+        try:
+            return _assembled(code, timing, budget)
+        except NoRegister:
+            continue
+    return as_written(code)
+
+
+def _assembled(code: Code, timing: Timing, budget: int) -> Assembled:
+    """With at most `budget` registers in use at once, as far as that can be."""
+    loops = {part.label: pipelined(part.body, timing, live, part.ahead, budget) for part, live in _repeats(code)}
     plain = _flattened(code, loops, timing)
     ends = live_ends(plain)
-    for budget in BUDGETS:
-        blocks = tuple(
-            block if block.label in loops or not budget
-            else replace(block, body=scheduled(block.body, timing, ends[number], block.exit, budget))
-            for number, block in enumerate(plain)
-        )  # fmt: skip
-        try:
-            return Assembled(code, blocks, allocated(blocks))
-        except NoRegister:
-            if not budget:
-                raise
-    raise AssertionError("the last budget returns or raises")
+
+    def ordered(number: int, block: Block) -> Block:
+        if block.label in loops:
+            return block
+        return replace(block, body=scheduled(block.body, timing, ends[number], block.exit, budget, _turns(block)))
+
+    blocks = tuple(ordered(*pair) for pair in enumerate(plain))
+    return Assembled(code, blocks, allocated(blocks))
+
+
+def _turns(block: Block) -> bool:
+    """Whether a block goes back to its own beginning."""
+    return block.exit is not None and Label(block.label) in block.exit.operands
 
 
 def unrolled(body: int, timing: Timing, most: int = 16) -> int:
@@ -75,12 +90,12 @@ def _flattened(code: Code, loops: Mapping[str, Loop], timing: Timing) -> tuple[B
             blocks.append(replace(part, body=_resolved(part.body, loops)))
             continue
         if part.label not in loops:
-            blocks.append(Block(part.label, (*part.body, *part.ends), part.exit, LOOP_ALIGN))
+            blocks.append(Block(part.label, (*part.body, *part.ends), part.exit, LOOP_ALIGN, True))
             continue
         loop = loops[part.label]
         blocks[-1] = replace(blocks[-1], body=(*blocks[-1].body, *loop.ahead))
         body = with_ends(loop, _resolved(part.ends, loops), timing, part.unroll)
-        blocks.append(Block(part.label, body, part.exit, LOOP_ALIGN))
+        blocks.append(Block(part.label, body, part.exit, LOOP_ALIGN, True))
     return tuple(blocks)
 
 

@@ -65,14 +65,15 @@ def _latency(first: Instruction, second: Instruction, timing: Timing) -> int:
     return max(waits, default=0)
 
 
-def topological(before: Sequence[set[int]]) -> list[int]:
-    """An order that keeps to `before`, the lowest numbers first. Raises ValueError where there is none."""
+def topological(before: Sequence[set[int]], later: frozenset[int] = frozenset()) -> list[int]:
+    """An order that keeps to `before`, the lowest numbers first, those of `later` behind others. Raises ValueError where there is
+    none."""
     done: list[int] = []
     left = set(range(len(before)))
     while left:
-        ready = [i for i in sorted(left) if not before[i] & left]
+        ready = [i for i in left if not before[i] & left]
         if not ready:
             raise ValueError("instructions wait for each other")
-        done += ready
-        left -= set(ready)
+        done.append(min(ready, key=lambda i: (i in later, i)))
+        left.remove(done[-1])
     return done

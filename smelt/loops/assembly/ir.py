@@ -177,12 +177,14 @@ def is_moved_constant(operand: Operand) -> bool:
 
 @dataclass(frozen=True)
 class Block:
-    """Instructions in a row, with a branch at the end or without. `align` is that of its first one, a power of two."""
+    """Instructions in a row, with a branch at the end or without. `align` is that of its first one, a power of two; `counted`: it
+    is entered at an address that supposes that all are 32 bits wide."""
 
     label: str
     body: tuple[Instruction, ...]
     exit: Instruction | None = None
     align: int = 0
+    counted: bool = False
 
 
 @dataclass(frozen=True)

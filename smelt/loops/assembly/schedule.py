@@ -7,37 +7,69 @@ helps. All of it is deterministic and small: inner loops have some dozen instruc
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice
 
-from smelt.loops.assembly.dependences import conflict, heights, in_a_loop, in_a_row
-from smelt.loops.assembly.ir import SPECIAL, Instruction, Register
+from smelt.loops.assembly.allocate import NoRegister
+from smelt.loops.assembly.dependences import conflict, heights, in_a_loop, in_a_row, topological
+from smelt.loops.assembly.ir import FLAGS, Instruction, Register
 from smelt.loops.assembly.liveness import Live, most, through
-from smelt.loops.assembly.timing import Clock, Timing, cycles, steady
+from smelt.loops.assembly.row import Row, State
+from smelt.loops.assembly.timing import Timing, cycles
 
 REGISTERS = 14  # r0 to r12, lr
 MOST_SETS = 128  # of loads that run ahead
+WINDOWS = (None, 20, 12, 8, 5)  # of instructions that are looked at, in the order in which they were written
+NEAR = 10  # places by which an instruction is moved
+TOO_MUCH = 1 << 30
 POLISHED = 3  # orders of a loop in which single instructions are moved
 SWEEPS = 4
 
 Order = tuple[Instruction, ...]
 
 
-def scheduled(body: Order, timing: Timing, live: Live, exit: Instruction | None, budget: int) -> Order:
-    """Instructions in a row in an order that takes no longer, with at most `budget` registers in use where that can be.
-    `live` is what is needed behind them, `exit` the branch there."""
+def scheduled(
+    body: Order, timing: Timing, live: Live, exit: Instruction | None, budget: int, turns: bool = False
+) -> Order:
+    """Instructions in a row in an order that takes no longer, with at most `budget` registers in use where that can be. `live` is
+    what is needed behind them, `exit` the branch there; with `turns` it goes back to their beginning, and more is tried."""
     whole = body if exit is None else (*body, exit)
     graph = in_a_row(whole)
     if exit is not None:
         graph[-1] = set(range(len(body)))
-    orders = [whole]
-    for by_height in (True, False):
-        pressure = _Pressure(whole, live, budget)
-        orders.append(_of(whole, _list(whole, graph, Clock(timing), by_height, pressure)))
-    allowed = max(budget, most(whole, live))
-    fitting = [o for o in orders if most(o, live) <= allowed]
-    return min(fitting, key=lambda o: cycles(o, timing))[: len(body)]
+    row = Row(whole, timing, live, turns)
+    orders = [list(range(len(whole)))]
+    for window in WINDOWS if turns else WINDOWS[:2]:
+        for by_height in (True, False):
+            height = heights(whole, graph, timing) if by_height else [0] * len(whole)
+            orders.append(_list(row, graph, State(row), height, _Pressure(row, budget), window))
+    allowed = max(budget, row.most(orders[0]))
+
+    def cost(order: list[int]) -> int:
+        return row.cycles(order) if row.most(order) <= allowed else TOO_MUCH
+
+    best = min(orders, key=cost)
+    if turns:
+        best = _settled(best, graph, cost, row.bound)
+    return _of(whole, best)[: len(body)]
+
+
+def _settled(order: list[int], graph: list[set[int]], cost: Callable[[list[int]], int], bound: int) -> list[int]:
+    """The order with one instruction after the other moved to where it makes the whole shorter, if that can be."""
+    least = cost(order)
+    for _ in range(SWEEPS):
+        before = least
+        if least <= bound:
+            break
+        for one in tuple(order):
+            for other in _moved(order, one, graph, NEAR):
+                if (found := cost(other)) < least:
+                    order, least = other, found
+                    break
+        if least == before:
+            break
+    return order
 
 
 @dataclass(frozen=True)
@@ -54,71 +86,82 @@ class Loop:
         return sum(i.place.step for i in self.ahead if i.place is not None and i.base == pointer)
 
 
-def pipelined(body: Order, timing: Timing, live: Live, ahead: bool) -> Loop:
-    """The turn of a loop in a good order. `live`: what is needed behind the loop and by what stands between its rounds."""
-    found: list[tuple[int, int, int, frozenset[int], list[set[int]], list[int]]] = []
-    for chosen in _ahead_sets(body) if ahead else [frozenset()]:
+def pipelined(body: Order, timing: Timing, live: Live, ahead: bool, budget: int = REGISTERS) -> Loop:
+    """The turn of a loop in a good order. `live`: what is needed behind the loop and by what stands between its rounds.
+
+    Raises NoRegister where no order has enough of `budget` registers.
+    """
+    found: list[tuple[int, int, int, frozenset[int], _Turn]] = []
+    for chosen in _ahead_sets(body, live) if ahead else [frozenset[int]()]:
         graph = in_a_loop(body, chosen)
-        if graph is None:
-            continue
-        for by_height in (True, False):
-            order = _turn(body, graph, timing, by_height)
-            if _pressure(_of(body, order), live) <= REGISTERS:
-                found.append((steady(_of(body, order), timing), len(chosen), len(found), chosen, graph, order))
-    if not found:
-        raise ValueError("no order of the loop has enough registers")
-    found.sort(key=lambda f: f[:3])
-    polished = []
-    for cost, _, number, chosen, graph, order in found[:POLISHED]:
-        better = _polished(body, order, graph, timing, cost)
-        if _pressure(_of(body, better), live) > REGISTERS:
-            better = order
-        polished.append((steady(_of(body, better), timing), len(chosen), number, chosen, better))
-    *_, chosen, order = min(polished, key=lambda f: f[:3])
-    return Loop(tuple(body[i] for i in sorted(chosen)), _of(body, order), live)
+        if graph is not None:
+            tried = _Turn(_of(body, topological(graph, chosen)), timing, live, budget)
+            found.append((tried.cost(tried.order), len(chosen), len(found), chosen, tried))
+    polished: list[tuple[int, int, int, frozenset[int], Order]] = []
+    for _, size, number, chosen, tried in sorted(found, key=lambda f: f[:3])[:POLISHED]:
+        order = _settled(tried.order, tried.graph, tried.cost, tried.row.bound)
+        polished.append((tried.cost(order), size, number, chosen, _of(tried.row.body, order)))
+    cost, _, _, chosen, best = min(polished, key=lambda f: f[:3])
+    if cost >= TOO_MUCH:
+        raise NoRegister("no order of the loop has enough registers")
+    return Loop(tuple(body[i] for i in sorted(chosen)), best, live)
+
+
+class _Turn:
+    """A turn of a loop whose loads run ahead as they do in `body`, and the best order that the list scheduler found."""
+
+    def __init__(self, body: Order, timing: Timing, live: Live, budget: int) -> None:
+        self.budget = budget
+        self.row = Row(body, timing, live | through(body, live), turns=True)
+        self.graph = in_a_row(body)
+        orders = [list(range(len(body)))]
+        height = heights(body, self.graph, timing)
+        for window in (None, WINDOWS[-1]):
+            state = State(self.row)
+            for _ in range(2):  # it begins as the turn before ends
+                order = _list(self.row, self.graph, state, height, _Pressure(self.row, budget), window)
+                state.turn()
+            orders.append(order)
+        self.order = min(orders, key=self.cost)
+
+    def cost(self, order: list[int]) -> int:
+        return self.row.steady(order) if self.row.most(order) <= self.budget else TOO_MUCH
 
 
 def _of(body: Order, order: Sequence[int]) -> Order:
     return tuple(body[i] for i in order)
 
 
-def _ahead_sets(body: Order) -> Iterator[frozenset[int]]:
-    """Sets of loads, the smallest first; with what they need in front of them it is checked later that they can be."""
-    loads = [i for i, one in enumerate(body) if one.kind == "load"]
-    count = 0
-    for size in range(len(loads) + 1):
-        for chosen in combinations(loads, size):
-            if count == MOST_SETS:
-                yield frozenset(loads)
-                return
-            count += 1
-            yield frozenset(chosen)
+def _ahead_sets(body: Order, live: Live) -> Iterator[frozenset[int]]:
+    """Sets of instructions that may run ahead, the smallest first: loads, and all up to one. What they need in front of them is
+    looked at later. What they make must not be needed behind the loop, as they are done once too often; pointers are set right."""
+    able = [not (one.kind in ("store", "branch") or FLAGS in one.writes or live & set(one.writes)) for one in body]
+    loads = [i for i, one in enumerate(body) if one.kind == "load" and able[i]]
+    sets = (frozenset(c) for size in range(len(loads) + 1) for c in combinations(loads, size))
+    count = able.index(False) if False in able else len(body)
+    starts = [frozenset(range(n)) for n in range(1, min(count, len(body) - 1) + 1)]
+    yield from dict.fromkeys((*islice(sets, MOST_SETS), frozenset(loads), *starts))
 
 
-def _turn(body: Order, graph: list[set[int]], timing: Timing, by_height: bool) -> list[int]:
-    """A loop's order by the list scheduler, which begins as the turn before ends."""
-    clock, order = Clock(timing), list(range(len(body)))
-    for _ in range(2):
-        order = _list(body, graph, clock, by_height, None)
-    return order
-
-
-def _list(body: Order, graph: list[set[int]], clock: Clock, by_height: bool, pressure: _Pressure | None) -> list[int]:
-    """One after the other the instruction that begins first, of several the one that most has to wait for."""
-    height = heights(body, graph, clock.timing) if by_height else [0] * len(body)
-    left, order = set(range(len(body))), list[int]()
+def _list(
+    row: Row, graph: list[set[int]], state: State, height: list[int], pressure: _Pressure | None, window: int | None
+) -> list[int]:
+    """One after the other the instruction that begins first, of several the one that most has to wait for. It is one of the first
+    `window` that are left: the order in which they were written needs few registers."""
+    left, order = list(range(row.count)), list[int]()
+    waiting = set(left)
+    loads = [one.kind == "load" for one in row.body]
     while left:
-        ready = [i for i in left if not graph[i] & left]
+        ready = [i for i in left[:window] if not graph[i] & waiting]
         if pressure is not None:
-            ready = pressure.bearable(ready, left)
-        chained = clock.last is not None and clock.last.kind == "load"
-        best = min(
-            ready, key=lambda i: (clock.end(body[i]) - clock.time, chained and body[i].kind != "load", -height[i], i)
-        )
-        clock.issue(body[best])
+            ready = pressure.bearable(ready)
+        chained = state.last >= 0 and loads[state.last]
+        best = min(ready, key=lambda i: (state.after(i)[1], chained and not loads[i], -height[i], i))
+        state.issue(best)
         if pressure is not None:
-            pressure.take(best, left)
+            pressure.take(best)
         left.remove(best)
+        waiting.remove(best)
         order.append(best)
     return order
 
@@ -126,52 +169,44 @@ def _list(body: Order, graph: list[set[int]], clock: Clock, by_height: bool, pre
 class _Pressure:
     """The registers in use while a row of instructions is put in order."""
 
-    def __init__(self, body: Order, live: Live, budget: int) -> None:
-        self.body, self.live, self.budget = body, live, budget
-        self.used = set(through(body, live))
+    def __init__(self, row: Row, budget: int) -> None:
+        self.budget = budget
+        self.used = sum(made < 0 for made, _, _ in row.values)
+        self.waiting = [set(uses) for _, uses, _ in row.values]
+        self.makes: list[int] = [0] * row.count
+        self.ends: list[list[int]] = [[] for _ in row.body]  # values that nobody needs behind the row, by who uses them
+        for number, (made, uses, behind) in enumerate(row.values):
+            if made >= 0 and (uses or behind):
+                self.makes[made] += 1
+            for one in uses if not behind else ():
+                self.ends[one].append(number)
 
-    def after(self, number: int, left: set[int]) -> set[Register]:
-        """The registers in use behind an instruction."""
-        one, others = self.body[number], left - {number}
-        needed = {r for i in others for r in self.body[i].read_registers} | self.live
-        found = self.used | {r for r in one.all_writes if r not in SPECIAL}
-        return {r for r in found if r in needed}
+    def _after(self, one: int) -> int:
+        """How many are in use behind an instruction."""
+        return self.used + self.makes[one] - sum(self.waiting[v] == {one} for v in self.ends[one])
 
-    def bearable(self, ready: list[int], left: set[int]) -> list[int]:
+    def bearable(self, ready: list[int]) -> list[int]:
         """Those that leave no more registers in use than the budget; where there are none, those that leave fewest."""
-        counts = {i: len(self.after(i, left)) for i in ready}
-        least = min(counts.values())
-        return [i for i in ready if counts[i] <= max(self.budget, least)]
+        counts = {i: self._after(i) for i in ready}
+        limit = max(self.budget, min(counts.values()))
+        return [i for i in ready if counts[i] <= limit]
 
-    def take(self, number: int, left: set[int]) -> None:
-        self.used = self.after(number, left)
-
-
-def _pressure(order: Order, live: Live) -> int:
-    """The most registers that are in use at once while a loop goes round."""
-    return most(order, live | through(order, live))
+    def take(self, one: int) -> None:
+        self.used = self._after(one)
+        for value in self.ends[one]:
+            self.waiting[value].discard(one)
 
 
-def _polished(body: Order, order: list[int], graph: list[set[int]], timing: Timing, cost: int) -> list[int]:
-    """The order with single instructions moved, as long as that makes a turn shorter."""
-    for _ in range(SWEEPS):
-        better = min(_neighbours(order, graph), key=lambda o: steady(_of(body, o), timing), default=order)
-        found = steady(_of(body, better), timing)
-        if found >= cost:
-            break
-        order, cost = better, found
-    return order
-
-
-def _neighbours(order: list[int], graph: list[set[int]]) -> Iterator[list[int]]:
-    """All orders with one instruction elsewhere."""
-    for at, one in enumerate(order):
-        rest = order[:at] + order[at + 1 :]
-        low = max((rest.index(i) + 1 for i in graph[one]), default=0)
-        high = min((k for k, i in enumerate(rest) if one in graph[i]), default=len(rest))
-        for place in range(low, high + 1):
-            if place != at:
-                yield [*rest[:place], one, *rest[place:]]
+def _moved(order: list[int], one: int, graph: list[set[int]], most: int) -> Iterator[list[int]]:
+    """The orders in which one instruction stands up to `most` places before or behind where it does."""
+    at = order.index(one)
+    rest = order[:at] + order[at + 1 :]
+    places = {i: place for place, i in enumerate(rest)}
+    low = max((places[i] + 1 for i in graph[one]), default=0)
+    high = min((k for k, i in enumerate(rest) if one in graph[i]), default=len(rest))
+    for place in range(max(low, at - most), min(high, at + most) + 1):
+        if place != at:
+            yield [*rest[:place], one, *rest[place:]]
 
 
 def with_ends(loop: Loop, ends: Order, timing: Timing, unroll: int) -> Order:

@@ -22,7 +22,7 @@ SAVED_BYTES = 4 * (len(SAVED) + 1)
 NARROW = ("bx",)
 LOW = tuple(f"r{n}" for n in range(8))
 AS_THEY_ARE = (
-    "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "smmulr", "mla", "mls", "sxtb16", "uxtb16", "sadd16",
+    "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "smmulr", "mul", "mla", "mls", "sxtb16", "uxtb16", "sadd16",
     "ssub16", "pkhbt", "pkhtb", "ssat", "ubfx", "bfi", "bx", "movw",
 )  # fmt: skip
 """Instructions with one encoding, whose names take no `.w`."""
@@ -65,7 +65,7 @@ def _block(name: str, block: Block, registers: Mapping[Register, str], words: in
         yield f"    .p2align {block.align.bit_length() - 1}"
     if block.label:
         yield f"{_label(name, block.label)}:"
-    short = frozenset[int]() if block.align else _shortened(block.body, registers, words)
+    short = frozenset[int]() if block.counted else _shortened(block.body, registers, words)
     for number, one in enumerate(block.body):
         yield f"    {_text(name, one, registers, words, number in short)}"
     if block.exit is not None:

@@ -49,6 +49,11 @@ class Timing:
             return self.narrow
         return self._by_kind.get(of.kind, self._usual)
 
+    @property
+    def shifts_at_once(self) -> bool:
+        """Whether what was shifted on the way can be multiplied in the next cycle, and shifting takes no other one's slot."""
+        return self.issue == 1 and self._by_kind.get("shifted", self._usual).multiply == 1
+
     @cached_property
     def _by_kind(self) -> Mapping[Kind, Latency]:
         return dict(self.results)
@@ -107,14 +112,21 @@ class Clock:
         return need
 
     def _pairs(self, of: Instruction, need: int) -> bool:
-        older = self._older
-        if self.timing.issue < 2 or older is None or need > self.time - 1:
+        if self.timing.issue < 2 or self._older is None or need > self.time - 1:
             return False
+        return self.may_pair(self._older, of)
+
+    def may_pair(self, older: Instruction, of: Instruction) -> bool:
+        """Whether two instructions may start in the same cycle, by their kinds."""
         if (older.kind, of.kind) in self.timing.apart or older.kind == "branch":
             return False
         if older.base is not None and older.base in (of.base, *(r for r, role in of.reads if role == "address")):
             return False
         return not (self.timing.banks and older.kind == of.kind == "load" and not _other_bank(older, of))
+
+    def stall_and_cost(self, of: Instruction) -> tuple[int, int]:
+        """Cycles that it waits for the one before, and that it takes."""
+        return self._stall(of), self._cost(of)
 
     def _stall(self, of: Instruction) -> int:
         last, table = self.last, self.timing

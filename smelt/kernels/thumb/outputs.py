@@ -1,0 +1,55 @@
+"""From sums to outputs, as routines do it.
+
+With 2^n times a sum, (sum + its product with the multiplier, rounded, + offset) >> shift is (upper word of 2^n * sum * half of the
+whole multiplier, + 2^(n-1) * offset + 2^(n-2)) >> (shift + n - 1): one SMMLA and one shift.
+"""
+
+from __future__ import annotations
+
+from smelt.loops.assembly.builder import Assembler
+from smelt.loops.assembly.ir import Place, Register, Shifted, Slot
+
+LEAST_SHIFT = 8  # the smallest that SSAT does itself; smaller ones become this one, others the largest
+SHIFTS = (8, 14)
+
+
+def own_shift(a: Assembler, common: Slot, channel: Register) -> Register:
+    """The shift of a channel: `common`, or where that is negative the third number of its table."""
+    shift = a.get(common)
+    a.do("cmp", shift, 0)
+    a.branch("ge", "shifted")
+    a.do("ldr", shift, Place(channel, offset=8, region="channel"))
+    a.label("shifted")
+    return shift
+
+
+def more_bits(a: Assembler, shift: Register) -> Register:
+    """By how many bits weights grow, at least 2, so that every shift becomes one of `SHIFTS`."""
+    bits = a.new("rsb", shift, SHIFTS[1] + 1, into="bits")
+    a.do("cmp", shift, LEAST_SHIFT)
+    a.branch("ge", "bits")
+    a.do("sub", bits, bits, SHIFTS[1] - SHIFTS[0])
+    a.label("bits")
+    return bits
+
+
+def offset(a: Assembler, zero: Register, shift: Register, bits: Register | int) -> Register:
+    """What is added before the shift."""
+    twice = a.new("lsl", zero, 1)
+    odd = a.new("add", twice, 1)
+    half = a.new("asr", a.new("lsl", odd, shift), 1)
+    if isinstance(bits, int):
+        return a.new("add", a.new("lsl", half, bits - 1), 1 << (bits - 2), into="offset")
+    one = a.new("mov", 1)
+    whole = a.new("lsl", half, a.new("sub", bits, 1))
+    return a.new("add", whole, a.new("lsl", one, a.new("sub", bits, 2)), into="offset")
+
+
+def multiplier(a: Assembler, channel: Register, place: int) -> Register:
+    """Half of the whole multiplier, whose upper bit is not stored."""
+    return a.new("lsr", a.new("ldr", Place(channel, offset=place, region="channel")), 1, into="multiplier")
+
+
+def pair(a: Assembler, low: Register, high: Register) -> Register:
+    """Two halves in one word."""
+    return a.new("pkhbt", low, Shifted(high, "lsl", 16), into="pair")
