@@ -47,12 +47,14 @@ def _reached(graph: Graph, start: str) -> set[str]:
 
 
 def longest_chain(graph: Graph) -> tuple[str, ...]:
-    """Modules of which each imports the next, as many as there are in a row. The graph has no circles."""
+    """Modules of which each imports the next, as many as there are in a row; of a circle at most one."""
+    inside = {name: group for group in circles(graph) for name in group}
     known: dict[str, tuple[str, ...]] = {}
 
     def chain(name: str) -> tuple[str, ...]:
         if name not in known:
-            known[name] = (name, *max(map(chain, sorted(graph[name])), key=len, default=()))
+            onwards = sorted(graph[name] - inside.get(name, frozenset()))
+            known[name] = (name, *max(map(chain, onwards), key=len, default=()))
         return known[name]
 
     return max(map(chain, sorted(graph)), key=len)

@@ -3,11 +3,10 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from dev.counts import names_outside_targets, telling
 from dev.imports import circles, import_graph
 from smelt.kernels import LINEAR
 from smelt.targets.boards import BOARDS
@@ -97,39 +96,15 @@ def test_no_modules_import_each_other(graph):
     assert {first, second} <= found
 
 
-def identifiers_and_strings(file: Path) -> Iterator[tuple[int, str]]:
-    """(line, text) of a file's code without comments and docstrings."""
-    text = file.read_text("utf-8")
-    if file.suffix == ".py":
-        tree = ast.parse(text)
-        docs = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docs:
-                yield node.lineno, node.value
-            names = (getattr(node, field, None) for field in ("id", "attr", "name", "module", "arg"))
-            yield from ((getattr(node, "lineno", 0), name) for name in names if isinstance(name, str))
-    else:
-        code = re.sub(r"/\*.*?\*/|//[^\n]*", lambda m: re.sub(r"[^\n]", "", m[0]), text, flags=re.DOTALL)
-        yield from enumerate(code.splitlines(), 1)
-
-
 def test_only_targets_know_names_of_cores_chips_and_boards():
     """Other rooms ask the values. The names are those of the values themselves."""
     values = [thing for b in BOARDS for thing in (b, b.chip, b.core)]
     names = {v.name for v in values} | {b.qemu for b in BOARDS if b.qemu}
-    patterns = ("[-_ ]?".join(map(re.escape, re.split("[-_ ]", name))) for name in names)
-    told = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])", re.IGNORECASE)
+    told = telling(names)
     assert (
         told.search('if core.name == "cortex_m7"') and told.search("CORTEX_M7_TIMING") and not told.search("picojoules")
     )
-    code = (f for f in PACKAGE.rglob("*") if f.suffix in (".py", ".c", ".h", ".S", ".ld"))
-    found = [
-        f"{file.relative_to(ROOT)}:{line}: {text.strip()}"
-        for file in code
-        if PACKAGE / "targets" not in file.parents
-        for line, text in identifiers_and_strings(file)
-        if told.search(text)
-    ]
+    found = names_outside_targets(PACKAGE, names)
     assert not found, "\n".join(found)
 
 
