@@ -123,7 +123,7 @@ def _build(
     clash = sorted(set(support) & set(sources.files))
     if clash:
         raise BuildError(f"{', '.join(clash)}: the network's sources use a name of the start-up code")
-    _write(folder, {**sources.files, **support, "firmware.ld": linker_script(board, stack_bytes, sources.tables)})
+    write_texts(folder, {**sources.files, **support, "firmware.ld": linker_script(board, stack_bytes, sources.tables)})
     names = sorted(n for n in (*sources.files, *support) if n.endswith((".c", ".S")))
     environment = compiler_environment(folder)
 
@@ -137,7 +137,8 @@ def _build(
     return (folder / "firmware.elf").read_bytes()
 
 
-def _write(folder: Path, texts: Mapping[str, str]) -> None:
+def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    """Write files into `folder` by name; raises `BuildError` where a name leads out of it."""
     for name, text in texts.items():
         path = folder / name
         if folder not in path.resolve().parents and folder.resolve() not in path.resolve().parents:
