@@ -12,6 +12,7 @@ import numpy as np
 from data import INPUTS, MODELS, PICTURES, shared
 from rich.console import Console
 from rich.table import Table
+from tables import add_options
 
 from smelt import board, compile, execute, profile, random_inputs
 from smelt.errors import DoesNotFit
@@ -85,15 +86,14 @@ def cifar(target, data):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=100)
-    parser.add_argument("--boards", default=",".join(b.name for b in PRODUCTS))
-    parser.add_argument("--models", default=",".join(MODELS))
+    add_options(parser, (b.name for b in PRODUCTS), MODELS)
     options = parser.parse_args()
-    pictures = np.load(shared("inputs/cifar10_test_500.npz")) if "IC" in options.models.split(",") else None
+    pictures = np.load(shared("inputs/cifar10_test_500.npz")) if "IC" in options.models else None
     columns = ("model", "board", "inputs", "values", "differ", "instructions", "MAC/instr", "tensors", "scratch", "RAM", "code",
                "constants", "compile s")  # fmt: skip
     table, wrong = Table(*columns, title="simulated boards, against TensorFlow Lite Micro"), 0
-    for name in options.boards.split(","):
-        for model in options.models.split(","):
+    for name in options.boards:
+        for model in options.models:
             try:
                 row, differ = measure(model, board(name), options.inputs)
             except DoesNotFit as error:

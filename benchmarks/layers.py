@@ -9,10 +9,11 @@ import argparse
 from data import MLPERF_TINY
 from rich.console import Console
 from rich.table import Table
+from tables import add_options
 
 from smelt import board, compile, execute, profile, random_inputs
 
-BOARDS = "nucleo_l4r5zi,disco_f746ng,nucleo_u575zi_q"
+BOARDS = ("nucleo_l4r5zi", "disco_f746ng", "nucleo_u575zi_q")
 
 
 def ceiling(core):
@@ -52,12 +53,11 @@ def layers(model, target):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--boards", default=BOARDS)
-    parser.add_argument("--models", default=",".join(MLPERF_TINY))
+    add_options(parser, BOARDS, MLPERF_TINY)
     options = parser.parse_args()
     console = Console(width=180)
-    for model in options.models.split(","):
-        for name in options.boards.split(","):
+    for model in options.models:
+        for name in options.boards:
             console.print(layers(model, board(name)))
 
 

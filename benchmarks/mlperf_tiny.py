@@ -11,8 +11,7 @@ import argparse
 
 import numpy as np
 from data import INPUTS, MLPERF_TINY
-from rich.console import Console
-from rich.table import Table
+from tables import add_options, show
 
 from smelt import board, compile, execute, profile, random_inputs
 from smelt.inputs import from_array
@@ -32,7 +31,7 @@ RECORDS = {
 TFLM = {"IC": 28.5, "VWW": 22.6, "KWS": 7.23, "AD": 0.573}
 COLUMNS = ("model", "board", "for", "Mcycles", "ms", "MAC/cycle", "uJ", "RAM", "code", "constants", "record", "ratio", "verdict",
            "Minstr", "TFLM Minstr")  # fmt: skip
-
+GOALS = ("balanced", "speed")
 
 FASTER, SLOWER = 0.9, 1.1
 """Ratios to a record that simulated cycles can claim anything for: docs/timing.md says how far off they may be."""
@@ -68,17 +67,13 @@ def rows(model, name, goal):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--markdown", action="store_true", help="print the table for the README")
-    markdown = parser.parse_args().markdown
-    goals = ("balanced", "speed")
-    cells = [r for name in RECORDS for model in MLPERF_TINY for goal in goals for r in rows(model, name, goal)]
-    if markdown:
-        for line in (COLUMNS, ("---",) * len(COLUMNS), *cells):
-            print("| " + " | ".join(line) + " |")
-        return
-    table = Table(*COLUMNS, title="MLPerf Tiny, simulated cycles against published results of real boards")
-    for line in cells:
-        table.add_row(*line)
-    Console(width=190).print(table)
+    add_options(parser, RECORDS, MLPERF_TINY)
+    options = parser.parse_args()
+    cells = [
+        r for name in options.boards for model in options.models for goal in GOALS for r in rows(model, name, goal)
+    ]
+    title = "MLPerf Tiny, simulated cycles against published results of real boards"
+    show(title, COLUMNS, cells, options.markdown)
 
 
 if __name__ == "__main__":

@@ -9,8 +9,7 @@ import argparse
 
 import numpy as np
 from data import MLPERF_TINY
-from rich.console import Console
-from rich.table import Table
+from tables import add_options, show
 
 from smelt import board, compile, execute, random_inputs
 from smelt.errors import DoesNotFit
@@ -41,16 +40,10 @@ def row(model, name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--markdown", action="store_true", help="print the table for the README")
-    markdown = parser.parse_args().markdown
-    cells = [row(model, name) for name in BOARDS for model in MLPERF_TINY]
-    if markdown:
-        for line in (COLUMNS, ("---",) * len(COLUMNS), *cells):
-            print("| " + " | ".join(line) + " |")
-        return
-    table = Table(*COLUMNS, title="MLPerf Tiny on Cortex-M0+ and Cortex-M3")
-    for line in cells:
-        table.add_row(*line)
-    Console(width=150).print(table)
+    add_options(parser, BOARDS, MLPERF_TINY)
+    options = parser.parse_args()
+    cells = [row(model, name) for name in options.boards for model in options.models]
+    show("MLPerf Tiny on Cortex-M0+ and Cortex-M3", COLUMNS, cells, options.markdown, width=150)
 
 
 if __name__ == "__main__":

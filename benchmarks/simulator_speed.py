@@ -7,13 +7,13 @@ The program is a 3x3 convolution in plain C, 16 -> 16 channels on 32x32 pixels, 
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 
 from smelt.devices.simulators.simulator import Simulator
 from smelt.firmware.build import build
 from smelt.firmware.image import Sources
-from smelt.targets.boards import PRODUCTS
+from smelt.targets.boards import PRODUCTS, board
 from smelt.targets.types import Board
 
 NETWORK = """
@@ -53,20 +53,23 @@ void smelt_report(void) {}
 SOURCES = Sources({"smelt_firmware.c": NETWORK}, kernels=("kernel_conv", "kernel_add"))
 
 
-def measure(board: Board, repetitions: int) -> tuple[int, float]:
+def measure(target: Board, repetitions: int) -> tuple[int, float]:
     """Simulated instructions, and the seconds that they took."""
-    image = build(SOURCES, board)
+    image = build(SOURCES, target)
     start = time.perf_counter()
-    run = Simulator(board).run(image, bytes(4 * repetitions))
+    run = Simulator(target).run(image, bytes(4 * repetitions))
     return run.total_instructions, time.perf_counter() - start
 
 
 def main() -> None:
-    repetitions = int(sys.argv[1]) if len(sys.argv) > 1 else 40
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("repetitions", nargs="?", type=int, default=40)
+    parser.add_argument("--boards", default=",".join(b.name for b in PRODUCTS), help="Just these, such as a,b.")
+    options = parser.parse_args()
     print(f"{'board':<18}{'instructions':>14}{'seconds':>9}{'M/s':>7}")
-    for board in PRODUCTS:
-        instructions, seconds = measure(board, repetitions)
-        print(f"{board.name:<18}{instructions:>14,}{seconds:>9.2f}{instructions / seconds / 1e6:>7.0f}")
+    for name in options.boards.split(","):
+        instructions, seconds = measure(board(name), options.repetitions)
+        print(f"{name:<18}{instructions:>14,}{seconds:>9.2f}{instructions / seconds / 1e6:>7.0f}")
 
 
 if __name__ == "__main__":

@@ -1,30 +1,32 @@
 """How long a new user waits: `smelt --help`, and a compile of each model without and with firmware. Prints a table."""
 
+import argparse
 import subprocess
 import sys
 import time
 
 from data import MODELS
-from rich.console import Console
-from rich.table import Table
+from tables import add_options, show
 
 
-def seconds(*arguments):
-    """Wall-clock time of a command; the best of three, so that a busy machine matters less."""
-    times = []
-    for _ in range(3):
+def seconds(times, *arguments):
+    """Wall-clock time of a command; the best of several, so that a busy machine matters less."""
+    found = []
+    for _ in range(times):
         start = time.perf_counter()
         subprocess.run([sys.executable, "-m", "smelt", *map(str, arguments)], check=True, capture_output=True)
-        times.append(time.perf_counter() - start)
-    return min(times)
+        found.append(time.perf_counter() - start)
+    return min(found)
 
 
 def main():
-    table = Table("command", "seconds")
-    table.add_row("smelt --help", f"{seconds('--help'):.2f}")
-    for path in MODELS.values():
-        table.add_row(f"smelt compile {path.name}", f"{seconds('compile', path, '--board', 'disco_f746ng'):.2f}")
-    Console().print(table)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--times", type=int, default=3, help="How often; the least counts.")
+    add_options(parser, ["disco_f746ng"], MODELS)
+    options = parser.parse_args()
+    commands = [("--help",), *(("compile", MODELS[m], "--board", b) for m in options.models for b in options.boards)]
+    rows = [(" ".join(map(str, ("smelt", *c))), f"{seconds(options.times, *c):.2f}") for c in commands]
+    show("how long a new user waits", ("command", "seconds"), rows)
 
 
 if __name__ == "__main__":

@@ -17,17 +17,17 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.kernels.implementation import Implementation
     from smelt.model.graph import Graph
     from smelt.passes.edge_types import EdgeType
-    from smelt.planner import Goal
+    from smelt.planner import Goal, Limits
     from smelt.planner.evidence import Evidence
     from smelt.planner.log import TuningLog
     from smelt.planner.plan import Plan
     from smelt.targets.types import Board
 
 BUILDS = 4
-"""How often a firmware is built anew because its code is larger than was estimated."""
+"""How often a firmware is built anew because its code has other sizes than were estimated."""
 
 MORE = 256
-"""Bytes of flash by which each of these builds, from the second on, aims lower than the last one's miss."""
+"""Bytes of flash by which each of these builds, from the second on, aims lower than what is known of the last one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,15 +116,22 @@ def compile(
     warnings = wrapping_sums(graph)
     tools, known = toolchain(board, compiler), measured(log, board, compiler)
     limits = Limits(max_ram, max_flash)
+    best: Compilation | None = None
     for number in range(BUILDS):
         plan = make_plan(graph, board, offered(goal), log=known, goal=goal, limits=limits)
         program = emit(plan, name)
         sources = render(program)
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
-        if image is None or not over(plan, image):
-            proof = evidence(plan, known, tools)
-            return Compilation(model, graph, plan, program, sources, image, proof, warnings)
-        limits = replace(limits, code=limits.code + over(plan, image) + plan.slack + number * MORE)
+        made = Compilation(model, graph, plan, program, sources, image, evidence(plan, known, tools), warnings)
+        if image is None:
+            return made
+        if keeps_flash(made):
+            best = made if best is None or flash_of(made) < flash_of(best) else best
+            if goal != "flash" or not limits.sizes.unknown(step.call for step in plan.steps):
+                return best
+        limits = corrected(limits, made, number)
+    if best is not None:
+        return best
     raise DoesNotFit(
         f"no firmware of at most {max_flash:,} bytes of flash was found for {board.name} in {BUILDS} builds"
     )
@@ -170,11 +177,29 @@ def offered(goal: Goal) -> tuple[Implementation, ...]:
     return FRUGAL if goal == "balanced" else IMPLEMENTATIONS
 
 
-def over(plan: Plan, image: Image) -> int:
-    """The bytes of flash by which a firmware exceeds the plan's budget: a plan only estimates its code."""
-    if plan.limits.flash is None:
-        return 0
-    return max(image.size(plan.board.chip.flash.name) - plan.limits.flash, 0)
+def keeps_flash(made: Compilation) -> bool:
+    """Whether a firmware keeps its budget of flash: its plan only estimated the code."""
+    budget = made.plan.limits.flash
+    return budget is None or flash_of(made) <= budget
+
+
+def flash_of(made: Compilation) -> int:
+    """What a firmware takes up of the flash, in bytes."""
+    assert made.image is not None
+    return made.image.size(made.plan.board.chip.flash.name)
+
+
+def corrected(limits: Limits, made: Compilation, number: int) -> Limits:
+    """What the next plan goes by after a build, the one of that number: the sizes that its kernels have, and how far the
+    rest of it is from the estimate."""
+    assert made.image is not None
+    names = {kernel.name: made.program.function(kernel) for kernel in made.program.kernels}
+    found = {
+        name: made.image.symbols[function].size for name, function in names.items() if function in made.image.symbols
+    }
+    sizes = limits.sizes.with_measured(found)
+    code = sizes.of_all(step.call for step in made.plan.steps)
+    return replace(limits, sizes=sizes, code=flash_of(made) - made.plan.table_bytes - code + number * MORE)
 
 
 def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc", "none"]) -> TuningLog:

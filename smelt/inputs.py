@@ -16,6 +16,7 @@ from smelt.files import read
 from smelt.importers.foreign import by_content
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.npy import parse_npy
+from smelt.npz import parse_npz
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
 RAW = ("", ".bin", ".raw", ".dat")  # such a file may begin as another by chance
@@ -54,11 +55,23 @@ def read_input(file: Path, tensor: Tensor) -> list[Array]:
     data = read(file, MOST_BYTES)
     if suffix == ".npy":
         return from_array(parse_npy(data, source), tensor, source)
+    if suffix == ".npz":
+        return from_array(_of_archive(parse_npz(data, source, MOST_BYTES), tensor, source), tensor, source)
     what = by_content(data)
     fits = tensor.bytes and len(data) % tensor.bytes == 0
     if what and not (suffix in RAW and fits):
         raise OptionError(f"{source} is {what}; an input is a picture, a .npy file, or raw bytes of {tensor}")
     return from_bytes(data, tensor, source)
+
+
+def _of_archive(arrays: dict[str, Array], tensor: Tensor, source: str) -> Array:
+    """The array of the tensor's name, or the only one."""
+    if tensor.name in arrays:
+        return arrays[tensor.name]
+    if len(arrays) != 1:
+        names = ", ".join(sorted(map(printable, arrays))) or "none"
+        raise OptionError(f"{source} holds several arrays or none ({names}), and none is called '{tensor.name}'")
+    return next(iter(arrays.values()))
 
 
 def from_array(array: Array, tensor: Tensor, source: str) -> list[Array]:

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from smelt.cli import main
-from smelt.compile import Compilation, compile
+from smelt.compile import Compilation, compile, corrected
 from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.firmware import build, emit, render, render_harness
 from smelt.importers import load
@@ -118,6 +118,25 @@ def test_a_budget_of_flash(kws):
     assert make_plan(kws, NUCLEO_L4R5ZI, goal="speed", limits=Limits(flash=least)).flash_bytes <= least
     with pytest.raises(DoesNotFit, match=rf"flash budget of {least - 1:,} bytes .*at least {least:,} bytes.*tables"):
         make_plan(kws, NUCLEO_L4R5ZI, goal="speed", limits=Limits(flash=least - 1))
+
+
+def test_the_code_of_kernels_is_what_it_was_in_a_firmware():
+    """A plan that follows a build knows the sizes of the kernels in it, and what the rest takes: its own estimate is exact."""
+    made = compile(HELLO, NUCLEO_L4R5ZI)
+    limits = corrected(Limits(), made, 0)
+    for kernel in made.program.kernels:
+        assert limits.sizes.of(kernel) == made.image.symbols[made.program.function(kernel)].size
+    assert not limits.sizes.unknown(step.call for step in made.plan.steps)
+    again = make_plan(made.graph, NUCLEO_L4R5ZI, FRUGAL, limits=limits)
+    assert again.flash_bytes == made.image.size("flash") != made.plan.flash_bytes
+
+
+def test_the_least_flash_is_that_of_firmware():
+    """No estimate of code is believed that a build has shown to be wrong."""
+    estimated = compile(KWS, NUCLEO_L4R5ZI, goal="flash", compiler="none")
+    before = build(render_harness(estimated.program, estimated.sources), NUCLEO_L4R5ZI)
+    made = compile(KWS, NUCLEO_L4R5ZI, goal="flash")
+    assert made.image.size("flash") <= before.size("flash")
 
 
 def test_budgets_that_do_not_go_together(kws):

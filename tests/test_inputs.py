@@ -96,7 +96,37 @@ def test_damaged_arrays_are_refused(tmp_path, name):
         read_input(tmp_path / "x.npy", X)
 
 
-@pytest.mark.parametrize("suffix", [".npz", ".bin", ".data"])
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_archives_of_arrays(tmp_path, save):
+    path, first, second = tmp_path / "x.npz", np.full((2, *X.shape[1:]), 5, np.int8), np.zeros(X.shape, np.float32)
+    save(path, anything=first)
+    assert len(read_input(path, X)) == 2 and (read_input(path, X)[1] == 5).all()
+    save(path, x=first, f=second)
+    assert len(read_input(path, X)) == 2 and read_input(path, F)[0].dtype == np.float32
+    save(path, a=first, b=second)
+    with pytest.raises(OptionError, match=r"several arrays.*\(a, b\).*'x'"):
+        read_input(path, X)
+
+
+def test_archives_that_cannot_be_read(tmp_path, monkeypatch):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, x=np.zeros(X.shape, np.int8))
+    whole = path.read_bytes()
+    monkeypatch.setattr("smelt.inputs.MOST_BYTES", 4096)
+    np.savez_compressed(path, x=np.zeros((200, *X.shape[1:]), np.int8))
+    with pytest.raises(OptionError, match=r"x\.npz unpacks to more than"):
+        read_input(path, X)
+    for wrong in (b"", whole[:-30], whole[:40] + bytes(20) + whole[60:]):
+        path.write_bytes(wrong)
+        with pytest.raises(OptionError, match=r"x\.npz"):
+            read_input(path, X)
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "no array")
+    with pytest.raises(OptionError, match=r"'notes\.txt' is no \.npy file"):
+        read_input(path, X)
+
+
+@pytest.mark.parametrize("suffix", [".bin", ".data"])
 def test_archives_are_not_raw_bytes(tmp_path, suffix):
     path = tmp_path / f"x{suffix}"
     with zipfile.ZipFile(path, "w") as archive:

@@ -18,7 +18,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from smelt.errors import BuildError, OptionError
-from smelt.firmware.build import COMPILE, Compiler, compiler_command, compiler_environment, run_compiler
+from smelt.firmware.build import COMPILE, Compiler, compiler_command, compiler_environment, run_compiler, write_texts
 from smelt.firmware.elf import Elf, read_elf
 from smelt.firmware.program import Program
 from smelt.firmware.sources import ASSEMBLY, smelt_version
@@ -203,7 +203,7 @@ def _build(
     try:
         with tempfile.TemporaryDirectory(prefix="smelt-", ignore_cleanup_errors=True) as name:
             folder = Path(name)
-            _write(folder, {**texts, "module.ld": _script(board, address, symbols, keep)})
+            write_texts(folder, {**texts, "module.ld": _script(board, address, symbols, keep)})
             names = [n for n in texts if n.endswith((".c", ".S"))]
             objects = _compile(folder, names, target, optimize)
             own = {f.name for o in objects for f in read_elf((folder / o).read_bytes()).functions}
@@ -211,11 +211,6 @@ def _build(
             return _read(board, address, (folder / "module.elf").read_bytes(), own)
     except OSError as error:
         raise BuildError(f"the compiler's files could not be written or run: {error}") from error
-
-
-def _write(folder: Path, texts: Mapping[str, str]) -> None:
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
 
 
 def _script(board: Board, address: int, symbols: Mapping[str, int], keep: str) -> str:

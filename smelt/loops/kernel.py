@@ -39,6 +39,11 @@ class Kernel(Noun):
         kernel.__dict__["definition"] = self.definition
         return kernel
 
+    @cached_property
+    def letters(self) -> int:
+        """The characters of its C but for spaces: what there is to estimate the size of its machine code by."""
+        return sum(map(len, self.c().split()))
+
     @property
     def calls(self) -> tuple[CallRoutine, ...]:
         """The calls of routines in it, in the order in which they are printed."""

@@ -11,7 +11,7 @@ from smelt.loops.kernel import Kernel
 from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option, Options
 from smelt.planner.choice_solver import Aim, Choice, Problem, Way, solve
-from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM, code_bytes
+from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
 from smelt.planner.flow import Flow, aligned, live_bytes
 from smelt.planner.limits import Limits
 from smelt.planner.order import best_order
@@ -27,6 +27,7 @@ Goal = Literal["balanced", "speed", "ram", "flash", "energy"]
 GOALS: tuple[str, ...] = get_args(Goal)
 
 Key = TypeVar("Key")
+Thing = TypeVar("Thing")
 
 TRIES = 8
 """How often a choice is made anew, with less, because it could not be given addresses."""
@@ -45,20 +46,22 @@ def aims(goal: Goal) -> tuple[Aim, ...]:
 @dataclass(frozen=True, eq=False)
 class Situation:
     """What there is to choose from: the options of each step of a graph, and the problem that they make within the board's own
-    memories (`reserve` bytes of the first RAM left alone)."""
+    memories (`reserve` bytes of the first RAM left alone). What the numbers of its kernels stand for are `kernels`."""
 
     graph: Graph
     board: Board
     options: tuple[Options, ...]
     reserve: int
     problem: Problem
+    kernels: tuple[Kernel, ...]
 
     def within(self, limits: Limits) -> Problem:
         """The problem with budgets."""
         total, flash = sum(budgets(self.board, self.reserve).values()), self.board.chip.flash.size
         ram = total if limits.ram is None else min(total, limits.ram - FIXED_RAM)
         flash = flash if limits.flash is None else min(flash, limits.flash)
-        return replace(self.problem, ram=ram, flash=flash - FIXED_FLASH - limits.code)
+        kernels = tuple(map(limits.sizes.of, self.kernels))
+        return replace(self.problem, kernels=kernels, ram=ram, flash=flash - FIXED_FLASH - limits.code)
 
     def steps(self, choice: Choice) -> tuple[Step, ...]:
         return tuple(o.step for o in self.taken(choice))
@@ -80,28 +83,27 @@ def _situation(
     graph: Graph, board: Board, options: Sequence[Options], reserve: int, flow: Flow, order: Sequence[int]
 ) -> Situation:
     flow, options = flow.reordered(order), tuple(options[i] for i in order)
-    kernels, tables = _Numbers[str](), _Numbers[TableKey]()
+    kernels, tables = _Numbers[str, Kernel](), _Numbers[TableKey, int]()
     ways = tuple(
         tuple(_way(alive, option, kernels, tables) for option in some)
         for alive, some in ((_Alive(graph, flow, n), some) for n, some in enumerate(options))
     )
     ends = live_bytes(flow)
-    problem = Problem(ways, tuple(kernels.sizes), tuple(tables.sizes), max(ends[0], ends[-1]), 0, 0)
-    return Situation(graph, board, options, reserve, problem)
+    problem = Problem(ways, (), tuple(tables.things), max(ends[0], ends[-1]), 0, 0)
+    return Situation(graph, board, options, reserve, problem, tuple(kernels.things))
 
 
-class _Numbers(Generic[Key]):
-    """Numbers for things, and their sizes."""
+class _Numbers(Generic[Key, Thing]):
+    """Numbers for things."""
 
     def __init__(self) -> None:
         self._known: dict[Key, int] = {}
-        self.sizes: list[int] = []
+        self.things: list[Thing] = []
 
-    def add(self, key: Key, size: int | Kernel) -> int:
-        """The number of a thing; a kernel has the size of its code."""
+    def add(self, key: Key, thing: Thing) -> int:
         if key not in self._known:
-            self._known[key] = len(self.sizes)
-            self.sizes.append(code_bytes(size) if isinstance(size, Kernel) else size)
+            self._known[key] = len(self.things)
+            self.things.append(thing)
         return self._known[key]
 
 
@@ -122,7 +124,7 @@ class _Alive:
         return self._known[over] + sum(aligned(s.bytes) for s in step.scratch)
 
 
-def _way(alive: _Alive, option: Option, kernels: _Numbers[str], tables: _Numbers[TableKey]) -> Way:
+def _way(alive: _Alive, option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]) -> Way:
     step = option.step
     kernel = kernels.add(step.call.kernel.name, step.call.kernel)
     used = tuple(tables.add(key, size) for key, size in tables_of(step.call).items())

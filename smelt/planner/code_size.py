@@ -1,8 +1,9 @@
-"""What a firmware takes besides tensors and tables: code, stack and data, estimated."""
+"""What a firmware takes besides tensors and tables: code, stack and data."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.kernel import Kernel
@@ -17,12 +18,27 @@ LETTERS_PER_BYTE = 3.0
 """Of a kernel's C without spaces, for each byte of its machine code: the median of the MLPerf Tiny models' kernels."""
 
 
-def code_bytes(kernel: Kernel) -> int:
-    """About what a kernel's machine code takes up."""
-    return round(sum(not c.isspace() for c in kernel.c()) / LETTERS_PER_BYTE)
+@dataclass(frozen=True)
+class CodeSizes:
+    """What the machine code of kernels takes up, in bytes: as it was `measured` in compiled objects, by name, else an estimate."""
+
+    measured: Mapping[str, int] = field(default_factory=dict)
+
+    def of(self, kernel: Kernel) -> int:
+        known = self.measured.get(kernel.name)
+        return round(kernel.letters / LETTERS_PER_BYTE) if known is None else known
+
+    def of_all(self, calls: Iterable[KernelCall]) -> int:
+        """What the code of a firmware with these calls takes up; each kernel is in it once."""
+        return FIXED_FLASH + sum(map(self.of, {call.kernel.name: call.kernel for call in calls}.values()))
+
+    def unknown(self, calls: Iterable[KernelCall]) -> tuple[Kernel, ...]:
+        """The kernels of these calls that were not measured, each once."""
+        kernels = {call.kernel.name: call.kernel for call in calls}
+        return tuple(kernel for name, kernel in kernels.items() if name not in self.measured)
+
+    def with_measured(self, sizes: Mapping[str, int]) -> CodeSizes:
+        return CodeSizes({**self.measured, **sizes})
 
 
-def code_of(calls: Iterable[KernelCall]) -> int:
-    """About what the code of a firmware with these calls takes up, without `Limits.code`."""
-    kernels = {call.kernel.name: call.kernel for call in calls}
-    return FIXED_FLASH + sum(map(code_bytes, kernels.values()))
+ESTIMATED = CodeSizes()

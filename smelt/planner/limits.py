@@ -6,16 +6,23 @@ import re
 from dataclasses import dataclass
 
 from smelt.errors import OptionError
+from smelt.planner.code_size import ESTIMATED, CodeSizes
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Budgets in bytes, everything included; None: what the board has. `code` corrects the estimate of the code once a firmware
-    was built: so many bytes more than estimated."""
+    """Budgets in bytes, everything included; None: what the board has. `sizes` are those of kernels; `code` is what the firmware
+    that was built of a plan has beyond them and the estimate of what all share."""
 
     ram: int | None = None
     flash: int | None = None
     code: int = 0
+    sizes: CodeSizes = ESTIMATED
+
+    @property
+    def any(self) -> bool:
+        """Whether there is a budget."""
+        return self.ram is not None or self.flash is not None
 
 
 UNLIMITED = Limits()

@@ -10,7 +10,7 @@ from functools import cached_property
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.nouns import Noun
-from smelt.planner.code_size import FIXED_RAM, code_of
+from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.flow import peak
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.placement import STACK_RESERVE, Placement, budgets
@@ -90,13 +90,8 @@ class Plan(Noun):
 
     @property
     def flash_bytes(self) -> int:
-        """What the firmware will take up in flash: tables, and an estimate of the code."""
-        return self.table_bytes + code_of(step.call for step in self.steps) + self.limits.code
-
-    @property
-    def slack(self) -> int:
-        """What the estimate leaves of the flash budget; 0 where there is none."""
-        return 0 if self.limits.flash is None else self.limits.flash - self.flash_bytes
+        """What the firmware will take up in flash: tables and code, which is measured or an estimate."""
+        return self.table_bytes + self.limits.sizes.of_all(step.call for step in self.steps) + self.limits.code
 
     def table_memory(self, table: Array) -> str | None:
         """The RAM in which a table lies; None for one that stays in flash."""
@@ -130,7 +125,7 @@ class Plan(Noun):
 
     def _title_lines(self) -> Iterator[str]:
         yield title_line(self.graph.name, self.board.name, self.tensor_bytes, self.bound)
-        if self.limits != UNLIMITED:
+        if self.limits.any:
             yield budget_line(self.limits, self.ram_bytes, self.flash_bytes)
         if self.resident_bytes:
             yield f"  tables in RAM: {self.resident_bytes:,} bytes of {self.table_bytes:,}"

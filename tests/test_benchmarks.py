@@ -1,0 +1,50 @@
+"""The programs that people run for figures do run: each in its smallest form, so that none of them rots."""
+
+import importlib.util
+import subprocess
+import sys
+
+import pytest
+
+from tests.oracle import need_oracle
+from tests.paths import ROOT
+
+FOLDER = ROOT / "benchmarks"
+SMALLEST = {
+    "acceptance": ("--models", "hello", "--boards", "disco_f746ng", "--inputs", "1"),
+    "layers": ("--models", "KWS", "--boards", "nucleo_l4r5zi"),
+    "mlperf_tiny": ("--models", "KWS", "--boards", "nucleo_l4r5zi", "--markdown"),
+    "mlperf_tiny_small": ("--models", "AD", "--boards", "pico"),
+    "simulator_speed": ("1", "--boards", "nucleo_l4r5zi"),
+    "startup": ("--models", "hello", "--times", "1"),
+}
+ELSEWHERE = {"timing_table": "tests/test_timing.py measures the same rules", "tuning": "minutes for the smallest model"}
+"""What is not run here, but loads."""
+
+PARTS = {"data", "tables"}
+"""What the programs import."""
+
+
+def test_every_program_is_run_or_has_a_reason_why_not():
+    assert {file.stem for file in FOLDER.glob("*.py")} == {*SMALLEST, *ELSEWHERE, *PARTS}
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_benchmark_in_its_smallest_form(name):
+    if name == "acceptance":
+        need_oracle()
+    command = [sys.executable, str(FOLDER / f"{name}.py"), *SMALLEST[name]]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    boards = [word for word in SMALLEST[name] if "_" in word or word == "pico"]
+    assert all(board in done.stdout for board in boards) and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_the_others_load(name, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert callable(module.main)
