@@ -9,8 +9,7 @@ import argparse
 from pathlib import Path
 
 from data import shared
-from rich.console import Console
-from rich.table import Table
+from tables import show
 
 from smelt import compile, execute, profile, random_inputs
 from smelt.errors import SmeltError
@@ -55,14 +54,7 @@ def main():
     given = parser.parse_args()
     models = given.models or sorted(shared("models/field").glob("*.tflite"))
     cells = [row(model, name, given.runs) for model in models for name in given.boards.split(",")]
-    if given.markdown:
-        for line in (COLUMNS, ("---",) * len(COLUMNS), *cells):
-            print("| " + " | ".join(line) + " |")
-        return
-    table = Table(*COLUMNS, title="Models that people deploy, simulated")
-    for line in cells:
-        table.add_row(*line)
-    Console(width=170).print(table)
+    show("Models that people deploy, simulated", COLUMNS, cells, given.markdown, width=170)
 
 
 if __name__ == "__main__":
