@@ -10,6 +10,7 @@ from smelt.errors import ModelError, Unsupported, brief
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite_advice import FIXED_SHAPE
 from smelt.importers.tflite_binary import BINARY
+from smelt.importers.tflite_choices import CHOOSING
 from smelt.importers.tflite_constants import FUNCTIONS, PLAIN, folded, known
 from smelt.importers.tflite_control import Converted, control_arms
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
@@ -129,6 +130,7 @@ ARMS: tuple[Arm, ...] = (
     *REDUCING,
     *MOVING,
     *GATHERING,
+    *CHOOSING,
     *SIGNAL,
     *RECURRENT,
     *MATMUL,

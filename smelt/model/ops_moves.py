@@ -4,6 +4,7 @@ concatenations has no class: importers say it with those."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from smelt.model.graph import Op, Tensor
 
@@ -48,3 +49,16 @@ class UpdateSlice(Op):
     x: Tensor
     update: Tensor
     start: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TopK(Op):
+    """The greatest values along the last axis, as many as y has there, in falling order; `indices` (int32) say where they are.
+
+    Of equal values the first comes first.
+    """
+
+    results: ClassVar[tuple[str, ...]] = ("y", "indices")
+
+    x: Tensor
+    indices: Tensor

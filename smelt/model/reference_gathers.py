@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import numpy as np
 
 from smelt.model.graph import Array, Op
-from smelt.model.ops_moves import Broadcast, Gather, UpdateSlice
+from smelt.model.ops_moves import Broadcast, Gather, TopK, UpdateSlice
 
 
 def broadcast(op: Broadcast, x: Array) -> Array:
@@ -33,8 +34,16 @@ def update_slice(op: UpdateSlice, x: Array, update: Array, start: Array) -> Arra
     return y
 
 
-GATHERS: dict[type[Op], Callable[..., Array]] = {
+def top_k(op: TopK, x: Array) -> tuple[Array, Array]:
+    """Stable, so that the first of equal values stays in front; bits of integers turned over fall where they rise."""
+    rising = -x if x.dtype.kind == "f" else ~x
+    order = np.argsort(rising, axis=-1, kind="stable")[..., : op.y.shape[-1]]
+    return np.take_along_axis(x, order, -1), order.astype(np.int32)
+
+
+GATHERS: dict[type[Op], Callable[..., Any]] = {
     Broadcast: broadcast,
     Gather: gather,
     UpdateSlice: update_slice,
+    TopK: top_k,
 }
