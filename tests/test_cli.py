@@ -15,7 +15,7 @@ from tests.tflite_writer import ModelWriter
 
 KWS = str(paths.KWS)
 IC = str(paths.IC)
-FLOAT = str(paths.KWS_FLOAT)
+REFUSED = str(paths.DATA / "cases" / "mini_logistic.tflite")
 (FROG,) = (p for p in PICTURES if p.stem == "frog")
 BOARD = ("--board", "disco_f746ng")
 
@@ -100,8 +100,8 @@ def test_profile_contract():
 
 def test_inspect_needs_no_toolchain_and_gives_reasons():
     assert answer("inspect", KWS)["macs"] == 2_656_768
-    code, out, _ = smelt("inspect", FLOAT)
-    assert code == 4 and "float32" in out
+    code, out, _ = smelt("inspect", REFUSED)
+    assert code == 4 and "LOGISTIC" in out
 
 
 def test_lists():
@@ -127,7 +127,7 @@ def dense(depth, units):
     ("arguments", "code", "words"),
     [
         (("compile", "missing.tflite", *BOARD), 3, "missing.tflite"),
-        (("compile", FLOAT, *BOARD), 4, "float32"),
+        (("compile", REFUSED, *BOARD), 4, "LOGISTIC"),
         (("compile", KWS, "--board", "disco"), 2, "disco_f746ng"),
         (("compile", KWS, *BOARD, "--name", "two words"), 2, "name"),
         (("compile", KWS, *BOARD, "--labels", "missing.txt"), 2, "missing.txt"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from smelt.kernels import LINEAR
+from smelt.kernels import INT8 as LINEAR
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.model.graph import Array, Op
 from smelt.model.reference import evaluate

@@ -127,7 +127,7 @@ def add_n(at: Site) -> tuple[Op, ...]:
 
 
 PLAIN = ("int32", "int64")
-SUMMED = ("int8", "int16", *PLAIN)
+SUMMED = ("int8", "int16", *PLAIN, "float32")
 COMPARED = ("int8", *PLAIN)
 SELECTED = ("int8", "uint8", "int16", "int32", "int64", "bool", "float32")
 MOST = 64  # operands of ADD_N
@@ -136,8 +136,15 @@ BINARY: tuple[Arm, ...] = (
     Arm("ADD", "broadcasting", (2, 2), add, 11, types=SUMMED),
     Arm("SUB", "broadcasting", (2, 2), sub, 28, types=SUMMED),
     Arm("MUL", "broadcasting", (2, 2), mul, 21, types=SUMMED),
-    Arm("DIV", "broadcasting", (2, 2), div, 29, types=("int8", "int32")),
-    Arm("SQUARED_DIFFERENCE", "broadcasting", (2, 2), simple(SquaredDifference), 76, types=("int8", "int16", "int32")),
+    Arm("DIV", "broadcasting", (2, 2), div, 29, types=("int8", "int32", "float32")),
+    Arm(
+        "SQUARED_DIFFERENCE",
+        "broadcasting",
+        (2, 2),
+        simple(SquaredDifference),
+        76,
+        types=("int8", "int16", "int32", "float32"),
+    ),
     Arm("FLOOR_DIV", "broadcasting", (2, 2), simple(FloorDiv), 65, types=("int32",)),
     Arm("FLOOR_MOD", "broadcasting", (2, 2), simple(FloorMod), 72, types=("int32",)),
     Arm("MINIMUM", "broadcasting", (2, 2), simple(Minimum, raw=True), 39, types=SUMMED),

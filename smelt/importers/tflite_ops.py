@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smelt.importers.tflite_moves import ANY, source, target
-from smelt.importers.tflite_site import Arm, Site
+from smelt.importers.tflite_site import INT8_OR_REAL, Arm, Site
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import (
     AveragePool2D,
@@ -51,6 +51,7 @@ def conv_2d(at: Site) -> tuple[Op, ...]:
     stride = at.positive(2, "stride"), at.positive(1, "stride")
     dilation = at.positive(5, "dilation", 1), at.positive(4, "dilation", 1)
     size, pad = windows(at, at.padding(0), x.shape[1:3], (rows, columns), stride, dilation)
+    at.alike(x, y)
     y = at.agree(y, (x.shape[0], *size, channels))
     bias, rescale = at.bias(2, channels), linear_rescale(x, weights, y, at.clamp(3, y))
     op = Conv2D(y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, rescale=rescale)
@@ -69,6 +70,7 @@ def depthwise_conv_2d(at: Site) -> tuple[Op, ...]:
     stride = at.positive(2, "stride"), at.positive(1, "stride")
     dilation = at.positive(6, "dilation", 1), at.positive(5, "dilation", 1)
     size, pad = windows(at, at.padding(0), x.shape[1:3], (rows, columns), stride, dilation)
+    at.alike(x, y)
     y = at.agree(y, (x.shape[0], *size, channels))
     bias, rescale = at.bias(2, channels), linear_rescale(x, weights, y, at.clamp(4, y))
     op = DepthwiseConv2D(
@@ -86,6 +88,7 @@ def fully_connected(at: Site) -> tuple[Op, ...]:
     rows = x.elements // depth
     if not y.shape or y.shape[-1] != units or y.elements != rows * units:
         at.broken(f"output '{y.name}' has shape {list(y.shape)}, but the operator computes {[rows, units]}")
+    at.alike(x, y)
     bias = at.bias(2, units)
     if bias is not None and bias.quantization is not None and len(bias.q.scales) == len(weights.q.scales) == 1:
         off = abs(x.q.scale * weights.q.scale - bias.q.scale) / y.q.scale
@@ -106,6 +109,7 @@ def transpose_conv(at: Site) -> tuple[Op, ...]:
         )
     if at.has(0) and at.operand(0).is_constant:
         y = at.agree(y, at.integers(0))
+    at.alike(x, y)
     activation = at.activation(3)
     at.demand(activation == "NONE", f"the fused activation {activation} is not supported here; put it behind")
     bias, rescale = at.bias(3, channels), linear_rescale(x, weights, y)
@@ -118,7 +122,8 @@ def pool(at: Site, kind: type[Pool]) -> tuple[Op, ...]:
     size = at.positive(4, "window"), at.positive(3, "window")
     count, pad = windows(at, at.padding(0), x.shape[1:3], size, stride, (1, 1))
     at.agree(y, (x.shape[0], *count, x.shape[3]))
-    same = abs(x.q.scale - y.q.scale) <= 1e-6 and x.q.zero_point == y.q.zero_point
+    at.alike(x, y)
+    same = at.is_real or (abs(x.q.scale - y.q.scale) <= 1e-6 and x.q.zero_point == y.q.zero_point)
     at.demand(same, f"input '{x.name}' and output '{y.name}' are quantised differently; a pool does not rescale")
     return (kind(y=y, x=x, size=size, stride=stride, pad=pad, clamp=at.clamp(5, y)),)
 
@@ -149,12 +154,19 @@ def resize_bilinear(at: Site) -> tuple[Op, ...]:
 
 
 COMPUTING: tuple[Arm, ...] = (
-    Arm("CONV_2D", "grouped, dilated; weights per tensor or per channel", (2, 3), conv_2d, 1),
-    Arm("DEPTHWISE_CONV_2D", "any multiplier, dilated; weights per tensor or channel", (2, 3), depthwise_conv_2d, 2),
-    Arm("FULLY_CONNECTED", "constant weights per tensor or per unit", (2, 3), fully_connected, 8),
-    Arm("TRANSPOSE_CONV", "no fused activation", (3, 4), transpose_conv, 49),
-    Arm("AVERAGE_POOL_2D", "", (1, 1), average_pool_2d, 5),
-    Arm("MAX_POOL_2D", "", (1, 1), max_pool_2d, 5),
+    Arm("CONV_2D", "grouped, dilated; weights per tensor or per channel", (2, 3), conv_2d, 1, INT8_OR_REAL),
+    Arm(
+        "DEPTHWISE_CONV_2D",
+        "any multiplier, dilated; weights per tensor or channel",
+        (2, 3),
+        depthwise_conv_2d,
+        2,
+        INT8_OR_REAL,
+    ),
+    Arm("FULLY_CONNECTED", "constant weights per tensor or per unit", (2, 3), fully_connected, 8, INT8_OR_REAL),
+    Arm("TRANSPOSE_CONV", "no fused activation", (3, 4), transpose_conv, 49, INT8_OR_REAL),
+    Arm("AVERAGE_POOL_2D", "", (1, 1), average_pool_2d, 5, INT8_OR_REAL),
+    Arm("MAX_POOL_2D", "", (1, 1), max_pool_2d, 5, INT8_OR_REAL),
     Arm("RESIZE_NEAREST_NEIGHBOR", "constant size", (2, 2), resize_nearest, 74, types=ANY),
     Arm("RESIZE_BILINEAR", "constant size", (2, 2), resize_bilinear, 15),
 )

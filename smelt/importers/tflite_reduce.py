@@ -109,9 +109,12 @@ PROBABILITIES = {
 
 def softmax(at: Site) -> tuple[Op, ...]:
     x, y = row_op(at)
+    if x.element.is_float and y.element.is_float:
+        return (Softmax(y=y, x=x, beta=at.real(0)),)
     if (x.dtype, y.dtype) not in PROBABILITIES:
         at.refuse(
-            f"it goes from {x.dtype} to {y.dtype}; from int8 to int8 and int16, and from int16 to int16 are supported"
+            f"it goes from {x.dtype} to {y.dtype}; from int8 to int8 and int16, from int16 to int16 and from float32 to float32 "
+            "are supported"
         )
     demand_quantization(at, y, *PROBABILITIES[x.dtype, y.dtype])
     return (Softmax(y=y, x=x, beta=at.real(0)),)
@@ -131,7 +134,7 @@ REDUCING: tuple[Arm, ...] = (
     Arm("ARG_MAX", "", (2, 2), arg_extreme(ArgMax), 40, types=(*ORDERED[:3], "uint8"), by_operand=True),
     Arm("ARG_MIN", "", (2, 2), arg_extreme(ArgMin), 57, types=(*ORDERED[:3], "uint8"), by_operand=True),
     Arm("CUMSUM", "", (2, 2), cumulative_sum, 102, types=("int8", "int32")),
-    Arm("SOFTMAX", "over the last axis", (1, 1), softmax, 9, types=SCALED),
+    Arm("SOFTMAX", "over the last axis", (1, 1), softmax, 9, types=(*SCALED, "float32")),
     Arm("LOG_SOFTMAX", "over the last axis", (1, 1), log_softmax, 36),
     Arm("L2_NORMALIZATION", "over the last axis", (1, 1), l2_normalization, 12),
 )

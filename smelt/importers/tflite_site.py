@@ -22,6 +22,7 @@ MOST_STEP = 4096  # strides, dilations, windows
 LONGEST_NAME = 60  # in messages; converters join the names of everything they fuse
 
 INT8 = ("int8",)
+INT8_OR_REAL = ("int8", "float32")
 SCALED = ("int8", "uint8", "int16")  # integers that stand for reals by a scale and a zero point
 
 
@@ -127,7 +128,7 @@ class Site:
                 self.demand(False, f"int16 '{tensor.name}' has a zero point other than 0")
 
     def image(self, position: int = 0) -> Tensor:
-        """An int8 input of shape (batch, rows, columns, channels)."""
+        """An input of shape (batch, rows, columns, channels)."""
         return self.four_axes(self.x(position))
 
     def four_axes(self, tensor: Tensor) -> Tensor:
@@ -135,15 +136,27 @@ class Site:
             self.broken(f"'{tensor.name}' must have 4 axes, but its shape is {list(tensor.shape)}")
         return tensor
 
+    @property
+    def is_real(self) -> bool:
+        """Whether the operator computes in float32."""
+        return self.dtype == "float32"
+
     def weights(self, position: int, axis: int, axes: int) -> Tensor:
         """Constant int8 weights with `axes` axes, per tensor or per channel along `axis`. All zero points are 0, except where the
-        oracle honours one: in FULLY_CONNECTED, and in the legacy quantisation."""
+        oracle honours one: in FULLY_CONNECTED, and in the legacy quantisation.
+
+        Where the operator computes in float32 they are float32; int8 ones are dequantised, once and for all.
+        """
         tensor = self.operand(position)
         self._fixed(tensor, "weights")
-        if tensor.dtype != "int8":
-            self.refuse(f"weights '{tensor.name}' are {tensor.dtype}; int8 is supported")
+        if tensor.dtype not in (("float32", "int8") if self.is_real else ("int8",)):
+            self.refuse(
+                f"weights '{tensor.name}' are {tensor.dtype}; {'float32' if self.is_real else 'int8'} is supported"
+            )
         if len(tensor.shape) != axes or tensor.elements == 0:
             self.broken(f"weights '{tensor.name}' must have {axes} axes, but their shape is {list(tensor.shape)}")
+        if tensor.dtype == "float32":
+            return self._finite(tensor, "weights")
         quantization = tensor.quantization
         if quantization is None:
             self.refuse(f"weights '{tensor.name}' have no quantisation parameters")
@@ -154,7 +167,21 @@ class Site:
             self.refuse(
                 f"weights '{tensor.name}' are quantised along axis {quantization.axis}; axis {axis} is supported"
             )
+        return self._dequantized(tensor) if self.is_real else tensor
+
+    def _finite(self, tensor: Tensor, role: str) -> Tensor:
+        """A float32 constant, which must hold numbers: products with what is none would spoil sums that pad with zeros."""
+        if not np.all(np.isfinite(tensor.constant)):
+            self.refuse(f"{role} '{tensor.name}' hold values that are infinite or no numbers")
         return tensor
+
+    def _dequantized(self, tensor: Tensor) -> Tensor:
+        """Weights as the reals that they stand for (TensorFlow Lite multiplies by their scale after the sum: see `docs`)."""
+        q = tensor.q
+        shape = [-1 if a == q.axis else 1 for a in range(len(tensor.shape))]
+        scales = np.asarray(q.scales, np.float32).reshape(shape if len(q.scales) > 1 else -1)
+        data = tensor.constant.astype(np.float32) * scales
+        return Tensor(self.fresh(f"{tensor.name}_real"), tensor.shape, "float32", None, data)
 
     def _fixed(self, tensor: Tensor, role: str) -> None:
         """Complain unless `tensor` is a constant."""
@@ -167,19 +194,21 @@ class Site:
         self.refuse(f"{role} '{tensor.name}' is computed while the model runs; a constant is supported")
 
     def bias(self, position: int, channels: int) -> Tensor | None:
-        """An int32 constant with one value per channel, or None."""
+        """An int32 constant with one value per channel (float32 where the operator computes in it), or None."""
         if not self.has(position):
             return None
-        tensor = self.operand(position)
-        if tensor.dtype != "int32":
-            self.refuse(f"bias '{tensor.name}' is {tensor.dtype}; int32 is supported")
+        tensor, wanted = self.operand(position), "float32" if self.is_real else "int32"
+        if tensor.dtype != wanted:
+            self.refuse(f"bias '{tensor.name}' is {tensor.dtype}; {wanted} is supported")
         self._fixed(tensor, "bias")
+        if self.is_real:
+            self._finite(tensor, "bias")
         if tensor.elements != channels:
             self.broken(f"bias '{tensor.name}' has shape {list(tensor.shape)}, but there are {channels} channels")
         if tensor.shape == (channels,) or tensor.data is None:
             return tensor
         flat = tensor.data.reshape(channels)
-        return Tensor(self.fresh(f"{tensor.name}_flat"), (channels,), "int32", tensor.quantization, flat)
+        return Tensor(self.fresh(f"{tensor.name}_flat"), (channels,), tensor.dtype, tensor.quantization, flat)
 
     def integers(self, position: int) -> tuple[int, ...]:
         """The values of a constant operand: a shape, axes, sizes."""
@@ -244,6 +273,8 @@ class Site:
         if activation not in REAL_LIMITS:
             self.refuse(f"the fused activation {activation} is not supported; NONE, RELU, RELU6, RELU_N1_TO_1 are")
         low, high = REAL_LIMITS[activation]
+        if y.element.is_float:
+            return low, high
         least, most = y.element.range
         if y.dtype not in SCALED:
             return int(max(least, low)), int(min(most, high))

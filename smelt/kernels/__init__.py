@@ -16,7 +16,11 @@ from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
 from smelt.kernels.depthwise_planes import DEPTHWISE_DSP, DEPTHWISE_PLANES
 from smelt.kernels.depthwise_portable import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_single import through
-from smelt.kernels.implementation import Implementation
+from smelt.kernels.float_conv2d import CONV2D_FLOATS
+from smelt.kernels.float_dense import DENSE_FLOATS
+from smelt.kernels.float_depthwise import DEPTHWISE_FLOATS
+from smelt.kernels.float_transpose_conv import TRANSPOSE_CONV_FLOATS
+from smelt.kernels.implementation import Implementation, of_bytes
 from smelt.kernels.matmul import MATMUL
 from smelt.kernels.other import OTHERS
 from smelt.kernels.recurrent import RECURRENT
@@ -25,7 +29,7 @@ from smelt.kernels.top_k import TOP_K
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 from smelt.kernels.turned import turned
 
-LINEAR: tuple[Implementation, ...] = (
+INT8: tuple[Implementation, ...] = (
     turned(CONV2D_PAIRS),
     turned(CONV2D_DSP),
     turned(DEPTHWISE_DSP),
@@ -49,6 +53,10 @@ LINEAR: tuple[Implementation, ...] = (
     DENSE_PORTABLE,
     TRANSPOSE_CONV_PORTABLE,
 )
+
+FLOATS: tuple[Implementation, ...] = (CONV2D_FLOATS, DEPTHWISE_FLOATS, DENSE_FLOATS, TRANSPOSE_CONV_FLOATS)
+
+LINEAR: tuple[Implementation, ...] = (*FLOATS, *map(of_bytes, INT8))
 """What multiplies and accumulates."""
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS, *RECURRENT, *SIGNAL, *MATMUL, TOP_K)

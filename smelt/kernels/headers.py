@@ -26,7 +26,7 @@ def all_headers() -> Mapping[str, str]:
 def needed(code: str, core: Core) -> tuple[str, ...]:
     """The headers that `code`, kernels for `core`, must include. Instructions are wanted where the core has them."""
     names = set(re.findall(r"\b(?:smelt_|SMELT_|mem(?=cpy|set))(\w+)", code))
-    found = [h for h in all_headers() if h not in (BASE, INSTRUCTIONS) and names & _routines(h)]
+    found = [h for h in all_headers() if h not in (BASE, INSTRUCTIONS) and names & (_routines(h) | _functions(h))]
     if any(core.has(name) for name in names & _functions(INSTRUCTIONS)):
         found.insert(0, INSTRUCTIONS)
     return tuple(found) or ((BASE,) if names else ())
@@ -65,4 +65,4 @@ def _routines(header: str) -> frozenset[str]:
 @cache
 def _functions(header: str) -> frozenset[str]:
     """What a header defines by name, without the prefix."""
-    return frozenset(re.findall(r"^SMELT_INLINE \w+ smelt_(\w+)\(", all_headers()[header], re.MULTILINE))
+    return frozenset(re.findall(r"^SMELT_(?:INLINE|SHARED) \w+ smelt_(\w+)\(", all_headers()[header], re.MULTILINE))

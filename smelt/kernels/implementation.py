@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any
 
 from smelt.kernels.c_types import C_TYPES, c_elements
@@ -103,3 +104,21 @@ class Implementation(Noun):
 def plain(op: Op, core: Core) -> Iterable[Schedule]:
     """`schedules` for implementations without choices."""
     return (Plain(),)
+
+
+def int8_operand(op: Any, core: Core) -> bool:
+    """an int8 operand"""
+    return bool(op.x.dtype == "int8")
+
+
+def of_bytes(way: Implementation) -> Implementation:
+    """`way`, which takes int8 without looking, for int8 only: what it asks for is not asked of other types."""
+
+    def of_int8(predicate: Predicate) -> Predicate:
+        @wraps(predicate)
+        def accepts(op: Any, core: Core) -> bool:
+            return not int8_operand(op, core) or predicate(op, core)
+
+        return accepts
+
+    return replace(way, accepts=(int8_operand, *map(of_int8, way.accepts)))

@@ -7,6 +7,9 @@ from smelt.kernels.binary_plain import BINARY_PLAIN
 from smelt.kernels.binary_scaled import BINARY_SCALED
 from smelt.kernels.cast import CAST
 from smelt.kernels.flip import FLIP
+from smelt.kernels.float_binary import BINARY_FLOATS
+from smelt.kernels.float_pool import AVERAGE_POOL_FLOATS, MAX_POOL_FLOATS
+from smelt.kernels.float_softmax import SOFTMAX_FLOATS
 from smelt.kernels.gathers import BROADCAST, GATHER, UPDATE_SLICE
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT
@@ -21,7 +24,10 @@ from smelt.kernels.rows import ROWS
 from smelt.kernels.softmax import SOFTMAX
 from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
 
+FLOATS: tuple[Implementation, ...] = (AVERAGE_POOL_FLOATS, MAX_POOL_FLOATS, SOFTMAX_FLOATS, *BINARY_FLOATS)
+
 OTHERS: tuple[Implementation, ...] = (
+    *FLOATS,
     ADD, MUL, MINIMUM, MAXIMUM, FLIP, LOOKUP, LOOKUP_FLOAT, QUANTIZE_FLOATS, QUANTIZE, AVERAGE_POOL, MAX_POOL, MEAN, SOFTMAX,
     RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY, UNARY_SCALED, UNARY_PLAIN,
     CAST, BROADCAST, GATHER, UPDATE_SLICE, QUANTIZE16, DEQUANTIZE16, *BINARY_SCALED, *BINARY_PLAIN, SUM,

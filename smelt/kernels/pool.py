@@ -13,7 +13,7 @@ from smelt.kernels.exact import find_affine
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.nests import blocks, loops, merged
 from smelt.kernels.rescale import clamped
-from smelt.loops.ir import AnyBuffer, Expr, Var, expression, maximum, minimum
+from smelt.loops.ir import AnyBuffer, Expr, Value, Var, expression, maximum, minimum
 from smelt.model.ops import FULL, AveragePool2D, MaxPool2D, Pool
 from smelt.targets.types import Core
 
@@ -82,11 +82,11 @@ Combine = Callable[[Expr, Expr], Expr]
 Finish = Callable[[Var], Expr]
 
 
-def _pool(
+def pooled(
     k: CallBuilder,
     op: Pool,
     schedule: Channels,
-    initial: int,
+    initial: Value,
     combine: Combine,
     finish: Callable[[CallBuilder, Span, Span], Finish],
 ) -> KernelCall:
@@ -119,7 +119,7 @@ def build_max(op: MaxPool2D, schedule: Channels) -> KernelCall:
 
     # What is below the lower limit need not be found.
     lowest = min(max(op.clamp[0], -128), 127)
-    return _pool(CallBuilder("max_pool"), op, schedule, lowest, maximum, finish)
+    return pooled(CallBuilder("max_pool"), op, schedule, lowest, maximum, finish)
 
 
 def build_average(op: AveragePool2D, schedule: Channels) -> KernelCall:
@@ -131,7 +131,7 @@ def build_average(op: AveragePool2D, schedule: Channels) -> KernelCall:
             divide = _rounded_quotient(k, k.let("count", extents[0] * extents[1]))
         return lambda value: clamped(k, divide(value), op.clamp, FULL)
 
-    return _pool(CallBuilder("average_pool"), op, schedule, 0, lambda total, x: total + x, finish)
+    return pooled(CallBuilder("average_pool"), op, schedule, 0, lambda total, x: total + x, finish)
 
 
 def _divided_by(count: int) -> Finish:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from math import prod
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.taps import taps_reaching
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.portable import ChannelBlock, channel_blocks, interleave, multiply, step_of
 from smelt.kernels.requantize import requantizer, store_outputs
@@ -48,31 +48,13 @@ def _accumulate(
     _, x_rows, x_columns, depth = op.x.shape
     taps = prod(op.weights.shape[1:])
     with (
-        _taps_reaching(k, op, 0, row) as (kernel_row, x_row),
-        _taps_reaching(k, op, 1, column) as (kernel_column, x_column),
+        taps_reaching(k, op, 0, row) as (kernel_row, x_row),
+        taps_reaching(k, op, 1, column) as (kernel_column, x_column),
     ):
         xs = k.window("xs", x, ((image * x_rows + x_row) * x_columns + x_column) * depth)
         place = (kernel_row * op.weights.shape[2] + kernel_column) * depth
         ws = k.window("ws", w, channel * taps + place * len(sums))
         multiply(k, xs, ws, depth // step_of(depth), step_of(depth), op.x.q.zero_point, sums)
-
-
-@contextmanager
-def _taps_reaching(k: KernelBuilder, op: TransposeConv2D, axis: int, at: Expr) -> Iterator[tuple[Expr, Expr]]:
-    """A loop over the taps along `axis` that bring an element of x to output `at`: (tap, row or column of x).
-
-    Element i of x reaches i * stride + tap, so the taps in question are `stride` apart and x runs backwards.
-    """
-    before, stride = (op.pad.top, op.pad.left)[axis], op.stride[axis]
-    size, taps = op.x.shape[1 + axis], op.weights.shape[1 + axis]
-    name = ("row", "column")[axis]
-    first = k.let(f"first_{name}", (at + before) % stride if stride > 1 else 0)
-    last = k.let(f"last_{name}", (at + before) // stride)
-    with k.loop(f"step_{name}", 0, -(-taps // stride)) as step:
-        tap = k.let(f"kernel_{name}", first + step * stride)
-        position = k.let(f"x_{name}", last - step)
-        with k.when((tap < taps).both(position >= 0).both(position < size)):
-            yield tap, position
 
 
 def schedules(op: TransposeConv2D, core: Core) -> Iterable[ChannelBlock]:

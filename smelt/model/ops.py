@@ -1,4 +1,4 @@
-"""One frozen dataclass per operator. Images are (batch, rows, columns, channels); clamps are in `y`'s stored integers.
+"""One frozen dataclass per operator. Images are (batch, rows, columns, channels); clamps are in `y`'s stored values.
 
 Importers reduce what files offer to this set: SPLIT and UNPACK become `Slice`s, PACK a `Concat` of `Reshape`s, SQUEEZE and
 EXPAND_DIMS `Reshape`, SUB an `Add` with `subtract`, every activation that stands alone a `Unary`.
@@ -7,7 +7,7 @@ EXPAND_DIMS `Reshape`, SUB an `Add` with `subtract`, every activation that stand
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from math import prod
+from math import inf, prod
 from typing import ClassVar, Literal
 
 from smelt.model.graph import Op, Tensor
@@ -29,6 +29,7 @@ class Padding:
 
 
 FULL: Clamp = (-128, 127)
+UNBOUNDED: Clamp = (-inf, inf)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -14,6 +14,8 @@ import numpy as np
 from smelt.errors import OptionError, Unsupported
 from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.reference_binary import BINARY
+from smelt.model.reference_float import REAL_LINEAR
+from smelt.model.reference_float_pointwise import REAL_POINTWISE
 from smelt.model.reference_gathers import GATHERS
 from smelt.model.reference_linear import LINEAR
 from smelt.model.reference_matmul import MATMUL
@@ -29,6 +31,9 @@ MEANINGS: dict[type[Op], Callable[..., Any]] = {
 }  # fmt: skip
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""
+
+REALS: dict[type[Op], Callable[..., Any]] = {**REAL_LINEAR, **REAL_POINTWISE}
+"""The same of ops that compute in float32."""
 
 States = Mapping[Tensor, Array]
 """What the states of a graph hold: an array for the tensor `read` of each."""
@@ -85,12 +90,23 @@ def evaluate(op: Op, *arrays: Array) -> Array:
 
 def results(op: Op, *arrays: Array) -> tuple[Array, ...]:
     """All results of one op, in the order of `op.ys`. Raises Unsupported where nothing says what it computes."""
-    meaning = MEANINGS.get(type(op))
+    meaning = REALS.get(type(op)) if is_real(op) else None
+    meaning = meaning or MEANINGS.get(type(op))
     if meaning is None:
         raise Unsupported(str(op), (f"there is no reference for {type(op).__name__}",))
     found = meaning(op, *arrays)
     values = found if isinstance(found, tuple) else (found,)
     return tuple(np.ascontiguousarray(v).reshape(y.shape) for v, y in zip(values, op.ys, strict=True))
+
+
+def is_real(op: Op) -> bool:
+    """Whether `op` makes reals of reals; those that only move them do, too."""
+    return op.y.element.is_float and any(t.element.is_float for t in op.inputs)
+
+
+def computes_reals(graph: Graph) -> bool:
+    """Whether anything in `graph` is computed in floating point, so that results are right within the rounding of sums only."""
+    return any(is_real(op) and type(op) in REALS for op in graph.ops)
 
 
 def _evaluate_all(graph: Graph, inputs: Inputs, states: States) -> dict[Tensor, Array]:

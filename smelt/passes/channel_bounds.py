@@ -170,9 +170,9 @@ def weights_by_channel(op: Linear) -> Integers | None:
     """The weights as (channels of y, taps, channels of x that it reads): all of them, or the one of a depthwise filter.
 
     None where channels are not told apart: grouped convolutions, a dense layer that does not read whole pixels,
-    weights or bias that are no constants, weights without end.
+    weights or bias that are no constants, weights without end, reals.
     """
-    constant = op.weights.is_constant and (op.bias is None or op.bias.is_constant)
+    constant = op.x.dtype == "int8" and op.weights.is_constant and (op.bias is None or op.bias.is_constant)
     if not constant or not 0 < op.weights.elements <= MOST_ELEMENTS:
         return None
     of_x, of_y = channels(op.x), channels(op.y)

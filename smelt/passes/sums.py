@@ -22,7 +22,7 @@ def wrapping_sums(graph: Graph) -> tuple[str, ...]:
     found = bounds_of_graph(graph) if has_few_channels(graph) else None
     named = []
     for op in graph.ops:
-        if isinstance(op, Linear):
+        if isinstance(op, Linear) and op.x.dtype == "int8":
             x = ANY_INT8 if found is None else bounds_of_tensor(op.x, found)
             channels = wrapping_channels(op, *sums_of(op, x))
             if channels:

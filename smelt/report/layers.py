@@ -6,17 +6,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-
 from smelt.compile import Compilation
 from smelt.devices.graph_runner import GraphRunner, StepRun
 from smelt.devices.link import DebugLink
 from smelt.devices.session import Session
 from smelt.firmware.build import Compiler
-from smelt.model.dtypes import bits_of
 from smelt.model.graph import Array
 from smelt.model.reference import initial_states, trace
 from smelt.nouns import Noun
+from smelt.report.rounding import allowance, wrong
 from smelt.targets.types import Board
 
 
@@ -79,6 +77,7 @@ def verify_layers(
     board, image = compilation.plan.board, compilation.image
     compiler: Compiler = "gcc" if image is not None and image.compiler == "gcc" else "zig"
     steps = values = 0
+    allowed = allowance(compilation.graph)
     with (
         Session(board if link is None else link, timeout=timeout, compiler=compiler) as session,
         GraphRunner(session, compilation) as runner,
@@ -93,19 +92,21 @@ def verify_layers(
             steps += len(compilation.program.invocations)
             for run in runner.steps(arrays):
                 values += run.value.size
-                wrong = np.argwhere(bits_of(run.value) != bits_of(expected[run.tensor]))
-                if len(wrong):
-                    difference = _difference(compilation, number, run, wrong, expected[run.tensor])
+                places = wrong(run.value, expected[run.tensor], allowed, winners=False)
+                if len(places):
+                    difference = _difference(compilation, number, run, places, expected[run.tensor])
                     seen = steps - len(compilation.program.invocations) + difference.number + 1
                     return LayerVerification(compilation.graph.name, board.name, number + 1, seen, values, difference)
     return LayerVerification(compilation.graph.name, board.name, len(inputs), steps, values, None)
 
 
-def _difference(compilation: Compilation, number: int, run: StepRun, wrong: Array, reference: Array) -> LayerDifference:
+def _difference(
+    compilation: Compilation, number: int, run: StepRun, places: Array, reference: Array
+) -> LayerDifference:
     names = [i.step.name for i in compilation.program.invocations]
     position, device = names.index(run.step), run.value
     invocation = compilation.program.invocations[position]
-    step, place = invocation.step, tuple(int(i) for i in wrong[0])
+    step, place = invocation.step, tuple(int(i) for i in places[0])
     return LayerDifference(
         input=number,
         number=position,
@@ -116,6 +117,6 @@ def _difference(compilation: Compilation, number: int, run: StepRun, wrong: Arra
         element=place,
         device=float(device[place]),
         reference=float(reference[place]),
-        mismatches=len(wrong),
+        mismatches=len(places),
         values=device.size,
     )

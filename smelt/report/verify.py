@@ -16,10 +16,10 @@ from smelt.compile import Compilation
 from smelt.devices.choose import Device
 from smelt.errors import OptionError
 from smelt.importers import load, model_bytes
-from smelt.model.dtypes import bits_of
 from smelt.model.graph import Array
 from smelt.nouns import Noun
 from smelt.report.execute import execute
+from smelt.report.rounding import allowance, largest_difference, wrong
 
 Runs = Sequence[tuple[Array, ...]]
 
@@ -47,6 +47,7 @@ class Verification(Noun):
     mismatches: int
     first: Difference | None
     device: Device = "simulator"
+    largest: float | None = None  # difference, where results are compared as reals
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -54,7 +55,9 @@ class Verification(Noun):
     @property
     def verdict(self) -> str:
         if self.first is None:
-            return f"all {self.values:,} values of {self.inputs} input(s) equal {self.oracle}"
+            how = "equal" if self.largest is None else "are within the rounding of sums of"
+            found = f"all {self.values:,} values of {self.inputs} input(s) {how} {self.oracle}"
+            return found if self.largest is None else f"{found} (the largest difference is {self.largest:.3g})"
         d = self.first
         return (
             f"{self.mismatches:,} of {self.values:,} values differ from {self.oracle}; the first: input {d.input}, "
@@ -76,9 +79,9 @@ def verify(
     """
     expected = ORACLES[oracle](compilation, inputs, model, sequence)
     execution = execute(compilation, inputs, timing=False, device=device, sequence=sequence)
-    names = [t.name for t in compilation.graph.outputs]
+    names, allowed = [t.name for t in compilation.graph.outputs], allowance(compilation.model)
     differences = [
-        (i, name, np.argwhere(bits_of(mine) != bits_of(theirs)), mine, theirs)
+        (i, name, wrong(mine, theirs, allowed), mine, theirs)
         for i, (got, wanted) in enumerate(zip(execution.outputs, expected, strict=True))
         for name, mine, theirs in zip(names, got, wanted, strict=True)
     ]
@@ -91,6 +94,7 @@ def verify(
         mismatches=sum(len(places) for _, _, places, _, _ in differences),
         first=next((_difference(*d) for d in differences if len(d[2])), None),
         device=execution.device,
+        largest=max((largest_difference(m, t) for _, _, _, m, t in differences), default=0.0) if allowed else None,
     )
 
 

@@ -23,6 +23,9 @@ SSUB16 = Intrinsic("ssub16", "int32_t", 1, 7)
 BOTH_SUMS = Intrinsic("both_sums", "int32_t", 1, 2)
 HIGH_SUM = Intrinsic("high_sum", "int32_t", 2, 2)
 
+FMA = Intrinsic("fma", "float", 1, 2)
+EXP = Intrinsic("exp", "float", 30, 30)
+
 DSP: tuple[Intrinsic, ...] = (
     SMLAD, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLAR, SMMULR, SSAT8,
     SADD16, SSUB16, BOTH_SUMS, HIGH_SUM,

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Const, Expr, maximum, minimum
-from smelt.model.ops import Conv2D, DepthwiseConv2D
+from smelt.model.ops import Conv2D, DepthwiseConv2D, TransposeConv2D
 
 
 def clips(op: Conv2D) -> bool:
@@ -43,4 +43,22 @@ def taps_inside(k: KernelBuilder, op: Conv2D | DepthwiseConv2D, axis: int, at: E
     with k.loop(name, 0, op.weights.shape[1 + axis]) as tap:
         position = k.let(("x_row", "x_column")[axis], at * op.stride[axis] + tap * spread - before)
         with k.when((position >= 0).both(position < size)):
+            yield tap, position
+
+
+@contextmanager
+def taps_reaching(k: KernelBuilder, op: TransposeConv2D, axis: int, at: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """A loop over the taps along `axis` that bring an element of x to output `at`: (tap, row or column of x).
+
+    Element i of x reaches i * stride + tap, so the taps in question are `stride` apart and x runs backwards.
+    """
+    before, stride = (op.pad.top, op.pad.left)[axis], op.stride[axis]
+    size, taps = op.x.shape[1 + axis], op.weights.shape[1 + axis]
+    name = ("row", "column")[axis]
+    first = k.let(f"first_{name}", (at + before) % stride if stride > 1 else 0)
+    last = k.let(f"last_{name}", (at + before) // stride)
+    with k.loop(f"step_{name}", 0, -(-taps // stride)) as step:
+        tap = k.let(f"kernel_{name}", first + step * stride)
+        position = k.let(f"x_{name}", last - step)
+        with k.when((tap < taps).both(position >= 0).both(position < size)):
             yield tap, position

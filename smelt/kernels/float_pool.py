@@ -1,0 +1,34 @@
+"""Pools in float32: the loops of `pool`, other arithmetic."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.inner.floats import limited, real_operands
+from smelt.kernels.pool import Channels, Finish, Span, pooled, schedules
+from smelt.loops.ir import cast, expression, maximum, real
+from smelt.model.ops import AveragePool2D, MaxPool2D
+
+LEAST = real(float(np.finfo(np.float32).min))
+
+
+def build_max(op: MaxPool2D, schedule: Channels) -> KernelCall:
+    def finish(k: CallBuilder, rows: Span, columns: Span) -> Finish:
+        return lambda value: limited(k, value, op.clamp)
+
+    return pooled(CallBuilder("max_pool_floats"), op, schedule, LEAST, maximum, finish)
+
+
+def build_average(op: AveragePool2D, schedule: Channels) -> KernelCall:
+    def finish(k: CallBuilder, rows: Span, columns: Span) -> Finish:
+        extents = [s.stop - s.first if s.count is None else expression(s.count) for s in (rows, columns)]
+        count = k.let("count", cast("float", extents[0] * extents[1]))
+        return lambda value: limited(k, value // count, op.clamp)
+
+    return pooled(CallBuilder("average_pool_floats"), op, schedule, real(0.0), lambda total, x: total + x, finish)
+
+
+AVERAGE_POOL_FLOATS = Implementation("average_pool_floats", AveragePool2D, schedules, build_average, (real_operands,))
+MAX_POOL_FLOATS = Implementation("max_pool_floats", MaxPool2D, schedules, build_max, (real_operands,))

@@ -1,0 +1,129 @@
+"""What kernels of convolutions and dense layers in float32 share: blocks of pixels and channels whose sums stay in registers.
+
+Sums begin at zero and take products in the order of the oracle's, the bias last: where products and sums are instructions of their
+own, the results are the oracle's bit for bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from smelt.kernels.calls import CallBuilder
+from smelt.loops.ir import AnyBuffer, Expr, Table, Value, Var, maximum, minimum, real
+from smelt.model.graph import Array, Op, Tensor
+from smelt.model.ops import Clamp
+from smelt.targets.intrinsics import FMA
+from smelt.targets.types import Core
+
+BLOCKS = (
+    (4, 4),
+    (1, 12),
+    (2, 8),
+    (1, 8),
+    (4, 2),
+    (8, 2),
+    (2, 4),
+    (1, 4),
+)  # pixels, channels: their sums fit 32 registers
+SMALL = ((2, 2), (1, 2), (1, 1))  # where registers hold integers only
+
+
+@dataclass(frozen=True)
+class FloatBlock:
+    """`pixels` times `channels` sums at a time; `fused`: products are added without being rounded."""
+
+    pixels: int
+    channels: int
+    fused: bool = False
+
+    def __str__(self) -> str:
+        return f"floats(pixels={self.pixels},channels={self.channels}{',fused' if self.fused else ''})"
+
+
+def float_blocks(pixels: int, channels: int, core: Core) -> Iterable[FloatBlock]:
+    """The blocks that are no larger than what there is, at least one; fused where that is faster on the core."""
+    fused = core.floats is not None and core.floats.fused
+    sizes = SMALL if core.floats is None else BLOCKS
+    wide = [(p, c) for p, c in sizes if (p > 1) == (pixels > 1)] + [(p, c) for p, c in sizes if p == 1 < pixels]
+    clipped = ((min(p, pixels), min(c, channels)) for p, c in wide)
+    return tuple(FloatBlock(p, c, fused) for p, c in dict.fromkeys(clipped))
+
+
+def real_operands(op: Op, core: Core) -> bool:
+    """operands and result that are float32"""
+    return op.y.dtype == "float32" and all(t.dtype == "float32" for t in op.inputs)
+
+
+def zeros(k: CallBuilder, pixels: int, channels: int) -> list[list[Var]]:
+    """The sums of a block, [pixel][channel]."""
+    return [[k.var("sum", real(0.0)) for _ in range(channels)] for _ in range(pixels)]
+
+
+def add_products(k: CallBuilder, sums: Sequence[Var], x: Expr, weights: Sequence[Expr], fused: bool) -> None:
+    """Add to each of the sums the product of x with the weight beside it: no sum waits for the product before it."""
+    if fused:
+        for total, w in zip(sums, weights, strict=True):
+            k.assign(total, k.call(FMA, x, w, total))
+        return
+    products = [k.let("product", x * w) for w in weights]
+    for total, product in zip(sums, products, strict=True):
+        k.assign(total, total + product)
+
+
+def multiply(
+    k: CallBuilder, xs: Sequence[AnyBuffer], ws: AnyBuffer, rounds: int, sums: list[list[Var]], fused: bool
+) -> None:
+    """Add the products of `rounds` neighbours in each of `xs` with weights that lie side by side for each of the channels."""
+    channels = len(sums[0])
+    step = next(s for s in (4, 3, 2, 1) if rounds % s == 0) if channels * len(xs) >= 8 else _most(rounds)
+    with k.loop("i", 0, rounds // step) as i:
+        for element in range(step):
+            weights = [k.let("w", ws[i * (step * channels) + (element * channels + c)]) for c in range(channels)]
+            for pixel, x in enumerate(xs):
+                add_products(k, sums[pixel], k.let("value", x[i * step + element]), weights, fused)
+
+
+def _most(rounds: int) -> int:
+    return next(s for s in (8, 7, 6, 5, 4, 3, 2, 1) if rounds % s == 0)
+
+
+def side_by_side(weights: Array, block: int) -> Table:
+    """`weights` (groups, channels, taps) with the channels of each block side by side, tap by tap: one moving pointer."""
+    blocks = range(0, weights.shape[1], block)
+    return np.concatenate([group[first : first + block].T.reshape(-1) for group in weights for first in blocks])
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """What becomes of sums: the bias is added, activations limit them."""
+
+    bias: AnyBuffer | None
+    clamp: Clamp
+
+    @staticmethod
+    def bound(k: CallBuilder, bias: Tensor | None, clamp: Clamp) -> Outputs:
+        """With the bias as a table of the kernel."""
+        return Outputs(None if bias is None else k.table("bias", bias.constant), clamp)
+
+    def store(
+        self, k: CallBuilder, y: AnyBuffer, places: Sequence[Value], channel: Expr, sums: list[list[Var]]
+    ) -> None:
+        """Store the sums of pixels, whose first channels `channel` lie at `places`."""
+        count = len(sums[0])
+        biases = [None if self.bias is None else k.let("bias", self.bias[channel + c]) for c in range(count)]
+        for place, row in zip(places, sums, strict=True):
+            for c, (total, bias) in enumerate(zip(row, biases, strict=True)):
+                k.store(y, place + channel + c, limited(k, total if bias is None else total + bias, self.clamp))
+
+
+def limited(k: CallBuilder, value: Expr, clamp: Clamp) -> Expr:
+    """`value` within the limits of an activation."""
+    low, high = clamp
+    if np.isfinite(low):
+        value = maximum(k.let("result", value), real(low))
+    if np.isfinite(high):
+        value = minimum(k.let("limited", value), real(high))
+    return value

@@ -1,0 +1,170 @@
+"""Small operators in float32 for the tests of reference and kernels, and the rule by which sums are compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from smelt.model.graph import Op, Tensor
+from smelt.model.ops import (
+    UNBOUNDED,
+    Add,
+    AveragePool2D,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Linear,
+    Maximum,
+    MaxPool2D,
+    Minimum,
+    Mul,
+    Padding,
+    Softmax,
+    TransposeConv2D,
+)
+from smelt.model.ops_pointwise import Div, SquaredDifference
+from smelt.model.reference import evaluate
+from smelt.model.rescale import linear_rescale
+
+CLAMPS = (UNBOUNDED, (0.0, np.inf), (0.0, 6.0), (-1.0, 1.0))
+NONE = Padding()
+SAME3 = Padding(1, 1, 1, 1)
+
+
+def real(name: str, shape: tuple[int, ...], data: np.ndarray | None = None) -> Tensor:
+    return Tensor(name, tuple(shape), "float32", None, data)
+
+
+class Maker:
+    """Random operators of given shapes, reproducible by seed."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.random = np.random.default_rng(seed)
+
+    def numbers(self, shape: tuple[int, ...]) -> np.ndarray:
+        return self.random.normal(0, 1, shape).astype(np.float32)
+
+    def _common(self, taps: tuple[int, ...], channels: int) -> dict:
+        bias = real("bias", (channels,), self.numbers((channels,))) if self.random.integers(4) else None
+        clamp = CLAMPS[int(self.random.integers(len(CLAMPS)))]
+        weights, y = real("weights", taps, self.numbers(taps)), real("y", (channels,))
+        return dict(weights=weights, bias=bias, rescale=linear_rescale(weights, weights, y, clamp))
+
+    def conv(self, image, channels, size, stride=(1, 1), dilation=(1, 1), pad=NONE, groups=1) -> Conv2D:
+        y = (image[0], *extents(image, size, stride, dilation, pad), channels)
+        common = self._common((channels, *size, image[3] // groups), channels)
+        return Conv2D(x=real("x", image), y=real("y", y), stride=stride, dilation=dilation, pad=pad, **common)
+
+    def depthwise(self, image, multiplier, size, stride=(1, 1), dilation=(1, 1), pad=NONE) -> DepthwiseConv2D:
+        channels = image[3] * multiplier
+        y = (image[0], *extents(image, size, stride, dilation, pad), channels)
+        common = self._common((1, *size, channels), channels)
+        return DepthwiseConv2D(x=real("x", image), y=real("y", y), stride=stride, dilation=dilation, pad=pad, **common)
+
+    def dense(self, rows, depth, units) -> Dense:
+        return Dense(x=real("x", (rows, depth)), y=real("y", (rows, units)), **self._common((units, depth), units))
+
+    def transposed(self, image, channels, size, stride, pad=NONE) -> TransposeConv2D:
+        y = [(n - 1) * s + k - a - b for n, s, k, a, b in zip(image[1:3], stride, size, (pad.top, pad.left),
+             (pad.bottom, pad.right), strict=True)]  # fmt: skip
+        common = self._common((channels, *size, image[3]), channels)
+        return TransposeConv2D(
+            x=real("x", image), y=real("y", (image[0], *y, channels)), stride=stride, pad=pad, **common
+        )
+
+    def pool(self, kind, image, size, stride=(1, 1), pad=NONE):
+        y = (image[0], *extents(image, size, stride, (1, 1), pad), image[3])
+        clamp = CLAMPS[int(self.random.integers(len(CLAMPS)))]
+        return kind(x=real("x", image), y=real("y", y), size=size, stride=stride, pad=pad, clamp=clamp)
+
+
+def extents(image, size, stride, dilation, pad: Padding) -> tuple[int, ...]:
+    totals = (pad.top + pad.bottom, pad.left + pad.right)
+    return tuple(
+        (n + t - (k - 1) * d - 1) // s + 1
+        for n, t, k, d, s in zip(image[1:3], totals, size, dilation, stride, strict=True)
+    )
+
+
+def linear_cases() -> list[Op]:
+    """Awkward shapes: rests of blocks, one pixel, one channel, borders, strides, dilation, groups, multipliers."""
+    m = Maker(5)
+    return [
+        m.conv((1, 5, 7, 3), 5, (3, 3), pad=SAME3),
+        m.conv((2, 4, 4, 2), 4, (3, 3), (2, 2), pad=Padding(0, 1, 0, 1)),
+        m.conv((1, 6, 9, 4), 9, (1, 1)),
+        m.conv((2, 3, 3, 1), 1, (1, 1)),
+        m.conv((1, 7, 8, 3), 4, (3, 2), dilation=(2, 3), pad=Padding(2, 2, 1, 2)),
+        m.conv((1, 6, 6, 4), 6, (3, 3), pad=SAME3, groups=2),
+        m.conv((1, 6, 6, 4), 4, (3, 3), (2, 1), groups=4),
+        m.conv((1, 9, 1, 2), 3, (5, 1), (2, 2), pad=Padding(2, 2, 0, 0)),
+        m.conv((1, 1, 1, 33), 13, (1, 1)),
+        m.conv((1, 4, 4, 8), 16, (4, 4)),
+        m.conv((1, 2, 5, 2), 2, (5, 5), pad=Padding(2, 2, 2, 2)),
+        m.depthwise((1, 5, 7, 5), 1, (3, 3), pad=SAME3),
+        m.depthwise((2, 6, 5, 4), 1, (3, 3), (2, 2), pad=Padding(0, 1, 0, 1)),
+        m.depthwise((1, 6, 7, 2), 3, (3, 3), pad=SAME3),
+        m.depthwise((1, 8, 8, 3), 1, (2, 3), dilation=(3, 2), pad=Padding(1, 1, 2, 2)),
+        m.depthwise((1, 10, 3, 1), 8, (9, 3), (2, 2), pad=Padding(4, 4, 1, 1)),
+        m.depthwise((1, 3, 14, 2), 1, (1, 10), pad=Padding(0, 0, 4, 5)),
+        m.dense(1, 7, 5),
+        m.dense(1, 16, 25),
+        m.dense(3, 10, 9),
+        m.dense(5, 8, 1),
+        m.transposed((1, 3, 4, 3), 5, (3, 3), (2, 2)),
+        m.transposed((2, 3, 3, 2), 2, (2, 4), (1, 3), Padding(0, 0, 1, 1)),
+        m.transposed((1, 1, 5, 4), 9, (1, 2), (1, 1)),
+    ]  # fmt: skip
+
+
+def pool_cases() -> list[Op]:
+    m = Maker(6)
+    return [
+        op
+        for kind in (AveragePool2D, MaxPool2D)
+        for op in (
+            m.pool(kind, (1, 5, 7, 5), (2, 2), (2, 2)),
+            m.pool(kind, (2, 4, 6, 3), (3, 3), (2, 1), SAME3),
+            m.pool(kind, (1, 8, 8, 2), (8, 8)),
+        )
+    ]
+
+
+def pointwise_cases() -> list[Op]:
+    """Broadcasting, constants, one element, rests of blocks."""
+    m = Maker(7)
+    shapes = [((2, 3, 5), (5,)), ((7,), (7,)), ((1, 4, 1), (3, 1, 2)), ((9,), (1,))]
+    found: list[Op] = []
+    for number, (first, second) in enumerate(shapes):
+        y = real("y", np.broadcast_shapes(first, second))
+        data = m.numbers(second) if number % 2 else None
+        operands = dict(x=real("x", first), x2=real("x2", second, data), y=y)
+        found += [kind(**operands) for kind in (Minimum, Maximum, SquaredDifference)]
+        found += [kind(**operands, clamp=CLAMPS[number]) for kind in (Add, Mul, Div)]
+        found += [Add(**operands, subtract=True, clamp=UNBOUNDED)]
+    found += [
+        Softmax(x=real("x", s), y=real("y", s), beta=b) for s, b in (((3, 10), 1.0), ((1, 1), 2.0), ((101,), 0.5))
+    ]
+    return found
+
+
+def inputs_of(op: Op, seed: int) -> list[np.ndarray]:
+    """Values for `op.inputs`: random ones of some magnitude, constants as they are."""
+    random = np.random.default_rng(seed)
+    return [
+        (random.normal(0, 2.0 ** random.integers(-6, 6), t.shape)).astype(np.float32) if t.data is None else t.data
+        for t in op.inputs
+    ]
+
+
+def sum_bound(op: Op, *values: np.ndarray) -> np.ndarray:
+    """(n + 2) * 2^-24 * sum |x * w| for each element of y, the bias among the terms; and one unit of the smallest number."""
+    absolute = [np.abs(v) for v in values]
+    if isinstance(op, Linear):
+        op = replace(op, rescale=op.rescale.clamped(UNBOUNDED))
+    elif hasattr(op, "clamp"):
+        op = replace(op, clamp=UNBOUNDED)
+    magnitude = evaluate(op, *absolute).astype(np.float64)
+    terms = op.macs / op.y.elements if op.macs else op.x.elements / op.y.elements
+    return (terms + 2) * 2.0**-24 * magnitude * 1.0001 + 2.0**-149

@@ -1,0 +1,77 @@
+"""Kernels in float32 on the host: every schedule of every core, by the rule for sums, or bit for bit where there are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from smelt.kernels import FLOATS, IMPLEMENTATIONS
+from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.other import FLOATS as OTHERS
+from smelt.model.graph import Op
+from smelt.model.reference import evaluate
+from smelt.targets.cores.cortex_m3 import CORTEX_M3
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
+from smelt.targets.cores.cortex_m7 import CORTEX_M7
+from tests.float_ops import inputs_of, linear_cases, pointwise_cases, pool_cases, sum_bound
+from tests.kernels_host import run_calls
+
+CORES = (CORTEX_M3, CORTEX_M4, CORTEX_M7)
+
+
+def ways(op: Op) -> list[KernelCall]:
+    """Every kernel for `op`, on any core, once."""
+    found: dict[str, KernelCall] = {}
+    for core in CORES:
+        for way in accepting(op, core):
+            for schedule in way.schedules(op, core):
+                call = way.build(op, schedule)
+                found.setdefault(call.kernel.name, call)
+    assert found, op
+    return list(found.values())
+
+
+def accepting(op: Op, core) -> list[Implementation]:
+    return [i for i in IMPLEMENTATIONS if isinstance(op, i.op) and all(accept(op, core) for accept in i.accepts)]
+
+
+@pytest.mark.parametrize("family", [linear_cases, pool_cases])
+@pytest.mark.parametrize("sanitize", [False, True], ids=["plain", "sanitized"])
+def test_every_schedule_is_within_the_rounding_of_sums(family, sanitize):
+    ops = [(op, call) for op in family() for call in (ways(op) if not sanitize else ways(op)[:1])]
+    values = [inputs_of(op, number) for number, (op, _) in enumerate(ops)]
+    given = [dict(zip(op.inputs, v, strict=True)) for (op, _), v in zip(ops, values, strict=True)]
+    results = run_calls([call for _, call in ops], given, sanitize=sanitize)
+    for (op, call), inputs, got in zip(ops, values, results, strict=True):
+        off = np.abs(got.astype(np.float64) - evaluate(op, *inputs))
+        assert np.all(off <= sum_bound(op, *inputs)), f"{call.kernel.name}: {op} {off.max()}"
+
+
+def test_unfused_kernels_are_the_reference_bit_for_bit():
+    """They take products in the oracle's order, each rounded; transposed convolutions walk backwards, and are not."""
+    ops = [op for op in (*linear_cases(), *pool_cases()) if type(op).__name__ != "TransposeConv2D"]
+    calls = [
+        (op, way.build(op, next(iter(way.schedules(op, CORTEX_M4))))) for op in ops for way in accepting(op, CORTEX_M4)
+    ]
+    values = [inputs_of(op, number) for number, (op, _) in enumerate(calls)]
+    given = [dict(zip(op.inputs, v, strict=True)) for (op, _), v in zip(calls, values, strict=True)]
+    results = run_calls([call for _, call in calls], given)
+    for (op, call), inputs, got in zip(calls, values, results, strict=True):
+        assert np.array_equal(got, evaluate(op, *inputs)), f"{call.kernel.name}: {op}"
+
+
+def test_functions_of_elements_are_within_two_units_in_the_last_place():
+    calls = [(op, call) for op in pointwise_cases() for call in ways(op)]
+    values = [inputs_of(op, number) for number, (op, _) in enumerate(calls)]
+    given = [dict(zip(op.inputs, v, strict=True)) for (op, _), v in zip(calls, values, strict=True)]
+    for (op, call), inputs, got in zip(
+        calls, values, run_calls([c for _, c in calls], given, sanitize=True), strict=True
+    ):
+        wanted = evaluate(op, *inputs)
+        units = 2 if type(op).__name__ != "Softmax" else 4 + op.x.shape[-1]  # a sum, and a quotient
+        assert np.all(np.abs(got - wanted) <= units * np.spacing(np.abs(wanted))), f"{call.kernel.name}: {op}"
+
+
+def test_every_implementation_is_tested():
+    ops = (*linear_cases(), *pool_cases(), *pointwise_cases())
+    assert {way.name for op in ops for way in accepting(op, CORTEX_M4)} == {way.name for way in (*FLOATS, *OTHERS)}

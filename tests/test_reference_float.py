@@ -1,0 +1,167 @@
+"""float32 against the oracle: the reference is hers bit for bit where nothing but sums and products occurs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smelt.importers import load
+from smelt.model.reference import run
+from tests.oracle import Oracle
+from tests.reference_check import Bench, activations, cases, compare, seeds
+from tests.test_reference_linear import channel_counts, images, out_size, windows
+
+SAME = 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("float")
+
+
+def numbers(bench: Bench, shape) -> np.ndarray:
+    return (bench.rng.normal(0, 1, shape) * 2.0 ** bench.rng.integers(-6, 6)).astype(np.float32)
+
+
+def constant(bench: Bench, name: str, shape) -> int:
+    return bench.w.constant(name, numbers(bench, shape), "float32")
+
+
+def check(bench: Bench, folder, times: int = 2, tolerance: float = 0.0) -> None:
+    """The reference gives what the oracle gives: bit for bit, or with a relative tolerance."""
+    path = folder / "model.tflite"
+    path.write_bytes(bench.model)
+    graph, oracle = load(path), Oracle(bench.model)
+    for _ in range(times):
+        inputs = [numbers(bench, t.shape) for t in graph.inputs]
+        if not tolerance:
+            compare(graph, oracle, inputs)
+            continue
+        for got, want in zip(run(graph, inputs), oracle.run(inputs), strict=True):
+            np.testing.assert_allclose(got.reshape(-1), want.reshape(-1), rtol=tolerance, atol=tolerance * 1e-6)
+
+
+@st.composite
+def convolutions(draw, depthwise: bool):
+    image, size, stride, dilation, padding = draw(windows())
+    bench, depth, channels = Bench(draw(seeds)), draw(channel_counts), draw(channel_counts)
+    multiplier = draw(st.integers(1, 3))
+    channels = depth * multiplier if depthwise else channels
+    rows, columns = (out_size(*v, padding) for v in zip(image[1:], size, stride, dilation, strict=True))
+    x = bench.x((*image, depth), dtype="float32")
+    y = bench.y((image[0], rows, columns, channels), dtype="float32")
+    shape = (1, *size, channels) if depthwise else (channels, *size, depth)
+    inputs = [x, constant(bench, "weights", shape)]
+    if draw(st.booleans()):
+        inputs.append(constant(bench, "bias", (channels,)))
+    geometry = dict(StrideH=stride[0], StrideW=stride[1], DilationHFactor=dilation[0], DilationWFactor=dilation[1])
+    code, extra = ("DEPTHWISE_CONV_2D", {"DepthMultiplier": multiplier}) if depthwise else ("CONV_2D", {})
+    activation = draw(activations)
+    bench.w.op(code, inputs, [y], version=3, Padding=padding, FusedActivationFunction=activation, **geometry, **extra)
+    return bench
+
+
+@given(convolutions(depthwise=False))
+@cases(40)
+def test_conv_2d(folder, bench):
+    check(bench, folder)
+
+
+@given(convolutions(depthwise=True))
+@cases(40)
+def test_depthwise_conv_2d(folder, bench):
+    check(bench, folder)
+
+
+@st.composite
+def dense_layers(draw):
+    bench, rows, depth, units = (
+        Bench(draw(seeds)),
+        draw(st.integers(1, 3)),
+        draw(st.integers(1, 40)),
+        draw(channel_counts),
+    )
+    x, y = bench.x((rows, depth), dtype="float32"), bench.y((rows, units), dtype="float32")
+    inputs = [x, constant(bench, "weights", (units, depth))]
+    if draw(st.booleans()):
+        inputs.append(constant(bench, "bias", (units,)))
+    bench.w.op("FULLY_CONNECTED", inputs, [y], FusedActivationFunction=draw(activations))
+    return bench
+
+
+@given(dense_layers())
+@cases(30)
+def test_fully_connected(folder, bench):
+    check(bench, folder)
+
+
+@st.composite
+def transposed(draw):
+    bench, channels, depth = Bench(draw(seeds)), draw(channel_counts), draw(channel_counts)
+    rows, columns, size = draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.tuples(*[st.integers(1, 4)] * 2))
+    stride, padding = draw(st.tuples(*[st.integers(1, 3)] * 2)), draw(st.sampled_from([0, 1]))
+    out = [n * s if padding == SAME else (n - 1) * s + k for n, s, k in zip((rows, columns), stride, size, strict=True)]
+    x, y = bench.x((1, rows, columns, depth), dtype="float32"), bench.y((1, *out, channels), dtype="float32")
+    shape = bench.w.constant("shape", [1, *out, channels])
+    inputs = [shape, constant(bench, "weights", (channels, *size, depth)), x]
+    bench.w.op("TRANSPOSE_CONV", inputs, [y], version=3, Padding=padding, StrideH=stride[0], StrideW=stride[1])
+    return bench
+
+
+@given(transposed())
+@cases(30)
+def test_transpose_conv(folder, bench):
+    check(bench, folder)
+
+
+@st.composite
+def pools(draw, code):
+    image, size, stride, _, padding = draw(windows())
+    bench, depth = Bench(draw(seeds)), draw(channel_counts)
+    rows, columns = (out_size(*v, 1, padding) for v in zip(image[1:], size, stride, strict=True))
+    fits = padding == SAME or all(n >= k for n, k in zip(image[1:], size, strict=True))
+    padding = padding if fits else SAME
+    rows, columns = (out_size(*v, 1, padding) for v in zip(image[1:], size, stride, strict=True))
+    x = bench.x((*image, depth), dtype="float32")
+    y = bench.y((image[0], rows, columns, depth), dtype="float32")
+    geometry = dict(StrideH=stride[0], StrideW=stride[1], FilterHeight=size[0], FilterWidth=size[1])
+    bench.w.op(code, [x], [y], Padding=padding, FusedActivationFunction=draw(activations), **geometry)
+    return bench
+
+
+@pytest.mark.parametrize("code", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
+@given(st.data())
+@cases(25)
+def test_pools(folder, code, data):
+    check(data.draw(pools(code)), folder)
+
+
+@st.composite
+def binaries(draw, code):
+    bench, shape = Bench(draw(seeds)), draw(images())
+    second = tuple(n if draw(st.booleans()) else 1 for n in shape[draw(st.integers(0, 2)) :])
+    x, x2 = bench.x(shape, dtype="float32"), bench.x(second, dtype="float32")
+    y = bench.y(np.broadcast_shapes(shape, second), dtype="float32")
+    fused = {"FusedActivationFunction": draw(activations)} if code in ("ADD", "SUB", "MUL", "DIV") else {}
+    bench.w.op(code, [x, x2], [y], **fused)
+    return bench
+
+
+@pytest.mark.parametrize("code", ["ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM"])
+@given(st.data())
+@cases(20)
+def test_binary(folder, code, data):
+    check(data.draw(binaries(code)), folder)
+
+
+@given(st.data())
+@cases(20)
+def test_softmax(folder, data):
+    """C's exp is not hers on every machine: within a few units in the last place."""
+    bench, columns = Bench(data.draw(seeds)), data.draw(st.sampled_from([1, 2, 10, 100]))
+    shape = (data.draw(st.integers(1, 3)), columns)
+    x, y = bench.x(shape, dtype="float32"), bench.y(shape, dtype="float32")
+    bench.w.op("SOFTMAX", [x], [y], Beta=data.draw(st.sampled_from([1.0, 0.5])))
+    check(bench, folder, tolerance=2e-6)
