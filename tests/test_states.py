@@ -26,6 +26,7 @@ from smelt.targets.boards import board
 from tests.oracle import Oracle
 from tests.paths import HELLO, ROOT
 from tests.test_library import WARNINGS
+from tests.test_reference_recurrent import svdf_model
 from tests.tflite_writer import ModelWriter
 
 Q = Quantization((0.5,), (3,))
@@ -140,6 +141,19 @@ def test_states_that_make_no_sense(change, words):
     graph = delay_line()
     with pytest.raises(ModelError, match=words):
         replace(graph, states=(change(graph.states[0]),)).check()
+
+
+def test_svdf_shifts_its_state_where_it_lies(tmp_path):
+    path = tmp_path / "svdf.tflite"
+    path.write_bytes(svdf_model(np.random.default_rng(2), 1, 6, 3, 2, 7, "int16", 0.1))
+    compilation = compile(path, BOARD)
+    plan = compilation.plan
+    (step_,) = plan.steps
+    assert plan.placement(step_.op.state) is plan.placement(step_.op.next_state), "no copy"
+    assert verify(compilation, inputs(compilation.model, 20, 6), "tflm", path, sequence=True).mismatches == 0
+    call = replace(step_.call, kernel=replace(step_.call.kernel, in_place=False))
+    with pytest.raises(SmeltError, match="over the state that it reads"):
+        check(replace(plan, steps=(replace(step_, call=call),)))
 
 
 # Files

@@ -35,7 +35,7 @@ def integer_tensors(op: Svdf | Lstm, core: Core) -> bool:
 
 def build_svdf(op: Svdf, schedule: Plain) -> KernelCall:
     n, memory, filters = op.numbers, op.memory, op.filters
-    k = CallBuilder("svdf")
+    k = CallBuilder("svdf", in_place=True)  # ages move down by one, the youngest comes last
     x, state = k.operand("x", op.x), k.operand("state", op.state)
     weights, time_weights = k.operand("weights", op.weights), k.operand("time_weights", op.time_weights)
     wide = op.weights.constant.astype(np.int64)

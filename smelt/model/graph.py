@@ -113,6 +113,9 @@ class Op(Noun):
     as_table: ClassVar[bool] = False
     """Whether such a function of a byte is better looked up in a table than computed."""
 
+    renews: ClassVar[tuple[tuple[str, str], ...]] = ()
+    """Operands that are states, and results over them: every kernel of the op may write the one over the other."""
+
     y: Tensor
     origin: str = ""
 

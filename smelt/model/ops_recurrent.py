@@ -36,6 +36,7 @@ class Svdf(Op):
     """
 
     results: ClassVar[tuple[str, ...]] = ("y", "next_state")
+    renews: ClassVar[tuple[tuple[str, str], ...]] = (("state", "next_state"),)
 
     x: Tensor
     weights: Tensor

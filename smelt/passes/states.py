@@ -95,8 +95,14 @@ def _needs(graph: Graph, states: Iterable[State]) -> Needs:
     for state in states:
         renewing = makers.get(_root(graph, state.write))
         if renewing is not None:
-            needs[renewing] += _readers(graph, state.read)
+            needs[renewing] += [op for op in _readers(graph, state.read) if not _renews(op, state)]
     return needs
+
+
+def _renews(op: Op, state: State) -> bool:
+    """Whether `op` can write the new value of a state over the old one that it reads."""
+    pairs = ((getattr(op, old), getattr(op, new)) for old, new in op.renews)
+    return op.inputs.count(state.read) == 1 and (state.read, state.write) in pairs
 
 
 def _readers(graph: Graph, tensor: Tensor) -> list[Op]:

@@ -69,6 +69,9 @@ def _step_problems(plan: Plan) -> Iterator[str]:
         yield from _argument_problems(step)
         for y in step.op.ys:
             storage = together[y]
+            reads = storage.renewed and any(together[t] is storage for t in step.op.activations)
+            if reads and not step.call.kernel.in_place:
+                yield f"{step.name} writes '{y.name}' over the state that it reads"
             gone.update(set(storage.tensors) - storage.renewed if storage.renewed else ())
             made.update(storage.renewed or storage.tensors)
 
