@@ -8,6 +8,7 @@ import numpy as np
 
 from fuzz.growth import MOST_ELEMENTS, Growth, Recipe, Shape, Value, single
 from fuzz.moves import MOVES
+from fuzz.pointwise import POINTWISE
 
 ACTIVATIONS = (0, 0, 0, 1, 2, 3)
 
@@ -203,3 +204,4 @@ RECIPES |= {code: binary(code) for code in ("ADD", "SUB", "MUL", "MINIMUM", "MAX
 RECIPES |= {code: resize(code) for code in ("RESIZE_NEAREST_NEIGHBOR", "RESIZE_BILINEAR")}
 UNARY = ("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE")
 RECIPES |= {code: unary(code) for code in UNARY}
+RECIPES |= POINTWISE

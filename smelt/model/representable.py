@@ -28,6 +28,7 @@ from smelt.model.ops import (
     Unary,
 )
 from smelt.model.representable_pointwise import pointwise_excesses
+from smelt.model.unary import rsqrt_scale
 
 
 def excesses(op: Op) -> tuple[str, ...]:
@@ -128,8 +129,19 @@ def _unary(op: Unary) -> Iterator[str]:
                 yield f"input scale {scale:.3g} is out of range (2^-28 to 2^17)"
         case "logistic" | "tanh" if not 2.0**-28 <= scale < 2.0**35:  # shifts of 0 to 62 bits
             yield f"input scale {scale:.3g} is out of range (2^-28 to 2^35)"
+        case "elu" | "gelu" | "gelu_tanh" if not fits_steps(farthest(op.x) * scale, op.y.q):
+            yield f"results can be too many steps of {op.y.q.scale:.3g} for 32-bit arithmetic"
+        case "rsqrt":
+            yield from _root(op)
         case "hard_swish":
             yield from _hard_swish(scale, ratio)
+
+
+def _root(op: Unary) -> Iterator[str]:
+    """The oracle shifts by at most 31 bits."""
+    shift = rsqrt_scale(op.x.q, op.y.q)[1]
+    if not -31 <= shift <= 10:
+        yield f"1 / sqrt(x.scale) / y.scale is {op.x.q.scale**-0.5 / op.y.q.scale:.3g}; it must be between 2^-11 and 2^30"
 
 
 def _hard_swish(scale: float, ratio: float) -> Iterator[str]:
