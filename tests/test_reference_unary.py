@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from smelt.importers import load
 from smelt.model.graph import Graph
+from smelt.model.reference import run
 from tests.oracle import Oracle
+from tests.paths import DATA
 from tests.reference_check import Bench, cases, compare, every_value, integers, powers, ratios, seeds, zeros_of
 
 
@@ -132,3 +134,21 @@ def test_logical_not(folder):
     bench = Bench(0)
     bench.w.op("LOGICAL_NOT", [bench.x((1, 2), (), dtype="bool")], [bench.y((1, 2), (), dtype="bool")])
     compare(*loaded(bench, folder), [np.array([[True, False]])])
+
+
+RECORDED = np.load(DATA / "cases" / "litert_unary.npz")
+
+
+@pytest.mark.parametrize("number", range(len(RECORDED["codes"])))
+def test_what_only_litert_has(folder, number):
+    """Its results for all bytes, as its reference kernels gave them."""
+    code, dtype = str(RECORDED["codes"][number]), str(RECORDED["dtypes"][number])
+    x_scale, x_zero, y_scale, y_zero = RECORDED["numbers"][number]
+    bench, values = Bench(0), every_value(dtype)
+    x, y = bench.x(values.shape, x_scale, int(x_zero), dtype), bench.y(values.shape, y_scale, int(y_zero), dtype)
+    options = dict(Approximate="approximate" in code) if code.startswith("GELU") else {}
+    bench.w.op(code.split()[0], [x], [y], **options)
+    path = folder / "model.tflite"
+    path.write_bytes(bench.model)
+    (result,) = run(load(path), [values])
+    assert np.array_equal(result.reshape(-1), RECORDED["results"][number])

@@ -33,9 +33,6 @@ FIXED_SHAPE = (
 UNROLL = "give the layer unroll=True (tf.keras.layers.LSTM(..., unroll=True)) and a fixed number of time steps, then convert again"
 
 NEAREST: dict[str, str] = {
-    "GELU": "RELU, LEAKY_RELU and HARD_SWISH are",
-    "RELU_N1_TO_1": "RELU and RELU6 are, and it is when fused into a convolution",
-    "RELU_0_TO_1": "RELU and RELU6 are",
     "L2_POOL_2D": "AVERAGE_POOL_2D is",
     "BATCH_MATMUL": "FULLY_CONNECTED with constant weights is",
     "CONV_3D": "CONV_2D is",

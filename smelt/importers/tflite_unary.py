@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from smelt.importers.tflite_reduce import demand_quantization
 from smelt.importers.tflite_site import SCALED, Arm, Site
 from smelt.model.graph import Op, Tensor
@@ -10,6 +12,7 @@ from smelt.model.ops_pointwise import Cast
 from smelt.model.representable import farthest, fits_steps
 
 INTEGERS = ("int8", "int16")
+BYTES = ("int8", "uint8")
 PLAIN = ("int8", "int16", "int32", "uint32", "bool", "uint8", "int64", "float32")
 
 
@@ -21,12 +24,9 @@ def unary(at: Site, function: UnaryFunction, alpha: float = 0.0) -> tuple[Op, ..
     return (Unary(y=y, x=x, function=function, alpha=alpha),)
 
 
-def relu(at: Site) -> tuple[Op, ...]:
-    return unary(at, "relu")
-
-
-def relu6(at: Site) -> tuple[Op, ...]:
-    return unary(at, "relu6")
+def simple(function: UnaryFunction) -> Callable[[Site], tuple[Op, ...]]:
+    """An operator without options."""
+    return lambda at: unary(at, function)
 
 
 def leaky_relu(at: Site) -> tuple[Op, ...]:
@@ -41,10 +41,6 @@ def logistic(at: Site) -> tuple[Op, ...]:
 def tanh(at: Site) -> tuple[Op, ...]:
     demand_quantization(at, at.y(), 2.0**-15 if at.y().dtype == "int16" else 1 / 128, 0)
     return unary(at, "tanh")
-
-
-def hard_swish(at: Site) -> tuple[Op, ...]:
-    return unary(at, "hard_swish")
 
 
 def quantize(at: Site) -> tuple[Op, ...]:
@@ -77,20 +73,8 @@ def dequantize(at: Site) -> tuple[Op, ...]:
     return (Dequantize(y=y, x=x),)
 
 
-def elu(at: Site) -> tuple[Op, ...]:
-    return unary(at, "elu")
-
-
-def abs_(at: Site) -> tuple[Op, ...]:
-    return unary(at, "abs")
-
-
-def rsqrt(at: Site) -> tuple[Op, ...]:
-    return unary(at, "rsqrt")
-
-
-def logical_not(at: Site) -> tuple[Op, ...]:
-    return unary(at, "not")
+def gelu(at: Site) -> tuple[Op, ...]:
+    return unary(at, "gelu_tanh" if at.flag(0) else "gelu")
 
 
 def cast(at: Site) -> tuple[Op, ...]:
@@ -100,17 +84,24 @@ def cast(at: Site) -> tuple[Op, ...]:
 
 
 UNARY: tuple[Arm, ...] = (
-    Arm("RELU", "", (1, 1), relu, types=INTEGERS),
-    Arm("RELU6", "", (1, 1), relu6, types=INTEGERS),
+    Arm("RELU", "", (1, 1), simple("relu"), types=INTEGERS),
+    Arm("RELU6", "", (1, 1), simple("relu6"), types=INTEGERS),
     Arm("LEAKY_RELU", "", (1, 1), leaky_relu, 75, types=INTEGERS),
     Arm("LOGISTIC", "", (1, 1), logistic, types=INTEGERS),
     Arm("TANH", "", (1, 1), tanh, types=INTEGERS),
-    Arm("HARD_SWISH", "", (1, 1), hard_swish),
+    Arm("HARD_SWISH", "", (1, 1), simple("hard_swish")),
     Arm("QUANTIZE", "from float32 or integers", (1, 1), quantize, types=(*SCALED, "int32")),
     Arm("DEQUANTIZE", "to float32", (1, 1), dequantize, types=SCALED, by_operand=True),
-    Arm("ELU", "", (1, 1), elu),
-    Arm("ABS", "", (1, 1), abs_, types=INTEGERS),
-    Arm("RSQRT", "", (1, 1), rsqrt, types=INTEGERS),
-    Arm("LOGICAL_NOT", "", (1, 1), logical_not, types=("bool",)),
+    Arm("ELU", "", (1, 1), simple("elu")),
+    Arm("ABS", "", (1, 1), simple("abs"), types=(*INTEGERS, "int32")),
+    Arm("RSQRT", "", (1, 1), simple("rsqrt"), types=INTEGERS),
+    Arm("LOGICAL_NOT", "", (1, 1), simple("not"), types=("bool",)),
+    Arm("RELU_N1_TO_1", "", (1, 1), simple("relu_n1_to_1"), types=BYTES, oracle="LiteRT"),
+    Arm("RELU_0_TO_1", "", (1, 1), simple("relu_0_to_1"), types=BYTES, oracle="LiteRT"),
+    Arm("GELU", "", (1, 1), gelu, 116, types=BYTES, oracle="LiteRT"),
+    Arm("EXP", "", (1, 1), simple("exp"), types=("int8",), oracle="LiteRT"),
+    Arm("LOG", "", (1, 1), simple("log"), types=INTEGERS, oracle="LiteRT"),
+    Arm("NEG", "", (1, 1), simple("neg"), types=("int32",), oracle="LiteRT"),
+    Arm("SIGN", "", (1, 1), simple("sign"), types=("int32",), oracle="LiteRT"),
     Arm("CAST", "", (1, 1), cast, 37, types=PLAIN),
 )

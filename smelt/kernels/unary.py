@@ -17,9 +17,9 @@ from smelt.model.arithmetic import float32, quantize_multiplier, round_half_away
 from smelt.model.arithmetic16 import table_input
 from smelt.model.graph import Tensor
 from smelt.model.interpolated import interpolated_table
-from smelt.model.ops import Unary
+from smelt.model.ops import Clamp, Unary
 from smelt.model.representable import farthest
-from smelt.model.unary import REALS, rsqrt_scale
+from smelt.model.unary import REALS, limits_of, real_function, rsqrt_scale
 from smelt.targets.types import Core
 
 Compute = Callable[[Expr], Expr]
@@ -74,11 +74,9 @@ def _centred(op: Unary, x: Expr) -> Expr:
     return cast("int32_t", x) - op.x.q.zero_point
 
 
-def _finished(k: CallBuilder, op: Unary, value: Expr, limit: int, low: int | None = None) -> Expr:
-    """`value`, of magnitude `limit` at most, with y's zero point, as what y can hold."""
-    least, most = op.y.element.range
-    zero = op.y.q.zero_point
-    return limited(k, value, zero, (least if low is None else low, most), limit)
+def _finished(k: CallBuilder, op: Unary, value: Expr, limit: int, clamp: Clamp | None = None) -> Expr:
+    """`value`, of magnitude `limit` at most, with y's zero point, within `clamp` or what y can hold."""
+    return limited(k, value, op.y.q.zero_point, clamp or op.y.element.range, limit)
 
 
 def _scaled(k: CallBuilder, op: Unary, value: Expr, ratio: float) -> tuple[Expr, int]:
@@ -91,15 +89,19 @@ def _requantize(k: CallBuilder, op: Unary) -> Compute:
 
 
 def _relu(k: CallBuilder, op: Unary) -> Compute:
-    ratio, zero = op.x.q.scale / op.y.q.scale, op.y.q.zero_point
-    return lambda x: _finished(k, op, *_scaled(k, op, _centred(op, x), ratio), zero)
+    ratio, clamp = op.x.q.scale / op.y.q.scale, (op.y.q.zero_point, op.y.element.high)
+    return lambda x: _finished(k, op, *_scaled(k, op, _centred(op, x), ratio), clamp)
+
+
+def _relu6(k: CallBuilder, op: Unary) -> Compute:
+    six = min(round_half_away(float32(6 / op.x.q.scale)) + op.x.q.zero_point, op.y.element.high)
+    return lambda x: clamped(k, x, (op.x.q.zero_point, six))
 
 
 def _between(low: float, high: float) -> Callable[[CallBuilder, Unary], Compute]:
     def limits(k: CallBuilder, op: Unary) -> Compute:
-        ends = (round_half_away(float32(end / op.x.q.scale)) + op.x.q.zero_point for end in (low, high))
-        least, most = (min(max(end, op.y.element.low), op.y.element.high) for end in ends)
-        return lambda x: clamped(k, x, (least, most))
+        ratio, clamp = op.x.q.scale / op.y.q.scale, limits_of(op.y, low, high)
+        return lambda x: _finished(k, op, *_scaled(k, op, _centred(op, x), ratio), clamp)
 
     return limits
 
@@ -155,7 +157,7 @@ def _rsqrt(k: CallBuilder, op: Unary) -> Compute:
 
 
 def _interpolated(k: CallBuilder, op: Unary) -> Compute:
-    table = k.table("table", interpolated_table(REALS[op.function], op.x.q, op.y.q))
+    table = k.table("table", interpolated_table(real_function(op), op.x.q, op.y.q))
 
     def compute(x: Expr) -> Expr:
         index = k.let("index", (x >> 7) + 256)
@@ -168,7 +170,7 @@ def _interpolated(k: CallBuilder, op: Unary) -> Compute:
 SCALED: dict[str, Callable[[CallBuilder, Unary], Compute]] = {
     "requantize": _requantize,
     "relu": _relu,
-    "relu6": _between(0, 6),
+    "relu6": _relu6,
     "relu_n1_to_1": _between(-1, 1),
     "relu_0_to_1": _between(0, 1),
     "leaky_relu": _leaky_relu,

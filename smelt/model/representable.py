@@ -129,7 +129,7 @@ def _unary(op: Unary) -> Iterator[str]:
                 yield f"input scale {scale:.3g} is out of range (2^-28 to 2^17)"
         case "logistic" | "tanh" if not 2.0**-28 <= scale < 2.0**35:  # shifts of 0 to 62 bits
             yield f"input scale {scale:.3g} is out of range (2^-28 to 2^35)"
-        case "elu" | "gelu" | "gelu_tanh" if not fits_steps(farthest(op.x) * scale, op.y.q):
+        case "elu" if not fits_steps(farthest(op.x) * scale, op.y.q):
             yield f"results can be too many steps of {op.y.q.scale:.3g} for 32-bit arithmetic"
         case "rsqrt":
             yield from _root(op)

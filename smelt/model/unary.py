@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import erfc, exp, sqrt, tanh
+from math import erfc, exp, log, sqrt, tanh
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from smelt.errors import ModelError
 from smelt.model import arithmetic, arithmetic16
 from smelt.model.arithmetic import Integers, float32, quantize_multiplier, requantize, round_half_away, wrap32
 from smelt.model.dtypes import DType
-from smelt.model.graph import Quantization
+from smelt.model.graph import Quantization, Tensor
 from smelt.model.interpolated import interpolated_table, look_up_interpolated
 from smelt.model.ops import Unary
 from smelt.model.roots import inverse_square_root
@@ -59,13 +59,23 @@ def _relu(op: Unary, x: Integers) -> Integers:
     return np.maximum(_requantize(op, x), op.y.q.zero_point)
 
 
+def _relu6(op: Unary, x: Integers) -> Integers:
+    """TFLM clamps x's own integers and takes y to be quantised as x is."""
+    six = round_half_away(float32(6 / op.x.q.scale)) + op.x.q.zero_point
+    return _saturated(op, np.clip(x, op.x.q.zero_point, six))
+
+
 def _between(low: float, high: float) -> Callable[[Unary, Integers], Integers]:
     def clamp(op: Unary, x: Integers) -> Integers:
-        """x's own integers: y is taken to be quantised as x is."""
-        least, most = (round_half_away(float32(end / op.x.q.scale)) + op.x.q.zero_point for end in (low, high))
-        return _saturated(op, np.clip(x, least, most))
+        return np.clip(_requantize(op, x), *limits_of(op.y, low, high))
 
     return clamp
+
+
+def limits_of(y: Tensor, low: float, high: float) -> tuple[int, int]:
+    """Real limits in stored integers of y."""
+    least, most = (round_half_away(float32(end / y.q.scale)) + y.q.zero_point for end in (low, high))
+    return max(least, y.element.low), min(most, y.element.high)
 
 
 def _leaky_relu(op: Unary, x: Integers) -> Integers:
@@ -172,7 +182,7 @@ def _rsqrt(op: Unary, x: Integers) -> Integers:
 
 def _looked_up(op: Unary, x: Integers) -> Integers:
     """Computed in single precision for each of 256 values; of int16, between 513 that are computed."""
-    real = REALS[op.function]
+    real = real_function(op)
     if op.x.dtype == "int16":
         return look_up_interpolated(interpolated_table(real, op.x.q, op.y.q), x)
     values = np.float32(op.x.q.scale) * _centred(op, x).astype(np.float32)
@@ -180,6 +190,14 @@ def _looked_up(op: Unary, x: Integers) -> Integers:
     steps = (results * np.float32(1 / np.float32(op.y.q.scale))).astype(np.float64)
     rounded = np.trunc(steps + np.copysign(0.5, steps)).astype(np.float32)
     return _saturated(op, np.trunc((rounded + np.float32(op.y.q.zero_point)).astype(np.float64)).astype(np.int64))
+
+
+def real_function(op: Unary) -> Callable[[float], float]:
+    """What a table holds. Where there is no logarithm, the least y."""
+    if op.function != "log":
+        return REALS[op.function]
+    least = op.y.q.scale * (op.y.element.low - op.y.q.zero_point)
+    return lambda x: log(x) if x > 0 else least
 
 
 def _elu(x: float) -> float:
@@ -194,13 +212,19 @@ def _gelu_tanh(x: float) -> float:
     return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x**3)))
 
 
-REALS: dict[str, Callable[[float], float]] = {"elu": _elu, "gelu": _gelu, "gelu_tanh": _gelu_tanh}
+def _exp(x: float) -> float:
+    return exp(min(x, 88.7))  # float32 knows no more; y saturates long before
+
+
+REALS: dict[str, Callable[[float], float]] = {
+    "elu": _elu, "gelu": _gelu, "gelu_tanh": _gelu_tanh, "exp": _exp, "log": log,
+}  # fmt: skip
 """Functions whose integers are tables of what single precision gives."""
 
 SCALED: dict[str, Callable[[Unary, Integers], Integers]] = {
     "requantize": _requantize,
     "relu": _relu,
-    "relu6": _between(0, 6),
+    "relu6": _relu6,
     "relu_n1_to_1": _between(-1, 1),
     "relu_0_to_1": _between(0, 1),
     "leaky_relu": _leaky_relu,
