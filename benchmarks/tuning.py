@@ -19,8 +19,9 @@ from smelt import board
 from smelt.importers import load
 from smelt.kernels import FRUGAL
 from smelt.passes import prepare
+from smelt.planner.known import Known
 from smelt.planner.log import TuningLog
-from smelt.tuning.linked import counting_device
+from smelt.tuning.devices import counting_device
 from smelt.tuning.search import Search
 from smelt.tuning.tune import tune
 from smelt.tuning.works import works
@@ -32,7 +33,7 @@ WITHIN = (0.05, 0.01, 0.001)
 
 def learned(todo, log, others):
     """The order of a tuning; it may end early."""
-    search = Search(todo, TuningLog(tuple(others)))
+    search = Search(todo, others)
     while taken := search.take(lambda some: len(some) <= BATCH):
         for subject in taken:
             m = log.get(subject.candidate.key)
@@ -64,7 +65,7 @@ def replay(order, todo, log, others):
     """The best sum of cycles after each measurement; None until every step has one."""
     best, found = [], {}
     for m in order(todo, log, others):
-        found[m.kernel, m.resident] = m.cycles
+        found[m.kernel, m.place[0]] = m.cycles
         steps = [min((found[c.key] for c in w.candidates if found.get(c.key)), default=None) for w in todo]
         best.append(None if None in steps else sum(w.times * c for w, c in zip(todo, steps, strict=True)))
     return best
@@ -80,9 +81,9 @@ def compare(console, model, target, file, others):
     tune(path, target, file, budget=3600, implementations=FRUGAL, exhaustive=True, resident=False)
     device = counting_device(target, "simulator").name
     log = {
-        (m.kernel, m.resident): m
-        for m in TuningLog.load(file).measurements
-        if (m.board, m.device) == (target.name, device)
+        (m.kernel, m.place[0]): m
+        for m in TuningLog.load(file).about(target.name).measurements
+        if m.origin.counter == device
     }
     todo = works(prepare(load(path)), target, FRUGAL)
     todo = [w for w in todo if any(c.key in log for c in w.candidates)]
@@ -102,7 +103,7 @@ def compare(console, model, target, file, others):
         table.add_column(f"within {share:.1%}", justify="right")
     table.add_column("measured", justify="right")
     for name, ways in orders.items():
-        runs = [replay(way, todo, log, others) for way in ways]
+        runs = [replay(way, todo, log, Known.trusting(target, others)) for way in ways]
         excess = [np.mean([_at(best, point) / least - 1 for best in runs]) for point in points]
         until = [np.mean([measurements_until(best, least * (1 + share)) for best in runs]) for share in WITHIN]
         cells = [f"+{e:.2%}" if np.isfinite(e) else "-" for e in excess] + [f"{n:.0f}" for n in until]
@@ -123,7 +124,7 @@ def main():
     parser.add_argument("--others", type=Path, help="A log of other models, which the learned order may learn from.")
     options = parser.parse_args()
     console = Console(width=160)
-    others = TuningLog.load(options.others).measurements if options.others else ()
+    others = TuningLog.load(options.others) if options.others else TuningLog.empty
     with tempfile.TemporaryDirectory() as folder:
         for name in options.boards.split(","):
             for model in options.models.split(","):

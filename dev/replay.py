@@ -22,6 +22,7 @@ from smelt.devices.simulators.version import model_of_time  # noqa: E402
 from smelt.errors import ModelError, SmeltError  # noqa: E402
 from smelt.firmware.toolchain import toolchain  # noqa: E402
 from smelt.planner.log import TuningLog  # noqa: E402
+from smelt.planner.measurement import Origin  # noqa: E402
 from smelt.targets.boards import BOARDS  # noqa: E402
 from smelt.tuning.shipped import shipped_log  # noqa: E402
 
@@ -31,9 +32,9 @@ GOALS = ("balanced", "speed")
 
 def known(target):
     """What is shipped about a board, relabelled; None where nothing is."""
-    tools, device = toolchain(target), model_of_time(target)
-    own = [m for m in shipped_log().measurements if m.board == target.name]
-    return TuningLog(tuple(replace(m, toolchain=tools, device=device) for m in own)) if own else None
+    origin = Origin(model_of_time(target), toolchain(target))
+    own = shipped_log().about(target.name).measurements
+    return TuningLog(tuple(replace(m, origin=origin) for m in own)) if own else None
 
 
 def digest(files):

@@ -18,6 +18,7 @@ from smelt.kernels import FRUGAL, IMPLEMENTATIONS
 from smelt.passes import prepare
 from smelt.planner import make_plan
 from smelt.planner.log import TuningLog
+from smelt.planner.measurement import Origin
 from smelt.report.tuning import progress_bar, seconds
 from smelt.targets.boards import board
 from smelt.tuning.shipped import FILE
@@ -57,16 +58,17 @@ def defaults(models, boards):
         for b in BOARDS
         for some in (FRUGAL, IMPLEMENTATIONS)
     ]
-    return {step.call.kernel.name for plan in plans for step in plan.steps}
+    return {way.kernel for plan in plans for way in plan.ways}
 
 
 def chosen(log, first):
     """The measurements to ship."""
     steps = defaultdict(list)
     for name in BOARDS:
-        for m in log.of(name, toolchain(board(name)), cycle_model(board(name))).measurements:
-            if m.cycles is not None:
-                steps[name, m.op_key, m.resident].append(m)
+        origin = Origin(cycle_model(board(name)), toolchain(board(name)))
+        for m in log.about(name).measurements:
+            if m.cycles is not None and m.origin == origin:
+                steps[name, m.op_key, m.place].append(m)
     for measurements in steps.values():
         ranked = sorted(measurements, key=lambda m: (m.cycles, m.kernel))
         best = {m.kernel: m for m in [*ranked[:BEST], *frontier(ranked), *(m for m in ranked if m.kernel in first)]}
@@ -77,7 +79,7 @@ def frontier(ranked):
     """The fastest that need less than any faster one."""
     found = []
     for m in ranked:
-        needs = dict(m.counts).get("scratch", 0), dict(m.counts).get("tables", 0)
+        needs = dict(m.features).get("scratch", 0), dict(m.features).get("tables", 0)
         if not any(a <= needs[0] and b <= needs[1] for a, b in (n for _, n in found)):
             found.append((m, needs))
     return [m for m, _ in found[: BEST + SMALLER]]

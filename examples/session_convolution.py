@@ -18,7 +18,7 @@ from smelt.model.graph import Quantization, Tensor
 from smelt.model.ops import Conv2D, Padding
 from smelt.model.reference import evaluate
 from smelt.model.rescale import linear_rescale
-from smelt.planner.choose import choose
+from smelt.planner.ways import Ways
 
 
 def convolution(rows: int = 8, channels_in: int = 4, channels_out: int = 6) -> Conv2D:
@@ -42,7 +42,7 @@ def convolution(rows: int = 8, channels_in: int = 4, channels_out: int = 6) -> C
 def run(device: Any, op: Conv2D, x: np.ndarray) -> tuple[np.ndarray, int | None]:
     """The convolution of `x` on a device, and the cycles that it took."""
     with Session(device) as session:
-        call: KernelCall = choose(op, session.board.core, IMPLEMENTATIONS)[2]
+        call: KernelCall = Ways(session.board.core, IMPLEMENTATIONS).first(op).call
         module = session.load(call)  # compiled, linked for a free place in RAM, written there
         y = session.empty(op.y.shape, op.y.dtype)
         done = module[call](x, y)  # weights and tables come with the call; it waits in the queue...

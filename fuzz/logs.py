@@ -12,11 +12,19 @@ import sys
 
 from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.mutations import spoilt
-from smelt.planner.log import MOST_CYCLES, Measurement, TuningLog
+from smelt.planner.known import Known
+from smelt.planner.log import TuningLog
+from smelt.planner.measurement import MOST_CYCLES, Measurement, Origin, Places
+from smelt.targets.boards import board
 
 BOARD = "nucleo_l4r5zi"
-GOOD = Measurement("k_1", "Dense int8[4] -> int8[4]", "dense", "unroll=4", BOARD, "zig 0.17.1 abcdef01", 1234, None,
-                   "simulator 1a2b3c4d", True, (("cost", 5), ("loads", 2)))  # fmt: skip
+ORIGIN = Origin("simulator 1a2b3c4d", "zig 0.17.1")
+GOOD = Measurement("k_1", "Dense int8[4] -> int8[4]", "dense", "unroll=4", BOARD, 1234, None, ORIGIN, Places(tables="sram1"),
+                   (("cost", 5), ("loads", 2)), "abcdef01")  # fmt: skip
+OLD = {
+    "kernel": "k_1", "op_key": "Dense", "implementation": "dense", "schedule": "a", "board": BOARD, "cycles": 5, "error": None,
+    "toolchain": "zig 0.17.1, headers 1a2b3c4d", "device": "device openocd", "resident": True, "counts": {"cost": 5}, "code": "ram",
+}  # fmt: skip
 ODD = (
     None, True, False, 0, -1, 1, 1.5, -0.0, 1e400, float("nan"), 2**31, 2**53 - 1, 2**53, 2**64, 10**400, "", "5", "\ud800", "\0",
     "\U0001f600" * 50, [], {}, [[]], {"": {}}, [1] * 200, "x" * 70_000,
@@ -26,6 +34,7 @@ RAW = (
     b"NaN", b"\xff\xfe{\0}\0", b"\xef\xbb\xbf{}",
     b'{"cycles":' + b"9" * 6000 + b"}", b'{"kernel":"\\ud800"}', b"\0" * 1000, b"\r", b" " * 70_000, b'"' * 999,
 )  # fmt: skip
+INNER = ("counts", "features", "origin", "places")
 WORDS = (b"[" * 3000, b"9" * 5000, b'\\"', b"\n", b"\0")
 
 
@@ -35,7 +44,7 @@ def content(dice: random.Random) -> bytes:
 
 
 def line(dice: random.Random) -> bytes:
-    values = json.loads(GOOD.line)
+    values = json.loads(GOOD.line) if dice.random() < 0.6 else dict(OLD)
     kind = dice.randrange(5)
     if kind == 0:
         return dice.choice(RAW)
@@ -43,8 +52,8 @@ def line(dice: random.Random) -> bytes:
         name = dice.choice([*values, "more"])
         if dice.random() < 0.2:
             values.pop(name, None)
-        elif name == "counts" and dice.random() < 0.7:
-            values[name] = {dice.choice(("cost", "", "\ud800")): dice.choice(ODD)}
+        elif name in INNER and dice.random() < 0.7:
+            values[name] = {dice.choice(("cost", "code", "compiler", "", "\ud800")): dice.choice(ODD)}
         else:
             values[name] = dice.choice(ODD)
     data = json.dumps(values, ensure_ascii=dice.random() < 0.7).encode("utf-8", "surrogatepass")
@@ -56,13 +65,15 @@ def attempt(case: Case) -> str:
     data = content(case.dice)
     case.write(data, ".jsonl")
     log = TuningLog.parse(data)
-    log.usable(BOARD, GOOD.toolchain).preferring("simulator 1a2b3c4d").graded(GOOD.toolchain)
+    known = Known.of(board(BOARD), log, ORIGIN)
+    if any(m.board != BOARD for m in known.measurements):
+        raise Finding("a measurement of another board")
     again = TuningLog.parse(b"".join(m.line for m in log.measurements))
     for m in log.measurements:
         if m.cycles is not None and not (type(m.cycles) is int and 0 < m.cycles < MOST_CYCLES):
             raise Finding(f"{m.cycles!r} cycles")
-        if any(not 0 <= n < MOST_CYCLES for _, n in m.counts):
-            raise Finding(f"counts {m.counts}")
+        if any(not 0 <= n < MOST_CYCLES for _, n in m.features):
+            raise Finding(f"features {m.features}")
     if (again.measurements, again.damaged) != (log.measurements, 0):
         raise Finding("what was read is another thing once it is written and read again")
     if len(log.measurements) + log.damaged > data.count(b"\n") + 1:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.passes.edge_types import EdgeType
     from smelt.planner import Goal, Limits
     from smelt.planner.evidence import Evidence
+    from smelt.planner.known import Known
     from smelt.planner.log import TuningLog
     from smelt.planner.plan import Plan
     from smelt.targets.types import Board
@@ -86,8 +87,8 @@ def compile(
     input_type: EdgeType | None = None,
     output_type: EdgeType | None = None,
 ) -> Compilation:
-    """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the firmware
-    prints for classes.
+    """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
+    firmware prints for classes.
 
     `compiler` is "zig" (the bundled one), "gcc" (arm-none-eabi-gcc or riscv64-unknown-elf-gcc), or "none" for C only.
     `goal` "balanced" is frugal: tables are no larger than the weights and stay in flash. "speed" spends flash and RAM on cycles,
@@ -100,13 +101,13 @@ def compile(
     """
     from smelt.firmware import build, emit, render, render_harness
     from smelt.firmware.names import check_name
-    from smelt.firmware.toolchain import toolchain
     from smelt.importers import load
     from smelt.passes import prepare
     from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums
     from smelt.planner import Limits, make_plan
     from smelt.planner.evidence import evidence
+    from smelt.planner.ways import Ways
     from smelt.targets.boards import named
 
     check_name(name)  # before the minutes that a plan may take
@@ -114,15 +115,15 @@ def compile(
     model = with_edge_types(load(path), input_type, output_type)
     graph = prepare(model)
     warnings = wrapping_sums(graph)
-    tools, known = toolchain(board, compiler), measured(log, board, compiler)
-    limits = Limits(max_ram, max_flash)
+    known = measured(log, board, compiler)
+    limits, ways = Limits(max_ram, max_flash), Ways(board.core, offered(goal))
     best: Compilation | None = None
     for number in range(BUILDS):
-        plan = make_plan(graph, board, offered(goal), log=known, goal=goal, limits=limits)
+        plan = make_plan(graph, board, ways, known=known, goal=goal, limits=limits)
         program = emit(plan, name)
         sources = render(program)
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
-        made = Compilation(model, graph, plan, program, sources, image, evidence(plan, known, tools), warnings)
+        made = Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings)
         if image is None:
             return made
         if keeps_flash(made):
@@ -150,8 +151,8 @@ class Inspection:
 
 
 def inspect(path: Path | str) -> Inspection:
-    """Look at a model file without a board and without a compiler. Raises ModelError where it cannot be read at all, Unsupported
-    where it is of a format that smelt does not read."""
+    """Look at a model file without a board and without a compiler. Raises ModelError where it cannot be read at all,
+    Unsupported where it is of a format that smelt does not read."""
     from smelt.importers import describe, load
     from smelt.passes import prepare
     from smelt.passes.sums import wrapping_sums
@@ -202,29 +203,23 @@ def corrected(limits: Limits, made: Compilation, number: int) -> Limits:
     return replace(limits, sizes=sizes, code=flash_of(made) - made.plan.table_bytes - code + number * MORE)
 
 
-def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc", "none"]) -> TuningLog:
-    """What of a log is about this board, the compiler, and the model of time as it is; C only is for whatever zig would make of it.
-    What this version of the compiler did not measure is taken from others. What smelt ships is known as well, unless `log` is
-    `TuningLog.empty`.
+def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc", "none"]) -> Known:
+    """What a log says about this board, for the compiler and the model of time as they are; C only is for whatever zig would
+    make of it. What smelt ships is known as well, unless `log` is `TuningLog.empty`.
 
-    Raises OptionError where there is a log, and nothing in it is about them.
+    Raises OptionError where there is a log, and nothing in it is about the board.
     """
     from smelt.devices.simulators.version import model_of_time
     from smelt.errors import OptionError
     from smelt.firmware.toolchain import toolchain
+    from smelt.planner.known import Known
     from smelt.planner.log import TuningLog
+    from smelt.planner.measurement import Origin
     from smelt.tuning.shipped import shipped_log
 
     if log is TuningLog.empty:
-        return log
-    shipped = shipped_log()
-    if log is None and not shipped.measurements:
-        return TuningLog.empty
-    tools, device = toolchain(board, compiler), model_of_time(board)
-    known = (log or TuningLog.empty).usable(board.name, tools).preferring(device)
-    if log is not None and not known.measurements:
-        of_board = log.usable(board.name, tools).measurements
-        stale = f"that the {device} counted: its model of time is another one now" if device else "by a real device"
-        reason = stale if of_board else f"with {tools}"
-        raise OptionError(f"the tuning log has no measurement of {board.name} {reason}: run `smelt tune` first")
-    return (shipped.usable(board.name, tools, device) + known).preferring(device).graded(tools)
+        return Known(board)
+    if log is not None and not log.about(board.name).measurements:
+        raise OptionError(f"the tuning log has no measurement of {board.name}: run `smelt tune` first")
+    origin = Origin(model_of_time(board), toolchain(board, compiler))
+    return Known.of(board, shipped_log() + (log or TuningLog.empty), origin)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +91,62 @@ def save(files: Mapping[str, bytes], folder: Path) -> None:
     finally:
         if not done:  # interrupted as well
             _discard([written.temporary for written in staged if written.temporary is not None], made)
+
+
+def append_lines(file: Path, lines: Sequence[bytes]) -> None:
+    """Add whole lines to a file, each with a single write. What is not finished, because its writer was killed or the disk was
+    full, is closed first, so that nothing is glued to it.
+
+    Raises OptionError where the file cannot be written; what was in it stays.
+    """
+    if not lines:
+        return
+    try:
+        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
+        try:
+            torn = _is_torn(descriptor)
+            for number, line in enumerate(lines):
+                _write(descriptor, (b"\n" if torn and number == 0 else b"") + line)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as error:
+        raise _unwritable(file, error) from None
+
+
+def check_appendable(file: Path, room: int) -> None:
+    """Raise OptionError where `append_lines` could not write to the file, or not `room` bytes. Leaves no file behind where there is
+    none."""
+    try:
+        there = file.exists()
+        if there and not file.is_file():
+            raise OptionError(f"cannot write '{printable(file)}': it is {kind(file.stat().st_mode)}")
+        os.close(os.open(file, os.O_WRONLY | os.O_APPEND | (0 if there else os.O_CREAT | os.O_EXCL), 0o644))
+        if not there:
+            file.unlink()
+        free = shutil.disk_usage(file.absolute().parent).free
+    except (OSError, ValueError) as error:
+        raise _unwritable(file, error) from None
+    if free < room:
+        raise OptionError(f"cannot write '{printable(file)}': the disk is full")
+
+
+def _unwritable(file: Path, error: Exception) -> OptionError:
+    return OptionError(f"cannot write '{printable(file)}': {getattr(error, 'strerror', None) or error}")
+
+
+def _is_torn(descriptor: int) -> bool:
+    """Whether the file's last line lacks its end."""
+    if os.lseek(descriptor, 0, os.SEEK_END) == 0:
+        return False
+    os.lseek(descriptor, -1, os.SEEK_END)
+    return os.read(descriptor, 1) != b"\n"
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    if written != len(data):
+        raise OSError(f"only {written} of {len(data)} bytes were written: is the disk full?")
 
 
 def _stage(data: bytes, target: Path) -> _Written:

@@ -23,10 +23,11 @@ from smelt.model.reference import run
 from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, make_plan, trade_offs
 from smelt.planner.check import check
-from smelt.planner.choice_solver import Problem, Way, evaluate, fits, solve
+from smelt.planner.choice_solver import Cost, Problem, evaluate, fits, solve
 from smelt.planner.evidence import Evidence
+from smelt.planner.known import Known
 from smelt.planner.limits import size_of
-from smelt.planner.log import Measurement
+from smelt.planner.measurement import Measurement, Places
 from smelt.planner.ways import op_key
 from smelt.report.execute import execute
 from smelt.report.profile import profile
@@ -51,7 +52,7 @@ def synthetic(seed):
 
     def way():
         some = tuple(rng.sample(range(len(tables)), rng.randrange(3)))
-        return Way(rng.randrange(100, 1000), rng.randrange(200, 1500), rng.randrange(5), some, rng.random() < 0.4)
+        return Cost(rng.randrange(100, 1000), rng.randrange(200, 1500), rng.randrange(5), some, rng.random() < 0.4)
 
     ways = tuple(tuple(way() for _ in range(3)) for _ in range(4))
     return Problem(ways, kernels, tables, rng.randrange(400), rng.randrange(900, 4000), rng.randrange(2000, 6000))
@@ -81,7 +82,7 @@ def test_without_the_solver_steps_give_way_one_by_one(monkeypatch):
         problem = synthetic(seed)
         choice = solve(problem)
         assert choice is None or fits(problem, choice)
-    fast, lean = Way(10, 900, 0), Way(20, 100, 1)
+    fast, lean = Cost(10, 900, 0), Cost(20, 100, 1)
     problem = Problem(((fast, lean),), (8, 8), (), 0, 500, 100)
     assert solve(problem).taken == (1,)
 
@@ -163,7 +164,7 @@ def test_the_check_knows_the_budgets(kws):
     for limits, what in ((Limits(ram=plan.ram_bytes - 1), "RAM"), (Limits(flash=plan.flash_bytes - 1), "flash")):
         with pytest.raises(SmeltError, match=f"bytes of {what} are more than the budget"):
             check(replace(plan, limits=limits))
-    everything = replace(plan, steps=tuple(replace(step, resident=True) for step in plan.steps))
+    everything = replace(plan, steps=tuple(step.copied() for step in plan.steps))
     with pytest.raises(SmeltError, match="bytes of RAM are more than the budget"):
         check(everything)
 
@@ -178,10 +179,12 @@ def test_measured_cycles_decide(kws):
     usual = make_plan(kws, NUCLEO_L4R5ZI, FRUGAL)
     rows = []
     for number, step in enumerate(s for s in usual.steps if type(s.op).__name__ == "Conv2D"):
-        key, how = op_key(step.op), (step.implementation.name, str(step.schedule), "nucleo_l4r5zi", "tools")
-        rows.append(Measurement(step.call.kernel.name, key, *how, 500))
-        rows.append(Measurement(step.call.kernel.name, key, *how, 300 if number else 700, resident=True))
-    plan = make_plan(kws, NUCLEO_L4R5ZI, FRUGAL, goal="speed", log=TuningLog(tuple(rows)))
+        how = step.way.kernel, op_key(step.op), *step.way.names, "nucleo_l4r5zi"
+        rows.append(Measurement(*how, 500))
+        rows.append(Measurement(*how, 300 if number else 700, places=Places(tables="sram1")))
+    plan = make_plan(
+        kws, NUCLEO_L4R5ZI, FRUGAL, goal="speed", known=Known.trusting(NUCLEO_L4R5ZI, TuningLog(tuple(rows)))
+    )
     found = [s for s in plan.steps if type(s.op).__name__ == "Conv2D"]
     assert not found[0].resident and all(s.resident for s in found[1:])
     assert [s.call.kernel.name for s in found] == [
@@ -196,7 +199,7 @@ def everything_in_ram(path, board_, compiler="zig"):
     model = load(path)
     graph = prepare(model)
     plan = make_plan(graph, board_, FRUGAL)
-    plan = check(replace(plan, steps=tuple(replace(step, resident=True) for step in plan.steps)))
+    plan = check(replace(plan, steps=tuple(step.copied() for step in plan.steps)))
     program = emit(plan)
     sources = render(program)
     image = build(render_harness(program, sources), board_, compiler)

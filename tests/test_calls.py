@@ -23,6 +23,7 @@ from smelt.planner.check import check
 from smelt.planner.placement import Placement
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
+from smelt.planner.ways import Way
 from smelt.targets.boards import board
 from tests.mac_cases import RELU, Maker
 
@@ -106,7 +107,7 @@ def test_exchanged_activations_are_found() -> None:
 def plan_of(op: Op, implementation: str, call: KernelCall, smaller: int = 0) -> Plan:
     """A plan of one step, one thing after the other; in place number `smaller` a byte is missing."""
     (way,) = (i for i in IMPLEMENTATIONS if i.name == implementation)
-    step, target = Step(op, way, None, call, "step"), board("nucleo_l4r5zi")
+    step, target = Step(Way(op, way, None, call), "step"), board("nucleo_l4r5zi")
     memory, offset, places = target.chip.rams[0].name, 0, []
     for number, thing in enumerate((*op.activations, op.y, *step.scratch), 1):
         first, last = (0, 0) if isinstance(thing, Scratch) else (-1 if thing in op.activations else 0, 1)

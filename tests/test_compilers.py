@@ -9,14 +9,16 @@ from click.testing import CliRunner
 
 import smelt.tuning.shipped as shipped
 from smelt.cli import main
-from smelt.compile import compile, measured
+from smelt.compile import compile
 from smelt.devices.simulators.version import model_of_time
-from smelt.errors import OptionError
 from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.kernels import FRUGAL
+from smelt.kernels.digest import routines_digest
 from smelt.passes import prepare
-from smelt.planner.log import Measurement, TuningLog, append, compiler_of, is_similar
+from smelt.planner.known import Known, standing
+from smelt.planner.log import TuningLog, append
+from smelt.planner.measurement import Measurement, Origin, Places
 from smelt.report.curve import trade_off
 from smelt.report.doctor import examine
 from smelt.targets.boards import board
@@ -24,8 +26,8 @@ from smelt.tuning.works import works
 from tests.small_models import dense_model
 
 BOARD = board("nucleo_l4r5zi")
-TOOLS, DEVICE = toolchain(BOARD), model_of_time(BOARD)
-OLDER = TOOLS.replace(compiler_of(TOOLS), "zig 0.15.0")
+TOOLS, COUNTER = toolchain(BOARD), model_of_time(BOARD)
+OLDER = "zig 0.15.0"
 
 
 @pytest.fixture
@@ -46,8 +48,9 @@ def log_of(model, toolchain):
     lines = []
     for work in works(prepare(load(model)), BOARD, FRUGAL):
         for n, c in enumerate(reversed(work.candidates)):
-            how = c.implementation.name, str(c.schedule), BOARD.name, toolchain
-            lines.append(Measurement(c.call.kernel.name, work.op_key, *how, 1000 + 100 * n, None, DEVICE))
+            origin, routines = Origin(COUNTER, toolchain), routines_digest(c.call.kernel, BOARD.core)
+            how = c.kernel, work.op_key, *c.names, BOARD.name
+            lines.append(Measurement(*how, 1000 + 100 * n, origin=origin, routines=routines))
     return TuningLog(tuple(lines))
 
 
@@ -58,35 +61,37 @@ def smelt(*arguments):
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "similar"),
+    ("one", "other", "grade"),
     [
-        ("zig 0.17.0, headers 1a2b3c4d", "zig 0.17.1, headers 1a2b3c4d", True),
-        ("zig 0.15.1, headers 1a2b3c4d", "zig 0.17.1, headers 1a2b3c4d", True),
-        ("zig, headers 1a2b3c4d", "zig 0.17.1, headers 1a2b3c4d", True),
-        ("zig 0.17.1, headers 1a2b3c4d", "zig 0.17.1, headers 1a2b3c4e", False),
-        ("zig 0.17.1, headers 1a2b3c4d", "zig 0.17.1", False),
-        ("arm-none-eabi-gcc 12.2.1, headers 1a2b3c4d", "arm-none-eabi-gcc 13.1, headers 1a2b3c4d", True),
-        ("arm-none-eabi-gcc 12.2.1, headers 1a2b3c4d", "riscv64-unknown-elf-gcc 12.2.1, headers 1a2b3c4d", False),
-        ("arm-none-eabi-gcc 12.2.1, headers 1a2b3c4d", "zig 12.2.1, headers 1a2b3c4d", False),
+        ("zig 0.17.1", "zig 0.17.1", "measured"),
+        ("zig 0.17.0", "zig 0.17.1", "similar"),
+        ("zig 0.15.1", "zig 0.17.1", "similar"),
+        ("zig", "zig 0.17.1", "similar"),
+        ("arm-none-eabi-gcc 12.2.1", "arm-none-eabi-gcc 13.1", "similar"),
+        ("arm-none-eabi-gcc 12.2.1", "riscv64-unknown-elf-gcc 12.2.1", "estimated"),
+        ("arm-none-eabi-gcc 12.2.1", "zig 12.2.1", "estimated"),
     ],
 )
-def test_versions_are_similar_and_headers_must_be_the_same(one, other, similar):
-    assert is_similar(one, other) == is_similar(other, one) == similar
-    assert is_similar(one, one)
+def test_versions_of_a_compiler_are_similar(model, one, other, grade):
+    kernel = works(prepare(load(model)), BOARD, FRUGAL)[0].candidates[0].call.kernel
+    m = replace(log_of(model, one).measurements[0], kernel=kernel.name, routines=routines_digest(kernel, BOARD.core))
+    assert Known(BOARD, Origin(COUNTER, other)).grade(m, kernel) == grade
+    assert standing(Origin(COUNTER, one), Origin(COUNTER, other)) == standing(
+        Origin(COUNTER, other), Origin(COUNTER, one)
+    )
 
 
 def test_what_the_compiler_itself_measured_comes_first_in_whatever_order():
-    exact = Measurement("k", "Dense", "dense", "a", BOARD.name, TOOLS, 10, None, DEVICE)
-    older = replace(exact, toolchain=OLDER, cycles=5)
-    resident = replace(older, resident=True, cycles=4)
-    headers = replace(exact, toolchain=f"{compiler_of(TOOLS)}, headers 00000000", cycles=1)
-    for some in permutations((exact, older, resident, headers)):
-        known = TuningLog(some).usable(BOARD.name, TOOLS).graded(TOOLS)
-        assert known.cycles("k", BOARD.name) == 10 and known.cycles("k", BOARD.name, resident=True) == 4
-        assert known.ranked("Dense", BOARD.name) == (("dense", "a", 10),)
-        assert len(known.measurements) == 2
-    failed = replace(exact, cycles=None, error="fault: x")
-    assert TuningLog((older, failed)).graded(TOOLS).cycles("k", BOARD.name) is None
+    exact = Measurement("k", "Dense", "dense", "a", BOARD.name, 10, origin=Origin(COUNTER, TOOLS))
+    older = replace(exact, origin=Origin(COUNTER, OLDER), cycles=5)
+    resident = replace(older, places=Places(tables="sram1"), cycles=4)
+    for some in permutations((exact, older, resident)):
+        known = Known.of(BOARD, TuningLog(some), Origin(COUNTER, TOOLS))
+        assert known.cycles("k") == 10 and known.cycles("k", (True, False)) == 4
+        assert known.believed.measurements == (exact,) and {*known.doubted.measurements} == {older, resident}
+    failed = replace(exact, cycles=None, failure="fault: x")
+    other = replace(exact, kernel="other")
+    assert Known.of(BOARD, TuningLog((older, other, failed)), Origin(COUNTER, TOOLS)).cycles("k") is None
 
 
 def test_what_ships_counts_for_other_versions_and_it_is_said(model, ships):
@@ -100,8 +105,10 @@ def test_what_ships_counts_for_other_versions_and_it_is_said(model, ships):
     assert older.sources.digest == tuned.sources.digest != plain.sources.digest
     assert older.notes == ("measured with zig 0.15.0: taken as similar",)
     assert trade_off(model, BOARD).similar_measurements == ("zig 0.15.0",)
-    ships(log_of(model, TOOLS.replace("headers", "headers of another time")))
-    assert compile(model, BOARD, compiler="none").sources.digest == plain.sources.digest
+    ships(TuningLog(tuple(replace(m, routines="headers 00000000") for m in log_of(model, TOOLS).measurements)))
+    other = compile(model, BOARD)
+    assert other.sources.digest == tuned.sources.digest
+    assert other.notes == ("measured with routines of another time: taken as similar",)
 
 
 @pytest.mark.parametrize("command", ["compile", "profile", "run", "verify", "curve"])
@@ -135,7 +142,7 @@ def test_damaged_lines_of_a_log_are_told_of_once(model, tmp_path, ships, command
 def test_what_a_link_measured_is_said(model, tmp_path, ships):
     """With code and tables in RAM: by `compile` and by the curve, as a note and as data."""
     ships(TuningLog.empty)
-    file, there = tmp_path / "log", {"device": "device pyocd", "resident": True, "code": "ram"}
+    file, there = tmp_path / "log", {"origin": Origin("device pyocd", TOOLS), "places": Places("sram1", "sram1")}
     append(file, [replace(m, **there) for m in log_of(model, TOOLS).measurements])
     for name, *more in (("compile", "--compiler", "none", "-o", tmp_path / "out"), ("profile", "--curve")):
         code, out, err = smelt(name, model, "-b", BOARD.name, "--log", file, "--json", *more)
@@ -149,16 +156,20 @@ def test_a_log_about_other_ops_is_no_news(model, ships):
     assert compile(model, BOARD).notes == ()
 
 
-def test_a_log_of_other_headers_is_refused(model):
-    other = TuningLog(
-        tuple(replace(m, toolchain="zig 0.17.1, headers 00000000") for m in log_of(model, TOOLS).measurements)
-    )
-    with pytest.raises(OptionError, match="no measurement of nucleo_l4r5zi with"):
-        measured(other, BOARD, "zig")
+def test_another_compiler_makes_better_estimates(model, ships):
+    """Its figures choose by their ratios, and only where nothing else was measured; how long a step takes they do not say."""
+    ships(TuningLog.empty)
+    log = log_of(model, "arm-none-eabi-gcc 12.2.1")
+    first, best = (compile(model, BOARD, compiler="none", log=some) for some in (TuningLog.empty, log_of(model, TOOLS)))
+    gcc = compile(model, BOARD, compiler="none", log=log)
+    assert gcc.sources.digest == best.sources.digest != first.sources.digest and gcc.evidence.measured == 0
+    slow = TuningLog(tuple(replace(m, cycles=100_000 - m.cycles) for m in log_of(model, TOOLS).measurements))
+    both = compile(model, BOARD, compiler="none", log=log + slow)
+    assert both.sources.digest == compile(model, BOARD, compiler="none", log=slow).sources.digest
 
 
 def test_the_doctor_says_similar(model, ships):
-    for tools, label in ((TOOLS, ""), (OLDER, "similar"), ("zig 0.17.1, headers 00000000", "stale")):
+    for tools, label in ((TOOLS, ""), (OLDER, "similar"), ("arm-none-eabi-gcc 12.2.1", "stale")):
         ships(log_of(model, tools))
         finding = next(f for f in examine() if f.part == shipped.FILE)
         assert (finding.label, finding.works) == (label, label != "stale") and not finding.needed

@@ -22,7 +22,7 @@ ROOMS = {
     "loops": set(),
     "targets": {"loops"},
     "kernels": {"model", "loops", "targets"},
-    "planner": {"model", "loops", "targets", "kernels"},
+    "planner": {"model", "loops", "targets", "kernels", "files"},
     "firmware": BELOW_FIRMWARE,
     "devices": {"targets", "firmware"},
     "tuning": BELOW_FIRMWARE | {"firmware", "devices", "inputs", "files"},

@@ -9,8 +9,11 @@ import pytest
 from smelt.importers import load
 from smelt.kernels import FRUGAL
 from smelt.passes import prepare
-from smelt.planner.log import Measurement, TuningLog
+from smelt.planner.known import Known
+from smelt.planner.log import TuningLog
+from smelt.planner.measurement import Measurement, Places
 from smelt.targets.boards import board
+from smelt.tuning.features import features
 from smelt.tuning.learned import Prediction, fit, of_candidate, of_measurement
 from smelt.tuning.search import Search
 from smelt.tuning.works import works
@@ -26,16 +29,20 @@ def todo():
 
 def truth(candidate):
     """A world in which cycles follow from what is known of a kernel, and a little from what is not."""
-    counts = dict(candidate.counts)
-    cycles = candidate.cost * (1.1 + 0.5 * counts.get("spills", 0) / candidate.cost)
+    counts, cost = dict(features(candidate, BOARD.core)), candidate.instructions(BOARD.core)
+    cycles = cost * (1.1 + 0.5 * counts.get("spills", 0) / cost)
     cycles += 2 * counts["tables"] if not candidate.resident and "tables" in counts else 0
     factor = {"conv2d_portable": 1.7, "dense_portable": 1.5}.get(candidate.implementation.name, 1.0)
     return round(cycles * factor * (1 + 0.01 * math.sin(len(str(candidate.schedule)))))
 
 
 def measured(work, c, cycles, board=BOARD.name):
-    how = c.implementation.name, str(c.schedule), board, "zig"
-    return Measurement(c.call.kernel.name, work.op_key, *how, cycles, None, "simulator", c.resident, c.counts)
+    places, known = Places("flash", "sram1" if c.resident else "flash"), features(c, BOARD.core)
+    return Measurement(c.kernel, work.op_key, *c.names, board, cycles, places=places, features=known)
+
+
+def known(log=TuningLog.empty):
+    return Known.trusting(BOARD, log)
 
 
 def explored(search, most=10_000):
@@ -49,7 +56,7 @@ def explored(search, most=10_000):
 
 
 def test_it_predicts_what_it_has_not_seen_and_knows_how_well(todo):
-    everything = [(of_candidate(w.op_key, c), truth(c)) for w in todo for c in w.candidates]
+    everything = [(of_candidate(w.op_key, c, BOARD.core), truth(c)) for w in todo for c in w.candidates]
     np.random.default_rng(0).shuffle(everything)
     seen, unseen = everything[::2], everything[1::2]
     prediction = fit([e for e, _ in seen], [c for _, c in seen]).predict([e for e, _ in unseen])
@@ -63,8 +70,8 @@ def test_it_predicts_what_it_has_not_seen_and_knows_how_well(todo):
 def test_a_line_of_the_log_teaches_like_the_candidate(todo):
     work = todo[0]
     c = work.candidates[-1]
-    assert of_measurement(measured(work, c, 5)) == of_candidate(work.op_key, c)
-    assert of_measurement(replace(measured(work, c, 5), counts=())) is None
+    assert of_measurement(measured(work, c, 5)) == of_candidate(work.op_key, c, BOARD.core)
+    assert of_measurement(replace(measured(work, c, 5), features=())) is None
 
 
 def test_the_expected_gain_is_what_it_says():
@@ -77,7 +84,7 @@ def test_the_expected_gain_is_what_it_says():
 
 
 def test_defaults_come_first_and_the_best_is_found_early(todo):
-    search = Search(todo, TuningLog.empty)
+    search = Search(todo, known())
     order = explored(search)
     assert {id(s.work) for s in order[: len(todo)]} == {id(w) for w in todo}
     assert all(s.candidate is s.work.candidates[0] for s in order[: len(todo)])
@@ -88,16 +95,16 @@ def test_defaults_come_first_and_the_best_is_found_early(todo):
 
 
 def test_the_order_is_always_the_same_and_resuming_goes_on(todo):
-    orders = [[s.candidate.key for s in explored(Search(todo, TuningLog.empty))] for _ in range(2)]
+    orders = [[s.candidate.key for s in explored(Search(todo, known()))] for _ in range(2)]
     assert orders[0] == orders[1]
-    half = Search(todo, TuningLog.empty)
+    half = Search(todo, known())
     log = TuningLog(tuple(measured(s.work, s.candidate, truth(s.candidate)) for s in explored(half, 20)))
-    rest = explored(Search(todo, log))
-    assert not {s.candidate.key for s in rest} & {(m.kernel, m.resident) for m in log.measurements}
+    rest = explored(Search(todo, known(log)))
+    assert not {s.candidate.key for s in rest} & {(m.kernel, m.place[0]) for m in log.measurements}
 
 
 def test_exhaustive_measures_everything_once(todo):
-    order = explored(Search(todo, TuningLog.empty, exhaustive=True))
+    order = explored(Search(todo, known(), exhaustive=True))
     keys = [s.candidate.key for s in order]
     assert len(keys) == len(set(keys)) == len({c.key for w in todo for c in w.candidates})
 
@@ -108,7 +115,7 @@ def test_layers_of_another_model_help(todo):
     renamed = TuningLog(tuple(replace(m, kernel=f"{m.kernel}_other", op_key=f"other {m.op_key}") for m in others))
 
     def until_best(log):
-        search, least = Search(todo[:1], log), min(truth(c) for c in todo[0].candidates if not c.resident)
+        search, least = Search(todo[:1], known(log)), min(truth(c) for c in todo[0].candidates if not c.resident)
         for n in range(1, 100):
             explored(search, 1)
             if search.best() and search.best() <= 1.01 * least * todo[0].times:
@@ -119,18 +126,18 @@ def test_layers_of_another_model_help(todo):
 
 
 def test_a_step_whose_first_candidates_fail_is_not_given_up(todo):
-    search = Search(todo[:1], TuningLog.empty)
+    search = Search(todo[:1], known())
     tried = 0
     while taken := search.take(lambda some: len(some) <= 2):
         for s in taken:
             tried += 1
             good = truth(s.candidate) if tried > 6 else None
-            search.learn(replace(measured(s.work, s.candidate, good), error=None if good else "fault: x"))
+            search.learn(replace(measured(s.work, s.candidate, good), failure=None if good else "fault: x"))
     assert search.best()
 
 
 def test_tables_are_tried_in_ram_where_there_is_room(todo):
-    search = Search(todo, TuningLog.empty)
+    search = Search(todo, known())
     order = explored(search)
     assert any(s.candidate.resident for s in order)
     assert not any(c.resident for w in works(prepare(load(KWS)), BOARD, FRUGAL, 0) for c in w.candidates)

@@ -33,6 +33,7 @@ from smelt.planner.flow import Flow, Storage, Use, aligned, live_bytes, peak, st
 from smelt.planner.order import Order, _Search, best_order, lower_bound
 from smelt.planner.placement import STACK_RESERVE
 from smelt.planner.step import flow_of
+from smelt.planner.ways import Way
 from smelt.targets.boards import BOARDS, DISCO_F746NG, NUCLEO_L4R5ZI
 from smelt.targets.types import Board, Core, Memory
 from tests.paths import IC, INT8_MODELS, VWW
@@ -97,7 +98,7 @@ LOWER_BOUNDS = {
 def test_real_models_lie_at_the_lower_bound(model: str) -> None:
     graph = prepare(load(INT8_MODELS[model]))
     plan = plan_of(graph)
-    assert plan.tensor_bytes == plan.bound == peak(flow_of(graph, plan.steps))
+    assert plan.tensor_bytes == plan.bound == peak(flow_of(graph, plan.ways))
     if model in LOWER_BOUNDS:
         assert plan.tensor_bytes == LOWER_BOUNDS[model]
     assert plan_of(graph, implementations=NOTHING_IN_PLACE).tensor_bytes >= plan.tensor_bytes
@@ -149,8 +150,8 @@ def draw_op(draw: st.DrawFn, name: str, known: list[Tensor]) -> Op:
 
 
 def flow_in_file_order(graph: Graph) -> Flow:
-    steps = [Step(op, i, None, i.build(op, None), op.y.name) for op in steps_of(graph) for i in [stand_in_for(op)]]
-    return flow_of(graph, steps)
+    steps = [Step(Way(op, i, None, i.build(op, None)), op.y.name) for op in steps_of(graph) for i in [stand_in_for(op)]]
+    return flow_of(graph, [step.way for step in steps])
 
 
 def stand_in_for(op: Op) -> Implementation:
@@ -372,7 +373,7 @@ WITH_SCRATCH = tuple(
 def test_plans_of_random_graphs_are_sound_and_compute_the_same(graph: Graph) -> None:
     plan = plan_of(graph, implementations=WITH_SCRATCH)
     assert plan.bound <= plan.tensor_bytes
-    assert peak(flow_of(graph, plan.steps)) <= plan.tensor_bytes
+    assert peak(flow_of(graph, plan.ways)) <= plan.tensor_bytes
     computes_the_same(plan, graph)
 
 
@@ -435,10 +436,15 @@ def test_the_check_catches_steps_out_of_order_and_promises_not_made() -> None:
     plan = plan_of(add_chain(keep=False))
     with pytest.raises(SmeltError, match="before it is computed"):
         check(replace(plan, steps=plan.steps[::-1]))
-    stubborn = [replace(s, implementation=replace(s.implementation, in_place=())) for s in plan.steps]
+    stubborn = [
+        replace(s, way=replace(s.way, implementation=replace(s.implementation, in_place=()))) for s in plan.steps
+    ]
     with pytest.raises(SmeltError, match="overlap"):
         check(replace(plan, steps=tuple(stubborn)))
-    silent = [replace(s, call=replace(s.call, kernel=replace(s.call.kernel, in_place=False))) for s in plan.steps]
+    silent = [
+        replace(s, way=replace(s.way, call=replace(s.call, kernel=replace(s.call.kernel, in_place=False))))
+        for s in plan.steps
+    ]
     with pytest.raises(SmeltError, match="overlap"):
         check(replace(plan, steps=tuple(silent)))
 
@@ -653,7 +659,7 @@ def test_large_graphs_are_planned_well_within_a_fixed_amount_of_work(
         monkeypatch.setattr(solver, "installed", lambda: False)
     graph = make(kind, count) if kind else make(count)
     plan = plan_of(graph)
-    flow = flow_of(graph, plan.steps)
+    flow = flow_of(graph, plan.ways)
     assert lower_bound(flow) <= plan.bound <= plan.tensor_bytes <= peak(flow_in_file_order(graph))
     if kind:  # a tree over n leaves needs about log2(n) sums at a time, and is found with a few more
         assert plan.tensor_bytes <= 64 * (2 * count.bit_length() + 2)

@@ -18,12 +18,15 @@ from smelt.importers import load
 from smelt.kernels import FRUGAL
 from smelt.passes import prepare
 from smelt.planner import Limits, make_plan
-from smelt.planner import log as log_module
-from smelt.planner.alternatives import NOISE
-from smelt.planner.log import Measurement, TuningLog, append
-from smelt.planner.ways import best
+from smelt.planner.known import Known
+from smelt.planner.log import TuningLog, append
+from smelt.planner.measurement import Measurement, Origin, Places
+from smelt.planner.predict import NOISE
+from smelt.planner.quickest import ranked
+from smelt.planner.ways import Ways
 from smelt.targets.boards import board
-from smelt.tuning.bench import Bench, order, outcomes
+from smelt.tuning.bench import Bench
+from smelt.tuning.firmware import firmware, outcomes
 from smelt.tuning.search import Search
 from smelt.tuning.tune import tune
 from smelt.tuning.works import works
@@ -33,7 +36,7 @@ BOARD = board("nucleo_l4r5zi")
 
 
 def entry(kernel="k_1", cycles=10, error=None, schedule="a", toolchain="zig"):
-    return Measurement(kernel, "Dense", "dense", schedule, BOARD.name, toolchain, cycles, error)
+    return Measurement(kernel, "Dense", "dense", schedule, BOARD.name, cycles, error, Origin("", toolchain))
 
 
 def test_measurements_survive_the_file(tmp_path):
@@ -42,8 +45,8 @@ def test_measurements_survive_the_file(tmp_path):
     append(tmp_path / "log", entries[2:])
     log = TuningLog.load(tmp_path / "log")
     assert log.measurements == entries and log.damaged == 0
-    assert log.find("k_2", BOARD.name, "zig").error.startswith("fault")
-    assert log.find("k_2", BOARD.name, "gcc") is None
+    assert log.find("k_2", BOARD.name).failure.startswith("fault") and log.cycles("k_2", BOARD.name) is None
+    assert log.find("k_2", "another") is None
 
 
 @pytest.mark.parametrize("kept", [1, 20, -1])
@@ -79,14 +82,14 @@ def test_absurd_figures_are_damaged_lines(tmp_path, cycles):
 def test_what_is_too_large_for_a_log_is_not_read(tmp_path):
     with (tmp_path / "log").open("wb") as stream:
         stream.truncate((1 << 30) + 1)
-    with pytest.raises(OptionError, match="no log has more than"):
+    with pytest.raises(OptionError, match="the most is"):
         TuningLog.load(tmp_path / "log")
 
 
 def test_what_is_no_log_is_refused(tmp_path):
     (tmp_path / "text").write_text("one\ntwo\n")
     for file in (tmp_path / "text", tmp_path / "absent", tmp_path, HELLO):
-        with pytest.raises(OptionError, match="tuning log"):
+        with pytest.raises(OptionError, match=r"no tuning log|no file|a folder"):
             TuningLog.load(file)
     with pytest.raises(OptionError, match="cannot write"):
         append(tmp_path, [entry()])
@@ -129,8 +132,7 @@ def test_the_best_of_the_log_is_compiled(tuned_file, hello):
     log = TuningLog.load(tuned_file)
     plan = compile(HELLO, BOARD, compiler="none", log=log).plan
     for step in plan.steps:
-        implementation, schedule = best(log, step.op, BOARD, FRUGAL)
-        least = log.cycles(implementation.build(step.op, schedule).kernel.name, BOARD.name)
+        least = log.cycles(best(log, step.op).kernel, BOARD.name)
         assert least <= log.cycles(step.call.kernel.name, BOARD.name) <= least / (1 - NOISE)
 
 
@@ -140,28 +142,35 @@ def pretend(graph, choose):
     for work in works(graph, BOARD, FRUGAL):
         favourite = choose(work.candidates)
         for c in work.candidates:
-            how = c.implementation.name, str(c.schedule)
-            cycles = 1 if c is favourite else 100
-            entries.append(Measurement(c.call.kernel.name, work.op_key, *how, BOARD.name, "zig", cycles))
+            entries.append(Measurement(c.kernel, work.op_key, *c.names, BOARD.name, 1 if c is favourite else 100))
     return TuningLog(tuple(entries))
+
+
+def planned(graph, log, **more):
+    return make_plan(graph, BOARD, FRUGAL, known=Known.trusting(BOARD, log), **more)
+
+
+def best(log, op):
+    """What was measured to be fastest."""
+    return next(ranked(log, op, BOARD.name, Ways(BOARD.core, FRUGAL)))
 
 
 def test_any_candidate_can_win(hello):
     log = pretend(hello, lambda candidates: candidates[-1])
     expected = {w.candidates[-1].call.kernel.name for w in works(hello, BOARD, FRUGAL)}
-    assert {s.call.kernel.name for s in make_plan(hello, BOARD, FRUGAL, log=log).steps} == expected
+    assert {s.call.kernel.name for s in planned(hello, log).steps} == expected
 
 
 def test_failures_other_boards_and_changed_kernels_are_not_applied(hello):
     log = pretend(hello, lambda candidates: candidates[-1])
     default = [s.call.kernel.name for s in make_plan(hello, BOARD, FRUGAL).steps]
     changes = (
-        lambda m: replace(m, cycles=None, error="mismatch: 3 of 4 bytes"),
+        lambda m: replace(m, cycles=None, failure="mismatch: 3 of 4 bytes"),
         lambda m: replace(m, board="disco_f746ng"),
     )
     for change in changes:
         changed = TuningLog(tuple(change(m) for m in log.measurements))
-        assert [s.call.kernel.name for s in make_plan(hello, BOARD, FRUGAL, log=changed).steps] == default
+        assert [s.call.kernel.name for s in planned(hello, changed).steps] == default
 
 
 def test_a_log_about_something_else_is_refused(tuned_file):
@@ -172,9 +181,11 @@ def test_a_log_about_something_else_is_refused(tuned_file):
 
 def test_a_balanced_plan_takes_more_ram_for_measured_cycles_only_where_it_may():
     graph = prepare(load(KWS))
-    log = pretend(graph, lambda candidates: max(candidates, key=lambda c: (c.call.scratch_bytes, c.cost)))
-    plain, tuned = (make_plan(graph, BOARD, FRUGAL, log=some) for some in (TuningLog.empty, log))
-    free = make_plan(graph, BOARD, FRUGAL, log=log, limits=Limits(ram=200_000))
+    log = pretend(
+        graph, lambda candidates: max(candidates, key=lambda c: (c.call.scratch_bytes, c.instructions(BOARD.core)))
+    )
+    plain, tuned = (planned(graph, some) for some in (TuningLog.empty, log))
+    free = planned(graph, log, limits=Limits(ram=200_000))
     assert tuned.tensor_bytes <= plain.tensor_bytes < free.tensor_bytes
     assert all(log.cycles(step.call.kernel.name, BOARD.name) == 1 for step in free.steps)
 
@@ -182,7 +193,7 @@ def test_a_balanced_plan_takes_more_ram_for_measured_cycles_only_where_it_may():
 def test_kernels_of_the_same_shape_are_a_hint_where_none_was_measured(hello):
     log = pretend(hello, lambda candidates: candidates[-1])
     renamed = TuningLog(tuple(replace(m, kernel=m.kernel + "0") for m in log.measurements))
-    plan, hinted = (make_plan(hello, BOARD, FRUGAL, log=some) for some in (log, renamed))
+    plan, hinted = (planned(hello, some) for some in (log, renamed))
     assert [s.call.kernel.name for s in hinted.steps] == [s.call.kernel.name for s in plan.steps]
     (first, *_), *_ = (w.candidates for w in works(hello, BOARD, FRUGAL))
     how = first.implementation.name, str(first.schedule)
@@ -190,21 +201,20 @@ def test_kernels_of_the_same_shape_are_a_hint_where_none_was_measured(hello):
         log.measurements[0], kernel=first.call.kernel.name, implementation=how[0], schedule=how[1], cycles=500
     )
     both = TuningLog((*renamed.measurements, exact))
-    assert best(both, first.op, BOARD, FRUGAL) == (first.implementation, first.schedule), (
-        "what was measured comes first"
-    )
+    assert best(both, first.op).names == first.names, "what was measured comes first"
 
 
 def bench(graph):
-    return Bench(BOARD, BOARD.chip.rams[0], "zig", toolchain(BOARD), "simulator", graph)
+    return Bench(BOARD, BOARD.chip.rams[0], "zig", Origin("simulator", toolchain(BOARD)), graph)
 
 
 def test_wrong_values_are_results_and_code_that_does_not_compile_an_error(hello):
-    subjects = Search(works(hello, BOARD, FRUGAL), TuningLog.empty).subjects[:2]
-    trials = order(bench(hello), subjects)
-    wrong = replace(trials.trials[1], expected=bytes(len(trials.trials[1].expected)))
-    good, bad = outcomes(replace(trials, trials=(trials.trials[0], wrong)))
-    assert good.cycles and not good.error and bad.cycles is None and bad.error.startswith("mismatch: ")
+    subjects = Search(works(hello, BOARD, FRUGAL), Known(BOARD)).subjects[:2]
+    trials = firmware(bench(hello).order(subjects))
+    wrong = replace(trials.runs[1], expected=bytes(len(trials.runs[1].expected)))
+    good, bad = outcomes(replace(trials, runs=(trials.runs[0], wrong)))
+    assert good.cycles and not good.failure and bad.cycles is None and bad.failure.startswith("mismatch: ")
+    assert good.places == Places("flash", "flash", "sram1", "sram1", bad.places.scratch)
     broken = {**trials.sources.files, "candidates_code.c": "nonsense"}
     with pytest.raises(BuildError, match=r"candidates_code.c"):
         list(outcomes(replace(trials, sources=replace(trials.sources, files=broken))))
@@ -230,34 +240,31 @@ def test_a_killed_tuning_goes_on_where_it_was(tmp_path):
     after = TuningLog.load(file)
     assert result["known"] == len(before) and result["left"] == 0
     assert after.measurements[: len(before)] == before
-    kernels = [(m.kernel, m.resident) for m in after.measurements]
+    kernels = [(m.kernel, m.place) for m in after.measurements]
     assert len(kernels) == len(set(kernels)) == result["candidates"] - result["hopeless"]
 
 
 def test_what_time_cut_off_is_not_called_hopeless(hello):
     todo = works(hello, BOARD, FRUGAL)
-    search = Search(todo, TuningLog.empty)
+    search = Search(todo, Known(BOARD))
     assert search.hopeless() == 0
     while taken := search.take(lambda some: len(some) < 8):
         assert not search.hopeless(), "there was nothing to judge by"
         if len(taken) > 1:
             for s in taken[:-1]:  # the last one is given up
                 c = s.candidate
-                how = c.implementation.name, str(c.schedule), BOARD.name, "zig"
-                search.learn(Measurement(c.call.kernel.name, s.work.op_key, *how, 1000, counts=c.counts))
+                search.learn(Measurement(c.kernel, s.work.op_key, *c.names, BOARD.name, 1000))
         break
     assert search.hopeless() == 0 and search.known < len(search.subjects)
 
 
 def test_a_log_that_cannot_be_written_is_found_before_anything_is_done(tmp_path, monkeypatch):
-    import smelt.importers
-
-    monkeypatch.setattr(smelt.importers, "load", None)  # nothing gets that far
+    monkeypatch.setattr("smelt.tuning.tune.load", None)  # nothing gets that far
     (tmp_path / "file").touch()
     for file in (tmp_path / "absent" / "log", tmp_path, tmp_path / "file" / "log"):
-        with pytest.raises(OptionError, match="cannot write the tuning log"):
+        with pytest.raises(OptionError, match="cannot write"):
             tune(HELLO, BOARD, file)
-    monkeypatch.setattr(log_module.shutil, "disk_usage", lambda folder: SimpleNamespace(free=0))
+    monkeypatch.setattr("smelt.files.shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
     with pytest.raises(OptionError, match="the disk is full"):
         tune(HELLO, BOARD, tmp_path / "log")
     assert sorted(f.name for f in tmp_path.iterdir()) == ["file"]

@@ -13,28 +13,30 @@ from smelt.importers import load
 from smelt.inputs import random_inputs
 from smelt.kernels import FRUGAL, IMPLEMENTATIONS
 from smelt.passes import prepare
-from smelt.planner.log import Measurement, TuningLog
+from smelt.planner.log import TuningLog
+from smelt.planner.measurement import Measurement, Origin
+from smelt.planner.ways import Way
 from smelt.report.verify import verify
 from smelt.targets.boards import board
-from smelt.tuning.works import Candidate, Work, works
+from smelt.tuning.works import Work, works
 from tests.paths import INT8_MODELS
 from tests.tiny_firmware import need
 
 MODEL_FILES = {name: INT8_MODELS[name] for name in ("hello", "AD", "KWS", "IC")}
-Pick = Callable[[Work], Candidate]
+Pick = Callable[[Work], Way]
 
 
-def another_implementation(work: Work) -> Candidate:
+def another_implementation(work: Work) -> Way:
     default = work.candidates[0]
     others = (c for c in work.candidates if c.implementation is not default.implementation)
     return next(others, work.candidates[-1])
 
 
-def the_last(work: Work) -> Candidate:
+def the_last(work: Work) -> Way:
     return work.candidates[-1]
 
 
-def the_middle(work: Work) -> Candidate:
+def the_middle(work: Work) -> Way:
     return work.candidates[len(work.candidates) // 2]
 
 
@@ -49,15 +51,14 @@ def graph(model: str):
 def pretended(model: str, name: str, pick: Pick, goal: str) -> tuple[TuningLog, set[str]]:
     """A log in which the picked candidate of every step is faster than the default, and the kernels picked."""
     target = board(name)
-    tools, device = toolchain(target), model_of_time(target) or "device openocd"
+    origin = Origin(model_of_time(target) or "device openocd", toolchain(target))
     entries, kernels = [], set()
     for work in works(graph(model), target, IMPLEMENTATIONS if goal == "speed" else FRUGAL):
         picked = pick(work)
-        kernels.add(picked.call.kernel.name)
+        kernels.add(picked.kernel)
         for candidate, cycles in ((work.candidates[0], 100), (picked, 1)):
-            how = candidate.implementation.name, str(candidate.schedule)
-            key = candidate.call.kernel.name, work.op_key
-            entries.append(Measurement(*key, *how, target.name, tools, cycles, device=device))
+            how = candidate.kernel, work.op_key, *candidate.names
+            entries.append(Measurement(*how, target.name, cycles, origin=origin))
     return TuningLog(tuple(entries)), kernels
 
 
@@ -104,7 +105,7 @@ def test_the_largest_kernels_are_exact_in_qemu():
     """What `--for speed` alone offers (transformed weights) in every convolution that has it."""
     need("qemu-system-arm")
 
-    def speedy(work: Work) -> Candidate:
+    def speedy(work: Work) -> Way:
         frugal = {i.name for i in FRUGAL}
         return next((c for c in work.candidates if c.implementation.name not in frugal), work.candidates[0])
 

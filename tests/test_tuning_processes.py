@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import pytest
 
-import smelt.tuning.bench
+import smelt.tuning.workers as workers
+from smelt import files
 from smelt.errors import BuildError, OptionError
 from smelt.kernels import DENSE_PORTABLE, FRUGAL
-from smelt.planner import log as log_module
-from smelt.planner.log import Measurement, TuningLog, append
+from smelt.planner.log import TuningLog, append
+from smelt.planner.measurement import Measurement
 from smelt.targets.boards import board
 from smelt.tuning.tune import tune
 from smelt.tuning.workers import Workers
@@ -56,9 +57,9 @@ def test_killed_at_random_moments_it_goes_on_and_leaves_nothing(tmp_path):
     result = json.loads(started(file, "--json").communicate(timeout=HANGS)[0])
     log = TuningLog.load(file)
     assert log.measurements[: len(killed.measurements)] == killed.measurements and log.damaged <= 4
-    keys = [(m.kernel, m.place, m.toolchain, m.device) for m in log.measurements]
+    keys = [(m.kernel, m.place, m.origin) for m in log.measurements]
     assert len(keys) == len(set(keys)), "nothing twice"
-    last = log.of(BOARD.name, log.measurements[-1].toolchain, log.measurements[-1].device)
+    last = log.only(lambda m: m.origin == log.measurements[-1].origin)
     assert len(last.measurements) == result["candidates"] and not result["left"]
     assert result["known"] == len([m for m in killed.measurements if m in last.measurements])
 
@@ -81,7 +82,7 @@ def test_a_worker_that_dies_costs_nothing(tmp_path, monkeypatch):
 
 
 def test_a_disk_that_fills_up_stops_a_tuning_which_can_go_on(tmp_path, monkeypatch):
-    file, write, count = tmp_path / "log", log_module._write, []
+    file, write, count = tmp_path / "log", files._write, []
 
     def full(descriptor, data):
         count.append(data)
@@ -90,8 +91,8 @@ def test_a_disk_that_fills_up_stops_a_tuning_which_can_go_on(tmp_path, monkeypat
             raise OSError(28, os.strerror(28))
         write(descriptor, data)
 
-    monkeypatch.setattr(log_module, "_write", full)
-    with pytest.raises(OptionError, match=r"cannot write the tuning log .*: No space left"):
+    monkeypatch.setattr(files, "_write", full)
+    with pytest.raises(OptionError, match=r"cannot write .*: No space left"):
         tune(HELLO, BOARD, file, implementations=FRUGAL)
     assert (len(TuningLog.load(file).measurements), TuningLog.load(file).damaged) == (3, 1)
     result = tune(HELLO, BOARD, file, implementations=FRUGAL)
@@ -102,12 +103,13 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 from smelt.errors import OptionError
-from smelt.planner.log import Measurement, append
+from smelt.planner.log import append
+from smelt.planner.measurement import Measurement
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
 for n in range(100):
     try:
-        append(Path(sys.argv[1]), [Measurement(f"k_{n}", "Dense", "dense", "a", "b", "zig", n + 1, None)])
+        append(Path(sys.argv[1]), [Measurement(f"k_{n}", "Dense", "dense", "a", "b", n + 1)])
     except OptionError as error:
         print(n, error)
         break
@@ -121,8 +123,8 @@ def test_a_file_that_cannot_grow_keeps_its_lines(tmp_path):
         [sys.executable, "-c", FULL, str(file)], cwd=ROOT, capture_output=True, text=True, timeout=HANGS
     )
     count, message = done.stdout.split(maxsplit=1)
-    assert "cannot write the tuning log" in message
-    append(file, [Measurement("after", "Dense", "dense", "a", "b", "zig", 1)])
+    assert "cannot write" in message
+    append(file, [Measurement("after", "Dense", "dense", "a", "b", 1)])
     log = TuningLog.load(file)
     assert [m.kernel for m in log.measurements] == [
         *(f"k_{n}" for n in range(int(count))),
@@ -152,8 +154,8 @@ def test_the_budget_holds(tmp_path):
 
 
 def test_a_missing_compiler_is_a_message(tmp_path, monkeypatch):
-    order = smelt.tuning.bench.order
-    monkeypatch.setattr(smelt.tuning.bench, "order", lambda *a: replace(order(*a), compiler="gcc"))
+    firmware = workers.firmware
+    monkeypatch.setattr(workers, "firmware", lambda order: replace(firmware(order), compiler="gcc"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BuildError, match=r"gcc is not installed"):
         tune(HELLO, BOARD, tmp_path / "log", implementations=FRUGAL)
@@ -161,8 +163,8 @@ def test_a_missing_compiler_is_a_message(tmp_path, monkeypatch):
 
 
 def test_what_kills_every_worker_is_a_failure(tmp_path, monkeypatch):
-    order = smelt.tuning.bench.order
-    monkeypatch.setattr(smelt.tuning.bench, "order", lambda *a: replace(order(*a), sources=None))
+    firmware = workers.firmware
+    monkeypatch.setattr(workers, "firmware", lambda order: replace(firmware(order), sources=None))
     result = tune(HELLO, BOARD, tmp_path / "log", implementations=FRUGAL, budget=40)
     assert result.failed == result.measured > 0
-    assert all(m.error.startswith("defect") for m in TuningLog.load(tmp_path / "log").measurements)
+    assert all(m.failure.startswith("defect") for m in TuningLog.load(tmp_path / "log").measurements)

@@ -1,28 +1,21 @@
-"""What compiled a kernel, as a short text: the same text, the same machine code."""
+"""What compiled a kernel, as a short text: name and version."""
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from smelt.errors import BuildError
 from smelt.firmware.build import Compiler, compiler_command
-from smelt.kernels.headers import all_headers
 from smelt.targets.types import Board
 
 
 def toolchain(board: Board, compiler: Compiler | Literal["none"] = "zig") -> str:
-    """Compiler and version, and a digest of the headers that kernels are compiled with ("zig 0.15.1, headers 1a2b3c4d").
+    """Compiler and version ("zig 0.15.1"). "none" is zig in no version: what any of them measured is similar.
 
-    "none" is zig in no version: what any of them measured is similar. Raises BuildError where the compiler is missing.
+    Raises BuildError where the compiler is missing.
     """
-    headers = "".join(all_headers().values()).encode()
-    return f"{_compiler(board, compiler)}, headers {hashlib.sha256(headers).hexdigest()[:8]}"
-
-
-def _compiler(board: Board, compiler: Compiler | Literal["none"]) -> str:
     if compiler == "none":
         return "zig"
     command = compiler_command(board, compiler)

@@ -11,20 +11,23 @@ from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
 from smelt.planner.addresses import place
-from smelt.planner.alternatives import alternatives, quickest
-from smelt.planner.budgets import GOALS, Goal, Situation, plan_within, situations
+from smelt.planner.alternatives import alternatives
+from smelt.planner.budgets import GOALS, Goal, plan_within, situations
 from smelt.planner.check import check, excess
-from smelt.planner.choose import choose, first_choice, refusals
-from smelt.planner.estimate import Estimator
 from smelt.planner.flow import peak, steps_of
+from smelt.planner.known import Known
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.log import TuningLog
+from smelt.planner.offers import offers, refusals
 from smelt.planner.order import best_order
 from smelt.planner.placement import STACK_RESERVE, Placement, budgets
 from smelt.planner.plan import Plan
+from smelt.planner.predict import Predictor
+from smelt.planner.quickest import quickest
 from smelt.planner.refusals import check_flash, does_not_fit
-from smelt.planner.step import Step, flow_of
+from smelt.planner.step import Step, flow_of, named
 from smelt.planner.tradeoff import Point, curve
+from smelt.planner.ways import Way, Ways
 from smelt.targets.types import Board, Core
 
 __all__ = [
@@ -46,31 +49,34 @@ __all__ = [
 def make_plan(
     graph: Graph,
     board: Board,
-    implementations: Sequence[Implementation] = IMPLEMENTATIONS,
+    implementations: Sequence[Implementation] | Ways = IMPLEMENTATIONS,
     reserve: int = STACK_RESERVE,
-    log: TuningLog = TuningLog.empty,
+    known: Known | None = None,
     goal: Goal = "balanced",
     limits: Limits = UNLIMITED,
 ) -> Plan:
     """Plan a prepared graph for a board: implementations and schedules, order, addresses; checked.
 
-    `implementations` come best first; `reserve` bytes of the first RAM are left alone. `log` (of one toolchain) says what is
-    fastest on the board; what it does not know is estimated. "balanced" takes the first guesses, and what was measured to be faster
-    as far as it needs no more RAM than they do (or `limits` allow), all tables in flash; other ways only where nothing else fits,
-    and the plan's notes say so. The other goals choose among all ways, tables in RAM included, within `limits`.
-    Raises Unsupported where an op has no implementation, DoesNotFit where RAM or flash is too small.
+    `implementations` come best first; as `Ways`, what was built for another plan of the same graph is not built again.
+    `reserve` bytes of the first RAM are left alone. `known` says what is fastest on the board; what it does not know is
+    estimated. "balanced" takes the first guesses, and what was measured to be faster as far as it needs no more RAM than they
+    do (or `limits` allow), all tables in flash; other ways only where nothing else fits, and the plan's notes say so. The
+    other goals choose among all ways, tables in RAM included, within `limits`. Raises Unsupported where an op has no
+    implementation, DoesNotFit where RAM or flash is too small.
     """
-    default = chosen(graph, board, implementations)
-    estimator = Estimator(board, log)
+    ways = ways_for(board.core, implementations)
+    default = chosen(graph, ways)
+    predictor = Predictor(known or Known(board))
 
-    def planned(steps: tuple[Step, ...], some: Limits = limits) -> Plan:
-        return _planned(graph, board, steps, reserve, some)
+    def planned(some: tuple[Way, ...], within: Limits = limits) -> Plan:
+        return _planned(graph, board, some, reserve, within)
 
     def best(within: Limits) -> Plan:
-        theres = _situations(graph, board, default, estimator, implementations, reserve, goal)
-        if goal == "balanced" and all(len(some) == 1 for some in theres[0].options):
+        options = alternatives(default, predictor, ways, goal not in ("balanced", "ram"))
+        if goal == "balanced" and all(len(some) == 1 for some in options):
             raise refusal
-        return plan_within(theres, goal, within, lambda steps: planned(steps, within)).plan
+        found = situations(graph, board, options, reserve)
+        return plan_within(found, goal, within, lambda some: planned(some, within)).plan
 
     refusal = DoesNotFit(f"no plan within the budgets was found for {board.name}")
     if goal != "balanced":
@@ -81,16 +87,16 @@ def make_plan(
         refusal = error
         plan = best(limits)
         return replace(plan, notes=(*plan.notes, *_given_up(default, plan.steps)))
-    first = quickest(default, estimator, implementations)
+    first = quickest(default, predictor, ways)
     within = limits if limits.ram is not None else replace(limits, ram=plain.ram_bytes)
-    return replace(_improved(plain, first, lambda steps: planned(steps, within), lambda: best(within)), limits=limits)
+    return replace(_improved(plain, first, lambda some: planned(some, within), lambda: best(within)), limits=limits)
 
 
 def _improved(
-    plain: Plan, first: tuple[Step, ...], planned: Callable[[tuple[Step, ...]], Plan], best: Callable[[], Plan]
+    plain: Plan, first: tuple[Way, ...], planned: Callable[[tuple[Way, ...]], Plan], best: Callable[[], Plan]
 ) -> Plan:
-    """The plan of the fastest steps, the best one where those take too much, or the plain one."""
-    if {s.call.kernel.name for s in first} == {s.call.kernel.name for s in plain.steps}:
+    """The plan of the fastest ways, the best one where those take too much, or the plain one."""
+    if {way.kernel for way in first} == {way.kernel for way in plain.ways}:
         return plain
     with suppress(DoesNotFit):
         return planned(first)
@@ -104,34 +110,22 @@ def trade_offs(
     board: Board,
     implementations: Sequence[Implementation] = IMPLEMENTATIONS,
     reserve: int = STACK_RESERVE,
-    log: TuningLog = TuningLog.empty,
+    known: Known | None = None,
     limits: Limits = UNLIMITED,
 ) -> tuple[Point, ...]:
     """The trade-off curve of a prepared graph on a board, within `limits`. Raises Unsupported, DoesNotFit."""
-    default = chosen(graph, board, implementations)
-    theres = _situations(graph, board, default, Estimator(board, log), implementations, reserve, "speed")
-    return curve(theres, limits, lambda steps, some: _planned(graph, board, steps, reserve, some))
+    ways = ways_for(board.core, implementations)
+    options = alternatives(chosen(graph, ways), Predictor(known or Known(board)), ways, True)
+    found = situations(graph, board, options, reserve)
+    return curve(found, limits, lambda some, within: _planned(graph, board, some, reserve, within))
 
 
-def _situations(
-    graph: Graph,
-    board: Board,
-    default: Sequence[Step],
-    estimator: Estimator,
-    implementations: Sequence[Implementation],
-    reserve: int,
-    goal: Goal,
-) -> tuple[Situation, ...]:
-    options = alternatives(default, estimator, implementations, goal not in ("balanced", "ram"))
-    return situations(graph, board, options, reserve)
-
-
-def _given_up(first: Sequence[Step], taken: Sequence[Step]) -> Iterator[str]:
+def _given_up(first: Sequence[Way], taken: Sequence[Step]) -> Iterator[str]:
     """What a plan does without."""
-    wanted = {step.op: step for step in first}
+    wanted = {way.op: way for way in first}
     for new in taken:
         old = wanted[new.op]
-        if old.call.kernel.name != new.call.kernel.name:
+        if old.kernel != new.way.kernel:
             yield (
                 f"{new.name} is not computed by the first choice {old.implementation.name} [{old.schedule}] "
                 f"({old.call.scratch_bytes:,} bytes of scratch), because that does not fit, but by "
@@ -139,12 +133,12 @@ def _given_up(first: Sequence[Step], taken: Sequence[Step]) -> Iterator[str]:
             )
 
 
-def _planned(graph: Graph, board: Board, steps: tuple[Step, ...], reserve: int, limits: Limits) -> Plan:
-    """Order and addresses for steps that are chosen. Raises DoesNotFit."""
-    check_flash(board, [step.call for step in steps])
-    flow = flow_of(graph, steps)
+def _planned(graph: Graph, board: Board, ways: tuple[Way, ...], reserve: int, limits: Limits) -> Plan:
+    """Order and addresses for ways that are chosen. Raises DoesNotFit."""
+    check_flash(board, [way.call for way in ways])
+    flow = flow_of(graph, ways)
     order = best_order(flow)
-    steps = _named([steps[i] for i in order.steps])
+    steps = named([ways[i] for i in order.steps])
     room = budgets(board, reserve)
     flow = flow.reordered(order.steps)
     placements = place(flow, steps, room)
@@ -167,10 +161,15 @@ def _cut_short(plan: Plan) -> str:
     )
 
 
-def chosen(graph: Graph, board: Board, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> tuple[Step, ...]:
-    """A step for each op of `graph`, in its order. Raises Unsupported with all reasons of all ops."""
-    check_supported(graph, board.core, implementations)
-    return _named([Step(op, *choose(op, board.core, implementations), name="") for op in steps_of(graph)])
+def ways_for(core: Core, implementations: Sequence[Implementation] | Ways) -> Ways:
+    """The ways that implementations offer on a core, unless they are that already."""
+    return implementations if isinstance(implementations, Ways) else Ways(core, implementations)
+
+
+def chosen(graph: Graph, ways: Ways) -> tuple[Way, ...]:
+    """The best guess for each op of `graph`, in its order. Raises Unsupported with all reasons of all ops."""
+    check_supported(graph, ways.core, ways.implementations)
+    return tuple(ways.first(op) for op in steps_of(graph))
 
 
 def check_supported(graph: Graph, core: Core, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> None:
@@ -178,13 +177,8 @@ def check_supported(graph: Graph, core: Core, implementations: Sequence[Implemen
     refused = [
         f"{op.origin or op}: {reason}"
         for op in steps_of(graph)
-        if first_choice(op, core, implementations) is None
+        if next(offers(op, core, implementations), None) is None
         for reason in refusals(op, core, implementations)
     ]
     if refused:
         raise Unsupported(f"'{graph.name}' on {core.name}", tuple(refused))
-
-
-def _named(steps: Sequence[Step]) -> tuple[Step, ...]:
-    """The steps, named after their operator and their position."""
-    return tuple(replace(step, name=f"{type(step.op).__name__.lower()}_{i}") for i, step in enumerate(steps))

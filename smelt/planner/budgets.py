@@ -10,7 +10,7 @@ from smelt.errors import DoesNotFit, OptionError
 from smelt.loops.kernel import Kernel
 from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option, Options
-from smelt.planner.choice_solver import Aim, Choice, Problem, Way, solve
+from smelt.planner.choice_solver import Aim, Choice, Cost, Problem, solve
 from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
 from smelt.planner.flow import Flow, aligned, live_bytes
 from smelt.planner.limits import Limits
@@ -18,8 +18,9 @@ from smelt.planner.order import best_order
 from smelt.planner.placement import budgets
 from smelt.planner.plan import Plan
 from smelt.planner.refusals import over_both, over_flash, over_ram
-from smelt.planner.step import Step, flow_of
-from smelt.planner.tables import TableKey, tables_of
+from smelt.planner.step import flow_of, named
+from smelt.planner.tables import TableKey
+from smelt.planner.ways import Way
 from smelt.targets.types import Board
 
 Goal = Literal["balanced", "speed", "ram", "flash", "energy"]
@@ -32,8 +33,8 @@ Thing = TypeVar("Thing")
 TRIES = 8
 """How often a choice is made anew, with less, because it could not be given addresses."""
 
-Planner = Callable[[tuple[Step, ...]], Plan]
-"""Order and addresses for steps. Raises DoesNotFit."""
+Planner = Callable[[tuple[Way, ...]], Plan]
+"""Order and addresses for ways to do the steps. Raises DoesNotFit."""
 
 
 def aims(goal: Goal) -> tuple[Aim, ...]:
@@ -63,8 +64,8 @@ class Situation:
         kernels = tuple(map(limits.sizes.of, self.kernels))
         return replace(self.problem, kernels=kernels, ram=ram, flash=flash - FIXED_FLASH - limits.code)
 
-    def steps(self, choice: Choice) -> tuple[Step, ...]:
-        return tuple(o.step for o in self.taken(choice))
+    def ways(self, choice: Choice) -> tuple[Way, ...]:
+        return tuple(way for way, _ in self.taken(choice))
 
     def taken(self, choice: Choice) -> tuple[Option, ...]:
         return tuple(options[i] for options, i in zip(self.options, choice.taken, strict=True))
@@ -73,7 +74,7 @@ class Situation:
 def situations(graph: Graph, board: Board, options: Sequence[Options], reserve: int) -> tuple[Situation, ...]:
     """The problem of a graph on a board in each order that may be the best: the one with the least tensors alive, and the one
     with the least tensors and scratch of the first options, where that is another one."""
-    flow = flow_of(graph, [some[0].step for some in options])
+    flow = flow_of(graph, [some[0][0] for some in options])
     bare = replace(flow, uses=tuple(replace(use, scratch=()) for use in flow.uses))
     orders = dict.fromkeys((best_order(bare).steps, best_order(flow).steps))
     return tuple(_situation(graph, board, options, reserve, bare, order) for order in orders)
@@ -84,12 +85,12 @@ def _situation(
 ) -> Situation:
     flow, options = flow.reordered(order), tuple(options[i] for i in order)
     kernels, tables = _Numbers[str, Kernel](), _Numbers[TableKey, int]()
-    ways = tuple(
-        tuple(_way(alive, option, kernels, tables) for option in some)
+    costs = tuple(
+        tuple(_cost(alive, option, kernels, tables) for option in some)
         for alive, some in ((_Alive(graph, flow, n), some) for n, some in enumerate(options))
     )
     ends = live_bytes(flow)
-    problem = Problem(ways, (), tuple(tables.things), max(ends[0], ends[-1]), 0, 0)
+    problem = Problem(costs, (), tuple(tables.things), max(ends[0], ends[-1]), 0, 0)
     return Situation(graph, board, options, reserve, problem, tuple(kernels.things))
 
 
@@ -114,21 +115,21 @@ class _Alive:
         self._graph, self._flow, self._position = graph, flow, position
         self._known: dict[frozenset[int], int] = {}
 
-    def bytes(self, step: Step) -> int:
-        """Tensors and the scratch of `step`."""
-        over = flow_of(self._graph, (step,)).uses[0].over
+    def bytes(self, way: Way) -> int:
+        """Tensors and the scratch of a way to do it."""
+        over = flow_of(self._graph, (way,)).uses[0].over
         if over not in self._known:
             uses = list(self._flow.uses)
             uses[self._position] = replace(uses[self._position], over=over)
             self._known[over] = live_bytes(replace(self._flow, uses=tuple(uses)))[self._position + 1]
-        return self._known[over] + sum(aligned(s.bytes) for s in step.scratch)
+        return self._known[over] + sum(aligned(s.bytes) for s in way.scratch)
 
 
-def _way(alive: _Alive, option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]) -> Way:
-    step = option.step
-    kernel = kernels.add(step.call.kernel.name, step.call.kernel)
-    used = tuple(tables.add(key, size) for key, size in tables_of(step.call).items())
-    return Way(option.cycles.value, alive.bytes(step), kernel, used, step.resident)
+def _cost(alive: _Alive, option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]) -> Cost:
+    way, cycles = option
+    kernel = kernels.add(way.kernel, way.call.kernel)
+    used = tuple(tables.add(key, size) for key, size in way.tables.items())
+    return Cost(cycles.value, alive.bytes(way), kernel, used, way.resident)
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,7 +165,7 @@ def _reached(answer: Answer, aim: Aim) -> int:
 
 
 def _least_cycles(there: Situation) -> int:
-    return sum(min(way.cycles for way in ways) for ways in there.problem.ways)
+    return sum(min(cost.cycles for cost in costs) for costs in there.problem.ways)
 
 
 def _answer(there: Situation, goal: Goal, limits: Limits, planned: Planner) -> Answer:
@@ -176,7 +177,7 @@ def _answer(there: Situation, goal: Goal, limits: Limits, planned: Planner) -> A
         if choice is None:
             raise refusal or _refusal(there, limits, planned)
         try:
-            return Answer(planned(there.steps(choice)), there.taken(choice), choice)
+            return Answer(planned(there.ways(choice)), there.taken(choice), choice)
         except DoesNotFit as error:  # there are no addresses for it: ask for a little less
             refusal = error
             room = choice.ram - max(choice.ram // 64, 4)
@@ -191,14 +192,14 @@ def _refusal(there: Situation, limits: Limits, planned: Planner) -> DoesNotFit:
     smallest = solve(replace(problem, ram=anything, flash=anything), ("flash",))
     assert leanest is not None and smallest is not None, "without limits everything fits"
     if leanest.ram > problem.ram:
-        steps = there.steps(leanest)
+        ways = there.ways(leanest)
         if limits.ram is None:
-            return _board_refusal(steps, planned)
-        names = [step.name for step in steps]
-        return over_ram(there.board, limits.ram, flow_of(there.graph, steps), names, leanest.ram + FIXED_RAM)
+            return _board_refusal(ways, planned)
+        names = [step.name for step in named(ways)]
+        return over_ram(there.board, limits.ram, flow_of(there.graph, ways), names, leanest.ram + FIXED_RAM)
     if smallest.flash > problem.flash:
         flash = limits.flash or there.board.chip.flash.size
-        calls = [step.call for step in there.steps(smallest)]
+        calls = [way.call for way in there.ways(smallest)]
         return over_flash(there.board, flash, calls, smallest.flash + FIXED_FLASH + limits.code)
     both = solve(replace(problem, ram=anything), ("ram",)) or leanest
     if both.ram <= problem.ram:
@@ -209,10 +210,10 @@ def _refusal(there: Situation, limits: Limits, planned: Planner) -> DoesNotFit:
     return over_both(there.board, ram, limits.flash or there.board.chip.flash.size, both.ram + FIXED_RAM)
 
 
-def _board_refusal(steps: Sequence[Step], planned: Planner) -> DoesNotFit:
+def _board_refusal(ways: tuple[Way, ...], planned: Planner) -> DoesNotFit:
     """What the planning of the leanest steps has to say."""
     try:
-        planned(tuple(steps))
+        planned(ways)
     except DoesNotFit as error:
         return error
     return DoesNotFit("the model does not fit the RAM of the board")

@@ -135,5 +135,5 @@ def _written_over(plan: Plan, x: Placement, y: Placement) -> bool:
         step.op.ys == (step.op.y,)
         and step.op.y in y.tensors
         and bool(operands(step.op, x.tensors))
-        and may_overwrite(step, x.tensors)
+        and may_overwrite(step.way, x.tensors)
     )

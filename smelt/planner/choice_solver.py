@@ -1,9 +1,9 @@
-"""The choice of all steps together as one constraint problem (CP-SAT). Dataclasses go in, a dataclass comes out; no solver object
-leaves this file.
+"""The choice of all steps together as one constraint problem (CP-SAT). Dataclasses go in, a dataclass comes out; no solver
+object leaves this file.
 
 Deterministic: one worker, a fixed seed, a limit in the solver's own time. Where the fastest choice of every step fits there is
-nothing to solve, and the solver is not even imported; it is an extra (`smelt[plan]`), without which only steps that give way one by
-one are tried.
+nothing to solve, and the solver is not even imported; it is an extra (`smelt[plan]`), without which only steps that give way
+one by one are tried.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ EFFORT = 3.0
 
 
 @dataclass(frozen=True)
-class Way:
-    """One way to do a step. `alive` are the bytes of tensors and scratch while it runs; `kernel` and `tables` are positions in
-    the problem's sizes; `resident`: its tables are in RAM as well."""
+class Cost:
+    """What one way to do a step costs. `alive` are the bytes of tensors and scratch while it runs; `kernel` and `tables` are
+    positions in the problem's sizes; `resident`: its tables are in RAM as well."""
 
     cycles: int
     alive: int
@@ -40,7 +40,7 @@ class Problem:
     """Ways to do each step; the bytes of kernels and of tables, each of which takes up room once however many use it; `floor`,
     the bytes alive before and after all steps; and the limits of RAM and flash, fixed costs taken off."""
 
-    ways: tuple[tuple[Way, ...], ...]
+    ways: tuple[tuple[Cost, ...], ...]
     kernels: tuple[int, ...]
     tables: tuple[int, ...]
     floor: int
@@ -88,14 +88,14 @@ def solve(problem: Problem, aims: Sequence[Aim] = ("cycles",)) -> Choice | None:
     return None if found is None else replace(found, taken=tuple(w[i] for w, i in zip(left, found.taken, strict=True)))
 
 
-def _least(ways: Sequence[Way]) -> int:
+def _least(ways: Sequence[Cost]) -> int:
     return min(range(len(ways)), key=lambda i: (ways[i].cycles, i))
 
 
 def _given_way(problem: Problem, aims: Sequence[Aim]) -> Choice | None:
     """Without the solver: each step by itself, with the cycles that the RAM allows or with the least of what is asked for."""
 
-    def cost(way: Way) -> tuple[int, ...]:
+    def cost(way: Cost) -> tuple[int, ...]:
         flash = problem.kernels[way.kernel] + sum(problem.tables[t] for t in way.tables)
         values = {"cycles": way.cycles, "ram": way.alive, "flash": flash}
         return tuple(values[aim] for aim in aims)
@@ -129,7 +129,7 @@ def _undominated(problem: Problem) -> tuple[tuple[int, ...], ...]:
     return tuple(_best_of(problem, ways, shared) for ways in problem.ways)
 
 
-def _best_of(problem: Problem, ways: Sequence[Way], shared: Collection[tuple[str, int]]) -> tuple[int, ...]:
+def _best_of(problem: Problem, ways: Sequence[Cost], shared: Collection[tuple[str, int]]) -> tuple[int, ...]:
     most = [_costs(problem, way, ()) for way in ways]
     least = [_costs(problem, way, shared) for way in ways]
 
@@ -143,7 +143,7 @@ def _best_of(problem: Problem, ways: Sequence[Way], shared: Collection[tuple[str
     return tuple(j for j in range(len(ways)) if not beaten(j))
 
 
-def _costs(problem: Problem, way: Way, free: Collection[tuple[str, int]]) -> tuple[int, int, int, int]:
+def _costs(problem: Problem, way: Cost, free: Collection[tuple[str, int]]) -> tuple[int, int, int, int]:
     """Cycles, bytes alive, flash and copies of a way, without what is `free`."""
     flash = copies = 0
     for kind, n in set(_things(way)) - set(free):
@@ -231,7 +231,7 @@ def _values(
     }
 
 
-def _things(way: Way) -> Iterator[tuple[str, int]]:
+def _things(way: Cost) -> Iterator[tuple[str, int]]:
     """What a way needs that others may need as well: its kernel, its tables, their copies in RAM."""
     yield "kernel", way.kernel
     yield from (("table", t) for t in way.tables)

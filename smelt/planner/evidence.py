@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from smelt.model.graph import Op
-from smelt.planner.log import DEVICE, IN_RAM, TuningLog, compiler_of
+from smelt.planner.known import Known, standing
+from smelt.planner.measurement import DEVICE, IN_RAM
 from smelt.planner.plan import Plan
 from smelt.planner.ways import op_key
 
@@ -32,11 +33,13 @@ class Linked:
 
 NO_LINK = Linked()
 
+OTHER_ROUTINES = "routines of another time"
+
 
 @dataclass(frozen=True)
 class Evidence:
-    """`measured` of the `steps` of a plan have a kernel that was measured in firmware. `similar` are the compilers ("zig 0.17.0")
-    whose measurements of its ops are known, and which are other versions of the one in use."""
+    """`measured` of the `steps` of a plan have a kernel that was measured in firmware. `similar` is what such figures have that is
+    another one now: compilers ("zig 0.17.0"), models of time, routines that kernels call."""
 
     steps: int = 0
     measured: int = 0
@@ -51,31 +54,34 @@ class Evidence:
         yield from self.linked.notes
 
 
-def evidence(plan: Plan, log: TuningLog, toolchain: str) -> Evidence:
-    """What `log` knew of a plan that was made with it, for `toolchain`."""
-    ways = [(step.call.kernel.name, plan.board.name, step.resident) for step in plan.steps]
-    measured = sum(log.cycles(*way) is not None for way in ways)
-    chosen = [(step.op, step.way) for step in plan.steps]
-    linked_steps = linked(log, chosen, plan.board.name)
-    return Evidence(len(ways), measured, similar(log, (step.op for step in plan.steps), toolchain), linked_steps)
+def evidence(plan: Plan, known: Known) -> Evidence:
+    """What measurements knew of a plan that was made with them."""
+    measured = [(s, m) for s in plan.steps if (m := known.figure(s.way.kernel, s.way.place)) and m.cycles]
+    changed = any(
+        there[0] <= 2 and known.grade(m, s.call.kernel) == "similar"
+        for s, m in measured
+        for there in (standing(m.origin, known.origin or m.origin),)
+    )
+    basis = (*similar(known, (s.op for s in plan.steps)), *((OTHER_ROUTINES,) if changed else ()))
+    return Evidence(len(plan.steps), len(measured), basis, linked(known, ((s.op, s.way.names) for s in plan.steps)))
 
 
-def similar(log: TuningLog, ops: Iterable[Op], toolchain: str) -> tuple[str, ...]:
-    """The compilers other than that of `toolchain` that measured such ops."""
+def similar(known: Known, ops: Iterable[Op]) -> tuple[str, ...]:
+    """What measurements of such ops that are believed have that is another one now: compilers and models of time."""
     keys: Collection[str] = {op_key(op) for op in ops}
     used = (
-        m for m in log.measurements if m.op_key in keys and (m.code == "flash" or not log.covers(m.op_key, m.board))
+        m for m in known.believed.measurements if m.op_key in keys and (m.code_in_flash or not known.covers(m.op_key))
     )
-    found = {m.toolchain for m in used}
-    return tuple(sorted({compiler_of(tools) for tools in found - {toolchain}}))
+    return tuple(sorted({name for origin in {m.origin for m in used} for name in known.others(origin)}))
 
 
-def linked(log: TuningLog, steps: Iterable[tuple[Op, tuple[str, str] | None]], board: str) -> Linked:
+def linked(known: Known, steps: Iterable[tuple[Op, tuple[str, str] | None]]) -> Linked:
     """What debug links measured of steps on a board, each an op and the way it is done; None is any way."""
-    known = ((op_key(op), way) for op, way in steps)
-    keys = [key for key, way in known if any(way in (None, row[:2]) for row in log.ranked(key, board, *IN_RAM))]
-    covered = sum(log.covers(key, board) for key in keys)
-    devices = {m.device for m in log.measurements if m.place == IN_RAM and m.op_key in set(keys)}
+    board, log = known.board.name, known.believed
+    ways = ((op_key(op), way) for op, way in steps)
+    keys = [key for key, way in ways if any(way in (None, row[:2]) for row in log.ranked(key, board, IN_RAM))]
+    covered = sum(known.covers(key) for key in keys)
+    devices = {m.origin.counter for m in log.measurements if m.place == IN_RAM and m.op_key in set(keys)}
     return Linked(len(keys) - covered, covered, tuple(sorted({link_of(device) for device in devices})))
 
 

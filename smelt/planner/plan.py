@@ -15,8 +15,9 @@ from smelt.planner.flow import peak
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.placement import STACK_RESERVE, Placement, budgets
 from smelt.planner.plan_text import budget_line, map_lines, step_lines, title_line
-from smelt.planner.step import Step, flow_of
-from smelt.planner.tables import TableKey, all_tables, distributed, resident_tables, table_key
+from smelt.planner.step import Step, flow_of, resident_tables
+from smelt.planner.tables import TableKey, all_tables, distributed, table_key
+from smelt.planner.ways import Way
 from smelt.targets.types import Board, Memory
 
 
@@ -38,6 +39,11 @@ class Plan(Noun):
     bound: int = 0
     notes: tuple[str, ...] = ()
     limits: Limits = UNLIMITED
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """How each step is done."""
+        return tuple(step.way for step in self.steps)
 
     def placement(self, argument: Tensor | Scratch) -> Placement:
         """Where an argument of a kernel call lies. Raises KeyError for constants."""
@@ -106,7 +112,7 @@ class Plan(Noun):
     @property
     def live_tensor_bytes(self) -> int:
         """The most bytes of tensors alive at once, scratch left out: what the model itself asks for in this order."""
-        flow = flow_of(self.graph, self.steps)
+        flow = flow_of(self.graph, self.ways)
         return peak(replace(flow, uses=tuple(replace(use, scratch=()) for use in flow.uses)))
 
     @property

@@ -1,4 +1,4 @@
-"""Tables: the constants of kernel calls. Equal ones exist once, in flash; those of resident steps in RAM as well."""
+"""Tables: the constants of kernel calls. Equal ones exist once, in flash; those of resident steps in RAM as well (`step.py`)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 from smelt.kernels.implementation import KernelCall
 from smelt.model.graph import Array
 from smelt.planner.flow import aligned
-from smelt.planner.step import Step
 
 TableKey = tuple[str, bytes]
 """What makes tables equal: type and content."""
@@ -27,19 +26,6 @@ def tables_of(call: KernelCall) -> dict[TableKey, int]:
 def all_tables(calls: Iterable[KernelCall]) -> dict[TableKey, int]:
     """The tables of several calls, each once."""
     return {key: size for call in calls for key, size in tables_of(call).items()}
-
-
-def resident_tables(steps: Iterable[Step]) -> dict[TableKey, int]:
-    """The tables that are copied to RAM, each once: those read most per byte first. What one resident step copies, others that
-    have the same table read there as well."""
-    heat: dict[TableKey, float] = {}
-    sizes: dict[TableKey, int] = {}
-    for step in steps:
-        tables = tables_of(step.call) if step.resident else {}
-        for key, size in tables.items():
-            sizes[key] = size
-            heat[key] = heat.get(key, 0.0) + step.op.macs / sum(tables.values())
-    return {key: sizes[key] for key in sorted(sizes, key=lambda key: -heat[key])}
 
 
 def distributed(tables: Mapping[TableKey, int], room: Mapping[str, int]) -> dict[TableKey, str] | None:

@@ -9,12 +9,12 @@ from smelt.errors import DoesNotFit
 from smelt.planner.budgets import Goal, Situation, plan_within
 from smelt.planner.limits import Limits
 from smelt.planner.plan import Plan
-from smelt.planner.step import Step
+from smelt.planner.ways import Way
 
 BUDGETS = 6
 """How many budgets are tried between the least and what the fastest plan takes, for RAM; half as many for flash."""
 
-Planner = Callable[[tuple[Step, ...], Limits], Plan]
+Planner = Callable[[tuple[Way, ...], Limits], Plan]
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def curve(situations: Sequence[Situation], limits: Limits, planner: Planner) -> 
 
 
 def _point(situations: Sequence[Situation], goal: Goal, limits: Limits, planner: Planner) -> Point:
-    answer = plan_within(situations, goal, limits, lambda steps: planner(steps, limits))
+    answer = plan_within(situations, goal, limits, lambda ways: planner(ways, limits))
     plan, cycles = answer.plan, answer.choice.cycles
-    estimated = sum(option.cycles.is_estimate for option in answer.options)
+    estimated = sum(cycles.is_estimate for _, cycles in answer.options)
     return Point(plan.ram_bytes, plan.flash_bytes, cycles, plan.resident_bytes, estimated, len(plan.steps))
 
 

@@ -1,17 +1,138 @@
-"""The ways to compute an op that implementations offer, and what the measurements say of them."""
+"""`Way`: one way to compute an op, built; and `Ways`: all that implementations offer, each built once."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
+from functools import cached_property
+from itertools import groupby, islice
 from typing import Any
 
-from smelt.kernels.implementation import Implementation, Schedule
+from smelt.errors import Unsupported
+from smelt.kernels.implementation import Implementation, KernelCall, Schedule
+from smelt.loops.cost import Counts, count
+from smelt.loops.ir import Scratch
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Linear
-from smelt.planner.choose import Choice, accepting
-from smelt.planner.log import IN_FLASH, Place, TuningLog
-from smelt.targets.types import Board, Core
+from smelt.nouns import Noun
+from smelt.planner.measurement import Place
+from smelt.planner.offers import Offer, offers, refusals
+from smelt.planner.tables import TableKey, tables_of
+from smelt.targets.types import Core
+
+
+@dataclass(frozen=True, eq=False)
+class Way(Noun):
+    """How an op is computed, and the kernel call that does it. `resident`: its tables (the constants of the call) are copied
+    to RAM at start-up and read from there."""
+
+    op: Op
+    implementation: Implementation
+    schedule: Schedule
+    call: KernelCall
+    resident: bool = False
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Of the implementation and the schedule."""
+        return self.implementation.name, str(self.schedule)
+
+    @property
+    def kernel(self) -> str:
+        """The kernel's name, by which measurements know it."""
+        return self.call.kernel.name
+
+    @property
+    def place(self) -> Place:
+        """Whether tables and whether code lie in RAM."""
+        return self.resident, False
+
+    @property
+    def key(self) -> tuple[str, bool]:
+        """What tells ways to compute an op apart."""
+        return self.kernel, self.resident
+
+    @cached_property
+    def counted(self) -> Counts:
+        """The static cost of its kernel."""
+        return count(self.call.kernel)
+
+    def instructions(self, core: Core) -> float:
+        """A static estimate of what its kernel executes on a core."""
+        return self.counted.instructions(frozenset(i.name for i in core.intrinsics))
+
+    @cached_property
+    def tables(self) -> dict[TableKey, int]:
+        """Its constants, with what each takes up in bytes."""
+        return tables_of(self.call)
+
+    @property
+    def table_bytes(self) -> int:
+        """What its constants take up."""
+        return sum(self.tables.values())
+
+    @property
+    def scratch(self) -> tuple[Scratch, ...]:
+        """The scratch arguments of the call, in order."""
+        return tuple(a for a in self.call.arguments if isinstance(a, Scratch))
+
+    def copied(self) -> Way:
+        """The same with its tables in RAM; what was found out about it already is not found out again."""
+        way = Way(self.op, self.implementation, self.schedule, self.call, True)
+        way.__dict__.update({name: self.__dict__[name] for name in ("counted", "tables") if name in self.__dict__})
+        return way
+
+    def in_full(self) -> str:
+        return f"{self.op.in_full()} by {self.implementation.name} [{self.schedule}]"
+
+
+class Ways:
+    """The ways that `implementations` (best first) offer for ops on a core. Each is built when it is first asked for, and
+    kept: who plans or tunes one graph asks one such value."""
+
+    def __init__(self, core: Core, implementations: Sequence[Implementation]) -> None:
+        self.core, self.implementations = core, tuple(implementations)
+        self._built: dict[tuple[Op, str, Schedule], Way] = {}
+        self._names: dict[Op, dict[tuple[str, str], Offer]] = {}
+
+    def offers(self, op: Op) -> Iterator[Offer]:
+        """What is offered for `op`, best guess first."""
+        return offers(op, self.core, self.implementations)
+
+    def first(self, op: Op) -> Way:
+        """The best guess. Raises Unsupported, with what every implementation of the operator asks for, where there is none."""
+        offer = next(self.offers(op), None)
+        if offer is None:
+            raise Unsupported(op.origin or f"'{op}'", refusals(op, self.core, self.implementations))
+        return self.built(op, offer)
+
+    def first_of_each(self, op: Op, most: int) -> Iterator[Way]:
+        """The first `most` schedules of each implementation."""
+        for _, some in groupby(self.offers(op), key=lambda offer: offer[0].name):
+            yield from (self.built(op, offer) for offer in islice(some, most))
+
+    def every(self, op: Op) -> Iterator[Way]:
+        """All of them; of those with equal kernels the first."""
+        seen: set[str] = set()
+        for way in (self.built(op, offer) for offer in self.offers(op)):
+            if way.kernel not in seen:
+                seen.add(way.kernel)
+                yield way
+
+    def named(self, op: Op, names: tuple[str, str]) -> Way | None:
+        """The way of that implementation and schedule, as they print themselves; None where that is not offered."""
+        if op not in self._names:
+            self._names[op] = {(i.name, str(schedule)): (i, schedule) for i, schedule in self.offers(op)}
+        offer = self._names[op].get(names)
+        return None if offer is None else self.built(op, offer)
+
+    def built(self, op: Op, offer: Offer) -> Way:
+        """An offer as a way."""
+        implementation, schedule = offer
+        key = op, implementation.name, schedule
+        if key not in self._built:
+            self._built[key] = Way(op, implementation, schedule, implementation.build(op, schedule))
+        return self._built[key]
 
 
 def op_key(op: Op) -> str:
@@ -29,62 +150,3 @@ def _text(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({','.join(map(_text, value))})"
     return str(value).replace(" ", "")
-
-
-def offers(op: Op, core: Core, implementations: Sequence[Implementation]) -> Iterator[tuple[Implementation, Schedule]]:
-    for implementation in accepting(op, core, implementations):
-        for schedule in implementation.schedules(op, core):
-            yield implementation, schedule
-
-
-def ranked(
-    log: TuningLog, op: Op, board: Board, implementations: Sequence[Implementation], place: Place = IN_FLASH
-) -> Iterator[Choice]:
-    """The ways to compute `op` on `board` that were measured with tables and code in `place`, best first.
-
-    Only those whose kernel is, to the letter, one that was measured; where there is none, `hinted` ones. Few are built:
-    where ops of the same key have different kernels, a way is put off until no other can be better.
-    """
-    offered = {(i.name, str(s)): (i, s) for i, s in offers(op, board.core, implementations)}
-    waiting: list[tuple[int, Choice]] = []
-    found = False
-    for name, schedule_text, least in log.ranked(op_key(op), board.name, *place):
-        if (name, schedule_text) not in offered:
-            continue
-        yield from _up_to(waiting, least)
-        implementation, schedule = offered[name, schedule_text]
-        call = implementation.build(op, schedule)
-        cycles = log.cycles(call.kernel.name, board.name, *place)
-        if cycles is not None:
-            found = True
-            waiting.append((cycles, (implementation, schedule, call)))
-    yield from _up_to(waiting, None) if found else hinted(log, op, board, implementations, place)
-
-
-def hinted(
-    log: TuningLog, op: Op, board: Board, implementations: Sequence[Implementation], place: Place
-) -> Iterator[Choice]:
-    """The ways to compute `op` that were measured for another op of the same shapes and attributes, best first.
-
-    Such kernels differ in constants only (multipliers, zero points): what was best for one is a good guess for the other.
-    """
-    offered = {(i.name, str(s)): (i, s) for i, s in offers(op, board.core, implementations)}
-    for name, schedule_text, _ in log.ranked(op_key(op), board.name, *place):
-        if (name, schedule_text) in offered:
-            implementation, schedule = offered[name, schedule_text]
-            yield implementation, schedule, implementation.build(op, schedule)
-
-
-def _up_to(waiting: list[tuple[int, Choice]], least: int | None) -> Iterator[Choice]:
-    """Take out, best first, what is at least as good as `least`; None takes all."""
-    waiting.sort(key=lambda item: item[0])
-    while waiting and (least is None or waiting[0][0] <= least):
-        yield waiting.pop(0)[1]
-
-
-def best(
-    log: TuningLog, op: Op, board: Board, implementations: Sequence[Implementation]
-) -> tuple[Implementation, Schedule] | None:
-    """The implementation and schedule with the fewest measured cycles; None where nothing that fits was measured."""
-    choice = next(ranked(log, op, board, implementations), None)
-    return None if choice is None else choice[:2]

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from smelt.compile import measured
-from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.nouns import Noun
 from smelt.passes import prepare
@@ -55,9 +54,9 @@ def trade_off(
     """The curve of the model at `path`, within budgets. Raises what `compile` raises, but builds nothing."""
     board = named(board)
     graph = prepare(load(path))
-    tools, known = toolchain(board, compiler), measured(log, board, compiler)
-    points = trade_offs(graph, board, log=known, limits=Limits(max_ram, max_flash))
-    basis = similar(known, graph.ops, tools), linked(known, ((op, None) for op in steps_of(graph)), board.name)
+    known = measured(log, board, compiler)
+    points = trade_offs(graph, board, known=known, limits=Limits(max_ram, max_flash))
+    basis = similar(known, graph.ops), linked(known, ((op, None) for op in steps_of(graph)))
     return TradeOff(graph.name, board.name, points, *basis)
 
 

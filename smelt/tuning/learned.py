@@ -6,7 +6,6 @@ other steps and models counts as well: kernels are known by their counts, their 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log, log1p, log2
@@ -14,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from smelt.planner.log import Measurement
-from smelt.tuning.works import Candidate
+from smelt.planner.measurement import Measurement
+from smelt.planner.ways import Way
+from smelt.targets.types import Core
+from smelt.tuning.features import SCHEDULE, features
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -33,7 +34,7 @@ NOISE = (1e-5, 1e-3)
 Prior = tuple[float, float, float]
 """Variance and length of what is smooth, and the variance of the noise."""
 
-_FIELD = re.compile(r"(\w+)=([\w.]+)")
+SIZES = ("tables", "scratch", "x", "y")
 
 
 @dataclass(frozen=True)
@@ -46,30 +47,29 @@ class Example:
     features: Mapping[str, float]
 
 
-def of_candidate(op_key: str, candidate: Candidate) -> Example:
-    """What is known of a candidate before it is measured."""
-    return _example(
-        op_key, candidate.implementation.name, str(candidate.schedule), dict(candidate.counts), candidate.resident
-    )
+def of_candidate(op_key: str, way: Way, core: Core) -> Example:
+    """What is known of a way before it is measured."""
+    return _example(op_key, way.implementation.name, dict(features(way, core)), way.resident)
 
 
 def of_measurement(m: Measurement) -> Example | None:
     """What a line of the log says about its kernel; None for lines from before it was noted."""
-    return _example(m.op_key, m.implementation, m.schedule, dict(m.counts), m.resident) if m.counts else None
+    tables_in_ram, _ = m.place
+    return _example(m.op_key, m.implementation, dict(m.features), tables_in_ram) if m.features else None
 
 
-def _example(op_key: str, way: str, schedule: str, counts: Mapping[str, int], resident: bool) -> Example:
-    cost = max(counts.get("cost", 0), 1)
-    features = {"size": log(cost), "resident": float(resident), f"by {way}": 1.0}
-    for name, count in counts.items():
+def _example(op_key: str, way: str, known: Mapping[str, int], resident: bool) -> Example:
+    cost = max(known.get("cost", 0), 1)
+    found = {"size": log(cost), "resident": float(resident), f"by {way}": 1.0}
+    for name, count in known.items():
         # shares of the cost say what the kernel is made of; sizes are in themselves what matters to caches
-        features[name] = log2(1 + count) / 4 if name in ("tables", "scratch", "x", "y") else log1p(16 * count / cost)
+        if name.startswith(SCHEDULE):
+            found[f"{way} {name}"] = log2(1 + count)
+        else:
+            found[name] = log2(1 + count) / 4 if name in SIZES else log1p(16 * count / cost)
     if resident:
-        features["tables in RAM"] = features.get("tables", 0.0)
-    for name, value in _FIELD.findall(schedule):
-        number = value.replace(".", "", 1).isdigit()
-        features[f"{way} {name}" if number else f"{way} {name}={value}"] = log2(1 + float(value)) if number else 1.0
-    return Example(op_key, way, cost, features)
+        found["tables in RAM"] = found.get("tables", 0.0)
+    return Example(op_key, way, cost, found)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smelt.planner.log import Measurement, TuningLog
+from smelt.planner.known import Known
+from smelt.planner.measurement import Measurement
+from smelt.planner.ways import Way
 from smelt.tuning.learned import Array, Example, Learned, Prediction, fit, of_candidate, of_measurement
-from smelt.tuning.works import Candidate, Work
+from smelt.tuning.works import Work
 
 ENOUGH = 0.002
 """The share of all cycles that one candidate must promise to be worth a measurement."""
@@ -27,24 +29,22 @@ class Subject:
     """A candidate that is measured for a work."""
 
     work: Work
-    candidate: Candidate
+    candidate: Way
 
 
 class Search:
     """Which candidates of `works` to measure next. The same calls give the same order.
 
-    `log` is what is known of one board, toolchain, device and place of the code: what it holds of other steps and models teaches,
-    too.
+    What is `known` and as good as measured now, code where `in_ram` says, is not measured again. The rest of it teaches,
+    whatever it is about: other steps, other models, what similar origins counted; and what of a step was the best by such
+    figures comes early.
     """
 
     def __init__(
-        self,
-        works: Sequence[Work],
-        log: TuningLog,
-        exhaustive: bool = False,
-        seed: int = 0,
+        self, works: Sequence[Work], known: Known, exhaustive: bool = False, seed: int = 0, in_ram: bool = False
     ) -> None:
         self._generator = np.random.default_rng(seed)
+        self._core = known.board.core
         self._exhaustive = exhaustive
         found: dict[tuple[str, bool], Subject] = {}
         for work in works:
@@ -52,24 +52,50 @@ class Search:
                 found.setdefault(candidate.key, Subject(work, candidate))
         self.subjects = list(found.values())
         self.works = list(works)
-        self._examples = [of_candidate(s.work.op_key, s.candidate) for s in self.subjects]
+        self._examples = [of_candidate(s.work.op_key, s.candidate, self._core) for s in self.subjects]
         self._by_key = {s.candidate.key: n for n, s in enumerate(self.subjects)}
         self._taught: list[tuple[Example, int]] = []
         self._results: dict[int, int | None] = {}
+        self._hints: dict[int, int] = {}
         self._taken: set[int] = set()
         self._learned: Learned | None = None
         self._count = self._chosen = 0  # measurements that it was fitted to, and that its prior was chosen by
-        for m in log.measurements:
+        self._begin(known, in_ram)
+
+    def _begin(self, known: Known, in_ram: bool) -> None:
+        """Learn what is known, what is measured last."""
+        measured = []
+        for m in (*known.doubted.measurements, *known.believed.measurements):
+            if m.code_in_flash == in_ram:
+                continue
+            number = self._number(m)
+            kernel = None if number is None else self.subjects[number].candidate.call.kernel
+            if kernel is None or known.grade(m, kernel) != "measured":
+                self._teach(m)
+                if number is not None and m.cycles:
+                    self._hints[number] = m.cycles
+            else:
+                measured.append(m)
+        for m in measured:
             self.learn(m)
 
     # --- what happened ----------------------------------------------------------------------------------------------
 
+    def _number(self, m: Measurement) -> int | None:
+        """Of the subject that was measured."""
+        tables_in_ram, _ = m.place
+        return self._by_key.get((m.kernel, tables_in_ram))
+
     def learn(self, m: Measurement) -> None:
-        """A measurement, of one of the subjects or of anything else."""
-        number = self._by_key.get((m.kernel, m.resident))
+        """A measurement, of one of the subjects, as it holds now."""
+        number = self._number(m)
         if number is not None:
             self._results[number] = m.cycles
             self._taken.add(number)
+        self._teach(m)
+
+    def _teach(self, m: Measurement) -> None:
+        number = self._number(m)
         example = self._examples[number] if number is not None else of_measurement(m)
         if example is not None and m.cycles:
             self._taught.append((example, m.cycles))
@@ -121,7 +147,7 @@ class Search:
         return int(np.count_nonzero(promises <= ENOUGH * (self.best() or 1)))
 
     def _order(self) -> Iterator[int]:
-        first = [n for n in self._first() if n not in self._taken]
+        first = [n for n in dict.fromkeys(self._first()) if n not in self._taken]
         yield from first
         left = [n for n in range(len(self.subjects)) if n not in self._taken and n not in first]
         if first or not left or not self._taught:
@@ -130,16 +156,21 @@ class Search:
         yield from self._promising(left)
 
     def _first(self) -> Iterator[int]:
-        costly = sorted(self.works, key=lambda w: -w.times * w.candidates[0].cost)
+        """The defaults of all steps, and what similar origins found best, the costliest steps first."""
+        costly = sorted(self.works, key=lambda w: -w.times * w.candidates[0].instructions(self._core))
         for place in range(FIRST):
             for work in costly:
                 if place < len(work.candidates) and (n := self._by_key[work.candidates[place].key]) is not None:
                     yield n
+        for work in costly:
+            hinted = [n for n in self._numbers(work) if n in self._hints]
+            if hinted:
+                yield min(hinted, key=lambda n: self._hints[n])
 
     def _promising(self, left: Sequence[int]) -> Iterator[int]:
         """By expected gain; of each step a few at a time, as they teach about each other."""
         if self._exhaustive:
-            yield from sorted(left, key=lambda n: self.subjects[n].candidate.cost)
+            yield from sorted(left, key=lambda n: self.subjects[n].candidate.instructions(self._core))
             return
         promises, gains = self._judged(left)
         total = self.best() or 1
@@ -184,7 +215,7 @@ class Search:
         return float(min((c for c, other in found if _no_more(other, mine.candidate)), default=LEANER * least))
 
 
-def _no_more(a: Candidate, b: Candidate) -> bool:
+def _no_more(a: Way, b: Way) -> bool:
     """Whether `a` needs about no more scratch, tables, and tables in RAM than `b`."""
     scratch = a.call.scratch_bytes <= SLACK * b.call.scratch_bytes + FEW
     return scratch and a.table_bytes <= SLACK * b.table_bytes + FEW and a.resident <= b.resident

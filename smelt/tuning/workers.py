@@ -1,4 +1,4 @@
-"""Worker processes that build and run firmware for a tuning.
+"""Worker processes that build and run firmware for a tuning: the pool of this computer.
 
 They are processes because half of a simulation is Python's: two threads measured 59 candidates in the time of one (12 s), two
 processes in 8.5 s. A worker reads orders from its standard input and answers on its
@@ -15,16 +15,21 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from smelt.errors import DeviceError, SmeltError
+from smelt.planner.ways import Way
+from smelt.targets.types import Core
+from smelt.tuning.firmware import Firmware, firmware, outcomes
+from smelt.tuning.pool import Answer, Order, Outcome, explained, is_ours
 
-if TYPE_CHECKING:
-    from smelt.tuning.bench import Order, Outcome
+BATCH = 8  # candidates in one firmware
+BATCH_INSTRUCTIONS = 12e6  # static ones in one firmware: about two seconds of simulation
+BATCH_TABLES = 300_000  # bytes of constants in one firmware
+BATCH_RESIDENT = 24_000  # of them in RAM, unless one candidate alone has more
 
 DEPTH = 2
 """Orders that a worker may have."""
@@ -33,32 +38,15 @@ PATIENCE = 3.0
 """Seconds that a worker may take to end by itself after its session is gone."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a worker says: the outcome of a trial, and at the end of an order neither that nor, if all went well, a failure.
-
-    `fatal`: the failure is no candidate's. `gone`: the worker ended, for whatever reason.
-    """
-
-    worker: int
-    outcome: Outcome | None = None
-    failure: str | None = None
-    fatal: bool = False
-    gone: bool = False
-
-    @property
-    def done(self) -> bool:
-        """Whether the worker has nothing more to do."""
-        return self.outcome is None
-
-
 class Workers:
-    """`count` workers; `submit` to those that are `ready`, `next` waits for the next answer of any.
+    """`count` workers, who simulate boards with this core; `submit` to those that are `ready`, `next` waits for the next
+    answer of any.
 
     A worker is given the next order while it works at one, so that it never waits for the session.
     """
 
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, core: Core) -> None:
+        self._core = core
         self._answers: queue.Queue[Answer] = queue.Queue()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._loads = [0] * count  # orders that are not done
@@ -105,20 +93,31 @@ class Workers:
         """Whether an answer is to come."""
         return any(self._loads)
 
+    def fits(self, ways: Sequence[Way]) -> bool:
+        """Whether one firmware can hold them."""
+        return (
+            len(ways) <= BATCH
+            and sum(way.instructions(self._core) for way in ways) <= BATCH_INSTRUCTIONS
+            and sum(way.table_bytes for way in ways) <= BATCH_TABLES
+            and sum(way.table_bytes for way in ways if way.resident) <= BATCH_RESIDENT
+            and len({way.kernel for way in ways}) == len(ways)
+        )
+
     def submit(self, order: Order) -> int:
-        """Give an order to the worker with the least to do; its number."""
+        """Give an order to the worker with the least to do; its number. Raises DoesNotFit."""
+        work = firmware(order)
         number = self._loads.index(min(self._loads))
         self._loads[number] += 1
         stream = self._processes[number].stdin
         assert stream is not None
         with contextlib.suppress(OSError):  # a worker that is gone says so itself
-            pickle.dump(order, stream)
+            pickle.dump(work, stream)
             stream.flush()
         return number
 
     def next(self, timeout: float) -> Answer | None:
-        """The next answer; None where there is none within `timeout` seconds. A worker that has gone is replaced, and its orders
-        are forgotten."""
+        """The next answer; None where there is none within `timeout` seconds. A worker that has gone is replaced, and its
+        orders are forgotten."""
         try:
             answer = self._answers.get(timeout=timeout)
         except queue.Empty:
@@ -159,7 +158,7 @@ def work() -> None:
     signal.signal(signal.SIGTERM, _end)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed is not an answer
-    orders: queue.Queue[Order | None] = queue.Queue()
+    orders: queue.Queue[Firmware | None] = queue.Queue()
     gone = threading.Event()
     threading.Thread(target=_receive, args=(orders, gone), daemon=True).start()
     with contextlib.suppress(OSError, SystemExit):  # nobody listens any more
@@ -178,7 +177,7 @@ def _end(number: int, frame: object) -> None:
     sys.exit(1)
 
 
-def _receive(orders: queue.Queue[Order | None], gone: threading.Event) -> None:
+def _receive(orders: queue.Queue[Firmware | None], gone: threading.Event) -> None:
     for order in _pickles(sys.stdin.buffer):
         orders.put(order)
     gone.set()
@@ -190,10 +189,8 @@ def _receive(orders: queue.Queue[Order | None], gone: threading.Event) -> None:
     timer.start()
 
 
-def _answers(order: Order) -> Iterator[tuple[Outcome | None, str | None, bool]]:
+def _answers(order: Firmware) -> Iterator[tuple[Outcome | None, str | None, bool]]:
     """Outcomes, and at last how the order ended: (outcome, failure, whether that is fatal)."""
-    from smelt.tuning.bench import explained, is_ours, outcomes
-
     try:
         for outcome in outcomes(order):
             yield outcome, None, False

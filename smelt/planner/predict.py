@@ -1,0 +1,161 @@
+"""What a kernel will take where nobody measured it: an estimate, good enough to choose by and always marked as one.
+
+The static cost of the loops (`loops/cost.py`) counts instructions; cycles are those times a ratio. The ratio is that of what
+*is* measured for the same implementation on the same board, else of anything measured there, else one of the core. To that
+comes what the core waits for tables in flash: `first` cycles for each line of the data cache (`Path`), each line once. Dense
+layers read their tables just once, and the kernels for convolutions keep what they read in registers over many pixels:
+measured, the convolutions of IC on the L4R5 gain one to two times that. Tables in RAM wait as long as that RAM makes them,
+which in most chips is not at all. Where loads of two memories do not overlap (the M4), each turn from a table to activations
+costs a cycle more, unless both lie in the same RAM.
+
+What was measured through a debug link, with code and tables in RAM, or with another compiler, is no figure for firmware.
+Where there is no other, the ways that were measured so are in the ratio of these figures to each other ("ranked"); what the
+first of them takes is an estimate.
+
+What is not measured is never believed to be faster than the implementations' own order says, and what another origin measured
+never faster than what this one did: see `Cycles.source`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
+from typing import Literal
+
+from smelt.planner.known import Grade, Known
+from smelt.planner.log import TuningLog
+from smelt.planner.measurement import IN_FLASH, Place
+from smelt.planner.ways import Way, op_key
+from smelt.targets.types import Board, Path
+
+Source = Literal["measured", "similar", "doubted", "ranked", "estimated"]
+
+IN_COPIES: Place = (True, False)
+"""Firmware with its tables in RAM."""
+
+NOISE = 0.01
+"""Of a kernel's cycles: what moves with the code around it. Measured gains below that do not replace a first guess."""
+
+MOST_SAVED = 0.4
+"""Of the cycles of a kernel that tables in RAM are believed to save."""
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """Cycles of a kernel: "measured" this very kernel by this origin, "similar" one that differs in constants only, or in
+    what it calls, or by a similar origin, "doubted" by one while this origin measured other ways, "ranked" an estimate whose
+    ratio to the first guess was measured with code and tables in RAM or with another compiler, "estimated"."""
+
+    value: int
+    source: Source
+
+    @property
+    def grade(self) -> Grade:
+        """What the figure is worth."""
+        return {"doubted": "similar", "ranked": "estimated"}.get(self.source, self.source)  # type: ignore[return-value]
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether nobody measured how many they are."""
+        return self.grade == "estimated"
+
+
+@dataclass(frozen=True, eq=False)
+class Predictor:
+    """A way to do an op and where its tables lie -> cycles, and what they are worth."""
+
+    known: Known
+
+    @property
+    def board(self) -> Board:
+        return self.known.board
+
+    def cycles(self, way: Way) -> Cycles:
+        """Of a way with its tables in flash."""
+        found = self._figure(way, IN_FLASH)
+        if found is not None:
+            return found
+        ratio = self._ratios.get(way.implementation.name, self._ratio)
+        return Cycles(round(way.instructions(self.board.core) * ratio + self._wait(way, "flash")), "estimated")
+
+    def copied(self, way: Way, flash: Cycles) -> Cycles:
+        """The same with its tables in RAM, where with its tables in flash it takes `flash`."""
+        found = self._figure(way, IN_COPIES)
+        if found is not None:
+            return found
+        memory = self._ram(way)
+        saved = self._wait(way, "flash") - self._wait(way, memory) + self._chained(way, memory)
+        value = round(flash.value - min(max(saved, 0), MOST_SAVED * flash.value))
+        return Cycles(value, "ranked" if flash.source == "ranked" else "estimated")
+
+    def relative(self, way: Way) -> int | None:
+        """Cycles to be compared with each other only: of this kernel, else of one that differs in constants. None where there
+        are none, or firmware was measured for such ops."""
+        board, key = self.board.name, op_key(way.op)
+        for log, place in self.known.ratios(key):
+            rows = {(name, text): cycles for name, text, cycles in log.ranked(key, board, place)}
+            if rows:
+                return log.cycles(way.kernel, board, place) or rows.get(way.names)
+        return None
+
+    def _figure(self, way: Way, place: Place) -> Cycles | None:
+        """What was measured in firmware: of this kernel, else of one that differs in constants."""
+        known, board, key = self.known, self.board.name, op_key(way.op)
+        mine = known.believed.find(way.kernel, board, place)
+        if mine is not None and mine.cycles is not None:
+            return Cycles(mine.cycles, known.grade(mine, way.call.kernel))
+        similar = self._similar[place].get((key, *way.names))
+        if similar is not None:
+            return Cycles(similar, "similar")
+        other = None if mine else known.doubted.cycles(way.kernel, board, place)
+        doubted = other or self._doubted[place].get((key, *way.names))
+        return None if doubted is None else Cycles(max(doubted, known.least(key) + 1), "doubted")
+
+    @cached_property
+    def _similar(self) -> dict[Place, dict[tuple[str, str, str], int]]:
+        return {place: self._least(self.known.believed, place) for place in (IN_FLASH, IN_COPIES)}
+
+    @cached_property
+    def _doubted(self) -> dict[Place, dict[tuple[str, str, str], int]]:
+        return {place: self._least(self.known.doubted, place) for place in (IN_FLASH, IN_COPIES)}
+
+    def _least(self, log: TuningLog, place: Place) -> dict[tuple[str, str, str], int]:
+        keys = dict.fromkeys(m.op_key for m in log.measurements if m.place == place)
+        ranked = ((key, row) for key in keys for row in log.ranked(key, self.board.name, place))
+        return {(key, name, schedule): cycles for key, (name, schedule, cycles) in ranked}
+
+    @cached_property
+    def _ratios(self) -> dict[str, float]:
+        """Measured cycles for an instruction of the static cost, by implementation."""
+        found: dict[str, list[float]] = {}
+        for m in self.known.believed.measurements:
+            cost = dict(m.features).get("cost", 0)
+            if m.cycles and cost and m.place == IN_FLASH:
+                found.setdefault(m.implementation, []).append(m.cycles / cost)
+        return {name: median(ratios) for name, ratios in found.items()}
+
+    @cached_property
+    def _ratio(self) -> float:
+        return median(self._ratios.values()) if self._ratios else self.board.core.cycles_per_instruction
+
+    def _wait(self, way: Way, memory: str) -> float:
+        """Cycles that a kernel waits for its tables in a memory."""
+        path = self._path(memory)
+        line = path.data.line if path.data else 4
+        return way.table_bytes / line * path.first
+
+    def _chained(self, way: Way, memory: str) -> float:
+        """Cycles that loads of tables in a memory save as those of activations, in the first RAM if they can, overlap them."""
+        timing = self.board.core.timing
+        separate = timing is not None and not timing.chains_across_memories
+        return way.counted.turns if separate and memory == self.board.chip.rams[0].name else 0.0
+
+    def _path(self, memory: str) -> Path:
+        chip = self.board.chip
+        return chip.flash.path if memory == "flash" else next(m.path for m in chip.memories if m.name == memory)
+
+    def _ram(self, way: Way) -> str:
+        """Where the tables of a way will probably lie: in the first RAM that they leave half of free."""
+        size, rams = way.table_bytes, self.board.chip.rams
+        return next((m.name for m in rams if 2 * size <= m.size), rams[-1].name)
