@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from smelt.kernels.assembly import called, declarations
 from smelt.kernels.headers import includes, needed
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.ir import SIZES, Scratch
@@ -43,10 +44,11 @@ class PlainCall:
 
 
 def source(kernels: Iterable[Kernel]) -> str:
-    """One C file with every kernel once."""
+    """One C file with every kernel once. On a core with the instructions it calls routines in assembly, which are not in it."""
     unique = {kernel.name: kernel for kernel in kernels}
     code = "\n".join(kernel.c() for kernel in unique.values())
-    return f"{includes(needed(code, CORTEX_M4))}\n\n{code}"
+    known = declarations(called(code, CORTEX_M4), CORTEX_M4, "routines.S")
+    return f"{includes(needed(code, CORTEX_M4))}\n{known}\n\n{code}"
 
 
 def run_calls(calls: Sequence[KernelCall], inputs: Sequence[Inputs], sanitize: bool = False) -> list[Array]:

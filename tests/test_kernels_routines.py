@@ -7,9 +7,10 @@ import pytest
 
 from smelt.devices.session import Session
 from smelt.kernels.conv2d_eight import CONV2D_EIGHT
-from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE, GroupBlock
+from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
 from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
 from smelt.kernels.implementation import Implementation
+from smelt.kernels.inner.groups import GroupBlock
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Op, Tensor
 from smelt.model.reference import evaluate

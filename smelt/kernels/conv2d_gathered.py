@@ -7,7 +7,6 @@ kernel is widened to int16; then the routine of pointwise layers makes, for each
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from smelt.kernels.accepts import has_dual_mac, has_enough_taps, is_undilated, is_ungrouped, pixels_of
 from smelt.kernels.calls import CallBuilder
@@ -15,7 +14,16 @@ from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.columns import GROUP, Gathered, gather, words_of
 from smelt.kernels.feeds.images import ONLY, copy_rows
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.inner.groups import Groups, bind_columns, bind_slice, fits_groups, has_groups, pack, requantizer_of
+from smelt.kernels.inner.groups import (
+    GroupBlock,
+    Groups,
+    bind_columns,
+    bind_slice,
+    fits_groups,
+    has_groups,
+    pack,
+    requantizer_of,
+)
 from smelt.kernels.inner.pairs import leaves_cache
 from smelt.model.ops import Conv2D
 from smelt.targets.types import Core
@@ -25,26 +33,12 @@ WORTHWHILE = 33  # pixels for which more may be spent
 MOST_BYTES = 19200
 
 
-@dataclass(frozen=True)
-class GatheredBlock:
-    """Stretches of `pixels` (a multiple of three).
-
-    `staged` copies the weights of a pair to RAM for the time of a stretch.
-    """
-
-    pixels: int
-    staged: bool
-
-    def __str__(self) -> str:
-        return f"gathered(pixels={self.pixels}{', staged' if self.staged else ''})"
-
-
 def is_single(op: Conv2D, core: Core) -> bool:
     """one image"""
     return op.y.shape[0] == 1
 
 
-def build_conv2d(op: Conv2D, schedule: GatheredBlock) -> KernelCall:
+def build_conv2d(op: Conv2D, schedule: GroupBlock) -> KernelCall:
     r, pixels, g = requantizer_of(op), schedule.pixels, Gathered(op, schedule.pixels)
     k = CallBuilder("conv2d_gathered")
     x, w, table = k.operand("x", op.x), k.table("weights", pack(op)), r.bind(k)
@@ -59,13 +53,13 @@ def build_conv2d(op: Conv2D, schedule: GatheredBlock) -> KernelCall:
     return k.finish_call()
 
 
-def schedules(op: Conv2D, core: Core) -> Iterable[GatheredBlock]:
+def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:
     """Stretches of some kilobytes, chosen so that few outputs are made twice; longer and shorter ones."""
     staged = leaves_cache(op, core)
     usual = max(STRETCH_BYTES, min(WORTHWHILE * 4 * words_of(op), MOST_BYTES))
     for pixels in dict.fromkeys(_stretch(op, most) for most in (usual, 2 * usual, usual // 3)):
-        yield GatheredBlock(pixels, staged)
-        yield GatheredBlock(pixels, not staged)
+        yield GroupBlock(pixels, staged)
+        yield GroupBlock(pixels, not staged)
 
 
 def _stretch(op: Conv2D, most: int) -> int:

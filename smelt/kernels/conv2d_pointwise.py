@@ -5,33 +5,27 @@ layers makes all outputs of the stretch, two channels at a time.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from smelt.kernels.accepts import has_dual_mac, is_pointwise, is_ungrouped, pixels_of
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.columns import GROUP, widen_pixels, words_of
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.inner.groups import Groups, bind_columns, bind_slice, fits_groups, has_groups, pack, requantizer_of
+from smelt.kernels.inner.groups import (
+    GroupBlock,
+    Groups,
+    bind_columns,
+    bind_slice,
+    fits_groups,
+    has_groups,
+    pack,
+    requantizer_of,
+)
 from smelt.model.ops import Conv2D
 from smelt.targets.types import Core
 
 STRETCH_BYTES = 3200
 SHARE = 5  # large layers may take this part of x and y for widened pixels
-
-
-@dataclass(frozen=True)
-class GroupBlock:
-    """Stretches of `pixels` (a multiple of three).
-
-    `staged` copies the weights of a pair of channels to RAM for the time of a stretch.
-    """
-
-    pixels: int
-    staged: bool = False
-
-    def __str__(self) -> str:
-        return f"groups(pixels={self.pixels}{', staged' if self.staged else ''})"
 
 
 def is_simple(op: Conv2D, core: Core) -> bool:

@@ -35,9 +35,8 @@ def fits_groups(op: Conv2D, core: Core) -> bool:
     """weights of which two fit one halfword, sums that stay below 2^23, outputs that use all of int8 from their zero point on"""
     flat = op.weights.constant.reshape(len(op.weights.constant), -1)
     r = requantizer(op, flat, folded=True)
-    shifted = (
-        len(flat) % 2 == 1 and flat.min() == -128
-    )  # the last pair of an odd number is not one that fit_pairs looks at
+    # The last pair of an odd number is not one that fit_pairs looks at.
+    shifted = len(flat) % 2 == 1 and flat.min() == -128
     return r.saturates and r.widest_offset < MOST_SUM and not shifted and fit_pairs(flat, r)
 
 
@@ -51,9 +50,20 @@ def pack(op: Conv2D) -> Table:
 
 
 @dataclass(frozen=True)
+class GroupBlock:
+    """Stretches of `pixels` (a multiple of three); `staged` copies the weights of a pair of channels to RAM for the time of a
+    stretch, for chips whose cache is smaller than they are."""
+
+    pixels: int
+    staged: bool
+
+    def __str__(self) -> str:
+        return f"groups(pixels={self.pixels}{', staged' if self.staged else ''})"
+
+
+@dataclass(frozen=True)
 class Groups:
-    """The buffers of a stretch of `pixels` pixels. `slice` takes the weights of a pair for the time of a stretch, for chips whose
-    cache is smaller than they are."""
+    """The buffers of a stretch of `pixels` pixels. `slice` takes the weights of a pair for the time of a stretch."""
 
     op: Conv2D
     r: Requantizer
