@@ -176,9 +176,9 @@ def test_a_call_of_a_routine_has_its_numbers_and_types(routine: Routine) -> None
 
 
 def test_reaches_follow_from_the_numbers() -> None:
-    groups = checked_arguments(GROUPS[0], (*good_arguments(GROUPS[0])[:4], 5, 4, 7, 0, -1))
+    groups = checked_arguments(GROUPS, (*good_arguments(GROUPS)[:4], 5, 4, 7, 0, -1))
     assert [getattr(a, "count", None) for a in groups[:4]] == [6, 63, 11 * 7 + 2, 6]
-    assert checked_arguments(GROUPS[0], (*good_arguments(GROUPS[0])[:4], 5, 4, 7, 0, 3))[3].count == 4
+    assert checked_arguments(GROUPS, (*good_arguments(GROUPS)[:4], 5, 4, 7, 0, 3))[3].count == 4
     sifted = checked_arguments(SIFTED, (*good_arguments(SIFTED)[:4], 1, 2, 3, 2, 50))
     assert len(sifted) == 8 and [a.count for a in sifted[:4]] == [16, 16, 200, 53]
 
