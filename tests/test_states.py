@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from time import process_time
 
 import numpy as np
 import pytest
@@ -141,6 +142,20 @@ def test_states_that_make_no_sense(change, words):
     graph = delay_line()
     with pytest.raises(ModelError, match=words):
         replace(graph, states=(change(graph.states[0]),)).check()
+
+
+def test_many_states_take_no_time():
+    """Thousands of variables that change places in a ring: no real file has them."""
+    count, width = 3000, 2
+    reads = [tensor(f"s{i}", 1, width) for i in range(count)]
+    x, y = tensor("x", 1, width), tensor("y", 1, width)
+    states = tuple(State(r, reads[i - 1], np.full((1, width), i % 100, np.int8)) for i, r in enumerate(reads))
+    graph = Graph("ring", (x,), (y,), (add(x, reads[0], y),), states)
+    started = process_time()
+    made = separate_states(graph).check()
+    assert process_time() - started < 20 and len(made.ops) == 2 * count + 1
+    (first, second) = run_sequence(graph, inputs(graph, 2)), run_sequence(made, inputs(graph, 2))
+    assert all(np.array_equal(a, b) for (a,), (b,) in zip(first, second, strict=True))
 
 
 def test_svdf_shifts_its_state_where_it_lies(tmp_path):
