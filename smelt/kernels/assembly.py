@@ -73,8 +73,8 @@ def assembly_file(routines: Iterable[Routine], core: Core, file: str, version: s
 
 def _parameter(parameter: Parameter) -> str:
     if isinstance(parameter, Number):
-        return f"int32_t {parameter.name}"
-    return f"{'const ' if parameter.access == 'read' else ''}void *{parameter.name}"
+        return "int32_t"
+    return "const void *" if parameter.access == "read" else "void *"
 
 
 @cache

@@ -33,12 +33,12 @@ from smelt.kernels.routines import (
     GROUP,
     GROUP_SUMS,
     POSITIONS,
-    WINOGRAD_ANY_PRODUCTS,
+    WINOGRAD_EIGHT,
+    WINOGRAD_EIGHTS,
     WINOGRAD_INPUTS,
     WINOGRAD_OUTPUTS,
     WINOGRAD_PRODUCTS,
     WINOGRAD_WEIGHTS,
-    Form,
     named,
 )
 from smelt.loops.builder import KernelBuilder
@@ -65,13 +65,12 @@ INPUT_WORK, WEIGHT_WORK, OUTPUT_WORK = (
 @dataclass(frozen=True)
 class TileBlock(Tiles):
     """Blocks of `rows` x `columns` tiles of 4x4 outputs; `whole` transforms all weights at once, else a pair of output
-    channels at a time, anew for each block; `form` is the order of instructions."""
+    channels at a time, anew for each block."""
 
     whole: bool
-    form: Form
 
     def __str__(self) -> str:
-        return f"tiles4(rows={self.rows}, columns={self.columns}, {self.form}{', whole' if self.whole else ''})"
+        return f"tiles4(rows={self.rows}, columns={self.columns}{', whole' if self.whole else ''})"
 
 
 @dataclass(frozen=True)
@@ -195,10 +194,10 @@ def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None
     """The sums of a pair of channels at all positions of all tiles."""
     words = kernel.words
     places = (At(kernel.sums), At(kernel.slices, _place(kernel, pair)), At(kernel.tiles))
-    fast = named(WINOGRAD_PRODUCTS, f"winograd_{kernel.schedule.form}")
+    fast = WINOGRAD_EIGHT if words == 8 else WINOGRAD_EIGHTS
     products = 2 * POSITIONS * tiles * words
     k.routine(
-        fast if words % 8 == 0 else WINOGRAD_ANY_PRODUCTS,
+        fast if words % 8 == 0 else WINOGRAD_PRODUCTS,
         (*places, words, tiles),
         ((SMLAD, products),),
         products,
@@ -285,10 +284,8 @@ def _four(k: KernelBuilder, m: Sequence[Expr]) -> Sequence[tuple[Expr, int]]:
 
 def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
     """Blocks with modest scratch first, then larger ones."""
-    form: Form = "plain_paired" if core.style.issue == 2 else "plain"
-    other: Form = "plain" if form == "plain_paired" else "plain_paired"
     blocks = _blocks(op)
-    found = [TileBlock(*b, False, form) for b in blocks]
+    found = [TileBlock(*b, False) for b in blocks]
     fitting = [s for s in found if scratch_bytes(op, s) + op.y.bytes <= ROOM] or found[:1]
     first = fitting[-1]
     larger = [s for s in found if s.tiles > first.tiles]
@@ -297,7 +294,6 @@ def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
     yield from larger
     yield from (replace(s, whole=True) for s in found if s.tiles < found[-1].tiles)
     yield from reversed(smaller)
-    yield replace(first, form=other)
 
 
 def scratch_bytes(op: Conv2D, schedule: TileBlock) -> int:

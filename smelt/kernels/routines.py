@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Literal
 
 from smelt.kernels.thumb.groups import groups as build_groups
 from smelt.kernels.thumb.planes import planes as build_planes
 from smelt.kernels.thumb.products import products as build_products
 from smelt.kernels.thumb.thin import thin as build_thin
+from smelt.kernels.thumb.tiles import tiles as build_tiles
 from smelt.loops.assembly.ir import Code
 from smelt.loops.assembly.text import stack_bytes
 from smelt.loops.assembly.timing import Timing
@@ -21,11 +21,6 @@ from smelt.loops.routine import Number, Parameter, Reads, Routine, Updates, Writ
 
 Builder = Callable[[Timing], Code]
 """Writes a routine in assembly; how long its loops are written out depends on the core."""
-Form = Literal["grouped", "early", "paired", "plain", "plain_paired"]
-"""An order of instructions: all loads before all multiplications; the same without waiting for SXTB16; loads between
-multiplications, for cores that issue two instructions at a time. `plain`: a word of weights for each of two channels instead of
-one for both."""
-
 PLANE_PITCH = 52  # elements of a line of a plane
 POSITIONS = 36  # of a tile of Winograd's F(4x4, 3x3)
 GROUP = 3  # tiles that are multiplied together
@@ -74,6 +69,8 @@ BUILT: Mapping[str, Builder] = {
     "groups": build_groups,
     **{f"plane_{stride}": partial(build_planes, stride=stride) for stride in (1, 2)},
     "thin": build_thin,
+    "winograd_eight": partial(build_tiles, once=True),
+    "winograd_eights": partial(build_tiles, once=False),
 }
 """The routines that are built as assembly for each core, by name; the others are written in the headers."""
 
@@ -142,7 +139,7 @@ def _tile_groups(tiles: Expr) -> Expr:
     return (tiles + (GROUP - 1)) // GROUP
 
 
-def _winograd_products(name: str, words: Number, stack: int) -> Routine:
+def _winograd_products(name: str, words: Number) -> Routine:
     """The sums of two channels at all positions of tiles."""
     tiles = _count("tiles")
     parameters = (
@@ -151,7 +148,7 @@ def _winograd_products(name: str, words: Number, stack: int) -> Routine:
         Reads("tiles", "int32_t", tiles.value * words.value * POSITIONS + GROUP),
         *(words, tiles),
     )
-    return Routine(name, "smelt_tiles.h", parameters, stack)
+    return _built(name, "smelt_tiles.h", parameters) if name in BUILT else Routine(name, "smelt_tiles.h", parameters)
 
 
 def _winograd_outputs(name: str) -> Routine:
@@ -243,17 +240,15 @@ PLANES = {stride: _plane(stride) for stride in (1, 2)}
 THIN = _eight()
 WINOGRAD_INPUTS = _winograd_inputs()
 WINOGRAD_WEIGHTS = _winograd_weights()
-WINOGRAD_PRODUCTS = tuple(
-    _winograd_products(f"winograd_{form}", _count("words", 8), SAVED + 12) for form in ("plain", "plain_paired")
-)
-WINOGRAD_ANY_PRODUCTS = _winograd_products("winograd_products", WORDS, 0)  # for all numbers of words; no assembly
+WINOGRAD_EIGHT = _winograd_products("winograd_eight", Number("words", 8, 8))
+WINOGRAD_EIGHTS = _winograd_products("winograd_eights", Number("words", 16, 8))
+WINOGRAD_PRODUCTS = _winograd_products("winograd_products", WORDS)  # for all numbers of words; no assembly
 QUANTIZE = _quantize()
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed"))
 
 ROUTINES = (
     *PRODUCTS, *UNITS, UNITS_PAIRED, SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, WINOGRAD_INPUTS, WINOGRAD_WEIGHTS,
-    *WINOGRAD_PRODUCTS,
-    WINOGRAD_ANY_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE,
+    WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE,
 )  # fmt: skip
 
 

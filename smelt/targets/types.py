@@ -23,7 +23,6 @@ Role = Literal["fast", "main", "extra", "extra2", "extra3", "extra4"]
 in the order in which plans take them."""
 
 Family = Literal["arm", "riscv"]
-Inner = Literal["grouped", "early", "paired"]
 Replacement = Literal["lru", "random"]
 CODE_BUS, RAM_BUS = 1, 2
 
@@ -57,9 +56,6 @@ RISCV32 = Isa("riscv32", "riscv", "startup_riscv32.S", "entry_riscv32.S")
 class Style:
     """What kernels ask about a core, to begin with the schedule that suits it."""
 
-    inner: Inner = "grouped"
-    """How long inner loops are written: loads in groups before the arithmetic, loads early for latency, or loads and arithmetic in
-    turns for two at once."""
     issue: int = 1  # instructions that may start in one cycle
     loads_overlap: bool = False  # a load costs a cycle less right behind another one
     cheap_unaligned: bool = True  # words at any address cost about as little as aligned ones

@@ -4,7 +4,7 @@
 
 #include "smelt_winograd.h"
 
-/* Routines: smelt_winograd_products, smelt_winograd_plain, smelt_winograd_plain_paired, smelt_winograd_positive,
+/* Routines: smelt_winograd_products, smelt_winograd_eight, smelt_winograd_eights, smelt_winograd_positive,
    smelt_winograd_signed. */
 
 /* The sums of a group of `count` tiles at all 36 positions, to [position][channel][3]. */
@@ -45,123 +45,10 @@ SMELT_SHARED void smelt_winograd_products(int32_t *sums, const int32_t *weights,
     SMELT_WINOGRAD_GROUPS(smelt_winograd_group)
 }
 
-/* And where `words` is a multiple of eight, in assembly: loads together, then multiplications, or (`paired`) a load
-   beside each multiplication, for cores that issue two instructions at a time. */
-#if SMELT_HAS_DSP
-
-/* sums r0, weights r1, tiles r2; r4 to r9 are the sums of two channels x three tiles. On the stack: the end of the
-   weights, that of this position's, the size of a position's. */
-#define SMELT_TILES_LOADS_3(o, q)                                                                                     \
-    "ldr.w r10, [r1, #" #o "]\n ldr.w r11, [r1, #(" #o "+4)]\n"                                                       \
-    "ldr.w r12, [r2, #" #q "]\n ldr.w lr, [r2, #(" #q "+4)]\n ldr.w r3, [r2, #(" #q "+8)]\n"
-#define SMELT_TILES_FIRST_3(o, q)                                                                                     \
-    SMELT_TILES_LOADS_3(o, q)                                                                                         \
-    "smuad r4, r10, r12\n smuad r5, r10, lr\n smuad r6, r10, r3\n"                                                    \
-    "smuad r7, r11, r12\n smuad r8, r11, lr\n smuad r9, r11, r3\n"
-#define SMELT_TILES_NEXT_3(o, q)                                                                                      \
-    SMELT_TILES_LOADS_3(o, q)                                                                                         \
-    "smlad r4, r10, r12, r4\n smlad r5, r10, lr, r5\n smlad r6, r10, r3, r6\n"                                        \
-    "smlad r7, r11, r12, r7\n smlad r8, r11, lr, r8\n smlad r9, r11, r3, r9\n"
-#define SMELT_TILES_LOADS_2(o, q)                                                                                     \
-    "ldr.w r10, [r1, #" #o "]\n ldr.w r11, [r1, #(" #o "+4)]\n"                                                       \
-    "ldr.w r12, [r2, #" #q "]\n ldr.w lr, [r2, #(" #q "+4)]\n"
-#define SMELT_TILES_FIRST_2(o, q)                                                                                     \
-    SMELT_TILES_LOADS_2(o, q)                                                                                         \
-    "smuad r4, r10, r12\n smuad r5, r10, lr\n smuad r7, r11, r12\n smuad r8, r11, lr\n"
-#define SMELT_TILES_NEXT_2(o, q)                                                                                      \
-    SMELT_TILES_LOADS_2(o, q)                                                                                         \
-    "smlad r4, r10, r12, r4\n smlad r5, r10, lr, r5\n smlad r7, r11, r12, r7\n smlad r8, r11, lr, r8\n"
-#define SMELT_TILES_LOADS_1(o, q)                                                                                     \
-    "ldr.w r10, [r1, #" #o "]\n ldr.w r11, [r1, #(" #o "+4)]\n ldr.w r12, [r2, #" #q "]\n"
-#define SMELT_TILES_FIRST_1(o, q) SMELT_TILES_LOADS_1(o, q) "smuad r4, r10, r12\n smuad r7, r11, r12\n"
-#define SMELT_TILES_NEXT_1(o, q) SMELT_TILES_LOADS_1(o, q) "smlad r4, r10, r12, r4\n smlad r7, r11, r12, r7\n"
-
-#define SMELT_TILES_PAIRED_3(O, o, q, c4, c5, c6, c7, c8, c9)                                                          \
-    O " r4, r10, r12" c4 "\n ldr.w r11, [r1, #(" #o "+4)]\n"                                                          \
-    O " r5, r10, lr" c5 "\n"                                                                                          \
-    O " r6, r10, r3" c6 "\n ldr.w r10, [r1, #(" #o "+8)]\n"                                                           \
-    O " r7, r11, r12" c7 "\n ldr.w r12, [r2, #(" #q "+12)]\n"                                                         \
-    O " r8, r11, lr" c8 "\n ldr.w lr, [r2, #(" #q "+16)]\n"                                                           \
-    O " r9, r11, r3" c9 "\n ldr.w r3, [r2, #(" #q "+20)]\n"
-#define SMELT_TILES_PAIRED_FIRST_3(o, q) SMELT_TILES_PAIRED_3("smuad", o, q, "", "", "", "", "", "")
-#define SMELT_TILES_PAIRED_NEXT_3(o, q)                                                                               \
-    SMELT_TILES_PAIRED_3("smlad", o, q, ", r4", ", r5", ", r6", ", r7", ", r8", ", r9")
-#define SMELT_TILES_PAIRED_START_3 "ldr.w r10, [r1]\n ldr.w r12, [r2]\n ldr.w lr, [r2, #4]\n ldr.w r3, [r2, #8]\n"
-
-#define SMELT_TILES_RUN(FIRST, NEXT, START, q1, q2, q3, q4, q5, q6, q7, q8)                                           \
-    "push {r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n sub sp, sp, #8\n"                                              \
-    "lsl r3, r3, #3\n str r3, [sp, #8]\n add r4, r1, r3\n str r4, [sp, #4]\n"                                         \
-    "add r3, r3, r3, lsl #3\n add r3, r1, r3, lsl #2\n str r3, [sp]\n" START                                          \
-    ".p2align 2\n1:\n"                                                                                                \
-    FIRST(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)                          \
-    NEXT(56, q7) "add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n"                                                       \
-    "ldr.w r11, [sp, #4]\n cmp r1, r11\n beq.w 3f\n .p2align 2\n2:\n"                                                 \
-    NEXT(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)                           \
-    NEXT(56, q7) "add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n"                                                       \
-    "ldr.w r11, [sp, #4]\n cmp r1, r11\n bne.w 2b\n 3:\n"                                                             \
-    "ldr.w r11, [sp, #8]\n stmia r0!, {r4, r5, r6, r7, r8, r9}\n"                                                     \
-    "add r11, r1, r11\n str r11, [sp, #4]\n ldr.w r11, [sp]\n cmp r1, r11\n bne.w 1b\n"                               \
-    "add sp, sp, #8\n pop {r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
-/* The same for one round: eight words. */
-#define SMELT_TILES_ONCE(FIRST, NEXT, START, q1, q2, q3, q4, q5, q6, q7, q8)                                          \
-    "push {r3, r4, r5, r6, r7, r8, r9, r10, r11, lr}\n add.w r3, r1, #2304\n str.w r3, [sp]\n" START                  \
-    ".p2align 2\n1:\n"                                                                                                \
-    FIRST(0, 0) NEXT(8, q1) NEXT(16, q2) NEXT(24, q3) NEXT(32, q4) NEXT(40, q5) NEXT(48, q6)                          \
-    NEXT(56, q7) "ldr.w r11, [sp]\n add.w r1, r1, #64\n add.w r2, r2, #" #q8 "\n"                                     \
-    "stmia r0!, {r4, r5, r6, r7, r8, r9}\n cmp r1, r11\n bne.w 1b\n"                                                  \
-    "pop {r3, r4, r5, r6, r7, r8, r9, r10, r11, pc}\n"
-
-typedef void smelt_winograd_group_function(int32_t *sums, const int32_t *weights, const int32_t *tiles, int32_t words);
-
-#define SMELT_TILES_ROUTINE(OWN, name, BODY, ...)                                                                     \
-    SMELT_DEFINE_##OWN##ROUTINE(smelt_winograd_##name##_code, smelt_winograd_group_function, BODY(__VA_ARGS__))
-
-SMELT_TILES_ROUTINE(, group_1, SMELT_TILES_RUN, SMELT_TILES_FIRST_1, SMELT_TILES_NEXT_1, "", 4, 8, 12, 16, 20, 24, 28, 32)
-SMELT_TILES_ROUTINE(, group_2, SMELT_TILES_RUN, SMELT_TILES_FIRST_2, SMELT_TILES_NEXT_2, "", 8, 16, 24, 32, 40, 48, 56, 64)
-SMELT_TILES_ROUTINE(OWN_, group_3, SMELT_TILES_RUN, SMELT_TILES_FIRST_3, SMELT_TILES_NEXT_3, "", 12, 24, 36, 48, 60, 72, 84, 96)
-SMELT_TILES_ROUTINE(OWN_, paired_3, SMELT_TILES_RUN, SMELT_TILES_PAIRED_FIRST_3, SMELT_TILES_PAIRED_NEXT_3, SMELT_TILES_PAIRED_START_3, 12,
-                    24, 36, 48, 60, 72, 84, 96)
-SMELT_TILES_ROUTINE(, once_2, SMELT_TILES_ONCE, SMELT_TILES_FIRST_2, SMELT_TILES_NEXT_2, "", 8, 16, 24, 32, 40, 48, 56, 64)
-SMELT_TILES_ROUTINE(OWN_, once_3, SMELT_TILES_ONCE, SMELT_TILES_FIRST_3, SMELT_TILES_NEXT_3, "", 12, 24, 36, 48, 60, 72, 84, 96)
-SMELT_TILES_ROUTINE(OWN_, once_paired_3, SMELT_TILES_ONCE, SMELT_TILES_PAIRED_FIRST_3, SMELT_TILES_PAIRED_NEXT_3, SMELT_TILES_PAIRED_START_3,
-                    12, 24, 36, 48, 60, 72, 84, 96)
-
-#define SMELT_WINOGRAD_FAST(two, three)                                                                               \
-    smelt_winograd_group_function *const run = left >= 3 ? three() : NULL;                                                \
-    for (; left >= 3; left -= 3) {                                                                                    \
-        run(sums, weights, tiles, words);                                                                             \
-        sums += 36 * 6;                                                                                               \
-        tiles += 36 * 3 * words;                                                                                      \
-    }                                                                                                                 \
-    if (left == 2) {                                                                                                  \
-        two()(sums, weights, tiles, words);                                                                           \
-    } else if (left == 1) {                                                                                           \
-        smelt_winograd_group_1_code()(sums, weights, tiles, words);                                                        \
-    }
-
-SMELT_SHARED void smelt_winograd_plain(int32_t *sums, const int32_t *weights, const int32_t *tiles, int32_t words,
-        int32_t left)
-{
-    if (words == 8) {
-        SMELT_WINOGRAD_FAST(smelt_winograd_once_2_code, smelt_winograd_once_3_code)
-    } else {
-        SMELT_WINOGRAD_FAST(smelt_winograd_group_2_code, smelt_winograd_group_3_code)
-    }
-}
-
-SMELT_SHARED void smelt_winograd_plain_paired(int32_t *sums, const int32_t *weights, const int32_t *tiles, int32_t
-        words, int32_t left)
-{
-    if (words == 8) {
-        SMELT_WINOGRAD_FAST(smelt_winograd_once_2_code, smelt_winograd_once_paired_3_code)
-    } else {
-        SMELT_WINOGRAD_FAST(smelt_winograd_group_2_code, smelt_winograd_paired_3_code)
-    }
-}
-
-#else
-#define smelt_winograd_plain smelt_winograd_products
-#define smelt_winograd_plain_paired smelt_winograd_products
+/* Where `words` is eight, or a multiple of eight, they come from smelt/kernels/thumb/tiles.py. */
+#if !SMELT_HAS_DSP
+#define smelt_winograd_eight smelt_winograd_products
+#define smelt_winograd_eights smelt_winograd_products
 #endif
 
 /* What the outputs of a channel need: a multiplier, what is added before a shift to the right, and the bytes between

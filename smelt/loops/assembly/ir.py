@@ -85,7 +85,7 @@ Operand = Register | int | Shifted | Lead | Place | Label
 
 SHAPES: dict[str, tuple[Kind, str]] = {
     **dict.fromkeys(("smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "mla", "mls"), ("mac", "wmma")),
-    **dict.fromkeys(("mul", "smmulr"), ("mac", "wmm")),
+    **dict.fromkeys(("mul", "smmulr", "smuad"), ("mac", "wmm")),
     **dict.fromkeys(("sxtb16", "uxtb16"), ("bits", "we")),
     **dict.fromkeys(("sadd16", "ssub16"), ("bits", "wuu")),
     **dict.fromkeys(("pkhbt", "pkhtb"), ("bits", "wue")),

@@ -22,6 +22,8 @@ REGISTERS = 14  # r0 to r12, lr
 MOST_SETS = 128  # of loads that run ahead
 WINDOWS = (None, 20, 12, 8, 5)  # of instructions that are looked at, in the order in which they were written
 NEAR = 10  # places by which an instruction is moved
+LONG = 30  # instructions for which all windows are tried
+TRIALS = 1200  # orders that are tried one after the other
 TOO_MUCH = 1 << 30
 POLISHED = 3  # orders of a loop in which single instructions are moved
 SWEEPS = 4
@@ -40,7 +42,7 @@ def scheduled(
         graph[-1] = set(range(len(body)))
     row = Row(whole, timing, live, turns)
     orders = [list(range(len(whole)))]
-    for window in WINDOWS if turns else WINDOWS[:2]:
+    for window in WINDOWS if turns or len(whole) > LONG else WINDOWS[:2]:
         for by_height in (True, False):
             height = heights(whole, graph, timing) if by_height else [0] * len(whole)
             orders.append(_list(row, graph, State(row), height, _Pressure(row, budget), window))
@@ -57,13 +59,16 @@ def scheduled(
 
 def _settled(order: list[int], graph: list[set[int]], cost: Callable[[list[int]], int], bound: int) -> list[int]:
     """The order with one instruction after the other moved to where it makes the whole shorter, if that can be."""
-    least = cost(order)
+    least, trials = cost(order), 0
     for _ in range(SWEEPS):
         before = least
         if least <= bound:
             break
         for one in tuple(order):
             for other in _moved(order, one, graph, NEAR):
+                trials += 1
+                if trials > TRIALS:
+                    return order
                 if (found := cost(other)) < least:
                     order, least = other, found
                     break

@@ -22,8 +22,8 @@ SAVED_BYTES = 4 * (len(SAVED) + 1)
 NARROW = ("bx",)
 LOW = tuple(f"r{n}" for n in range(8))
 AS_THEY_ARE = (
-    "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "smmulr", "mul", "mla", "mls", "sxtb16", "uxtb16", "sadd16",
-    "ssub16", "pkhbt", "pkhtb", "ssat", "ubfx", "bfi", "bx", "movw",
+    "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "smmulr", "smuad", "mul", "mla", "mls", "sxtb16",
+    "uxtb16", "sadd16", "ssub16", "pkhbt", "pkhtb", "ssat", "ubfx", "bfi", "bx", "movw",
 )  # fmt: skip
 """Instructions with one encoding, whose names take no `.w`."""
 

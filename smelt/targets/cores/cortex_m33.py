@@ -20,7 +20,7 @@ CORTEX_M33 = Core(
         fused=False,
     ),
     intrinsics=DSP,
-    style=Style(inner="early", one_code_bus=True),
+    style=Style(one_code_bus=True),
     timing=CoreTiming(
         pipeline="m33",
         validated=True,

@@ -47,7 +47,7 @@ CORTEX_M7 = Core(
         gcc=(*GCC_HARD, "-mcpu=cortex-m7", "-mfpu=fpv5-d16"),
     ),
     intrinsics=DSP,
-    style=Style(inner="paired", issue=2, cheap_unaligned=False, cached_bytes=None),
+    style=Style(issue=2, cheap_unaligned=False, cached_bytes=None),
     timing=CoreTiming(
         pipeline="m7",
         validated=True,
