@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 
@@ -14,17 +15,35 @@ from smelt.model.ops import (
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    L2Pool2D,
     Linear,
     Maximum,
     MaxPool2D,
+    Mean,
     Minimum,
     Mul,
     Padding,
+    ResizeBilinear,
     Softmax,
     TransposeConv2D,
+    Unary,
+    UnaryFunction,
 )
-from smelt.model.ops_pointwise import Div, SquaredDifference
+from smelt.model.ops_pointwise import (
+    AddN,
+    Div,
+    FloorDiv,
+    L2Normalization,
+    LogSoftmax,
+    Prelu,
+    ReduceMax,
+    ReduceMin,
+    ReduceProduct,
+    SquaredDifference,
+    Sum,
+)
 from smelt.model.reference import evaluate
+from smelt.model.reference_float_pointwise import FUNCTIONS
 from smelt.model.rescale import linear_rescale
 
 CLAMPS = (UNBOUNDED, (0.0, np.inf), (0.0, 6.0), (-1.0, 1.0))
@@ -122,7 +141,7 @@ def pool_cases() -> list[Op]:
     m = Maker(6)
     return [
         op
-        for kind in (AveragePool2D, MaxPool2D)
+        for kind in (AveragePool2D, MaxPool2D, L2Pool2D)
         for op in (
             m.pool(kind, (1, 5, 7, 5), (2, 2), (2, 2)),
             m.pool(kind, (2, 4, 6, 3), (3, 3), (2, 1), SAME3),
@@ -142,7 +161,19 @@ def pointwise_cases() -> list[Op]:
         operands = dict(x=real("x", first), x2=real("x2", second, data), y=y)
         found += [kind(**operands) for kind in (Minimum, Maximum, SquaredDifference)]
         found += [kind(**operands, clamp=CLAMPS[number]) for kind in (Add, Mul, Div)]
-        found += [Add(**operands, subtract=True, clamp=UNBOUNDED)]
+        found += [Add(**operands, subtract=True, clamp=UNBOUNDED), FloorDiv(**operands)]
+        found += [Prelu(x=real("x", y.shape), alpha=real("alpha", second, m.numbers(second)), y=y)]
+    found += [AddN(xs=tuple(real(f"x{n}", (7,)) for n in range(count)), y=real("y", (7,))) for count in (2, 5)]
+    for function in get_args(UnaryFunction):
+        if function in FUNCTIONS:
+            found += [Unary(x=real("x", s), y=real("y", s), function=function, alpha=0.25) for s in ((3, 7), (64,))]
+    found += [Unary(x=real("x", (9,)), y=real("y", (9,)), function="leaky_relu", alpha=a) for a in (-0.5, 1.5)]
+    found += [kind(x=real("x", (3, 10)), y=real("y", (3, 10))) for kind in (LogSoftmax, L2Normalization)]
+    for axes, out in (((0,), (3, 5)), ((1, 2), (4,)), ((0, 2), (1, 3, 1)), ((0, 1, 2), ())):
+        kinds = (Mean, Sum, ReduceProduct, ReduceMax, ReduceMin)
+        found += [kind(x=real("x", (4, 3, 5)), y=real("y", out), axes=axes) for kind in kinds]
+    for size, flags in (((5, 7), {}), ((6, 4), {"half_pixel_centers": True}), ((9, 9), {"align_corners": True})):
+        found += [ResizeBilinear(x=real("x", (1, 3, 4, 2)), y=real("y", (1, *size, 2)), **flags)]
     found += [
         Softmax(x=real("x", s), y=real("y", s), beta=b) for s, b in (((3, 10), 1.0), ((1, 1), 2.0), ((101,), 0.5))
     ]

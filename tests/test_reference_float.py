@@ -29,13 +29,14 @@ def constant(bench: Bench, name: str, shape) -> int:
     return bench.w.constant(name, numbers(bench, shape), "float32")
 
 
-def check(bench: Bench, folder, times: int = 2, tolerance: float = 0.0) -> None:
+def check(bench: Bench, folder, times: int = 2, tolerance: float = 0.0, positive: bool = False) -> None:
     """The reference gives what the oracle gives: bit for bit, or with a relative tolerance."""
     path = folder / "model.tflite"
     path.write_bytes(bench.model)
     graph, oracle = load(path), Oracle(bench.model)
     for _ in range(times):
         inputs = [numbers(bench, t.shape) for t in graph.inputs]
+        inputs = [np.abs(x) for x in inputs] if positive else inputs
         if not tolerance:
             compare(graph, oracle, inputs)
             continue
@@ -131,7 +132,7 @@ def pools(draw, code):
     return bench
 
 
-@pytest.mark.parametrize("code", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
+@pytest.mark.parametrize("code", ["AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"])
 @given(st.data())
 @cases(25)
 def test_pools(folder, code, data):
@@ -149,7 +150,7 @@ def binaries(draw, code):
     return bench
 
 
-@pytest.mark.parametrize("code", ["ADD", "SUB", "MUL", "MAXIMUM", "MINIMUM"])
+@pytest.mark.parametrize("code", ["ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "FLOOR_DIV"])
 @given(st.data())
 @cases(20)
 def test_binary(folder, code, data):
@@ -165,3 +166,80 @@ def test_softmax(folder, data):
     x, y = bench.x(shape, dtype="float32"), bench.y(shape, dtype="float32")
     bench.w.op("SOFTMAX", [x], [y], Beta=data.draw(st.sampled_from([1.0, 0.5])))
     check(bench, folder, tolerance=2e-6)
+
+
+PLAIN_FUNCTIONS = (
+    *("RELU", "RELU6", "HARD_SWISH", "ABS", "NEG", "SQUARE", "SQRT", "RSQRT", "FLOOR", "CEIL", "ROUND"),
+    "LEAKY_RELU",
+)
+LIBRARY_FUNCTIONS = (
+    "LOGISTIC",
+    "TANH",
+    "ELU",
+    "EXP",
+    "LOG",
+    "SIN",
+    "COS",
+)  # C's library, which is not correctly rounded
+
+
+@pytest.mark.parametrize("code", [*PLAIN_FUNCTIONS, *LIBRARY_FUNCTIONS])
+@given(st.data())
+@cases(12)
+def test_unary(folder, code, data):
+    bench = Bench(data.draw(seeds))
+    x, y = bench.x((1, 200), dtype="float32"), bench.y((1, 200), dtype="float32")
+    bench.w.op(code, [x], [y], **({"Alpha": data.draw(st.floats(-2, 2, width=32))} if code == "LEAKY_RELU" else {}))
+    positive = code in ("SQRT", "RSQRT", "LOG")
+    check(bench, folder, tolerance=0.0 if code in PLAIN_FUNCTIONS else 4e-7, positive=positive)
+
+
+@pytest.mark.parametrize("code", ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"])
+@given(st.data())
+@cases(15)
+def test_reductions(folder, code, data):
+    shape = data.draw(st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple))
+    axes = sorted(data.draw(st.sets(st.integers(0, len(shape) - 1), min_size=1)))
+    keep = data.draw(st.booleans())
+    out = [1 if a in axes else n for a, n in enumerate(shape) if keep or a not in axes]
+    bench = Bench(data.draw(seeds))
+    x, y = bench.x(shape, dtype="float32"), bench.y(out, dtype="float32")
+    bench.w.op(code, [x, bench.w.constant("axes", axes)], [y], KeepDims=keep)
+    check(bench, folder)
+
+
+@pytest.mark.parametrize("code", ["LOG_SOFTMAX", "L2_NORMALIZATION"])
+@given(st.data())
+@cases(12)
+def test_rows(folder, code, data):
+    bench, shape = Bench(data.draw(seeds)), (data.draw(st.integers(1, 3)), data.draw(st.integers(1, 60)))
+    x, y = bench.x(shape, dtype="float32"), bench.y(shape, dtype="float32")
+    bench.w.op(code, [x], [y])
+    check(bench, folder, tolerance=3e-6)
+
+
+@given(st.data())
+@cases(15)
+def test_resize_bilinear(folder, data):
+    bench, image = Bench(data.draw(seeds)), data.draw(images())
+    size, channels = [data.draw(st.integers(1, 9)) for _ in range(2)], data.draw(channel_counts)
+    x, y = bench.x((*image, channels), dtype="float32"), bench.y((image[0], *size, channels), dtype="float32")
+    flags = data.draw(st.sampled_from([{}, {"AlignCorners": True}, {"HalfPixelCenters": True}]))
+    bench.w.op("RESIZE_BILINEAR", [x, bench.w.constant("size", size)], [y], version=3, **flags)
+    check(bench, folder)
+
+
+@given(st.data())
+@cases(15)
+def test_prelu(folder, data):
+    bench, shape = Bench(data.draw(seeds)), (*data.draw(images()), data.draw(channel_counts))
+    x, y = bench.x(shape, dtype="float32"), bench.y(shape, dtype="float32")
+    bench.w.op("PRELU", [x, constant(bench, "alpha", (1, 1, shape[-1]))], [y])
+    check(bench, folder)
+
+
+def test_add_n(folder):
+    bench = Bench(5)
+    xs, y = [bench.x((3, 4), dtype="float32") for _ in range(4)], bench.y((3, 4), dtype="float32")
+    bench.w.op("ADD_N", xs, [y])
+    check(bench, folder)

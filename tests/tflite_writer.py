@@ -32,6 +32,7 @@ OPTIONS = {
     "TRANSPOSE_CONV": "TransposeConvOptions",
     "AVERAGE_POOL_2D": "Pool2DOptions",
     "MAX_POOL_2D": "Pool2DOptions",
+    "L2_POOL_2D": "Pool2DOptions",
     "MEAN": "ReducerOptions",
     "ADD": "AddOptions",
     "SUB": "SubOptions",

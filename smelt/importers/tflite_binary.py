@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from smelt.importers.tflite_site import INT8, Arm, Site
+from smelt.importers.tflite_site import INT8, REAL, Arm, Site
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Add, Binary, Maximum, Minimum, Mul
 from smelt.model.ops_pointwise import (
@@ -110,7 +110,7 @@ def select_whole(at: Site) -> tuple[Op, ...]:
 
 
 def prelu(at: Site) -> tuple[Op, ...]:
-    x, alpha, y = at.x(0), at.x(1, INT8), at.y()
+    x, alpha, y = at.x(0), at.x(1, REAL if at.is_real else INT8), at.y()
     at.alike(x, y)
     at.demand_no_zero(x, y)
     at.agree(y, broadcast(at, x.shape, alpha.shape))
@@ -146,7 +146,7 @@ BINARY: tuple[Arm, ...] = (
         76,
         types=("int8", "int16", "int32", "float32"),
     ),
-    Arm("FLOOR_DIV", "broadcasting", (2, 2), simple(FloorDiv), 65, types=("int32",), oracle="LiteRT"),
+    Arm("FLOOR_DIV", "broadcasting", (2, 2), simple(FloorDiv), 65, types=("int32", "float32"), oracle="LiteRT"),
     Arm("FLOOR_MOD", "broadcasting", (2, 2), simple(FloorMod), 72, types=("int32",), oracle="LiteRT"),
     Arm("POW", "broadcasting", (2, 2), simple(Power), 56, types=("int32",), oracle="LiteRT"),
     Arm("MINIMUM", "broadcasting", (2, 2), simple(Minimum, raw=True), 39, types=SUMMED),
@@ -169,6 +169,6 @@ BINARY: tuple[Arm, ...] = (
         SELECTED,
         oracle="LiteRT",
     ),
-    Arm("PRELU", "broadcasting", (2, 2), prelu, types=("int8", "int16")),
-    Arm("ADD_N", "operands quantised alike", (2, MOST), add_n, 82),
+    Arm("PRELU", "broadcasting", (2, 2), prelu, types=("int8", "int16", "float32")),
+    Arm("ADD_N", "operands quantised alike", (2, MOST), add_n, 82, types=("int8", "float32")),
 )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from smelt.importers.tflite_moves import ANY, source, target
-from smelt.importers.tflite_site import INT8_OR_REAL, Arm, Site
+from smelt.importers.tflite_site import INT8_OR_REAL, REAL, Arm, Site
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import (
     AveragePool2D,
     Conv2D,
     Dense,
     DepthwiseConv2D,
+    L2Pool2D,
     MaxPool2D,
     Padding,
     Pool,
@@ -132,12 +133,17 @@ def average_pool_2d(at: Site) -> tuple[Op, ...]:
     return pool(at, AveragePool2D)
 
 
+def l2_pool_2d(at: Site) -> tuple[Op, ...]:
+    return pool(at, L2Pool2D)
+
+
 def max_pool_2d(at: Site) -> tuple[Op, ...]:
     return pool(at, MaxPool2D)
 
 
 def resize(at: Site, kind: type[Resize], x: Tensor, y: Tensor, align: int, half: int) -> tuple[Op, ...]:
     at.four_axes(x), at.four_axes(y)
+    at.alike(x, y)
     size = at.integers(1)
     at.agree(y, (x.shape[0], *size, x.shape[3]))
     align_corners, half_pixel_centers = at.flag(align), at.flag(half)
@@ -167,6 +173,7 @@ COMPUTING: tuple[Arm, ...] = (
     Arm("TRANSPOSE_CONV", "no fused activation", (3, 4), transpose_conv, 49, INT8_OR_REAL),
     Arm("AVERAGE_POOL_2D", "", (1, 1), average_pool_2d, 5, INT8_OR_REAL),
     Arm("MAX_POOL_2D", "", (1, 1), max_pool_2d, 5, INT8_OR_REAL),
+    Arm("L2_POOL_2D", "", (1, 1), l2_pool_2d, 5, REAL),
     Arm("RESIZE_NEAREST_NEIGHBOR", "constant size", (2, 2), resize_nearest, 74, types=ANY),
-    Arm("RESIZE_BILINEAR", "constant size", (2, 2), resize_bilinear, 15),
+    Arm("RESIZE_BILINEAR", "constant size", (2, 2), resize_bilinear, 15, INT8_OR_REAL),
 )

@@ -86,7 +86,9 @@ def row_op(at: Site) -> tuple[Tensor, Tensor]:
 
 def log_softmax(at: Site) -> tuple[Op, ...]:
     x, y = row_op(at)
-    demand_quantization(at, y, 1 / 16, 127)
+    at.alike(x, y)
+    if not at.is_real:
+        demand_quantization(at, y, 1 / 16, 127)
     return (LogSoftmax(y=y, x=x),)
 
 
@@ -96,7 +98,9 @@ def l2_normalization(at: Site) -> tuple[Op, ...]:
     at.demand(
         at.activation(0) == "NONE", f"the fused activation {at.activation(0)} is not supported here; put it behind"
     )
-    demand_quantization(at, y, 1 / 128, 0)
+    at.alike(x, y)
+    if not at.is_real:
+        demand_quantization(at, y, 1 / 128, 0)
     return (L2Normalization(y=y, x=x),)
 
 
@@ -124,17 +128,17 @@ SCALED = ("int8", "int16")
 ORDERED = ("int8", "int16", "int32", "int64")
 
 REDUCING: tuple[Arm, ...] = (
-    Arm("MEAN", "any axes", (2, 2), reduced(Mean), 27, types=SCALED),
-    Arm("SUM", "any axes", (2, 2), reduced(Sum), 27, types=SCALED),
-    Arm("REDUCE_MAX", "any axes", (2, 2), reduced(ReduceMax, raw=True), 27, types=ORDERED),
-    Arm("REDUCE_MIN", "any axes", (2, 2), reduced(ReduceMin, raw=True), 27, types=ORDERED),
-    Arm("REDUCE_PROD", "any axes", (2, 2), reduced(ReduceProduct), 27, types=("int32",), oracle="LiteRT"),
+    Arm("MEAN", "any axes", (2, 2), reduced(Mean), 27, types=(*SCALED, "float32")),
+    Arm("SUM", "any axes", (2, 2), reduced(Sum), 27, types=(*SCALED, "float32")),
+    Arm("REDUCE_MAX", "any axes", (2, 2), reduced(ReduceMax, raw=True), 27, types=(*ORDERED, "float32")),
+    Arm("REDUCE_MIN", "any axes", (2, 2), reduced(ReduceMin, raw=True), 27, types=(*ORDERED, "float32")),
+    Arm("REDUCE_PROD", "any axes", (2, 2), reduced(ReduceProduct), 27, types=("int32", "float32"), oracle="LiteRT"),
     Arm("REDUCE_ALL", "any axes", (2, 2), reduced(ReduceAll), 27, types=("bool",)),
     Arm("REDUCE_ANY", "any axes", (2, 2), reduced(ReduceAny), 27, types=("bool",), oracle="LiteRT"),
     Arm("ARG_MAX", "", (2, 2), arg_extreme(ArgMax), 40, types=(*ORDERED[:3], "uint8"), by_operand=True),
     Arm("ARG_MIN", "", (2, 2), arg_extreme(ArgMin), 57, types=(*ORDERED[:3], "uint8"), by_operand=True),
     Arm("CUMSUM", "", (2, 2), cumulative_sum, 102, types=("int8", "int32")),
     Arm("SOFTMAX", "over the last axis", (1, 1), softmax, 9, types=(*SCALED, "float32")),
-    Arm("LOG_SOFTMAX", "over the last axis", (1, 1), log_softmax, 36),
-    Arm("L2_NORMALIZATION", "over the last axis", (1, 1), l2_normalization, 12),
+    Arm("LOG_SOFTMAX", "over the last axis", (1, 1), log_softmax, 36, types=("int8", "float32")),
+    Arm("L2_NORMALIZATION", "over the last axis", (1, 1), l2_normalization, 12, types=("int8", "float32")),
 )

@@ -22,7 +22,8 @@ MOST_STEP = 4096  # strides, dilations, windows
 LONGEST_NAME = 60  # in messages; converters join the names of everything they fuse
 
 INT8 = ("int8",)
-INT8_OR_REAL = ("int8", "float32")
+REAL = ("float32",)
+INT8_OR_REAL = (*INT8, *REAL)
 SCALED = ("int8", "uint8", "int16")  # integers that stand for reals by a scale and a zero point
 
 

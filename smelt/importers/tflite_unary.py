@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smelt.importers.tflite_reduce import demand_quantization
-from smelt.importers.tflite_site import SCALED, Arm, Site
+from smelt.importers.tflite_site import INT8_OR_REAL, REAL, SCALED, Arm, Site
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Dequantize, Quantize, Unary, UnaryFunction
 from smelt.model.ops_pointwise import Cast
@@ -34,11 +34,15 @@ def leaky_relu(at: Site) -> tuple[Op, ...]:
 
 
 def logistic(at: Site) -> tuple[Op, ...]:
+    if at.is_real:
+        return unary(at, "logistic")
     demand_quantization(at, at.y(), *((2.0**-15, 0) if at.y().dtype == "int16" else (1 / 256, -128)))
     return unary(at, "logistic")
 
 
 def tanh(at: Site) -> tuple[Op, ...]:
+    if at.is_real:
+        return unary(at, "tanh")
     demand_quantization(at, at.y(), 2.0**-15 if at.y().dtype == "int16" else 1 / 128, 0)
     return unary(at, "tanh")
 
@@ -83,25 +87,37 @@ def cast(at: Site) -> tuple[Op, ...]:
     return (Cast(y=y, x=x),)
 
 
+REALS_TOO = (*INTEGERS, "float32")
+OF_REALS: tuple[tuple[str, UnaryFunction], ...] = (
+    ("SQRT", "sqrt"),
+    ("SQUARE", "square"),
+    ("SIN", "sin"),
+    ("COS", "cos"),
+    ("FLOOR", "floor"),
+    ("CEIL", "ceil"),
+    ("ROUND", "round"),
+)
+
 UNARY: tuple[Arm, ...] = (
-    Arm("RELU", "", (1, 1), simple("relu"), types=INTEGERS),
-    Arm("RELU6", "", (1, 1), simple("relu6"), types=INTEGERS),
-    Arm("LEAKY_RELU", "", (1, 1), leaky_relu, 75, types=INTEGERS),
-    Arm("LOGISTIC", "", (1, 1), logistic, types=INTEGERS),
-    Arm("TANH", "", (1, 1), tanh, types=INTEGERS),
-    Arm("HARD_SWISH", "", (1, 1), simple("hard_swish")),
+    Arm("RELU", "", (1, 1), simple("relu"), types=REALS_TOO),
+    Arm("RELU6", "", (1, 1), simple("relu6"), types=REALS_TOO),
+    Arm("LEAKY_RELU", "", (1, 1), leaky_relu, 75, types=REALS_TOO),
+    Arm("LOGISTIC", "", (1, 1), logistic, types=REALS_TOO),
+    Arm("TANH", "", (1, 1), tanh, types=REALS_TOO),
+    Arm("HARD_SWISH", "", (1, 1), simple("hard_swish"), types=INT8_OR_REAL),
     Arm("QUANTIZE", "from float32 or integers", (1, 1), quantize, types=(*SCALED, "int32")),
     Arm("DEQUANTIZE", "to float32", (1, 1), dequantize, types=SCALED, by_operand=True),
-    Arm("ELU", "", (1, 1), simple("elu")),
-    Arm("ABS", "", (1, 1), simple("abs"), types=(*INTEGERS, "int32")),
-    Arm("RSQRT", "", (1, 1), simple("rsqrt"), types=INTEGERS),
+    Arm("ELU", "", (1, 1), simple("elu"), types=INT8_OR_REAL),
+    Arm("ABS", "", (1, 1), simple("abs"), types=(*REALS_TOO, "int32")),
+    Arm("RSQRT", "", (1, 1), simple("rsqrt"), types=REALS_TOO),
     Arm("LOGICAL_NOT", "", (1, 1), simple("not"), types=("bool",)),
-    Arm("RELU_N1_TO_1", "", (1, 1), simple("relu_n1_to_1"), types=BYTES, oracle="LiteRT"),
-    Arm("RELU_0_TO_1", "", (1, 1), simple("relu_0_to_1"), types=BYTES, oracle="LiteRT"),
+    Arm("RELU_N1_TO_1", "", (1, 1), simple("relu_n1_to_1"), types=(*BYTES, "float32"), oracle="LiteRT"),
+    Arm("RELU_0_TO_1", "", (1, 1), simple("relu_0_to_1"), types=(*BYTES, "float32"), oracle="LiteRT"),
     Arm("GELU", "", (1, 1), gelu, 116, types=BYTES, oracle="LiteRT"),
-    Arm("EXP", "", (1, 1), simple("exp"), types=("int8",), oracle="LiteRT"),
-    Arm("LOG", "", (1, 1), simple("log"), types=INTEGERS, oracle="LiteRT"),
-    Arm("NEG", "", (1, 1), simple("neg"), types=("int32",), oracle="LiteRT"),
-    Arm("SIGN", "", (1, 1), simple("sign"), types=("int32",), oracle="LiteRT"),
+    Arm("EXP", "", (1, 1), simple("exp"), types=INT8_OR_REAL, oracle="LiteRT"),
+    Arm("LOG", "", (1, 1), simple("log"), types=REALS_TOO, oracle="LiteRT"),
+    Arm("NEG", "", (1, 1), simple("neg"), types=("int32", "float32"), oracle="LiteRT"),
+    Arm("SIGN", "", (1, 1), simple("sign"), types=("int32", "float32"), oracle="LiteRT"),
+    *(Arm(code, "", (1, 1), simple(function), types=REAL) for code, function in OF_REALS),
     Arm("CAST", "", (1, 1), cast, 37, types=PLAIN),
 )

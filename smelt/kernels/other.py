@@ -8,8 +8,11 @@ from smelt.kernels.binary_scaled import BINARY_SCALED
 from smelt.kernels.cast import CAST
 from smelt.kernels.flip import FLIP
 from smelt.kernels.float_binary import BINARY_FLOATS
-from smelt.kernels.float_pool import AVERAGE_POOL_FLOATS, MAX_POOL_FLOATS
+from smelt.kernels.float_pool import AVERAGE_POOL_FLOATS, L2_POOL_FLOATS, MAX_POOL_FLOATS
+from smelt.kernels.float_reduce import REDUCE_FLOATS
+from smelt.kernels.float_resize import RESIZE_BILINEAR_FLOATS
 from smelt.kernels.float_softmax import SOFTMAX_FLOATS
+from smelt.kernels.float_unary import UNARY_FLOATS
 from smelt.kernels.gathers import BROADCAST, GATHER, UPDATE_SLICE
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT
@@ -24,7 +27,10 @@ from smelt.kernels.rows import ROWS
 from smelt.kernels.softmax import SOFTMAX
 from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
 
-FLOATS: tuple[Implementation, ...] = (AVERAGE_POOL_FLOATS, MAX_POOL_FLOATS, SOFTMAX_FLOATS, *BINARY_FLOATS)
+FLOATS: tuple[Implementation, ...] = (
+    AVERAGE_POOL_FLOATS, MAX_POOL_FLOATS, L2_POOL_FLOATS, SOFTMAX_FLOATS, RESIZE_BILINEAR_FLOATS, UNARY_FLOATS, *BINARY_FLOATS,
+    *REDUCE_FLOATS,
+)  # fmt: skip
 
 OTHERS: tuple[Implementation, ...] = (
     *FLOATS,

@@ -160,6 +160,10 @@ class AveragePool2D(Pool):
     pass
 
 
+class L2Pool2D(Pool):
+    """The root of the mean of squares; of reals only."""
+
+
 class MaxPool2D(Pool):
     pass
 

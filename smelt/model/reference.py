@@ -16,6 +16,7 @@ from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.reference_binary import BINARY
 from smelt.model.reference_float import REAL_LINEAR
 from smelt.model.reference_float_pointwise import REAL_POINTWISE
+from smelt.model.reference_float_spatial import REAL_SPATIAL
 from smelt.model.reference_gathers import GATHERS
 from smelt.model.reference_linear import LINEAR
 from smelt.model.reference_matmul import MATMUL
@@ -32,7 +33,7 @@ MEANINGS: dict[type[Op], Callable[..., Any]] = {
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""
 
-REALS: dict[type[Op], Callable[..., Any]] = {**REAL_LINEAR, **REAL_POINTWISE}
+REALS: dict[type[Op], Callable[..., Any]] = {**REAL_LINEAR, **REAL_POINTWISE, **REAL_SPATIAL}
 """The same of ops that compute in float32."""
 
 States = Mapping[Tensor, Array]

@@ -12,12 +12,10 @@ from numpy.typing import NDArray
 
 from smelt.model.graph import Array, Op
 from smelt.model.ops import (
-    AveragePool2D,
     Clamp,
     Conv2D,
     Dense,
     DepthwiseConv2D,
-    MaxPool2D,
     Pool,
     TransposeConv2D,
 )
@@ -31,7 +29,7 @@ def conv2d(op: Conv2D, x: Array, weights: Array, bias: Array | None = None) -> A
     depth, groups = weights.shape[3], x.shape[3] // weights.shape[3]
     total = np.zeros((*op.y.shape[:3], groups, len(weights) // groups), np.float32)
     filters = weights.reshape(groups, -1, *weights.shape[1:])
-    for row, column, pixels in _taps(op, x, weights.shape[1:3], op.dilation, np.float32(0)):
+    for row, column, pixels in taps_of(op, x, weights.shape[1:3], op.dilation, np.float32(0)):
         parted = pixels.reshape(*pixels.shape[:3], groups, depth)
         for channel in range(depth):
             total += parted[..., channel, np.newaxis] * filters[:, :, row, column, channel]
@@ -41,7 +39,7 @@ def conv2d(op: Conv2D, x: Array, weights: Array, bias: Array | None = None) -> A
 def depthwise_conv2d(op: DepthwiseConv2D, x: Array, weights: Array, bias: Array | None = None) -> Array:
     """One filter per channel of y, `op.multiplier` of them per channel of x."""
     total = np.zeros(op.y.shape, np.float32)
-    for row, column, pixels in _taps(op, x, weights.shape[1:3], op.dilation, np.float32(0)):
+    for row, column, pixels in taps_of(op, x, weights.shape[1:3], op.dilation, np.float32(0)):
         total += np.repeat(pixels, op.multiplier, axis=-1) * weights[0, row, column]
     return finished(total, bias, op.clamp)
 
@@ -73,25 +71,7 @@ def dense(op: Dense, x: Array, weights: Array, bias: Array | None = None) -> Arr
     return finished(total, bias, op.clamp)
 
 
-def average_pool2d(op: AveragePool2D, x: Array) -> Array:
-    return clamped(_window_sums(op, x) / _window_sums(op, np.ones_like(x)), op.clamp)
-
-
-def _window_sums(op: Pool, x: Array) -> Floats:
-    total = np.zeros(op.y.shape, np.float32)
-    for _, _, pixels in _taps(op, x, op.size, (1, 1), np.float32(0)):
-        total = total + pixels
-    return total
-
-
-def max_pool2d(op: MaxPool2D, x: Array) -> Array:
-    most = np.full(op.y.shape, np.finfo(np.float32).min, np.float32)
-    for _, _, pixels in _taps(op, x, op.size, (1, 1), np.finfo(np.float32).min):
-        most = np.where(most < pixels, pixels, most)
-    return clamped(most, op.clamp)
-
-
-def _taps(
+def taps_of(
     op: Windowed, x: Array, size: tuple[int, int], dilation: tuple[int, int], outside: np.float32
 ) -> Iterator[tuple[int, int, Floats]]:
     """(row, column, pixels) for every tap of a window: what each output sees there, of y's rows and columns and x's channels."""
@@ -124,6 +104,4 @@ REAL_LINEAR: dict[type[Op], Callable[..., Array]] = {
     DepthwiseConv2D: depthwise_conv2d,
     TransposeConv2D: transpose_conv2d,
     Dense: dense,
-    AveragePool2D: average_pool2d,
-    MaxPool2D: max_pool2d,
 }

@@ -10,8 +10,20 @@ from typing import Any
 import numpy as np
 
 from smelt.model.graph import Array, Op
-from smelt.model.ops import Add, Maximum, Minimum, Mul, Softmax
-from smelt.model.ops_pointwise import Div, SquaredDifference
+from smelt.model.ops import Add, Maximum, Mean, Minimum, Mul, Reduce, Softmax, Unary
+from smelt.model.ops_pointwise import (
+    AddN,
+    Div,
+    FloorDiv,
+    L2Normalization,
+    LogSoftmax,
+    Prelu,
+    ReduceMax,
+    ReduceMin,
+    ReduceProduct,
+    SquaredDifference,
+    Sum,
+)
 from smelt.model.reference_float import clamped
 
 
@@ -49,10 +61,108 @@ def rounded(function: Callable[[Any], Any], x: Array) -> Array:
 
 def softmax(op: Softmax, x: Array) -> Array:
     e = rounded(np.exp, (x - x.max(axis=-1, keepdims=True)) * np.float32(op.beta))
+    return np.asarray(e / _sum_in_order(e))
+
+
+def log_softmax(op: LogSoftmax, x: Array) -> Array:
+    most = x.max(axis=-1, keepdims=True)
+    total = _sum_in_order(rounded(np.exp, x - most))
+    return np.asarray(x - most - rounded(np.log, total))
+
+
+def l2_normalization(op: L2Normalization, x: Array) -> Array:
+    norm = np.sqrt(_sum_in_order(x * x))
+    return np.asarray(x / np.maximum(norm, np.float32(1e-6)))
+
+
+def _sum_in_order(x: Array) -> Array:
+    """Of the last axis, which stays with size 1."""
     total = np.zeros((*x.shape[:-1], 1), np.float32)
     for column in range(x.shape[-1]):
-        total = total + e[..., column : column + 1]
-    return np.asarray(e / total)
+        total = total + x[..., column : column + 1]
+    return total
+
+
+def prelu(op: Prelu, x: Array, alpha: Array) -> Array:
+    return np.asarray(np.where(x >= 0, x, x * alpha))
+
+
+def add_n(op: AddN, *xs: Array) -> Array:
+    return np.asarray(sum(xs[1:], xs[0]))
+
+
+def floor_div(op: FloorDiv, x: Array, x2: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(np.floor(x / x2))
+
+
+def unary(op: Unary, x: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(FUNCTIONS[op.function](op, x), np.float32)
+
+
+def _exact(function: Callable[[Any], Any]) -> Callable[[Unary, Array], Array]:
+    return lambda op, x: rounded(function, x)
+
+
+def _between(low: float, high: float) -> Callable[[Unary, Array], Array]:
+    return lambda op, x: clamped(x, (low, high))
+
+
+def _logistic(op: Unary, x: Array) -> Array:
+    """With the limits of TFLM, from which on it is 1, and an exponential."""
+    one, limit = np.float32(1), np.float32(16.619047164916992188)
+    usual = one / (one + rounded(np.exp, -x))
+    return np.where(x > limit, one, np.where(x < np.float32(-9), rounded(np.exp, x), usual))
+
+
+def _hard_swish(op: Unary, x: Array) -> Array:
+    return x * clamped(x + np.float32(3), (0.0, 6.0)) / np.float32(6)
+
+
+FUNCTIONS: dict[str, Callable[[Unary, Array], Array]] = {
+    "relu": _between(0.0, np.inf),
+    "relu6": _between(0.0, 6.0),
+    "relu_n1_to_1": _between(-1.0, 1.0),
+    "relu_0_to_1": _between(0.0, 1.0),
+    "leaky_relu": lambda op, x: np.where(x > 0, x, x * np.float32(op.alpha)),
+    "logistic": _logistic,
+    "tanh": _exact(np.tanh),
+    "hard_swish": _hard_swish,
+    "elu": lambda op, x: np.where(x < 0, rounded(np.expm1, x), x),
+    "abs": lambda op, x: np.abs(x),
+    "neg": lambda op, x: -x,
+    "sign": lambda op, x: np.sign(x),
+    "square": lambda op, x: x * x,
+    "sqrt": lambda op, x: np.sqrt(x),
+    "rsqrt": lambda op, x: np.float32(1) / np.sqrt(x),
+    "exp": _exact(np.exp),
+    "log": _exact(np.log),
+    "sin": _exact(np.sin),
+    "cos": _exact(np.cos),
+    "floor": lambda op, x: np.floor(x),
+    "ceil": lambda op, x: np.ceil(x),
+    "round": lambda op, x: np.rint(x),
+}
+
+
+def _in_order(start: float | None, combine: Callable[[Array, Array], Array]) -> Callable[[Reduce, Array], Array]:
+    """A reduction that takes one value after the other, in the order of the axes that go."""
+
+    def reduced(op: Reduce, x: Array) -> Array:
+        kept = tuple(axis for axis in range(x.ndim) if axis not in op.axes)
+        lines = x.transpose(*kept, *op.axes).reshape(*(x.shape[axis] for axis in kept), -1)
+        result = lines[..., 0] if start is None else np.full(lines.shape[:-1], start, np.float32)
+        for position in range(start is None, lines.shape[-1]):
+            result = combine(result, lines[..., position])
+        return result
+
+    return reduced
+
+
+def mean(op: Mean, x: Array) -> Array:
+    total = _in_order(0.0, np.add)(op, x)
+    return np.asarray(total / np.float32(x.size // max(total.size, 1)))
 
 
 REAL_POINTWISE: dict[type[Op], Callable[..., Array]] = {
@@ -63,4 +173,15 @@ REAL_POINTWISE: dict[type[Op], Callable[..., Array]] = {
     Maximum: maximum,
     SquaredDifference: squared_difference,
     Softmax: softmax,
+    LogSoftmax: log_softmax,
+    L2Normalization: l2_normalization,
+    Prelu: prelu,
+    AddN: add_n,
+    FloorDiv: floor_div,
+    Unary: unary,
+    Mean: mean,
+    Sum: _in_order(0.0, np.add),
+    ReduceProduct: _in_order(1.0, np.multiply),
+    ReduceMax: _in_order(None, np.maximum),
+    ReduceMin: _in_order(None, np.minimum),
 }

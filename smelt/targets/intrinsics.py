@@ -24,7 +24,17 @@ BOTH_SUMS = Intrinsic("both_sums", "int32_t", 1, 2)
 HIGH_SUM = Intrinsic("high_sum", "int32_t", 2, 2)
 
 FMA = Intrinsic("fma", "float", 1, 2)
-EXP = Intrinsic("exp", "float", 30, 30)
+SQRT = Intrinsic("sqrt", "float", 14, 150)
+EXP = Intrinsic("exp", "float", 40, 40)
+LOG = Intrinsic("log", "float", 50, 50)
+TANH = Intrinsic("tanh", "float", 70, 70)
+LOGISTIC = Intrinsic("logistic", "float", 70, 70)
+ELU = Intrinsic("elu", "float", 40, 40)
+SIN = Intrinsic("sin", "float", 40, 40)
+COS = Intrinsic("cos", "float", 40, 40)
+FLOOR = Intrinsic("floor", "float", 10, 10)
+CEIL = Intrinsic("ceil", "float", 12, 12)
+ROUND = Intrinsic("round", "float", 18, 18)
 
 DSP: tuple[Intrinsic, ...] = (
     SMLAD, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLAR, SMMULR, SSAT8,

@@ -35,12 +35,34 @@ SMELT_INLINE float smelt_power_of_two(int32_t n)
     return smelt_float_of((n + 127) * (1 << 23));
 }
 
-/* The nearest whole number, halves to even, of x below 2^22. */
-SMELT_INLINE int32_t smelt_nearest(float x)
+/* The whole number that is not greater, not less, nearest (halves to even); what has no fraction stays as it is. */
+SMELT_INLINE float smelt_floor(float x)
 {
-    const float half = x < 0.0f ? -0.5f : 0.5f;
-    const int32_t near = (int32_t)(x + half);
-    return near - ((near & 1) != 0 && (float)near - x == half ? (x < 0.0f ? -1 : 1) : 0);
+    float whole;
+    if (!(smelt_max_f32(x, -x) < 8388608.0f)) {
+        return x;
+    }
+    whole = (float)(int32_t)x;
+    return whole > x ? whole - 1.0f : whole;
+}
+
+SMELT_INLINE float smelt_ceil(float x)
+{
+    return -smelt_floor(-x);
+}
+
+SMELT_INLINE float smelt_round(float x)
+{
+    float whole, rest;
+    if (!(smelt_max_f32(x, -x) < 8388608.0f)) {
+        return x;
+    }
+    whole = smelt_floor(x);
+    rest = x - whole;
+    if (rest > 0.5f || (rest == 0.5f && ((int32_t)whole & 1) != 0)) {
+        whole = whole + 1.0f;
+    }
+    return whole;
 }
 
 /* Square root, correctly rounded. */
@@ -86,20 +108,13 @@ SMELT_SHARED float smelt_sqrt(float x)
 #endif
 }
 
-/* e to the power of x. */
-SMELT_SHARED float smelt_exp(float x)
+/* x = whole * ln 2 + rest for x of at most 104, and e to the power of the rest, less 1. */
+SMELT_INLINE float smelt_exp_of_rest(float x, int32_t *whole)
 {
     float n, r, p;
-    int32_t whole;
-    if (!(x < 88.7228394f)) {
-        return x < smelt_float_of(0x7f800000) || x > 0.0f ? smelt_float_of(0x7f800000) : x;
-    }
-    if (x < -103.972084f) {
-        return 0.0f;
-    }
-    whole = (int32_t)(x * 1.44269502f + (x < 0.0f ? -0.5f : 0.5f));
-    n = (float)whole;
-    r = x - n * 0.693359375f; /* a half of ln 2 with few bits, for an exact product */
+    *whole = (int32_t)(x * 1.44269502f + (x < 0.0f ? -0.5f : 0.5f));
+    n = (float)*whole;
+    r = x - n * 0.693359375f; /* most of ln 2, in few bits, for an exact product */
     r = r + n * 0.000212194442f;
     p = 0.000198911803f;
     p = p * r + 0.00139338209f;
@@ -107,15 +122,44 @@ SMELT_SHARED float smelt_exp(float x)
     p = p * r + 0.041666463f;
     p = p * r + 0.166666672f;
     p = p * r + 0.5f;
-    p = (p * r) * r + r;
-    p = p + 1.0f;
+    return (p * r) * r + r;
+}
+
+/* e to the power of x. */
+SMELT_SHARED float smelt_exp(float x)
+{
+    float p;
+    int32_t whole;
+    if (!(x < 88.7228394f)) {
+        return x > 0.0f ? smelt_float_of(0x7f800000) : x;
+    }
+    if (x < -103.972084f) {
+        return 0.0f;
+    }
+    p = smelt_exp_of_rest(x, &whole) + 1.0f;
     return p * smelt_power_of_two(whole >> 1) * smelt_power_of_two(whole - (whole >> 1));
+}
+
+/* e to the power of x, less 1, for x below 0; other x as they are (ELU). */
+SMELT_SHARED float smelt_elu(float x)
+{
+    float p, scale;
+    int32_t whole;
+    if (!(x < 0.0f)) {
+        return x;
+    }
+    if (x < -18.0f) {
+        return -1.0f;
+    }
+    p = smelt_exp_of_rest(x, &whole);
+    scale = smelt_power_of_two(whole);
+    return scale * p + (scale - 1.0f);
 }
 
 /* The natural logarithm. */
 SMELT_SHARED float smelt_log(float x)
 {
-    int32_t bits = smelt_float_bits(x), exponent = 0;
+    int32_t bits = smelt_float_bits(x), exponent = 0, place;
     float f, q, n;
     if (!(x > 0.0f) || bits >= 0x7f800000) {
         if (x == 0.0f) {
@@ -127,9 +171,9 @@ SMELT_SHARED float smelt_log(float x)
         bits = smelt_float_bits(x * 8388608.0f);
         exponent = -23;
     }
-    exponent += (bits - 0x3f3504f3) >> 23; /* the fraction from sqrt(1/2) to sqrt(2) */
-    f = smelt_float_of(bits - (((bits - 0x3f3504f3) >> 23) << 23)) - 1.0f;
-    n = (float)exponent;
+    place = (bits - 0x3f3504f3) >> 23; /* so that the fraction is from sqrt(1/2) to sqrt(2) */
+    f = smelt_float_of(bits - place * (1 << 23)) - 1.0f;
+    n = (float)(exponent + place);
     q = 0.0697161183f;
     q = q * f - 0.114797339f;
     q = q * f + 0.116854198f;
