@@ -17,12 +17,13 @@ MOST_ELEMENTS = 4096
 
 @dataclass(frozen=True)
 class Value:
-    """An int8 tensor of the model."""
+    """A tensor of the model: int8, but for those that a recipe keeps to itself."""
 
     index: int
     shape: Shape
     scale: float
     zero: int
+    dtype: str = "int8"
 
 
 @dataclass
@@ -93,18 +94,20 @@ class Growth:
         self.values.append(value)
         return value
 
-    def result(self, shape: Shape, scale: float, zero: int) -> Value:
-        value = Value(self.w.tensor(self.name(), shape, "int8", scale, zero), shape, scale, zero)
+    def result(self, shape: Shape, scale: float, zero: int, dtype: str = "int8") -> Value:
+        index = self.w.tensor(self.name(), shape, dtype, () if dtype == "float32" else scale, zero)
+        value = Value(index, shape, scale, zero, dtype)
         self.values.append(value)
         return value
 
     def same(self, x: Value, shape: Shape) -> Value:
         """A result quantised as x is; seldom otherwise, which most operators that move values refuse."""
-        return self.result(shape, self.scale() if self.chance(self.wild / 20) else x.scale, x.zero)
+        return self.result(shape, self.scale() if self.chance(self.wild / 20) else x.scale, x.zero, x.dtype)
 
-    def constant(self, shape: Shape, scale: float, zero: int) -> Value:
-        index = self.w.tensor(self.name(), shape, "int8", scale, zero, self.int8(shape))
-        return Value(index, shape, scale, zero)
+    def constant(self, shape: Shape, scale: float, zero: int, dtype: str = "int8") -> Value:
+        numbers = () if dtype == "float32" else scale
+        index = self.w.tensor(self.name(), shape, dtype, numbers, zero, self.int8(shape).astype(dtype))
+        return Value(index, shape, scale, zero, dtype)
 
     def integers(self, values: Sequence[int] | Sequence[Sequence[int]] | int) -> int:
         return self.w.constant(self.name(), np.asarray(values, np.int32))

@@ -6,7 +6,7 @@ from math import prod
 
 import numpy as np
 
-from fuzz.growth import MOST_ELEMENTS, Growth, Recipe, Shape, Value
+from fuzz.growth import MOST_ELEMENTS, Growth, Recipe, Shape, Value, single
 
 
 def moved(g: Growth, code: str, x: Value, shape: Shape, *operands: int, **options) -> bool:
@@ -55,7 +55,7 @@ def expand_dims(g: Growth, x: Value) -> bool:
 
 def concatenation(g: Growth, x: Value) -> bool:
     axis = g.integer(0, len(x.shape) - 1)
-    others = [v for v in g.values if v.shape == x.shape and (v.scale, v.zero) == (x.scale, x.zero)]
+    others = [v for v in g.values if (v.shape, v.scale, v.zero, v.dtype) == (x.shape, x.scale, x.zero, x.dtype)]
     xs = [x, *(g.pick(others) for _ in range(g.integer(0, 2)))]
     shape = tuple(n * (len(xs) if a == axis else 1) for a, n in enumerate(x.shape))
     if prod(shape) > MOST_ELEMENTS:
@@ -193,7 +193,7 @@ def reverse(g: Growth, x: Value) -> bool:
 
 
 def dynamic_update_slice(g: Growth, x: Value) -> bool:
-    update = g.constant(tuple(g.integer(1, n) for n in x.shape), x.scale, x.zero)
+    update = g.constant(tuple(g.integer(1, n) for n in x.shape), x.scale, x.zero, x.dtype)
     start = g.integers([g.integer(-1, n) for n in x.shape])
     return moved(g, "DYNAMIC_UPDATE_SLICE", x, x.shape, update.index, start)
 
@@ -234,6 +234,23 @@ def batch_to_space(g: Growth, x: Value) -> bool:
     return moved(g, "BATCH_TO_SPACE_ND", x, shape, g.integers(sizes), g.integers([[0, cut], [0, 0]]))
 
 
+def in_type(recipe: Recipe, dtype: str) -> Recipe:
+    """The same move of another type: there, and back to int8; without the move where the value does not suit it."""
+
+    def grow(g: Growth, x: Value) -> bool:
+        count = len(g.values)
+        there = g.result(x.shape, single(x.scale / 64), 0, dtype)
+        g.op("DEQUANTIZE" if dtype == "float32" else "QUANTIZE", [x], [there])
+        recipe(g, there)
+        made = g.values[count + 1 :] or [there]
+        del g.values[count:]
+        for value in made:
+            g.op("QUANTIZE", [value], [g.result(value.shape, g.scale(x.scale), g.zero())])
+        return True
+
+    return grow
+
+
 MOVES: dict[str, Recipe] = {
     "PAD": pad,
     "PADV2": pad_v2,
@@ -260,4 +277,14 @@ MOVES: dict[str, Recipe] = {
     "SPACE_TO_DEPTH": space_to_depth,
     "SPACE_TO_BATCH_ND": space_to_batch,
     "BATCH_TO_SPACE_ND": batch_to_space,
+}
+
+OTHER_TYPES = {
+    "int16": "PAD RESHAPE SQUEEZE EXPAND_DIMS CONCATENATION PACK UNPACK SPLIT SPLIT_V SLICE STRIDED_SLICE TRANSPOSE BROADCAST_TO "
+    "REVERSE_V2 DYNAMIC_UPDATE_SLICE",
+    "int32": "PAD RESHAPE CONCATENATION PACK SPLIT SLICE STRIDED_SLICE BROADCAST_TO REVERSE_V2 DYNAMIC_UPDATE_SLICE",
+    "float32": "PAD TRANSPOSE GATHER GATHER_ND MIRROR_PAD DEPTH_TO_SPACE SPACE_TO_DEPTH BATCH_TO_SPACE_ND SLICE",
+}
+MOVES |= {
+    f"{code} {dtype}": in_type(MOVES[code], dtype) for dtype, codes in OTHER_TYPES.items() for code in codes.split()
 }

@@ -223,3 +223,30 @@ def test_the_fuzzer_knows_every_operator():
     """Those that its oracle has (a recipe's name may go on with a type); SHAPE and the like, which are known while a model is
     read, have no arms."""
     assert {name.split()[0] for name in RECIPES} == {arm.code for arm in ARMS if arm.oracle == "TFLM"}
+
+
+def test_dequantised_values_that_are_moved_are_still_known():
+    """Too many steps of the next scale: what C makes of such floats is undefined, whatever moves them in between."""
+    w = ModelWriter()
+    x, real, y = (
+        w.tensor("x", (2, 3), "int8", 1e9, 0),
+        w.tensor("r", (2, 3), "float32"),
+        w.tensor("y", (3, 2), "int8", 0.1, 0),
+    )
+    turned = w.tensor("t", (3, 2), "float32")
+    w.op("DEQUANTIZE", [x], [real])
+    w.op("TRANSPOSE", [real, w.constant("order", [1, 0])], [turned])
+    w.op("QUANTIZE", [turned], [y])
+    assert "too many steps" in "\n".join(refusal(w, [x], [y]))
+
+
+def test_shifts_of_more_than_a_word():
+    w = ModelWriter()
+    x, middle, y = (
+        w.tensor("x", (4,), "int8", 0.5, 0),
+        w.tensor("m", (4,), "int32", 0.5, 0),
+        w.tensor("y", (4,), "int8", 1e-12, 0),
+    )
+    w.op("QUANTIZE", [x], [middle])
+    w.op("QUANTIZE", [middle], [y])
+    assert "must be below 2^30" in "\n".join(refusal(w, [x], [y]))

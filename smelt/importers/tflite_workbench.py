@@ -14,6 +14,8 @@ from smelt.importers.tflite_file import RawModel, RawQuantization, RawTensor
 from smelt.model.dtypes import DTYPES
 from smelt.model.graph import Array, Op, Quantization, Tensor
 from smelt.model.ops import Dequantize
+from smelt.model.reference_gathers import GATHERS
+from smelt.model.reference_moves import MOVES
 
 MOST_ELEMENTS = 1 << 26  # no microcontroller holds more; products of damaged dimensions are far beyond
 MOST_AXES = 6
@@ -146,12 +148,16 @@ class Workbench:
         return self._indices.get(tensor.name) in self.lost
 
     def note(self, op: Op) -> None:
-        """Remember whether the result of `op` is of few real values."""
+        """Remember whether the result of `op` is of few real values: dequantised, or moved from where such are."""
         if isinstance(op, Dequantize):
             self._dequantized[op.y] = op
+        elif type(op) in MOVES or type(op) in GATHERS:
+            sources = [found for x in op.activations if (found := self._dequantized.get(x)) is not None]
+            if sources:
+                self._dequantized[op.y] = max(sources, key=lambda found: found.x.q.scale)
 
     def dequantized(self, tensor: Tensor) -> Dequantize | None:
-        """The op that computes a real tensor from int8, if one does."""
+        """The op that computes a real tensor, or what was moved to it, from integers, if one does."""
         return self._dequantized.get(tensor)
 
     def is_running(self, tensor: Tensor) -> bool:

@@ -113,8 +113,11 @@ def _unary(op: Unary) -> Iterator[str]:
     scale = op.x.q.scale
     ratio = scale / op.y.q.scale
     match op.function:
-        case "requantize" if op.x.dtype == "int32":
-            pass  # what a shift to the left loses, the kernel loses too
+        case "requantize" if (
+            op.x.dtype == "int32"
+        ):  # what a shift to the left loses, the kernel loses too, up to 30 bits
+            if quantize_multiplier(ratio)[1] > 30:
+                yield f"x.scale / y.scale is {ratio:.3g}; it must be below 2^30"
         case "relu" | "requantize" | "abs":
             yield from rescaled(farthest(op.x), ratio, "x.scale / y.scale")
         case "relu6" if not fits_steps(6.0, op.x.q):
