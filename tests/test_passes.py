@@ -229,7 +229,7 @@ def test_activations_become_clamps() -> None:
     s = Sketch()
     x = s.conv(s.input(1, 3, 3, 2), 3, 4, 1, Padding(1, 1, 1, 1))
     six = s.unary(s.unary(x, "relu"), "relu6")
-    y = s.unary(s.add(Add(x=six, x2=six, y=s.y(*six.shape))), "relu")
+    y = s.unary(s.add(Add(x=six, x2=s.input(*six.shape), y=s.y(*six.shape))), "relu")
     after = prepared(s.graph(y))
     assert kinds(after) == ["Conv2D", "Add"]
     assert after.ops[0].clamp == (-10, 110)  # type: ignore[attr-defined]

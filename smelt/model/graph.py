@@ -110,6 +110,9 @@ class Op(Noun):
     of_one_value: ClassVar[bool] = False
     """Whether every element of y is a function of the element of x at its place (and of constants)."""
 
+    by_element: ClassVar[bool] = False
+    """Whether every element of y is a function of the elements of all operands at its place, with broadcasting."""
+
     as_table: ClassVar[bool] = False
     """Whether such a function of a byte is better looked up in a table than computed."""
 

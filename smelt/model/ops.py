@@ -190,6 +190,8 @@ class Mean(Reduce):
 class Binary(Op):
     """Element by element with NumPy broadcasting. Either operand may be a constant, not both."""
 
+    by_element: ClassVar[bool] = True
+
     x: Tensor
     x2: Tensor
 

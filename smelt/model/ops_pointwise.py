@@ -7,7 +7,7 @@ int64 are plain integers that wrap, bool is 0 or 1, float32 is real.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import FULL, Binary, Clamp, Reduce
@@ -59,24 +59,42 @@ class LogicalOr(Binary):
 class Select(Op):
     """x where `condition` (bool) is true, else x2: stored values, of any type; all three broadcast to y's shape."""
 
+    by_element: ClassVar[bool] = True
+
     condition: Tensor
     x: Tensor
     x2: Tensor
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.condition, self.x, self.x2)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Prelu(Op):
     """x where it is not negative, else x * alpha; alpha (int8 where x is int8 or int16) broadcasts to x's shape."""
 
+    by_element: ClassVar[bool] = True
+
     x: Tensor
     alpha: Tensor
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x, self.alpha)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AddN(Op):
     """The sum of two or more tensors of one shape, type and quantisation."""
 
+    by_element: ClassVar[bool] = True
+
     xs: tuple[Tensor, ...]
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return self.xs
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -84,6 +102,10 @@ class Cast(Op):
     """The same number in another type: floats lose their fraction and saturate, integers wrap, bool is whether it is not 0."""
 
     x: Tensor
+
+    @property
+    def carried(self) -> tuple[Tensor, ...]:
+        return (self.x,)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

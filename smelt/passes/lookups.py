@@ -30,6 +30,11 @@ def _applied(op: Op, values: Array) -> Array:
     return evaluate(made, sample.constant, *(t.constant for t in constants))
 
 
+def tables_of(graph: Graph) -> Tables:
+    """The tables of lookups, by content."""
+    return {_key(op.table.dtype, op.table.constant): op.table for op in graph.ops if isinstance(op, Lookup)}
+
+
 def _key(dtype: str, values: Array) -> tuple[str, bytes]:
     """What makes tables equal."""
     return dtype, values.tobytes()
@@ -44,7 +49,7 @@ def unary_to_lookup(graph: Graph) -> Graph:
 
     def changed(op: Op) -> Op:
         if op.as_table and op.inputs[0].dtype in BYTES:
-            return _lookup(graph, op.inputs[0], op, table_of(op), tables)
+            return lookup_of(graph, op.inputs[0], op, table_of(op), tables)
         return op
 
     return replace(graph, ops=tuple(changed(op) for op in graph.ops))
@@ -57,19 +62,19 @@ def fuse_lookups(graph: Graph) -> Graph:
     quantisation of looked-up float values becomes a table of int8 this way.
     """
     uses = readers(graph)
-    tables = {_key(op.table.dtype, op.table.constant): op.table for op in graph.ops if isinstance(op, Lookup)}
+    tables = tables_of(graph)
     made: dict[Tensor, Op] = {}
     for op in graph.ops:
         x = op.inputs[0] if op.of_one_value else None
         before = made.get(x) if x is not None and uses[x] == 1 else None
         if isinstance(before, Lookup):
             del made[before.y]
-            op = _lookup(graph, before.x, op, _applied(op, before.table.constant), tables)
+            op = lookup_of(graph, before.x, op, _applied(op, before.table.constant), tables)
         made[op.y] = op
     return replace(graph, ops=tuple(made.values()))
 
 
-def _lookup(graph: Graph, x: Tensor, op: Op, values: Array, tables: Tables) -> Lookup:
+def lookup_of(graph: Graph, x: Tensor, op: Op, values: Array, tables: Tables) -> Lookup:
     """The lookup of `values` that writes what `op` writes, sharing tables of equal content."""
     key = _key(op.y.dtype, values)
     if key not in tables:
