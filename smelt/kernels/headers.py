@@ -1,6 +1,6 @@
 """The C that kernels are written in, `support/smelt_*.h`: which of the headers a piece of C needs.
 
-A header says itself what it has: functions that it defines by name, and those that its macros make in a line "Routines:".
+A header says itself which functions it defines by name; a routine says which header it is in.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 
+from smelt.kernels.routines import ROUTINES
 from smelt.targets.types import Core
 
 BASE = "smelt_kernels.h"
@@ -57,9 +58,8 @@ def included(code: str) -> tuple[str, ...]:
 
 @cache
 def _routines(header: str) -> frozenset[str]:
-    """What a header says that it is for, without the prefix."""
-    found = re.search(r"Routines: ([^.]*)\.", all_headers()[header])
-    return frozenset(re.findall(r"smelt_(\w+)", found[1]) if found else ())
+    """The routines whose portable bodies are in a header."""
+    return frozenset(r.name for r in ROUTINES if r.source == header)
 
 
 @cache

@@ -1,6 +1,4 @@
-/* Functions of single numbers that audio front ends need.
- *
- * Routines: smelt_free_bits, smelt_highest_bit, smelt_root. */
+/* Functions of single numbers that audio front ends need. */
 #ifndef SMELT_SIGNAL_H
 #define SMELT_SIGNAL_H
 
