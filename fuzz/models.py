@@ -24,7 +24,7 @@ from smelt.errors import DoesNotFit, ModelError, SmeltError, Unsupported
 from smelt.importers import load
 from smelt.model.graph import Graph
 from smelt.model.reference import run
-from tests.every_operator import computing, gathering, moving
+from tests.every_operator import computing, gathering, moving, remembering
 from tests.paths import DATA
 
 LARGEST = 200_000  # bytes of a file that is damaged over and over
@@ -35,7 +35,7 @@ MOST_MACS = 5_000_000  # of what the reference is asked to compute
 
 def targets() -> dict[str, Target]:
     """The files to be damaged: those with every operator, and all small ones of the tests' data."""
-    files = {"computing": computing(), "moving": moving(), "gathering": gathering()}
+    files = {"computing": computing(), "moving": moving(), "gathering": gathering(), "remembering": remembering()}
     files |= {str(p.relative_to(DATA)): p.read_bytes() for p in sorted(DATA.rglob("*.tflite"))}
     return {name: Target.of(file) for name, file in files.items() if len(file) <= LARGEST}
 

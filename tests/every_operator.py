@@ -121,3 +121,33 @@ def gathering() -> bytes:
     z.w.op("SCATTER_ND", [places, y, z.w.constant("whole", [5, 8, 4])], [last])
     wide = z.op("BROADCAST_TO", last, (2, 5, 8, 4), [2, 5, 8, 4])
     return z.w.finish([first], [wide])
+
+
+def remembering() -> bytes:
+    """Variables, one with a first value from a subgraph, and a tensor that is variable."""
+    z, shape = Zoo(), (1, 3, 4)
+    inner = z.w.subgraph()
+    there = inner.tensor("there", (), "resource")
+    values = inner.tensor("values", shape, "int8", *Q, data=np.arange(12).reshape(shape))
+    inner.op("VAR_HANDLE", [], [there], SharedName="first", Container="c")
+    inner.op("ASSIGN_VARIABLE", [there, values], [])
+    z.w.op("CALL_ONCE", [], [], InitSubgraphIndex=1)
+    x = entry = z.new((1, 1, 4))
+    for name in ("first", "second"):
+        handle, old = z.w.tensor(f"handle {name}", (), "resource"), z.new(shape)
+        z.w.op("VAR_HANDLE", [], [handle], SharedName=name, Container="c")
+        z.w.op("READ_VARIABLE", [handle], [old])
+        joined = z.new((1, 4, 4))
+        z.w.op("CONCATENATION", [old, x], [joined], Axis=1)
+        kept = z.op("SLICE", joined, shape, [0, 1, 0], [1, 3, 4])
+        z.w.op("ASSIGN_VARIABLE", [handle, kept], [])
+        x = z.op("SLICE", joined, (1, 1, 4), [0, 0, 0], [1, 1, 4])
+    flat = z.op("RESHAPE", x, (1, 4), [1, 4], NewShape=(1, 4))
+    constants = [
+        z.w.tensor("weights", (4, 4), "int8", 0.1, 0, data=np.ones((4, 4))),
+        z.w.tensor("time", (4, 5), "int8", 0.1, 0, data=np.ones((4, 5))),
+        z.w.tensor("bias", (2,), "int32", 0.05, 0, data=np.zeros(2)),
+    ]
+    state, y = z.w.tensor("state", (1, 20), "int8", 0.5, 3, variable=True), z.new((1, 2))
+    z.w.op("SVDF", [flat, *constants, state], [y], Rank=2, FusedActivationFunction=1)
+    return z.w.finish([entry], [y])

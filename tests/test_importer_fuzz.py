@@ -17,7 +17,7 @@ import pytest
 from fuzz.mutations import Target
 from smelt.errors import ModelError, SmeltError, Unsupported
 from smelt.importers.tflite import describe_tflite, load_tflite
-from tests.every_operator import Q, computing, gathering, moving
+from tests.every_operator import Q, computing, gathering, moving, remembering
 from tests.paths import MODELS
 from tests.tflite_writer import ModelWriter, _Serializer
 
@@ -39,15 +39,16 @@ def outcome(file: bytes) -> str:
 def sources() -> dict[str, bytes]:
     """The files to be damaged: written ones and real ones."""
     real = {name: (MODELS / f"{name}.tflite").read_bytes() for name in REAL}
-    return {"computing": computing(), "moving": moving(), "gathering": gathering()} | real
+    written = {"computing": computing(), "moving": moving(), "gathering": gathering(), "remembering": remembering()}
+    return written | real
 
 
 def test_the_written_files_are_sound():
-    for file in (computing(), moving(), gathering()):
+    for file in (computing(), moving(), gathering(), remembering()):
         assert load_tflite(file, "zoo").ops
 
 
-@pytest.mark.parametrize("name", ["computing", "moving", "gathering", *REAL])
+@pytest.mark.parametrize("name", ["computing", "moving", "gathering", "remembering", *REAL])
 def test_mutations(name):
     target, chance, seen = Target.of(sources()[name]), random.Random(name), Counter()
     for number in range(MUTATIONS):

@@ -50,8 +50,7 @@ def _ready(at: Site) -> bool:
 def folded(at: Site, ops: tuple[Op, ...]) -> bool:
     """Whether everything that `ops` read is constant: then their results are, from the reference."""
     values: dict[Tensor, Array] = {}
-    made = {y for op in ops for y in op.ys}
-    if not ops or not all(x.is_constant or x in made for op in ops for x in op.inputs):
+    if not ops or not _follows(ops):
         return False
     for op in ops:
         _spend(at, sum(y.elements for y in op.ys) + op.macs)
@@ -59,6 +58,16 @@ def folded(at: Site, ops: tuple[Op, ...]) -> bool:
         values.update(zip(op.ys, results(op, *arrays), strict=True))
     for y in (at.result(position) for position in range(len(at.operator.outputs))):
         at.bench.define(y, values[y])
+    return True
+
+
+def _follows(ops: tuple[Op, ...]) -> bool:
+    """Whether each of `ops` reads nothing but constants and what those before it compute."""
+    made = set[Tensor]()
+    for op in ops:
+        if not all(x.is_constant or x in made for x in op.inputs):
+            return False
+        made.update(op.ys)
     return True
 
 

@@ -16,6 +16,7 @@ from smelt.importers.tflite_variables import ANY, NO_RESULT
 from smelt.importers.tflite_workbench import Variable, Workbench
 from smelt.model.graph import Op, Tensor
 
+MOST_CALLED = 64  # subgraphs, far more than real files have: each is read as a file of its own
 MOST_ROUNDS = 1024
 MOST_OPS = 8192  # of all rounds of a loop; planning takes longer than reading
 MANY = 4096  # operands
@@ -61,6 +62,8 @@ def _call_once(at: Site, convert: Converter) -> tuple[Op, ...]:
         at.refuse("variables are used before it gives them their first values; put it in front")
     if number in bench.called:
         return ()
+    if len(bench.called) == MOST_CALLED:
+        at.refuse(f"more than {MOST_CALLED} subgraphs give variables their first values; use one")
     bench.called.add(number)
     inner = Workbench(read_model(bench.model.file, number))
     if any(operator.code == "CALL_ONCE" for operator in inner.model.operators):
