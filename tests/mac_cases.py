@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,29 @@ class Maker:
             y=y,
             rescale=linear_rescale(x, weights, y, bounds),
         )
+
+
+def halfwords(ops: list[Op]) -> list[Op]:
+    """The same with int16 activations, in turn with biases of 64 bits, some of them large, of 32 bits, and without."""
+    return [_halfwords(op, number) for number, op in enumerate(ops)]
+
+
+def _halfwords(op: Op, number: int) -> Op:
+    zero = 77 if isinstance(op, Dense) and number % 2 else 0
+
+    def wide(tensor: Tensor) -> Tensor:
+        return replace(tensor, dtype="int16", quantization=Quantization((tensor.q.scale / 256,), (zero,)))
+
+    kind = ("int64", "int32", "large", "none")[number % 4]
+    data = np.zeros(op.y.shape[-1]) if op.bias is None else op.bias.constant
+    data = data.astype(np.int64) * {"large": 2**24, "int64": 64}.get(kind, 1)
+    bias = None if kind == "none" else Tensor("bias", data.shape, "int32" if kind == "int32" else "int64", None, data)
+    if kind == "int32" and bias is not None:
+        bias = replace(bias, data=data.astype(np.int32))
+    x, y = wide(op.x), wide(op.y)
+    clamp = (-(2**15), 2**15 - 1) if op.clamp == FULL else (op.clamp[0] * 200, op.clamp[1] * 200)
+    rounding = "tflm" if kind == "int32" else "tflm48"
+    return replace(op, x=x, y=y, bias=bias, rescale=linear_rescale(x, op.weights, y, clamp, rounding))
 
 
 def of_one_column() -> list[Op]:

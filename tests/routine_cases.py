@@ -82,7 +82,7 @@ def every_case() -> tuple[Case, ...]:
         used: set[Routine] = set()
         for core in CORES:
             for implementation in IMPLEMENTATIONS:
-                if not isinstance(op, implementation.op) or not all(a(op, core) for a in implementation.accepts):
+                if not implementation.takes(op, core):
                     continue
                 for schedule in islice(implementation.schedules(op, core), SCHEDULES):
                     call = implementation.build(op, schedule)

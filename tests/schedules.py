@@ -13,9 +13,7 @@ CORES: tuple[Core, ...] = tuple({b.core.name: b.core for b in BOARDS}.values())
 
 def candidates(implementation: Implementation, op: Op, cores: tuple[Core, ...] = CORES) -> list[Schedule]:
     """The schedules of an implementation for `op` on all cores that it accepts, each once."""
-    if not isinstance(op, implementation.op):
-        return []
-    fitting = [core for core in cores if all(accept(op, core) for accept in implementation.accepts)]
+    fitting = [core for core in cores if implementation.takes(op, core)]
     return list(dict.fromkeys(s for core in fitting for s in implementation.schedules(op, core)))
 
 

@@ -48,7 +48,7 @@ def made() -> tuple[tuple[Op, str, KernelCall], ...]:
         (op, i.name, i.build(op, next(iter(i.schedules(op, CORE)))))
         for op in layers()
         for i in IMPLEMENTATIONS
-        if isinstance(op, i.op) and all(accept(op, CORE) for accept in i.accepts)
+        if i.takes(op, CORE)
     )
 
 

@@ -10,13 +10,21 @@ import numpy as np
 import pytest
 
 from smelt.kernels import INT8 as LINEAR
+from smelt.kernels import INT16
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.model.graph import Array, Op
 from smelt.model.reference import evaluate
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.types import Core
 from tests.kernels_host import SUPPORT, WARNINGS, ZIG, run_calls, source
-from tests.mac_cases import cases
+from tests.mac_cases import (
+    cases,
+    convolutions,
+    dense_layers,
+    depthwise_convolutions,
+    halfwords,
+    transpose_convolutions,
+)
 from tests.schedules import CORES, built, candidates
 
 
@@ -26,8 +34,9 @@ def inputs_of(op: Op, seed: int) -> list[Array]:
     extreme = seed % 3 == 0
     values = []
     for tensor in op.inputs:
-        made = random.integers(-128, 128, tensor.shape)
-        made = np.where(made < 0, -128, 127) if extreme else made
+        low, high = tensor.element.range
+        made = random.integers(low, high + 1, tensor.shape)
+        made = np.where(made < 0, low, high) if extreme else made
         values.append(made.astype(tensor.dtype) if tensor.data is None else tensor.data)
     return values
 
@@ -57,13 +66,21 @@ def test_every_schedule_equals_the_reference(implementation: Implementation) -> 
 def test_the_ring_runs_what_the_core_is_offered(core: Core) -> None:
     for implementation in LINEAR:
         for op in cases():
-            if isinstance(op, implementation.op) and all(accept(op, core) for accept in implementation.accepts):
+            if implementation.takes(op, core):
                 assert {*implementation.schedules(op, core)} <= {*candidates(implementation, op)}
 
 
 @pytest.mark.parametrize("implementation", LINEAR, ids=lambda i: i.name)
 def test_nothing_is_undefined(implementation: Implementation) -> None:
     check(built(implementation, cases(), most=1), sanitize=True)
+
+
+@pytest.mark.parametrize("implementation", INT16, ids=lambda i: i.name)
+def test_int16_activations(implementation: Implementation) -> None:
+    """Sums of 32 bits and of 64, with and without the sanitizer."""
+    ops = halfwords([*convolutions(), *depthwise_convolutions(), *dense_layers()[:8], *transpose_convolutions()])
+    check(built(implementation, ops))
+    check(built(implementation, ops[::2], most=1), sanitize=True)
 
 
 def compilers() -> list[tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smelt.importers.tflite_moves import ANY, source, target
-from smelt.importers.tflite_site import INT8_OR_REAL, REAL, Arm, Site
+from smelt.importers.tflite_site import INT8_OR_REAL, REAL, SCALED_OR_REAL, Arm, Site
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import (
     AveragePool2D,
@@ -19,7 +19,7 @@ from smelt.model.ops import (
     ResizeNearest,
     TransposeConv2D,
 )
-from smelt.model.rescale import linear_rescale
+from smelt.model.rescale import Clamp, Rescale, linear_rescale
 
 Pair = tuple[int, int]
 BYTES = ("int8", "uint8")
@@ -43,6 +43,12 @@ def windows(
     return (rows, columns), Padding(top, bottom, left, right)
 
 
+def rescaled(x: Tensor, weights: Tensor, bias: Tensor | None, y: Tensor, clamp: Clamp | None = None) -> Rescale:
+    """How sums become outputs. Sums of int16 activations are of 64 bits, but of 32 where the bias is int32."""
+    wide = x.dtype == "int16" and (bias is None or bias.dtype != "int32")
+    return linear_rescale(x, weights, y, clamp, "tflm48" if wide else "tflm")
+
+
 def conv_2d(at: Site) -> tuple[Op, ...]:
     x, weights, y = at.image(), at.weights(1, axis=0, axes=4), at.four_axes(at.y())
     channels, rows, columns, depth = weights.shape
@@ -54,7 +60,9 @@ def conv_2d(at: Site) -> tuple[Op, ...]:
     size, pad = windows(at, at.padding(0), x.shape[1:3], (rows, columns), stride, dilation)
     at.alike(x, y)
     y = at.agree(y, (x.shape[0], *size, channels))
-    bias, rescale = at.bias(2, channels), linear_rescale(x, weights, y, at.clamp(3, y))
+    at.demand_no_zero(x, y)
+    bias = at.bias(2, channels, ("int64", "int32"))
+    rescale = rescaled(x, weights, bias, y, at.clamp(3, y))
     op = Conv2D(y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, rescale=rescale)
     return (op,)
 
@@ -73,7 +81,9 @@ def depthwise_conv_2d(at: Site) -> tuple[Op, ...]:
     size, pad = windows(at, at.padding(0), x.shape[1:3], (rows, columns), stride, dilation)
     at.alike(x, y)
     y = at.agree(y, (x.shape[0], *size, channels))
-    bias, rescale = at.bias(2, channels), linear_rescale(x, weights, y, at.clamp(4, y))
+    at.demand_no_zero(x, y)
+    bias = at.bias(2, channels)
+    rescale = rescaled(x, weights, bias, y, at.clamp(4, y))
     op = DepthwiseConv2D(
         y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, rescale=rescale
     )
@@ -90,11 +100,11 @@ def fully_connected(at: Site) -> tuple[Op, ...]:
     if not y.shape or y.shape[-1] != units or y.elements != rows * units:
         at.broken(f"output '{y.name}' has shape {list(y.shape)}, but the operator computes {[rows, units]}")
     at.alike(x, y)
-    bias = at.bias(2, units)
+    bias = at.bias(2, units, ("int64", "int32"))
     if bias is not None and bias.quantization is not None and len(bias.q.scales) == len(weights.q.scales) == 1:
         off = abs(x.q.scale * weights.q.scale - bias.q.scale) / y.q.scale
         at.demand(off <= 0.02, f"the scale of bias '{bias.name}' is not x.scale * weights.scale")
-    return (Dense(y=y, x=x, weights=weights, bias=bias, rescale=linear_rescale(x, weights, y, at.clamp(0, y))),)
+    return (Dense(y=y, x=x, weights=weights, bias=bias, rescale=rescaled(x, weights, bias, y, at.clamp(0, y))),)
 
 
 def transpose_conv(at: Site) -> tuple[Op, ...]:
@@ -113,7 +123,9 @@ def transpose_conv(at: Site) -> tuple[Op, ...]:
     at.alike(x, y)
     activation = at.activation(3)
     at.demand(activation == "NONE", f"the fused activation {activation} is not supported here; put it behind")
-    bias, rescale = at.bias(3, channels), linear_rescale(x, weights, y)
+    at.demand_no_zero(x, y)
+    bias = at.bias(3, channels, ("int64", "int16"))
+    rescale = rescaled(x, weights, bias, y)
     return (TransposeConv2D(y=y, x=x, weights=weights, bias=bias, stride=stride, pad=pad, rescale=rescale),)
 
 
@@ -160,19 +172,19 @@ def resize_bilinear(at: Site) -> tuple[Op, ...]:
 
 
 COMPUTING: tuple[Arm, ...] = (
-    Arm("CONV_2D", "grouped, dilated; weights per tensor or per channel", (2, 3), conv_2d, 1, INT8_OR_REAL),
+    Arm("CONV_2D", "grouped, dilated; weights per tensor or per channel", (2, 3), conv_2d, 1, SCALED_OR_REAL),
     Arm(
         "DEPTHWISE_CONV_2D",
         "any multiplier, dilated; weights per tensor or channel",
         (2, 3),
         depthwise_conv_2d,
         2,
-        INT8_OR_REAL,
+        SCALED_OR_REAL,
     ),
-    Arm("FULLY_CONNECTED", "constant weights per tensor or per unit", (2, 3), fully_connected, 8, INT8_OR_REAL),
-    Arm("TRANSPOSE_CONV", "no fused activation", (3, 4), transpose_conv, 49, INT8_OR_REAL),
-    Arm("AVERAGE_POOL_2D", "", (1, 1), average_pool_2d, 5, INT8_OR_REAL),
-    Arm("MAX_POOL_2D", "", (1, 1), max_pool_2d, 5, INT8_OR_REAL),
+    Arm("FULLY_CONNECTED", "constant weights per tensor or per unit", (2, 3), fully_connected, 8, SCALED_OR_REAL),
+    Arm("TRANSPOSE_CONV", "no fused activation", (3, 4), transpose_conv, 49, SCALED_OR_REAL),
+    Arm("AVERAGE_POOL_2D", "", (1, 1), average_pool_2d, 5, SCALED_OR_REAL),
+    Arm("MAX_POOL_2D", "", (1, 1), max_pool_2d, 5, SCALED_OR_REAL),
     Arm("L2_POOL_2D", "", (1, 1), l2_pool_2d, 5, REAL),
     Arm("RESIZE_NEAREST_NEIGHBOR", "constant size", (2, 2), resize_nearest, 74, types=ANY),
     Arm("RESIZE_BILINEAR", "constant size", (2, 2), resize_bilinear, 15, INT8_OR_REAL),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import floor, inf, isfinite, isinf
 from typing import Literal, NoReturn
 
@@ -24,6 +24,9 @@ LONGEST_NAME = 60  # in messages; converters join the names of everything they f
 INT8 = ("int8",)
 REAL = ("float32",)
 INT8_OR_REAL = (*INT8, *REAL)
+SCALED_OR_REAL = ("int8", "int16", "float32")
+WEIGHTS = {"float32": ("float32", "int8"), "int16": ("int8",), "int8": ("int8", "int4"), "uint8": ("int8",)}
+BIASES = {"float32": "float32", "int8": "int32", "uint8": "int32"}
 SCALED = ("int8", "uint8", "int16")  # integers that stand for reals by a scale and a zero point
 
 
@@ -146,14 +149,14 @@ class Site:
         """Constant int8 weights with `axes` axes, per tensor or per channel along `axis`. All zero points are 0, except where the
         oracle honours one: in FULLY_CONNECTED, and in the legacy quantisation.
 
-        Where the operator computes in float32 they are float32; int8 ones are dequantised, once and for all.
+        Where the operator computes in float32 they are float32; int8 ones are dequantised, once and for all. int4 ones
+        are int8 of a narrower range.
         """
         tensor = self.operand(position)
         self._fixed(tensor, "weights")
-        if tensor.dtype not in (("float32", "int8") if self.is_real else ("int8",)):
-            self.refuse(
-                f"weights '{tensor.name}' are {tensor.dtype}; {'float32' if self.is_real else 'int8'} is supported"
-            )
+        types = WEIGHTS[self.dtype]
+        if tensor.dtype not in types:
+            self.refuse(f"weights '{tensor.name}' are {tensor.dtype}; {listed(types)} supported")
         if len(tensor.shape) != axes or tensor.elements == 0:
             self.broken(f"weights '{tensor.name}' must have {axes} axes, but their shape is {list(tensor.shape)}")
         if tensor.dtype == "float32":
@@ -168,6 +171,8 @@ class Site:
             self.refuse(
                 f"weights '{tensor.name}' are quantised along axis {quantization.axis}; axis {axis} is supported"
             )
+        if tensor.dtype == "int4":
+            tensor = replace(tensor, dtype="int8")
         return self._dequantized(tensor) if self.is_real else tensor
 
     def _finite(self, tensor: Tensor, role: str) -> Tensor:
@@ -194,13 +199,14 @@ class Site:
             self.broken(f"{role} '{tensor.name}' has no data")
         self.refuse(f"{role} '{tensor.name}' is computed while the model runs; a constant is supported")
 
-    def bias(self, position: int, channels: int) -> Tensor | None:
-        """An int32 constant with one value per channel (float32 where the operator computes in it), or None."""
+    def bias(self, position: int, channels: int, of_int16: tuple[str, ...] = ("int64",)) -> Tensor | None:
+        """A constant with one value per channel, or None: int32, float32 where the operator computes in it, one of the types
+        `of_int16` where its activations are int16."""
         if not self.has(position):
             return None
-        tensor, wanted = self.operand(position), "float32" if self.is_real else "int32"
-        if tensor.dtype != wanted:
-            self.refuse(f"bias '{tensor.name}' is {tensor.dtype}; {wanted} is supported")
+        tensor, types = self.operand(position), of_int16 if self.dtype == "int16" else (BIASES[self.dtype],)
+        if tensor.dtype not in types:
+            self.refuse(f"bias '{tensor.name}' is {tensor.dtype}; {listed(types)} supported")
         self._fixed(tensor, "bias")
         if self.is_real:
             self._finite(tensor, "bias")

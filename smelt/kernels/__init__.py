@@ -1,5 +1,6 @@
 """Operator + schedule -> loops. `IMPLEMENTATIONS` lists every way there is; for each operator the best comes first."""
 
+from smelt.kernels.accepts import has_dual_mac
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
 from smelt.kernels.conv2d_eight import CONV2D_EIGHT
 from smelt.kernels.conv2d_gathered import CONV2D_GATHERED
@@ -8,6 +9,7 @@ from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
 from smelt.kernels.conv2d_portable import CONV2D_PORTABLE
 from smelt.kernels.conv2d_winograd import CONV2D_WINOGRAD
 from smelt.kernels.conv2d_winograd4 import CONV2D_WINOGRAD4
+from smelt.kernels.dense_as_conv2d import through_conv2d
 from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.dense_pairs import DENSE_PAIRS
 from smelt.kernels.dense_portable import DENSE_PORTABLE
@@ -20,10 +22,11 @@ from smelt.kernels.float_conv2d import CONV2D_FLOATS
 from smelt.kernels.float_dense import DENSE_FLOATS
 from smelt.kernels.float_depthwise import DEPTHWISE_FLOATS
 from smelt.kernels.float_transpose_conv import TRANSPOSE_CONV_FLOATS
-from smelt.kernels.implementation import Implementation, of_bytes
+from smelt.kernels.implementation import Implementation, asking, of_type
 from smelt.kernels.matmul import MATMUL
 from smelt.kernels.other import OTHERS
 from smelt.kernels.recurrent import RECURRENT
+from smelt.kernels.requantize48 import sums_are_words
 from smelt.kernels.signal import SIGNAL
 from smelt.kernels.top_k import TOP_K
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
@@ -56,7 +59,24 @@ INT8: tuple[Implementation, ...] = (
 
 FLOATS: tuple[Implementation, ...] = (CONV2D_FLOATS, DEPTHWISE_FLOATS, DENSE_FLOATS, TRANSPOSE_CONV_FLOATS)
 
-LINEAR: tuple[Implementation, ...] = (*FLOATS, *map(of_bytes, INT8))
+INT16: tuple[Implementation, ...] = tuple(
+    of_type(way, "int16", f"{way.name}16")
+    for way in (
+        asking(CONV2D_DSP, sums_are_words),
+        CONV2D_PORTABLE,
+        asking(DEPTHWISE_DSP, sums_are_words),
+        DEPTHWISE_PORTABLE,
+        through_conv2d(CONV2D_DSP, "dense_dsp", (has_dual_mac, sums_are_words)),
+        DENSE_PORTABLE,
+        TRANSPOSE_CONV_PORTABLE,
+    )
+)
+
+LINEAR: tuple[Implementation, ...] = (
+    *FLOATS,
+    *(of_type(way, "int8") for way in INT8),
+    *INT16,
+)
 """What multiplies and accumulates."""
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS, *RECURRENT, *SIGNAL, *MATMUL, TOP_K)

@@ -14,7 +14,8 @@ from smelt.kernels.feeds.rows import Rows, parts_of
 from smelt.kernels.feeds.widened import Order
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.packed import dot, pack_weights, quads
-from smelt.kernels.requantize import Requantizer, requantizer, store_outputs
+from smelt.kernels.requantize import Epilogue, store_outputs
+from smelt.kernels.requantize48 import epilogue
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr
 from smelt.model.ops import Conv2D
@@ -43,7 +44,7 @@ class _Kernel:
     """What the parts of the kernel share."""
 
     schedule: ConvBlock
-    r: Requantizer
+    r: Epilogue
     weights: Buffer
     table: Buffer
     y: Buffer
@@ -52,8 +53,8 @@ class _Kernel:
 def build_conv2d(op: Conv2D, schedule: ConvBlock) -> KernelCall:
     weights = op.weights.constant
     channels, taps_rows, taps_columns, depth = weights.shape
-    order = Order(mixed=depth % 4 == 0)
-    r = requantizer(op, weights.reshape(channels, -1), folded=True)
+    order = Order(mixed=depth % 4 == 0 and op.x.dtype == "int8")
+    r = epilogue(op, weights.reshape(channels, -1), folded=True)
     packed = pack_weights(weights.reshape(channels, taps_rows, taps_columns * depth), schedule.channels, order.mixed)
     parts = parts_of(op, schedule.columns)
     k = CallBuilder("conv2d_dsp")

@@ -10,7 +10,8 @@ from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.taps import clips, taps_inside, taps_range
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.portable import ChannelBlock, channel_blocks, interleave, multiply, step_of
-from smelt.kernels.requantize import requantizer, store_outputs
+from smelt.kernels.requantize import store_outputs
+from smelt.kernels.requantize48 import epilogue
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, Var
 from smelt.model.ops import Conv2D
@@ -25,7 +26,7 @@ def group_size(op: Conv2D) -> int:
 def build_conv2d(op: Conv2D, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
     groups = op.x.shape[3] // op.weights.shape[3]
-    r = requantizer(op, weights.reshape(len(weights), -1), folded=not clips(op))
+    r = epilogue(op, weights.reshape(len(weights), -1), folded=not clips(op))
     k = CallBuilder("conv2d")
     packed = interleave(weights.reshape(groups, group_size(op), -1), schedule.channels)
     x, w, table, y = k.operand("x", op.x), k.table("weights", packed), r.bind(k), k.result("y", op.y)

@@ -10,7 +10,8 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.portable import ChannelBlock, channel_blocks, interleave, multiply, step_of
-from smelt.kernels.requantize import requantizer, store_outputs
+from smelt.kernels.requantize import store_outputs
+from smelt.kernels.requantize48 import epilogue
 from smelt.model.ops import Dense
 from smelt.targets.types import Core
 
@@ -18,7 +19,7 @@ from smelt.targets.types import Core
 def build_dense(op: Dense, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
     units, depth = weights.shape
-    r = requantizer(op, weights, folded=True)
+    r = epilogue(op, weights, folded=True)
     k = CallBuilder("dense")
     packed = interleave(weights[np.newaxis], schedule.channels)
     x, w, table, y = k.operand("x", op.x), k.table("weights", packed), r.bind(k), k.result("y", op.y)

@@ -17,7 +17,8 @@ from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.planes import gather_line
 from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import Requantizer, Scale, requantizer
+from smelt.kernels.requantize import Epilogue, Scale
+from smelt.kernels.requantize48 import epilogue
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Call, Expr, Var, Window, cast
 from smelt.model.ops import DepthwiseConv2D
@@ -44,7 +45,7 @@ class _Kernel:
     """What the parts of the kernel share."""
 
     op: DepthwiseConv2D
-    r: Requantizer
+    r: Epilogue
     schedule: PlaneBlock
     dual: bool
     x: Buffer
@@ -85,7 +86,7 @@ def build_single(op: DepthwiseConv2D, schedule: PlaneBlock) -> KernelCall:
 
 def _build(op: DepthwiseConv2D, schedule: PlaneBlock, dual: bool) -> KernelCall:
     weights = op.weights.constant.reshape(-1, op.y.shape[3]).T
-    r = requantizer(op, weights, folded=True)
+    r = epilogue(op, weights, folded=True)
     k = CallBuilder("depthwise_dsp" if dual else "depthwise_planes")
     x, w, table = k.operand("x", op.x), k.table("weights", weights), r.bind(k)
     size = plane_rows(op, schedule.rows) * plane_columns(op)

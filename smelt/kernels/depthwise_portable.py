@@ -10,7 +10,8 @@ from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.taps import taps_inside
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.portable import ChannelBlock, channel_blocks
-from smelt.kernels.requantize import Requantizer, requantizer, store_outputs
+from smelt.kernels.requantize import Epilogue, store_outputs
+from smelt.kernels.requantize48 import epilogue
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, cast
 from smelt.model.ops import DepthwiseConv2D
@@ -27,7 +28,7 @@ class _Buffers:
 
 def build_depthwise(op: DepthwiseConv2D, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
-    r = requantizer(op, weights.reshape(-1, weights.shape[3]).T, folded=False)
+    r = epilogue(op, weights.reshape(-1, weights.shape[3]).T, folded=False)
     k = CallBuilder("depthwise")
     buffers = _Buffers(k.operand("x", op.x), k.operand("weights", op.weights), r.bind(k), k.result("y", op.y))
     batch, rows, columns, _ = op.y.shape
@@ -48,7 +49,7 @@ def build_depthwise(op: DepthwiseConv2D, schedule: ChannelBlock) -> KernelCall:
 def _outputs(
     k: KernelBuilder,
     op: DepthwiseConv2D,
-    r: Requantizer,
+    r: Epilogue,
     buffers: _Buffers,
     at: tuple[Expr, Expr, Expr],
     channels: list[tuple[Expr, Expr]],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from functools import wraps
 from typing import Any
 
 from smelt.kernels.c_types import C_TYPES, c_elements
@@ -89,7 +88,8 @@ class Implementation(Noun):
 
     `schedules` yields candidates for an op and a core, best guess first; `build` makes the call for one of them.
     `in_place` names the operands over which y may be written (element i of y is written after element i was read).
-    `spends_flash` is for speed bought with tables that are much larger than the weights: only chosen when asked for.
+    `spends_flash` is for speed bought with tables that are much larger than the weights: only chosen when asked for. `dtype` is the
+    one type of x that it takes, before anything else is asked; None where `accepts` says it.
     """
 
     name: str
@@ -99,6 +99,15 @@ class Implementation(Noun):
     accepts: tuple[Predicate, ...] = ()
     in_place: tuple[str, ...] = ()
     spends_flash: bool = False
+    dtype: str | None = None
+
+    def takes(self, op: Op, core: Core) -> bool:
+        """Whether it can compute `op` on `core`."""
+        return isinstance(op, self.op) and self.takes_type(op) and all(accept(op, core) for accept in self.accepts)
+
+    def takes_type(self, op: Any) -> bool:
+        """Whether x is of its type."""
+        return self.dtype is None or bool(op.x.dtype == self.dtype)
 
 
 def plain(op: Op, core: Core) -> Iterable[Schedule]:
@@ -106,19 +115,11 @@ def plain(op: Op, core: Core) -> Iterable[Schedule]:
     return (Plain(),)
 
 
-def int8_operand(op: Any, core: Core) -> bool:
-    """an int8 operand"""
-    return bool(op.x.dtype == "int8")
+def asking(way: Implementation, *predicates: Predicate) -> Implementation:
+    """`way`, which asks for more."""
+    return replace(way, accepts=(*way.accepts, *predicates))
 
 
-def of_bytes(way: Implementation) -> Implementation:
-    """`way`, which takes int8 without looking, for int8 only: what it asks for is not asked of other types."""
-
-    def of_int8(predicate: Predicate) -> Predicate:
-        @wraps(predicate)
-        def accepts(op: Any, core: Core) -> bool:
-            return not int8_operand(op, core) or predicate(op, core)
-
-        return accepts
-
-    return replace(way, accepts=(int8_operand, *map(of_int8, way.accepts)))
+def of_type(way: Implementation, dtype: str, name: str | None = None) -> Implementation:
+    """`way`, which does not look, for an x of one type only."""
+    return replace(way, name=name or way.name, dtype=dtype)

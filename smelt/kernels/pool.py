@@ -14,10 +14,10 @@ from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.nests import blocks, loops, merged
 from smelt.kernels.rescale import clamped
 from smelt.loops.ir import AnyBuffer, Expr, Value, Var, expression, maximum, minimum
-from smelt.model.ops import FULL, AveragePool2D, MaxPool2D, Pool
+from smelt.model.ops import AveragePool2D, MaxPool2D, Pool
 from smelt.targets.types import Core
 
-LARGEST_PROOF = 4096  # elements of a window up to which all its sums are tried
+LARGEST_PROOF = 1 << 20  # how many sums a window may have so that all are tried
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ def schedules(op: Pool, core: Core) -> Iterable[Channels]:
     return tuple(Channels(n) for n in (4, 2, 1) if n == 1 or n <= channels)
 
 
-def int8_image(op: Pool, core: Core) -> bool:
-    """x and y are int8 images of four axes"""
-    return op.x.dtype == op.y.dtype == "int8" and len(op.x.shape) == len(op.y.shape) == 4
+def scaled_image(op: Pool, core: Core) -> bool:
+    """x and y are images of four axes, of int8 or int16"""
+    return op.x.dtype == op.y.dtype in ("int8", "int16") and len(op.x.shape) == len(op.y.shape) == 4
 
 
 @dataclass(frozen=True)
@@ -115,31 +115,31 @@ def _combine(
 
 def build_max(op: MaxPool2D, schedule: Channels) -> KernelCall:
     def finish(k: CallBuilder, rows: Span, columns: Span) -> Finish:
-        return lambda value: clamped(k, value, op.clamp, FULL)
+        return lambda value: clamped(k, value, op.clamp, op.x.element.range)
 
     # What is below the lower limit need not be found.
-    lowest = min(max(op.clamp[0], -128), 127)
+    lowest = min(max(op.clamp[0], op.x.element.low), op.x.element.high)
     return pooled(CallBuilder("max_pool"), op, schedule, lowest, maximum, finish)
 
 
 def build_average(op: AveragePool2D, schedule: Channels) -> KernelCall:
     def finish(k: CallBuilder, rows: Span, columns: Span) -> Finish:
         if rows.count is not None and columns.count is not None:
-            divide = _divided_by(rows.count * columns.count)
+            divide = _divided_by(rows.count * columns.count, op.x.element.range)
         else:
             extents = [s.stop - s.first if s.count is None else expression(s.count) for s in (rows, columns)]
             divide = _rounded_quotient(k, k.let("count", extents[0] * extents[1]))
-        return lambda value: clamped(k, divide(value), op.clamp, FULL)
+        return lambda value: clamped(k, divide(value), op.clamp, op.x.element.range)
 
     return pooled(CallBuilder("average_pool"), op, schedule, 0, lambda total, x: total + x, finish)
 
 
-def _divided_by(count: int) -> Finish:
-    """Division by a constant, halves away from zero: a product and a shift where that is proved for all sums."""
+def _divided_by(count: int, x: tuple[int, int]) -> Finish:
+    """Division by a constant, halves away from zero: a product and a shift where that is proved for all sums of such an x."""
     if count == 1:
         return lambda total: total
-    if count <= LARGEST_PROOF:
-        totals = np.arange(-128 * count, 127 * count + 1, dtype=np.int64)
+    if (x[1] - x[0]) * count <= LARGEST_PROOF:
+        totals = np.arange(x[0] * count, x[1] * count + 1, dtype=np.int64)
         wanted = np.sign(totals) * ((np.abs(totals) + count // 2) // count)
         form = find_affine((totals,), wanted, (-(2**31), 2**31), (1 / count,))
         if form is not None:
@@ -157,5 +157,5 @@ def _away_from_zero(total: Expr, half: Expr, count: Expr) -> Expr:
     return (total + ((half ^ sign) - sign)) // count
 
 
-AVERAGE_POOL = Implementation("average_pool", AveragePool2D, schedules, build_average, (int8_image,))
-MAX_POOL = Implementation("max_pool", MaxPool2D, schedules, build_max, (int8_image,))
+AVERAGE_POOL = Implementation("average_pool", AveragePool2D, schedules, build_average, (scaled_image,))
+MAX_POOL = Implementation("max_pool", MaxPool2D, schedules, build_max, (scaled_image,))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -172,20 +172,20 @@ def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requanti
     bias."""
     p = op.rescale
     bias = np.zeros(len(weights), np.int64) if op.bias is None else op.bias.constant.astype(np.int64)
-    low, high, partial = _ranges(weights.astype(np.int64), bias, p.x_zero)
+    low, high, partial = ranges(weights.astype(np.int64), bias, p.x_zero, op.x.element.range)
     wraps = bool(max(np.max(high), -np.min(low), np.max(partial)) >= INT32)
     if folded:
         bias = bias - p.x_zero * weights.sum(axis=1, dtype=np.int64)
-    fast = None if wraps else _fast(p, bias, low, high)
+    fast = None if wraps or op.y.dtype != "int8" else _fast(p, bias, low, high)
     return fast or _general(p, bias, wraps)
 
 
-def _ranges(weights: Integers, bias: Integers, x_zero: int) -> tuple[Integers, Integers, Integers]:
-    """Least and greatest sum of each channel, and a bound of every partial sum, folded or not."""
+def ranges(weights: Integers, bias: Integers, x_zero: int, x: tuple[int, int]) -> tuple[Integers, Integers, Integers]:
+    """Least and greatest sum of each channel for an x in that range, and a bound of every partial sum, folded or not."""
     positive, negative = np.maximum(weights, 0).sum(axis=1), np.minimum(weights, 0).sum(axis=1)
-    low = bias + positive * (-128 - x_zero) + negative * (127 - x_zero)
-    high = bias + positive * (127 - x_zero) + negative * (-128 - x_zero)
-    return low, high, np.abs(bias) + (128 + abs(x_zero)) * (positive - negative)
+    low = bias + positive * (x[0] - x_zero) + negative * (x[1] - x_zero)
+    high = bias + positive * (x[1] - x_zero) + negative * (x[0] - x_zero)
+    return low, high, np.abs(bias) + (abs(x[0]) + abs(x_zero)) * (positive - negative)
 
 
 def _general(p: Rescale, bias: Integers, wraps: bool) -> Requantizer:
@@ -232,9 +232,24 @@ def _table(columns: Sequence[NDArray[Any]]) -> NDArray[np.int32]:
     return np.stack([np.asarray(c, np.int64) for c in columns], axis=1).astype(np.int32)
 
 
+class Epilogue(Protocol):
+    """What becomes of the sums of an op's channels; `requantize48` has the other one."""
+
+    @property
+    def sum_type(self) -> Type: ...
+
+    def bind(self, k: CallBuilder) -> Buffer: ...
+
+    def bias(self, table: AnyBuffer, channel: Value) -> Expr: ...
+
+    def scale(self, k: KernelBuilder, table: AnyBuffer, channel: Value) -> Scale: ...
+
+    def output(self, k: KernelBuilder, total: Expr, scale: Scale) -> Expr: ...
+
+
 def store_outputs(
     k: KernelBuilder,
-    r: Requantizer,
+    r: Epilogue,
     table: AnyBuffer,
     channel: Value,
     totals: list[Var],

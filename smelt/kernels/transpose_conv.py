@@ -10,7 +10,8 @@ from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.taps import taps_reaching
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.portable import ChannelBlock, channel_blocks, interleave, multiply, step_of
-from smelt.kernels.requantize import requantizer, store_outputs
+from smelt.kernels.requantize import store_outputs
+from smelt.kernels.requantize48 import epilogue
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, Var
 from smelt.model.ops import TransposeConv2D
@@ -19,7 +20,7 @@ from smelt.targets.types import Core
 
 def build_transpose_conv(op: TransposeConv2D, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
-    r = requantizer(op, weights.reshape(len(weights), -1), folded=False)
+    r = epilogue(op, weights.reshape(len(weights), -1), folded=False)
     k = CallBuilder("transpose_conv2d")
     packed = interleave(weights.reshape(1, op.y.shape[3], -1), schedule.channels)
     x, w, table, y = k.operand("x", op.x), k.table("weights", packed), r.bind(k), k.result("y", op.y)

@@ -63,9 +63,9 @@ def dense(op: Dense, x: Array, weights: Array, bias: Array | None = None) -> Arr
 
 
 def _centre(op: Linear, x: Array, depth: int) -> Floats:
-    """x minus its zero point, as floats that hold a sum of `depth` products exactly (each below 2**15)."""
-    exact = np.dtype(np.float32 if depth <= 2**9 else np.float64)
-    return (x.astype(np.int16) - op.rescale.x_zero).astype(exact)
+    """x minus its zero point, as floats that hold a sum of `depth` products exactly (each below 2**15, of int16 below 2**23)."""
+    exact = np.dtype(np.float32 if depth <= 2**9 and x.dtype != np.int16 else np.float64)
+    return (x.astype(np.int32) - op.rescale.x_zero).astype(exact)
 
 
 def _windows(op: Conv2D | DepthwiseConv2D, centred: Floats) -> Floats:

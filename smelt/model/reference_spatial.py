@@ -16,11 +16,11 @@ def average_pool2d(op: AveragePool2D, x: Array) -> Array:
     total = np.sum(_windows(op, x.astype(np.int64), 0), axis=(-2, -1))
     count = average_counts(op)[..., np.newaxis]
     magnitude = (np.abs(total) + count // 2) // count
-    return np.asarray(np.clip(np.sign(total) * magnitude, *op.clamp), np.int8)
+    return np.asarray(np.clip(np.sign(total) * magnitude, *op.clamp), op.y.element.numpy)
 
 
 def max_pool2d(op: MaxPool2D, x: Array) -> Array:
-    return np.asarray(np.clip(_windows(op, x, -128).max(axis=(-2, -1)), *op.clamp), x.dtype)
+    return np.asarray(np.clip(_windows(op, x, op.x.element.low).max(axis=(-2, -1)), *op.clamp), x.dtype)
 
 
 def _windows(op: Pool, x: Array, value: int) -> Array:

@@ -86,7 +86,7 @@ def _product(op: Mul) -> Iterator[str]:
 
 def _average(op: AveragePool2D) -> Iterator[str]:
     count = min(op.size[0], op.x.shape[1]) * min(op.size[1], op.x.shape[2])
-    if count * 129 > INT32_MAX:
+    if count * (op.x.element.high + 2) > INT32_MAX:
         yield f"the sum of {count} elements does not fit 32 bits"
 
 

@@ -15,7 +15,7 @@ def offers(op: Op, core: Core, implementations: Sequence[Implementation]) -> Ite
     """The schedules of all implementations that can compute `op` on `core`; `implementations` come best first, and so do the
     schedules of each."""
     for implementation in implementations:
-        if isinstance(op, implementation.op) and all(accept(op, core) for accept in implementation.accepts):
+        if implementation.takes(op, core):
             for schedule in implementation.schedules(op, core):
                 yield implementation, schedule
 
@@ -31,5 +31,7 @@ def refusals(op: Op, core: Core, implementations: Sequence[Implementation]) -> t
 
 def _wishes(implementation: Implementation, op: Op, core: Core) -> list[str]:
     """The unmet conditions of an implementation, in the words of their docstrings."""
+    if not implementation.takes_type(op):
+        return [f"an x of {implementation.dtype}"]
     unmet = [accept for accept in implementation.accepts if not accept(op, core)]
     return [accept.__doc__ or accept.__name__.replace("_", " ") for accept in unmet] or ["a schedule for this shape"]

@@ -46,10 +46,12 @@ class Operator:
 
 @dataclass(frozen=True)
 class Way:
-    """One way to compute an op, best first among those of the op: what it asks of the op, and the cores that can."""
+    """One way to compute an op, best first among those of the op: the type of x that it takes ("" where `needs` say it), what it
+    asks of the op, and the cores that can."""
 
     op: str
     name: str
+    dtype: str
     needs: tuple[str, ...]
     cores: tuple[str, ...]
 
@@ -138,7 +140,7 @@ def _way(implementation: Implementation) -> Way:
     cores = tuple(
         core.name for core in CORES if all(accept(None, core) for accept in implementation.accepts if _of_core(accept))
     )
-    return Way(implementation.op.__name__, implementation.name, needs, cores)
+    return Way(implementation.op.__name__, implementation.name, implementation.dtype or "", needs, cores)
 
 
 def _of_core(accept: Predicate) -> bool:
@@ -160,7 +162,7 @@ def show(found: tuple[Operator, ...], ways: bool) -> None:
     table("", ("operator", "types", "notes", "oracle", "becomes"), map(_row, found))
     if ways:
         several = dict.fromkeys(way for operator in found for way in ways_of(operator))
-        table("", ("op", "way, best first", "needs", "cores"), map(_way_row, several))
+        table("", ("op", "way, best first", "x", "needs", "cores"), map(_way_row, several))
 
 
 def markdown() -> str:
@@ -182,7 +184,7 @@ def markdown() -> str:
         "The first one whose needs are met, unless a measurement says that another one is faster. Cores: "
         + ", ".join(core.name for core in CORES) + ".",
         "",
-        *_table(("op", "way", "needs", "cores"), map(_way_row, ways())),
+        *_table(("op", "way", "x", "needs", "cores"), map(_way_row, ways())),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
 
@@ -202,7 +204,7 @@ def _cores(way: Way) -> str:
 
 
 def _way_row(way: Way) -> tuple[str, ...]:
-    return way.op, way.name, "; ".join(way.needs), _cores(way)
+    return way.op, way.name, way.dtype, "; ".join(way.needs), _cores(way)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:

@@ -42,7 +42,11 @@ class Order:
 
 
 def widen(k: KernelBuilder, order: Order, target: AnyBuffer, at: Expr, x: AnyBuffer, first: Expr, count: int) -> None:
-    """`count` int8 elements of x from `first` on, as int16 from position `at` of `target` on."""
+    """`count` elements of x from `first` on, as int16 from position `at` of `target` on. Those that are int16 already are copied,
+    in natural order."""
+    if x.type == "int16_t":
+        k.copy(target, at, x, first, count)
+        return
     xs, wide = k.window("from", x, first), k.window("to", target, at)
     for start, size in in_blocks(k, "quad", count // 4, 4):
         for quad in range(size):
