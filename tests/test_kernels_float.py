@@ -50,7 +50,7 @@ def test_every_schedule_is_within_the_rounding_of_sums(family, sanitize):
 
 
 def test_unfused_kernels_are_the_reference_bit_for_bit():
-    """They take products in the oracle's order, each rounded. Transposed convolutions walk backwards; compilers may fuse squares."""
+    """They take products in the oracle's order, each rounded. Transposed convolutions walk backwards; squares may be fused."""
     ops = [op for op in (*linear_cases(), *pool_cases()) if type(op).__name__ not in ("TransposeConv2D", "L2Pool2D")]
     calls = [
         (op, way.build(op, next(iter(way.schedules(op, CORTEX_M4))))) for op in ops for way in accepting(op, CORTEX_M4)
