@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,9 @@ class Tuning(Noun):
     hopeless: int
     cycles_before: int | None
     cycles_after: int | None
-    seconds: float
-    log: str | None
     notes: tuple[str, ...]
+    seconds: float = 0.0
+    log: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -94,37 +94,61 @@ def tune(
     board, file = named(board), Path(file)
     check_writable(file)
     where = counting_device(board, device, adapter)
-    origin = Origin(where.name, toolchain(board, compiler))
-    graph, ways = prepare(load(path)), Ways(board.core, IMPLEMENTATIONS if implementations is None else implementations)
-    plan = make_plan(graph, board, ways)
     kept = TuningLog.load(file) if os.path.exists(file) else TuningLog.empty
-    log = Known.of(board, kept + (known or TuningLog.empty), origin)
-    todo = works(graph, board, ways, _room(plan) if resident else 0, where.in_ram)
-    search = Search(todo, log, exhaustive, in_ram=where.in_ram)
-    bench = _bench(plan, compiler, origin, graph, where)
-    session = _Session(bench, file, search, report)
-    session.run(measured(where.pool(board, compiler), bench, search, start + budget))
-    before = _exact(log, where)
-    after = Known.of(board, TuningLog((*before.measurements, *session.measurements)), origin)
-    tuned, hopeless = make_plan(graph, board, ways, known=after), search.hopeless()
+    ways = Ways(board.core, IMPLEMENTATIONS if implementations is None else implementations)
+    case = _case(prepare(load(path)), board, ways, where, compiler, kept + (known or TuningLog.empty))
+    room = _room(case.plan) if resident else 0
+    search = Search(works(case.graph, board, ways, room, where.in_ram), case.known, exhaustive, in_ram=where.in_ram)
+    session = _Session(case.bench, file, search, report)
+    session.run(measured(where.pool(board, compiler), case.bench, search, start + budget))
+    told = _told(case, session)
+    notes = (*filter(None, (damage(file, kept),)), *told.notes)
+    log = str(file) if os.path.exists(file) else None
+    return replace(told, seconds=round(time.monotonic() - start, 1), log=log, notes=notes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Case:
+    """What is tuned, where, and what is known of it."""
+
+    graph: Graph
+    ways: Ways
+    where: Where
+    plan: Plan
+    bench: Bench
+    known: Known
+
+
+def _case(graph: Graph, board: Board, ways: Ways, where: Where, compiler: Compiler, log: TuningLog) -> _Case:
+    origin = Origin(where.name, toolchain(board, compiler))
+    plan = make_plan(graph, board, ways)
+    memory = max(plan.memories, key=lambda m: plan.used(m.name))
+    bench = Bench(board, memory, compiler, origin, graph, where.in_ram)
+    return _Case(graph, ways, where, plan, bench, Known.of(board, log, origin))
+
+
+def _told(case: _Case, session: _Session) -> Tuning:
+    """What came of a session, but for the time that it took and the file."""
+    where, search, hopeless = case.where, session.search, session.search.hopeless()
+    exact = _exact(case.known, where).measurements
+    after = Known.of(case.bench.board, TuningLog((*exact, *session.measurements)), case.bench.origin)
+    tuned = make_plan(case.graph, case.bench.board, case.ways, known=after)
     return Tuning(
-        model=graph.name,
-        board=board.name,
+        model=case.graph.name,
+        board=case.bench.board.name,
         device=where.name,
         places=where.places,
-        steps=len(plan.steps),
-        distinct_steps=len(todo),
+        steps=len(case.plan.steps),
+        distinct_steps=len(search.works),
         candidates=len(search.subjects),
         known=session.known,
         measured=len(session.measurements),
         failed=sum(m.failure is not None for m in session.measurements),
         left=len(search.subjects) - search.known - hopeless,
         hopeless=hopeless,
-        cycles_before=total_cycles(plan, after, where.in_ram),
+        cycles_before=total_cycles(case.plan, after, where.in_ram),
         cycles_after=total_cycles(tuned, after, where.in_ram),
-        seconds=round(time.monotonic() - start, 1),
-        log=str(file) if os.path.exists(file) else None,
-        notes=(*filter(None, (damage(file, kept),)), *tuned.notes),
+        notes=tuned.notes,
     )
 
 
@@ -133,11 +157,6 @@ def total_cycles(plan: Plan, known: Known, in_ram: bool = False) -> int | None:
     there, too."""
     cycles = [known.cycles(way.kernel, (way.resident or in_ram, in_ram)) for way in plan.ways]
     return sum(c for c in cycles if c is not None) if None not in cycles else None
-
-
-def _bench(plan: Plan, compiler: Compiler, origin: Origin, graph: Graph, where: Where) -> Bench:
-    memory = max(plan.memories, key=lambda m: plan.used(m.name))
-    return Bench(plan.board, memory, compiler, origin, graph, where.in_ram)
 
 
 def _exact(known: Known, where: Where) -> TuningLog:
