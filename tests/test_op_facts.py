@@ -60,7 +60,7 @@ def test_claims(number):
         given = arrays(rng, op)
         y = evaluate(op, *given)
         for position, x in enumerate(op.inputs):
-            if x.data is None and x.element.is_integer and op.directions is not None:
+            if x.data is None and x.element.is_integer and x.element.bits <= 16 and op.directions is not None:
                 direction(op, given, position, y, rng)
             if x in op.carried and x.data is None:
                 channel(op, given, position, y, rng)
