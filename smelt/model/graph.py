@@ -130,7 +130,7 @@ class Op(Noun):
     @property
     def directions(self) -> tuple[int, ...] | None:
         """For each of `inputs`, whether y grows or stays with each of its elements (1), falls or stays (-1), or does one of the
-        two, depending on the other inputs (0). None where that is not known. Plain int32 and int64 wrap: nothing is said of them."""
+        two, depending on the other inputs (0). None where that is not known. Nothing is said of int32 and int64, which wrap."""
         return None
 
     @property
