@@ -180,6 +180,21 @@ def test_a_constant_computed_in_front_of_an_operator():
     assert isinstance(op, Add) and op.x2.q == op.x.q and np.array_equal(op.x2.constant, np.full((1, 4), 3, np.int8))
 
 
+def test_weights_of_float16_are_float32():
+    """What converters write for supported_types = [tf.float16]: a DEQUANTIZE behind every constant."""
+    w, data = ModelWriter(), np.array([[0.1, -2.5, 65504.0, 1e-7]], np.float16)
+    half = w.tensor("half", (1, 4), "float16", data=data)
+    whole, x, y = (w.tensor(name, (n, 4), "float32") for name, n in (("whole", 1), ("x", 1), ("y", 2)))
+    w.op("DEQUANTIZE", [half], [whole])
+    w.op("CONCATENATION", [x, whole], [y], Axis=0)
+    (op,) = graph_of(w, [x], [y]).ops
+    assert np.array_equal(op.xs[1].constant, data.astype(np.float32))
+    w = ModelWriter()
+    x, y = w.tensor("x", (4,), "float16"), w.tensor("y", (4,), "float32")
+    w.op("DEQUANTIZE", [x], [y])
+    assert "supported_types" in "\n".join(refusal(w, [x], [y]))
+
+
 def test_many_operators_of_one_cause_are_one_line():
     w = ModelWriter()
     tensors = [w.tensor(f"t{n}", (1, 4), "int16", 0.5, 0) for n in range(25)]

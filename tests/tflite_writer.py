@@ -22,7 +22,7 @@ from flatbuffers import flexbuffers
 
 from smelt.model.dtypes import DTYPES
 
-TYPES = {name: name.upper() for name in (*DTYPES, "resource")}
+TYPES = {name: name.upper() for name in (*DTYPES, "float16", "resource")}
 
 # The options table of each operator; operators that are not here have none.
 OPTIONS = {
@@ -171,7 +171,7 @@ class ModelWriter:
         lives between inferences."""
         scales = (scale,) if isinstance(scale, int | float | np.floating) else tuple(scale)
         zeros = (zero_point,) * len(scales) if isinstance(zero_point, int | np.integer) else tuple(zero_point)
-        buffer = 0 if data is None else self._buffer(DTYPES[dtype].pack(np.asarray(data)))
+        buffer = 0 if data is None else self._buffer(_packed(np.asarray(data), dtype))
         dims = tuple(int(d) for d in shape)
         dynamic = None if signature is None else tuple(signature)
         self._tensors.append(_Tensor(name, dims, dtype, scales, zeros, axis or 0, buffer, dynamic, variable))
@@ -313,3 +313,8 @@ class _Serializer:
         self.b.head -= len(data)
         self.b.Bytes[self.b.head : self.b.head + len(data)] = data
         return self.b.EndVector()
+
+
+def _packed(data: np.ndarray, dtype: str) -> bytes:
+    """float16 is a type of files, not of graphs."""
+    return data.astype("<f2").tobytes() if dtype == "float16" else DTYPES[dtype].pack(data)

@@ -220,6 +220,7 @@ FUNCTIONS: dict[str, Function] = {
     "RANGE": _range,
     "BROADCAST_ARGS": _broadcast_args,
     "CAST": _cast,
+    "DEQUANTIZE": _one(np.asarray),  # of float16, which is read as float32
     "WHERE": _where,
     "POW": _power,
     "ADD": _elementwise(np.add, 0),

@@ -165,6 +165,8 @@ class Workbench:
         return tensor.name in self._running
 
     def _make(self, raw: RawTensor) -> Tensor:
+        if raw.dtype == "float16" and raw.data is not None and not raw.sparse:
+            return self._of_halves(raw, *raw.data)
         if raw.dtype not in DTYPES:
             advice = HALF if raw.dtype == "float16" else f"the types are {', '.join(DTYPES)}"
             raise Refusal(f"tensor '{raw.name}' is {raw.dtype}; {advice}")
@@ -179,6 +181,15 @@ class Workbench:
         stored = None if element.is_float else raw.quantization
         quantization = None if stored is None else _quantization(raw, stored)
         return Tensor(raw.name, raw.shape, element.name, quantization, self._data(raw))
+
+    def _of_halves(self, raw: RawTensor, start: int, size: int) -> Tensor:
+        """A constant of float16 as one of float32, which the DEQUANTIZE that follows on it makes of it."""
+        _check_shape(raw)
+        elements = prod(raw.shape)
+        if size != 2 * elements:
+            raise ModelError(f"constant '{raw.name}' of float16 needs {2 * elements} bytes, but its buffer has {size}")
+        halves = np.frombuffer(self.model.file, "<f2", elements, start)
+        return Tensor(raw.name, raw.shape, "float32", None, halves.astype(np.float32).reshape(raw.shape))
 
     def _data(self, raw: RawTensor) -> Array | None:
         if raw.data is None:
