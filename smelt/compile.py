@@ -49,10 +49,13 @@ class Compilation(Noun):
     @property
     def notes(self) -> tuple[str, ...]:
         """What users are told: what could not be had, and what the choices rest on."""
+        from smelt.planner.software_floats import software_notes
+
         e = self.evidence
         rest = f"{e.measured} of {e.steps} steps were chosen by measurements, the others by estimates"
         return (
             *self.plan.notes,
+            *software_notes(self.plan),
             *e.notes,
             *((f"no compiler: sizes are estimates; {rest}",) if self.image is None else ()),
         )
@@ -157,13 +160,14 @@ def inspect(path: Path | str) -> Inspection:
     from smelt.passes import prepare
     from smelt.passes.sums import wrapping_sums
     from smelt.planner import check_supported
+    from smelt.planner.software_floats import software_warnings
     from smelt.targets.boards import plainest
 
     summary = describe(path)
     try:
         graph = prepare(load(path))
         check_supported(graph, plainest())
-        return Inspection(summary, None, wrapping_sums(graph))
+        return Inspection(summary, None, (*wrapping_sums(graph), *software_warnings(graph)))
     except ModelError as error:
         problems = summary.problems or (str(error),)
         return Inspection(replace(summary, problems=problems), error, ())

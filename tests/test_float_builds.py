@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smelt import Session, compile, execute
+from smelt import Session, compile, execute, inspect, random_inputs
 from smelt.devices.choose import run_image
 from smelt.devices.qemu import QemuLink
 from smelt.kernels.implementation import Plain
@@ -14,7 +14,10 @@ from smelt.model.graph import Quantization, Tensor
 from smelt.model.ops import Quantize
 from smelt.model.reference import evaluate, run
 from smelt.model.tables import quantize_thresholds
-from smelt.targets.boards import BOARDS, MPS_BOARDS, board
+from smelt.report.rounding import wrong
+from smelt.report.verify import verify
+from smelt.targets.boards import BOARDS, MPS_BOARDS, PRODUCTS, board
+from tests.paths import HELLO, HELLO_FLOAT
 from tests.small_models import dense_model
 from tests.tflite_writer import ModelWriter
 from tests.tiny_firmware import need
@@ -90,3 +93,34 @@ def test_a_session_runs_kernels_with_floats():
         result = session.empty((1, COUNT))
         session.load(call)[call](hardest(op), result)
         assert np.array_equal(result.numpy(), evaluate(op, hardest(op)))
+
+
+def test_boards_without_a_unit_say_what_floating_point_costs():
+    """In notes of `compile` and warnings of `inspect`; the unit says nothing, and neither do networks of integers."""
+    (note,) = compile(HELLO_FLOAT, "nucleo_l152re", compiler="none").notes[:1]
+    assert (
+        "nucleo_l152re has no floating-point unit: 3 of 3 steps" in note and "288 products" in note and "int8" in note
+    )
+    assert not any("floating-point" in n for n in compile(HELLO_FLOAT, "nucleo_l4r5zi", compiler="none").notes)
+    (warning,) = inspect(HELLO_FLOAT).warnings
+    without = [b.name for b in PRODUCTS if b.core.floats is None]
+    assert "float32" in warning and len(without) == 4 and all(name in warning for name in without)
+    assert not inspect(HELLO).warnings and all(b.core.software_mac for b in PRODUCTS if b.core.floats is None)
+
+
+@pytest.mark.parametrize("name", ["nucleo_l4r5zi", "disco_f746ng", "nucleo_l152re", "esp32c3", "pico"])
+def test_a_float_network_is_right_with_and_without_a_unit(name):
+    compilation = compile(HELLO_FLOAT, name)
+    inputs = random_inputs(compilation.model, 3)
+    found = verify(compilation, inputs, "reference", HELLO_FLOAT)
+    assert not found.mismatches and found.largest is not None and found.largest < 1e-6
+
+
+def test_verification_finds_what_roundings_do_not_explain():
+    theirs = np.float32([[0.1, 0.7, 0.2]])
+    allowed = 2.0**-20
+    assert not len(wrong(theirs * np.float32(1 + 2**-22), theirs, allowed))
+    assert wrong(theirs + np.float32([[1e-4, 0, 0]]), theirs, allowed).tolist() == [[0, 0]]
+    assert wrong(np.float32([[0.1, np.nan, 0.2]]), theirs, allowed).tolist() == [[0, 1]]
+    near = np.float32([[0.5, 0.5000001, 0]])
+    assert wrong(near[:, [1, 0, 2]], near, allowed).tolist() == [[0, 0]], "another value is the largest"

@@ -114,6 +114,7 @@ class Core(Noun):
     zig: tuple[str, ...]  # flags of the bundled compiler
     gcc: tuple[str, ...]  # program name first, then flags
     floats: FloatUnit | None = field(default=None, repr=False)  # None: floating-point arithmetic is done in software
+    software_mac: int = field(default=0, repr=False)  # cycles of a product and a sum of floats in software, simulated
     doubles: FloatUnit | None = field(default=None, repr=False)  # the unit of chips whose core has double precision
     intrinsics: tuple[Intrinsic, ...] = ()
     style: Style = field(default=Style(), repr=False)

@@ -28,6 +28,7 @@ CORTEX_M0PLUS = Core(
         unaligned_load=0,  # it faults
         multiply=1,
     ),
+    software_mac=275,
     cpuid=0x410CC601,
     emulator="CORTEX_M0",
 )

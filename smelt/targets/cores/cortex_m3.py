@@ -28,6 +28,7 @@ CORTEX_M3 = Core(
         multiply_long_add=7,  # [E] 4..7
         chains_across_memories=False,  # [E] as on the M4
     ),
+    software_mac=160,
     cycles_per_instruction=1.2,  # [E] as on the M4
     cpuid=0x412FC230,
     emulator="CORTEX_M3",

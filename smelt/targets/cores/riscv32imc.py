@@ -17,5 +17,6 @@ RISCV32IMC = Core(
         misaligned_target=0,
         unaligned_load=1,  # [E]
     ),
+    software_mac=160,
     cycles_per_instruction=1.4,
 )
