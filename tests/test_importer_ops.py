@@ -169,3 +169,11 @@ def test_quantize_means_two_things():
     w.op("QUANTIZE", [middle], [y])
     first, second = graph_of(w, [x], [y]).ops
     assert isinstance(first, Quantize) and isinstance(second, Unary) and second.function == "requantize"
+
+
+def test_int16_results_have_nearly_the_scale_of_the_operator():
+    """As the oracle takes them: files have 1.5259e-05 for 1/65536."""
+    w = ModelWriter()
+    x, y = w.tensor("x", (1, 4), "int8", *Q), w.tensor("y", (1, 4), "int16", 1.5259e-05, -32768)
+    w.op("SOFTMAX", [x], [y], Beta=1.0)
+    assert len(graph_of(w, [x], [y]).ops) == 1

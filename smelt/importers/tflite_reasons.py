@@ -10,6 +10,7 @@ from smelt.importers.tflite_file import RawModel, RawOperator
 from smelt.importers.tflite_site import Arm, listed
 
 SCHEMA_VERSION = 3
+CONVERTING = ("QUANTIZE", "DEQUANTIZE")
 SHOWN = 5  # operators in one line
 
 
@@ -33,19 +34,21 @@ class Findings:
         return (*_of_the_file(self.model), *self._of_types(), *self._of_unknown(), *self.reasons)
 
     def _of_types(self) -> Iterator[str]:
-        dtypes = dict.fromkeys(dtype for _, dtype in self.mistyped)
-        working = sum(o.code in self.arms and o.code not in ("QUANTIZE", "DEQUANTIZE") for o in self.model.operators)
-        for dtype in dtypes:
+        working = [o for o in self.model.operators if o.code in self.arms and o.code not in CONVERTING]
+        for dtype in dict.fromkeys(dtype for _, dtype in self.mistyped):
             found = [operator for operator, of in self.mistyped if of == dtype]
-            if dtype == "float32" and len(found) == working:
+            if dtype == "float32" and all(_results_in(self.model, o) == "float32" for o in working):
                 yield _float_reason(self.model, found)
             else:
                 verb = "computes" if len(found) == 1 else "compute"
-                kinds = "; ".join(self._supported(code) for code in dict.fromkeys(o.code for o in found))
-                yield f"{several(found)} {verb} in {dtype}; {kinds}; {QUANTISE}"
+                yield f"{several(found)} {verb} in {dtype}; {self._supported(found)}; {QUANTISE}"
 
-    def _supported(self, code: str) -> str:
-        return f"{code} in {listed(self.arms[code].types)} supported"
+    def _supported(self, found: list[RawOperator]) -> str:
+        """The types that their operators have, those of the same types together."""
+        kinds: dict[tuple[str, ...], list[str]] = {}
+        for code in dict.fromkeys(operator.code for operator in found):
+            kinds.setdefault(self.arms[code].types, []).append(code)
+        return "; ".join(f"{', '.join(codes)} in {listed(types)} supported" for types, codes in kinds.items())
 
     def _of_unknown(self) -> Iterator[str]:
         kinds: dict[str, list[RawOperator]] = {}
@@ -56,6 +59,10 @@ class Findings:
             what = f"the custom operator '{code[7:]}'" if code.startswith("CUSTOM ") else code
             near = near or "rewrite it with supported operators (smelt ops lists them)"
             yield f"{what} is not supported ({several(found)}); {near}"
+
+
+def _results_in(model: RawModel, operator: RawOperator) -> str:
+    return model.tensors[operator.outputs[0]].dtype if operator.outputs else "none"
 
 
 def several(found: Iterable[RawOperator]) -> str:
