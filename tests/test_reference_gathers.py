@@ -199,3 +199,11 @@ def nearest(draw):
 @cases(25)
 def test_resize_nearest(folder, bench):
     agree(bench, folder, 1)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int32", "float32"])
+def test_fill_of_a_value_that_is_computed(folder, dtype):
+    bench = Bench(1)
+    x, y = bench.x((), 0.5, 0, dtype), bench.y((3, 5), 0.5, 0, dtype)
+    bench.w.op("FILL", [bench.w.constant("sizes", [3, 5]), x], [y])
+    agree(bench, folder, 2)
