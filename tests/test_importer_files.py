@@ -42,7 +42,7 @@ def test_old_and_new_operator_codes(fields):
     ("fields", "words"),
     [
         ({"DeprecatedBuiltinCode": 32, "CustomCode": "Edge_Detector"}, "custom operator 'Edge_Detector'"),
-        ({"DeprecatedBuiltinCode": 127, "BuiltinCode": 150}, "GELU is not supported (operator 0); RELU"),
+        ({"DeprecatedBuiltinCode": 127, "BuiltinCode": 132}, "CONV_3D is not supported (operator 0); CONV_2D"),
         ({"DeprecatedBuiltinCode": 127, "BuiltinCode": 4000}, "operator code 4000"),
     ],
 )

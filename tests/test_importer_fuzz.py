@@ -111,4 +111,4 @@ def many_operators(count: int) -> bytes:
     w = ModelWriter()
     x, y = w.tensor("x", (4,), "int8", *Q), w.tensor("y", (200,), "int8", *Q)
     w.op("CONCATENATION", [x] * 50, [y])
-    return _Shared().model(w._tensors, w._operators * count, w._buffers, [x], [y])
+    return _Shared().model([(w._tensors, w._operators * count, [x], [y])], w._buffers)

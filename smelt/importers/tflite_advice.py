@@ -33,8 +33,6 @@ FIXED_SHAPE = (
 UNROLL = "give the layer unroll=True (tf.keras.layers.LSTM(..., unroll=True)) and a fixed number of time steps, then convert again"
 
 NEAREST: dict[str, str] = {
-    "L2_POOL_2D": "AVERAGE_POOL_2D is",
-    "BATCH_MATMUL": "FULLY_CONNECTED with constant weights is",
     "CONV_3D": "CONV_2D is",
     "WHERE": "it is on constants only: how many results it has depends on its input; use SELECT_V2",
     "NON_MAX_SUPPRESSION_V4": "export the network without its last stage, and suppress boxes on the host",
