@@ -189,6 +189,29 @@ def there_and_back(g: Growth, x: Value) -> bool:
     return True
 
 
+def batch_matmul(g: Growth, x: Value) -> bool:
+    if len(x.shape) < 2 or x.shape[-1] > 64:
+        return False
+    depth, columns = x.shape[-1], g.integer(1, 6)
+    x2 = g.constant((*x.shape[:-2], depth, columns), g.scale(0.01), g.zero())
+    near = x.scale * x2.scale * 60 * sqrt(depth)
+    g.op("BATCH_MATMUL", [x, x2], [g.result((*x.shape[:-1], columns), g.scale(near), g.zero())])
+    return True
+
+
+def rounding(code: str) -> Recipe:
+    """A function of floats whose result is exact: there, and back to int8."""
+
+    def grow(g: Growth, x: Value) -> bool:
+        real, whole = (g.w.tensor(g.name(), x.shape, "float32") for _ in range(2))
+        g.op("DEQUANTIZE", [x], [real])
+        g.op(code, [real], [whole])
+        g.op("QUANTIZE", [whole], [g.result(x.shape, g.scale(x.scale), g.zero())])
+        return True
+
+    return grow
+
+
 RECIPES: dict[str, Recipe] = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
@@ -205,3 +228,31 @@ RECIPES |= {code: resize(code) for code in ("RESIZE_NEAREST_NEIGHBOR", "RESIZE_B
 UNARY = ("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "QUANTIZE")
 RECIPES |= {code: unary(code) for code in UNARY}
 RECIPES |= POINTWISE
+RECIPES |= {"BATCH_MATMUL": batch_matmul} | {code: rounding(code) for code in ("FLOOR", "CEIL", "ROUND")}
+
+ELSEWHERE: tuple[str, ...] = (
+    *(
+        "SIN",
+        "COS",
+        "SQRT",
+        "SQUARE",
+        "L2_POOL_2D",
+    ),  # floats that come near the oracle's, or leave what QUANTIZE can take
+    *(
+        "VAR_HANDLE",
+        "READ_VARIABLE",
+        "ASSIGN_VARIABLE",
+        "CALL_ONCE",
+        "SVDF",
+        "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    ),  # they remember
+    *("IF", "WHILE"),  # of subgraphs
+    *(
+        f"CUSTOM Signal{name}"
+        for name in ("Window", "FftAutoScale", "Rfft", "Energy", "FilterBank", "FilterBankSquareRoot")
+    ),
+    *(
+        f"CUSTOM Signal{name}" for name in ("FilterBankSpectralSubtraction", "PCAN", "FilterBankLog")
+    ),  # chains of their own
+)
+"""What graphs that grow from int8 values do not have: tests of their families compare these with the oracle."""
