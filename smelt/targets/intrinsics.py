@@ -24,6 +24,7 @@ BOTH_SUMS = Intrinsic("both_sums", "int32_t", 1, 2)
 HIGH_SUM = Intrinsic("high_sum", "int32_t", 2, 2)
 
 FMA = Intrinsic("fma", "float", 1, 2)
+LOADED = Intrinsic("loaded", "float", 0, 0)
 SQRT = Intrinsic("sqrt", "float", 14, 150)
 EXP = Intrinsic("exp", "float", 40, 40)
 LOG = Intrinsic("log", "float", 50, 50)

@@ -15,7 +15,7 @@ from smelt.kernels.calls import CallBuilder
 from smelt.loops.ir import AnyBuffer, Expr, Table, Value, Var, maximum, minimum, real
 from smelt.model.graph import Array, Op, Tensor
 from smelt.model.ops import Clamp
-from smelt.targets.intrinsics import FMA
+from smelt.targets.intrinsics import FMA, LOADED
 from smelt.targets.types import Core
 
 BLOCKS = (
@@ -48,6 +48,8 @@ def float_blocks(pixels: int, channels: int, core: Core) -> Iterable[FloatBlock]
     fused = core.floats is not None and core.floats.fused
     sizes = SMALL if core.floats is None else BLOCKS
     wide = [(p, c) for p, c in sizes if (p > 1) == (pixels > 1)] + [(p, c) for p, c in sizes if p == 1 < pixels]
+    if fused and pixels == 1:
+        wide.sort(key=lambda size: size != (1, 8))
     clipped = ((min(p, pixels), min(c, channels)) for p, c in wide)
     return tuple(FloatBlock(p, c, fused) for p, c in dict.fromkeys(clipped))
 
@@ -78,12 +80,30 @@ def multiply(
 ) -> None:
     """Add the products of `rounds` neighbours in each of `xs` with weights that lie side by side for each of the channels."""
     channels = len(sums[0])
-    step = next(s for s in (4, 3, 2, 1) if rounds % s == 0) if channels * len(xs) >= 8 else _most(rounds)
+    step = _step(rounds, len(xs), channels, fused)
     with k.loop("i", 0, rounds // step) as i:
         for element in range(step):
-            weights = [k.let("w", ws[i * (step * channels) + (element * channels + c)]) for c in range(channels)]
-            for pixel, x in enumerate(xs):
-                add_products(k, sums[pixel], k.let("value", x[i * step + element]), weights, fused)
+            loads = [x[i * step + element] for x in xs]
+            loads += [ws[i * (step * channels) + (element * channels + c)] for c in range(channels)]
+            loaded = _loaded(k, loads, fused)
+            values, weights = loaded[: len(xs)], loaded[len(xs) :]
+            for row, value in zip(sums, values, strict=True):
+                add_products(k, row, value, weights, fused)
+
+
+def _step(rounds: int, pixels: int, channels: int, fused: bool) -> int:
+    """How many neighbours a round takes. One, where its weights are a line of a cache: then no miss waits for another."""
+    if fused and pixels == 1 and channels == 8:
+        return 1
+    return next(s for s in (4, 3, 2, 1) if rounds % s == 0) if channels * pixels >= 8 else _most(rounds)
+
+
+def _loaded(k: CallBuilder, loads: Sequence[Expr], together: bool) -> list[Expr]:
+    """What is loaded; `together` four at a time, before any of the four is used."""
+    values: list[Expr] = [k.let("a", load) for load in loads]
+    for first in range(0, len(values) - 3 if together else 0, 4):
+        values[first] = k.let("a", k.call(LOADED, *values[first : first + 4]))
+    return values
 
 
 def _most(rounds: int) -> int:

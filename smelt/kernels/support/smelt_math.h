@@ -18,6 +18,19 @@ SMELT_INLINE float smelt_fma(float a, float b, float c)
 #endif
 }
 
+/* a, once all four are in registers: what is loaded side by side does not wait for each load where it is used. */
+SMELT_INLINE float smelt_loaded(float a, float b, float c, float d)
+{
+#if defined(__ARM_FP) && defined(__GNUC__)
+    __asm__ volatile("" : "+t"(a) : "t"(b), "t"(c), "t"(d));
+#else
+    (void)b;
+    (void)c;
+    (void)d;
+#endif
+    return a;
+}
+
 /* The bits of a number, and the number of bits. */
 SMELT_INLINE int32_t smelt_float_bits(float x)
 {
