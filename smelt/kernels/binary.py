@@ -155,8 +155,8 @@ def build_mul(op: Mul, schedule: Elements) -> KernelCall:
         product = (a - p.x_zero) * (b - p.x2_zero)
         if form is not None:
             return clamped(k, form.of(product), op.clamp)
-        scaled, reach = requantize(k, product, most, p.output.multiplier, p.output.shift)
-        return clamped(k, scaled + p.y_zero, op.clamp, (p.y_zero - reach, p.y_zero + reach))
+        scaled, reach = requantize(k, product, most, p.output.multiplier, p.output.shift, p.y_zero)
+        return clamped(k, scaled, op.clamp, (p.y_zero - reach, p.y_zero + reach))
 
     return elementwise(k, op, schedule.unroll, compute)
 

@@ -23,23 +23,25 @@ def wide_high_product(a: Expr, b: Expr) -> Expr:
     return cast("int32_t", (cast("int64_t", a) * b + (1 << 30)) >> 31)
 
 
-def rounding_shift(k: KernelBuilder, x: Expr, exponent: int, limit: int = INT32_MAX) -> Expr:
-    """``x / 2**exponent``, halves away from zero, where ``|x| <= limit``."""
+def rounding_shift(k: KernelBuilder, x: Expr, exponent: int, limit: int = INT32_MAX, zero: int = 0) -> Expr:
+    """``x / 2**exponent``, halves away from zero, plus `zero`, where ``|x| <= limit``."""
     if exponent == 0:
-        return x
+        return x + zero
     kept, half = k.let("scaled", x), 1 << (exponent - 1)
+    if limit + half + (abs(zero) << exponent) <= INT32_MAX:
+        return (kept + (kept >> 31) + (half + (zero << exponent))) >> exponent
     if limit + half <= INT32_MAX:
-        return (kept + (kept >> 31) + half) >> exponent
-    return cast("int32_t", (cast("int64_t", kept) + (kept >> 31) + half) >> exponent)
+        return ((kept + (kept >> 31) + half) >> exponent) + zero
+    return cast("int32_t", (cast("int64_t", kept) + (kept >> 31) + half) >> exponent) + zero
 
 
-def requantize(k: KernelBuilder, x: Expr, limit: int, multiplier: int, shift: int) -> tuple[Expr, int]:
-    """`arithmetic.requantize` of an x with ``|x| <= limit``: the result and its limit."""
+def requantize(k: KernelBuilder, x: Expr, limit: int, multiplier: int, shift: int, zero: int = 0) -> tuple[Expr, int]:
+    """`arithmetic.requantize` of an x with ``|x| <= limit``, plus `zero`: the result, and the limit of what `zero` is added to."""
     left, right = max(shift, 0), max(-shift, 0)
     shifted, limit = _shifted_left(x, left), min(limit << left, INT32_MAX + 1)
     high = high_product(k, shifted, multiplier, limit)
     limit = (limit * multiplier >> 31) + 1
-    return rounding_shift(k, high, right, limit), (limit >> right) + 1
+    return rounding_shift(k, high, right, limit, zero), (limit >> right) + 1
 
 
 def requantize48(x: Expr, limit: int, multiplier: int, shift: int) -> tuple[Expr, int]:
