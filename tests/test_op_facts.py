@@ -13,7 +13,7 @@ from smelt.model.graph import Op, Tensor
 from smelt.model.reference import evaluate
 from tests.reference_check import values
 
-GRAPHS = 120
+GRAPHS = 300
 
 
 def operators():
