@@ -56,7 +56,7 @@ def test_compile_writes_library_and_firmware(tmp_path):
     assert code == 0, err
     headers = {p.name for p in out.glob("smelt_*.h")}
     assert {p.name for p in out.iterdir()} - headers == {
-        "words_net.h", "words_net.c", "words_weights.h", "words_weights.c", "firmware.elf",
+        "words_net.h", "words_net.c", "words_weights.h", "words_weights.c", "words_routines.S", "firmware.elf",
     }  # fmt: skip
     assert {"smelt_kernels.h", "smelt_dsp.h"} < headers
     assert (out / "firmware.elf").read_bytes()[:4] == b"\x7fELF"

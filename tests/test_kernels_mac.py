@@ -34,7 +34,7 @@ def inputs_of(op: Op, seed: int) -> list[Array]:
     extreme = seed % 3 == 0
     values = []
     for tensor in op.inputs:
-        low, high = tensor.element.range
+        low, high = (-128, 127) if tensor.element.is_float else tensor.element.range
         made = random.integers(low, high + 1, tensor.shape)
         made = np.where(made < 0, low, high) if extreme else made
         values.append(made.astype(tensor.dtype) if tensor.data is None else tensor.data)
