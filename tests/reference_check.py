@@ -75,16 +75,15 @@ def values(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> np.nda
 
 def integers(rng: np.random.Generator, shape: Sequence[int], dtype: str) -> np.ndarray:
     """Any values, values of any magnitude, or only the extremes."""
-    limits = np.iinfo(dtype)
+    element = element_type(dtype)
     match rng.integers(4):
         case 0:
-            return rng.choice(np.array([limits.min, limits.max], dtype), shape)
+            return rng.choice(np.array(element.range, element.numpy), shape)
         case 1:
-            return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True) >> rng.integers(
-                0, limits.bits, shape, dtype
-            )
+            drawn = rng.integers(*element.range, shape, element.numpy, endpoint=True)
+            return drawn >> rng.integers(0, element.bits, shape, element.numpy)
         case _:
-            return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+            return rng.integers(*element.range, shape, element.numpy, endpoint=True)
 
 
 def every_value(dtype: str) -> np.ndarray:
