@@ -48,7 +48,7 @@ def source(kernels: Iterable[Kernel]) -> str:
     unique = {kernel.name: kernel for kernel in kernels}
     code = "\n".join(kernel.c() for kernel in unique.values())
     known = declarations(called(code, CORTEX_M4), CORTEX_M4, "routines.S")
-    return f"{includes(needed(code, CORTEX_M4))}\n{known}\n\n{code}"
+    return f"#include <stdint.h>\n{includes(needed(code, CORTEX_M4))}\n{known}\n\n{code}"
 
 
 def run_calls(calls: Sequence[KernelCall], inputs: Sequence[Inputs], sanitize: bool = False) -> list[Array]:

@@ -8,9 +8,9 @@ import pytest
 from smelt.kernels import FLOATS, IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.other import FLOATS as OTHERS
-from smelt.model.graph import Op
+from smelt.model.graph import Op, Tensor
 from smelt.model.ops import ResizeBilinear, Softmax
-from smelt.model.ops_pointwise import L2Normalization, LogSoftmax
+from smelt.model.ops_pointwise import ArgMax, ArgMin, Compare, L2Normalization, LogSoftmax
 from smelt.model.reference import evaluate
 from smelt.targets.cores.cortex_m3 import CORTEX_M3
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
@@ -87,3 +87,22 @@ def positive_if_need_be(op: Op, values: list[np.ndarray]) -> list[np.ndarray]:
 def test_every_implementation_is_tested():
     ops = (*linear_cases(), *pool_cases(), *pointwise_cases())
     assert {way.name for op in ops for way in accepting(op, CORTEX_M4)} == {way.name for way in (*FLOATS, *OTHERS)}
+
+
+def test_comparisons_and_places_of_extremes():
+    """Infinities and what is no number among the values; ties are frequent."""
+    rng = np.random.default_rng(4)
+    x, x2 = Tensor("x", (6, 20), "float32"), Tensor("x2", (6, 20), "float32")
+    ops = [Compare(x=x, x2=x2, y=Tensor("y", (6, 20), "bool"), relation=r) for r in ("==", "!=", ">", ">=", "<", "<=")]
+    ops += [
+        kind(x=x, y=Tensor("y", (6 if axis else 20,), "int32"), axis=axis)
+        for kind in (ArgMax, ArgMin)
+        for axis in (0, 1)
+    ]
+    few = np.array([0, -0.0, 1, -1, 2.5, np.inf, -np.inf, np.nan], np.float32)
+    given = {t: rng.choice(few, t.shape) for t in (x, x2)}
+    ways = [next(i for i in IMPLEMENTATIONS if i.takes(op, CORTEX_M4)) for op in ops]
+    calls = [way.build(op, next(iter(way.schedules(op, CORTEX_M4)))) for op, way in zip(ops, ways, strict=True)]
+    for op, found in zip(ops, run_calls(calls, [given] * len(calls), sanitize=True), strict=True):
+        expected = evaluate(op, *(given[t] for t in op.inputs))
+        np.testing.assert_array_equal(found.astype(expected.dtype), expected, err_msg=str(op))

@@ -178,7 +178,9 @@ def test_compare_int8(folder, code, data):
 @cases(8)
 def test_compare_plain(folder, code, data):
     dtype = data.draw(
-        st.sampled_from(["int32", "int64", *(["bool"] if "EQUAL" in code[-9:] and "_EQUAL" not in code[4:] else [])])
+        st.sampled_from(
+            ["int32", "int64", "float32", *(["bool"] if "EQUAL" in code[-9:] and "_EQUAL" not in code[4:] else [])]
+        )
     )
     bench = bench_of(data.draw, code, (dtype, dtype, "bool"), NONE)
     agree(bench, folder)

@@ -58,7 +58,9 @@ def test_arg_extremes(folder, code, data):
     draw, bench, shape = data.draw, Bench(data.draw(seeds)), data.draw(shapes(1, 4))
     axis = draw(st.integers(-len(shape), len(shape) - 1))
     result = tuple(n for a, n in enumerate(shape) if a != axis % len(shape))
-    x, y = bench.x(shape, draw(scales), draw(zeros_of("int8"))), bench.y(result, (), dtype="int32")
+    dtype = draw(st.sampled_from(["int8", "int8", "float32"]))
+    scale = draw(scales) if dtype == "int8" else ()
+    x, y = bench.x(shape, scale, draw(zeros_of("int8")), dtype=dtype), bench.y(result, (), dtype="int32")
     bench.w.op(code, [x, bench.w.constant("axis", axis)], [y], OutputType=2)
     agree(bench, folder)
 

@@ -12,14 +12,15 @@ import pytest
 from smelt.compile import compile
 from smelt.errors import ModelError, SmeltError, Unsupported
 from smelt.importers.tflite import load_tflite
+from smelt.kernels import IMPLEMENTATIONS
 from smelt.model import ops
 from smelt.model.graph import Graph, Quantization, State, Tensor
 from smelt.model.reference import initial_states, run, run_sequence, step
 from smelt.passes import prepare
 from smelt.passes.states import separate_states
-from smelt.planner import make_plan
+from smelt.planner import chosen, make_plan, ways_for
 from smelt.planner.check import check
-from smelt.planner.step import flow_of
+from smelt.planner.step import flow_of, named
 from smelt.report.execute import execute
 from smelt.report.layers import verify_layers
 from smelt.report.verify import verify
@@ -125,9 +126,7 @@ def test_the_check_catches_a_state_that_is_renewed_too_early():
 
 
 def _steps_of(graph):
-    from smelt.planner import chosen
-
-    return chosen(graph, BOARD)
+    return named(chosen(graph, ways_for(BOARD.core, IMPLEMENTATIONS)))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +167,7 @@ def test_svdf_shifts_its_state_where_it_lies(tmp_path):
     assert verify(compilation, inputs(compilation.model, 20, 6), "tflm", path, sequence=True).mismatches == 0
     call = replace(step_.call, kernel=replace(step_.call.kernel, in_place=False))
     with pytest.raises(SmeltError, match="over the state that it reads"):
-        check(replace(plan, steps=(replace(step_, call=call),)))
+        check(replace(plan, steps=(replace(step_, way=replace(step_.way, call=call)),)))
 
 
 # Files

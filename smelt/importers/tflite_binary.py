@@ -129,7 +129,7 @@ def add_n(at: Site) -> tuple[Op, ...]:
 
 PLAIN = ("int32", "int64")
 SUMMED = ("int8", "int16", *PLAIN, "float32")
-COMPARED = ("int8", *PLAIN)
+COMPARED = ("int8", *PLAIN, "float32")
 SELECTED = ("int8", "uint8", "int16", "int32", "int64", "bool", "float32")
 MOST = 64  # operands of ADD_N
 

@@ -37,8 +37,8 @@ def int32_tensors(op: Binary, core: Core) -> bool:
 
 
 def plain_operands(op: Compare, core: Core) -> bool:
-    """x and x2 are both int32, int64 or bool"""
-    return op.x.dtype == op.x2.dtype and op.x.dtype in (*UNSIGNED, "bool")
+    """x and x2 are both int32, int64, bool or float32"""
+    return op.x.dtype == op.x2.dtype and op.x.dtype in (*UNSIGNED, "bool", "float32")
 
 
 def bool_tensors(op: Binary, core: Core) -> bool:

@@ -80,8 +80,9 @@ def _lines(x: Tensor, axis: int) -> tuple[Nest, int, int]:
 
 
 def to_int32(op: ArgExtreme, core: Core) -> bool:
-    """x is integers of at most 32 bits, y is int32"""
-    return op.x.element.is_integer and op.x.element.bits <= 32 and op.x.dtype != "uint32" and op.y.dtype == "int32"
+    """x is float32, or integers of at most 32 bits, y is int32"""
+    small = op.x.element.is_integer and op.x.element.bits <= 32 and op.x.dtype != "uint32"
+    return (small or op.x.element.is_float) and op.y.dtype == "int32"
 
 
 def build_arg_extreme(op: ArgExtreme, schedule: Plain) -> KernelCall:

@@ -61,11 +61,21 @@ def _product(x: Array, axis: tuple[int, ...]) -> Array:
 
 
 def arg_max(op: ArgMax, x: Array) -> Array:
-    return np.asarray(np.argmax(x, axis=op.axis), op.y.element.numpy)
+    return np.asarray(np.argmax(_comparable(x, op.axis, -np.inf), axis=op.axis), op.y.element.numpy)
 
 
 def arg_min(op: ArgMin, x: Array) -> Array:
-    return np.asarray(np.argmin(x, axis=op.axis), op.y.element.numpy)
+    return np.asarray(np.argmin(_comparable(x, op.axis, np.inf), axis=op.axis), op.y.element.numpy)
+
+
+def _comparable(x: Array, axis: int, least: float) -> Array:
+    """x without what is no number: nothing is greater or less than that, so that it never wins, unless it comes first: then nothing
+    beats it."""
+    if x.dtype.kind != "f":
+        return x
+    numbers = np.where(np.isnan(x), np.float32(least), x)
+    first = np.isnan(np.take(x, [0], axis))
+    return np.where(first, np.float32(0), numbers)
 
 
 def cumulative_sum(op: CumulativeSum, x: Array) -> Array:
