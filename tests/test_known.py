@@ -154,6 +154,12 @@ def test_nothing_is_void_silently(graph, ways, todo):
         assert [step.way.kernel for step in planned(graph, ways, log_of(todo, other)).steps] == best, other
 
 
+def test_what_was_measured_without_the_first_guess_says_nothing_against_it(graph, ways, todo):
+    """As in the log of an older smelt, whose best kernels are no kernels any more: plans are those without a log."""
+    without = TuningLog(tuple(line(way, work.op_key, 1) for work in todo for way in work.candidates[1:]))
+    assert without and str(planned(graph, ways, without)) == str(make_plan(graph, BOARD, ways))
+
+
 def test_similar_figures_are_knowledge_of_a_tuning(todo):
     """They are measured anew, and what they say is best comes with the defaults."""
     search = Search(todo, Known.of(BOARD, log_of(todo, PATCH), ORIGIN))

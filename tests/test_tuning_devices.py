@@ -190,7 +190,7 @@ def test_a_link_measures_what_firmware_takes_where_memories_cost_nothing(model, 
     at_once = tuple(replace(m, path=Path()) for m in BOARD.chip.memories)
     ideal = replace(BOARD, chip=replace(BOARD.chip, memories=at_once))
     for through_link, alone in both(ideal, model, most):
-        assert -0.005 * alone < through_link - alone < 200
+        assert -0.005 * alone < through_link - alone < 200 + 0.005 * alone
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,16 @@ def _quickest(default: Way, predictor: Predictor, ways: Ways) -> Way:
     if best is None:
         return _quickest_in_ratio(default, predictor, ways)
     known, cycles = log.cycles(default.kernel, board), log.cycles(best.kernel, board)
+    if not _was_compared(default, predictor):
+        return default
     return default if known is not None and cycles is not None and cycles >= (1 - NOISE) * known else best
+
+
+def _was_compared(default: Way, predictor: Predictor) -> bool:
+    """Whether the first guess was measured, be it for an op with other constants, or failed. What was measured without it (the best
+    kernels of an older smelt are no kernels any more) says nothing against it."""
+    names = {row[:2] for row in predictor.known.believed.ranked(op_key(default.op), predictor.board.name, IN_FLASH)}
+    return default.names in names or predictor.known.figure(default.kernel) is not None
 
 
 def _quickest_in_ratio(default: Way, predictor: Predictor, ways: Ways) -> Way:
