@@ -9,6 +9,7 @@ from smelt.errors import DoesNotFit, ModelError, Unsupported
 from smelt.nouns import Noun
 
 if TYPE_CHECKING:  # `import smelt` stays light
+    from collections.abc import Callable
     from pathlib import Path
 
     from smelt.firmware.image import Image, Sources
@@ -120,24 +121,33 @@ def compile(
     warnings = wrapping_sums(graph)
     known = measured(log, board, compiler)
     limits, ways = Limits(max_ram, max_flash), Ways(board.core, offered(goal))
-    best: Compilation | None = None
-    for number in range(BUILDS):
+
+    def made_within(limits: Limits) -> Compilation:
         plan = make_plan(graph, board, ways, known=known, goal=goal, limits=limits)
         program = emit(plan, name)
         sources = render(program)
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
-        made = Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings)
-        if image is None:
+        return Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings)
+
+    return _least_of_builds(made_within, limits, goal)
+
+
+def _least_of_builds(made_within: Callable[[Limits], Compilation], limits: Limits, goal: Goal) -> Compilation:
+    """Build until the firmware keeps its budget of flash, and, where flash is the goal, until no size is a guess any more."""
+    best: Compilation | None = None
+    for number in range(BUILDS):
+        made = made_within(limits)
+        if made.image is None:
             return made
         if keeps_flash(made):
             best = made if best is None or flash_of(made) < flash_of(best) else best
-            if goal != "flash" or not limits.sizes.unknown(step.call for step in plan.steps):
+            if goal != "flash" or not limits.sizes.unknown(step.call for step in made.plan.steps):
                 return best
         limits = corrected(limits, made, number)
     if best is not None:
         return best
     raise DoesNotFit(
-        f"no firmware of at most {max_flash:,} bytes of flash was found for {board.name} in {BUILDS} builds"
+        f"no firmware of at most {limits.flash:,} bytes of flash was found for {made.plan.board.name} in {BUILDS} builds"
     )
 
 

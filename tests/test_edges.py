@@ -251,3 +251,20 @@ def test_shifts_of_more_than_a_word():
     w.op("QUANTIZE", [x], [middle])
     w.op("QUANTIZE", [middle], [y])
     assert "must be below 2^30" in "\n".join(refusal(w, [x], [y]))
+
+
+FAR, NEAR = (1e9, 0.1), (1e-6, 1e-12)  # scales; what rounds makes 1 of reals that are near 0
+ROUNDING = ("FLOOR", "CEIL", "ROUND")
+
+
+@pytest.mark.parametrize(
+    "code, scales", [*((code, FAR) for code in (*ROUNDING, "ABS", "NEG", "RELU")), *((code, NEAR) for code in ROUNDING)]
+)
+def test_dequantised_values_that_a_function_changes_are_still_known(code, scales):
+    w = ModelWriter()
+    x, y = (w.tensor(name, (4,), "int8", scale, 0) for name, scale in zip("xy", scales, strict=True))
+    real, changed = w.tensor("r", (4,), "float32"), w.tensor("c", (4,), "float32")
+    w.op("DEQUANTIZE", [x], [real])
+    w.op(code, [real], [changed])
+    w.op("QUANTIZE", [changed], [y])
+    assert "too many steps" in "\n".join(refusal(w, [x], [y]))

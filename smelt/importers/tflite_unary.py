@@ -9,7 +9,7 @@ from smelt.importers.tflite_site import INT8_OR_REAL, REAL, SCALED, Arm, Site
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Dequantize, Quantize, Unary, UnaryFunction
 from smelt.model.ops_pointwise import Cast
-from smelt.model.representable import farthest, fits_steps
+from smelt.model.representable import fits_steps
 
 INTEGERS = ("int8", "int16")
 BYTES = ("int8", "uint8")
@@ -51,8 +51,8 @@ def quantize(at: Site) -> tuple[Op, ...]:
     x, y = at.operand(0), at.y()
     if x.dtype == "float32":
         at.agree(y, x.shape)
-        source = at.bench.dequantized(x)
-        far = source is not None and not fits_steps(farthest(source.x) * source.x.q.scale, y.q)
+        reach = at.bench.reach(x)
+        far = reach is not None and not fits_steps(reach, y.q)
         at.demand(not far, f"input '{x.name}' can be too many steps of {y.q.scale:.3g} for 32-bit arithmetic")
         return (Quantize(y=y, x=x),)
     for tensor in (at.x(types=(*at.types, "float32")), y):

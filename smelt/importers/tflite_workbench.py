@@ -13,12 +13,17 @@ from smelt.importers.tflite_advice import DENSE, HALF
 from smelt.importers.tflite_file import RawModel, RawQuantization, RawTensor
 from smelt.model.dtypes import DTYPES
 from smelt.model.graph import Array, Op, Quantization, Tensor
-from smelt.model.ops import Dequantize
+from smelt.model.limits import farthest
+from smelt.model.ops import Dequantize, Unary
 from smelt.model.reference_gathers import GATHERS
 from smelt.model.reference_moves import MOVES
 
 MOST_ELEMENTS = 1 << 26  # no microcontroller holds more; products of damaged dimensions are far beyond
 MOST_AXES = 6
+
+
+WIDENED_BY = {"floor": 1.0, "ceil": 1.0, "round": 1.0, "abs": 0.0, "neg": 0.0, "relu": 0.0}
+"""How much farther from 0 a function of reals can come."""
 
 
 class Refusal(Exception):
@@ -65,7 +70,7 @@ class Workbench:
         self.kept: list[Variable] = []
         self.called: set[int] = set()  # subgraphs that gave variables their initial values
         self.inside: frozenset[int] = frozenset({0})  # subgraphs that are being read: this one and its callers
-        self._dequantized: dict[Tensor, Dequantize] = {}
+        self._reach: dict[Tensor, float] = {}
         computed = {index for operator in model.operators for index in operator.outputs}
         self._running = {model.tensors[index].name for index in (*model.inputs, *computed)}
 
@@ -148,17 +153,20 @@ class Workbench:
         return self._indices.get(tensor.name) in self.lost
 
     def note(self, op: Op) -> None:
-        """Remember whether the result of `op` is of few real values: dequantised, or moved from where such are."""
+        """Remember how far from 0 the reals of a result can be: dequantised ones, and what comes of such by a
+        move or a function that does not widen them much."""
         if isinstance(op, Dequantize):
-            self._dequantized[op.y] = op
-        elif type(op) in MOVES or type(op) in GATHERS:
-            sources = [found for x in op.activations if (found := self._dequantized.get(x)) is not None]
-            if sources:
-                self._dequantized[op.y] = max(sources, key=lambda found: found.x.q.scale)
+            self._reach[op.y] = farthest(op.x) * op.x.q.scale
+            return
+        known = [found for x in op.activations if (found := self._reach.get(x)) is not None]
+        if known and (type(op) in MOVES or type(op) in GATHERS):
+            self._reach[op.y] = max(known)
+        elif known and isinstance(op, Unary) and op.function in WIDENED_BY:
+            self._reach[op.y] = max(known) + WIDENED_BY[op.function]
 
-    def dequantized(self, tensor: Tensor) -> Dequantize | None:
-        """The op that computes a real tensor, or what was moved to it, from integers, if one does."""
-        return self._dequantized.get(tensor)
+    def reach(self, tensor: Tensor) -> float | None:
+        """The greatest magnitude of a real tensor that comes from integers; None where nothing is known of it."""
+        return self._reach.get(tensor)
 
     def is_running(self, tensor: Tensor) -> bool:
         """Whether the tensor is an input or computed (else it must be a constant)."""
