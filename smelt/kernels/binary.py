@@ -22,7 +22,7 @@ from smelt.loops.ir import Expr, Value, expression, maximum, minimum
 from smelt.model import arithmetic
 from smelt.model.graph import Tensor
 from smelt.model.ops import Add, Binary, Maximum, Minimum, Mul
-from smelt.model.parameters import AddParameters, MulParameters, Rescale, add_parameters, mul_parameters
+from smelt.model.parameters import AddParameters, Factor, MulParameters, add_parameters, mul_parameters
 from smelt.targets.types import Core
 
 
@@ -69,7 +69,7 @@ def _forms(affine: Affine | None, core: Core) -> Iterable[Elements]:
 # Add and subtract
 
 
-def _rescaled(x: Integers, zero: int, p: AddParameters, by: Rescale) -> Integers:
+def _rescaled(x: Integers, zero: int, p: AddParameters, by: Factor) -> Integers:
     return arithmetic.requantize((x - zero) << p.left_shift, by.multiplier, by.shift)
 
 
@@ -107,7 +107,7 @@ def _exact_sum(k: CallBuilder, op: Add, p: AddParameters, a: Expr, b: Expr) -> E
 
 
 def _exact_operand(
-    k: CallBuilder, tensor: Tensor, value: Expr, zero: int, p: AddParameters, by: Rescale
+    k: CallBuilder, tensor: Tensor, value: Expr, zero: int, p: AddParameters, by: Factor
 ) -> tuple[Expr, int]:
     """The operand at the common scale, and its limit. Often (always for the larger scale) that is a mere multiple."""
     values = possible_values(tensor)

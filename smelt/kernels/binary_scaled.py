@@ -18,7 +18,7 @@ from smelt.model import arithmetic
 from smelt.model.graph import Tensor
 from smelt.model.ops import Binary
 from smelt.model.ops_pointwise import AddN, Compare, Div, Prelu, Select, SquaredDifference
-from smelt.model.parameters import Rescale
+from smelt.model.parameters import Factor
 from smelt.model.parameters_pointwise import (
     common_scale,
     compare_parameters,
@@ -52,7 +52,7 @@ def _finished(k: CallBuilder, y: Tensor, value: Expr, limit: int) -> Expr:
 # SQUARED_DIFFERENCE
 
 
-def _aligned(k: CallBuilder, value: Expr, tensor: Tensor, zero: int, shift: int, by: Rescale) -> tuple[Expr, int]:
+def _aligned(k: CallBuilder, value: Expr, tensor: Tensor, zero: int, shift: int, by: Factor) -> tuple[Expr, int]:
     """An operand at the common scale, and its limit."""
     return requantize(k, (value - zero) * (1 << shift), _farthest(tensor, zero) << shift, by.multiplier, by.shift)
 

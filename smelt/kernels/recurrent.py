@@ -19,7 +19,7 @@ from smelt.loops.ir import AnyBuffer, Const, Expr, Type, Var, cast, maximum, min
 from smelt.model.arithmetic16 import LOGISTIC_Q12
 from smelt.model.graph import Tensor
 from smelt.model.ops_recurrent import Lstm, Svdf
-from smelt.model.parameters import Rescale
+from smelt.model.parameters import Factor
 from smelt.targets.types import Core
 
 INT16 = (-(2**15), 2**15 - 1)
@@ -111,7 +111,7 @@ class _Sums:
     name: str
     weights: NDArray[np.int8]
     starts: NDArray[np.int64]
-    rescales: tuple[Rescale, ...]
+    rescales: tuple[Factor, ...]
     reach: tuple[int, ...]
 
     @property
@@ -134,7 +134,7 @@ def _parts(op: Lstm) -> tuple[_Sums, _Sums]:
 
 
 def _sums(
-    name: str, weights: tuple[Tensor, ...], bias: NDArray[np.int64], zero: int, high: int, rescales: tuple[Rescale, ...]
+    name: str, weights: tuple[Tensor, ...], bias: NDArray[np.int64], zero: int, high: int, rescales: tuple[Factor, ...]
 ) -> _Sums:
     stacked = np.stack([w.constant for w in weights], axis=1)
     wide = stacked.astype(np.int64)
@@ -224,7 +224,7 @@ class _Bound:
         return [_saturated(k, op, s, r, by) for s, r, by in zip(sums, part.reach, part.rescales, strict=True)]
 
 
-def _saturated(k: CallBuilder, op: Lstm, total: Var, reach: int, by: Rescale) -> Expr:
+def _saturated(k: CallBuilder, op: Lstm, total: Var, reach: int, by: Factor) -> Expr:
     if op.x.dtype == "int16":
         scaled, limit = requantize48(total, reach, by.multiplier, by.shift)
     else:
@@ -263,7 +263,7 @@ def _leave(k: CallBuilder, op: Lstm, table: AnyBuffer, gates: AnyBuffer, cells: 
         k.store(y, unit, clamped(k, scaled + n.hidden_zero, op.hidden.element.range, reach))
 
 
-def _product(k: CallBuilder, a: Expr, b: Expr, by: Rescale) -> Expr:
+def _product(k: CallBuilder, a: Expr, b: Expr, by: Factor) -> Expr:
     """A gate times what passes it, as int16."""
     scaled, limit = requantize(k, k.let("product", a * b), 2**30, by.multiplier, by.shift)
     return k.let("part", clamped(k, scaled, INT16, (-limit, limit)))

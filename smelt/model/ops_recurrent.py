@@ -13,7 +13,7 @@ from typing import ClassVar
 from smelt.model.arithmetic import quantize_multiplier
 from smelt.model.arithmetic16 import INT16_MAX, TableInput
 from smelt.model.graph import Op, Tensor
-from smelt.model.parameters import Rescale
+from smelt.model.parameters import Factor
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class SvdfNumbers:
     x_zero: int
     state_zero: int
     y_zero: int
-    column: Rescale
-    output: Rescale
+    column: Factor
+    output: Factor
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -69,8 +69,8 @@ def svdf_numbers(x: Tensor, weights: Tensor, time_weights: Tensor, state: Tensor
         x.q.zero_point,
         state.q.zero_point,
         y.q.zero_point,
-        Rescale(*quantize_multiplier(x.q.scale * weights.q.scale / state.q.scale)),
-        Rescale(*quantize_multiplier(state.q.scale * time_weights.q.scale / y.q.scale)),
+        Factor(*quantize_multiplier(x.q.scale * weights.q.scale / state.q.scale)),
+        Factor(*quantize_multiplier(state.q.scale * time_weights.q.scale / y.q.scale)),
     )
 
 
@@ -80,11 +80,11 @@ class LstmNumbers:
 
     x_zero: int
     hidden_zero: int
-    inputs: tuple[Rescale, ...]
-    recurrents: tuple[Rescale, ...]
-    forget: Rescale  # of forget gate times cell
-    update: Rescale  # of input gate times candidate
-    output: Rescale  # of output gate times activated cell
+    inputs: tuple[Factor, ...]
+    recurrents: tuple[Factor, ...]
+    forget: Factor  # of forget gate times cell
+    update: Factor  # of input gate times candidate
+    output: Factor  # of output gate times activated cell
     cell: TableInput  # of the cell, for tanh
     cell_limit: int | None
 
@@ -150,5 +150,5 @@ def lstm_numbers(
     )
 
 
-def _rescale(real: float) -> Rescale:
-    return Rescale(*quantize_multiplier(real))
+def _rescale(real: float) -> Factor:
+    return Factor(*quantize_multiplier(real))

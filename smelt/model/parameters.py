@@ -32,7 +32,7 @@ Int32s = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
-class Rescale:
+class Factor:
     """One multiplier and its shift (positive to the left), for `arithmetic.requantize`."""
 
     multiplier: int
@@ -47,9 +47,9 @@ class AddParameters:
     """
 
     left_shift: int
-    input: Rescale
-    input2: Rescale
-    output: Rescale
+    input: Factor
+    input2: Factor
+    output: Factor
     x_zero: int
     x2_zero: int
     y_zero: int
@@ -62,9 +62,9 @@ def add_parameters(op: Add) -> AddParameters:
     twice = 2 * max(op.x.q.scale, op.x2.q.scale)
     return AddParameters(
         left_shift,
-        Rescale(*quantize_multiplier(op.x.q.scale / twice)),
-        Rescale(*quantize_multiplier(op.x2.q.scale / twice)),
-        Rescale(*quantize_multiplier(twice / (2**left_shift * op.y.q.scale))),
+        Factor(*quantize_multiplier(op.x.q.scale / twice)),
+        Factor(*quantize_multiplier(op.x2.q.scale / twice)),
+        Factor(*quantize_multiplier(twice / (2**left_shift * op.y.q.scale))),
         op.x.q.zero_point,
         op.x2.q.zero_point,
         op.y.q.zero_point,
@@ -76,7 +76,7 @@ def add_parameters(op: Add) -> AddParameters:
 class MulParameters:
     """y = clamp(requantize((x - x_zero) * (x2 - x2_zero), *output) + y_zero)."""
 
-    output: Rescale
+    output: Factor
     x_zero: int
     x2_zero: int
     y_zero: int
@@ -85,7 +85,7 @@ class MulParameters:
 def mul_parameters(op: Mul) -> MulParameters:
     real = op.x.q.scale * op.x2.q.scale / op.y.q.scale
     zeros = (op.x.q.zero_point, op.x2.q.zero_point, op.y.q.zero_point)
-    return MulParameters(Rescale(*quantize_multiplier(real)), *zeros)
+    return MulParameters(Factor(*quantize_multiplier(real)), *zeros)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +97,7 @@ class SoftmaxParameters:
     scale = one_over_one_plus((sum << z) - 2**31); y = clip(rounding_shift(high_product(scale, e), 35 - z) - 128).
     """
 
-    input: Rescale
+    input: Factor
     diff_min: int
     exponentials: Int32s  # (256,)
 
@@ -114,7 +114,7 @@ def softmax_parameters(op: Softmax) -> SoftmaxParameters:
     used = differences >= diff_min
     scaled = arithmetic.requantize(np.where(used, differences, 0), multiplier, shift)
     exponentials = np.where(used, arithmetic.exp_on_negative(scaled, bits), 0)
-    return SoftmaxParameters(Rescale(multiplier, shift), diff_min, exponentials.astype(np.int32))
+    return SoftmaxParameters(Factor(multiplier, shift), diff_min, exponentials.astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class MeanParameters:
     """y = clamp(requantize(sum(x) - count * x_zero, *output) + y_zero); 1 / count is part of the multiplier."""
 
     count: int
-    output: Rescale
+    output: Factor
     x_zero: int
     y_zero: int
 
@@ -132,7 +132,7 @@ def mean_parameters(op: Mean) -> MeanParameters:
     count = prod(op.x.shape[axis] for axis in op.axes)
     multiplier, shift = quantize_multiplier(x.scale / y.scale)
     extra = min(count.bit_length() - 1, 32, 31 + shift)
-    output = Rescale((multiplier << extra) // count, shift - extra)
+    output = Factor((multiplier << extra) // count, shift - extra)
     return MeanParameters(count, output, x.zero_point, y.zero_point)
 
 

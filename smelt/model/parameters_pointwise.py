@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from smelt.model.arithmetic import quantize_multiplier
 from smelt.model.graph import Quantization
 from smelt.model.ops_pointwise import Compare, Div, Prelu, SquaredDifference
-from smelt.model.parameters import Rescale
+from smelt.model.parameters import Factor
 
 
 @dataclass(frozen=True)
@@ -15,9 +15,9 @@ class PairParameters:
     """With a_i = requantize((x_i - x_i_zero) << left_shift, *input_i), something of a_1 and a_2 is requantised by `output`."""
 
     left_shift: int
-    input: Rescale
-    input2: Rescale
-    output: Rescale
+    input: Factor
+    input2: Factor
+    output: Factor
     x_zero: int
     x2_zero: int
     y_zero: int
@@ -26,7 +26,7 @@ class PairParameters:
 def _pair(
     x: Quantization, x2: Quantization, left_shift: int, reals: tuple[float, float, float], y_zero: int
 ) -> PairParameters:
-    first, second, output = (Rescale(*quantize_multiplier(real)) for real in reals)
+    first, second, output = (Factor(*quantize_multiplier(real)) for real in reals)
     return PairParameters(left_shift, first, second, output, x.zero_point, x2.zero_point, y_zero)
 
 
@@ -61,7 +61,7 @@ class SumParameters:
     """y = requantize(sum of (x - x_zero) * step, *output) + y_zero, where the sum starts at -x_zero * step and wraps."""
 
     step: int
-    output: Rescale
+    output: Factor
     x_zero: int
     y_zero: int
 
@@ -69,5 +69,5 @@ class SumParameters:
 def common_scale(x: Quantization, y: Quantization) -> SumParameters:
     """All operands have one scale; each counts half, with 20 more bits."""
     shift = 20
-    output = Rescale(*quantize_multiplier(2 * x.scale / (2.0**shift * y.scale)))
+    output = Factor(*quantize_multiplier(2 * x.scale / (2.0**shift * y.scale)))
     return SumParameters(1 << (shift - 1), output, x.zero_point, y.zero_point)

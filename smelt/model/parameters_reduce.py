@@ -12,14 +12,14 @@ from smelt.model.graph import Quantization
 from smelt.model.interpolated import Table16, interpolated_table
 from smelt.model.ops import Softmax
 from smelt.model.ops_pointwise import LogSoftmax, Sum
-from smelt.model.parameters import MeanParameters, Rescale
+from smelt.model.parameters import Factor, MeanParameters
 
 
 def sum_parameters(op: Sum) -> MeanParameters:
     """A sum is a mean that is not divided."""
     x, y = op.x.q, op.y.q
     count = prod(op.x.shape[axis] for axis in op.axes)
-    return MeanParameters(count, Rescale(*quantize_multiplier(x.scale / y.scale)), x.zero_point, y.zero_point)
+    return MeanParameters(count, Factor(*quantize_multiplier(x.scale / y.scale)), x.zero_point, y.zero_point)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Softmax16Parameters:
     z = leading_zeros32(sum) and r = reciprocals(clip((((sum << (z - 1)) + 2**13) >> 14) - 98304)):
     y = clip((e * r + (1 << (30 - z))) >> (31 - z), 0, 32767)."""
 
-    input: Rescale
+    input: Factor
     exponentials: Table16  # of x from -10 to 0, 15 fraction bits
     reciprocals: Table16  # 1 / (1 + x) of x from 0 to 1, 15 fraction bits
 
@@ -41,7 +41,7 @@ def softmax16_parameters(op: Softmax) -> Softmax16Parameters:
     steps = Quantization((float32(STEP),), (32767,))
     unit = Quantization((float32(1 / 65535),), (-32768,))
     return Softmax16Parameters(
-        Rescale(*quantize_multiplier(op.x.q.scale * float32(op.beta) / STEP)),
+        Factor(*quantize_multiplier(op.x.q.scale * float32(op.beta) / STEP)),
         interpolated_table(exp, steps, y),
         interpolated_table(_one_over_one_plus, unit, y),
     )
@@ -56,12 +56,12 @@ class LogSoftmaxParameters:
     """With d = x - max, log = ln(sum over d >= diff_min of exp(requantize(d, *input))): y is requantize(d, *input) - log with 22
     fewer fraction bits, + 127; and -128 where d is at most the larger of diff_min - 1 and requantize(log - 2**31, *reverse)."""
 
-    input: Rescale
-    reverse: Rescale
+    input: Factor
+    reverse: Factor
     diff_min: int
 
 
 def log_softmax_parameters(op: LogSoftmax) -> LogSoftmaxParameters:
     multiplier, shift = quantize_multiplier(min(op.x.q.scale * 2.0**26, 2.0**31 - 1))
-    reverse = Rescale(*quantize_multiplier(2.0 ** (31 - shift) / multiplier))
-    return LogSoftmaxParameters(Rescale(multiplier, shift), reverse, -floor(31 * 2.0**26 / 2.0**shift))
+    reverse = Factor(*quantize_multiplier(2.0 ** (31 - shift) / multiplier))
+    return LogSoftmaxParameters(Factor(multiplier, shift), reverse, -floor(31 * 2.0**26 / 2.0**shift))

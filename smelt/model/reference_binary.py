@@ -26,7 +26,7 @@ from smelt.model.ops_pointwise import (
     Select,
     SquaredDifference,
 )
-from smelt.model.parameters import Rescale, add_parameters, mul_parameters
+from smelt.model.parameters import Factor, add_parameters, mul_parameters
 from smelt.model.parameters_pointwise import (
     common_scale,
     compare_parameters,
@@ -37,7 +37,7 @@ from smelt.model.parameters_pointwise import (
 from smelt.model.unary import is_scaled
 
 
-def _rescale(x: Integers, by: Rescale) -> Integers:
+def _rescale(x: Integers, by: Factor) -> Integers:
     return requantize(x, by.multiplier, by.shift)
 
 

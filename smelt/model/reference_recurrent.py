@@ -10,7 +10,7 @@ from smelt.model.arithmetic import Integers, requantize, wrap32
 from smelt.model.arithmetic16 import LOGISTIC_Q12, clip_int16, logistic16, requantize48, tanh16
 from smelt.model.graph import Array, Op
 from smelt.model.ops_recurrent import Lstm, Svdf
-from smelt.model.parameters import Rescale
+from smelt.model.parameters import Factor
 
 
 def svdf(op: Svdf, x: Array, weights: Array, time_weights: Array, bias: Array, state: Array) -> tuple[Array, Array]:
@@ -27,7 +27,7 @@ def svdf(op: Svdf, x: Array, weights: Array, time_weights: Array, bias: Array, s
     return y.astype(op.y.element.numpy), following.reshape(state.shape)
 
 
-def _rescaled(x: Integers, by: Rescale) -> Integers:
+def _rescaled(x: Integers, by: Factor) -> Integers:
     return requantize(x, by.multiplier, by.shift)
 
 
@@ -59,9 +59,9 @@ def lstm(op: Lstm, x: Array, *operands: Array) -> tuple[Array, Array, Array]:
 def _gate(
     rescale: Callable[[Integers, int, int], Integers],
     of_x: Integers,
-    by_x: Rescale,
+    by_x: Factor,
     of_hidden: Integers,
-    by_hidden: Rescale,
+    by_hidden: Factor,
 ) -> Integers:
     """A gate's sum with 12 fraction bits, saturated at each of three places."""
     first = clip_int16(rescale(of_x, by_x.multiplier, by_x.shift))
