@@ -254,5 +254,6 @@ ELSEWHERE: tuple[str, ...] = (
     *(
         f"CUSTOM Signal{name}" for name in ("FilterBankSpectralSubtraction", "PCAN", "FilterBankLog")
     ),  # chains of their own
+    *(f"CUSTOM Signal{name}" for name in ("Framer", "Stacker", "OverlapAdd", "Delay")),  # they remember
 )
 """What graphs that grow from int8 values do not have: tests of their families compare these with the oracle."""

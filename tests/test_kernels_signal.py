@@ -9,7 +9,9 @@ import pytest
 
 from smelt.kernels.recurrent import RECURRENT
 from smelt.kernels.signal import SIGNAL
+from smelt.kernels.streams import STREAMS
 from smelt.model import ops_signal as signal
+from smelt.model import ops_streams as streams
 from smelt.model.graph import Array, Op, Quantization, Tensor
 from smelt.model.ops_recurrent import Lstm, Svdf, lstm_numbers, svdf_numbers
 from smelt.model.reference import results
@@ -18,7 +20,7 @@ from tests.kernels_host import run_all
 from tests.reference_check import values
 
 RNG = np.random.default_rng(3)
-WAYS = (*SIGNAL, *RECURRENT)
+WAYS = (*SIGNAL, *STREAMS, *RECURRENT)
 
 
 def tensor(name: str, shape: tuple[int, ...], dtype: str, scale: float = 0.0, zero: int = 0, data: Array | None = None):
@@ -56,6 +58,30 @@ def front_ends() -> Iterator[Op]:
     gains = constant("gains", values(RNG, (125,), "int16"))
     yield signal.Pcan(**plain("x noise y", (50,), "uint32"), gains=gains, shift=6)
     yield signal.FilterBankLog(x=tensor("x", (60,), "uint32"), y=tensor("y", (60,), "int16"), scale=1600, correction=3)
+
+
+def cutting() -> Iterator[Op]:
+    for rows, frames, size, step, prefill in ((1, 1, 7, 3, False), (2, 3, 7, 3, True), (2, 2, 9, 8, False)):
+        needed = 1 if prefill else -(-size // step)
+        kept = size - step if prefill else (needed - 1) * step
+        yield streams.Framer(
+            x=tensor("x", (rows, frames * step), "int16"), y=tensor("y", (rows, frames, size), "int16"),
+            **plain("history next_history", (rows, kept), "int16"), **plain("seen next_seen", (1,), "int32"),
+            valid=tensor("valid", (), "bool"), step=step, needed=needed,
+        )  # fmt: skip
+    for channels, frames, right, step in ((3, 4, 1, 2), (1, 2, 0, 1), (4, 3, 2, 3)):
+        yield streams.Stacker(
+            x=tensor("x", (channels,), "int16"), y=tensor("y", (frames * channels,), "int16"),
+            **plain("history next_history", ((frames - 1) * channels,), "int16"),
+            **plain("missing next_missing", (1,), "int32"), valid=tensor("valid", (), "bool"), right=right, step=step,
+        )  # fmt: skip
+    for dtype in ("int16", "float32"):
+        for rows, frames, size, step in ((1, 1, 8, 4), (2, 3, 7, 2), (2, 2, 5, 4)):
+            x, y = tensor("x", (rows, frames, size), dtype), tensor("y", (rows, frames * step), dtype)
+            yield streams.OverlapAdd(x=x, y=y, **plain("tail next_tail", (rows, size - step), dtype))
+    for rows, samples, late in ((1, 4, 9), (2, 5, 5), (3, 6, 2)):
+        lines = plain("line next_line", (rows, late), "int16")
+        yield streams.Delay(**plain("x y", (rows, samples), "int16"), **lines)
 
 
 def svdf(batch: int, depth: int, filters: int, memory: int, rank: int, state_type: str, extreme: bool) -> Svdf:
@@ -101,7 +127,7 @@ def remembering() -> Iterator[Op]:
     yield lstm(2, 4, 2, 1, True, True, 0.0, 11)
 
 
-@pytest.mark.parametrize("kind", [front_ends, remembering], ids=lambda k: k.__name__)
+@pytest.mark.parametrize("kind", [front_ends, cutting, remembering], ids=lambda k: k.__name__)
 def test_every_result_equals_the_reference(kind):
     made = [(op, way) for op in kind() for way in WAYS if way.takes(op, CORTEX_M4)]
     assert {way.name for _, way in made} == {way.name for way in WAYS if way.op in {type(op) for op in kind()}}
@@ -112,6 +138,9 @@ def test_every_result_equals_the_reference(kind):
         drawn = {t: values(RNG, t.shape, t.dtype) for t in op.activations}
         if isinstance(op, signal.FilterBankRoot):
             drawn[op.bits] = np.array(RNG.integers(0, 16), np.int32)
+        for field, most in (("seen", "needed"), ("missing", "frames")):
+            if hasattr(op, field):
+                drawn[getattr(op, field)] = RNG.integers(1, getattr(op, most) + 2, 1).astype(np.int32)
         inputs.append(drawn)
     for (op, _), found, given in zip(made * 4, run_all(calls, inputs, sanitize=True), inputs, strict=True):
         expected = results(op, *(given[t] if t.data is None else t.data for t in op.inputs))
@@ -120,6 +149,4 @@ def test_every_result_equals_the_reference(kind):
 
 
 def test_every_implementation_is_tested():
-    assert {type(op) for kind in (front_ends, remembering) for op in kind()} == {
-        way.op for way in (*SIGNAL, *RECURRENT)
-    }
+    assert {type(op) for kind in (front_ends, cutting, remembering) for op in kind()} == {way.op for way in WAYS}

@@ -24,6 +24,7 @@ from smelt.importers.tflite_recurrent import RECURRENT
 from smelt.importers.tflite_reduce import REDUCING
 from smelt.importers.tflite_signal import SIGNAL
 from smelt.importers.tflite_site import Arm, Site, quantization_complaint
+from smelt.importers.tflite_streams import STREAMS
 from smelt.importers.tflite_unary import UNARY
 from smelt.importers.tflite_variables import VARIABLES, remembered
 from smelt.importers.tflite_weights import without_zero_points
@@ -132,6 +133,7 @@ ARMS: tuple[Arm, ...] = (
     *GATHERING,
     *CHOOSING,
     *SIGNAL,
+    *STREAMS,
     *RECURRENT,
     *MATMUL,
     *VARIABLES,

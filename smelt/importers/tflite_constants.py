@@ -57,7 +57,8 @@ def folded(at: Site, ops: tuple[Op, ...]) -> bool:
         arrays = (x.constant if x.is_constant else values[x] for x in op.inputs)
         values.update(zip(op.ys, results(op, *arrays), strict=True))
     for y in (at.result(position) for position in range(len(at.operator.outputs))):
-        at.bench.define(y, values[y])
+        if not y.is_constant:  # one may be known whatever the operands are
+            at.bench.define(y, values[y])
     return True
 
 

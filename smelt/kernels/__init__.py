@@ -28,6 +28,7 @@ from smelt.kernels.other import OTHERS
 from smelt.kernels.recurrent import RECURRENT
 from smelt.kernels.requantize48 import sums_are_words
 from smelt.kernels.signal import SIGNAL
+from smelt.kernels.streams import STREAMS
 from smelt.kernels.top_k import TOP_K
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 from smelt.kernels.turned import turned
@@ -79,7 +80,7 @@ LINEAR: tuple[Implementation, ...] = (
 )
 """What multiplies and accumulates."""
 
-IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS, *RECURRENT, *SIGNAL, *MATMUL, TOP_K)
+IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS, *RECURRENT, *SIGNAL, *STREAMS, *MATMUL, TOP_K)
 
 FRUGAL: tuple[Implementation, ...] = tuple(i for i in IMPLEMENTATIONS if not i.spends_flash)
 """Those whose tables take no more flash than the weights."""

@@ -26,9 +26,11 @@ from smelt.model.reference_recurrent import RECURRENT
 from smelt.model.reference_reduce import REDUCING
 from smelt.model.reference_signal import SIGNAL
 from smelt.model.reference_spatial import SPATIAL
+from smelt.model.reference_streams import STREAMS
 
 MEANINGS: dict[type[Op], Callable[..., Any]] = {
     **LINEAR, **BINARY, **POINTWISE, **REDUCING, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL, **MATMUL,
+    **STREAMS,
 }  # fmt: skip
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""
