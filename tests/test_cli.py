@@ -86,6 +86,16 @@ def test_verify_contract(oracle):
     assert found["oracle"] == oracle and found["inputs"] == 2 and found["values"] == 24 and found["mismatches"] == 0
 
 
+def test_an_oracle_that_gives_up_is_quoted(tmp_path):
+    writer = ModelWriter()
+    x, y = (writer.tensor(name, shape, "int16", 0.1, 0) for name, shape in (("x", (2, 3)), ("y", (2,))))
+    writer.op("REDUCE_MAX", [x, writer.tensor("axes", (1,), "int32", data=np.array([1], np.int32))], [y])
+    model = tmp_path / "largest.tflite"
+    model.write_bytes(writer.finish([x], [y]))
+    code, _, said = smelt("verify", model, *BOARD, "--oracle", "tflm")
+    assert code == 2 and "REDUCE_MAX" in said and "Traceback" not in said and "--oracle reference" in said
+
+
 def test_profile_contract():
     found = answer("profile", KWS, *BOARD)
     assert {"board", "instructions", "cycles", "macs", "ram_bytes", "flash_bytes", "steps"} <= set(found)

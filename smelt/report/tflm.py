@@ -23,6 +23,15 @@ def main(model: Path, given: Path, made: Path, anew: bool) -> None:
         sys.exit("TensorFlow Lite Micro is not installed (Linux only): pip install 'smelt[oracle]'")
     with np.load(given) as archive:
         inputs = [archive[f"x{i}"] for i in range(len(archive.files))]
+    try:
+        stacks = _computed(runtime, model, inputs, anew)
+    except RuntimeError as error:  # it has said why on stderr
+        sys.exit(str(error))
+    np.savez(made, **stacks)
+
+
+def _computed(runtime: Any, model: Path, inputs: list[np.ndarray], anew: bool) -> dict[str, Any]:
+    """Raises RuntimeError where it does not like the model."""
     interpreter = runtime.Interpreter.from_file(str(model), arena_size=64 << 20)
     outputs: list[list[np.ndarray]] = []
     for arrays in zip(*inputs, strict=True):
@@ -32,8 +41,7 @@ def main(model: Path, given: Path, made: Path, anew: bool) -> None:
             interpreter.set_input(array, index)
         interpreter.invoke()
         outputs.append(all_outputs(interpreter))
-    stacks: dict[str, Any] = {f"y{i}": np.stack(column) for i, column in enumerate(zip(*outputs, strict=True))}
-    np.savez(made, **stacks)
+    return {f"y{i}": np.stack(column) for i, column in enumerate(zip(*outputs, strict=True))}
 
 
 def all_outputs(interpreter: runtime.Interpreter) -> list[np.ndarray]:

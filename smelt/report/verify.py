@@ -127,7 +127,8 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence:
         command = [sys.executable, "-m", "smelt.report.tflm", str(file), str(given), str(made), each]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace")
         if done.returncode:
-            raise OptionError(f"the oracle tflm failed: {(done.stderr or done.stdout).strip() or 'it gave no reason'}")
+            reason = (done.stderr or done.stdout).strip() or "it gave no reason"
+            raise OptionError(f"the oracle tflm failed: {reason}\n  use --oracle reference, smelt's own arithmetic")
         with np.load(made) as outputs:
             stacks = [outputs[f"y{i}"] for i in range(len(compilation.model.outputs))]
     shaped = [s.reshape(-1, *t.shape) for s, t in zip(stacks, compilation.model.outputs, strict=True)]
