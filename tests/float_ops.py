@@ -31,8 +31,10 @@ from smelt.model.ops import (
 )
 from smelt.model.ops_pointwise import (
     AddN,
+    CumulativeSum,
     Div,
     FloorDiv,
+    FloorMod,
     L2Normalization,
     LogSoftmax,
     Prelu,
@@ -42,7 +44,8 @@ from smelt.model.ops_pointwise import (
     SquaredDifference,
     Sum,
 )
-from smelt.model.reference import evaluate
+from smelt.model.ops_recurrent import RealLstm, RealSvdf
+from smelt.model.reference import results
 from smelt.model.reference_float_pointwise import FUNCTIONS
 from smelt.model.rescale import linear_rescale
 
@@ -96,6 +99,31 @@ class Maker:
         y = (image[0], *extents(image, size, stride, (1, 1), pad), image[3])
         clamp = CLAMPS[int(self.random.integers(len(CLAMPS)))]
         return kind(x=real("x", image), y=real("y", y), size=size, stride=stride, pad=pad, clamp=clamp)
+
+    def constant(self, name: str, *shape: int) -> Tensor:
+        return real(name, shape, self.numbers(shape))
+
+    def svdf(self, batch, depth, units, rank, memory) -> RealSvdf:
+        filters = units * rank
+        weights, time = self.constant("weights", filters, depth), self.constant("time_weights", filters, memory)
+        state, following = (real(name, (batch, filters * memory)) for name in ("state", "next_state"))
+        return RealSvdf(
+            x=real("x", (batch, depth)), weights=weights, time_weights=time, bias=self.constant("bias", units),
+            state=state, next_state=following, y=real("y", (batch, units)), clamp=CLAMPS[batch],
+        )  # fmt: skip
+
+    def lstm(self, batch, steps, depth, units, time_major, limit) -> RealLstm:
+        order = (steps, batch) if time_major else (batch, steps)
+        weights, recurrent, biases = (
+            tuple(self.constant(f"{name}{g}", *shape) for g in range(4))
+            for name, shape in (("w", (units, depth)), ("r", (units, units)), ("b", (units,)))
+        )
+        names = ("hidden", "cell", "next_hidden", "next_cell")
+        states = {name: real(name, (batch, units)) for name in names}
+        return RealLstm(
+            x=real("x", (*order, depth)), y=real("y", (*order, units)), weights=weights, recurrent_weights=recurrent,
+            biases=biases, **states, time_major=time_major, cell_limit=limit,
+        )  # fmt: skip
 
 
 def extents(image, size, stride, dilation, pad: Padding) -> tuple[int, ...]:
@@ -161,7 +189,7 @@ def pointwise_cases() -> list[Op]:
         operands = dict(x=real("x", first), x2=real("x2", second, data), y=y)
         found += [kind(**operands) for kind in (Minimum, Maximum, SquaredDifference)]
         found += [kind(**operands, clamp=CLAMPS[number]) for kind in (Add, Mul, Div)]
-        found += [Add(**operands, subtract=True, clamp=UNBOUNDED), FloorDiv(**operands)]
+        found += [Add(**operands, subtract=True, clamp=UNBOUNDED), FloorDiv(**operands), FloorMod(**operands)]
         found += [Prelu(x=real("x", y.shape), alpha=real("alpha", second, m.numbers(second)), y=y)]
     found += [AddN(xs=tuple(real(f"x{n}", (7,)) for n in range(count)), y=real("y", (7,))) for count in (2, 5)]
     for function in get_args(UnaryFunction):
@@ -169,6 +197,12 @@ def pointwise_cases() -> list[Op]:
             found += [Unary(x=real("x", s), y=real("y", s), function=function, alpha=0.25) for s in ((3, 7), (64,))]
     found += [Unary(x=real("x", (9,)), y=real("y", (9,)), function="leaky_relu", alpha=a) for a in (-0.5, 1.5)]
     found += [kind(x=real("x", (3, 10)), y=real("y", (3, 10))) for kind in (LogSoftmax, L2Normalization)]
+    x, y = real("x", (4, 3, 5)), real("y", (4, 3, 5))
+    found += [
+        CumulativeSum(x=x, y=y, axis=axis, exclusive=axis == 1, reverse=reverse)
+        for axis in (0, 1, 2)
+        for reverse in (False, True)
+    ]
     for axes, out in (((0,), (3, 5)), ((1, 2), (4,)), ((0, 2), (1, 3, 1)), ((0, 1, 2), ())):
         kinds = (Mean, Sum, ReduceProduct, ReduceMax, ReduceMin)
         found += [kind(x=real("x", (4, 3, 5)), y=real("y", out), axes=axes) for kind in kinds]
@@ -180,6 +214,14 @@ def pointwise_cases() -> list[Op]:
     return found
 
 
+def recurrent_cases() -> list[Op]:
+    """One of everything, rests of blocks, several images, both orders of time."""
+    m = Maker(8)
+    svdfs = [m.svdf(*sizes) for sizes in ((1, 1, 1, 1, 1), (2, 7, 3, 2, 5), (1, 40, 4, 1, 8))]
+    sizes = ((1, 1, 1, 1, False, None), (2, 3, 5, 4, True, 0.5), (1, 2, 17, 9, False, 10.0))
+    return [*svdfs, *(m.lstm(*size) for size in sizes)]
+
+
 def inputs_of(op: Op, seed: int) -> list[np.ndarray]:
     """Values for `op.inputs`: random ones of some magnitude, constants as they are."""
     random = np.random.default_rng(seed)
@@ -189,13 +231,41 @@ def inputs_of(op: Op, seed: int) -> list[np.ndarray]:
     ]
 
 
-def sum_bound(op: Op, *values: np.ndarray) -> np.ndarray:
-    """(n + 2) * 2^-24 * sum |x * w| for each element of y, the bias among the terms; and one unit of the smallest number."""
-    absolute = [np.abs(v) for v in values]
+UNIT = 2.0**-24
+FUNCTION = 4 * UNIT  # two units in the last place of a function that is at most 1
+
+
+def sum_bounds(op: Op, *values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """(n + 2) * 2^-24 * sum |x * w| for each element of each result, the bias among the terms; and one unit of the smallest
+    number."""
+    if isinstance(op, RealLstm):
+        return lstm_bounds(op, *values)
     if isinstance(op, Linear):
         op = replace(op, rescale=op.rescale.clamped(UNBOUNDED))
     elif hasattr(op, "clamp"):
         op = replace(op, clamp=UNBOUNDED)
-    magnitude = evaluate(op, *absolute).astype(np.float64)
+    magnitudes = results(op, *(np.abs(v).astype(np.float32) for v in values))
     terms = op.macs / op.y.elements if op.macs else op.x.elements / op.y.elements
-    return (terms + 2) * 2.0**-24 * magnitude * 1.0001 + 2.0**-149
+    return tuple((terms + 2) * UNIT * m.astype(np.float64) * 1.0001 + 2.0**-149 for m in magnitudes)
+
+
+def lstm_bounds(op: RealLstm, x: np.ndarray, *values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """How far roundings may take y and the states: that of the gates' sums, passed on by functions of slope 1 and 1/4 and by
+    products of what is known to be at most 1, from step to step."""
+    weights, recurrent, biases = (np.stack([v.astype(np.float64) for v in values[n : n + 4]]) for n in (0, 4, 8))
+    hidden, cell = (v.astype(np.float64) for v in values[12:])
+    off_hidden, off_cell, ys = np.zeros_like(hidden), np.zeros_like(cell), []
+    time = 0 if op.time_major else 1
+    terms = op.depth + op.units + 2
+    for row in np.moveaxis(np.abs(x.astype(np.float64)), time, 0):
+        known = np.abs(biases)[:, np.newaxis] + row @ np.abs(weights).transpose(0, 2, 1)
+        sums = known + np.abs(hidden) @ np.abs(recurrent).transpose(0, 2, 1)
+        off = (terms * UNIT * sums + off_hidden @ np.abs(recurrent).transpose(0, 2, 1)).max(axis=0)
+        off_cell = (
+            off_cell + np.abs(cell) * (off / 4 + FUNCTION) + (off * 1.25 + 2 * FUNCTION) + 2 * UNIT * np.abs(cell)
+        )
+        cell = np.minimum(np.abs(cell) + 1, op.cell_limit or np.inf)
+        off_hidden = off_cell + off / 4 + 3 * FUNCTION
+        hidden = np.ones_like(hidden)
+        ys.append(off_hidden)
+    return np.stack(ys, axis=time), off_hidden, off_cell

@@ -150,7 +150,9 @@ def binaries(draw, code):
     return bench
 
 
-@pytest.mark.parametrize("code", ["ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "FLOOR_DIV"])
+@pytest.mark.parametrize(
+    "code", ["ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "FLOOR_DIV", "FLOOR_MOD"]
+)
 @given(st.data())
 @cases(20)
 def test_binary(folder, code, data):
@@ -205,6 +207,17 @@ def test_reductions(folder, code, data):
     bench = Bench(data.draw(seeds))
     x, y = bench.x(shape, dtype="float32"), bench.y(out, dtype="float32")
     bench.w.op(code, [x, bench.w.constant("axes", axes)], [y], KeepDims=keep)
+    check(bench, folder)
+
+
+@given(st.data())
+@cases(15)
+def test_cumulative_sums(folder, data):
+    shape = data.draw(st.lists(st.integers(1, 7), min_size=1, max_size=4).map(tuple))
+    bench, axis = Bench(data.draw(seeds)), data.draw(st.integers(-len(shape), len(shape) - 1))
+    x, y = bench.x(shape, dtype="float32"), bench.y(shape, dtype="float32")
+    flags = dict(Exclusive=data.draw(st.booleans()), Reverse=data.draw(st.booleans()))
+    bench.w.op("CUMSUM", [x, bench.w.constant("axis", axis)], [y], **flags)
     check(bench, folder)
 
 

@@ -108,6 +108,98 @@ def test_lstm(file, seed, batch, steps, depth, units, dtype, time_major, clip, c
     check(file, model, [values(rng, shape, dtype) for _ in range(RUNS)])
 
 
+def near(file, model: bytes, expected: list[list[np.ndarray]], arrays: list[np.ndarray]) -> None:
+    """Of functions that C's library gives to a unit or two, over steps that go on with what they gave."""
+    file.write_bytes(model)
+    for found, wanted in zip(run_sequence(load(file), [(a,) for a in arrays]), expected, strict=True):
+        for a, b in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def real_svdf(rng, batch: int, depth: int, units: int, rank: int, memory: int, activation: int) -> bytes:
+    w, filters = ModelWriter(), units * rank
+    x, y = w.tensor("x", (batch, depth), "float32"), w.tensor("y", (batch, units), "float32")
+    shapes = {"weights": (filters, depth), "time": (filters, memory), "bias": (units,)}
+    tensors = [w.constant(name, values(rng, shape, "float32"), "float32") for name, shape in shapes.items()]
+    state = w.tensor("state", (batch, filters * memory), "float32", variable=True)
+    w.op("SVDF", [x, *tensors, state], [y], Rank=rank, FusedActivationFunction=activation)
+    return w.finish([x], [y])
+
+
+@cases(20)
+@given(
+    seed=seeds, batch=st.integers(1, 2), depth=st.integers(1, 6), units=st.integers(1, 4), rank=st.integers(1, 3),
+    memory=st.integers(1, 6), activation=st.integers(0, 4),
+)  # fmt: skip
+def test_svdf_of_reals(file, seed, batch, depth, units, rank, memory, activation):
+    rng = np.random.default_rng(seed)
+    model = real_svdf(rng, batch, depth, units, rank, memory, activation)
+    arrays = [values(rng, (batch, depth), "float32") for _ in range(RUNS)]
+    if activation == TANH:
+        oracle = Oracle(model)
+        near(file, model, [oracle.run([a]) for a in arrays], arrays)
+    else:
+        check(file, model, arrays)
+
+
+def real_cell(w: ModelWriter, rng, name: str, batch: int, depth: int, units: int) -> tuple[list[int], list[int]]:
+    """The operands 1 to 17 of an LSTM, and its states."""
+    shapes = [(units, depth)] * 4 + [(units, units)] * 4 + [(units,)] * 4
+    tensors = [
+        w.constant(f"{name}{i}", rng.normal(0, 1, shape).astype(np.float32), "float32")
+        for i, shape in enumerate(shapes)
+    ]
+    states = [w.tensor(f"{name} {state}", (batch, units), "float32", variable=True) for state in ("hidden", "cell")]
+    return [*tensors[:8], -1, -1, -1, *tensors[8:], -1, -1], states
+
+
+def real_lstm(rng, shape: tuple[int, int, int], units: int, time_major: bool, clip: float) -> bytes:
+    w, options = ModelWriter(), dict(FusedActivationFunction=TANH, CellClip=clip, TimeMajor=time_major)
+    x, y = w.tensor("x", shape, "float32"), w.tensor("y", (*shape[:2], units), "float32")
+    operands, states = real_cell(w, rng, "f", shape[1 if time_major else 0], shape[2], units)
+    w.op("UNIDIRECTIONAL_SEQUENCE_LSTM", [x, *operands, *states, -1, -1, -1, -1], [y], **options)
+    return w.finish([x], [y])
+
+
+SEQUENCES = dict(
+    seed=seeds, shape=st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 6)), units=st.integers(1, 5),
+    time_major=st.booleans(), clip=st.sampled_from([0.0, 0.5, 10.0]),
+)  # fmt: skip
+
+
+@cases(20)
+@given(**SEQUENCES)
+def test_lstm_of_reals(file, seed, shape, units, time_major, clip):
+    rng = np.random.default_rng(seed)
+    model = real_lstm(rng, shape, units, time_major, clip)
+    oracle = Oracle(model)
+    arrays = [rng.normal(0, 1, shape).astype(np.float32) for _ in range(RUNS)]
+    near(file, model, [oracle.run([a]) for a in arrays], arrays)
+
+
+@cases(10)
+@given(**SEQUENCES, merged=st.booleans())
+def test_an_lstm_of_both_directions_is_two(file, seed, shape, units, time_major, clip, merged):
+    """TFLM lacks it: it has one LSTM, which sees the steps as they are, and one which sees them from the last to the first."""
+    w, rng, time = ModelWriter(), np.random.default_rng(seed), 0 if time_major else 1
+    batch, depth = shape[1 - time], shape[2]
+    sizes = units, units + 1
+    x = w.tensor("x", shape, "float32")
+    wide = [sum(sizes)] if merged else sizes
+    ys = [w.tensor(f"y{i}", (*shape[:2], n), "float32") for i, n in enumerate(wide)]
+    (forward, first), (backward, second) = (
+        real_cell(w, np.random.default_rng([seed, n]), f"d{n}", batch, depth, n) for n in sizes
+    )
+    options = dict(FusedActivationFunction=TANH, CellClip=clip, TimeMajor=time_major, MergeOutputs=merged)
+    w.op("BIDIRECTIONAL_SEQUENCE_LSTM", [x, *forward, *backward, *first, *second, *[-1] * 9], ys, **options)
+    oracles = [Oracle(real_lstm(np.random.default_rng([seed, n]), shape, n, time_major, clip)) for n in sizes]
+    arrays, expected = [rng.normal(0, 1, shape).astype(np.float32) for _ in range(3)], []
+    for a in arrays:
+        there, back = oracles[0].run([a])[0], np.flip(oracles[1].run([np.flip(a, time).copy()])[0], time)
+        expected.append([np.concatenate([there, back], 2)] if merged else [there, back])
+    near(file, w.finish([x], ys), expected, arrays)
+
+
 @pytest.mark.parametrize("position, words", [(9, "peephole"), (17, "projection"), (21, "normalisation")])
 def test_an_lstm_with_more_is_refused(file, position, words):
     w = ModelWriter()

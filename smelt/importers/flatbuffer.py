@@ -106,8 +106,8 @@ class Table:
         at = self.place(field, struct.calcsize("<" + code))
         return default if at is None else self.reader.number(code, at)
 
-    def flag(self, field: int) -> bool:
-        return self.integer(field, "B") != 0
+    def flag(self, field: int, default: bool = False) -> bool:
+        return self.integer(field, "B", default) != 0
 
     def real(self, field: int, default: float = 0.0) -> float:
         at = self.place(field, 4)

@@ -147,7 +147,7 @@ BINARY: tuple[Arm, ...] = (
         types=("int8", "int16", "int32", "float32"),
     ),
     Arm("FLOOR_DIV", "broadcasting", (2, 2), simple(FloorDiv), 65, types=("int32", "float32"), oracle="LiteRT"),
-    Arm("FLOOR_MOD", "broadcasting", (2, 2), simple(FloorMod), 72, types=("int32",), oracle="LiteRT"),
+    Arm("FLOOR_MOD", "broadcasting", (2, 2), simple(FloorMod), 72, types=("int32", "float32"), oracle="LiteRT"),
     Arm("POW", "broadcasting", (2, 2), simple(Power), 56, types=("int32",), oracle="LiteRT"),
     Arm("MINIMUM", "broadcasting", (2, 2), simple(Minimum, raw=True), 39, types=SUMMED),
     Arm("MAXIMUM", "broadcasting", (2, 2), simple(Maximum, raw=True), 39, types=SUMMED),

@@ -138,7 +138,7 @@ REDUCING: tuple[Arm, ...] = (
     Arm("REDUCE_ANY", "any axes", (2, 2), reduced(ReduceAny), 27, types=("bool",), oracle="LiteRT"),
     Arm("ARG_MAX", "", (2, 2), arg_extreme(ArgMax), 40, types=(*ORDERED[:3], "uint8", "float32"), by_operand=True),
     Arm("ARG_MIN", "", (2, 2), arg_extreme(ArgMin), 57, types=(*ORDERED[:3], "uint8", "float32"), by_operand=True),
-    Arm("CUMSUM", "", (2, 2), cumulative_sum, 102, types=("int8", "int32")),
+    Arm("CUMSUM", "", (2, 2), cumulative_sum, 102, types=("int8", "int32", "float32")),
     Arm("SOFTMAX", "over the last axis", (1, 1), softmax, 9, types=(*SCALED, "float32")),
     Arm("LOG_SOFTMAX", "over the last axis", (1, 1), log_softmax, 36, types=("int8", "float32")),
     Arm("L2_NORMALIZATION", "over the last axis", (1, 1), l2_normalization, 12, types=("int8", "float32")),

@@ -250,8 +250,9 @@ class Site:
         options = self.operator.options
         return 0 if options is None else options.integer(number, "b")
 
-    def flag(self, number: int) -> bool:
-        return self.operator.options is not None and self.operator.options.flag(number)
+    def flag(self, number: int, default: bool = False) -> bool:
+        options = self.operator.options
+        return default if options is None else options.flag(number, default)
 
     def real(self, number: int) -> float:
         return 0.0 if self.operator.options is None else self.operator.options.real(number)

@@ -21,6 +21,7 @@ from smelt.kernels.depthwise_single import through
 from smelt.kernels.float_conv2d import CONV2D_FLOATS
 from smelt.kernels.float_dense import DENSE_FLOATS
 from smelt.kernels.float_depthwise import DEPTHWISE_FLOATS
+from smelt.kernels.float_recurrent import RECURRENT_FLOATS
 from smelt.kernels.float_transpose_conv import TRANSPOSE_CONV_FLOATS
 from smelt.kernels.implementation import Implementation, asking, of_type
 from smelt.kernels.matmul import MATMUL
@@ -80,7 +81,16 @@ LINEAR: tuple[Implementation, ...] = (
 )
 """What multiplies and accumulates."""
 
-IMPLEMENTATIONS: tuple[Implementation, ...] = (*LINEAR, *OTHERS, *RECURRENT, *SIGNAL, *STREAMS, *MATMUL, TOP_K)
+IMPLEMENTATIONS: tuple[Implementation, ...] = (
+    *LINEAR,
+    *OTHERS,
+    *RECURRENT_FLOATS,
+    *RECURRENT,
+    *SIGNAL,
+    *STREAMS,
+    *MATMUL,
+    TOP_K,
+)
 
 FRUGAL: tuple[Implementation, ...] = tuple(i for i in IMPLEMENTATIONS if not i.spends_flash)
 """Those whose tables take no more flash than the weights."""

@@ -14,8 +14,8 @@ from smelt.kernels.lookup import Unrolled, unrolled
 from smelt.loops.ir import Expr, maximum, minimum
 from smelt.model.graph import Op
 from smelt.model.ops import Add, Maximum, Minimum, Mul
-from smelt.model.ops_pointwise import AddN, Div, FloorDiv, Prelu, SquaredDifference
-from smelt.targets.intrinsics import FLOOR
+from smelt.model.ops_pointwise import AddN, Div, FloorDiv, FloorMod, Prelu, SquaredDifference
+from smelt.targets.intrinsics import FLOOR, FLOOR_MOD
 
 Compute = Callable[..., Expr]
 
@@ -49,6 +49,10 @@ def _floor(k: CallBuilder, op: FloorDiv, a: Expr, b: Expr) -> Expr:
     return k.call(FLOOR, a // b)
 
 
+def _rest(k: CallBuilder, op: FloorMod, a: Expr, b: Expr) -> Expr:
+    return k.call(FLOOR_MOD, a, b)
+
+
 def _prelu(k: CallBuilder, op: Prelu, x: Expr, alpha: Expr) -> Expr:
     return rectified(k, x, alpha)
 
@@ -72,6 +76,7 @@ BINARY_FLOATS: tuple[Implementation, ...] = (
     _way("maximum", Maximum, lambda k, op, a, b: maximum(a, b)),
     _way("squared_difference", SquaredDifference, _square),
     _way("floor_div", FloorDiv, _floor),
+    _way("floor_mod", FloorMod, _rest),
     _way("prelu", Prelu, _prelu, ("x", "alpha")),
     Implementation("add_n_floats", AddN, unrolled, build_add_n, (real_operands,)),
 )

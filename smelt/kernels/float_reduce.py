@@ -12,9 +12,18 @@ from smelt.kernels.inner.floats import real_operands
 from smelt.kernels.lookup import Unrolled, unrolled
 from smelt.kernels.mean import nests
 from smelt.kernels.nests import blocks, loops
+from smelt.kernels.reduce import lines
 from smelt.loops.ir import Expr, maximum, minimum, real
 from smelt.model.ops import Mean, Reduce
-from smelt.model.ops_pointwise import L2Normalization, LogSoftmax, ReduceMax, ReduceMin, ReduceProduct, Sum
+from smelt.model.ops_pointwise import (
+    CumulativeSum,
+    L2Normalization,
+    LogSoftmax,
+    ReduceMax,
+    ReduceMin,
+    ReduceProduct,
+    Sum,
+)
 from smelt.targets.intrinsics import EXP, LOG, SQRT
 
 SMALLEST_NORM = 1e-6  # which TFLM divides by at least
@@ -44,6 +53,20 @@ def build_reduce(op: Reduce, schedule: Unrolled) -> KernelCall:
                 k.assign(result, combine(result, x[start + offset]))
         for result, (target, _) in zip(results, block, strict=True):
             k.store(y, target, result // real(float(count)) if isinstance(op, Mean) else result)
+    return k.finish_call()
+
+
+def build_cumulative_sum(op: CumulativeSum, schedule: Plain) -> KernelCall:
+    k = CallBuilder("cumulative_sum_floats", in_place=True)
+    x, y = k.operand("x", op.x), k.result("y", op.y)
+    nest, extent, stride = lines(op.x, op.axis)
+    with loops(k, "i", nest, (0, 0)) as (_, start):
+        total = k.var("total", real(0.0))
+        with k.loop("j", 0, extent) as j:
+            place = start + ((extent - 1 - j) if op.reverse else j) * stride
+            following = k.let("following", total + x[place])
+            k.store(y, place, total if op.exclusive else following)
+            k.assign(total, following)
     return k.finish_call()
 
 
@@ -84,6 +107,7 @@ REDUCE_FLOATS: tuple[Implementation, ...] = (
             ("mean", Mean), ("sum", Sum), ("reduce_product", ReduceProduct), ("reduce_max", ReduceMax), ("reduce_min", ReduceMin)
         )
     ),
+    Implementation("cumulative_sum_floats", CumulativeSum, plain, build_cumulative_sum, (real_operands,), ("x",)),
     Implementation("log_softmax_floats", LogSoftmax, plain, build_log_softmax, (real_operands,), ("x",)),
     Implementation("l2_normalization_floats", L2Normalization, plain, build_l2_normalization, (real_operands,), ("x",)),
 )  # fmt: skip

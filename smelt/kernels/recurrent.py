@@ -18,7 +18,7 @@ from smelt.kernels.rescale import clamped, requantize, requantize48
 from smelt.loops.ir import AnyBuffer, Const, Expr, Type, Var, cast, maximum, minimum
 from smelt.model.arithmetic16 import LOGISTIC_Q12
 from smelt.model.graph import Tensor
-from smelt.model.ops_recurrent import Lstm, Svdf
+from smelt.model.ops_recurrent import AnyLstm, Lstm, Svdf
 from smelt.model.parameters import Factor
 from smelt.targets.types import Core
 
@@ -167,7 +167,7 @@ def build_lstm(op: Lstm, schedule: Gates) -> KernelCall:
         take(last, hidden, image * units, units)
         k.copy(next_cell, image * units, cell, image * units, units)
         with k.loop("step", 0, op.steps) as step:
-            row = k.let("row", _row(op, image, step))
+            row = k.let("row", row_of(op, image, step))
             if current is not None:
                 take(current, x, row * op.depth, op.depth)
             xs, to = current or k.window("xs", x, row * op.depth), k.window("to", y, row * units)
@@ -180,11 +180,12 @@ def build_lstm(op: Lstm, schedule: Gates) -> KernelCall:
             _update(k, op, gates, cells)
             _leave(k, op, table, gates, cells, to)
             take(last, y, row * units, units)
-        k.copy(next_hidden, image * units, y, _row(op, image, Const(op.steps - 1)) * units, units)
+        k.copy(next_hidden, image * units, y, row_of(op, image, Const(op.steps - 1)) * units, units)
     return k.finish_call()
 
 
-def _row(op: Lstm, image: Expr, step: Expr) -> Expr:
+def row_of(op: AnyLstm, image: Expr, step: Expr) -> Expr:
+    """Which row of x and y a step of an image is."""
     return step * op.batch + image if op.time_major else image * op.steps + step
 
 

@@ -71,7 +71,7 @@ def build_reduce(op: Reduce, schedule: Unrolled) -> KernelCall:
     return k.finish_call()
 
 
-def _lines(x: Tensor, axis: int) -> tuple[Nest, int, int]:
+def lines(x: Tensor, axis: int) -> tuple[Nest, int, int]:
     """The nest over (y, x) of all lines along `axis` of x, where y lacks the axis; its extent, and the stride along it."""
     shape, strides = x.shape, row_major(x.shape)
     others = tuple(a for a in range(len(shape)) if a != axis)
@@ -89,7 +89,7 @@ def build_arg_extreme(op: ArgExtreme, schedule: Plain) -> KernelCall:
     """The first of several extremes."""
     k = CallBuilder("arg_max" if isinstance(op, ArgMax) else "arg_min")
     x, y = k.operand("x", op.x), k.result("y", op.y)
-    nest, extent, stride = _lines(op.x, op.axis)
+    nest, extent, stride = lines(op.x, op.axis)
     with loops(k, "i", nest, (0, 0)) as (target, start):
         best, place = k.var("best", x[start]), k.var("place", 0)
         with k.loop("j", 1, extent) as j:
@@ -109,7 +109,7 @@ def summable(op: CumulativeSum, core: Core) -> bool:
 def build_cumulative_sum(op: CumulativeSum, schedule: Plain) -> KernelCall:
     k = CallBuilder("cumulative_sum", in_place=True)
     x, y = k.operand("x", op.x), k.result("y", op.y)
-    nest, extent, stride = _lines(op.x, op.axis)
+    nest, extent, stride = lines(op.x, op.axis)
     with loops(k, "i", nest, (0, 0)) as (_, start):
         total = k.var("total", cast("uint32_t", _first(op)))
         with k.loop("j", 0, extent) as j:

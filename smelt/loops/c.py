@@ -40,7 +40,7 @@ UNARY, ATOM = 11, 12
 def print_definition(buffers: tuple[Buffer, ...], body: tuple[Stmt, ...], in_place: bool) -> str:
     """A C function from its parameters on, with a trailing newline; `void` and its name come before."""
     parameters = ", ".join(_parameter(b, in_place) for b in buffers)
-    used = set(names_used(body))
+    used = names_used(body)
     unused = (f"    (void){buffer.name};" for buffer in buffers if buffer.name not in used)
     lines = "".join(f"{line}\n" for line in (*unused, *_block(body, 1)))
     return f"({parameters})\n{{\n{lines}}}\n"

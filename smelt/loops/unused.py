@@ -6,32 +6,42 @@ Operands come to have no effect where scales differ so much that a factor is zer
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from smelt.loops.ir import Buffer, Declare, If, Loop, Stmt, Var, Window
 from smelt.loops.routine import CallRoutine
 
 
-def names_used(value: Any) -> Iterator[str]:
+def names_used(value: object) -> set[str]:
     """The names of the variables and buffers that statements or expressions use; declaring one is not using it."""
-    if isinstance(value, tuple):
-        for part in value:
-            yield from names_used(part)
-    elif isinstance(value, Declare):
-        yield from names_used(value.value)
-    elif isinstance(value, CallRoutine):  # the names in the parameters of a routine are its own
-        yield from names_used(value.arguments)
-    elif is_dataclass(value):
-        if isinstance(value, Var | Buffer | Window):
-            yield value.name
-        for field in fields(value):
-            yield from names_used(getattr(value, field.name))
+    used, waiting = set[str](), [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, tuple):
+            waiting.extend(part)
+        elif isinstance(part, Var | Buffer | Window):
+            if part.name not in used:  # else what a window is made of has been seen, too
+                used.add(part.name)
+                waiting.extend(_parts(part))
+        else:
+            waiting.extend(_parts(part))
+    return used
+
+
+def _parts(value: object) -> Iterator[object]:
+    match value:
+        case Declare():
+            yield value.value
+        case CallRoutine():  # the names in the parameters of a routine are its own
+            yield value.arguments
+        case _:
+            for name in getattr(value, "__dataclass_fields__", ()):  # what `fields` makes anew for each object
+                yield getattr(value, name)
 
 
 def without_unused(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:
     """The statements without declarations of variables that nothing uses, and without what only those used."""
-    used = set(names_used(body))
+    used = names_used(body)
     smaller = _declaring(body, used)
     return body if smaller == body else without_unused(smaller)
 

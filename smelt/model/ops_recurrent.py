@@ -13,7 +13,9 @@ from typing import ClassVar
 from smelt.model.arithmetic import quantize_multiplier
 from smelt.model.arithmetic16 import INT16_MAX, TableInput
 from smelt.model.graph import Op, Tensor
+from smelt.model.ops import UNBOUNDED
 from smelt.model.parameters import Factor
+from smelt.model.rescale import Clamp
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class SvdfNumbers:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Svdf(Op):
+class AnySvdf(Op):
     """A dense layer whose weights over time are factored. A filter keeps its last `memory` sums over x; `rank` filters make a unit.
 
     `weights` are (filters, depth), `time_weights` (filters, memory), `bias` (units,), `state` and `next_state`
@@ -44,7 +46,6 @@ class Svdf(Op):
     bias: Tensor
     state: Tensor
     next_state: Tensor
-    numbers: SvdfNumbers
 
     @property
     def filters(self) -> int:
@@ -61,6 +62,20 @@ class Svdf(Op):
     @property
     def macs(self) -> int:
         return self.x.shape[0] * (self.weights.elements + self.time_weights.elements)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Svdf(AnySvdf):
+    """Of quantised tensors: x and `weights` are int8, `time_weights` and the state int8 or int16, `bias` int32."""
+
+    numbers: SvdfNumbers
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RealSvdf(AnySvdf):
+    """Of float32."""
+
+    clamp: Clamp = UNBOUNDED
 
 
 def svdf_numbers(x: Tensor, weights: Tensor, time_weights: Tensor, state: Tensor, y: Tensor) -> SvdfNumbers:
@@ -90,11 +105,11 @@ class LstmNumbers:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Lstm(Op):
+class AnyLstm(Op):
     """Long short-term memory over the time steps of x, (batch, time, depth), or (time, batch, depth) where `time_major`.
 
     Four gates in the order input, forget, candidate, output: `weights` are (units, depth) each, `recurrent_weights` (units, units),
-    `biases` (units,). `hidden`, of x's type, and `cell`, int16, are (batch, units). y is the hidden state of every step.
+    `biases` (units,). `hidden`, of x's type, and `cell` are (batch, units). y is the hidden state of every step.
     """
 
     results: ClassVar[tuple[str, ...]] = ("y", "next_hidden", "next_cell")
@@ -107,7 +122,6 @@ class Lstm(Op):
     cell: Tensor
     next_hidden: Tensor
     next_cell: Tensor
-    numbers: LstmNumbers
     time_major: bool = False
 
     @property
@@ -129,6 +143,20 @@ class Lstm(Op):
     @property
     def macs(self) -> int:
         return self.batch * self.steps * 4 * self.units * (self.depth + self.units)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Lstm(AnyLstm):
+    """Of quantised tensors: x is int8 or int16, weights are int8, the cell int16."""
+
+    numbers: LstmNumbers
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RealLstm(AnyLstm):
+    """Of float32; the cell stays within `cell_limit` on both sides, anywhere where that is None."""
+
+    cell_limit: float | None = None
 
 
 def lstm_numbers(

@@ -16,6 +16,7 @@ from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.reference_binary import BINARY
 from smelt.model.reference_float import REAL_LINEAR
 from smelt.model.reference_float_pointwise import REAL_POINTWISE
+from smelt.model.reference_float_recurrent import REAL_RECURRENT
 from smelt.model.reference_float_spatial import REAL_SPATIAL
 from smelt.model.reference_gathers import GATHERS
 from smelt.model.reference_linear import LINEAR
@@ -35,7 +36,7 @@ MEANINGS: dict[type[Op], Callable[..., Any]] = {
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""
 
-REALS: dict[type[Op], Callable[..., Any]] = {**REAL_LINEAR, **REAL_POINTWISE, **REAL_SPATIAL}
+REALS: dict[type[Op], Callable[..., Any]] = {**REAL_LINEAR, **REAL_POINTWISE, **REAL_SPATIAL, **REAL_RECURRENT}
 """The same of ops that compute in float32."""
 
 States = Mapping[Tensor, Array]

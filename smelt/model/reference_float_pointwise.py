@@ -13,8 +13,10 @@ from smelt.model.graph import Array, Op
 from smelt.model.ops import Add, Maximum, Mean, Minimum, Mul, Reduce, Softmax, Unary
 from smelt.model.ops_pointwise import (
     AddN,
+    CumulativeSum,
     Div,
     FloorDiv,
+    FloorMod,
     L2Normalization,
     LogSoftmax,
     Prelu,
@@ -96,6 +98,23 @@ def floor_div(op: FloorDiv, x: Array, x2: Array) -> Array:
         return np.asarray(np.floor(x / x2))
 
 
+def floor_mod(op: FloorMod, x: Array, x2: Array) -> Array:
+    """The rest of a division, of the sign of the divisor."""
+    with np.errstate(all="ignore"):
+        rest = np.fmod(x, x2)
+        return np.asarray(np.where((rest != 0) & ((x2 < 0) != (rest < 0)), rest + x2, rest))
+
+
+def cumulative_sum(op: CumulativeSum, x: Array) -> Array:
+    lines = np.moveaxis(x, op.axis, 0)
+    total, sums = np.zeros(lines.shape[1:], np.float32), []
+    for line in lines[::-1] if op.reverse else lines:
+        following = total + line
+        sums.append(total if op.exclusive else following)
+        total = following
+    return np.moveaxis(np.stack(sums[::-1] if op.reverse else sums), 0, op.axis)
+
+
 def unary(op: Unary, x: Array) -> Array:
     with np.errstate(all="ignore"):
         return np.asarray(FUNCTIONS[op.function](op, x), np.float32)
@@ -109,7 +128,7 @@ def _between(low: float, high: float) -> Callable[[Unary, Array], Array]:
     return lambda op, x: clamped(x, (low, high))
 
 
-def _logistic(op: Unary, x: Array) -> Array:
+def logistic(x: Array) -> Array:
     """With the limits of TFLM, from which on it is 1, and an exponential."""
     one, limit = np.float32(1), np.float32(16.619047164916992188)
     usual = one / (one + rounded(np.exp, -x))
@@ -126,7 +145,7 @@ FUNCTIONS: dict[str, Callable[[Unary, Array], Array]] = {
     "relu_n1_to_1": _between(-1.0, 1.0),
     "relu_0_to_1": _between(0.0, 1.0),
     "leaky_relu": lambda op, x: np.where(x > 0, x, x * np.float32(op.alpha)),
-    "logistic": _logistic,
+    "logistic": lambda op, x: logistic(x),
     "tanh": _exact(np.tanh),
     "hard_swish": _hard_swish,
     "elu": lambda op, x: np.where(x < 0, rounded(np.expm1, x), x),
@@ -178,6 +197,8 @@ REAL_POINTWISE: dict[type[Op], Callable[..., Array]] = {
     Prelu: prelu,
     AddN: add_n,
     FloorDiv: floor_div,
+    FloorMod: floor_mod,
+    CumulativeSum: cumulative_sum,
     Unary: unary,
     Mean: mean,
     Sum: _in_order(0.0, np.add),

@@ -35,6 +35,7 @@ SIN = Intrinsic("sin", "float", 40, 40)
 COS = Intrinsic("cos", "float", 40, 40)
 FLOOR = Intrinsic("floor", "float", 10, 10)
 CEIL = Intrinsic("ceil", "float", 12, 12)
+FLOOR_MOD = Intrinsic("floor_mod", "float", 60, 120)
 ROUND = Intrinsic("round", "float", 18, 18)
 
 DSP: tuple[Intrinsic, ...] = (

@@ -78,6 +78,40 @@ SMELT_INLINE float smelt_round(float x)
     return whole;
 }
 
+/* Of the bits of a number without its sign: the power of two of its last bit, and what is multiplied by that. */
+SMELT_INLINE int32_t smelt_last_bit(int32_t magnitude)
+{
+    return magnitude >= 0x800000 ? (magnitude >> 23) - 150 : -149;
+}
+
+SMELT_INLINE uint32_t smelt_digits(int32_t magnitude)
+{
+    return (uint32_t)(magnitude >= 0x800000 ? (magnitude & 0x7fffff) | 0x800000 : magnitude);
+}
+
+/* The rest of a / b, exact, of the sign of b: eight bits of the quotient at a time. */
+SMELT_SHARED float smelt_floor_mod(float a, float b)
+{
+    const int32_t whole_a = smelt_float_bits(a) & 0x7fffffff, whole_b = smelt_float_bits(b) & 0x7fffffff;
+    float result = a;
+    if (whole_a >= 0x7f800000 || whole_b > 0x7f800000 || whole_b == 0) {
+        return smelt_float_of(0x7fc00000);
+    }
+    if (whole_a >= whole_b) {
+        const int32_t place = smelt_last_bit(whole_b);
+        const uint32_t divisor = smelt_digits(whole_b);
+        uint32_t rest = smelt_digits(whole_a) % divisor;
+        int32_t left;
+        for (left = smelt_last_bit(whole_a) - place; left > 8; left -= 8) {
+            rest = (rest << 8) % divisor;
+        }
+        rest = (rest << left) % divisor;
+        result = (float)(int32_t)rest * smelt_power_of_two(place / 2) * smelt_power_of_two(place - place / 2);
+        result = a < 0.0f ? -result : result;
+    }
+    return result != 0.0f && (result < 0.0f) != (b < 0.0f) ? result + b : result;
+}
+
 /* Square root, correctly rounded. */
 SMELT_SHARED float smelt_sqrt(float x)
 {
