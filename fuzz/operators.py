@@ -249,7 +249,7 @@ ELSEWHERE: tuple[str, ...] = (
     *("IF", "WHILE"),  # of subgraphs
     *(
         f"CUSTOM Signal{name}"
-        for name in ("Window", "FftAutoScale", "Rfft", "Energy", "FilterBank", "FilterBankSquareRoot")
+        for name in ("Window", "FftAutoScale", "Rfft", "Irfft", "Energy", "FilterBank", "FilterBankSquareRoot")
     ),
     *(
         f"CUSTOM Signal{name}" for name in ("FilterBankSpectralSubtraction", "PCAN", "FilterBankLog")

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from smelt.firmware.build import UNFUSED
 from smelt.kernels.assembly import called, declarations
 from smelt.kernels.headers import includes, needed
 from smelt.kernels.implementation import KernelCall
@@ -98,7 +99,20 @@ def _compile(folder: Path, text: str, sanitize: bool) -> Path:
     code, library = folder / "kernels.c", folder / "kernels.so"
     code.write_text(text)
     extra = ("-fsanitize=undefined", "-fno-sanitize-recover=undefined") if sanitize else ("-fno-sanitize=undefined",)
-    command = [*ZIG, "-shared", "-fPIC", "-O0", *WARNINGS, *extra, "-I", str(SUPPORT), str(code), "-o", str(library)]
+    command = [
+        *ZIG,
+        "-shared",
+        "-fPIC",
+        "-O0",
+        *UNFUSED,
+        *WARNINGS,
+        *extra,
+        "-I",
+        str(SUPPORT),
+        str(code),
+        "-o",
+        str(library),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[:6000]
     return library

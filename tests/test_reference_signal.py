@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smelt.compile import compile
 from smelt.errors import SmeltError
 from smelt.importers import load
 from smelt.importers.flexbuffer import read_map
 from smelt.model.reference import run, run_sequence
+from smelt.report.execute import execute
+from smelt.report.verify import verify
+from smelt.targets.boards import board
 from tests.oracle import Oracle
 from tests.reference_check import cases, seeds, values
 from tests.tflite_writer import ModelWriter
@@ -60,15 +64,56 @@ def test_fft_auto_scale(folder, seed, size):
     check(w, [x], [y, bits], arrays, folder)
 
 
-@pytest.mark.parametrize("length", [64, 128, 256, 512, 1024])
-@pytest.mark.parametrize("less", [0, 3])
-def test_rfft(folder, length, less):
-    rng, w = np.random.default_rng(length + less), ModelWriter()
-    x, y = w.tensor("x", (length - less,), "int16"), w.tensor("y", (length + 2,), "int16")
-    w.op("CUSTOM SignalRfft", [x], [y], T=7, fft_length=length)
-    for level in (0, 40, 5000, 40000):
-        wave = np.clip(rng.normal(0, level, length - less), -(2**15), 2**15 - 1).astype(np.int16)
-        check(w, [x], [y], [wave], folder)
+def levels(rng: np.random.Generator, size: int, dtype: str) -> np.ndarray:
+    """Silence, noise of any strength, square waves between the ends, and nothing but ends, where sums wrap."""
+    if dtype == "float32":
+        return (rng.normal(0, 1, size) * 10.0 ** rng.integers(-6, 7)).astype(np.float32)
+    ends = np.iinfo(dtype)
+    if rng.random() < 0.3:
+        return np.where(np.sin(np.arange(size) * rng.uniform(0, 3)) > 0, ends.max, ends.min).astype(dtype)
+    return values(rng, (size,), dtype) if rng.random() < 0.9 else np.zeros(size, dtype)
+
+
+@cases(60)
+@given(
+    seed=seeds,
+    bits=st.integers(2, 11),
+    dtype=st.sampled_from(["int16", "int32", "float32"]),
+    rows=st.integers(0, 2),
+    less=st.integers(0, 5),
+    inverse=st.booleans(),
+)
+def test_transforms(folder, seed, bits, dtype, rows, less, inverse):
+    """Floats, too, are equal to the bit: no product and sum become one."""
+    length, rng, w = 2**bits, np.random.default_rng(seed), ModelWriter()
+    outer, spectrum, samples = (rows,) * min(rows, 1), length + 2, length if inverse else max(length - less, 1)
+    shapes = ((*outer, samples), (*outer, spectrum))
+    x, y = (w.tensor(name, s, dtype) for name, s in zip("xy", shapes[::-1] if inverse else shapes, strict=True))
+    options = {"T": {"int16": 7, "int32": 2, "float32": 0}[dtype], "fft_length": length}
+    w.op("CUSTOM SignalIrfft" if inverse else "CUSTOM SignalRfft", [x], [y], **options)
+    array = np.stack([levels(rng, shapes[inverse][-1], dtype) for _ in range(max(rows, 1))])
+    check(w, [x], [y], [array.reshape(shapes[inverse])], folder)
+
+
+@pytest.mark.parametrize(
+    ("code", "x", "y", "options", "words"),
+    [
+        ("Rfft", 12, 14, {"T": 7, "fft_length": 12}, "powers of two"),
+        ("Rfft", 20, 18, {"T": 7, "fft_length": 16}, "does not fit"),
+        ("Rfft", 16, 18, {"T": 0, "fft_length": 16}, "option 'T' is 0"),
+        ("Rfft", 16, 18, {"T": 7, "fft_length": 2}, "'fft_length' is 2"),
+        ("Rfft", 16, 18, {"T": 7, "fft_length": 2**20}, "'fft_length' is 1048576"),
+        ("Irfft", 16, 16, {"T": 7, "fft_length": 16}, "has not 9 bins"),
+        ("Irfft", 18, 17, {"T": 7, "fft_length": 16}, "computes"),
+    ],
+)
+def test_transforms_that_are_refused(folder, code, x, y, options, words):
+    w = ModelWriter()
+    given, made = w.tensor("x", (x,), "int16"), w.tensor("y", (y,), "int16")
+    w.op(f"CUSTOM Signal{code}", [given], [made], **options)
+    (folder / "model.tflite").write_bytes(w.finish([given], [made]))
+    with pytest.raises(SmeltError, match=words):
+        load(folder / "model.tflite")
 
 
 @cases(15)
@@ -157,3 +202,21 @@ def test_options_of_custom_operators_are_read_and_distrusted():
             read_map(bytes(damaged))
         except SmeltError as error:
             assert "options" in str(error)
+
+
+def test_there_and_back_on_a_board(tmp_path):
+    """Spectra of all three types and their inverses in one firmware."""
+    rng, w, path = np.random.default_rng(2), ModelWriter(), tmp_path / "transforms.tflite"
+    xs, ys = [], []
+    for dtype, number in (("int16", 7), ("int32", 2), ("float32", 0)):
+        x, bins, y = (w.tensor(f"{n}_{dtype}", (s,), dtype) for n, s in (("x", 60), ("bins", 66), ("y", 64)))
+        w.op("CUSTOM SignalRfft", [x], [bins], T=number, fft_length=64)
+        w.op("CUSTOM SignalIrfft", [bins], [y], T=number, fft_length=64)
+        xs.append(x)
+        ys.append(y)
+    path.write_bytes(w.finish(xs, ys))
+    compilation = compile(path, board("nucleo_l4r5zi"))
+    runs = [tuple(levels(rng, 60, t.dtype) for t in compilation.model.inputs) for _ in range(4)]
+    assert verify(compilation, runs, "tflm", path).mismatches == 0
+    for (array,), (x,) in zip((o[2:] for o in execute(compilation, runs).outputs), (r[2:] for r in runs), strict=True):
+        np.testing.assert_allclose(array[:60], x, atol=1e-5 * np.abs(x).max())

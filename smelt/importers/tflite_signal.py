@@ -6,6 +6,7 @@ import numpy as np
 
 from smelt.importers.tflite_site import Arm, Site
 from smelt.model.graph import Op, Tensor
+from smelt.model.ops_fft import InverseFft, RealFft
 from smelt.model.ops_signal import (
     AutoScale,
     Energy,
@@ -13,7 +14,6 @@ from smelt.model.ops_signal import (
     FilterBankLog,
     FilterBankRoot,
     Pcan,
-    RealFft,
     SpectralSubtraction,
     Subtraction,
     Window,
@@ -21,6 +21,9 @@ from smelt.model.ops_signal import (
 
 Types = tuple[str, ...]
 INT16, INT32, UINT32, UINT64 = ("int16",), ("int32",), ("uint32",), ("uint64",)
+TRANSFORMED = ("int16", "int32", "float32")
+NUMBERS = {"int16": 7, "int32": 2, "float32": 0}  # what the option T calls them
+MOST_POINTS = 2**14
 UINT16 = 2**16 - 1
 GAINS = 4 * 32 - 3  # numbers of a table of gains: three for each power of two, four apart
 
@@ -30,6 +33,15 @@ def _limited(at: Site, name: str, least: int, most: int) -> int:
     if not least <= value <= most:
         at.broken(f"its option '{name}' is {value}, not {least} to {most}")
     return value
+
+
+def alike(at: Site) -> tuple[Tensor, Tensor]:
+    """x and y, of the type that the operator's option T says, as the oracle demands."""
+    x, y = at.x(0, raw=True), at.y(raw=True)
+    at.alike(x, y)
+    if at.custom("T", 0) != NUMBERS[x.dtype]:
+        at.broken(f"its option 'T' is {at.custom('T', 0)}, but its input is {x.dtype}")
+    return x, y
 
 
 def _table(at: Site, position: int, types: Types, elements: int | None = None) -> Tensor:
@@ -62,12 +74,24 @@ def fft_auto_scale(at: Site) -> tuple[Op, ...]:
 
 
 def rfft(at: Site) -> tuple[Op, ...]:
-    x, y, length = at.x(0, raw=True), at.y(raw=True), _limited(at, "fft_length", 4, 4096)
-    if length & (length - 1):
-        at.refuse(f"its option 'fft_length' is {length}; powers of two are supported")
+    x, y, length = *alike(at), _length(at)
     if not x.shape or x.shape[-1] > length:
         at.broken(f"an input of shape {list(x.shape)} does not fit {length} points")
     return (RealFft(y=at.agree(y, (*x.shape[:-1], length + 2)), x=x, length=length),)
+
+
+def irfft(at: Site) -> tuple[Op, ...]:
+    x, y, length = *alike(at), _length(at)
+    if not x.shape or x.shape[-1] != length + 2:
+        at.broken(f"an input of shape {list(x.shape)} has not {length // 2 + 1} bins")
+    return (InverseFft(y=at.agree(y, (*x.shape[:-1], length)), x=x, length=length),)
+
+
+def _length(at: Site) -> int:
+    length = _limited(at, "fft_length", 4, MOST_POINTS)
+    if length & (length - 1):
+        at.refuse(f"its option 'fft_length' is {length}; powers of two are supported")
+    return length
 
 
 def energy(at: Site) -> tuple[Op, ...]:
@@ -141,7 +165,8 @@ def filter_bank_log(at: Site) -> tuple[Op, ...]:
 SIGNAL: tuple[Arm, ...] = (
     Arm("CUSTOM SignalWindow", "", (2, 2), window, types=INT16),
     Arm("CUSTOM SignalFftAutoScale", "", (1, 1), fft_auto_scale, types=INT16, outputs=(2, 2)),
-    Arm("CUSTOM SignalRfft", "powers of two from 4 to 4096", (1, 1), rfft, types=INT16),
+    Arm("CUSTOM SignalRfft", f"powers of two from 4 to {MOST_POINTS}", (1, 1), rfft, types=TRANSFORMED),
+    Arm("CUSTOM SignalIrfft", f"powers of two from 4 to {MOST_POINTS}", (1, 1), irfft, types=TRANSFORMED),
     Arm("CUSTOM SignalEnergy", "", (1, 1), energy, types=UINT32),
     Arm("CUSTOM SignalFilterBank", "", (6, 6), filter_bank, types=UINT64),
     Arm("CUSTOM SignalFilterBankSquareRoot", "", (2, 2), filter_bank_square_root, types=UINT32),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from smelt.importers.tflite_signal import alike
 from smelt.importers.tflite_site import Arm, Site
 from smelt.model.graph import DType, Op, Tensor
 from smelt.model.ops import Reshape
 from smelt.model.ops_streams import Delay, Framer, OverlapAdd, Stacker
 
 INT16, BOOL = ("int16",), ("bool",)
-TYPES = {"int16": 7, "float32": 0, "int32": 2}  # what the option T calls them
 MOST_SAMPLES = 1 << 16
 
 
@@ -20,13 +20,6 @@ def positive(at: Site, name: str, least: int = 1) -> int:
     if not least <= value <= MOST_SAMPLES:
         at.broken(f"its option '{name}' is {value}, not {least} to {MOST_SAMPLES}")
     return value
-
-
-def of_its_type(at: Site, x: Tensor, y: Tensor) -> None:
-    """Refuse files whose option T says something else than their tensors, as the oracle does."""
-    at.alike(x, y)
-    if at.custom("T") != TYPES[x.dtype]:
-        at.broken(f"its option 'T' is {at.custom('T')}, but its input is {x.dtype}")
 
 
 def remembered(at: Site, name: str, shape: tuple[int, ...], dtype: DType, initial: int = 0) -> tuple[Tensor, Tensor]:
@@ -105,8 +98,7 @@ def stacker(at: Site) -> tuple[Op, ...]:
 
 
 def overlap_add(at: Site) -> tuple[Op, ...]:
-    x, y, step = at.x(raw=True), at.y(raw=True), positive(at, "frame_step")
-    of_its_type(at, x, y)
+    (x, y), step = alike(at), positive(at, "frame_step")
     rows = _rows(at, x, 2)
     frames, size = x.shape[-2:]
     if step > size:

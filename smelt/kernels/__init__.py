@@ -18,6 +18,7 @@ from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
 from smelt.kernels.depthwise_planes import DEPTHWISE_DSP, DEPTHWISE_PLANES
 from smelt.kernels.depthwise_portable import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_single import through
+from smelt.kernels.fft import FFT
 from smelt.kernels.float_conv2d import CONV2D_FLOATS
 from smelt.kernels.float_dense import DENSE_FLOATS
 from smelt.kernels.float_depthwise import DEPTHWISE_FLOATS
@@ -87,6 +88,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     *RECURRENT_FLOATS,
     *RECURRENT,
     *SIGNAL,
+    *FFT,
     *STREAMS,
     *MATMUL,
     TOP_K,

@@ -1,4 +1,4 @@
-"""Audio front ends: windows, the fast Fourier transform of int16 samples, filter banks and what makes features of them."""
+"""Audio front ends: windows, filter banks and what makes features of them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import numpy as np
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
-from smelt.loops.ir import AnyBuffer, Expr, Intrinsic, Value, cast, expression, maximum, minimum
+from smelt.loops.ir import Expr, Intrinsic, cast, expression, maximum, minimum
 from smelt.model.ops_signal import (
-    ONE,
     AutoScale,
     Energy,
     FilterBank,
@@ -16,13 +15,9 @@ from smelt.model.ops_signal import (
     FilterBankRoot,
     Integers,
     Pcan,
-    RealFft,
     SpectralSubtraction,
     Window,
     log_corrections,
-    radices,
-    rotations,
-    split_rotations,
 )
 
 FREE_BITS = Intrinsic("free_bits", "int32_t", 40, 60)
@@ -31,8 +26,6 @@ ROOT = Intrinsic("root", "uint32_t", 400, 500)
 SHIFT_LEFT = Intrinsic("shift_left", "int32_t", 1, 1)
 
 LN2 = 45426  # with 16 fraction bits
-
-Complex = tuple[Expr, Expr]
 
 
 def build_window(op: Window, schedule: Plain) -> KernelCall:
@@ -60,135 +53,13 @@ def build_auto_scale(op: AutoScale, schedule: Plain) -> KernelCall:
     return k.finish_call()
 
 
-def power_of_two(op: RealFft, core: object) -> bool:
-    """the length is a power of two, 4 or more"""
-    return op.length >= 4 and op.length & (op.length - 1) == 0
-
-
-def build_real_fft(op: RealFft, schedule: Plain) -> KernelCall:
-    """In y: pairs of samples in the order that neighbours are combined first, then stage by stage, then taken apart."""
-    half, samples = op.length // 2, op.x.shape[-1]
-    k = CallBuilder("real_fft")
-    x = k.operand("x", op.x)
-    order = k.table("order", np.array(_order(half, radices(half)), np.uint16))
-    turns = k.table("turns", rotations(half).astype(np.int16))
-    splits = k.table("splits", split_rotations(half).astype(np.int16))
-    y = k.result("y", op.y)
-    with k.loop("row", 0, op.x.elements // samples) as row:
-        source, to = k.window("from", x, row * samples), k.window("to", y, row * (op.length + 2))
-        with k.loop("i", 0, half) as i:
-            first = k.let("first", minimum(order[i], half - 1) * 2)
-            for part in (0, 1):
-                inside = (first + part) < samples
-                with k.when(inside):
-                    k.store(to, i * 2 + part, source[minimum(first + part, samples - 1)])
-                with k.otherwise():
-                    k.store(to, i * 2 + part, 0)
-        points = 1
-        for radix in reversed(radices(half)):
-            _stage(k, to, turns, half, points, radix)
-            points *= radix
-        _take_apart(k, to, splits, half)
-    return k.finish_call()
-
-
-def _order(points: int, factors: tuple[int, ...]) -> list[int]:
-    if not factors:
-        return [0]
-    inner = _order(points // factors[0], factors[1:])
-    return [start + factors[0] * i for start in range(factors[0]) for i in inner]
-
-
-def _load(buffer: AnyBuffer, index: Value) -> Complex:
-    index = expression(index)
-    return buffer[index * 2], buffer[index * 2 + 1]
-
-
-def _store(k: CallBuilder, buffer: AnyBuffer, index: Value, value: Complex) -> None:
-    index = expression(index)
-    for part in (0, 1):
-        k.store(buffer, index * 2 + part, value[part])
-
-
-def _kept(k: CallBuilder, name: str, value: Complex) -> Complex:
-    return k.let(name, value[0]), k.let(name, value[1])
-
-
-def _int16(k: CallBuilder, name: str, value: Complex) -> Complex:
-    """Sums and differences wrap at 16 bits."""
-    return k.let(name, cast("int16_t", value[0])), k.let(name, cast("int16_t", value[1]))
-
-
-def _plus(a: Complex, b: Complex) -> Complex:
-    return a[0] + b[0], a[1] + b[1]
-
-
-def _minus(a: Complex, b: Complex) -> Complex:
-    return a[0] - b[0], a[1] - b[1]
-
-
-def _divided(k: CallBuilder, value: Complex, radix: int) -> Complex:
-    return _kept(k, "part", (_rounded(value[0] * (ONE // radix)), _rounded(value[1] * (ONE // radix))))
-
-
-def _rounded(product: Expr) -> Expr:
-    return (product + (1 << 14)) >> 15
-
-
-def _times(k: CallBuilder, a: Complex, b: Complex) -> Complex:
-    b = _kept(k, "turn", b)
-    return _kept(k, "turned", (_rounded(a[0] * b[0] - a[1] * b[1]), _rounded(a[0] * b[1] + a[1] * b[0])))
-
-
-def _stage(k: CallBuilder, y: AnyBuffer, turns: AnyBuffer, half: int, points: int, radix: int) -> None:
-    """Make spectra of `points` points into spectra of `radix` times as many."""
-    step = half // (points * radix)
-    with k.loop("group", 0, step) as group, k.loop("k", 0, points) as i:
-        base = k.let("base", group * (points * radix) + i)
-        parts = [_divided(k, _load(y, base + q * points), radix) for q in range(radix)]
-        a, b, *rest = (_times(k, part, _load(turns, i * (q * step))) if q else part for q, part in enumerate(parts))
-        places = [k.let("place", base + q * points) for q in range(radix)]
-        for place, value in zip(places, _butterfly(k, a, b, *rest), strict=True):
-            _store(k, y, place, value)
-
-
-def _butterfly(k: CallBuilder, a: Complex, b: Complex, *rest: Complex) -> tuple[Complex, ...]:
-    """The spectrum of two or four points."""
-    if not rest:
-        return _plus(a, b), _minus(a, b)
-    c, d = rest
-    even, odd = _int16(k, "even", _plus(a, c)), _int16(k, "odd", _minus(a, c))
-    total, across = _int16(k, "total", _plus(b, d)), _int16(k, "across", _minus(b, d))
-    return (
-        _plus(even, total),
-        (odd[0] + across[1], odd[1] - across[0]),
-        _minus(even, total),
-        (odd[0] - across[1], odd[1] + across[0]),
-    )
-
-
-def _take_apart(k: CallBuilder, y: AnyBuffer, splits: AnyBuffer, half: int) -> None:
-    """From the spectrum of pairs of samples to that of the samples: bins k and half - k at once."""
-    first = _divided(k, _load(y, 0), 2)
-    _store(k, y, 0, (first[0] + first[1], expression(0)))
-    _store(k, y, half, (first[0] - first[1], expression(0)))
-    with k.loop("k", 1, half // 2 + 1) as i:
-        low, high = _kept(k, "low", _load(y, i)), _load(y, half - i)
-        high = _int16(k, "high", (high[0], 0 - high[1]))
-        low, high = _divided(k, low, 2), _divided(k, high, 2)
-        total, difference = _int16(k, "total", _plus(low, high)), _int16(k, "difference", _minus(low, high))
-        turned = _times(k, difference, _load(splits, i - 1))
-        _store(k, y, i, ((total[0] + turned[0]) >> 1, (total[1] + turned[1]) >> 1))
-        _store(k, y, half - i, ((total[0] - turned[0]) >> 1, (turned[1] - total[1]) >> 1))
-
-
 def build_energy(op: Energy, schedule: Plain) -> KernelCall:
     k = CallBuilder("energy")
     x, y = k.operand("x", op.x), k.result("y", op.y)
     with k.loop("i", 0, op.y.elements) as i:
         k.store(y, i, expression(0))
     with k.loop("i", op.start, op.end) as i:
-        re, im = (cast("uint32_t", part * part) for part in _kept(k, "part", _load(x, i)))
+        re, im = (cast("uint32_t", part * part) for part in (k.let("part", x[i * 2]), k.let("part", x[i * 2 + 1])))
         k.store(y, i, re + im)
     return k.finish_call()
 
@@ -295,7 +166,6 @@ def build_filter_bank_log(op: FilterBankLog, schedule: Plain) -> KernelCall:
 SIGNAL: tuple[Implementation, ...] = (
     Implementation("window", Window, plain, build_window, (), ("x",)),
     Implementation("auto_scale", AutoScale, plain, build_auto_scale),
-    Implementation("real_fft", RealFft, plain, build_real_fft, (power_of_two,)),
     Implementation("energy", Energy, plain, build_energy),
     Implementation("filter_bank", FilterBank, plain, build_filter_bank),
     Implementation("filter_bank_root", FilterBankRoot, plain, build_filter_bank_root),

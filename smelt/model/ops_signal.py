@@ -6,7 +6,7 @@ A complex spectrum is int16, the real and imaginary part of a bin side by side.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, floor, log2, pi, sin
+from math import floor, log2
 from typing import ClassVar
 
 import numpy as np
@@ -15,9 +15,6 @@ from numpy.typing import NDArray
 from smelt.model.graph import Op, Tensor
 
 Integers = NDArray[np.int64]
-
-ONE = 2**15 - 1
-"""The greatest number below 1 with 15 fraction bits: what kernels of the FFT take for 1."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -37,14 +34,6 @@ class AutoScale(Op):
 
     x: Tensor
     bits: Tensor
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class RealFft(Op):
-    """The spectrum of `length` samples divided by `length`: y is (..., length + 2), x (..., samples), zeros behind it."""
-
-    x: Tensor
-    length: int
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -130,28 +119,3 @@ def log_corrections() -> Integers:
     """How far log2(1 + i / 128) lies above i / 128, with 16 fraction bits."""
     steps = (i / LOG_SEGMENTS for i in range(LOG_SEGMENTS + 1))
     return np.array([floor(65536 * (log2(1 + step) - step) + 0.5) for step in steps], np.int64)
-
-
-def radices(length: int) -> tuple[int, ...]:
-    """The butterflies of an FFT, outermost first: as many of 4 as there can be, then of 2."""
-    found = []
-    while length % 4 == 0:
-        found.append(4)
-        length //= 4
-    if length % 2 == 0:
-        found.append(2)
-    return tuple(found)
-
-
-def rotations(length: int) -> Integers:
-    """exp(-2 pi i k / length) of an FFT as (length, 2)."""
-    return _unit_circle([-2 * pi * k / length for k in range(length)])
-
-
-def split_rotations(half: int) -> Integers:
-    """Of the step from the FFT of `half` pairs of samples to the spectrum of the samples, for the bins 1 to half / 2."""
-    return _unit_circle([-pi * (k / half + 0.5) for k in range(1, half // 2 + 1)])
-
-
-def _unit_circle(phases: list[float]) -> Integers:
-    return np.array([[floor(0.5 + ONE * cos(p)), floor(0.5 + ONE * sin(p))] for p in phases], np.int64).reshape(-1, 2)

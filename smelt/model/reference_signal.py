@@ -11,7 +11,6 @@ import numpy as np
 from smelt.model.graph import Array, Op
 from smelt.model.ops_signal import (
     LOG_SEGMENTS,
-    ONE,
     AutoScale,
     Energy,
     FilterBank,
@@ -19,13 +18,9 @@ from smelt.model.ops_signal import (
     FilterBankRoot,
     Integers,
     Pcan,
-    RealFft,
     SpectralSubtraction,
     Window,
     log_corrections,
-    radices,
-    rotations,
-    split_rotations,
 )
 
 LN2 = 45426  # with 16 fraction bits
@@ -45,63 +40,6 @@ def auto_scale(op: AutoScale, x: Array) -> tuple[Array, Array]:
             greatest = int(magnitude) if magnitude < 2**15 else -(2**15)
     bits = 15 - greatest.bit_length() if greatest > 0 else 0
     return (x.astype(np.int64) << bits).astype(np.int16), np.array(bits, np.int32).reshape(op.bits.shape)
-
-
-def real_fft(op: RealFft, x: Array) -> Array:
-    """Of every row: pairs of samples are complex numbers, whose spectrum is then taken apart."""
-    half = op.length // 2
-    rows = np.zeros((x.size // x.shape[-1], op.length), np.int64)
-    rows[:, : x.shape[-1]] = x.reshape(len(rows), -1)
-    spectrum = _split(_fft(rows.reshape(len(rows), half, 2), radices(half), rotations(half)))
-    return spectrum.reshape(op.y.shape).astype(np.int16)
-
-
-def _fft(x: Integers, factors: tuple[int, ...], turns: Integers) -> Integers:
-    """Of (rows, points, 2): decimation in time. Every butterfly first divides by its radix, so that nothing overflows."""
-    if not factors:
-        return x
-    radix, points = factors[0], x.shape[1]
-    k = np.arange(points // radix)
-    parts = [_divided(_fft(x[:, i::radix], factors[1:], turns), radix) for i in range(radix)]
-    step = len(turns) // points
-    a, *rest = (_times(part, turns[q * k * step]) if q else part for q, part in enumerate(parts))
-    if radix == 2:
-        return np.concatenate([_int16(a + rest[0]), _int16(a - rest[0])], axis=1)
-    b, c, d = rest
-    even, odd, total = _int16(a + c), _int16(a - c), _int16(b + d)
-    across = _int16(b - d)[..., ::-1] * np.array([1, -1])  # times -i
-    return np.concatenate(
-        [_int16(even + total), _int16(odd + across), _int16(even - total), _int16(odd - across)], axis=1
-    )
-
-
-def _split(pairs: Integers) -> Integers:
-    """From the spectrum of pairs of samples, (rows, half, 2), to that of the samples, (rows, half + 1, 2)."""
-    half = pairs.shape[1]
-    y = np.zeros((len(pairs), half + 1, 2), np.int64)
-    first = _divided(pairs[:, 0], 2)
-    y[:, 0, 0], y[:, half, 0] = first.sum(axis=1), first[:, 0] - first[:, 1]
-    k = np.arange(1, half // 2 + 1)
-    low, high = _divided(pairs[:, k], 2), _divided(_int16(pairs[:, half - k] * np.array([1, -1])), 2)
-    total, turned = _int16(low + high), _times(_int16(low - high), split_rotations(half))
-    y[:, k] = (total + turned) >> 1
-    y[:, half - k] = ((total - turned) * np.array([1, -1])) >> 1
-    return _int16(y)
-
-
-def _int16(x: Integers) -> Integers:
-    return x.astype(np.int16).astype(np.int64)
-
-
-def _divided(x: Integers, radix: int) -> Integers:
-    return (x * (ONE // radix) + (1 << 14)) >> 15
-
-
-def _times(x: Integers, turn: Integers) -> Integers:
-    """Complex products, rounded."""
-    re = x[..., 0] * turn[:, 0] - x[..., 1] * turn[:, 1]
-    im = x[..., 0] * turn[:, 1] + x[..., 1] * turn[:, 0]
-    return (np.stack([re, im], axis=-1) + (1 << 14)) >> 15
 
 
 def energy(op: Energy, x: Array) -> Array:
@@ -193,7 +131,6 @@ def _log(op: FilterBankLog, x: int, table: Integers) -> int:
 SIGNAL: dict[type[Op], Callable[..., Any]] = {
     Window: window,
     AutoScale: auto_scale,
-    RealFft: real_fft,
     Energy: energy,
     FilterBank: filter_bank,
     FilterBankRoot: filter_bank_root,

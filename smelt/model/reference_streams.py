@@ -57,3 +57,4 @@ STREAMS: dict[type[Op], Callable[..., Results]] = {
     OverlapAdd: overlap_add,
     Delay: delay,
 }
+REAL_STREAMS: dict[type[Op], Callable[..., Results]] = {OverlapAdd: overlap_add}
