@@ -165,6 +165,7 @@ def test_a_call_of_a_routine_has_its_numbers_and_types(routine: Routine) -> None
             wrong.append(good[0])
             wrong += [p.least - 1] if p.least is not None else []
             wrong += [3 * p.multiple + 1] if p.multiple > 1 else []
+            wrong += [p.most + p.multiple] if p.most is not None else []
         else:
             k = KernelBuilder("k")
             wrong.append(1)

@@ -1,6 +1,7 @@
 """The routines whose hearts are in assembly, as values: where they are, what they read and write, and what they take of the stack.
 
-The headers beside this file say what each does. A test watches every one of them against its parameters and against `stack`.
+Of those that are built all of that is read from their instructions; the others declare it. The headers beside this file say what
+each does. A test watches every one of them against its parameters and against `stack`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from smelt.kernels.thumb.products import products as build_products
 from smelt.kernels.thumb.thin import thin as build_thin
 from smelt.kernels.thumb.tiles import tiles as build_tiles
 from smelt.loops.assembly.ir import Code
+from smelt.loops.assembly.reach import Reader
 from smelt.loops.assembly.text import stack_bytes
 from smelt.loops.assembly.timing import Timing
 from smelt.loops.ir import Const, Expr
@@ -46,21 +48,27 @@ def _image(name: str, rows: Expr, row_step: Expr, columns: Expr, step: Expr) -> 
 
 def _products(pixels: int, plain: bool) -> Routine:
     """Products of two channels with a row of pixels, `pixels` at a time; `step` and `pitch` are in bytes."""
-    all_pixels, step, pitch = Number("pixels", pixels), Number("step", 2, 2), Number("pitch", 0, 2)
-    words = 2 if plain else 1
-    first = ((all_pixels.value - 1) * step.value + (ROWS.value - 1) * pitch.value) // 2  # element of the last run
     parameters = (
-        Writes("sums", "int32_t", all_pixels.value * 2),
-        Reads("w", "int32_t", (ROWS.value * WORDS.value + 1) * words),
-        Reads("x", "int16_t", first + (WORDS.value + 1) * 2, also=("int32_t",)),
-        *(Number("low"), Number("both"), WORDS, step, ROWS, pitch, all_pixels),
+        Writes("sums", "int32_t"),
+        Reads("w", "int32_t"),
+        Reads("x", "int16_t", also=("int32_t",)),
+        *(
+            Number("low"),
+            Number("both"),
+            WORDS,
+            Number("step", 2, 2),
+            ROWS,
+            Number("pitch", 0, 2),
+            Number("pixels", pixels),
+        ),
     )
     return _built(f"{'plain' if plain else 'products'}_{pixels}", "smelt_products.h", parameters)
 
 
 def _built(name: str, source: str, parameters: tuple[Parameter, ...]) -> Routine:
     """One of `BUILT`."""
-    return Routine(name, source, parameters, stack_bytes(BUILT[name](Timing()).words))
+    code = BUILT[name](Timing())
+    return Routine(name, source, parameters, stack_bytes(code.words), reader=Reader.of_code(code))
 
 
 BUILT: Mapping[str, Builder] = {
@@ -97,40 +105,28 @@ def _pairs(units: Expr, ahead: int) -> tuple[Parameter, ...]:
 
 def _groups() -> Routine:
     """Two channels of groups of three pixels."""
-    groups, step = _count("groups"), Number("step", 1)
     parameters = (
-        Reads("w", "int32_t", WORDS.value + 1),
-        Reads("x", "int32_t", (groups.value * WORDS.value + 1) * GROUP),
-        Writes("y", "int8_t", (groups.value * GROUP - 1) * step.value + 2),
-        Reads("channel", "int32_t", CONSTANTS * 2),
-        *(WORDS, groups, step, ZERO, SHIFT),
+        *(Reads("w", "int32_t"), Reads("x", "int32_t"), Writes("y", "int8_t"), Reads("channel", "int32_t")),
+        *(WORDS, _count("groups"), Number("step", 1), ZERO, SHIFT),
     )
     return _built("groups", "smelt_groups.h", parameters)
 
 
 def _plane(stride: int) -> Routine:
     """All outputs of a channel of a depthwise layer, from a plane; `pitch` is in bytes."""
-    lines, pitch, outputs = _count("lines"), Number("pitch", 1), Number("outputs", 4)
-    step, line_step = Number("step", 1), Number("line_step", 1)
     parameters = (
-        Reads("w", "int8_t", Const(9)),
-        Reads("x", "int16_t", (lines.value - 1) * pitch.value // 2 + 3 * PLANE_PITCH),
-        _image("y", lines.value, line_step.value, outputs.value, step.value),
-        Reads("channel", "int32_t", CONSTANTS),
-        *(Number("down"), Number("along"), lines, pitch, outputs, step, line_step, ZERO, SHIFT),
+        *(Reads("w", "int8_t"), Reads("x", "int16_t"), Writes("y", "int8_t"), Reads("channel", "int32_t")),
+        *(Number("down"), Number("along"), _count("lines"), Number("pitch", 1), Number("outputs", 4)),
+        *(Number("step", 1), Number("line_step", 1), ZERO, SHIFT),
     )
     return _built(f"plane_{stride}", "smelt_planes.h", parameters)
 
 
 def _eight() -> Routine:
     """One channel of a pointwise layer that reads eight; a pixel of x is four words."""
-    pixels, step = _count("pixels", 4), Number("step", 1)
     parameters = (
-        Reads("w", "int8_t", Const(8)),
-        Reads("x", "int32_t", (pixels.value + 1) * 4),
-        Writes("y", "int8_t", (pixels.value - 1) * step.value + 1),
-        Reads("channel", "int32_t", CONSTANTS),
-        *(pixels, step, ZERO, SHIFT),
+        *(Reads("w", "int8_t"), Reads("x", "int32_t"), Writes("y", "int8_t"), Reads("channel", "int32_t")),
+        *(_count("pixels", 4), Number("step", 1), ZERO, SHIFT),
     )
     return _built("thin", "smelt_thin.h", parameters)
 
@@ -141,7 +137,7 @@ def _tile_groups(tiles: Expr) -> Expr:
 
 def _winograd_products(name: str, words: Number) -> Routine:
     """The sums of two channels at all positions of tiles."""
-    tiles = _count("tiles")
+    tiles = _count("count")
     parameters = (
         Writes("sums", "int32_t", _tile_groups(tiles.value) * GROUP_SUMS),
         Reads("weights", "int32_t", words.value * (2 * POSITIONS) + 2),
@@ -240,7 +236,7 @@ PLANES = {stride: _plane(stride) for stride in (1, 2)}
 THIN = _eight()
 WINOGRAD_INPUTS = _winograd_inputs()
 WINOGRAD_WEIGHTS = _winograd_weights()
-WINOGRAD_EIGHT = _winograd_products("winograd_eight", Number("words", 8, 8))
+WINOGRAD_EIGHT = _winograd_products("winograd_eight", Number("words", 8, 8, most=8))
 WINOGRAD_EIGHTS = _winograd_products("winograd_eights", Number("words", 16, 8))
 WINOGRAD_PRODUCTS = _winograd_products("winograd_products", WORDS)  # for all numbers of words; no assembly
 QUANTIZE = _quantize()

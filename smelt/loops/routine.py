@@ -1,15 +1,18 @@
 """Routines: hand-written functions that kernels call, as values whose parameters say what they read and write.
 
-How far a routine reaches behind a pointer is an expression over its numbers. The spans of a call follow from that, and the bounds
-proof checks them like any other access; who calls a routine cannot declare less than it takes.
+How far a routine reaches behind a pointer is read from its instructions, for the numbers of each call. What is written in C is
+declared: an expression over the numbers. The spans of a call follow from that, and the bounds proof checks them like any other
+access; who calls a routine cannot declare less than it takes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from smelt.loops.assembly.machine import Unfollowed
+from smelt.loops.assembly.reach import Reach, Reader
 from smelt.loops.ir import (
     SIZES,
     AnyBuffer,
@@ -42,7 +45,7 @@ class At:
 
 @dataclass(frozen=True)
 class Number:
-    """An int32 that is passed. Where it is a constant it is at least `least`, and a multiple of `multiple`.
+    """An int32 that is passed. Where it is a constant it is at least `least` and at most `most`, and a multiple of `multiple`.
 
     One that is not `passed` is only told here, because a reach depends on it.
     """
@@ -51,25 +54,37 @@ class Number:
     least: int | None = None
     multiple: int = 1
     passed: bool = True
+    most: int | None = None
 
     @property
     def value(self) -> Var:
         """For the expressions of reaches."""
         return Var(self.name)
 
+    def takes(self, value: int) -> bool:
+        """Whether the routine takes such a number."""
+        low, high = (self.least is None or self.least <= value), (self.most is None or value <= self.most)
+        return low and high and value % self.multiple == 0
+
 
 @dataclass(frozen=True)
 class Reads:
     """A pointer behind which `count` elements of `type` are read at most. Buffers may be declared with one of the types `also`.
 
-    `count` is an expression over the numbers, none of which may then be unknown when the C is written.
+    `count` is an expression over the numbers, none of which may then be unknown when the C is written. Where instructions tell how
+    far they reach there need be none, and it may not be less than they do. `by_data`: they do not tell, because data decide.
     """
 
     name: str
     type: Type
-    count: Expr
+    count: Expr | None = None
     also: tuple[Type, ...] = ()
+    by_data: bool = False
     access: ClassVar[Access] = "read"
+
+    def allows(self, reach: Reach) -> bool:
+        """Whether it may be read or written as it is."""
+        return (reach.reads is None or self.access != "write") and (reach.writes is None or self.access != "read")
 
 
 @dataclass(frozen=True)
@@ -94,7 +109,7 @@ class Routine:
     """A function whose heart is in assembly: it is in the header `source`, which has a portable body beside it.
 
     `stack`: bytes of stack that the assembly uses at most, of which compilers do not know. `floats`: it computes in floating
-    point.
+    point. `reader`: reads the instructions, where they were built.
     """
 
     name: str
@@ -102,6 +117,14 @@ class Routine:
     parameters: tuple[Parameter, ...]
     stack: int = 0
     floats: bool = False
+    reader: Reader | None = field(default=None, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        names = tuple(p.name for p in self.parameters if not isinstance(p, Number) or p.passed)
+        if self.reader is not None and names != self.reader.parameters:
+            raise ValueError(
+                f"{self.name}: its instructions know its parameters as {', '.join(self.reader.parameters)}"
+            )
 
 
 @dataclass(frozen=True)
@@ -130,17 +153,18 @@ def checked_arguments(routine: Routine, arguments: Sequence[At | Value]) -> tupl
     """What is passed, pointers as the spans that the parameters make of them.
 
     Raises WrongCall where number, kind or type of the arguments differ from the parameters, where a number is none that the
-    routine takes, and where it would write to what is read-only.
+    routine takes, where it would write to what is read-only, and where instructions do what a parameter does not say.
     """
     if len(arguments) != len(routine.parameters):
         raise WrongCall(f"{routine.name}: {len(arguments)} arguments for {len(routine.parameters)} parameters")
     pairs = list(zip(routine.parameters, arguments, strict=True))
     numbers = {p.name: _number(routine, p, a) for p, a in pairs if isinstance(p, Number)}
     known = {name: value.value for name, value in numbers.items() if isinstance(value, Const)}
+    reached = _reached(routine, known)
     passed: list[Span | Expr] = []
     for parameter, argument in pairs:
         if not isinstance(parameter, Number):
-            passed.append(_span(routine, parameter, argument, known))
+            passed.append(_span(routine, parameter, argument, _bytes(routine, parameter, known, reached)))
         elif parameter.passed:
             passed.append(numbers[parameter.name])
     return tuple(passed)
@@ -152,15 +176,54 @@ def _number(routine: Routine, parameter: Number, argument: At | Value) -> Expr:
     value = expression(argument)
     if SIZES[value.type] > 4 or value.type == "float":
         raise WrongCall(f"{routine.name}: '{parameter.name}' is an int32, not of {value.type}")
-    if isinstance(value, Const):
-        least, multiple = parameter.least, parameter.multiple
-        if (least is not None and value.value < least) or value.value % multiple:
-            wanted = f"{'' if least is None else f'at least {least}, '}a multiple of {multiple}"
-            raise WrongCall(f"{routine.name}: '{parameter.name}' is {wanted}, not {value.value}")
+    if isinstance(value, Const) and not parameter.takes(int(value.value)):
+        limits = ((parameter.least, "at least"), (parameter.most, "at most"))
+        wanted = "".join(f"{how} {limit}, " for limit, how in limits if limit is not None)
+        raise WrongCall(
+            f"{routine.name}: '{parameter.name}' is {wanted}a multiple of {parameter.multiple}, not {value.value}"
+        )
     return value
 
 
-def _span(routine: Routine, parameter: Reads, argument: At | Value, known: Mapping[str, int]) -> Span:
+def _reached(routine: Routine, known: Mapping[str, int]) -> Mapping[str, Reach]:
+    """By parameter what instructions do; nothing of those that were not built."""
+    if routine.reader is None:
+        return {}
+    passed = [p for p in routine.parameters if not isinstance(p, Number) or p.passed]
+    numbers = {p.name: known.get(p.name) for p in passed if isinstance(p, Number)}
+    try:
+        return routine.reader.reach(numbers)
+    except Unfollowed as reason:
+        raise WrongCall(f"{routine.name}: {reason}, with {numbers}") from None
+
+
+def _bytes(routine: Routine, parameter: Reads, known: Mapping[str, int], reached: Mapping[str, Reach]) -> int:
+    """How far a routine reaches behind a pointer, at most."""
+    declared = None if parameter.count is None else evaluated(parameter.count, known) * SIZES[parameter.type]
+    if routine.reader is None:
+        if declared is None:
+            raise WrongCall(f"{routine.name}: nothing tells how far it reaches behind '{parameter.name}'")
+        return declared
+    reach = reached.get(parameter.name, Reach())
+    if not parameter.allows(reach):
+        raise WrongCall(f"{routine.name}: '{parameter.name}' is not only {parameter.access}")
+    stretch = reach.both
+    if stretch is None:
+        return declared or 0
+    if stretch.low is None or stretch.high is None:
+        if declared is None or not parameter.by_data:
+            raise WrongCall(
+                f"{routine.name}: how far it reaches behind '{parameter.name}' is not known when the C is written"
+            )
+        return declared
+    if stretch.low < 0 or (declared is not None and declared < stretch.high):
+        raise WrongCall(
+            f"{routine.name}: it reaches bytes {stretch.low} to {stretch.high} behind '{parameter.name}', not {declared}"
+        )
+    return stretch.high
+
+
+def _span(routine: Routine, parameter: Reads, argument: At | Value, size: int) -> Span:
     if not isinstance(argument, At):
         raise WrongCall(f"{routine.name}: '{parameter.name}' is a pointer")
     buffer = argument.buffer
@@ -168,7 +231,6 @@ def _span(routine: Routine, parameter: Reads, argument: At | Value, known: Mappi
         raise WrongCall(f"{routine.name}: '{parameter.name}' is of {parameter.type}, '{buffer.name}' of {buffer.type}")
     if parameter.access != "read" and buffer.role in ("input", "constant"):
         raise WrongCall(f"{routine.name}: '{buffer.name}' is read-only")
-    size = evaluated(parameter.count, known) * SIZES[parameter.type]
     return Span(buffer, expression(argument.index), -(-size // SIZES[buffer.type]), parameter.access)
 
 

@@ -1,0 +1,52 @@
+"""The part of a routine that decides where it goes and what it touches: all else need not be followed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from smelt.loops.assembly.ir import FLAGS, Instruction
+from smelt.loops.assembly.machine import word
+from smelt.loops.assembly.node import Node
+
+
+def relevant(nodes: Sequence[Node]) -> tuple[Node, ...]:
+    """The nodes without instructions on whose results no address and no branch depends."""
+    every = [one for node in nodes for _, one in (*node.body, *node.ahead)]
+    needed = {name for node in nodes if node.exit is not None for name in _reads(node.exit)}
+    for one in every:
+        needed |= set(_address(one))
+    made = [(frozenset(_writes(one)), frozenset(_reads(one))) for one in every]
+    before = -1
+    while before != len(needed):
+        before = len(needed)
+        needed.update(*(reads for writes, reads in made if not needed.isdisjoint(writes)))
+    return tuple(replace(node, body=_kept(node.body, needed), ahead=_kept(node.ahead, needed)) for node in nodes)
+
+
+Body = tuple[tuple[int, Instruction], ...]
+
+
+def _kept(body: Body, needed: set[str]) -> Body:
+    return tuple(p for p in body if any(True for _ in _address(p[1])) or needed.intersection(_writes(p[1])))
+
+
+def _address(one: Instruction) -> Iterator[str]:
+    """What the address of an access is made of; nothing for words on the stack."""
+    if one.place is not None and one.place.slot is None:
+        yield from (r.name for r in (one.place.base, one.place.index) if r is not None)
+
+
+def _reads(one: Instruction) -> Iterator[str]:
+    yield from (r.name for r in one.read_registers)
+    if one.place is not None and one.place.slot is not None:
+        yield word(one.place.slot)
+    if one.condition is not None:
+        yield FLAGS.name
+        yield from (r.name for r in one.all_writes)
+
+
+def _writes(one: Instruction) -> Iterator[str]:
+    yield from (r.name for r in one.all_writes)
+    if one.kind == "store" and one.place is not None and one.place.slot is not None:
+        yield word(one.place.slot)

@@ -1,0 +1,69 @@
+"""The bytes that were touched so far: the ends of each stretch of them, where addresses grow with the same counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smelt.loops.assembly.linear import Linear
+from smelt.loops.assembly.machine import Access
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Bytes from `low` on, in front of `high`. Without ends: nobody knows where."""
+
+    low: int | None = None
+    high: int | None = None
+
+    def covers(self, other: Stretch) -> bool:
+        """Whether the other one's bytes are among its own."""
+        if self.low is None or self.high is None:
+            return True
+        return other.low is not None and other.high is not None and self.low <= other.low and other.high <= self.high
+
+    def joined(self, other: Stretch) -> Stretch:
+        if self.low is None or other.low is None or self.high is None or other.high is None:
+            return Stretch()
+        return Stretch(min(self.low, other.low), max(self.high, other.high))
+
+
+Terms = tuple[tuple[int, int], ...]
+
+
+class Touched:
+    """What is touched, by parameter, by whether it is written, and by the counters that its addresses grow with."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, bool, Terms], Stretch] = {}
+
+    def add(self, access: Access) -> None:
+        low = access.at.constant
+        stretch = Stretch() if low is None else Stretch(low, low + access.size)
+        self._join(access.at, access.writes, stretch)
+
+    def _join(self, at: Linear, writes: bool, stretch: Stretch) -> None:
+        key = at.region, writes, at.terms
+        self._found[key] = self._found[key].joined(stretch) if key in self._found else stretch
+
+    def take(self, other: Touched, counter: int, last: int) -> None:
+        """What one turn of a loop touches, in all turns up to `last`."""
+        for (region, writes, terms), stretch in other._found.items():
+            at = Linear(region, 0, terms)
+            for count in (0, last) if at.coefficient(counter) else (0,):
+                moved = at.at(counter, count)
+                assert moved.constant is not None
+                by = moved.constant
+                known = stretch.low is not None and stretch.high is not None
+                ends = Stretch(stretch.low + by, stretch.high + by) if known else stretch  # type: ignore[operator]
+                self._join(moved, writes, ends)
+
+    def regions(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(region for region, _, _ in self._found))
+
+    def stretch(self, region: str, writes: bool) -> Stretch | None:
+        """All of it behind a parameter; None: nothing."""
+        found = None
+        for (name, how, _), stretch in self._found.items():
+            if (name, how) == (region, writes):
+                found = stretch if found is None else found.joined(stretch)
+        return found
