@@ -166,6 +166,22 @@ def _halfwords(op: Op, number: int) -> Op:
     return replace(op, x=x, y=y, bias=bias, rescale=linear_rescale(x, op.weights, y, clamp, rounding))
 
 
+def packed_in_nibbles(ops: list[Op]) -> list[Op]:
+    """The same with weights of int4, some of them only extremes."""
+    return [_nibbles(op, number) for number, op in enumerate(ops)]
+
+
+def _nibbles(op: Op, number: int) -> Op:
+    if op.weights.dtype == "int4":
+        return op
+    data = op.weights.constant >> 4
+    if number % 4 == 1:
+        data = np.where(data < 0, -8, 7).astype(np.int8)
+    scales = tuple(scale * 16 for scale in op.weights.q.scales)
+    weights = replace(op.weights, dtype="int4", data=data, quantization=replace(op.weights.q, scales=scales))
+    return replace(op, weights=weights, rescale=linear_rescale(op.x, weights, op.y, op.clamp))
+
+
 def of_one_column() -> list[Op]:
     """Time series: the filter may have columns that only ever see padding."""
     m = Maker(5)
@@ -280,6 +296,7 @@ def cases() -> list[Op]:
         *convolutions(),
         *depthwise_convolutions(),
         *dense_layers(),
+        *packed_in_nibbles(dense_layers()[:7]),
         *transpose_convolutions(),
         *rectified(),
         *of_one_column(),

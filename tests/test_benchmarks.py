@@ -15,6 +15,7 @@ SMALLEST = {
     "acceptance": ("--models", "hello", "--boards", "disco_f746ng", "--inputs", "1"),
     "field": (str(HELLO), "--boards", "nucleo_l4r5zi", "--runs", "2"),
     "float": (str(HELLO_FLOAT), "--boards", "nucleo_l4r5zi", "--runs", "1"),
+    "kws_numbers": ("--boards", "nucleo_l4r5zi", "--numbers", "int4", "--runs", "1"),
     "layers": ("--models", "KWS", "--boards", "nucleo_l4r5zi"),
     "mlperf_tiny": ("--models", "KWS", "--boards", "nucleo_l4r5zi", "--markdown"),
     "mlperf_tiny_small": ("--models", "AD", "--boards", "pico"),
@@ -36,7 +37,7 @@ def test_every_program_is_run_or_has_a_reason_why_not():
 
 @pytest.mark.parametrize("name", SMALLEST)
 def test_a_benchmark_in_its_smallest_form(name):
-    if name in ("acceptance", "field", "float"):
+    if name in ("acceptance", "field", "float", "kws_numbers"):
         need_oracle()
     command = [sys.executable, str(FOLDER / f"{name}.py"), *SMALLEST[name]]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 from smelt.kernels import INT8 as LINEAR
 from smelt.kernels import INT16
+from smelt.kernels.accepts import has_byte_weights
+from smelt.kernels.dense_nibbles import DENSE_NIBBLES, longest_stretch
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.model.graph import Array, Op
 from smelt.model.reference import evaluate
@@ -18,11 +21,13 @@ from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.types import Core
 from tests.kernels_host import SUPPORT, WARNINGS, ZIG, run_calls, source
 from tests.mac_cases import (
+    Maker,
     cases,
     convolutions,
     dense_layers,
     depthwise_convolutions,
     halfwords,
+    packed_in_nibbles,
     transpose_convolutions,
 )
 from tests.schedules import CORES, built, candidates
@@ -62,6 +67,17 @@ def test_every_schedule_equals_the_reference(implementation: Implementation) -> 
     check(made)
 
 
+@pytest.mark.parametrize("depth, extremes", [(700, False), (1301, True), (4100, False)])
+def test_rows_of_nibbles_are_added_up_in_stretches(depth: int, extremes: bool) -> None:
+    """Where sums of all elements could not be told apart: the most of them, or more than there may be."""
+    op = Maker(depth).dense(2, depth, 6)
+    data = np.full(op.weights.shape, -8, np.int8) if extremes else op.weights.constant >> 6
+    (op,) = packed_in_nibbles([replace(op, weights=replace(op.weights, data=data << 4))])
+    made = built(DENSE_NIBBLES, [op], most=2)
+    assert (made and longest_stretch(op.weights.constant) < depth) or depth == 700
+    check(made, sanitize=True)
+
+
 @pytest.mark.parametrize("core", CORES, ids=lambda c: c.name)
 def test_the_ring_runs_what_the_core_is_offered(core: Core) -> None:
     for implementation in LINEAR:
@@ -81,6 +97,19 @@ def test_int16_activations(implementation: Implementation) -> None:
     ops = halfwords([*convolutions(), *depthwise_convolutions(), *dense_layers()[:8], *transpose_convolutions()])
     check(built(implementation, ops))
     check(built(implementation, ops[::2], most=1), sanitize=True)
+
+
+@pytest.mark.parametrize("implementation", LINEAR, ids=lambda i: i.name)
+def test_int4_weights(implementation: Implementation) -> None:
+    """Unpacked at once, slice by slice, or where they are multiplied; with and without the sanitizer."""
+    ops = packed_in_nibbles(cases())
+    if has_byte_weights in implementation.accepts:
+        assert not built(implementation, ops, most=1)
+        return
+    made = built(implementation, ops, most=2)
+    assert made
+    check(made)
+    check(built(implementation, ops[::4], most=1), sanitize=True)
 
 
 def compilers() -> list[tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import floor, inf, isfinite, isinf
 from typing import Literal, NoReturn
 
@@ -146,11 +146,10 @@ class Site:
         return self.dtype == "float32"
 
     def weights(self, position: int, axis: int, axes: int) -> Tensor:
-        """Constant int8 weights with `axes` axes, per tensor or per channel along `axis`. All zero points are 0, except where the
-        oracle honours one: in FULLY_CONNECTED, and in the legacy quantisation.
+        """Constant weights of int8 or int4 with `axes` axes, per tensor or per channel along `axis`. All zero points are 0, except
+        where the oracle honours one: in FULLY_CONNECTED, and in the legacy quantisation.
 
-        Where the operator computes in float32 they are float32; int8 ones are dequantised, once and for all. int4 ones
-        are int8 of a narrower range.
+        Where the operator computes in float32 they are float32; int8 ones are dequantised, once and for all.
         """
         tensor = self.operand(position)
         self._fixed(tensor, "weights")
@@ -171,8 +170,6 @@ class Site:
             self.refuse(
                 f"weights '{tensor.name}' are quantised along axis {quantization.axis}; axis {axis} is supported"
             )
-        if tensor.dtype == "int4":
-            tensor = replace(tensor, dtype="int8")
         return self._dequantized(tensor) if self.is_real else tensor
 
     def _finite(self, tensor: Tensor, role: str) -> Tensor:

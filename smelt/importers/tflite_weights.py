@@ -31,7 +31,7 @@ def without_zero_points(at: Site, ops: tuple[Op, ...]) -> tuple[Op, ...]:
 
 def _has_zero_point(op: Op) -> bool:
     linear = isinstance(op, Linear) and op.weights.is_constant and op.weights.quantization is not None
-    return linear and isinstance(op, Linear) and op.weights.dtype == "int8" and any(op.weights.q.zero_points)
+    return linear and isinstance(op, Linear) and op.weights.dtype in ("int8", "int4") and any(op.weights.q.zero_points)
 
 
 def _centred(at: Site, op: Op) -> tuple[Op, ...]:

@@ -11,6 +11,7 @@ from smelt.kernels.conv2d_winograd import CONV2D_WINOGRAD
 from smelt.kernels.conv2d_winograd4 import CONV2D_WINOGRAD4
 from smelt.kernels.dense_as_conv2d import through_conv2d
 from smelt.kernels.dense_dsp import DENSE_DSP
+from smelt.kernels.dense_nibbles import DENSE_NIBBLES
 from smelt.kernels.dense_pairs import DENSE_PAIRS
 from smelt.kernels.dense_portable import DENSE_PORTABLE
 from smelt.kernels.dense_sifted import DENSE_SIFTED
@@ -53,6 +54,7 @@ INT8: tuple[Implementation, ...] = (
     DEPTHWISE_DSP,
     DEPTHWISE_PLANES,
     DEPTHWISE_PORTABLE,
+    DENSE_NIBBLES,
     DENSE_SIFTED,
     DENSE_PAIRS,
     DENSE_DSP,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from smelt.model.graph import Op
-from smelt.model.ops import Conv2D, DepthwiseConv2D
+from smelt.model.ops import Conv2D, DepthwiseConv2D, Linear
 from smelt.targets.types import Core
 
 
 def has_dual_mac(op: Op, core: Core) -> bool:
     """a core with the DSP extension (SMLAD, SXTB16)"""
     return core.has("smlad") and core.has("sxtb16")
+
+
+def has_byte_weights(op: Linear, core: Core) -> bool:
+    """weights of eight bits"""
+    return not op.weights.element.is_packed
 
 
 def is_undilated(op: Conv2D | DepthwiseConv2D, core: Core) -> bool:

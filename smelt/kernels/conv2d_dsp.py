@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from smelt.kernels.accepts import has_dual_mac, is_pointwise, is_undilated, is_ungrouped, pixels_of
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.rows import Rows, parts_of
 from smelt.kernels.feeds.widened import Order
 from smelt.kernels.implementation import Implementation, KernelCall
@@ -58,7 +59,7 @@ def build_conv2d(op: Conv2D, schedule: ConvBlock) -> KernelCall:
     packed = pack_weights(weights.reshape(channels, taps_rows, taps_columns * depth), schedule.channels, order.mixed)
     parts = parts_of(op, schedule.columns)
     k = CallBuilder("conv2d_dsp")
-    x, w, table = k.operand("x", op.x), k.table("weights", packed), r.bind(k)
+    x, w, table = k.operand("x", op.x), bind_weights(k, op.weights, packed), r.bind(k)
     # Where a run is no multiple of four, its last weights are zeros and may meet elements beyond the rows.
     wide = order.scratch(k, taps_rows * parts[0][1].row_length + 4)
     kernel = _Kernel(schedule, r, w, table, k.result("y", op.y))

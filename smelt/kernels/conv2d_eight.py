@@ -12,6 +12,7 @@ from smelt.kernels.accepts import has_dual_mac, is_pointwise, is_ungrouped, pixe
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.columns import order_of
+from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.widened import Order, widen
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.requantize import Requantizer, requantizer
@@ -55,7 +56,7 @@ def build_eight(op: Conv2D, schedule: EightBlock) -> KernelCall:
     r, channels, pixels, order = _requantizer(op), op.y.shape[3], schedule.pixels, Order(mixed=True)
     k = CallBuilder("conv2d_eight")
     x = k.operand("x", op.x)
-    w = k.table("weights", op.weights.constant.reshape(channels, DEPTH)[:, order_of(1, DEPTH)])
+    w = bind_weights(k, op.weights, op.weights.constant.reshape(channels, DEPTH)[:, order_of(1, DEPTH)])
     table, wide, y = r.bind(k), order.scratch(k, (pixels + 1) * DEPTH), k.result("y", op.y)
     routine, work = THIN, ((SMLAD, 4 * pixels), (SMMLAR, pixels))
     with in_stretches(k, pixels_of(op), pixels) as first:

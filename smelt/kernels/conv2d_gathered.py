@@ -18,10 +18,10 @@ from smelt.kernels.inner.groups import (
     GroupBlock,
     Groups,
     bind_columns,
+    bind_pairs,
     bind_slice,
     fits_groups,
     has_groups,
-    pack,
     requantizer_of,
 )
 from smelt.kernels.inner.pairs import leaves_cache
@@ -41,7 +41,7 @@ def is_single(op: Conv2D, core: Core) -> bool:
 def build_conv2d(op: Conv2D, schedule: GroupBlock) -> KernelCall:
     r, pixels, g = requantizer_of(op), schedule.pixels, Gathered(op, schedule.pixels)
     k = CallBuilder("conv2d_gathered")
-    x, w, table = k.operand("x", op.x), k.table("weights", pack(op)), r.bind(k)
+    x, w, table = k.operand("x", op.x), bind_pairs(k, op, schedule.staged), r.bind(k)
     image = k.scratch("image", "int8_t", g.x_rows * g.row_length)
     columns, part = bind_columns(k, op, pixels, "columns"), bind_slice(k, op, schedule.staged)
     groups = Groups(op, r, pixels, w, table, columns, part, k.result("y", op.y))
@@ -55,7 +55,7 @@ def build_conv2d(op: Conv2D, schedule: GroupBlock) -> KernelCall:
 
 def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:
     """Stretches of some kilobytes, chosen so that few outputs are made twice; longer and shorter ones."""
-    staged = leaves_cache(op, core)
+    staged = leaves_cache(op, core) or op.weights.element.is_packed
     usual = max(STRETCH_BYTES, min(WORTHWHILE * 4 * words_of(op), MOST_BYTES))
     for pixels in dict.fromkeys(_stretch(op, most) for most in (usual, 2 * usual, usual // 3)):
         yield GroupBlock(pixels, staged)

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from smelt.kernels.accepts import has_dual_mac, has_enough_taps, is_pointwise, is_undilated, is_ungrouped, pixels_of
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.nibbles import Slices, bind_slices, bind_weights, even
 from smelt.kernels.feeds.rows import MOST_SUMS, Rows, parts_of
 from smelt.kernels.feeds.widened import Order
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import Row, fit_pairs, leaves_cache, multiply_row, pack_pairs
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, minimum
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Table, minimum
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import BOTH_SUMS, HIGH_SUM
 from smelt.targets.types import Core
@@ -55,7 +56,7 @@ class _Kernel:
     schedule: PairBlock
     r: Requantizer
     rows: Rows
-    weights: Buffer
+    weights: Buffer | Slices
     table: Buffer
     slice: Buffer | None
     columns: Buffer | None
@@ -90,11 +91,12 @@ def build_conv2d(op: Conv2D, schedule: PairBlock) -> KernelCall:
     parts = parts_of(op, schedule.rows)
     shape = parts[0][1]
     k = CallBuilder("conv2d_pairs")
-    x, w, table = k.operand("x", op.x), k.table("weights", packed), r.bind(k)
+    x, w, table = k.operand("x", op.x), _weights(k, op, packed, schedule), r.bind(k)
     # Behind the rows there is room for what a run of odd length, or the word too many, reads.
     wide = order.scratch(k, shape.strip_rows(schedule.rows) * shape.row_length + 4)
     words = taps_rows * -(-shape.length // 2) + 1
-    part = k.scratch("slice", "int32_t", words) if schedule.staged else None
+    room = even(words - 1) + 1 if op.weights.element.is_packed else words
+    part = k.scratch("slice", "int32_t", room) if schedule.staged else None
     height = min(schedule.rows, shape.rows)
     columns = k.scratch("columns", "int32_t", height * shape.columns * (words - 1) + 1) if schedule.gathered else None
     sums = k.scratch("sums", "int32_t", 2 * MOST_SUMS)
@@ -103,6 +105,12 @@ def build_conv2d(op: Conv2D, schedule: PairBlock) -> KernelCall:
         rows = Rows(shape, order, op.x.q.zero_point, x, wide, first)
         _strips(k, _Kernel(schedule, r, rows, w, table, part, columns, sums, y))
     return k.finish_call()
+
+
+def _weights(k: CallBuilder, op: Conv2D, packed: Table, schedule: PairBlock) -> Buffer | Slices:
+    if schedule.staged:
+        return bind_slices(k, op.weights, packed, (packed.size - 1) // -(-op.y.shape[3] // 2), "halves")
+    return bind_weights(k, op.weights, packed, "halves")
 
 
 def _strips(k: KernelBuilder, kernel: _Kernel) -> None:
@@ -125,13 +133,13 @@ def _strips(k: KernelBuilder, kernel: _Kernel) -> None:
 def _pair(k: KernelBuilder, kernel: _Kernel, pair: Expr, channels: int, rows: int, pixel: Expr) -> None:
     """All pixels of a strip for the `channels` (one or two) channels of a pair."""
     s, r = kernel.rows.shape, kernel.r
-    first = pair * kernel.slice_words
     weights: AnyBuffer
-    if kernel.slice is not None:
-        k.copy(kernel.slice, 0, kernel.weights, first, kernel.slice_words)
+    if isinstance(kernel.weights, Slices):
+        assert kernel.slice is not None
+        kernel.weights.fetch(k, kernel.slice, pair)
         weights = kernel.slice
     else:
-        weights = k.window("words", kernel.weights, first)
+        weights = k.window("words", kernel.weights, pair * kernel.slice_words)
     channel = k.let("channel", pair * 2)
     bias = k.let("bias", r.bias(kernel.table, channel))
     both = k.let("both", Call(BOTH_SUMS, (r.bias(kernel.table, channel + 1) if channels == 2 else Const(0), bias)))
@@ -161,7 +169,7 @@ def _outputs(k: KernelBuilder, kernel: _Kernel, place: Expr, scales: list[Scale]
 def schedules(op: Conv2D, core: Core) -> Iterable[PairBlock]:
     """Three pixels at a time; strips as high as some kilobytes of widened rows allow."""
     heights = _stretches(op) if is_pointwise(op) else _heights(op)
-    staged = leaves_cache(op, core)
+    staged = leaves_cache(op, core) or op.weights.element.is_packed
     pixels = min(3, pixels_of(op) if is_pointwise(op) else op.y.shape[2])
     if op.weights.shape[1] > 1 and op.weights.shape[2] * op.weights.shape[3] < SHORT_ROW:
         yield PairBlock(pixels, _gathered_rows(op), False, True)

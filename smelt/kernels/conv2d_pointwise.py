@@ -15,10 +15,10 @@ from smelt.kernels.inner.groups import (
     GroupBlock,
     Groups,
     bind_columns,
+    bind_pairs,
     bind_slice,
     fits_groups,
     has_groups,
-    pack,
     requantizer_of,
 )
 from smelt.model.ops import Conv2D
@@ -36,7 +36,7 @@ def is_simple(op: Conv2D, core: Core) -> bool:
 def build_pointwise(op: Conv2D, schedule: GroupBlock) -> KernelCall:
     r, pixels = requantizer_of(op), schedule.pixels
     k = CallBuilder("conv2d_pointwise")
-    x, w, table = k.operand("x", op.x), k.table("weights", pack(op)), r.bind(k)
+    x, w, table = k.operand("x", op.x), bind_pairs(k, op, schedule.staged), r.bind(k)
     wide, part = bind_columns(k, op, pixels, "wide"), bind_slice(k, op, schedule.staged)
     groups = Groups(op, r, pixels, w, table, wide, part, k.result("y", op.y))
     with in_stretches(k, pixels_of(op), pixels) as first:
@@ -48,9 +48,9 @@ def build_pointwise(op: Conv2D, schedule: GroupBlock) -> KernelCall:
 def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:
     """Stretches of some kilobytes, chosen so that few outputs are made twice; then shorter and longer ones.
 
-    Where instructions and constants share a bus, weights in RAM leave it to the instructions.
+    Where instructions and constants share a bus, weights in RAM leave it to the instructions; those of int4 are unpacked there.
     """
-    staged = core.style.one_code_bus
+    staged = core.style.one_code_bus or op.weights.element.is_packed
     for pixels in _stretches(op):
         yield GroupBlock(pixels, staged)
     yield GroupBlock(_stretches(op)[0], not staged)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.accepts import has_dual_mac, is_undilated, is_ungrouped
+from smelt.kernels.accepts import has_byte_weights, has_dual_mac, is_undilated, is_ungrouped
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.images import copy_rows
@@ -227,6 +227,6 @@ CONV2D_WINOGRAD = Implementation(
     Conv2D,
     schedules,
     build_conv2d,
-    (has_dual_mac, is_undilated, is_ungrouped, is_three_by_three, fits_winograd),
+    (has_dual_mac, has_byte_weights, is_undilated, is_ungrouped, is_three_by_three, fits_winograd),
     spends_flash=True,
 )

@@ -26,6 +26,7 @@ from smelt.kernels.accepts import has_dual_mac, is_undilated, is_ungrouped
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.images import copy_rows
+from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.tiles import Tiled, Tiles
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.requantize import Requantizer, Scale, requantizer
@@ -126,7 +127,7 @@ def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
     batch, y_rows, columns, channels = op.y.shape
     depth = op.x.shape[3]
     k = CallBuilder("conv2d_winograd4", in_place=_may_overwrite(op))
-    x, w, table = k.operand("x", op.x), k.table("weights", packed), r.bind(k)
+    x, w, table = k.operand("x", op.x), bind_weights(k, op.weights, packed), r.bind(k)
     image = k.scratch("image", "int8_t", (OUT * schedule.rows + 2) * (columns + 2) * depth)
     corner = None if is_shared(r) else k.scratch("corner", "int32_t", OUT * SIZE)
     slices = k.scratch("slices", "int32_t", (channels // 2 if schedule.whole else 1) * POSITIONS * depth + 2)

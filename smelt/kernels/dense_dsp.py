@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from smelt.kernels.accepts import has_dual_mac
+from smelt.kernels.accepts import has_byte_weights, has_dual_mac
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.widened import last_elements
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.packed import pack_weights, quads
 from smelt.kernels.requantize import requantizer, store_outputs
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Call, Const, Expr, Var
 from smelt.model.ops import Dense
-from smelt.targets.intrinsics import PKHBT, SMLAD, SXTB16, SXTB16_ROR8
+from smelt.targets.intrinsics import SMLAD, SXTB16, SXTB16_ROR8
 from smelt.targets.types import Core
 
 
@@ -48,19 +49,10 @@ def build_dense(op: Dense, schedule: UnitBlock) -> KernelCall:
                     even, odd = k.let("even", Call(SXTB16, (word,))), k.let("odd", Call(SXTB16_ROR8, (word,)))
                     _multiply(k, ws, start + quad, even, odd, sums)
             if depth % 4:
-                _multiply(k, ws, Const(depth // 4), *_last_elements(k, xs, depth), sums)
+                _multiply(k, ws, Const(depth // 4), *last_elements(k, xs, depth), sums)
             for c in range(count):
                 store_outputs(k, r, table, unit + c, [sums[c]], y, [row * units + unit + c])
     return k.finish_call()
-
-
-def _last_elements(k: KernelBuilder, xs: AnyBuffer, depth: int) -> tuple[Expr, Expr]:
-    """The elements after the last full word, as SXTB16 would give them, zeros behind the end."""
-    elements: list[Expr] = [xs[i] if i < depth else Const(0) for i in range(depth // 4 * 4, depth // 4 * 4 + 4)]
-    return (
-        k.let("even", Call(PKHBT, (elements[0], elements[2]))),
-        k.let("odd", Call(PKHBT, (elements[1], elements[3]))),
-    )
 
 
 def _multiply(k: KernelBuilder, ws: AnyBuffer, quad: Expr, even: Expr, odd: Expr, sums: list[Var]) -> None:
@@ -81,4 +73,4 @@ def schedules(op: Dense, core: Core) -> Iterable[UnitBlock]:
                 yield schedule
 
 
-DENSE_DSP = Implementation("dense_dsp", Dense, schedules, build_dense, (has_dual_mac,))
+DENSE_DSP = Implementation("dense_dsp", Dense, schedules, build_dense, (has_dual_mac, has_byte_weights))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.accepts import has_dual_mac
+from smelt.kernels.accepts import has_byte_weights, has_dual_mac
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
@@ -136,4 +136,6 @@ def schedules(op: Dense, core: Core) -> Iterable[UnitPairs]:
         yield UnitPairs(pairs)
 
 
-DENSE_PAIRS = Implementation("dense_pairs", Dense, schedules, build_dense, (has_dual_mac, has_fours, weights_fit_pairs))
+DENSE_PAIRS = Implementation(
+    "dense_pairs", Dense, schedules, build_dense, (has_dual_mac, has_byte_weights, has_fours, weights_fit_pairs)
+)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.accepts import has_dual_mac
+from smelt.kernels.accepts import has_byte_weights, has_dual_mac
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import fit_pairs, pack_pairs
@@ -103,5 +103,9 @@ def schedules(op: Dense, core: Core) -> Iterable[Sifted]:
 
 
 DENSE_SIFTED = Implementation(
-    "dense_sifted", Dense, schedules, build_dense, (has_dual_mac, is_rectified, has_blocks, pays, weights_fit_pairs)
+    "dense_sifted",
+    Dense,
+    schedules,
+    build_dense,
+    (has_dual_mac, has_byte_weights, is_rectified, has_blocks, pays, weights_fit_pairs),
 )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from smelt.kernels.accepts import has_dual_mac, is_undilated
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.planes import gather_line
 from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
@@ -97,7 +98,8 @@ def build_lines(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
     r = _requantizer(op)
     lines, along = _axes(op, schedule.transposed)
     k = CallBuilder("depthwise_lines")
-    x, w, table = k.operand("x", op.x), k.table("weights", op.weights.constant.reshape(9, -1).T), r.bind(k)
+    x = k.operand("x", op.x)
+    w, table = bind_weights(k, op.weights, op.weights.constant.reshape(9, -1).T), r.bind(k)
     plane = k.scratch("plane", "int16_t", lines.seen * PITCH)
     y = k.result("y", op.y)
     fill(k, plane, Const(0), op.x.q.zero_point, plane.size)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from smelt.kernels.accepts import has_dual_mac, is_undilated
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.planes import gather_line
 from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
@@ -88,7 +89,7 @@ def _build(op: DepthwiseConv2D, schedule: PlaneBlock, dual: bool) -> KernelCall:
     weights = op.weights.constant.reshape(-1, op.y.shape[3]).T
     r = epilogue(op, weights, folded=True)
     k = CallBuilder("depthwise_dsp" if dual else "depthwise_planes")
-    x, w, table = k.operand("x", op.x), k.table("weights", weights), r.bind(k)
+    x, w, table = k.operand("x", op.x), bind_weights(k, op.weights, weights), r.bind(k)
     size = plane_rows(op, schedule.rows) * plane_columns(op)
     plane = k.scratch("plane", "int16_t", size)
     kernel = _Kernel(op, r, schedule, dual, x, w, table, plane, k.result("y", op.y))

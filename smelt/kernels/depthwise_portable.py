@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.taps import taps_inside
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.portable import ChannelBlock, channel_blocks
@@ -30,7 +31,8 @@ def build_depthwise(op: DepthwiseConv2D, schedule: ChannelBlock) -> KernelCall:
     weights = op.weights.constant
     r = epilogue(op, weights.reshape(-1, weights.shape[3]).T, folded=False)
     k = CallBuilder("depthwise")
-    buffers = _Buffers(k.operand("x", op.x), k.operand("weights", op.weights), r.bind(k), k.result("y", op.y))
+    x, w = k.operand("x", op.x), bind_weights(k, op.weights, op.weights.constant)
+    buffers = _Buffers(x, w, r.bind(k), k.result("y", op.y))
     batch, rows, columns, _ = op.y.shape
     with k.loop("image", 0, batch) as image, k.loop("row", 0, rows) as row, k.loop("column", 0, columns) as column:
         at = (image, row, column)

@@ -7,6 +7,7 @@ from math import prod
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
+from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.taps import taps_reaching
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.portable import ChannelBlock, channel_blocks, interleave, multiply, step_of
@@ -23,7 +24,7 @@ def build_transpose_conv(op: TransposeConv2D, schedule: ChannelBlock) -> KernelC
     r = epilogue(op, weights.reshape(len(weights), -1), folded=False)
     k = CallBuilder("transpose_conv2d")
     packed = interleave(weights.reshape(1, op.y.shape[3], -1), schedule.channels)
-    x, w, table, y = k.operand("x", op.x), k.table("weights", packed), r.bind(k), k.result("y", op.y)
+    x, w, table, y = k.operand("x", op.x), bind_weights(k, op.weights, packed), r.bind(k), k.result("y", op.y)
     batch, rows, columns, channels = op.y.shape
     with k.loop("image", 0, batch) as image, k.loop("row", 0, rows) as row, k.loop("column", 0, columns) as column:
         place = k.let("place", ((image * rows + row) * columns + column) * channels)

@@ -13,7 +13,7 @@ import numpy as np
 
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Expr, Value
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Value
 from smelt.targets.intrinsics import PKHBT, PKHTB, SXTB16, SXTB16_ROR8
 
 
@@ -69,3 +69,12 @@ def fill(k: KernelBuilder, target: AnyBuffer, at: Expr, value: int, count: int) 
         wide = k.window("to", target, at)
         with k.loop("i", 0, count) as i:
             k.store(wide, i, value)
+
+
+def last_elements(k: KernelBuilder, xs: AnyBuffer, depth: int) -> tuple[Expr, Expr]:
+    """The elements after the last full word, as SXTB16 would give them, zeros behind the end."""
+    elements: list[Expr] = [xs[i] if i < depth else Const(0) for i in range(depth // 4 * 4, depth // 4 * 4 + 4)]
+    return (
+        k.let("even", Call(PKHBT, (elements[0], elements[2]))),
+        k.let("odd", Call(PKHBT, (elements[1], elements[3]))),
+    )

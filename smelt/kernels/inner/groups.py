@@ -13,6 +13,7 @@ import numpy as np
 from smelt.kernels.accepts import pixels_of
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.columns import GROUP, order_of, words_of
+from smelt.kernels.feeds.nibbles import Slices, bind_slices, bind_weights, even
 from smelt.kernels.inner.pairs import MOST_SUM, fit_pairs, pack_pairs
 from smelt.kernels.requantize import Requantizer, requantizer
 from smelt.kernels.routines import GROUPS
@@ -68,7 +69,7 @@ class Groups:
     op: Conv2D
     r: Requantizer
     pixels: int
-    weights: Buffer
+    weights: Buffer | Slices
     table: Buffer
     columns: Buffer
     slice: Buffer | None
@@ -82,10 +83,12 @@ class Groups:
     def _pair(self, k: KernelBuilder, first: Expr, pair: Expr) -> None:
         r, words, channels, groups = self.r, words_of(self.op), self.op.y.shape[3], self.pixels // GROUP
         channel = k.let("channel", minimum(pair * 2, channels - 2))
-        weights = At(self.weights, pair * words)
-        if self.slice is not None:
-            k.copy(self.slice, 0, self.weights, pair * words, words + 1)
+        if isinstance(self.weights, Slices):
+            assert self.slice is not None
+            self.weights.fetch(k, self.slice, pair, more=1)
             weights = At(self.slice)
+        else:
+            weights = At(self.weights, pair * words)
         places = (weights, At(self.columns), At(self.y, first * channels + channel), r.constants(self.table, channel))
         work = ((SMLAD, 6 * groups * words), (SXTB16, groups * words), (SMMLAR, 6 * groups))
         turns = groups * words if weights.buffer.role == "constant" else 0
@@ -102,5 +105,16 @@ def bind_columns(k: CallBuilder, op: Conv2D, pixels: int, name: str) -> Buffer:
     return k.scratch(name, "int32_t", pixels * words_of(op) + GROUP)
 
 
+def bind_pairs(k: CallBuilder, op: Conv2D, staged: bool) -> Buffer | Slices:
+    """The weights, slice by slice where they are `staged`."""
+    if staged:
+        return bind_slices(k, op.weights, pack(op), words_of(op), "halves")
+    return bind_weights(k, op.weights, pack(op), "halves")
+
+
 def bind_slice(k: CallBuilder, op: Conv2D, staged: bool) -> Buffer | None:
-    return k.scratch("slice", "int32_t", words_of(op) + 1) if staged else None
+    """Room for a slice, and for the word behind it that may be read."""
+    if not staged:
+        return None
+    words = words_of(op)
+    return k.scratch("slice", "int32_t", (even(words) if op.weights.element.is_packed else words) + 1)
