@@ -254,6 +254,7 @@ ELSEWHERE: tuple[str, ...] = (
     *(
         f"CUSTOM Signal{name}" for name in ("FilterBankSpectralSubtraction", "PCAN", "FilterBankLog")
     ),  # chains of their own
+    "CUSTOM TFLM_DECODE",  # constants, each with a code of its own
     *(f"CUSTOM Signal{name}" for name in ("Framer", "Stacker", "OverlapAdd", "Delay")),  # they remember
 )
 """What graphs that grow from int8 values do not have: tests of their families compare these with the oracle."""

@@ -13,6 +13,7 @@ from smelt.importers.tflite_binary import BINARY
 from smelt.importers.tflite_choices import CHOOSING
 from smelt.importers.tflite_constants import FUNCTIONS, PLAIN, folded, known
 from smelt.importers.tflite_control import Converted, control_arms
+from smelt.importers.tflite_decode import DECODING
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
 from smelt.importers.tflite_gathers import GATHERING
 from smelt.importers.tflite_legacy import as_int8, is_legacy, with_bytes
@@ -134,6 +135,7 @@ ARMS: tuple[Arm, ...] = (
     *CHOOSING,
     *SIGNAL,
     *STREAMS,
+    *DECODING,
     *RECURRENT,
     *MATMUL,
     *VARIABLES,

@@ -31,7 +31,7 @@ def known(at: Site) -> bool:
     if function is None or len(at.operator.outputs) != 1 or not _ready(at):
         return False
     result = at.result()
-    _spend(at, max(result.elements, *(x.elements for x in _operands(at)), 1))
+    spend(at, max(result.elements, *(x.elements for x in _operands(at)), 1))
     with np.errstate(all="ignore"):
         value = np.asarray(function(at))
     if value.dtype != result.element.numpy:
@@ -53,7 +53,7 @@ def folded(at: Site, ops: tuple[Op, ...]) -> bool:
     if not ops or not _follows(ops):
         return False
     for op in ops:
-        _spend(at, sum(y.elements for y in op.ys) + op.macs)
+        spend(at, sum(y.elements for y in op.ys) + op.macs)
         arrays = (x.constant if x.is_constant else values[x] for x in op.inputs)
         values.update(zip(op.ys, results(op, *arrays), strict=True))
     for y in (at.result(position) for position in range(len(at.operator.outputs))):
@@ -76,7 +76,8 @@ def _operands(at: Site) -> tuple[Tensor, ...]:
     return tuple(at.operand(position) for position in range(len(at.operator.inputs)) if at.has(position))
 
 
-def _spend(at: Site, work: int) -> None:
+def spend(at: Site, work: int) -> None:
+    """Account for steps that reading the file takes. Raises Refusal where they become too many."""
     at.bench.work += work
     if at.bench.work > MOST_WORK:
         at.refuse(f"its constants take more than {MOST_WORK:,} steps to compute; store them instead")
@@ -105,7 +106,7 @@ def _broadcast_args(at: Site) -> Array:
 
 
 def _bounded(at: Site, sizes: tuple[int, ...]) -> tuple[int, ...]:
-    _spend(at, prod(sizes))
+    spend(at, prod(sizes))
     return sizes
 
 
