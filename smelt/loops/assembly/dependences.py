@@ -3,43 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from smelt.loops.assembly.ir import Instruction
+from smelt.loops.assembly.ir import Instruction, Place, Register
 from smelt.loops.assembly.timing import Timing
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The registers that an instruction reads and writes, and where in memory it goes."""
+
+    reads: frozenset[Register]
+    writes: frozenset[Register]
+    stores: bool
+    place: Place | None
+
+    @classmethod
+    def of(cls, one: Instruction) -> Footprint:
+        return cls(one.reading, one.writing, one.kind == "store", one.place)
+
+    def conflicts(self, later: Footprint) -> bool:
+        """Whether the two must keep their order."""
+        if not (self.writes.isdisjoint(later.writes) and self.writes.isdisjoint(later.reads)):
+            return True
+        return not later.writes.isdisjoint(self.reads) or self._same_memory(later)
+
+    def _same_memory(self, other: Footprint) -> bool:
+        """Whether one of them may write what the other reads or writes. Different parameters are different memory."""
+        p, q = self.place, other.place
+        if p is None or q is None or not (self.stores or other.stores):
+            return False
+        if p.slot is not None and q.slot is not None:
+            return p.slot == q.slot
+        if (p.slot is None) != (q.slot is None):
+            return False
+        return p.region == q.region or "" in (p.region, q.region)
 
 
 def conflict(first: Instruction, second: Instruction) -> bool:
     """Whether the two must keep their order."""
-    writes, others = set(first.all_writes), set(second.all_writes)
-    if writes & (others | set(second.read_registers)) or others & set(first.read_registers):
-        return True
-    return _same_memory(first, second)
-
-
-def _same_memory(first: Instruction, second: Instruction) -> bool:
-    """Whether one of them may write what the other reads or writes. Different parameters are different memory."""
-    p, q = first.place, second.place
-    if p is None or q is None or "store" not in (first.kind, second.kind):
-        return False
-    if p.slot is not None and q.slot is not None:
-        return p.slot == q.slot
-    if (p.slot is None) != (q.slot is None):
-        return False
-    return p.region == q.region or "" in (p.region, q.region)
+    return Footprint.of(first).conflicts(Footprint.of(second))
 
 
 def in_a_row(body: Sequence[Instruction]) -> list[set[int]]:
     """For each instruction those before it that must stay before it."""
-    return [{i for i in range(j) if conflict(body[i], body[j])} for j in range(len(body))]
+    prints = [Footprint.of(one) for one in body]
+    return [{i for i in range(j) if prints[i].conflicts(prints[j])} for j in range(len(body))]
 
 
 def in_a_loop(body: Sequence[Instruction], ahead: frozenset[int]) -> list[set[int]] | None:
     """The same for one turn of a loop in which those of `ahead` are done for the turn after; None: they cannot be."""
     before: list[set[int]] = [set() for _ in body]
-    for u in range(len(body)):
-        for v in range(u + 1, len(body)):
-            if not conflict(body[u], body[v]):
-                continue
+    for v, earlier in enumerate(in_a_row(body)):
+        for u in earlier:
             if (u in ahead) == (v in ahead):
                 before[v].add(u)
             elif v in ahead:

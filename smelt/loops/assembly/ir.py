@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 Kind = Literal["alu", "shift", "shifted", "bits", "mac", "load", "store", "branch"]
@@ -27,6 +28,9 @@ class Register:
 
     def __str__(self) -> str:
         return self.name
+
+    def __hash__(self) -> int:
+        return hash(self.name)
 
 
 FLAGS = Register("flags", "flags")
@@ -124,6 +128,16 @@ class Instruction:
     def size(self) -> int:
         """Bytes of memory that it reads or writes."""
         return SIZES[self.name]
+
+    @cached_property
+    def reading(self) -> frozenset[Register]:
+        """The registers that it reads."""
+        return frozenset(self.read_registers)
+
+    @cached_property
+    def writing(self) -> frozenset[Register]:
+        """The registers that it writes."""
+        return frozenset(self.all_writes)
 
     @property
     def all_writes(self) -> tuple[Register, ...]:

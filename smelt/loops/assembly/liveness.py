@@ -8,12 +8,12 @@ from smelt.loops.assembly.ir import SPECIAL, Block, Instruction, Label, Register
 
 Live = frozenset[Register]
 NOTHING: Live = frozenset()
+ALWAYS = frozenset(SPECIAL)
 
 
 def before(one: Instruction, live: Live) -> Live:
     """What is needed in front of an instruction, if `live` is behind it."""
-    found = (live - set(one.all_writes)) | set(one.read_registers)
-    return frozenset(r for r in found if r not in SPECIAL)
+    return ((live - one.writing) | one.reading) - ALWAYS
 
 
 def through(body: Iterable[Instruction], live: Live) -> Live:
@@ -40,14 +40,18 @@ def successors(blocks: Sequence[Block], number: int) -> tuple[int, ...]:
 
 def live_ends(blocks: Sequence[Block]) -> Mapping[int, Live]:
     """What is needed behind each block."""
+    every = [instructions(b) for b in blocks]
+    uses = [through(body, NOTHING) for body in every]
+    made = [NOTHING.union(*(one.writing for one in body)) for body in every]
+    follow = [successors(blocks, number) for number in range(len(blocks))]
     ends = dict.fromkeys(range(len(blocks)), NOTHING)
     starts = dict(ends)
     changed = True
     while changed:
         changed = False
         for number in reversed(range(len(blocks))):
-            ends[number] = NOTHING.union(*(starts[s] for s in successors(blocks, number)))
-            found = through(instructions(blocks[number]), ends[number])
+            ends[number] = NOTHING.union(*(starts[s] for s in follow[number]))
+            found = uses[number] | (ends[number] - made[number])
             changed = changed or found != starts[number]
             starts[number] = found
     return ends
@@ -57,7 +61,7 @@ def most(body: Sequence[Instruction], live: Live) -> int:
     """The most registers that are needed at once in a row of instructions."""
     count = len(live)
     for one in reversed(body):
-        count = max(count, len(live | {r for r in one.all_writes if r not in SPECIAL}))
+        count = max(count, len((live | one.writing) - ALWAYS))
         live = before(one, live)
         count = max(count, len(live))
     return count

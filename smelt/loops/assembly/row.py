@@ -6,6 +6,7 @@ In every order that keeps to the dependences a read finds the same write, so tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 from smelt.loops.assembly.ir import FLAGS, SPECIAL, Instruction, Register
 from smelt.loops.assembly.liveness import Live
@@ -15,20 +16,21 @@ NEVER = -1_000_000
 
 
 class Row:
-    """`body`, of which `live` is needed behind it; with `turns` it is followed by itself."""
+    """`body`, of which `live` is needed behind it; with `turns` it is followed by itself.
+
+    Of each instruction `feeds` has what makes its operands, with latencies; producers of the turn before have numbers below 0. A
+    value of `values` is where it is made (-1: before the row), who uses it, and whether it is needed behind the row.
+    """
 
     def __init__(self, body: Sequence[Instruction], timing: Timing, live: Live, turns: bool) -> None:
         self.body, self.timing, self.turns = tuple(body), timing, turns
         self.count = len(self.body)
-        self.feeds: list[
-            list[tuple[int, int]]
-        ] = []  # producers and latencies; those of the turn before have numbers below 0
-        self.values: list[
-            tuple[int, tuple[int, ...], bool]
-        ] = []  # where it is made (-1: before), its uses, needed behind
+        self.feeds: list[list[tuple[int, int]]] = []
+        self.values: list[tuple[int, tuple[int, ...], bool]] = []
         self._look(live)
-        self._pair: dict[tuple[int, int], bool] = {}
-        self._cost: dict[tuple[int, int], tuple[int, int]] = {}
+        self._clock = Clock(timing)
+        self._pairs: list[list[bool] | None] = [None] * self.count
+        self._costs: list[list[tuple[int, int]] | None] = [None] * (self.count + 1)
 
     @property
     def bound(self) -> int:
@@ -70,55 +72,71 @@ class Row:
         latency = self.timing.stepped if register == of.base else self.timing.latency(of)
         return latency.of(role)  # type: ignore[arg-type]
 
-    def pairs(self, older: int, younger: int) -> bool:
-        """Whether two of them may start in a cycle."""
-        key = older, younger
-        if key not in self._pair:
-            self._pair[key] = Clock(self.timing).may_pair(self.body[older], self.body[younger])
-        return self._pair[key]
+    def pairs(self, older: int) -> list[bool]:
+        """Which of them may start in the cycle of an older one."""
+        found = self._pairs[older]
+        if found is None:
+            found = [self._clock.may_pair(self.body[older], one) for one in self.body]
+            self._pairs[older] = found
+        return found
 
-    def cost(self, last: int, one: int) -> tuple[int, int]:
-        """(stall, cycles) of an instruction right behind another one; -1: behind none."""
-        key = last, one
-        if key not in self._cost:
-            clock = Clock(self.timing)
-            clock.last = self.body[last] if last >= 0 else None
-            self._cost[key] = clock.stall_and_cost(self.body[one])
-        return self._cost[key]
+    def costs(self, last: int) -> list[tuple[int, int]]:
+        """(stall, cycles) of each instruction right behind another one; -1: behind none."""
+        found = self._costs[last]
+        if found is None:
+            self._clock.last = self.body[last] if last >= 0 else None
+            found = [self._clock.stall_and_cost(one) for one in self.body]
+            self._costs[last] = found
+        return found
+
+    def times(self, order: Sequence[int], turns: int) -> list[int]:
+        """When each turn of the row in an order ends."""
+        count, feeds, dual = self.count, self.feeds, self.timing.issue > 1
+        starts = [NEVER] * (2 * count)  # those of the turn before are counted from the end
+        time, last, older, ends = 0, -1, -1, []
+        for _ in range(turns):
+            for one in order:
+                need = 0
+                for producer, wait in feeds[one]:
+                    ready = starts[producer] + wait
+                    if ready > need:
+                        need = ready
+                if older >= 0 and need < time and (self._pairs[older] or self.pairs(older))[one]:
+                    starts[one], older = time - 1, -1
+                else:
+                    stall, cost = (self._costs[last] or self.costs(last))[one]
+                    start = (time if time > need else need) + stall
+                    starts[one], time = start, start + cost
+                    older = one if dual else -1
+                last = one
+            ends.append(time)
+            starts = [NEVER] * count + starts[:count]
+        return ends
 
     def cycles(self, order: Sequence[int]) -> int:
         """Of the row in an order; with turns of two, one after the other."""
-        state = State(self)
-        for _ in range(2 if self.turns else 1):
-            for one in order:
-                state.issue(one)
-            state.turn()
-        return state.time
+        return self.times(order, 2 if self.turns else 1)[-1]
 
     def steady(self, order: Sequence[int]) -> int:
         """Of two turns in an order, when many came before."""
-        state, times = State(self), []
-        for _ in range(4):
-            times.append(state.time)
-            for one in order:
-                state.issue(one)
-            state.turn()
-        return state.time - times[2]
+        ends = self.times(order, 4)
+        return ends[3] - ends[1]
 
     def most(self, order: Sequence[int]) -> int:
         """The most registers in use at once."""
-        place = {one: at for at, one in enumerate(order)}
+        place = [0] * self.count
+        for at, one in enumerate(order):
+            place[one] = at
         change = [0] * (self.count + 2)
         for made, uses, behind in self.values:
             first = place[made] + 1 if made >= 0 else 0
-            end = self.count if behind else max((place[u] for u in uses), default=first)
+            end = self.count if behind else first
+            for use in () if behind else uses:
+                if place[use] > end:
+                    end = place[use]
             change[first] += 1
-            change[max(end, first) + 1] -= 1
-        most = now = 0
-        for step in change:
-            now += step
-            most = max(most, now)
-        return most
+            change[end + 1] -= 1
+        return max(accumulate(change))
 
 
 class State:
@@ -127,22 +145,21 @@ class State:
     def __init__(self, row: Row) -> None:
         self.row = row
         self.time, self.last, self.older = 0, -1, -1
-        self.starts: dict[int, int] = {}
+        self.starts = [NEVER] * (2 * row.count)
 
     def turn(self) -> None:
         """The row begins again."""
-        count = self.row.count
-        self.starts = {one - count: start for one, start in self.starts.items() if one >= 0}
+        self.starts = [NEVER] * self.row.count + self.starts[: self.row.count]
 
     def after(self, one: int) -> tuple[int, int]:
         """(start, time after it) if an instruction came next."""
         need, starts = 0, self.starts
         for producer, wait in self.row.feeds[one]:
-            if producer in starts and starts[producer] + wait > need:
+            if starts[producer] + wait > need:
                 need = starts[producer] + wait
-        if self.older >= 0 and need < self.time and self.row.pairs(self.older, one):
+        if self.older >= 0 and need < self.time and self.row.pairs(self.older)[one]:
             return self.time - 1, self.time
-        stall, cost = self.row.cost(self.last, one)
+        stall, cost = self.row.costs(self.last)[one]
         start = max(self.time, need) + stall
         return start, start + cost
 

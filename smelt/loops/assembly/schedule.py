@@ -48,8 +48,9 @@ def scheduled(
             orders.append(_list(row, graph, State(row), height, _Pressure(row, budget), window))
     allowed = max(budget, row.most(orders[0]))
 
-    def cost(order: list[int]) -> int:
-        return row.cycles(order) if row.most(order) <= allowed else TOO_MUCH
+    def cost(order: list[int], limit: int = TOO_MUCH) -> int:
+        found = row.cycles(order)
+        return found if found < limit and row.most(order) <= allowed else TOO_MUCH
 
     best = min(orders, key=cost)
     if turns:
@@ -57,9 +58,9 @@ def scheduled(
     return _of(whole, best)[: len(body)]
 
 
-def _settled(order: list[int], graph: list[set[int]], cost: Callable[[list[int]], int], bound: int) -> list[int]:
+def _settled(order: list[int], graph: list[set[int]], cost: Callable[[list[int], int], int], bound: int) -> list[int]:
     """The order with one instruction after the other moved to where it makes the whole shorter, if that can be."""
-    least, trials = cost(order), 0
+    least, trials = cost(order, TOO_MUCH), 0
     for _ in range(SWEEPS):
         before = least
         if least <= bound:
@@ -69,7 +70,7 @@ def _settled(order: list[int], graph: list[set[int]], cost: Callable[[list[int]]
                 trials += 1
                 if trials > TRIALS:
                     return order
-                if (found := cost(other)) < least:
+                if (found := cost(other, least)) < least:
                     order, least = other, found
                     break
         if least == before:
@@ -129,8 +130,10 @@ class _Turn:
             orders.append(order)
         self.order = min(orders, key=self.cost)
 
-    def cost(self, order: list[int]) -> int:
-        return self.row.steady(order) if self.row.most(order) <= self.budget else TOO_MUCH
+    def cost(self, order: list[int], limit: int = TOO_MUCH) -> int:
+        """Cycles in the long run, `TOO_MUCH` where these are not below `limit` or where there are not enough registers."""
+        found = self.row.steady(order)
+        return found if found < limit and self.row.most(order) <= self.budget else TOO_MUCH
 
 
 def _of(body: Order, order: Sequence[int]) -> Order:
