@@ -1,70 +1,119 @@
-"""Random graphs over all supported operators, with scales, zero points and slopes from sane to absurd.
+"""Random graphs over all supported operators and types, with scales, zero points and slopes from sane to absurd.
 
-Each is refused with a SmeltError, or the reference gives what TensorFlow Lite Micro gives, bit for bit; of some, so does the C,
-compiled for this computer. `python -m fuzz.graphs --cases 500 --seed 1`; exit code 1 if there are findings.
+Each is refused with a SmeltError, or the reference gives what TensorFlow Lite Micro gives, over several inputs that follow one
+another; of some, so does the C, compiled for this computer; with --boards so does firmware, on simulated boards.
+`python -m fuzz.graphs --cases 500 --seed 1`; exit code 1 if there are findings.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from fuzz.growth import Growth
+from fuzz.growth import SHAPES, TYPES, Growth, Value, everything
 from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.host import run_on_host
+from fuzz.judge import as_kernels, as_the_oracle, first_difference
 from fuzz.operators import RECIPES
 from fuzz.oracle import Arrays, OracleRefuses, RemoteOracle
-from smelt.errors import ModelError, Unsupported
+from smelt.compile import compile
+from smelt.errors import DoesNotFit, ModelError, SmeltError, Unsupported
 from smelt.importers import load
+from smelt.importers.tflite import load_tflite
 from smelt.model.graph import Graph
-from smelt.model.reference import run
+from smelt.report.execute import execute
 
-COMPILED = 20  # every so manieth graph is compiled, too
+COMPILED = 20  # every so manieth graph is compiled for this computer, too
 LONGEST_MESSAGE = 4096 + 200  # a path comes in front
-START_SHAPES = ((1, 16, 16, 1), (1, 8, 8, 4), (1, 5, 7, 3), (2, 4, 3, 2), (1, 3, 6), (1, 256), (3, 40))
+STARTS = ("int8", "int8", "int8", "int16", "int16", "float32", "float32", "uint8", "int32", "int64", "bool")
+STEPS = 3  # inputs that follow one another
+TRIES = 20
+
+Takes = Callable[[str, str], bool]
 
 
-def grow(seed: int, number: int) -> tuple[bytes, Growth]:
-    """Case `number`: one operator with wild numbers, or a graph of several with mostly sane ones."""
+def grow(seed: int, number: int, takes: Takes = everything) -> tuple[bytes, Growth]:
+    """Case `number`: one operator with wild numbers, or a graph of several with mostly sane ones; most of these have only what
+    `takes` says of an operator and its type."""
     rng = np.random.default_rng((seed, number))
     alone = number % 2 == 0
     g = Growth(rng, wild=0.5 if alone else float(rng.choice([0.0, 0.02, 0.1])))
-    codes = list(RECIPES)
-    g.input(START_SHAPES[g.integer(0, len(START_SHAPES) - 1)])
-    wanted = 1 if alone else g.integer(2, 12)
-    for _ in range(20 * wanted):
-        code = codes[number // 2 % len(codes)] if alone and not g.codes else g.pick(codes)
-        x = g.values[-1] if g.chance(0.7) else g.pick(g.values)
-        RECIPES[code](g, x)
+    if alone:
+        code = list(RECIPES)[number // 2 % len(RECIPES)]
+        _grow_one(g, code, g.pick(TYPES[code]))
+    else:
+        g.takes = takes if g.chance(0.9) else everything
+        _grow_several(g, g.integer(2, 12))
+    return g.finish(_outputs(g, alone)), g
+
+
+def _grow_one(g: Growth, code: str, dtype: str) -> None:
+    for _ in range(TRIES):
+        if RECIPES[code](g, dtype):
+            return
+        g.values.clear()
+
+
+def _grow_several(g: Growth, wanted: int) -> None:
+    g.input(g.pick(SHAPES), g.pick(STARTS))
+    if g.chance(0.1):
+        RECIPES["CALL_ONCE"](g, "none")
+    for _ in range(TRIES * wanted):
+        near = g.chance(0.8)
+        codes = [code for code, types in TYPES.items() if not near or g.values[-1].dtype in types]
+        code = g.pick(codes)
+        dtype = g.values[-1].dtype if near else g.pick(TYPES[code])
+        if g.takes(code, dtype):
+            RECIPES[code](g, dtype)
         if len(g.codes) >= wanted:
             break
-        if alone:
-            g.input(g.pick(START_SHAPES))
-    made = [value.index for value in g.values if value.index not in g.inputs]
-    outputs = made if alone or g.chance(0.2) else list(dict.fromkeys((made[-1], g.pick(made))))
-    return g.finish(outputs), g
+
+
+def _outputs(g: Growth, alone: bool) -> list[Value]:
+    """All results, where reals are to be followed; nobody can be asked for numbers of uint64 unless there is nothing else."""
+    made = [value for value in g.made if value.dtype != "uint64"] or g.made
+    if alone or any(value.dtype == "float32" for value in g.made) or g.chance(0.2):
+        return made
+    return list(dict.fromkeys((made[-1], g.pick(made))))
+
+
+class Probe:
+    """Whether TensorFlow Lite Micro computes an operator in a type: asked once, with a small model."""
+
+    def __init__(self, oracle: RemoteOracle) -> None:
+        self.oracle = oracle
+        self.known: dict[tuple[str, str], bool] = {}
+
+    def __call__(self, code: str, dtype: str) -> bool:
+        if (code, dtype) not in self.known:
+            self.known[code, dtype] = any(self._computed(code, dtype, number) for number in range(4))
+        return self.known[code, dtype]
+
+    def _computed(self, code: str, dtype: str, number: int) -> bool:
+        g = Growth(np.random.default_rng(number), 0.0)
+        _grow_one(g, code, dtype)
+        try:
+            model = g.finish(_outputs(g, alone=True))
+            self.oracle.run(model, rows(g, load_tflite(model, "probe")))
+        except (SmeltError, OracleRefuses):
+            return False
+        return True
 
 
 def rows(g: Growth, graph: Graph) -> list[Arrays]:
-    """Inputs: every int8 value where there is room for it, and others."""
-    every = [np.resize(g.rng.permutation(np.arange(-128, 128)).astype(np.int8), t.shape) for t in graph.inputs]
-    return [every, [g.int8(t.shape) for t in graph.inputs]]
-
-
-def first_difference(ours: list[Arrays], theirs: list[Arrays]) -> str:
-    """Where two lists of outputs differ; empty where they do not."""
-    for mine, other in zip(ours, theirs, strict=True):
-        for position, (a, b) in enumerate(zip(mine, other, strict=True)):
-            a, b = np.ravel(a), np.ravel(b)
-            different = np.flatnonzero(~((a == b) | (np.isnan(a) & np.isnan(b))))
-            if different.size:
-                at = different[0]
-                return f"output {position}: {different.size} of {a.size} differ, {a[at]} instead of {b[at]} at {at}"
-    return ""
+    """Inputs that follow one another: the first with every int8 value where there is room for it."""
+    every = np.arange(-128, 128).astype(np.int8)
+    first = [
+        np.resize(g.rng.permutation(every), t.shape) if t.dtype == "int8" else g.array(t.shape, t.dtype)
+        for t in graph.inputs
+    ]
+    return [first, *([g.array(t.shape, t.dtype) for t in graph.inputs] for _ in range(STEPS - 1))]
 
 
 def bounded(message: str) -> None:
@@ -73,34 +122,64 @@ def bounded(message: str) -> None:
         raise Finding(f"a message of {len(message):,} characters")
 
 
-def attempt(oracle: RemoteOracle, case: Case) -> str:
+def attempt(oracle: RemoteOracle, takes: Takes, boards: tuple[str, ...], case: Case) -> str:
     """How smelt takes one graph."""
-    model, g = grow(case.seed, case.number)
+    model, g = grow(case.seed, case.number, takes)
     path = case.write(model, ".tflite")
     try:
-        found = _judge(path, model, g, oracle, case.number % COMPILED == 0)
+        graph = load(path)
+        inputs = rows(g, graph)
+        end = _as_tflm(graph, model, inputs, oracle)
+        if case.number % COMPILED == 0:
+            _judge("on this computer", graph, inputs, run_on_host(path, inputs))
+        missing = [name for name in boards if not _on_board(name, path, graph, inputs)]
     except (ModelError, Unsupported) as refusal:
         bounded(str(refusal))
         return f"refused: {type(refusal).__name__}"
+    except Finding as finding:
+        raise Finding(f"{' '.join(g.codes)}: {finding}") from None
+    return f"{end}, but does not fit {' '.join(missing)}" if missing else end
+
+
+def _as_tflm(graph: Graph, model: bytes, inputs: list[Arrays], oracle: RemoteOracle) -> str:
+    """How the reference compares with TensorFlow Lite Micro."""
+    try:
+        theirs = oracle.run(model, inputs)
     except OracleRefuses:
         return "accepted, but TFLM refuses or aborts"
-    if found:
-        raise Finding(f"{' '.join(g.codes)}: {found}")
-    return "accepted and exact"
+    if found := first_difference(graph, inputs, theirs, as_the_oracle):
+        raise Finding(found)
+    return "accepted, and TFLM computes the same"
 
 
-def _judge(path: Path, model: bytes, g: Growth, oracle: RemoteOracle, compiled: bool) -> str:
-    """What is wrong with an accepted model; empty where nothing is. Raises what smelt raises, and OracleRefuses."""
-    graph = load(path)
-    inputs = rows(g, graph)
-    ours = [list(run(graph, arrays)) for arrays in inputs]
-    found = first_difference(ours, oracle.run(model, inputs))
-    if compiled and not found:
-        found = first_difference(run_on_host(path, inputs), ours)
-        found = f"as C, {found}" if found else ""
+def _judge(where: str, graph: Graph, inputs: list[Arrays], found: list[Arrays]) -> None:
+    if different := first_difference(graph, inputs, found, as_kernels):
+        raise Finding(f"as C, {where}: {different}")
+
+
+def _on_board(name: str, path: Path, graph: Graph, inputs: list[Arrays]) -> bool:
+    """Compare firmware on a simulated board with the reference; whether it fits."""
+    try:
+        compilation = compile(path, name, compiler="gcc")
+    except DoesNotFit:
+        return False
+    execution = execute(compilation, [tuple(arrays) for arrays in inputs], timing=False, sequence=True)
+    _judge(f"on {name}", graph, inputs, [list(arrays) for arrays in execution.outputs])
+    return True
+
+
+def options() -> argparse.ArgumentParser:
+    """What this fuzzer is told beside what all are."""
+    found = argparse.ArgumentParser(add_help=False)
+    found.add_argument(
+        "--boards", type=lambda names: tuple(names.split(",")), default=(), help="names, with commas between"
+    )
     return found
 
 
 if __name__ == "__main__":
+    own = options()
+    asked = own.parse_known_args()[0].boards
     with closing(RemoteOracle()) as one:
-        sys.exit(main(Fuzzer("graphs", __doc__ or "", partial(attempt, one), cases=500, seconds=30.0)))
+        graphs = partial(attempt, one, Probe(one), asked)
+        sys.exit(main(Fuzzer("graphs", __doc__ or "", graphs, cases=500, seconds=60.0), own))

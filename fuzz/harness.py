@@ -98,18 +98,20 @@ class Report:
         return 1 if self.findings else 0
 
 
-def main(fuzzer: Fuzzer) -> int:
-    """The command line that all fuzzers share: run the cases, print what they came to; the exit code, 1 if there are findings."""
-    options = _read_options(fuzzer)
+def main(fuzzer: Fuzzer, own: argparse.ArgumentParser | None = None) -> int:
+    """The command line that all fuzzers share: run the cases, print what they came to; the exit code, 1 if there are findings.
+    `own` are options that this fuzzer has beside those, and has read."""
+    options = _read_options(fuzzer, [own] if own else [])
     _bound_memory()
     return run(fuzzer, options).show()
 
 
-def _read_options(fuzzer: Fuzzer) -> Options:
+def _read_options(fuzzer: Fuzzer, own: list[argparse.ArgumentParser]) -> Options:
     parser = argparse.ArgumentParser(
         description=fuzzer.what,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         prog=f"python -m fuzz.{fuzzer.name}",
+        parents=own,
     )
     parser.add_argument("--cases", type=int, default=fuzzer.cases)
     parser.add_argument("--seed", type=int, default=1)

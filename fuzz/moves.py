@@ -1,4 +1,4 @@
-"""Recipes of the operators that only move values."""
+"""Recipes of the operators that only move values, of any type."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from math import prod
 
 import numpy as np
 
-from fuzz.growth import MOST_ELEMENTS, Growth, Recipe, Shape, Value, single
+from fuzz.growth import Continuation, Growth, Recipe, Shape, Value, fits, out_of
+from smelt.model.dtypes import element_type
 
 
-def moved(g: Growth, code: str, x: Value, shape: Shape, *operands: int, **options) -> bool:
+def moved(g: Growth, code: str, x: Value, shape: Shape, *operands: int | Value, **options) -> bool:
     g.op(code, [x, *operands], [g.same(x, shape)], **options)
     return True
 
@@ -17,16 +18,15 @@ def moved(g: Growth, code: str, x: Value, shape: Shape, *operands: int, **option
 def pad(g: Growth, x: Value) -> bool:
     amounts = [(g.integer(0, 2), g.integer(0, 2)) if a else (0, 0) for a in range(len(x.shape))]
     shape = tuple(b + n + a for (b, a), n in zip(amounts, x.shape, strict=True))
-    return len(shape) <= 4 and prod(shape) <= MOST_ELEMENTS and moved(g, "PAD", x, shape, g.integers(amounts))
+    return len(shape) <= 4 and fits(shape) and moved(g, "PAD", x, shape, g.integers(amounts))
 
 
 def pad_v2(g: Growth, x: Value) -> bool:
     amounts = [(g.integer(0, 2), g.integer(0, 2)) if a else (0, 0) for a in range(len(x.shape))]
     shape = tuple(b + n + a for (b, a), n in zip(amounts, x.shape, strict=True))
-    if len(shape) > 4 or prod(shape) > MOST_ELEMENTS:
+    if len(shape) > 4 or not fits(shape):
         return False
-    value = g.w.tensor(g.name(), (), "int8", x.scale, x.zero, g.int8(()))
-    return moved(g, "PADV2", x, shape, g.integers(amounts), value)
+    return moved(g, "PADV2", x, shape, g.integers(amounts), g.like(x, ()))
 
 
 def reshape(g: Growth, x: Value) -> bool:
@@ -55,10 +55,9 @@ def expand_dims(g: Growth, x: Value) -> bool:
 
 def concatenation(g: Growth, x: Value) -> bool:
     axis = g.integer(0, len(x.shape) - 1)
-    others = [v for v in g.values if (v.shape, v.scale, v.zero, v.dtype) == (x.shape, x.scale, x.zero, x.dtype)]
-    xs = [x, *(g.pick(others) for _ in range(g.integer(0, 2)))]
+    xs = [x, *(g.pick(g.alike(x)) for _ in range(g.integer(0, 2)))]
     shape = tuple(n * (len(xs) if a == axis else 1) for a, n in enumerate(x.shape))
-    if prod(shape) > MOST_ELEMENTS:
+    if not fits(shape):
         return False
     g.op("CONCATENATION", xs, [g.same(x, shape)], Axis=axis - (len(shape) if g.chance(0.2) else 0))
     return True
@@ -144,7 +143,7 @@ def gather(g: Growth, x: Value) -> bool:
     batch = g.integer(0, axis) if g.chance(0.3) else 0
     chosen = (*x.shape[:batch], *(g.integer(1, 4) for _ in range(g.integer(0 if batch else 1, 2))))
     shape = (*x.shape[:axis], *chosen[batch:], *x.shape[axis + 1 :])
-    if not 0 < len(shape) <= 4 or prod(shape) > MOST_ELEMENTS:
+    if not 0 < len(shape) <= 4 or not fits(shape):
         return False
     places = g.rng.integers(0, x.shape[axis] + g.chance(g.wild / 10), chosen)
     return moved(g, "GATHER", x, shape, g.integers(places), Axis=axis, BatchDims=batch)
@@ -154,29 +153,95 @@ def gather_nd(g: Growth, x: Value) -> bool:
     depth, count = g.integer(1, len(x.shape)), g.integer(1, 5)
     places = np.stack([g.rng.integers(0, n, count) for n in x.shape[:depth]], -1)
     shape = (count, *x.shape[depth:])
-    return prod(shape) <= MOST_ELEMENTS and moved(g, "GATHER_ND", x, shape, g.integers(places))
+    return fits(shape) and moved(g, "GATHER_ND", x, shape, g.integers(places))
 
 
-def embedding_lookup(g: Growth, x: Value) -> bool:
+def embedding_lookup(g: Growth, dtype: str) -> bool:
+    """Rows of a table of that type; of int8, which float32 may be looked up in."""
+    x = g.some("int8" if dtype == "float32" and g.chance(0.5) else dtype)
     rows = g.rng.integers(0, x.shape[0], g.integer(1, 4))
     shape = (len(rows), *x.shape[1:])
-    if len(x.shape) < 2 or prod(shape) > MOST_ELEMENTS:
+    if len(x.shape) < 2 or not fits(shape):
         return False
-    g.op("EMBEDDING_LOOKUP", [g.integers(rows), x], [g.same(x, shape)])
+    y = g.same(x, shape) if x.dtype == dtype else g.result(shape, dtype)
+    g.op("EMBEDDING_LOOKUP", [g.integers(rows), x], [y])
     return True
 
 
 def broadcast_to(g: Growth, x: Value) -> bool:
     shape = tuple(g.integer(2, 3) if n == 1 else n for n in x.shape)
-    return prod(shape) <= MOST_ELEMENTS and moved(g, "BROADCAST_TO", x, shape, g.integers(shape))
+    return fits(shape) and moved(g, "BROADCAST_TO", x, shape, g.integers(shape))
 
 
 def fill(g: Growth, x: Value) -> bool:
-    """A constant, which something must read: an addition."""
-    value = g.constant((), x.scale, x.zero)
-    filled = g.w.tensor(g.name(), x.shape, "int8", x.scale, x.zero)
-    g.op("FILL", [g.integers(x.shape), value], [filled])
-    g.op("ADD", [x, filled], [g.result(x.shape, x.scale, x.zero)])
+    """With the first element of x: of a constant it would be one."""
+    ones = (1,) * len(x.shape)
+    first, alone = g.tensor(ones, x.dtype, *x.numbers), g.tensor((), x.dtype, *x.numbers)
+    shape = tuple(g.integer(1, 5) for _ in range(g.integer(1, 4)))
+    g.op("SLICE", [x, g.integers([0] * len(ones)), g.integers(ones)], [first])
+    g.op("RESHAPE", [first, g.w.constant(g.name(), np.zeros(0, np.int32))], [alone])
+    g.op("FILL", [g.integers(shape), alone], [g.same(x, shape)])
+    return True
+
+
+def decode(g: Growth, x: Value) -> bool:
+    """x, and behind it a constant of its kind that is stored without its zeros."""
+    shape = (2 * x.shape[0], *x.shape[1:])
+    if not fits(shape):
+        return False
+    kept, stored = g.rng.random(prod(x.shape)) < g.rng.random(), element_type(x.dtype).pack(g.array(x.shape, x.dtype))
+    how = bytes([2, 1, 0, 0, 1, *bytes(11)]) + stored  # pruned, version 1 of both
+    code = (np.packbits(kept), np.frombuffer(how, np.uint8))
+    z, y = g.tensor(x.shape, x.dtype, *x.numbers), g.same(x, shape)
+    g.op("CUSTOM TFLM_DECODE", [g.w.constant(g.name(), data, "uint8") for data in code], [z])
+    g.op("CONCATENATION", [x, z], [y], Axis=0)
+    return True
+
+
+def tile(g: Growth, x: Value) -> bool:
+    times = [g.pick((1, 1, 2, 3)) for _ in x.shape]
+    shape = tuple(n * t for n, t in zip(x.shape, times, strict=True))
+    return fits(shape) and moved(g, "TILE", x, shape, g.integers(times))
+
+
+def reverse_sequence(g: Growth, x: Value) -> bool:
+    if len(x.shape) < 2:
+        return False
+    time, batch = g.rng.permutation(len(x.shape))[:2].tolist()
+    lengths = g.rng.integers(0, x.shape[time] + 1, x.shape[batch])
+    return len(lengths) <= 64 and moved(
+        g, "REVERSE_SEQUENCE", x, x.shape, g.integers(lengths), SeqDim=time, BatchDim=batch
+    )
+
+
+def scatter_nd(g: Growth, x: Value) -> bool:
+    rows = x.shape[0] + g.integer(0, 3)
+    shape = (rows, *x.shape[1:])
+    places = g.integers(g.rng.permutation(rows)[: x.shape[0], np.newaxis])
+    if not fits(shape):
+        return False
+    g.op("SCATTER_ND", [places, x, g.integers(shape)], [g.same(x, shape)])
+    return True
+
+
+def one_hot(g: Growth, dtype: str) -> bool:
+    """Of int32 that are mostly outside."""
+    x, depth, axis = g.some("int32"), g.integer(1, 5), 0
+    axis = g.integer(-1, len(x.shape))
+    place = len(x.shape) if axis < 0 else axis
+    shape = (*x.shape[:place], depth, *x.shape[place:])
+    if len(shape) > 5 or not fits(shape):
+        return False
+    numbers = g.numbers(dtype)
+    on, off = (g.constant((), dtype, *numbers) for _ in range(2))
+    g.op("ONE_HOT", [x, g.integers(depth), on, off], [g.result(shape, dtype, *numbers)], Axis=axis)
+    return True
+
+
+def top_k(g: Growth, x: Value) -> bool:
+    count = g.integer(1, min(x.shape[-1], 5))
+    shape = (*x.shape[:-1], count)
+    g.op("TOPK_V2", [x, g.integers(count)], [g.same(x, shape), g.result(shape, "int32")])
     return True
 
 
@@ -184,7 +249,7 @@ def mirror_pad(g: Growth, x: Value) -> bool:
     mode = g.integer(0, 1)
     amounts = [(g.integer(0, min(2, n - 1 + mode)), g.integer(0, min(2, n - 1 + mode))) for n in x.shape]
     shape = tuple(b + n + a for (b, a), n in zip(amounts, x.shape, strict=True))
-    return prod(shape) <= MOST_ELEMENTS and moved(g, "MIRROR_PAD", x, shape, g.integers(amounts), Mode=mode)
+    return fits(shape) and moved(g, "MIRROR_PAD", x, shape, g.integers(amounts), Mode=mode)
 
 
 def reverse(g: Growth, x: Value) -> bool:
@@ -193,9 +258,9 @@ def reverse(g: Growth, x: Value) -> bool:
 
 
 def dynamic_update_slice(g: Growth, x: Value) -> bool:
-    update = g.constant(tuple(g.integer(1, n) for n in x.shape), x.scale, x.zero, x.dtype)
+    update = g.like(x, tuple(g.integer(1, n) for n in x.shape))
     start = g.integers([g.integer(-1, n) for n in x.shape])
-    return moved(g, "DYNAMIC_UPDATE_SLICE", x, x.shape, update.index, start)
+    return moved(g, "DYNAMIC_UPDATE_SLICE", x, x.shape, update, start)
 
 
 def depth_to_space(g: Growth, x: Value) -> bool:
@@ -234,24 +299,7 @@ def batch_to_space(g: Growth, x: Value) -> bool:
     return moved(g, "BATCH_TO_SPACE_ND", x, shape, g.integers(sizes), g.integers([[0, cut], [0, 0]]))
 
 
-def in_type(recipe: Recipe, dtype: str) -> Recipe:
-    """The same move of another type: there, and back to int8; without the move where the value does not suit it."""
-
-    def grow(g: Growth, x: Value) -> bool:
-        count = len(g.values)
-        there = g.result(x.shape, single(x.scale / 64), 0, dtype)
-        g.op("DEQUANTIZE" if dtype == "float32" else "QUANTIZE", [x], [there])
-        recipe(g, there)
-        made = g.values[count + 1 :] or [there]
-        del g.values[count:]
-        for value in made:
-            g.op("QUANTIZE", [value], [g.result(value.shape, g.scale(x.scale), g.zero())])
-        return True
-
-    return grow
-
-
-MOVES: dict[str, Recipe] = {
+CONTINUATIONS: dict[str, Continuation] = {
     "PAD": pad,
     "PADV2": pad_v2,
     "RESHAPE": reshape,
@@ -267,11 +315,15 @@ MOVES: dict[str, Recipe] = {
     "TRANSPOSE": transpose,
     "GATHER": gather,
     "GATHER_ND": gather_nd,
-    "EMBEDDING_LOOKUP": embedding_lookup,
     "BROADCAST_TO": broadcast_to,
     "FILL": fill,
+    "TILE": tile,
+    "CUSTOM TFLM_DECODE": decode,
     "MIRROR_PAD": mirror_pad,
     "REVERSE_V2": reverse,
+    "REVERSE_SEQUENCE": reverse_sequence,
+    "SCATTER_ND": scatter_nd,
+    "TOPK_V2": top_k,
     "DYNAMIC_UPDATE_SLICE": dynamic_update_slice,
     "DEPTH_TO_SPACE": depth_to_space,
     "SPACE_TO_DEPTH": space_to_depth,
@@ -279,12 +331,8 @@ MOVES: dict[str, Recipe] = {
     "BATCH_TO_SPACE_ND": batch_to_space,
 }
 
-OTHER_TYPES = {
-    "int16": "PAD RESHAPE SQUEEZE EXPAND_DIMS CONCATENATION PACK UNPACK SPLIT SPLIT_V SLICE STRIDED_SLICE TRANSPOSE BROADCAST_TO "
-    "REVERSE_V2 DYNAMIC_UPDATE_SLICE",
-    "int32": "PAD RESHAPE CONCATENATION PACK SPLIT SLICE STRIDED_SLICE BROADCAST_TO REVERSE_V2 DYNAMIC_UPDATE_SLICE",
-    "float32": "PAD TRANSPOSE GATHER GATHER_ND MIRROR_PAD DEPTH_TO_SPACE SPACE_TO_DEPTH BATCH_TO_SPACE_ND SLICE",
-}
-MOVES |= {
-    f"{code} {dtype}": in_type(MOVES[code], dtype) for dtype, codes in OTHER_TYPES.items() for code in codes.split()
+MOVES: dict[str, Recipe] = {
+    "EMBEDDING_LOOKUP": embedding_lookup,
+    "ONE_HOT": one_hot,
+    **{code: out_of(grow) for code, grow in CONTINUATIONS.items()},
 }

@@ -1,53 +1,188 @@
-"""Recipes of element-wise and reducing operators; where they compute in other types than int8, there and back."""
+"""Recipes of the operators that work element by element or along axes, in every type that they have."""
 
 from __future__ import annotations
 
-from math import prod
+from fuzz.growth import NEAR, Continuation, Growth, Recipe, Shape, Value, out_of
+from fuzz.linear import ACTIVATIONS
 
-from fuzz.growth import MOST_ELEMENTS, Growth, Recipe, Shape, Value, single
-
-NONE_TO_6 = (0, 0, 0, 1, 2, 3)
-
-
-def through(g: Growth, shape: Shape, dtype: str, scale: float | tuple[()] = (), zero: int = 0) -> int:
-    """A tensor of another type on the way."""
-    return g.w.tensor(g.name(), shape, dtype, scale, zero)
+NUMBERS = ("int8", "int16", "int32", "uint32", "bool", "uint8", "int64", "float32")
+FUSING = ("ADD", "SUB", "MUL", "DIV")
+RAW = ("MINIMUM", "MAXIMUM")  # compare stored values
+COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
 
 
-def other(g: Growth, x: Value) -> Value:
-    """A second operand, with its own numbers."""
-    others = [v for v in g.values if v.shape == x.shape]
-    if g.chance(0.5) and others:
+# Two operands
+
+
+def other(g: Growth, x: Value, alike: bool = False) -> Value:
+    """A second operand of x's type: another value, or a constant that may have to be repeated; `alike` with x's numbers."""
+    others = g.alike(x) if alike else [v for v in g.values if (v.shape, v.dtype) == (x.shape, x.dtype)]
+    if g.chance(0.6) and others:
         return g.pick(others)
-    return g.constant(tuple(1 if g.chance(0.3) else n for n in x.shape), g.scale(x.scale), g.zero())
+    shape = tuple(1 if g.chance(0.3) else n for n in x.shape)
+    return g.constant(shape, x.dtype, *(x.numbers if alike else g.numbers(x.dtype, x.scale)))
 
 
-def squared_difference(g: Growth, x: Value) -> bool:
-    x2 = other(g, x)
-    y = g.result(x.shape, g.scale(max(x.scale, x2.scale) ** 2 * 60), g.zero())
-    g.op("SQUARED_DIFFERENCE", [x, x2], [y])
-    return True
+def binary(code: str) -> Continuation:
+    def grow(g: Growth, x: Value) -> bool:
+        x2 = other(g, x, code in RAW)
+        near = {"MUL": x.scale * x2.scale * 30, "SQUARED_DIFFERENCE": max(x.scale, x2.scale) ** 2 * 60}
+        near |= {"DIV": x.scale / x2.scale / 30 if x2.scale else 0.0}
+        y = g.same(x, x.shape) if code in RAW else g.new(x.shape, x.dtype, near.get(code, max(x.scale, x2.scale)))
+        options = {"FusedActivationFunction": g.pick(ACTIVATIONS)} if code in FUSING else {}
+        g.op(code, [x, x2] if g.chance(0.5) else [x2, x], [y], **options)
+        return True
+
+    return grow
+
+
+def divided(code: str) -> Continuation:
+    """By a constant that is positive: the oracle stops at divisors of 0, and at the least int32 by -1."""
+
+    def grow(g: Growth, x: Value) -> bool:
+        if x.dtype in NEAR:
+            return binary(code)(g, x)
+        divisor = g.integer(1, 2**31 - 1) >> g.integer(0, 30) or 1
+        if code == "POW":
+            divisor = g.integer(0, 40)
+        x2 = g.integers(divisor)
+        if x.dtype == "float32":
+            x2 = g.w.constant(g.name(), g.array((x.shape[-1],), x.dtype) ** 2 + 1, x.dtype)
+        options = {"FusedActivationFunction": g.pick(ACTIVATIONS)} if code in FUSING else {}
+        g.op(code, [x, x2], [g.result(x.shape, x.dtype)], **options)
+        return True
+
+    return grow
+
+
+def compare(code: str) -> Continuation:
+    """A truth of two values."""
+
+    def grow(g: Growth, x: Value) -> bool:
+        g.op(code, [x, other(g, x)], [g.result(x.shape, "bool")])
+        return True
+
+    return grow
+
+
+def select(code: str) -> Continuation:
+    """By what was computed, or by a comparison; SELECT without broadcasting."""
+
+    def grow(g: Growth, x: Value) -> bool:
+        conditions = [v for v in g.values if (v.shape, v.dtype) == (x.shape, "bool")]
+        if not conditions and x.dtype in ("int8", "int32", "int64", "float32"):
+            compare("GREATER")(g, x)
+            conditions = g.values[-1:]
+        condition = g.pick(conditions) if conditions else g.input(x.shape, "bool")
+        others = g.alike(x)
+        x2 = g.pick(others) if code == "SELECT" or g.chance(0.5) else other(g, x, alike=True)
+        g.op(code, [condition, x, x2], [g.same(x, x.shape)])
+        return True
+
+    return grow
 
 
 def prelu(g: Growth, x: Value) -> bool:
-    alpha = g.constant(tuple(1 if g.chance(0.7) else n for n in x.shape), g.scale(0.01), g.zero())
-    g.op("PRELU", [x, alpha], [g.result(x.shape, g.scale(x.scale), g.zero())])
+    shape = tuple(1 if g.chance(0.7) else n for n in x.shape)
+    dtype = "float32" if x.dtype == "float32" else "int8"
+    alpha = g.constant(shape, dtype, *g.numbers(dtype, 0.01))
+    g.op("PRELU", [x, alpha], [g.new(x.shape, x.dtype, x.scale)])
     return True
 
 
 def add_n(g: Growth, x: Value) -> bool:
-    others = [v for v in g.values if (v.shape, v.scale, v.zero) == (x.shape, x.scale, x.zero)]
-    xs = [x, *(g.pick(others) for _ in range(g.integer(1, 3)))]
-    g.op("ADD_N", xs, [g.result(x.shape, g.scale(x.scale * len(xs)), g.zero())])
+    xs = [x, *(g.pick(g.alike(x)) for _ in range(g.integer(1, 3)))]
+    g.op("ADD_N", xs, [g.new(x.shape, x.dtype, x.scale * len(xs))])
     return True
 
 
-def reduction(code: str) -> Recipe:
+# One operand
+
+FIXED = {
+    ("LOGISTIC", "int8"): (1 / 256, -128), ("LOGISTIC", "int16"): (2.0**-15, 0), ("TANH", "int8"): (1 / 128, 0),
+    ("TANH", "int16"): (2.0**-15, 0), ("LOG_SOFTMAX", "int8"): (1 / 16, 127), ("L2_NORMALIZATION", "int8"): (1 / 128, 0),
+}  # fmt: skip
+"""The one quantisation that results have."""
+POSITIVE = ("RSQRT", "SQRT", "LOG")  # of what is not negative
+
+
+def activation(code: str) -> Continuation:
+    def grow(g: Growth, x: Value) -> bool:
+        x = not_negative(g, x) if code in POSITIVE else x
+        numbers = FIXED.get((code, x.dtype)) or g.numbers(
+            x.dtype, 0.05 / x.scale**0.5 if code == "RSQRT" and x.scale else x.scale
+        )
+        if code == "RELU6" and not g.chance(g.wild / 4):
+            numbers = x.numbers
+        options = {"Alpha": g.alpha()} if code == "LEAKY_RELU" else {}
+        options |= {"Approximate": g.chance(0.5)} if code == "GELU" else {}
+        g.op(code, [x], [g.result(x.shape, x.dtype, *numbers)], **options)
+        return len(x.shape) <= 4
+
+    return grow
+
+
+def not_negative(g: Growth, x: Value) -> Value:
+    y = g.new(x.shape, x.dtype, x.scale)
+    g.op("ABS" if x.dtype == "float32" else "RELU", [x], [y])
+    return y
+
+
+def softmax(g: Growth, dtype: str) -> bool:
+    """To int16 from int8, too."""
+    x = g.some(g.pick(("int8", "int16")) if dtype == "int16" else dtype)
+    numbers = {
+        ("int8", "int8"): (1 / 256, -128),
+        ("int8", "int16"): (2.0**-16, -32768),
+        ("int16", "int16"): (2.0**-15, 0),
+    }
+    y = g.result(x.shape, dtype, *numbers.get((x.dtype, dtype), ()))
+    g.op("SOFTMAX", [x], [y], Beta=1.0 if g.chance(0.7) else g.scale(1.0))
+    return True
+
+
+def cast(g: Growth, dtype: str) -> bool:
+    x = g.some(g.pick([t for t in NUMBERS if t != dtype]))
+    g.op("CAST", [x], [g.new(x.shape, dtype)])
+    return True
+
+
+def dequantize(g: Growth, x: Value) -> bool:
+    g.op("DEQUANTIZE", [x], [g.result(x.shape, "float32")])
+    return True
+
+
+SOURCES = {
+    "int8": ("float32", "int8", "int16", "uint8"), "uint8": ("int8",), "int16": ("float32", "int8", "int16"),
+    "int32": ("int8", "int16"),
+}  # fmt: skip
+"""What the oracle quantises anew to each type; int32, too, whose scales only QUANTIZE knows."""
+
+
+def quantize(g: Growth, dtype: str) -> bool:
+    x = g.some(g.pick(SOURCES[dtype]))
+    if dtype == "int32":
+        wide = g.tensor(x.shape, dtype, g.scale(x.scale / 256))
+        g.op("QUANTIZE", [x], [wide])
+        x, dtype = wide, g.pick(("int8", "int16"))
+    g.op("QUANTIZE", [x], [g.new(x.shape, dtype, x.scale * (2.0**-8 if dtype == "int16" else 1.0))])
+    return True
+
+
+# Along axes
+
+
+def reduction(code: str) -> Continuation:
     def grow(g: Growth, x: Value) -> bool:
         axes = sorted(g.rng.permutation(len(x.shape))[: g.integer(1, len(x.shape))].tolist())
-        kept = tuple(1 if a in axes else n for a, n in enumerate(x.shape))
-        y = g.same(x, kept) if code != "SUM" else g.result(kept, g.scale(x.scale * 4), g.zero())
-        g.op(code, [x, g.integers(axes)], [y], KeepDims=True)
+        keep = g.chance(0.5) or len(axes) == len(x.shape)
+        shape = tuple(1 if a in axes else n for a, n in enumerate(x.shape) if keep or a not in axes)
+        y = (
+            g.same(x, shape)
+            if code.startswith("REDUCE")
+            else g.new(shape, x.dtype, x.scale * (4 if code == "SUM" else 1))
+        )
+        g.op(code, [x, g.integers(axes)], [y], KeepDims=keep)
         return True
 
     return grow
@@ -55,152 +190,46 @@ def reduction(code: str) -> Recipe:
 
 def cumulative_sum(g: Growth, x: Value) -> bool:
     axis = g.integer(-len(x.shape), len(x.shape) - 1)
-    y = g.result(x.shape, g.scale(x.scale * 4), g.zero())
+    y = g.new(x.shape, x.dtype, x.scale * 4)
     g.op("CUMSUM", [x, g.integers(axis)], [y], Exclusive=g.chance(0.5), Reverse=g.chance(0.5))
     return True
 
 
-def row(code: str, scale: float, zero: int) -> Recipe:
-    def grow(g: Growth, x: Value) -> bool:
-        g.op(code, [x], [g.result(x.shape, scale, zero)])
-        return len(x.shape) <= 4
-
-    return grow
-
-
-def activation(code: str) -> Recipe:
-    def grow(g: Growth, x: Value) -> bool:
-        g.op(code, [x], [g.result(x.shape, g.scale(x.scale), g.zero())])
-        return True
-
-    return grow
-
-
-def place(code: str) -> Recipe:
-    """ARG_MAX, and its int32 as int8."""
-
+def place(code: str) -> Continuation:
     def grow(g: Growth, x: Value) -> bool:
         axis = g.integer(0, len(x.shape) - 1)
-        shape = tuple(n for a, n in enumerate(x.shape) if a != axis)
+        shape: Shape = tuple(n for a, n in enumerate(x.shape) if a != axis)
         if not shape:
             return False
-        found = through(g, shape, "int32")
-        g.op(code, [x, g.integers(axis)], [found], OutputType=2)
-        g.op("CAST", [found], [g.result(shape, g.scale(), g.zero())])
+        g.op(code, [x, g.integers(axis)], [g.result(shape, "int32")], OutputType=2)
         return True
 
     return grow
 
 
-def compare_and_select(code: str) -> Recipe:
-    def grow(g: Growth, x: Value) -> bool:
-        x2, chosen = other(g, x), through(g, x.shape, "bool")
-        g.op(code, [x, x2], [chosen])
-        g.op("SELECT_V2", [chosen, x, x2], [g.result(x.shape, x.scale, x.zero)])
-        return True
+UNARY = (
+    *("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "HARD_SWISH", "ELU", "ABS", "RSQRT", "LOGICAL_NOT"),
+    *("RELU_N1_TO_1", "RELU_0_TO_1", "GELU", "EXP", "LOG", "NEG", "SIGN", "SQRT", "SQUARE", "SIN", "COS"),
+    *("FLOOR", "CEIL", "ROUND", "LOG_SOFTMAX", "L2_NORMALIZATION"),
+)
 
-    return grow
-
-
-def truths(code: str) -> Recipe:
-    """Through bool."""
-
-    def grow(g: Growth, x: Value) -> bool:
-        operands = [through(g, x.shape, "bool") for _ in range(1 if code in ("LOGICAL_NOT", "REDUCE_ALL") else 2)]
-        for operand in operands:
-            g.op("CAST", [g.pick([v for v in g.values if v.shape == x.shape])], [operand])
-        shape = (*x.shape[:-1], 1) if code == "REDUCE_ALL" else x.shape
-        options = {"KeepDims": True} if code == "REDUCE_ALL" else {}
-        operands += [g.integers([-1])] if code == "REDUCE_ALL" else []
-        result = through(g, shape, "bool")
-        g.op(code, operands, [result], **options)
-        g.op("CAST", [result], [g.result(shape, g.scale(), g.zero())])
-        return True
-
-    return grow
-
-
-def integers(code: str) -> Recipe:
-    """Through int32, with a constant: no divisor of 0, and not the least int32 by -1."""
-
-    def grow(g: Growth, x: Value) -> bool:
-        wide, result = through(g, x.shape, "int32"), through(g, x.shape, "int32")
-        g.op("CAST", [x], [wide])
-        options = {} if code in ("MINIMUM", "MAXIMUM") else {"FusedActivationFunction": g.pick(NONE_TO_6)}
-        value = g.integer(1, 2**31 - 1) >> g.integer(0, 30)
-        g.op(code, [wide, g.integers(max(value, 1))], [result], **options)
-        g.op("CAST", [result], [g.result(x.shape, g.scale(), g.zero())])
-        return True
-
-    return grow
-
-
-def inverse_root(g: Growth, x: Value) -> bool:
-    """Of what is not negative: else the oracle stops."""
-    positive = g.result(x.shape, g.scale(x.scale), g.zero())
-    g.op("RELU", [x], [positive])
-    g.op("RSQRT", [positive], [g.result(x.shape, g.scale(0.05 / positive.scale**0.5), g.zero())])
-    return True
-
-
-def sixteen(code: str) -> Recipe:
-    """Through int16: a scale of its own, one operator, and back."""
-
-    def grow(g: Growth, x: Value) -> bool:
-        if prod(x.shape) > MOST_ELEMENTS:
-            return False
-        scale = single(x.scale * 2.0 ** -g.integer(4, 8))
-        wide = through(g, x.shape, "int16", scale)
-        g.op("QUANTIZE", [x], [wide])
-        operands, options, result = [wide], {}, single(scale * 2.0 ** g.rng.uniform(-2, 2))
-        match code:
-            case "LOGISTIC" | "TANH" | "SOFTMAX":
-                result = 2.0**-15
-                options = {"Beta": 1.0} if code == "SOFTMAX" else {}
-            case "ADD" | "SUB":
-                operands = [wide, wide]
-                options = {"FusedActivationFunction": g.pick(NONE_TO_6)}
-            case "MUL":
-                operands, result = [wide, wide], single(scale * scale * 2.0 ** g.integer(4, 16))
-            case "RELU6":
-                result = scale
-            case "LEAKY_RELU":
-                options = {"Alpha": g.alpha()}
-        y = through(g, x.shape, "int16", result)
-        g.op(code, operands, [y], **options)
-        g.op("QUANTIZE", [y], [g.result(x.shape, g.scale(result * 200), g.zero())])
-        return True
-
-    return grow
-
-
-def unsigned(g: Growth, x: Value) -> bool:
-    """Through uint8."""
-    wide = through(g, x.shape, "uint8", g.scale(x.scale), g.integer(0, 255))
-    g.op("QUANTIZE", [x], [wide])
-    g.op("QUANTIZE", [wide], [g.result(x.shape, g.scale(x.scale), g.zero())])
-    return True
-
-
-POINTWISE: dict[str, Recipe] = {
-    "SQUARED_DIFFERENCE": squared_difference,
+CONTINUATIONS: dict[str, Continuation] = {
+    **{code: binary(code) for code in ("ADD", "SUB", "MUL", *RAW, "SQUARED_DIFFERENCE")},
+    **{code: divided(code) for code in ("DIV", "FLOOR_DIV", "FLOOR_MOD", "POW")},
+    **{code: compare(code) for code in (*COMPARISONS, "LOGICAL_AND", "LOGICAL_OR")},
+    **{code: select(code) for code in ("SELECT", "SELECT_V2")},
+    **{code: activation(code) for code in UNARY},
+    **{code: reduction(code) for code in ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ALL", "REDUCE_ANY")},
+    **{code: place(code) for code in ("ARG_MAX", "ARG_MIN")},
     "PRELU": prelu,
     "ADD_N": add_n,
     "CUMSUM": cumulative_sum,
-    "LOG_SOFTMAX": row("LOG_SOFTMAX", 1 / 16, 127),
-    "L2_NORMALIZATION": row("L2_NORMALIZATION", 1 / 128, 0),
-    "SELECT_V2": compare_and_select("GREATER"),
-    "CAST": truths("LOGICAL_AND"),
-    "QUANTIZE uint8": unsigned,
-    "RSQRT": inverse_root,
+    "DEQUANTIZE": dequantize,
+}  # fmt: skip
+
+POINTWISE: dict[str, Recipe] = {
+    "SOFTMAX": softmax,
+    "CAST": cast,
+    "QUANTIZE": quantize,
+    **{code: out_of(grow) for code, grow in CONTINUATIONS.items()},
 }
-POINTWISE |= {code: reduction(code) for code in ("SUM", "REDUCE_MAX", "REDUCE_MIN")}
-POINTWISE |= {code: place(code) for code in ("ARG_MAX", "ARG_MIN")}
-POINTWISE |= {code: activation(code) for code in ("ELU", "ABS")}
-COMPARISONS = ("EQUAL", "NOT_EQUAL", "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL")
-POINTWISE |= {code: compare_and_select(code) for code in COMPARISONS}
-POINTWISE |= {code: truths(code) for code in ("LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT", "REDUCE_ALL")}
-POINTWISE |= {"DIV": integers("DIV")}
-POINTWISE |= {f"{code} int32": integers(code) for code in ("ADD", "SUB", "MUL", "MINIMUM", "MAXIMUM")}
-SIXTEEN = ("RELU", "RELU6", "LEAKY_RELU", "LOGISTIC", "TANH", "SOFTMAX", "ADD", "SUB", "MUL", "ABS")
-POINTWISE |= {f"{code} int16": sixteen(code) for code in SIXTEEN}

@@ -29,6 +29,7 @@ from smelt.model.ops import (
     Unary,
     UnaryFunction,
 )
+from smelt.model.ops_matmul import BatchMatMul
 from smelt.model.ops_pointwise import (
     AddN,
     CumulativeSum,
@@ -269,3 +270,19 @@ def lstm_bounds(op: RealLstm, x: np.ndarray, *values: np.ndarray) -> tuple[np.nd
         hidden = np.ones_like(hidden)
         ys.append(off_hidden)
     return np.stack(ys, axis=time), off_hidden, off_cell
+
+
+SUMS = (Linear, AveragePool2D, L2Pool2D, Mean, Sum, BatchMatMul, RealSvdf, RealLstm)
+ROWS = (Softmax, LogSoftmax, L2Normalization, ResizeBilinear)
+
+
+def tolerances(op: Op, *values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """By how much the elements of each result may differ between two that compute `op` in float32: `sum_bounds`; two units in the
+    last place where there is no sum; where a row is added up and more is computed of the sum, a few units of its largest."""
+    if isinstance(op, SUMS):
+        return sum_bounds(op, *values)
+    wanted = results(op, *values)
+    if isinstance(op, ROWS):
+        largest, terms = np.abs(values[0]).max(), 4 + op.x.shape[-1]
+        return tuple(2 * terms * np.spacing(np.maximum(np.abs(w), largest)) for w in wanted)
+    return tuple(2 * np.spacing(np.abs(w)) for w in wanted)

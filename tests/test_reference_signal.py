@@ -60,7 +60,9 @@ def test_fft_auto_scale(folder, seed, size):
     rng, w = np.random.default_rng(seed), ModelWriter()
     x, y, bits = w.tensor("x", (size,), "int16"), w.tensor("y", (size,), "int16"), w.tensor("bits", (), "int32")
     w.op("CUSTOM SignalFftAutoScale", [x], [y, bits])
-    arrays = [samples(rng, size) if seed % 3 else rng.choice(np.array([-(2**15), 1, 5], np.int16), size)]
+    arrays = [
+        samples(rng, size) if seed % 3 else rng.choice(np.array([-(2**15), -300, 0, 1, 5, 2**15 - 1], np.int16), size)
+    ]
     check(w, [x], [y, bits], arrays, folder)
 
 

@@ -196,6 +196,11 @@ class ModelWriter:
         self._others.append(other)
         return other
 
+    @property
+    def subgraphs(self) -> int:
+        """How many there are beside the first one; the number of the newest."""
+        return len(self._others)
+
     def called(self, inputs: Sequence[int], outputs: Sequence[int]) -> None:
         """Give a subgraph its inputs and outputs."""
         self._edges = (tuple(inputs), tuple(outputs))

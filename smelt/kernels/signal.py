@@ -43,9 +43,10 @@ def build_auto_scale(op: AutoScale, schedule: Plain) -> KernelCall:
     greatest = k.var("greatest", 0)
     with k.loop("i", 0, op.x.elements) as i:
         value = k.let("value", x[i])
-        magnitude = k.let("magnitude", maximum(value, 0 - value))
-        with k.when(magnitude > greatest):
-            k.assign(greatest, cast("int16_t", magnitude))
+        with k.when(value > greatest):
+            k.assign(greatest, value)
+        with k.otherwise(), k.when(0 - value > greatest):
+            k.assign(greatest, cast("int16_t", 0 - value))
     count = k.let("count", k.call(FREE_BITS, greatest))
     k.store(bits, 0, count)
     with k.loop("i", 0, op.x.elements) as i:

@@ -33,11 +33,12 @@ def window(op: Window, x: Array, weights: Array) -> Array:
 
 
 def auto_scale(op: AutoScale, x: Array) -> tuple[Array, Array]:
-    """Magnitudes are kept in int16, where 32768 is negative: whatever comes after it is greater."""
+    """Magnitudes are kept in int16, where 32768 is negative: whatever comes after it is greater, negative or not."""
     greatest = 0
-    for magnitude in np.abs(x.astype(np.int64)).flat:
+    for value in x.reshape(-1).tolist():
+        magnitude = value if value > greatest else -value
         if magnitude > greatest:
-            greatest = int(magnitude) if magnitude < 2**15 else -(2**15)
+            greatest = magnitude if magnitude < 2**15 else -(2**15)
     bits = 15 - greatest.bit_length() if greatest > 0 else 0
     return (x.astype(np.int64) << bits).astype(np.int16), np.array(bits, np.int32).reshape(op.bits.shape)
 
@@ -85,7 +86,7 @@ def spectral_subtraction(op: SpectralSubtraction, x: Array, noise: Array) -> tup
         UINT32
     )
     estimate = np.minimum(following, raised)
-    least = (values * np.uint64(n.least_remaining)) >> np.uint64(n.bits)
+    least = ((values * np.uint64(n.least_remaining)) >> np.uint64(n.bits)) & np.uint64(UINT32)
     y = np.maximum((raised - estimate) >> np.uint64(n.smoothing_bits), least)
     kept = estimate if n.clamping else following
     return y.astype(np.uint32).reshape(x.shape), kept.astype(np.uint32).reshape(noise.shape)

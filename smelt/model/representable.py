@@ -6,7 +6,7 @@ not at all; no trained model has it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import isfinite, prod
 
 import numpy as np
@@ -27,6 +27,9 @@ from smelt.model.ops import (
     Softmax,
     Unary,
 )
+from smelt.model.ops_matmul import BatchMatMul
+from smelt.model.ops_recurrent import Lstm, Svdf
+from smelt.model.parameters import Factor
 from smelt.model.representable_pointwise import pointwise_excesses
 from smelt.model.unary import rsqrt_scale
 
@@ -51,6 +54,15 @@ def excesses(op: Op) -> tuple[str, ...]:
             found = _softmax(op)
         case Unary():
             found = _unary(op)
+        case BatchMatMul():
+            ratio = op.rescale.largest
+            found = _shifted([ratio], op.x.dtype, "x.scale * x2.scale / y.scale")
+        case Svdf():
+            found = _shifted(
+                map(_real, (op.numbers.column, op.numbers.output)), "int8", "the scale of a sum over that of its result"
+            )
+        case Lstm():
+            found = _lstm(op)
         case Dequantize():
             finite = farthest(op.x) * op.x.q.scale < float(np.finfo(np.float32).max)
             found = iter(() if finite else (f"with scale {op.x.q.scale:.3g} results leave float32",))
@@ -64,6 +76,29 @@ def _linear(op: Linear) -> Iterator[str]:
     largest = op.rescale.largest
     if not largest < 256:
         yield f"x.scale * weights.scale / y.scale is {largest:.3g}; it must be below 256"
+
+
+def _shifted(ratios: Iterable[float], dtype: str, what: str) -> Iterator[str]:
+    """A sum is shifted to the left by as many bits as the ratio has; the kernel loses what the oracle loses, up to 30 bits. Sums of
+    int16 have 64 bits, and the ratio 15."""
+    limit = 1 << (14 if dtype == "int16" else 30)
+    for ratio in ratios:
+        if not ratio < limit:
+            yield f"{what} is {ratio:.3g}; it must be below {limit}"
+            return
+
+
+def _real(by: Factor) -> float:
+    return float(np.ldexp(by.multiplier, by.shift - 31))
+
+
+def _lstm(op: Lstm) -> Iterator[str]:
+    """The oracle brings the sums of gates to 12 fraction bits, and the cell to as many as its scale is far from that."""
+    n, scale = op.numbers, op.cell.q.scale
+    yield from _shifted(map(_real, (*n.inputs, *n.recurrents)), op.x.dtype, "the scale of a gate's sum times 2^12")
+    yield from _shifted([_real(n.output)], "int8", "2^-30 / scale of the hidden state")
+    if not 2.0**-30 <= scale <= 4:
+        yield f"the cell has the scale {scale:.3g}; it must be between 2^-30 and 4"
 
 
 def _sum(op: Add) -> Iterator[str]:
