@@ -24,7 +24,7 @@ def stacker(op: Stacker, x: Array, history: Array, missing: Array) -> Results:
     """y, whether it is due, and the states."""
     first = int(missing[0]) > op.frames
     line = np.concatenate([np.tile(x, op.frames - 1) if first else history, x])
-    left = op.right if first else int(missing[0]) - 1
+    left = op.right if first else int((missing - 1)[0])
     following = np.array([left or op.step], np.int32)
     return line, np.array(left == 0), line[x.size :], following
 
