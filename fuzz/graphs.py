@@ -92,7 +92,7 @@ class Probe:
 
     def __call__(self, code: str, dtype: str) -> bool:
         if (code, dtype) not in self.known:
-            self.known[code, dtype] = any(self._computed(code, dtype, number) for number in range(4))
+            self.known[code, dtype] = any(self._computed(code, dtype, number) for number in range(8))
         return self.known[code, dtype]
 
     def _computed(self, code: str, dtype: str, number: int) -> bool:
