@@ -190,11 +190,23 @@ def while_(g: Growth, x: Value) -> bool:
     return True
 
 
+def circular_buffer(g: Growth, dtype: str) -> bool:
+    """The last slots of an input, in every inference: in those that end early, the oracle leaves outputs to whatever else is there."""
+    rows, channels, slots = g.integer(1, 3), g.integer(1, 8), g.integer(1, 6)
+    x = g.input((1, 1, rows, channels), dtype)
+    shape = (1, slots, rows, channels)
+    y = Value(g.w.tensor(g.name(), shape, dtype, *x.numbers, variable=True), shape, dtype, *x.numbers)
+    g.values.append(y)
+    g.op("CUSTOM CIRCULAR_BUFFER", [x], [y], cycles_max=1)
+    return True
+
+
 MEMORY: dict[str, Recipe] = {
     "READ_VARIABLE": out_of(variable),
     "ASSIGN_VARIABLE": variable_of_any,
     "VAR_HANDLE": variable_of_any,
     "CALL_ONCE": call_once,
+    "CUSTOM CIRCULAR_BUFFER": circular_buffer,
     "SVDF": out_of(svdf),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": out_of(lstm),
     "BIDIRECTIONAL_SEQUENCE_LSTM": out_of(lstm_both_ways),

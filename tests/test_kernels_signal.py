@@ -91,6 +91,10 @@ def cutting() -> Iterator[Op]:
     for rows, samples, late in ((1, 4, 9), (2, 5, 5), (3, 6, 2)):
         lines = plain("line next_line", (rows, late), "int16")
         yield streams.Delay(**plain("x y", (rows, samples), "int16"), **lines)
+    for width, slots in ((3, 4), (5, 1)):
+        slot = tensor("x", (1, 1, 1, width), "int8")
+        yield streams.CircularBuffer(x=slot, **plain("history y", (1, slots, 1, width), "int8"))
+    yield streams.Countdown(y=tensor("y", (), "bool"), **plain("left next_left", (1,), "int32"), period=3)
 
 
 def svdf(batch: int, depth: int, filters: int, memory: int, rank: int, state_type: str, extreme: bool) -> Svdf:
@@ -146,7 +150,7 @@ def test_every_result_equals_the_reference(kind):
         drawn = {t: values(RNG, t.shape, t.dtype) for t in op.activations}
         if isinstance(op, signal.FilterBankRoot):
             drawn[op.bits] = np.array(RNG.integers(0, 16), np.int32)
-        for field, most in (("seen", "needed"), ("missing", "frames")):
+        for field, most in (("seen", "needed"), ("missing", "frames"), ("left", "period")):
             if hasattr(op, field):
                 drawn[getattr(op, field)] = RNG.integers(1, getattr(op, most) + 2, 1).astype(np.int32)
         inputs.append(drawn)

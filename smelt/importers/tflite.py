@@ -15,6 +15,7 @@ from smelt.importers.tflite_constants import FUNCTIONS, PLAIN, folded, known
 from smelt.importers.tflite_control import Converted, control_arms
 from smelt.importers.tflite_decode import DECODING
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
+from smelt.importers.tflite_gates import GATES, gated
 from smelt.importers.tflite_gathers import GATHERING
 from smelt.importers.tflite_legacy import as_int8, is_legacy, with_bytes
 from smelt.importers.tflite_matmul import MATMUL
@@ -96,11 +97,13 @@ def convert(model: RawModel) -> Conversion:
     memory = remembered(bench)
     ops = [op.substitute(memory.constants) for op in ops]
     outputs = tuple(memory.constants.get(t, t) for t in outputs)
+    whole = gated(bench, ops, outputs, memory)
+    ops, outputs, states = list(whole.ops), whole.outputs, whole.states
     reasons = findings.all_reasons() or _foreign_types(inputs, outputs)
     if legacy and len(inputs) == len(model.inputs) and len(outputs) == len(model.outputs):
         inputs, outputs, before, behind = with_bytes(file, inputs, outputs)
         ops = [*before, *ops, *behind]
-    return Conversion(inputs, outputs, tuple(ops), memory.states, macs, brief(findings.errors), brief(reasons))
+    return Conversion(inputs, outputs, tuple(ops), states, macs, brief(findings.errors), brief(reasons))
 
 
 def _all(bench: Workbench, findings: Findings) -> tuple[dict[int, int], list[Op]]:
@@ -136,6 +139,7 @@ ARMS: tuple[Arm, ...] = (
     *SIGNAL,
     *STREAMS,
     *DECODING,
+    *GATES,
     *RECURRENT,
     *MATMUL,
     *VARIABLES,

@@ -15,29 +15,30 @@ ANY = ("int8", "int16", "int32", "int64", "uint8", "uint32", "uint64", "bool", "
 
 @dataclass(frozen=True)
 class Remembered:
-    """The states of a graph, and what stands for variables that never change."""
+    """The states of a graph, behind how many gates each is renewed, and what stands for variables that never change."""
 
     states: tuple[State, ...]
+    behind: tuple[int, ...]
     constants: dict[Tensor, Tensor]
 
 
 def remembered(bench: Workbench) -> Remembered:
     """What became of the variables that are read."""
-    states: list[State] = []
+    states: dict[State, int] = {}
     constants: dict[Tensor, Tensor] = {}
     for variable in (*bench.variables.values(), *bench.kept):
         read, write = variable.read, variable.current
         if read is None or (write is None and variable.initial is None):
             continue
-        initial = _filled(write or read) if variable.initial is None else variable.initial
+        initial = filled(write or read) if variable.initial is None else variable.initial
         if write is None:
             constants[read] = replace(read, data=initial)
         else:
-            states.append(State(read, write, initial))
-    return Remembered(tuple(states), constants)
+            states[State(read, write, initial)] = variable.behind
+    return Remembered(tuple(states), tuple(states.values()), constants)
 
 
-def _filled(tensor: Tensor) -> Array:
+def filled(tensor: Tensor) -> Array:
     """What the oracle puts into a variable before it is assigned: the zero point, in every byte."""
     q = tensor.quantization
     zero = q.zero_points[0] % 256 if q is not None and q.zero_points else 0
@@ -67,7 +68,11 @@ def assign_variable(at: Site) -> tuple[Op, ...]:
     for other in (variable.read, variable.current):
         if other is not None:
             _agree(at, value, other)
-    variable.current = value
+    if variable.current is not None and variable.behind != len(at.bench.gates):
+        at.refuse(
+            "its variable is assigned in front of and behind a CIRCULAR_BUFFER that ends inferences; assign it once"
+        )
+    variable.current, variable.behind = value, len(at.bench.gates)
     return ()
 
 

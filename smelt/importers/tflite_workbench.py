@@ -37,12 +37,21 @@ class Echo(Refusal):
 @dataclass(eq=False)
 class Variable:
     """What lives between inferences: `read` is what the last one left, `current` what was assigned so far in this one, `initial`
-    what it begins with."""
+    what it begins with. `behind` is how many gates there were in front of the assignment."""
 
     name: str
     read: Tensor | None = None
     current: Tensor | None = None
     initial: Array | None = None
+    behind: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Gate:
+    """Where an inference ends unless `due` (bool) is true: behind the operator with this index."""
+
+    operator: int
+    due: Tensor
 
 
 class Workbench:
@@ -51,7 +60,7 @@ class Workbench:
     `lost` are the indices of results of operators that could not be converted, and of all that follows from them; `renewed` are
     tensors whose dynamic shape was declared wrongly and what they are instead; `work` is how much was computed while the file was
     read. `variables` are found by container and name, `handles` say which tensors stand for them, `kept` are those that are
-    tensors. `legacy` says that the file's quantisation is of uint8 throughout.
+    tensors; `gates` are where an inference may end early. `legacy` says that the file's quantisation is of uint8 throughout.
     """
 
     def __init__(self, model: RawModel, legacy: bool = False) -> None:
@@ -68,6 +77,7 @@ class Workbench:
         self.variables: dict[tuple[str, str], Variable] = {}
         self.handles: dict[int, Variable] = {}
         self.kept: list[Variable] = []
+        self.gates: list[Gate] = []
         self.called: set[int] = set()  # subgraphs that gave variables their initial values
         self.inside: frozenset[int] = frozenset({0})  # subgraphs that are being read: this one and its callers
         self._reach: dict[Tensor, float] = {}
@@ -108,6 +118,7 @@ class Workbench:
         """The workbench of subgraph `number`, which an operator of this one calls: names and variables are common to both."""
         inner = Workbench(model)
         inner.names, inner.variables, inner.kept = self.names, self.variables, self.kept
+        inner.gates = self.gates
         inner.inside, inner.work = self.inside | {number}, self.work
         inner._arrays = self._arrays
         return inner
@@ -132,9 +143,15 @@ class Workbench:
         self.keep(read, write, zero)
         return read, write
 
+    def kept_by_its_operator(self, index: int) -> Tensor:
+        """A result that lives between inferences, whether the file calls it a variable or not."""
+        self._tensors[index] = self._make(replace(self.model.tensors[index], variable=False))
+        return self._tensors[index]
+
     def keep(self, read: Tensor, write: Tensor, initial: int) -> None:
         """Let what `write` has after an inference be what `read` has in the next; every element begins as `initial`."""
-        self.kept.append(Variable(read.name, read, write, np.full(read.shape, initial, read.element.numpy)))
+        data = np.full(read.shape, initial, read.element.numpy)
+        self.kept.append(Variable(read.name, read, write, data, len(self.gates)))
 
     def is_open(self, tensor: Tensor, shape: tuple[int, ...]) -> bool:
         """Whether the file leaves sizes of a tensor open, and these fit the others."""

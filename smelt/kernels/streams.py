@@ -5,7 +5,7 @@ from __future__ import annotations
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
 from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Value, maximum, minimum, real
-from smelt.model.ops_streams import Delay, Framer, OverlapAdd, Stacker
+from smelt.model.ops_streams import CircularBuffer, Countdown, Delay, Framer, OverlapAdd, Stacker
 
 
 def build_framer(op: Framer, schedule: Plain) -> KernelCall:
@@ -119,9 +119,30 @@ def build_delay(op: Delay, schedule: Plain) -> KernelCall:
     return k.finish_call()
 
 
+def build_circular_buffer(op: CircularBuffer, schedule: Plain) -> KernelCall:
+    k = CallBuilder("circular_buffer", in_place=True)
+    x, history, y = k.operand("x", op.x), k.operand("history", op.history), k.result("y", op.y)
+    _shifted(k, y, history, x, op.y.elements, op.x.elements)
+    return k.finish_call()
+
+
+def build_countdown(op: Countdown, schedule: Plain) -> KernelCall:
+    k = CallBuilder("countdown", in_place=True)
+    left, y, following = k.operand("left", op.left), k.result("y", op.y), k.result("next_left", op.next_left)
+    now = k.let("now", left[0])
+    k.store(y, 0, now <= 1)
+    with k.when(now <= 1):
+        k.store(following, 0, Const(op.period))
+    with k.otherwise():
+        k.store(following, 0, now - 1)
+    return k.finish_call()
+
+
 STREAMS: tuple[Implementation, ...] = (
     Implementation("framer", Framer, plain, build_framer),
     Implementation("stacker", Stacker, plain, build_stacker),
     Implementation("overlap_add", OverlapAdd, plain, build_overlap_add),
     Implementation("delay", Delay, plain, build_delay),
+    Implementation("circular_buffer", CircularBuffer, plain, build_circular_buffer),
+    Implementation("countdown", Countdown, plain, build_countdown),
 )

@@ -103,6 +103,28 @@ class OverlapAdd(Op):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class CircularBuffer(Op):
+    """The last values of x, the oldest first: y is `history` without its first x.elements, then x. Any type."""
+
+    renews: ClassVar[Renewals] = (("history", "y"),)
+
+    x: Tensor
+    history: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Countdown(Op):
+    """y (bool, a scalar) is true in every `period`-th run: where `left`, a state (int32), is 1, and then begins anew."""
+
+    results: ClassVar[tuple[str, ...]] = ("y", "next_left")
+    renews: ClassVar[Renewals] = (("left", "next_left"),)
+
+    left: Tensor
+    next_left: Tensor
+    period: int
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Delay(Op):
     """y is x later: x is (..., samples), `line` (rows, delay) the samples under way, the oldest first. int16."""
 

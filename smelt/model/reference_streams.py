@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from smelt.model.graph import Array, Op
-from smelt.model.ops_streams import Delay, Framer, OverlapAdd, Stacker
+from smelt.model.ops_streams import CircularBuffer, Countdown, Delay, Framer, OverlapAdd, Stacker
 
 Results = tuple[Array, ...]
 
@@ -51,10 +51,23 @@ def delay(op: Delay, x: Array, line: Array) -> Results:
     return line[:, : op.samples], line[:, op.samples :]
 
 
-STREAMS: dict[type[Op], Callable[..., Results]] = {
+def circular_buffer(op: CircularBuffer, x: Array, history: Array) -> Array:
+    """Stored values, moved."""
+    return np.concatenate([history.reshape(-1)[x.size :], x.reshape(-1)])
+
+
+def countdown(op: Countdown, left: Array) -> Results:
+    """Whether it is time, and how many runs are left."""
+    due = left <= 1
+    return due, np.where(due, np.int32(op.period), left - 1)
+
+
+STREAMS: dict[type[Op], Callable[..., Array | Results]] = {
     Framer: framer,
     Stacker: stacker,
     OverlapAdd: overlap_add,
     Delay: delay,
+    CircularBuffer: circular_buffer,
+    Countdown: countdown,
 }
 REAL_STREAMS: dict[type[Op], Callable[..., Results]] = {OverlapAdd: overlap_add}
