@@ -191,7 +191,7 @@ def while_(g: Growth, x: Value) -> bool:
 
 
 def circular_buffer(g: Growth, dtype: str) -> bool:
-    """The last slots of an input, in every inference: in those that end early, the oracle leaves outputs to whatever else is there."""
+    """Which never ends an inference: the oracle does not keep the outputs of those that it ends."""
     rows, channels, slots = g.integer(1, 3), g.integer(1, 8), g.integer(1, 6)
     x = g.input((1, 1, rows, channels), dtype)
     shape = (1, slots, rows, channels)
