@@ -62,6 +62,45 @@ def test_a_loop_is_its_rounds(rounds, tmp_path):
     check(model, tmp_path, (1, 4))
 
 
+def test_a_loop_gathers_its_rows(tmp_path):
+    """Rows before, the new one and rows behind are joined in every round: before the first and behind the last there are none.
+
+    TensorFlow Lite Micro has no tensors without elements there, so what is expected is said here.
+    """
+    rounds, open_rows = 3, [-1, 4]
+    w = ModelWriter()
+    condition, body = w.subgraph(), w.subgraph()
+    i, rows = condition.tensor("i", (), "int32"), condition.tensor("rows", (rounds, 4), "int8", 0.5)
+    goes_on = condition.tensor("goes_on", (), "bool")
+    condition.op("LESS", [i, condition.constant("rounds", rounds)], [goes_on])
+    condition.called([i, rows], [goes_on])
+    i, rows = body.tensor("i", (), "int32"), body.tensor("rows", (rounds, 4), "int8", 0.5)
+    zero, following = body.constant("zero", 0), body.tensor("n", (), "int32")
+    body.op("ADD", [i, body.constant("step", 1)], [following])
+    parts = []
+    for name, row, least in (("before", zero, "i"), ("own", i, "one"), ("behind", following, "rest")):
+        count = {"i": i, "one": body.constant("a row", 1), "rest": body.constant("all behind", -1)}[least]
+        first, size = body.tensor(f"{name} first", (2,), "int32"), body.tensor(f"{name} size", (2,), "int32")
+        body.op("PACK", [row, zero], [first], ValuesCount=2)
+        body.op("PACK", [count, body.constant(f"{name} columns", 4)], [size], ValuesCount=2)
+        parts.append(body.tensor(name, (1, 4), "int8", 0.5, signature=open_rows))
+        body.op("SLICE", [rows, first, size], [parts[-1]])
+    flat = body.tensor("flat", (1, 4), "int8", 0.5)
+    body.op("RELU", [parts[1]], [flat])
+    joined = body.tensor("joined", (rounds, 4), "int8", 0.5)
+    body.op("CONCATENATION", [parts[0], flat, parts[2]], [joined], Axis=0)
+    body.called([i, rows], [following, joined])
+    x, n, y = (
+        w.tensor("x", (rounds, 4), "int8", 0.5),
+        w.tensor("n", (), "int32"),
+        w.tensor("y", (rounds, 4), "int8", 0.5),
+    )
+    w.op("WHILE", [w.constant("zero", 0), x], [n, y], CondSubgraphIndex=1, BodySubgraphIndex=2)
+    graph = loaded(w.finish([x], [y]), tmp_path)
+    array = values(RNG, (rounds, 4), "int8")
+    np.testing.assert_array_equal(run_sequence(graph, [(array,)])[0][0], np.maximum(array, 0))
+
+
 @pytest.mark.parametrize("taken", [True, False])
 def test_a_branch_that_is_known(taken, tmp_path):
     w = ModelWriter()

@@ -48,7 +48,12 @@ def _ready(at: Site) -> bool:
 
 
 def folded(at: Site, ops: tuple[Op, ...]) -> bool:
-    """Whether everything that `ops` read is constant: then their results are, from the reference."""
+    """Whether everything that `ops` read is constant: then their results are, from the reference; or all their results empty."""
+    made = tuple(at.result(position) for position in range(len(at.operator.outputs)))
+    if ops and all(y.elements == 0 for y in made):  # what loops gather is empty before their first round
+        for y in made:
+            at.bench.define(y, np.zeros(y.shape, y.element.numpy))
+        return True
     values: dict[Tensor, Array] = {}
     if not ops or not _follows(ops):
         return False
@@ -56,7 +61,7 @@ def folded(at: Site, ops: tuple[Op, ...]) -> bool:
         spend(at, sum(y.elements for y in op.ys) + op.macs)
         arrays = (x.constant if x.is_constant else values[x] for x in op.inputs)
         values.update(zip(op.ys, results(op, *arrays), strict=True))
-    for y in (at.result(position) for position in range(len(at.operator.outputs))):
+    for y in made:
         if not y.is_constant:  # one may be known whatever the operands are
             at.bench.define(y, values[y])
     return True

@@ -98,7 +98,10 @@ def one_integer(at: Site, position: int) -> int:
 
 
 def concatenation(at: Site) -> tuple[Op, ...]:
-    xs = tuple(source(at, position) for position in range(len(at.operator.inputs)))
+    given = tuple(at.operand(position) for position in range(len(at.operator.inputs)))
+    xs = tuple(
+        source(at, position) for position, x in enumerate(given) if x.elements or not x.is_constant or at.is_settled
+    )
     y = target(at)
     axis = at.axis(at.integer(0), len(y.shape))
     activation = at.activation(1)
@@ -108,7 +111,7 @@ def concatenation(at: Site) -> tuple[Op, ...]:
         same or y.dtype != "int8",
         "its inputs and its output are quantised differently; a concatenation does not rescale",
     )
-    at.agree(y, joined(at, tuple(x.shape for x in xs), axis))
+    at.agree(y, joined(at, tuple(x.shape for x in given), axis))
     return (Concat(y=y, xs=xs, axis=axis),)
 
 
