@@ -12,8 +12,9 @@ from smelt.kernels.routines import ROUTINES
 from smelt.loops.kernel import Kernel
 from smelt.loops.routine import Routine
 from smelt.model.graph import Op, Quantization, Tensor
-from smelt.model.ops import Quantize
+from smelt.model.ops import Dense, Quantize
 from smelt.model.reference import evaluate
+from smelt.model.rescale import linear_rescale
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.cortex_m7 import CORTEX_M7
 from smelt.targets.cores.cortex_m33 import CORTEX_M33
@@ -60,12 +61,24 @@ def layers() -> list[Op]:
         m.dense(1, 31, 32, style=narrow, rectified=True),
         quantize(29, 0.37, -7),
         quantize(16, 1e-9, 0),
+        dense_of_reals(2, 7, 19),
+        dense_of_reals(1, 1, 8),
     ]
 
 
 def quantize(count: int, scale: float, zero: int) -> Op:
     y = Tensor("y", (count,), "int8", Quantization((float(np.float32(scale)),), (zero,)))
     return Quantize(x=Tensor("x", (count,), "float32"), y=y)
+
+
+def dense_of_reals(rows: int, depth: int, units: int) -> Op:
+    """Weights that are powers of two: products are exact, so that it does not matter whether they are rounded."""
+    exponents = np.random.default_rng(depth).integers(-3, 4, (units, depth))
+    weights = Tensor("weights", (units, depth), "float32", data=np.ldexp(np.float32(1), exponents).astype(np.float32))
+    bias = Tensor("bias", (units,), "float32", data=np.arange(units, dtype=np.float32) - 5)
+    x, y = Tensor("x", (rows, depth), "float32"), Tensor("y", (rows, units), "float32")
+    rescale = linear_rescale(weights, weights, y, (0.0, np.inf))
+    return Dense(x=x, weights=weights, bias=bias, y=y, rescale=rescale)
 
 
 def routines_of(kernel: Kernel) -> set[Routine]:

@@ -226,6 +226,19 @@ def _quantize() -> Routine:
     return Routine("quantize", "smelt_float.h", parameters, SAVED, floats=True)
 
 
+def _dense_eights() -> Routine:
+    """The outputs of blocks of eight units, in float32."""
+    units, depth = BLOCKS.value * 8, _count("depth")
+    parameters = (
+        Writes("y", "float", units),
+        Reads("x", "float", depth.value),
+        Reads("w", "float", units * depth.value),
+        Reads("bias", "float", units),
+        *(depth, BLOCKS),
+    )
+    return Routine("dense_eights", "smelt_dense.h", parameters, 56, floats=True)
+
+
 PRODUCTS = tuple(_products(pixels, plain) for plain in (False, True) for pixels in (1, 2, 3))
 UNITS = tuple(_units(pairs) for pairs in (1, 2, 3))
 UNITS_PAIRED = _units_paired()
@@ -240,11 +253,12 @@ WINOGRAD_EIGHT = _winograd_products("winograd_eight", Number("words", 8, 8, most
 WINOGRAD_EIGHTS = _winograd_products("winograd_eights", Number("words", 16, 8))
 WINOGRAD_PRODUCTS = _winograd_products("winograd_products", WORDS)  # for all numbers of words; no assembly
 QUANTIZE = _quantize()
+DENSE_EIGHTS = _dense_eights()
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed"))
 
 ROUTINES = (
     *PRODUCTS, *UNITS, UNITS_PAIRED, SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, WINOGRAD_INPUTS, WINOGRAD_WEIGHTS,
-    WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE,
+    WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
 )  # fmt: skip
 
 

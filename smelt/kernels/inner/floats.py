@@ -14,7 +14,7 @@ import numpy as np
 from smelt.kernels.calls import CallBuilder
 from smelt.loops.ir import AnyBuffer, Expr, Table, Value, Var, maximum, minimum, real
 from smelt.model.graph import Array, Op, Tensor
-from smelt.model.ops import Clamp
+from smelt.model.ops import UNBOUNDED, Clamp
 from smelt.targets.intrinsics import FMA, LOADED
 from smelt.targets.types import Core
 
@@ -137,6 +137,13 @@ class Outputs:
         for place, row in zip(places, sums, strict=True):
             for c, (total, bias) in enumerate(zip(row, biases, strict=True)):
                 k.store(y, place + channel + c, limited(k, total if bias is None else total + bias, self.clamp))
+
+    def limit(self, k: CallBuilder, y: AnyBuffer, start: Expr, count: int) -> None:
+        """Limit outputs that are there already, from `start` on."""
+        if self.clamp != UNBOUNDED:
+            ys = k.window("ys", y, start)
+            with k.loop("i", 0, count) as i:
+                k.store(ys, i, limited(k, ys[i], self.clamp))
 
 
 def limited(k: CallBuilder, value: Expr, clamp: Clamp) -> Expr:
