@@ -88,8 +88,13 @@ def transpose_conv(g: Growth, x: Value) -> bool:
 
 
 def fully_connected(g: Growth, x: Value) -> bool:
+    """By constants, or of two dimensions by what was computed: itself."""
     if len(x.shape) < 2 or x.shape[-1] > 1024:
         return False
+    if len(x.shape) == 2 and x.shape[0] <= 16 and x.dtype != "int16" and g.chance(0.3):
+        y = g.new((x.shape[0], x.shape[0]), x.dtype, x.scale * x.scale * 60 * sqrt(x.shape[1]))
+        g.op("FULLY_CONNECTED", [x, x], [y], FusedActivationFunction=g.pick(ACTIVATIONS))
+        return True
     depth, units = x.shape[-1], g.integer(1, 12)
     tensors, near = filters(g, (units, depth), 0, x, depth)
     y = g.new((*x.shape[:-1], units), x.dtype, near)

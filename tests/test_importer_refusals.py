@@ -58,9 +58,9 @@ def test_dynamic_shapes_other_than_the_batch():
 
 def test_weights_that_are_computed():
     w = ModelWriter()
-    x, weights = w.tensor("x", (1, 6), "int8", *Q), w.tensor("w", (3, 6), "int8", 0.1, 0)
-    y = w.tensor("y", (1, 3), "int8", *Q)
-    w.op("FULLY_CONNECTED", [x, weights, -1], [y])
+    x, weights = w.tensor("x", (1, 2, 2, 6), "int8", *Q), w.tensor("w", (3, 1, 1, 6), "int8", 0.1, 0)
+    y = w.tensor("y", (1, 2, 2, 3), "int8", *Q)
+    w.op("TRANSPOSE_CONV", [w.constant("shape", [1, 2, 2, 3]), weights, x], [y], Padding=0, StrideH=1, StrideW=1)
     assert "weights 'w' is computed while the model runs" in refusal(w, [x, weights], [y])[0]
 
 

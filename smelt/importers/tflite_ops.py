@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from smelt.importers.tflite_moves import ANY, source, target
 from smelt.importers.tflite_site import INT8_OR_REAL, REAL, SCALED_OR_REAL, Arm, Site
 from smelt.model.graph import Op, Tensor
@@ -46,11 +48,16 @@ def windows(
 def rescaled(x: Tensor, weights: Tensor, bias: Tensor | None, y: Tensor, clamp: Clamp | None = None) -> Rescale:
     """How sums become outputs. Sums of int16 activations are of 64 bits, but of 32 where the bias is int32."""
     wide = x.dtype == "int16" and (bias is None or bias.dtype != "int32")
-    return linear_rescale(x, weights, y, clamp, "tflm48" if wide else "tflm")
+    rescale = linear_rescale(x, weights, y, clamp, "tflm48" if wide else "tflm")
+    if (
+        weights.is_constant or weights.quantization is None
+    ):  # the zero point of constants is taken off while the file is read
+        return rescale
+    return replace(rescale, weights_zero=weights.q.zero_point)
 
 
 def conv_2d(at: Site) -> tuple[Op, ...]:
-    x, weights, y = at.image(), at.weights(1, axis=0, axes=4), at.four_axes(at.y())
+    x, weights, y = at.image(), at.weights(1, axis=0, axes=4, computed=True), at.four_axes(at.y())
     channels, rows, columns, depth = weights.shape
     groups = x.shape[3] // depth
     if x.shape[3] % depth or channels % groups:
@@ -61,14 +68,14 @@ def conv_2d(at: Site) -> tuple[Op, ...]:
     at.alike(x, y)
     y = at.agree(y, (x.shape[0], *size, channels))
     at.demand_no_zero(x, y)
-    bias = at.bias(2, channels, ("int64", "int32"))
+    bias = at.bias(2, channels, ("int64", "int32"), computed=True)
     rescale = rescaled(x, weights, bias, y, at.clamp(3, y))
     op = Conv2D(y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, rescale=rescale)
     return (op,)
 
 
 def depthwise_conv_2d(at: Site) -> tuple[Op, ...]:
-    x, weights, y = at.image(), at.weights(1, axis=3, axes=4), at.four_axes(at.y())
+    x, weights, y = at.image(), at.weights(1, axis=3, axes=4, computed=True), at.four_axes(at.y())
     one, rows, columns, channels = weights.shape
     multiplier = at.integer(3)
     if one != 1 or channels != multiplier * x.shape[3]:
@@ -82,7 +89,7 @@ def depthwise_conv_2d(at: Site) -> tuple[Op, ...]:
     at.alike(x, y)
     y = at.agree(y, (x.shape[0], *size, channels))
     at.demand_no_zero(x, y)
-    bias = at.bias(2, channels)
+    bias = at.bias(2, channels, computed=True)
     rescale = rescaled(x, weights, bias, y, at.clamp(4, y))
     op = DepthwiseConv2D(
         y=y, x=x, weights=weights, bias=bias, stride=stride, dilation=dilation, pad=pad, rescale=rescale
@@ -91,7 +98,7 @@ def depthwise_conv_2d(at: Site) -> tuple[Op, ...]:
 
 
 def fully_connected(at: Site) -> tuple[Op, ...]:
-    x, weights, y = at.x(), at.weights(1, axis=0, axes=2), at.y()
+    x, weights, y = at.x(), at.weights(1, axis=0, axes=2, computed=True), at.y()
     units, depth = weights.shape
     at.demand(at.code(1) == 0, "the weights are shuffled; the default format is supported")
     if x.elements % depth:
@@ -100,7 +107,7 @@ def fully_connected(at: Site) -> tuple[Op, ...]:
     if not y.shape or y.shape[-1] != units or y.elements != rows * units:
         at.broken(f"output '{y.name}' has shape {list(y.shape)}, but the operator computes {[rows, units]}")
     at.alike(x, y)
-    bias = at.bias(2, units, ("int64", "int32"))
+    bias = at.bias(2, units, ("int64", "int32"), computed=True)
     if bias is not None and bias.quantization is not None and len(bias.q.scales) == len(weights.q.scales) == 1:
         off = abs(x.q.scale * weights.q.scale - bias.q.scale) / y.q.scale
         at.demand(off <= 0.02, f"the scale of bias '{bias.name}' is not x.scale * weights.scale")
@@ -172,16 +179,23 @@ def resize_bilinear(at: Site) -> tuple[Op, ...]:
 
 
 COMPUTING: tuple[Arm, ...] = (
-    Arm("CONV_2D", "grouped, dilated; weights per tensor or per channel", (2, 3), conv_2d, 1, SCALED_OR_REAL),
+    Arm(
+        "CONV_2D",
+        "grouped, dilated; weights per tensor or per channel, or computed",
+        (2, 3),
+        conv_2d,
+        1,
+        SCALED_OR_REAL,
+    ),
     Arm(
         "DEPTHWISE_CONV_2D",
-        "any multiplier, dilated; weights per tensor or channel",
+        "any multiplier, dilated; weights per tensor or channel, or computed",
         (2, 3),
         depthwise_conv_2d,
         2,
         SCALED_OR_REAL,
     ),
-    Arm("FULLY_CONNECTED", "constant weights per tensor or per unit", (2, 3), fully_connected, 8, SCALED_OR_REAL),
+    Arm("FULLY_CONNECTED", "weights per tensor or per unit, or computed", (2, 3), fully_connected, 8, SCALED_OR_REAL),
     Arm("TRANSPOSE_CONV", "no fused activation", (3, 4), transpose_conv, 49, SCALED_OR_REAL),
     Arm("AVERAGE_POOL_2D", "", (1, 1), average_pool_2d, 5, SCALED_OR_REAL),
     Arm("MAX_POOL_2D", "", (1, 1), max_pool_2d, 5, SCALED_OR_REAL),

@@ -145,21 +145,22 @@ class Site:
         """Whether the operator computes in float32."""
         return self.dtype == "float32"
 
-    def weights(self, position: int, axis: int, axes: int) -> Tensor:
-        """Constant weights of int8 or int4 with `axes` axes, per tensor or per channel along `axis`. All zero points are 0, except
+    def weights(self, position: int, axis: int, axes: int, computed: bool = False) -> Tensor:
+        """Weights of int8 or int4 with `axes` axes, per tensor or per channel along `axis`. All zero points are 0, except
         where the oracle honours one: in FULLY_CONNECTED, and in the legacy quantisation.
 
-        Where the operator computes in float32 they are float32; int8 ones are dequantised, once and for all.
+        Where the operator computes in float32 they are float32; int8 ones are dequantised, once and for all. They are constants,
+        unless they may be `computed`.
         """
         tensor = self.operand(position)
-        self._fixed(tensor, "weights")
-        types = WEIGHTS[self.dtype]
+        self._known(tensor, "weights", computed)
+        types = WEIGHTS[self.dtype] if tensor.is_constant or not self.is_real else REAL
         if tensor.dtype not in types:
             self.refuse(f"weights '{tensor.name}' are {tensor.dtype}; {listed(types)} supported")
         if len(tensor.shape) != axes or tensor.elements == 0:
             self.broken(f"weights '{tensor.name}' must have {axes} axes, but their shape is {list(tensor.shape)}")
         if tensor.dtype == "float32":
-            return self._finite(tensor, "weights")
+            return self._finite(tensor, "weights") if tensor.is_constant else tensor
         quantization = tensor.quantization
         if quantization is None:
             self.refuse(f"weights '{tensor.name}' have no quantisation parameters")
@@ -186,6 +187,11 @@ class Site:
         data = tensor.constant.astype(np.float32) * scales
         return Tensor(self.fresh(f"{tensor.name}_real"), tensor.shape, "float32", None, data)
 
+    def _known(self, tensor: Tensor, role: str, computed: bool) -> None:
+        """Complain unless `tensor` is a constant, or may be `computed` and is."""
+        if not (computed and self.bench.is_running(tensor) and not self.bench.is_lost(tensor)):
+            self._fixed(tensor, role)
+
     def _fixed(self, tensor: Tensor, role: str) -> None:
         """Complain unless `tensor` is a constant."""
         if tensor.is_constant:
@@ -196,21 +202,27 @@ class Site:
             self.broken(f"{role} '{tensor.name}' has no data")
         self.refuse(f"{role} '{tensor.name}' is computed while the model runs; a constant is supported")
 
-    def bias(self, position: int, channels: int, of_int16: tuple[str, ...] = ("int64",)) -> Tensor | None:
-        """A constant with one value per channel, or None: int32, float32 where the operator computes in it, one of the types
-        `of_int16` where its activations are int16."""
+    def bias(
+        self, position: int, channels: int, of_int16: tuple[str, ...] = ("int64",), computed: bool = False
+    ) -> Tensor | None:
+        """A constant, or something that may be `computed`, with one value per channel, or None: int32, float32 where the operator
+        computes in it, one of the types `of_int16` where its activations are int16."""
         if not self.has(position):
             return None
         tensor, types = self.operand(position), of_int16 if self.dtype == "int16" else (BIASES[self.dtype],)
         if tensor.dtype not in types:
             self.refuse(f"bias '{tensor.name}' is {tensor.dtype}; {listed(types)} supported")
-        self._fixed(tensor, "bias")
-        if self.is_real:
+        self._known(tensor, "bias", computed)
+        if self.is_real and tensor.is_constant:
             self._finite(tensor, "bias")
         if tensor.elements != channels:
             self.broken(f"bias '{tensor.name}' has shape {list(tensor.shape)}, but there are {channels} channels")
-        if tensor.shape == (channels,) or tensor.data is None:
+        if tensor.shape == (channels,):
             return tensor
+        if tensor.data is None:
+            self.refuse(
+                f"bias '{tensor.name}' is computed and has the shape {list(tensor.shape)}; {[channels]} is supported"
+            )
         flat = tensor.data.reshape(channels)
         return Tensor(self.fresh(f"{tensor.name}_flat"), (channels,), tensor.dtype, tensor.quantization, flat)
 

@@ -1,6 +1,7 @@
 """Operator + schedule -> loops. `IMPLEMENTATIONS` lists every way there is; for each operator the best comes first."""
 
 from smelt.kernels.accepts import has_dual_mac
+from smelt.kernels.computed import COMPUTED
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
 from smelt.kernels.conv2d_eight import CONV2D_EIGHT
 from smelt.kernels.conv2d_gathered import CONV2D_GATHERED
@@ -86,6 +87,7 @@ LINEAR: tuple[Implementation, ...] = (
 
 IMPLEMENTATIONS: tuple[Implementation, ...] = (
     *LINEAR,
+    *COMPUTED,
     *OTHERS,
     *RECURRENT_FLOATS,
     *RECURRENT,

@@ -14,8 +14,8 @@ from smelt.targets.types import Core
 def as_conv2d(op: Dense) -> Conv2D:
     """The same computation."""
     units, depth = op.weights.shape
-    data = op.weights.constant.reshape(units, 1, 1, depth)
-    weights = replace(op.weights, shape=data.shape, data=data)
+    shape, data = (units, 1, 1, depth), op.weights.data
+    weights = replace(op.weights, shape=shape, data=None if data is None else data.reshape(shape))
     rows = op.x.elements // depth
     x, y = replace(op.x, shape=(1, 1, rows, depth)), replace(op.y, shape=(1, 1, rows, units))
     return Conv2D(x=x, weights=weights, bias=op.bias, y=y, rescale=op.rescale)
@@ -30,7 +30,7 @@ def through_conv2d(conv2d: Implementation, name: str, accepts: tuple[Predicate, 
     def build(op: Dense, schedule: Schedule) -> KernelCall:
         other = as_conv2d(op)
         call = conv2d.build(other, schedule)
-        own = {other.x: op.x, other.y: op.y}
+        own = {other.x: op.x, other.y: op.y, other.weights: op.weights}
         return replace(call, arguments=tuple(own.get(a, a) if isinstance(a, Tensor) else a for a in call.arguments))
 
     return Implementation(name, Dense, schedules, build, accepts)

@@ -11,6 +11,7 @@ from smelt.loops.ir import SIZES, Buffer, Scratch, Table
 from smelt.loops.kernel import Kernel
 from smelt.loops.routine import WrongCall
 from smelt.model.graph import Op, Tensor
+from smelt.model.ops import Linear
 from smelt.nouns import Noun
 from smelt.targets.types import Core
 
@@ -89,7 +90,8 @@ class Implementation(Noun):
     `schedules` yields candidates for an op and a core, best guess first; `build` makes the call for one of them.
     `in_place` names the operands over which y may be written (element i of y is written after element i was read).
     `spends_flash` is for speed bought with tables that are much larger than the weights: only chosen when asked for. `dtype` is the
-    one type of x that it takes, before anything else is asked; None where `accepts` says it.
+    one type of x that it takes, before anything else is asked; None where `accepts` says it. `computed` is for weights or a bias
+    that are no constants, which other ways do not take.
     """
 
     name: str
@@ -100,10 +102,16 @@ class Implementation(Noun):
     in_place: tuple[str, ...] = ()
     spends_flash: bool = False
     dtype: str | None = None
+    computed: bool = False
 
     def takes(self, op: Op, core: Core) -> bool:
         """Whether it can compute `op` on `core`."""
-        return isinstance(op, self.op) and self.takes_type(op) and all(accept(op, core) for accept in self.accepts)
+        fitting = isinstance(op, self.op) and self.takes_type(op) and self._takes_operands(op)
+        return fitting and all(accept(op, core) for accept in self.accepts)
+
+    def _takes_operands(self, op: Op) -> bool:
+        """Whether its weights are constant or computed as they should be."""
+        return not isinstance(op, Linear) or op.has_constants != self.computed
 
     def takes_type(self, op: Any) -> bool:
         """Whether x is of its type."""

@@ -171,13 +171,24 @@ def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requanti
     """For `weights` as (channels, taps). With `folded` sums are of x * weight, and the zero point of x goes into the
     bias."""
     p = op.rescale
-    bias = np.zeros(len(weights), np.int64) if op.bias is None else op.bias.constant.astype(np.int64)
+    bias = constant_bias(op)
     low, high, partial = ranges(weights.astype(np.int64), bias, p.x_zero, op.x.element.range)
     wraps = bool(max(np.max(high), -np.min(low), np.max(partial)) >= INT32)
     if folded:
         bias = bias - p.x_zero * weights.sum(axis=1, dtype=np.int64)
     fast = None if wraps or op.y.dtype != "int8" else _fast(p, bias, low, high)
     return fast or _general(p, bias, wraps)
+
+
+def unknown_sums(op: Linear) -> Requantizer:
+    """Where weights or bias are computed: sums may wrap, and the table has a bias only where it is a constant."""
+    return _general(op.rescale, constant_bias(op), wraps=True)
+
+
+def constant_bias(op: Linear) -> Integers:
+    """The bias of each channel; zeros where there is none, or none that is known."""
+    known = op.bias is not None and op.bias.is_constant
+    return op.bias.constant.astype(np.int64) if known and op.bias is not None else np.zeros(op.y.shape[-1], np.int64)
 
 
 def ranges(weights: Integers, bias: Integers, x_zero: int, x: tuple[int, int]) -> tuple[Integers, Integers, Integers]:

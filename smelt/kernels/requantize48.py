@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.requantize import INT32, Epilogue, Integers, Scale, ranges, requantizer
+from smelt.kernels.requantize import INT32, Epilogue, Integers, Scale, constant_bias, ranges, requantizer, unknown_sums
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Table, Type, Value, cast, maximum, minimum
 from smelt.model.arithmetic16 import halved_multiplier
 from smelt.model.ops import DepthwiseConv2D, Linear
-from smelt.model.rescale import Clamp
+from smelt.model.rescale import Clamp, Rescale
 from smelt.targets.types import Core
 
 
@@ -70,11 +70,22 @@ def epilogue(op: Linear, weights: NDArray[np.int8], folded: bool) -> Epilogue:
     if op.rescale.rounding != "tflm48":
         return requantizer(op, weights, folded)
     p, wide = op.rescale, weights.astype(np.int64)
-    bias = np.zeros(len(weights), np.int64) if op.bias is None else op.bias.constant.astype(np.int64)
+    bias = constant_bias(op)
     low, high, partial = ranges(wide, bias, p.x_zero, op.x.element.range)
     narrow = bool(max(np.max(high), -np.min(low), np.max(partial)) < INT32)
     if folded:
         bias = bias - p.x_zero * wide.sum(axis=1)
+    return _requantizer48(p, bias, narrow)
+
+
+def epilogue_of_computed(op: Linear) -> Epilogue:
+    """The same where weights or bias are computed, of which nothing is known."""
+    if op.rescale.rounding != "tflm48":
+        return unknown_sums(op)
+    return _requantizer48(op.rescale, constant_bias(op), narrow=False)
+
+
+def _requantizer48(p: Rescale, bias: Integers, narrow: bool) -> Requantizer48:
     columns: list[Integers] = [halved_multiplier(p.multipliers), 14 - p.shifts.astype(np.int64), bias]
     if not narrow:
         columns.append(bias >> 32)

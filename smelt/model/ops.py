@@ -34,7 +34,11 @@ UNBOUNDED: Clamp = (-inf, inf)
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Linear(Op):
-    """Sums of products of x and `weights`, to which `bias` is added, and what `rescale` makes of them."""
+    """Sums of products of x and `weights`, to which `bias` is added, and what `rescale` makes of them.
+
+    Weights and bias are constants, or computed as x is. Only computed weights have a zero point; of constant ones it has been
+    taken off.
+    """
 
     mixes_channels: ClassVar[bool] = True
     """Whether every channel of y is computed from all channels of x."""
@@ -46,6 +50,11 @@ class Linear(Op):
     weights: Tensor
     bias: Tensor | None
     rescale: Rescale
+
+    @property
+    def has_constants(self) -> bool:
+        """Whether weights and bias are known before the network runs."""
+        return self.weights.is_constant and (self.bias is None or self.bias.is_constant)
 
     @property
     def clamp(self) -> Clamp:

@@ -23,7 +23,7 @@ def conv2d(op: Conv2D, x: Array, weights: Array, bias: Array | None = None) -> A
     channels, rows, columns, depth = weights.shape
     groups = x.shape[-1] // depth
     centred = _centre(op, x, rows * columns * depth)
-    flat = weights.reshape(groups, channels // groups, -1).astype(centred.dtype)
+    flat = _filters(op, weights, centred).reshape(groups, channels // groups, -1)
     parts = [_patches(op, part) @ flat[g].T for g, part in enumerate(np.split(centred, groups, axis=-1))]
     return _finish(op, np.concatenate(parts, axis=-1), bias)
 
@@ -35,7 +35,7 @@ def depthwise_conv2d(op: DepthwiseConv2D, x: Array, weights: Array, bias: Array 
     acc = np.zeros((*taps.shape[:3], weights.shape[-1]), centred.dtype)
     for row in range(weights.shape[1]):
         for column in range(weights.shape[2]):
-            acc += taps[..., row, column] * weights[0, row, column].astype(centred.dtype)
+            acc += taps[..., row, column] * _filters(op, weights[0, row, column], centred)
     return _finish(op, acc, bias)
 
 
@@ -59,13 +59,20 @@ def dense(op: Dense, x: Array, weights: Array, bias: Array | None = None) -> Arr
     """A matrix product; x is read as rows of `depth` elements."""
     depth = weights.shape[1]
     centred = _centre(op, x, depth).reshape(-1, depth)
-    return _finish(op, centred @ weights.T.astype(centred.dtype), bias)
+    return _finish(op, centred @ _filters(op, weights, centred).T, bias)
 
 
 def _centre(op: Linear, x: Array, depth: int) -> Floats:
     """x minus its zero point, as floats that hold a sum of `depth` products exactly (each below 2**15, of int16 below 2**23)."""
-    exact = np.dtype(np.float32 if depth <= 2**9 and x.dtype != np.int16 else np.float64)
+    exact = np.dtype(
+        np.float32 if depth <= 2**9 and x.dtype != np.int16 and not op.rescale.weights_zero else np.float64
+    )
     return (x.astype(np.int32) - op.rescale.x_zero).astype(exact)
+
+
+def _filters(op: Linear, weights: Array, centred: Floats) -> Floats:
+    """Weights less their zero point, in the type of `centred`."""
+    return np.asarray(weights.astype(centred.dtype) - centred.dtype.type(op.rescale.weights_zero))
 
 
 def _windows(op: Conv2D | DepthwiseConv2D, centred: Floats) -> Floats:

@@ -26,8 +26,8 @@ Rounding = Literal["tflm", "tflm48", "ties_even", "floor", "real"]
 class Rescale(Noun):
     """y = clamp(rounded(sum * multipliers[c] / 2**31 * 2**shifts[c]) + y_zero) for channel c, the last axis of y.
 
-    The sum is that of (x - x_zero) * weight, and the bias. `multipliers` have 31 fraction bits, `shifts` are positive to the left;
-    both have one number for each channel. How it is rounded:
+    The sum is that of (x - x_zero) * (weight - weights_zero), and the bias. `multipliers` have 31 fraction bits, `shifts` are
+    positive to the left; both have one number for each channel. How it is rounded:
 
     - "tflm": as TensorFlow Lite Micro rounds 32-bit sums, twice (`arithmetic.requantize`); the sum wraps at 32 bits;
     - "tflm48": as it rounds 64-bit sums of int16 activations, once, halves up, with 15 bits of the multiplier
@@ -44,6 +44,7 @@ class Rescale(Noun):
     y_zero: int
     low: Any
     high: Any
+    weights_zero: int = 0
 
     @property
     def clamp(self) -> Clamp:

@@ -156,11 +156,12 @@ def sums_of(op: Linear, x: Bounds) -> tuple[Integers, Integers]:
 
 
 def _undivided(op: Linear) -> Integers:
-    """The weights as (channels of y, all their taps, 1); -128 and 127 for each where they are no constants."""
+    """The weights as (channels of y, all their taps, 1); the least and the greatest that there are where they are no constants."""
     of_y = channels(op.y)
     if not op.weights.is_constant:
         count = op.weights.elements // of_y
-        return np.tile(np.array([[-128], [127]]), (of_y, count, 1))
+        low, high = (limit - op.rescale.weights_zero for limit in op.weights.element.range)
+        return np.tile(np.array([[low], [high]]), (of_y, count, 1))
     weights = op.weights.constant
     rows = weights.reshape(-1, of_y).T if op.channel_axis else weights.reshape(of_y, -1)
     return rows.astype(np.int64)[:, :, np.newaxis]
@@ -172,8 +173,7 @@ def weights_by_channel(op: Linear) -> Integers | None:
     None where channels are not told apart: grouped convolutions, a dense layer that does not read whole pixels,
     weights or bias that are no constants, weights without end, reals.
     """
-    constant = op.x.dtype == "int8" and op.weights.is_constant and (op.bias is None or op.bias.is_constant)
-    if not constant or not 0 < op.weights.elements <= MOST_ELEMENTS:
+    if op.x.dtype != "int8" or not op.has_constants or not 0 < op.weights.elements <= MOST_ELEMENTS:
         return None
     of_x, of_y = channels(op.x), channels(op.y)
     weights = op.weights.constant.astype(np.int64)
