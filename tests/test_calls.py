@@ -13,7 +13,7 @@ from smelt.errors import SmeltError
 from smelt.firmware.program import emit
 from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Argument, KernelCall
-from smelt.kernels.routines import GROUPS, ROUTINES, SIFTED, UNITS_PAIRED
+from smelt.kernels.routines import GROUPS, ROUTINES, SIFTED, UNIT_OUTPUTS
 from smelt.loops.bounds import OutOfBounds
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Scratch, Value
@@ -186,9 +186,9 @@ def test_reaches_follow_from_the_numbers() -> None:
 
 def test_what_a_reach_depends_on_must_be_known() -> None:
     k = KernelBuilder("k")
-    x = k.input("x", "int8_t", 4)
+    x, outputs = k.input("x", "int8_t", 4), UNIT_OUTPUTS[3]
     with pytest.raises(WrongCall, match="not known"):
-        checked_arguments(UNITS_PAIRED, (*good_arguments(UNITS_PAIRED)[:4], x[0], *good_arguments(UNITS_PAIRED)[5:]))
+        checked_arguments(outputs, (*good_arguments(outputs)[:4], x[0], *good_arguments(outputs)[5:]))
 
 
 @pytest.mark.parametrize("routine", ROUTINES, ids=lambda r: r.name)

@@ -70,11 +70,12 @@ def test_what_it_accepts() -> None:
     assert not accepts(Maker(1).dense(1, 64, 8, style="tensor narrow"))
 
 
-def test_pairs_for_cores_that_issue_two_instructions() -> None:
-    """The first guess there, on sizes that the other tests do not have."""
+def test_pairs_of_units_that_share_their_scale() -> None:
+    """Their outputs come from the routine, without sums in between; on sizes that the other tests do not have."""
     for op in (layer(64, 14), layer(16, 6), layer(8, 20)):
         schedule, *_ = DENSE_PAIRS.schedules(op, CORTEX_M7)
-        assert schedule == UnitPairs(3, paired=True)
+        assert schedule == UnitPairs(3)
+        assert not any(isinstance(a, Scratch) for a in DENSE_PAIRS.build(op, schedule).arguments)
         x, constants = rows_of(op.weights.shape[1]), {t: t.data for t in op.inputs if t.data is not None}
         (result,) = run_calls([DENSE_PAIRS.build(op, schedule)], [{op.x: x, **constants}])
         assert np.array_equal(result, evaluate(op, x, *constants.values()))

@@ -17,29 +17,29 @@ from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import fit_pairs, pack_pairs
 from smelt.kernels.inner.units import PairOutputs, bind_outputs, direct_scale, is_direct
 from smelt.kernels.requantize import requantizer
-from smelt.kernels.routines import UNITS, UNITS_PAIRED, named
+from smelt.kernels.routines import UNIT_OUTPUTS, UNITS
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Table
+from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Intrinsic, Table
 from smelt.loops.routine import At
 from smelt.model.ops import Dense
 from smelt.targets.intrinsics import SMLAD, SXTB16
 from smelt.targets.types import Core
 
-PAIRED = 3  # pairs of the routine `units_paired`
+MOST_PAIRS = 3  # at a time
 MOST_BLOCKS = 8  # of pairs, whose sums wait for their outputs
 OTHERS = 25  # instructions of a routine for a block of pairs
+OUTPUT = 7  # for an output that it makes
 CALL = 50  # and for a call
 
 
 @dataclass(frozen=True)
 class UnitPairs:
-    """`pairs` pairs of units at a time, one to three; `paired` is an order of instructions, for three."""
+    """`pairs` pairs of units at a time, one to three."""
 
     pairs: int
-    paired: bool = False
 
     def __str__(self) -> str:
-        return f"pairs(pairs={self.pairs}{', paired' if self.paired else ''})"
+        return f"pairs(pairs={self.pairs})"
 
 
 def has_fours(op: Dense, core: Core) -> bool:
@@ -68,19 +68,19 @@ def build_dense(op: Dense, schedule: UnitPairs) -> KernelCall:
     k = CallBuilder("dense_pairs")
     x, w, outputs = k.operand("x", op.x), k.table("weights", packed), bind_outputs(k, r)
     full, rest = units // 2 // schedule.pairs, units // 2 % schedule.pairs
-    paired = schedule.paired and full > 0
-    most = max(0 if paired else _run(full) * schedule.pairs, rest)
-    sums = k.scratch("sums", "int32_t", 2 * most) if most else None
+    whole = is_direct(r)
+    sums = None if whole else k.scratch("sums", "int32_t", 2 * max(_run(full) * schedule.pairs, rest))
     y = k.result("y", op.y)
     with k.loop("row", 0, op.x.elements // depth) as row:
         kernel = _Kernel(outputs, w, k.window("xs", x, row * depth), y, sums, depth // 4, row * units)
-        if paired:
-            _paired(k, kernel, full)
+        if whole:
+            _outputs(k, kernel, 0, full, schedule.pairs)
         else:
             for first, blocks in in_blocks(k, "run", full, _run(full)):
-                _run_of_blocks(k, kernel, k.let("unit", first * (2 * schedule.pairs)), blocks, schedule.pairs)
+                _sums(k, kernel, k.let("unit", first * (2 * schedule.pairs)), blocks, schedule.pairs)
         if rest:
-            _run_of_blocks(k, kernel, Const(2 * schedule.pairs * full), 1, rest)
+            unit = 2 * schedule.pairs * full
+            _outputs(k, kernel, unit, 1, rest) if whole else _sums(k, kernel, Const(unit), 1, rest)
     return k.finish_call()
 
 
@@ -96,6 +96,10 @@ class _Kernel:
     words: int
     row: Expr
 
+    def places(self, unit: Expr) -> tuple[At, At, At]:
+        """What a routine reads for the units from `unit` on."""
+        return At(self.outputs.starts, unit), At(self.weights, unit * self.words), At(self.x)
+
 
 def _run(blocks: int) -> int:
     """How many blocks' sums are made at once."""
@@ -104,36 +108,35 @@ def _run(blocks: int) -> int:
     )
 
 
-def _run_of_blocks(k: KernelBuilder, kernel: _Kernel, unit: Expr, blocks: int, pairs: int) -> None:
-    """The outputs of `blocks` blocks of `pairs` pairs of units."""
+def _sums(k: KernelBuilder, kernel: _Kernel, unit: Expr, blocks: int, pairs: int) -> None:
+    """The outputs of `blocks` blocks of `pairs` pairs of units, by way of their sums."""
     sums, words, count = kernel.sums, kernel.words, blocks * pairs
     assert sums is not None
-    places = (At(sums), At(kernel.outputs.starts, unit), At(kernel.weights, unit * words), At(kernel.x))
-    work = ((SMLAD, 4 * count * words), (SXTB16, 2 * (count + blocks) * words))
     others = blocks * (words * (2 * pairs + 2) + OTHERS) + CALL
-    k.routine(named(UNITS, f"units_{pairs}"), (*places, words, blocks), work, others, 2 * blocks * words)
+    arguments = (At(sums), *kernel.places(unit), words, blocks)
+    k.routine(UNITS[pairs], arguments, _work(words, blocks, pairs), others, 2 * blocks * words)
     with k.loop("pair", 0, count) as pair:
         place = k.let("place", unit + pair * 2)
         low, both = k.let("low", sums[pair * 2]), k.let("both", sums[pair * 2 + 1])
         kernel.outputs.store(k, place, (low, both), kernel.y, kernel.row)
 
 
-def _paired(k: KernelBuilder, kernel: _Kernel, blocks: int) -> None:
-    """Six outputs of each of `blocks` blocks of three pairs."""
-    words, units = kernel.words, 2 * PAIRED * blocks
-    places = (At(kernel.y, kernel.row), At(kernel.outputs.starts), At(kernel.weights), At(kernel.x))
-    work = ((SMLAD, 2 * units * words), (SXTB16, blocks * 8 * words))
-    numbers = (words, *direct_scale(kernel.outputs.r), blocks)
-    k.routine(UNITS_PAIRED, (*places, *numbers), work, blocks * 7 * words, blocks * words)
+def _outputs(k: KernelBuilder, kernel: _Kernel, unit: int, blocks: int, pairs: int) -> None:
+    """The outputs of `blocks` blocks of `pairs` pairs of units that share their scale."""
+    words = kernel.words
+    others = blocks * (words * (2 * pairs + 2) + OTHERS + OUTPUT * 2 * pairs) + CALL
+    places = (At(kernel.y, kernel.row + unit), *kernel.places(Const(unit)))
+    arguments = (*places, words, *direct_scale(kernel.outputs.r), blocks)
+    k.routine(UNIT_OUTPUTS[pairs], arguments, _work(words, blocks, pairs), others, 2 * blocks * words)
+
+
+def _work(words: int, blocks: int, pairs: int) -> tuple[tuple[Intrinsic, int], ...]:
+    """What blocks of pairs execute for rows of so many words."""
+    return (SMLAD, 4 * pairs * blocks * words), (SXTB16, 2 * (pairs + 1) * blocks * words)
 
 
 def schedules(op: Dense, core: Core) -> Iterable[UnitPairs]:
-    units, depth = op.weights.shape
-    fits = units >= 2 * PAIRED and depth % 8 == 0
-    if not core.style.loads_overlap and fits and is_direct(requantizer(op, op.weights.constant, folded=True)):
-        yield UnitPairs(PAIRED, paired=True)
-    for pairs in range(min(3, units // 2), 0, -1):
-        yield UnitPairs(pairs)
+    return [UnitPairs(pairs) for pairs in range(min(MOST_PAIRS, op.weights.shape[0] // 2), 0, -1)]
 
 
 DENSE_PAIRS = Implementation(

@@ -14,6 +14,7 @@ from smelt.kernels.thumb.planes import planes as build_planes
 from smelt.kernels.thumb.products import products as build_products
 from smelt.kernels.thumb.thin import thin as build_thin
 from smelt.kernels.thumb.tiles import tiles as build_tiles
+from smelt.kernels.thumb.units import units as build_units
 from smelt.loops.assembly.ir import Code
 from smelt.loops.assembly.reach import Reader
 from smelt.loops.assembly.text import stack_bytes
@@ -74,6 +75,8 @@ def _built(name: str, source: str, parameters: tuple[Parameter, ...]) -> Routine
 BUILT: Mapping[str, Builder] = {
     **{f"products_{pixels}": partial(build_products, pixels=pixels, plain=False) for pixels in (1, 2, 3)},
     **{f"plain_{pixels}": partial(build_products, pixels=pixels, plain=True) for pixels in (1, 2, 3)},
+    **{f"units_{pairs}": partial(build_units, pairs=pairs, whole=False) for pairs in (1, 2, 3)},
+    **{f"unit_outputs_{pairs}": partial(build_units, pairs=pairs, whole=True) for pairs in (1, 2, 3)},
     "groups": build_groups,
     **{f"plane_{stride}": partial(build_planes, stride=stride) for stride in (1, 2)},
     "thin": build_thin,
@@ -83,24 +86,13 @@ BUILT: Mapping[str, Builder] = {
 """The routines that are built as assembly for each core, by name; the others are written in the headers."""
 
 
-def _units(pairs: int) -> Routine:
-    """The sums of blocks of so many pairs of units."""
-    sums = BLOCKS.value * (2 * pairs)
-    return Routine(
-        f"units_{pairs}",
-        "smelt_units.h",
-        (Writes("sums", "int32_t", sums), *_pairs(sums, 0), WORDS, BLOCKS),
-        SAVED + 28,
-    )
-
-
-def _pairs(units: Expr, ahead: int) -> tuple[Parameter, ...]:
-    """What dense layers read for so many units."""
-    return (
-        Reads("starts", "int32_t", units),
-        Reads("w", "int32_t", units * WORDS.value + ahead),
-        Reads("x", "int8_t", WORDS.value * 4),
-    )
+def _units(pairs: int, whole: bool) -> Routine:
+    """The sums of blocks of so many pairs of units; or their outputs, where all units share their scale."""
+    read = Reads("starts", "int32_t"), Reads("w", "int32_t"), Reads("x", "int8_t")
+    if whole:
+        parameters = (Writes("y", "int8_t"), *read, WORDS, *SCALE, BLOCKS)
+        return _built(f"unit_outputs_{pairs}", "smelt_units.h", parameters)
+    return _built(f"units_{pairs}", "smelt_units.h", (Writes("sums", "int32_t"), *read, WORDS, BLOCKS))
 
 
 def _groups() -> Routine:
@@ -184,13 +176,6 @@ def _winograd_weights() -> Routine:
     return Routine("winograd_weights", "smelt_winograd.h", parameters, SAVED + 4)
 
 
-def _units_paired() -> Routine:
-    """The outputs of blocks of three pairs of units of one scale."""
-    units, words = BLOCKS.value * 6, _count("words", 2)
-    parameters = (Writes("y", "int8_t", units), *_pairs(units, 2), words, *SCALE, BLOCKS)
-    return Routine("units_paired", "smelt_units.h", parameters, SAVED + 24)
-
-
 def _sift() -> Routine:
     """A list of the elements that are not zero."""
     parameters = (
@@ -240,8 +225,8 @@ def _dense_eights() -> Routine:
 
 
 PRODUCTS = tuple(_products(pixels, plain) for plain in (False, True) for pixels in (1, 2, 3))
-UNITS = tuple(_units(pairs) for pairs in (1, 2, 3))
-UNITS_PAIRED = _units_paired()
+UNITS = {pairs: _units(pairs, whole=False) for pairs in (1, 2, 3)}
+UNIT_OUTPUTS = {pairs: _units(pairs, whole=True) for pairs in (1, 2, 3)}
 SIFT = _sift()
 SIFTED = _sifted()
 GROUPS = _groups()
@@ -257,8 +242,8 @@ DENSE_EIGHTS = _dense_eights()
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed"))
 
 ROUTINES = (
-    *PRODUCTS, *UNITS, UNITS_PAIRED, SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, WINOGRAD_INPUTS, WINOGRAD_WEIGHTS,
-    WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
+    *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, WINOGRAD_INPUTS,
+    WINOGRAD_WEIGHTS, WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
 )  # fmt: skip
 
 

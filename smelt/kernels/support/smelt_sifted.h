@@ -75,6 +75,17 @@ SMELT_SHARED void smelt_sift(int32_t *list, const int8_t *x, int32_t count, int3
    element's. */
 #if SMELT_HAS_DSP
 
+/* Two outputs from the sums of the low unit and of both, to r0 + place; r1: the multiplier, r2: the offset, r3: the shift. */
+#define SMELT_UNITS_SCALE(o) "ldr r0, [sp]\n ldr r1, [sp, #" #o "]\n ldr r2, [sp, #" #o "+4]\n ldr r3, [sp, #" #o "+8]\n"
+#define SMELT_UNITS_OUTPUTS(low, both, place)                                                                         \
+    "sub.w " #both ", " #both ", " #low "\n smmlar " #low ", " #low ", r1, " #low "\n"                                \
+    "asr.w " #both ", " #both ", #8\n add.w " #low ", " #low ", " #low ", asr #31\n"                                  \
+    "smmlar " #both ", " #both ", r1, " #both "\n add.w " #low ", " #low ", r2\n"                                     \
+    "asr.w " #low ", " #low ", r3\n add.w " #both ", " #both ", " #both ", asr #31\n"                                 \
+    "ssat " #low ", #8, " #low "\n add.w " #both ", " #both ", r2\n strb.w " #low ", [r0, #" #place "]\n"             \
+    "asr.w " #both ", " #both ", r3\n ssat " #both ", #8, " #both "\n strb.w " #both ", [r0, #" #place "+1]\n"
+
+
 /* r6 to lr: the sums; r2: the list; r0, r1: two elements' weights, from address to words; on the stack: y, starts, the weights, list, blocks
    that are left; then registers, multiplier, offset, shift, blocks.
    Low registers for what is loaded: short instructions leave the bus of the Cortex-M33 free for reads of flash. */
@@ -161,7 +172,7 @@ SMELT_SHARED void smelt_sifted(int8_t *y, const int32_t *starts, const void *w, 
             low = smelt_smlad(smelt_sxtb16(word), entry[0], low);
             both = smelt_smlad(word, entry[0], both);
         }
-        smelt_units_outputs(y + 2 * pair, low, both, multiplier, offset, shift);
+        smelt_pair_outputs(y + 2 * pair, low, both, multiplier, offset, shift);
     }
 }
 

@@ -6,9 +6,13 @@ whole multiplier, + 2^(n-1) * offset + 2^(n-2)) >> (shift + n - 1): one SMMLA an
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from smelt.loops.assembly.builder import Assembler
 from smelt.loops.assembly.ir import Place, Register, Shifted, Slot
 
+SCALE = ("multiplier", "offset", "shift")
+"""The parameters of routines whose outputs share their scale."""
 LEAST_SHIFT = 8  # the smallest that SSAT does itself; smaller ones become this one, others the largest
 SHIFTS = (8, 14)
 
@@ -53,3 +57,19 @@ def multiplier(a: Assembler, channel: Register, place: int) -> Register:
 def pair(a: Assembler, low: Register, high: Register) -> Register:
     """Two halves in one word."""
     return a.new("pkhbt", low, Shifted(high, "lsl", 16), into="pair")
+
+
+def shared(a: Assembler, sums: Iterable[tuple[Register, Register]], scale: Sequence[Register], y: Register) -> None:
+    """Outputs, side by side, from the sums of low units and of both, which are changed: (x + (x >> 31) + offset) >> shift of each
+    sum's x, sum + its product with the multiplier, rounded."""
+    multiplier, offset, shift = scale
+    for number, (low, both) in enumerate(sums):
+        a.do("sub", both, both, low)
+        a.do("asr", both, both, 8)
+        for place, sum in enumerate((low, both), 2 * number):
+            a.do("smmlar", sum, sum, multiplier, sum)
+            a.do("add", sum, sum, Shifted(sum, "asr", 31))
+            a.do("add", sum, sum, offset)
+            a.do("asr", sum, sum, shift)
+            a.do("ssat", sum, 8, sum)
+            a.do("strb", sum, Place(y, offset=place, region="y"))

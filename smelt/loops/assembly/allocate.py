@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from smelt.loops.assembly.ir import SPECIAL, Block, Register
@@ -14,8 +15,11 @@ class NoRegister(ValueError):
     """There are more values at once than registers."""
 
 
-def allocated(blocks: Sequence[Block]) -> Mapping[Register, str]:
-    """A real register for each virtual one. Raises NoRegister."""
+def allocated(blocks: Sequence[Block], short: bool = False) -> Mapping[Register, str]:
+    """A real register for each virtual one. `short`: low ones for what loads in loops name, whose encodings are then shorter.
+
+    Raises NoRegister.
+    """
     neighbours = _interference(blocks)
     place = {r: at for at, r in enumerate(_appearing(blocks))}
     orders = (
@@ -26,10 +30,30 @@ def allocated(blocks: Sequence[Block]) -> Mapping[Register, str]:
     failures = []
     for order in orders:
         try:
-            return _coloured(neighbours, order)
+            found = _coloured(neighbours, order)
+            return _renamed(found, _loaded(blocks)) if short else found
         except NoRegister as failure:
             failures.append(failure)
     raise failures[0]
+
+
+def _loaded(blocks: Sequence[Block]) -> Mapping[Register, int]:
+    """How often loads in loops that have short encodings name registers."""
+    loads = (
+        i for b in blocks if b.turn for i in b.body if i.kind == "load" and i.place is not None and not i.place.step
+    )
+    return Counter(r for one in loads for r in (*one.read_registers, *one.writes))
+
+
+def _renamed(found: Mapping[Register, str], loaded: Mapping[Register, int]) -> Mapping[Register, str]:
+    """The same with other names of real registers, but for those that some must be: the lowest for what is loaded most often."""
+    fixed = {r.fixed for r in found}
+    names = [name for name in REAL if name not in fixed]
+    often = Counter[str]()
+    for register, name in found.items():
+        often[name] += loaded.get(register, 0)
+    new = dict(zip(sorted(names, key=lambda name: -often[name]), names, strict=True))
+    return {register: new.get(name, name) for register, name in found.items()}
 
 
 def _appearing(blocks: Sequence[Block]) -> list[Register]:

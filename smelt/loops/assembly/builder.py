@@ -7,7 +7,6 @@ from contextlib import contextmanager
 
 from smelt.loops.assembly.ir import (
     SP,
-    WIDE,
     Block,
     Code,
     Condition,
@@ -20,6 +19,7 @@ from smelt.loops.assembly.ir import (
     Register,
     Repeat,
     Shifted,
+    Size,
     Slot,
     instruction,
 )  # fmt: skip
@@ -100,9 +100,9 @@ class Assembler:
         """Go there, where the flags say so."""
         self._close(instruction("b", Label(label), condition=condition))
 
-    def enter(self, loop: str, body: int, skipped: Register) -> Register:
-        """The address of the turn of a loop of `body` instructions that leaves out `skipped` turns of the first round."""
-        base, size = self.new("adr", Label(loop)), self.new("mov", WIDE * body)
+    def enter(self, loop: str, length: int, skipped: Register) -> Register:
+        """The address of the turn of a loop of `length` instructions that leaves out `skipped` turns of the first round."""
+        base, size = self.new("adr", Label(loop)), self.new("mov", Size(loop, length))
         address = self.new("mla", skipped, size, base, into="entry")
         return self.new("add", address, 1, into="entry")  # Thumb
 
@@ -125,12 +125,12 @@ class Assembler:
         ends: Sequence[Instruction],
         condition: Condition,
         unroll: int,
-        ahead: bool = True,
+        held: tuple[str, ...] = (),
     ) -> None:
         """A loop: see `Repeat`. It goes on while `condition` holds after `ends`."""
         self._close(None)
         again = instruction("b", Label(label), condition=condition)
-        self._parts.append(Repeat(label, tuple(body), tuple(ends), again, unroll, ahead))
+        self._parts.append(Repeat(label, tuple(body), tuple(ends), again, unroll, held))
         self._label, self._align = f"{label}.end", 0
 
     def _close(self, exit: Instruction | None) -> None:

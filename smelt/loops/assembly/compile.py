@@ -26,6 +26,7 @@ class Assembled:
     code: Code
     blocks: tuple[Block, ...]
     registers: Mapping[Register, str]
+    short: bool = False
 
 
 def as_written(code: Code) -> Assembled:
@@ -47,7 +48,7 @@ def assembled(code: Code, timing: Timing) -> Assembled:
 
 def _assembled(code: Code, timing: Timing, budget: int) -> Assembled:
     """With at most `budget` registers in use at once, as far as that can be."""
-    loops = {part.label: pipelined(part.body, timing, live, part.ahead, budget) for part, live in _repeats(code)}
+    loops = {part.label: pipelined(part.body, timing, live, part.held, budget) for part, live in _repeats(code)}
     plain = _flattened(code, loops, timing)
     ends = live_ends(plain)
 
@@ -57,7 +58,7 @@ def _assembled(code: Code, timing: Timing, budget: int) -> Assembled:
         return replace(block, body=scheduled(block.body, timing, ends[number], block.exit, budget, _turns(block)))
 
     blocks = tuple(ordered(*pair) for pair in enumerate(plain))
-    return Assembled(code, blocks, allocated(blocks))
+    return Assembled(code, blocks, allocated(blocks, timing.short), timing.short)
 
 
 def _turns(block: Block) -> bool:
@@ -90,12 +91,12 @@ def _flattened(code: Code, loops: Mapping[str, Loop], timing: Timing) -> tuple[B
             blocks.append(replace(part, body=_resolved(part.body, loops)))
             continue
         if part.label not in loops:
-            blocks.append(Block(part.label, (*part.body, *part.ends), part.exit, LOOP_ALIGN, True))
+            blocks.append(Block(part.label, (*part.body, *part.ends), part.exit, LOOP_ALIGN, len(part.body)))
             continue
         loop = loops[part.label]
         blocks[-1] = replace(blocks[-1], body=(*blocks[-1].body, *loop.ahead))
         body = with_ends(loop, _resolved(part.ends, loops), timing, part.unroll)
-        blocks.append(Block(part.label, body, part.exit, LOOP_ALIGN, True))
+        blocks.append(Block(part.label, body, part.exit, LOOP_ALIGN, len(part.body)))
     return tuple(blocks)
 
 

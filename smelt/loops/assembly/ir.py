@@ -2,8 +2,8 @@
 
 An instruction's operands play the roles that timing tells apart: a value is read by the arithmetic stage (`use`), by a
 multiplier (`multiply`), by the adder behind it (`accumulate`), by a shifter before the arithmetic (`early`), as an address, or
-to be stored. Instructions are 32 bits wide but for `bx`, so that code that begins at a word stays at words (the printer
-shortens neighbours by twos).
+to be stored. Instructions are 32 bits wide but for `bx`, so that code that begins at a word stays at words; the printer
+shortens neighbours by twos, and where `Timing.short` says so all that it can.
 """
 
 from __future__ import annotations
@@ -56,6 +56,14 @@ class Lead:
 
 
 @dataclass(frozen=True)
+class Size:
+    """A constant that printing decides: the bytes of a turn of a loop, of `length` instructions."""
+
+    loop: str
+    length: int
+
+
+@dataclass(frozen=True)
 class Slot:
     """A word on the routine's stack, `number` words from its end; with `argument` a word that the caller put there."""
 
@@ -69,6 +77,7 @@ class Place:
     """An address: a register, and a constant or another register beside it; `step` is added to the register afterwards.
 
     `region` is the parameter through which the memory was reached, or "" where nobody knows; slots know their place themselves.
+    `table`: it holds constants, which often lie in another memory than all else.
     """
 
     base: Register
@@ -78,6 +87,7 @@ class Place:
     step: int = 0
     region: str = ""
     slot: Slot | None = None
+    table: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,7 @@ class Label:
     name: str
 
 
-Operand = Register | int | Shifted | Lead | Place | Label
+Operand = Register | int | Shifted | Lead | Size | Place | Label
 
 SHAPES: dict[str, tuple[Kind, str]] = {
     **dict.fromkeys(("smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "mla", "mls"), ("mac", "wmma")),
@@ -191,22 +201,22 @@ def is_moved_constant(operand: Operand) -> bool:
 
 @dataclass(frozen=True)
 class Block:
-    """Instructions in a row, with a branch at the end or without. `align` is that of its first one, a power of two; `counted`: it
-    is entered at an address that supposes that all are 32 bits wide."""
+    """Instructions in a row, with a branch at the end or without. `align` is that of its first one, a power of two; `turn`: after
+    how many instructions it may be entered, and after as many more; 0: only at its beginning."""
 
     label: str
     body: tuple[Instruction, ...]
     exit: Instruction | None = None
     align: int = 0
-    counted: bool = False
+    turn: int = 0
 
 
 @dataclass(frozen=True)
 class Repeat:
     """A loop whose body is written out `unroll` times: rounds, between which `ends` and the branch `exit` stand.
 
-    It is entered at any turn of the first round: see `Assembler.enter`. `ahead`: loads may be done a turn early; then they read as
-    much more behind the end.
+    It is entered at any turn of the first round: see `Assembler.enter`. Loads may be done a turn early, and then read as much more
+    behind the end; but not those of the regions `held`, behind whose ends nothing lies.
     """
 
     label: str
@@ -214,7 +224,7 @@ class Repeat:
     ends: tuple[Instruction, ...]
     exit: Instruction
     unroll: int
-    ahead: bool = True
+    held: tuple[str, ...] = ()
 
 
 Part = Block | Repeat

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from smelt.loops.assembly import linear
-from smelt.loops.assembly.ir import FLAGS, Instruction, Label, Lead, Operand, Place, Register, Shifted, Slot
+from smelt.loops.assembly.ir import FLAGS, WIDE, Instruction, Label, Lead, Operand, Place, Register, Shifted, Size, Slot
 from smelt.loops.assembly.linear import Linear, Value, either, minus, number, of_constants, plus, shifted, times
 
 CODE = "@"
@@ -72,6 +72,8 @@ def value_of(operand: Operand, state: State) -> Value:
             return shifted(value_of(register, state), how, number(count))
         case Label(name):
             return Linear(CODE + name, 0)
+        case Size(_, length):
+            return number(WIDE * length)  # as if none were shorter: see `Follower`
         case Lead():
             return number(0)  # what runs ahead is followed as a turn of its own
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from smelt.loops.assembly.ir import Block, Code, Instruction
@@ -40,4 +40,9 @@ def nodes_of_code(code: Code) -> Iterator[Node]:
         turn, ends = tuple(enumerate(part.body)), tuple(enumerate(part.ends))
         yield Node(part.label, (), begins=part.unroll, length=len(turn))
         yield Node(f"{part.label}.turn", turn, turns=part.label)
-        yield Node(f"{part.label}.ends", ends, part.exit, ahead=turn if part.ahead else ())
+        yield Node(f"{part.label}.ends", ends, part.exit, ahead=_free(turn, part.held))
+
+
+def _free(turn: Iterable[tuple[int, Instruction]], held: Sequence[str]) -> tuple[tuple[int, Instruction], ...]:
+    """Without the accesses of the regions `held`."""
+    return tuple(p for p in turn if p[1].place is None or p[1].place.region not in held)

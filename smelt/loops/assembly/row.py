@@ -30,7 +30,7 @@ class Row:
         self._look(live)
         self._clock = Clock(timing)
         self._pairs: list[list[bool] | None] = [None] * self.count
-        self._costs: list[list[tuple[int, int]] | None] = [None] * (self.count + 1)
+        self._costs: list[list[tuple[int, float]] | None] = [None] * (self.count + 1)
 
     @property
     def bound(self) -> int:
@@ -80,7 +80,7 @@ class Row:
             self._pairs[older] = found
         return found
 
-    def costs(self, last: int) -> list[tuple[int, int]]:
+    def costs(self, last: int) -> list[tuple[int, float]]:
         """(stall, cycles) of each instruction right behind another one; -1: behind none."""
         found = self._costs[last]
         if found is None:
@@ -89,14 +89,15 @@ class Row:
             self._costs[last] = found
         return found
 
-    def times(self, order: Sequence[int], turns: int) -> list[int]:
+    def times(self, order: Sequence[int], turns: int) -> list[float]:
         """When each turn of the row in an order ends."""
         count, feeds, dual = self.count, self.feeds, self.timing.issue > 1
-        starts = [NEVER] * (2 * count)  # those of the turn before are counted from the end
-        time, last, older, ends = 0, -1, -1, []
+        starts: list[float] = [NEVER] * (2 * count)  # those of the turn before are counted from the end
+        time: float = 0
+        last, older, ends = -1, -1, []
         for _ in range(turns):
             for one in order:
-                need = 0
+                need: float = 0
                 for producer, wait in feeds[one]:
                     ready = starts[producer] + wait
                     if ready > need:
@@ -113,11 +114,11 @@ class Row:
             starts = [NEVER] * count + starts[:count]
         return ends
 
-    def cycles(self, order: Sequence[int]) -> int:
+    def cycles(self, order: Sequence[int]) -> float:
         """Of the row in an order; with turns of two, one after the other."""
         return self.times(order, 2 if self.turns else 1)[-1]
 
-    def steady(self, order: Sequence[int]) -> int:
+    def steady(self, order: Sequence[int]) -> float:
         """Of two turns in an order, when many came before."""
         ends = self.times(order, 4)
         return ends[3] - ends[1]
@@ -144,16 +145,18 @@ class State:
 
     def __init__(self, row: Row) -> None:
         self.row = row
-        self.time, self.last, self.older = 0, -1, -1
-        self.starts = [NEVER] * (2 * row.count)
+        self.time: float = 0
+        self.last, self.older = -1, -1
+        self.starts: list[float] = [NEVER] * (2 * row.count)
 
     def turn(self) -> None:
         """The row begins again."""
         self.starts = [NEVER] * self.row.count + self.starts[: self.row.count]
 
-    def after(self, one: int) -> tuple[int, int]:
+    def after(self, one: int) -> tuple[float, float]:
         """(start, time after it) if an instruction came next."""
-        need, starts = 0, self.starts
+        need: float = 0
+        starts = self.starts
         for producer, wait in self.row.feeds[one]:
             if starts[producer] + wait > need:
                 need = starts[producer] + wait

@@ -48,7 +48,7 @@ def scheduled(
             orders.append(_list(row, graph, State(row), height, _Pressure(row, budget), window))
     allowed = max(budget, row.most(orders[0]))
 
-    def cost(order: list[int], limit: int = TOO_MUCH) -> int:
+    def cost(order: list[int], limit: float = TOO_MUCH) -> float:
         found = row.cycles(order)
         return found if found < limit and row.most(order) <= allowed else TOO_MUCH
 
@@ -58,7 +58,9 @@ def scheduled(
     return _of(whole, best)[: len(body)]
 
 
-def _settled(order: list[int], graph: list[set[int]], cost: Callable[[list[int], int], int], bound: int) -> list[int]:
+def _settled(
+    order: list[int], graph: list[set[int]], cost: Callable[[list[int], float], float], bound: int
+) -> list[int]:
     """The order with one instruction after the other moved to where it makes the whole shorter, if that can be."""
     least, trials = cost(order, TOO_MUCH), 0
     for _ in range(SWEEPS):
@@ -92,18 +94,19 @@ class Loop:
         return sum(i.place.step for i in self.ahead if i.place is not None and i.base == pointer)
 
 
-def pipelined(body: Order, timing: Timing, live: Live, ahead: bool, budget: int = REGISTERS) -> Loop:
-    """The turn of a loop in a good order. `live`: what is needed behind the loop and by what stands between its rounds.
+def pipelined(body: Order, timing: Timing, live: Live, held: Sequence[str], budget: int = REGISTERS) -> Loop:
+    """The turn of a loop in a good order. `live`: what is needed behind the loop and by what stands between its rounds; of the
+    regions `held` nothing is loaded ahead.
 
     Raises NoRegister where no order has enough of `budget` registers.
     """
-    found: list[tuple[int, int, int, frozenset[int], _Turn]] = []
-    for chosen in _ahead_sets(body, live) if ahead else [frozenset[int]()]:
+    found: list[tuple[float, int, int, frozenset[int], _Turn]] = []
+    for chosen in _ahead_sets(body, live, held):
         graph = in_a_loop(body, chosen)
         if graph is not None:
             tried = _Turn(_of(body, topological(graph, chosen)), timing, live, budget)
             found.append((tried.cost(tried.order), len(chosen), len(found), chosen, tried))
-    polished: list[tuple[int, int, int, frozenset[int], Order]] = []
+    polished: list[tuple[float, int, int, frozenset[int], Order]] = []
     for _, size, number, chosen, tried in sorted(found, key=lambda f: f[:3])[:POLISHED]:
         order = _settled(tried.order, tried.graph, tried.cost, tried.row.bound)
         polished.append((tried.cost(order), size, number, chosen, _of(tried.row.body, order)))
@@ -130,7 +133,7 @@ class _Turn:
             orders.append(order)
         self.order = min(orders, key=self.cost)
 
-    def cost(self, order: list[int], limit: int = TOO_MUCH) -> int:
+    def cost(self, order: list[int], limit: float = TOO_MUCH) -> float:
         """Cycles in the long run, `TOO_MUCH` where these are not below `limit` or where there are not enough registers."""
         found = self.row.steady(order)
         return found if found < limit and self.row.most(order) <= self.budget else TOO_MUCH
@@ -140,10 +143,13 @@ def _of(body: Order, order: Sequence[int]) -> Order:
     return tuple(body[i] for i in order)
 
 
-def _ahead_sets(body: Order, live: Live) -> Iterator[frozenset[int]]:
+def _ahead_sets(body: Order, live: Live, held: Sequence[str]) -> Iterator[frozenset[int]]:
     """Sets of instructions that may run ahead, the smallest first: loads, and all up to one. What they need in front of them is
     looked at later. What they make must not be needed behind the loop, as they are done once too often; pointers are set right."""
     able = [not (one.kind in ("store", "branch") or FLAGS in one.writes or live & set(one.writes)) for one in body]
+    able = [
+        can and not (one.place is not None and one.place.region in held) for can, one in zip(able, body, strict=True)
+    ]
     loads = [i for i, one in enumerate(body) if one.kind == "load" and able[i]]
     sets = (frozenset(c) for size in range(len(loads) + 1) for c in combinations(loads, size))
     count = able.index(False) if False in able else len(body)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from smelt.loops.assembly.compile import Assembled
 from smelt.loops.assembly.ir import (
@@ -15,6 +16,8 @@ from smelt.loops.assembly.ir import (
     Place,
     Register,
     Shifted,
+    Size,
+    instruction,
 )
 
 SAVED = tuple(f"r{n}" for n in range(4, 12))
@@ -25,7 +28,7 @@ AS_THEY_ARE = (
     "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "smmulr", "smuad", "mul", "mla", "mls", "sxtb16",
     "uxtb16", "sadd16", "ssub16", "pkhbt", "pkhtb", "ssat", "ubfx", "bfi", "bx", "movw",
 )  # fmt: skip
-"""Instructions with one encoding, whose names take no `.w`."""
+"""Instructions with one encoding, whose names take no `.w`; nor do accesses below their base."""
 
 
 def stack_bytes(words: int) -> int:
@@ -50,22 +53,42 @@ def section(name: str, routine: Assembled) -> str:
 
 def _lines(name: str, routine: Assembled) -> Iterator[str]:
     words = routine.code.words
+    routine = _sized(routine)
     yield f"    push {{{SAVED[0]}-{SAVED[-1]}, lr}}"
     if words:
         yield f"    sub.w sp, sp, #{4 * words}"
     for block in routine.blocks:
-        yield from _block(name, block, routine.registers, words)
+        yield from _block(name, block, routine)
     if words:
         yield f"    add.w sp, sp, #{4 * words}"
     yield f"    pop {{{SAVED[0]}-{SAVED[-1]}, pc}}"
 
 
-def _block(name: str, block: Block, registers: Mapping[Register, str], words: int) -> Iterator[str]:
+def _sized(routine: Assembled) -> Assembled:
+    """With numbers for the sizes of turns."""
+    sizes = {b.label: _turn_bytes(b, routine) for b in routine.blocks if b.turn}
+
+    def sized(one: Instruction) -> Instruction:
+        if not any(isinstance(o, Size) for o in one.operands):
+            return one
+        operands = (sizes[o.loop] if isinstance(o, Size) else o for o in one.operands)
+        return instruction(one.name, *operands, condition=one.condition)
+
+    return replace(routine, blocks=tuple(replace(b, body=tuple(map(sized, b.body))) for b in routine.blocks))
+
+
+def _turn_bytes(block: Block, routine: Assembled) -> int:
+    short = _shortened(block, routine)
+    return sum(WIDE // 2 if n in short else WIDE for n in range(block.turn))
+
+
+def _block(name: str, block: Block, routine: Assembled) -> Iterator[str]:
+    registers, words = routine.registers, routine.code.words
     if block.align > WIDE:
         yield f"    .p2align {block.align.bit_length() - 1}"
     if block.label:
         yield f"{_label(name, block.label)}:"
-    short = frozenset[int]() if block.counted else _shortened(block.body, registers, words)
+    short = _shortened(block, routine)
     for number, one in enumerate(block.body):
         yield f"    {_text(name, one, registers, words, number in short)}"
     if block.exit is not None:
@@ -74,13 +97,16 @@ def _block(name: str, block: Block, registers: Mapping[Register, str], words: in
             yield "    .p2align 2"
 
 
-def _shortened(body: tuple[Instruction, ...], registers: Mapping[Register, str], words: int) -> frozenset[int]:
-    """The instructions that are printed 16 bits wide: neighbours by twos, so that all others stay at words. Turns of loops have
-    none, since they are entered by counting."""
+def _shortened(block: Block, routine: Assembled) -> frozenset[int]:
+    """The instructions that are printed 16 bits wide: all that can be, or neighbours by twos, so that the others stay at words, and
+    none in turns of loops."""
+    able = [_is_short(one, routine.registers, routine.code.words) for one in block.body]
+    if routine.short:
+        return frozenset(n for n, can in enumerate(able) if can)
     found: list[int] = []
-    number = 0
-    while number + 1 < len(body):
-        both = all(_is_short(one, registers, words) for one in body[number : number + 2])
+    number = len(able) if block.turn else 0
+    while number + 1 < len(able):
+        both = able[number] and able[number + 1]
         found += [number, number + 1] if both else []
         number += 2 if both else 1
     return frozenset(found)
@@ -98,7 +124,7 @@ def _is_short(one: Instruction, registers: Mapping[Register, str], words: int) -
             and _real(place.base, registers) in LOW
             and place.index is None
             and not place.step
-            and place.offset <= 124
+            and 0 <= place.offset <= 124
         )
     if one.name == "mov":
         return len(reals) == 2
@@ -113,7 +139,8 @@ def _label(name: str, label: str) -> str:
 
 def _text(name: str, one: Instruction, registers: Mapping[Register, str], words: int, short: bool) -> str:
     condition = one.condition or ""
-    wide = "" if one.name in AS_THEY_ARE else ".n" if short else ".w"
+    only = one.name in AS_THEY_ARE or (one.place is not None and one.place.offset < 0)
+    wide = "" if only else ".n" if short else ".w"
     mnemonic = f"{one.name}{condition}{wide}"
     texts = [_operand(name, o, registers, words) for o in one.operands]
     if short and one.name == "add":

@@ -39,9 +39,11 @@ class Timing:
     banks: bool = False  # two loads start together only if they read words of different parity
     load: int = 1  # cycles of a load
     chained: int = 0  # how many fewer a load or store takes right behind a load
+    chained_apart: float = 0  # the same where one loads from a table and the other does not
     indexed_store: int = 1  # cycles of a store whose address is a sum of registers
     load_after_store: int = 0  # what a load waits right behind a store
     neighbour_address: int = 0  # what an access waits whose address was made by the instruction before
+    short: bool = False  # instructions of 16 bits leave room for reads of constants, wherever they stand
     round_bytes: int = 720  # of code in a loop that is written out; less where the cache for instructions is small
 
     def latency(self, of: Instruction) -> Latency:
@@ -68,10 +70,10 @@ class Clock:
 
     def __init__(self, timing: Timing) -> None:
         self.timing = timing
-        self.time = 0
+        self.time: float = 0
         self.last: Instruction | None = None
         self._older: Instruction | None = None
-        self._ready: dict[Register, tuple[int, Latency]] = {}
+        self._ready: dict[Register, tuple[float, Latency]] = {}
 
     def copy(self) -> Clock:
         other = Clock(self.timing)
@@ -79,12 +81,12 @@ class Clock:
         other._ready = dict(self._ready)
         return other
 
-    def start(self, of: Instruction) -> int:
+    def start(self, of: Instruction) -> float:
         """The cycle in which it would start."""
         need = self._need(of)
         return self.time - 1 if self._pairs(of, need) else max(self.time, need) + self._stall(of)
 
-    def end(self, of: Instruction) -> int:
+    def end(self, of: Instruction) -> float:
         """`time` after it."""
         need = self._need(of)
         return self.time if self._pairs(of, need) else max(self.time, need) + self._stall(of) + self._cost(of)
@@ -103,15 +105,15 @@ class Clock:
             self._ready[of.base] = start, self.timing.stepped
         self.last = of
 
-    def _need(self, of: Instruction) -> int:
-        need = 0
+    def _need(self, of: Instruction) -> float:
+        need: float = 0
         for register, role in of.reads:
             if register in self._ready and not (register == FLAGS and of.kind == "branch"):
                 start, latency = self._ready[register]
                 need = max(need, start + latency.of(role))
         return need
 
-    def _pairs(self, of: Instruction, need: int) -> bool:
+    def _pairs(self, of: Instruction, need: float) -> bool:
         if self.timing.issue < 2 or self._older is None or need > self.time - 1:
             return False
         return self.may_pair(self._older, of)
@@ -124,7 +126,7 @@ class Clock:
             return False
         return not (self.timing.banks and older.kind == of.kind == "load" and not _other_bank(older, of))
 
-    def stall_and_cost(self, of: Instruction) -> tuple[int, int]:
+    def stall_and_cost(self, of: Instruction) -> tuple[int, float]:
         """Cycles that it waits for the one before, and that it takes."""
         return self._stall(of), self._cost(of)
 
@@ -137,13 +139,15 @@ class Clock:
             stall += table.neighbour_address
         return stall
 
-    def _cost(self, of: Instruction) -> int:
+    def _cost(self, of: Instruction) -> float:
         table = self.timing
         if of.place is None:
             return 1
-        chains = self.last is not None and self.last.kind == "load" and not self._address_from(self.last, of)
         cost = table.load if of.kind == "load" else 1 if of.place.index is None else table.indexed_store
-        return cost - (table.chained if chains else 0)
+        if self.last is None or self.last.kind != "load" or self._address_from(self.last, of):
+            return cost
+        apart = self.last.place is not None and of.kind == "load" and self.last.place.table != of.place.table
+        return cost - (table.chained_apart if apart else table.chained)
 
     def _address_from(self, last: Instruction, of: Instruction) -> bool:
         return any(role == "address" and r in last.all_writes and r != SP for r, role in of.reads)
@@ -158,7 +162,7 @@ def _other_bank(a: Instruction, b: Instruction) -> bool:
     return bool((first >> 2 ^ second >> 2) & 1) and (p.slot is None) == (q.slot is None)
 
 
-def cycles(order: Iterable[Instruction], timing: Timing) -> int:
+def cycles(order: Iterable[Instruction], timing: Timing) -> float:
     """Of instructions in a row, from an idle core on."""
     clock = Clock(timing)
     for one in order:
@@ -166,7 +170,7 @@ def cycles(order: Iterable[Instruction], timing: Timing) -> int:
     return clock.time
 
 
-def steady(order: tuple[Instruction, ...], timing: Timing) -> int:
+def steady(order: tuple[Instruction, ...], timing: Timing) -> float:
     """Cycles of one turn of a loop that goes on for long, times two: pairs of turns may share what single ones waste."""
     clock = Clock(timing)
     for one in order * 2:

@@ -32,7 +32,10 @@ CORTEX_M33 = Core(
         unaligned_load=1,  # [E] two bus accesses
         float_add=1, float_mac=3, float_divide=14, float_root=14,  # [J] MAC; [M4] the others
     ),
-    scheduling=Timing(results=(("load", LATE), ("mac", LATE), ("shifted", LATE), ("bits", LATE))),  # [J]
+    scheduling=Timing(
+        results=(("load", LATE), ("mac", LATE), ("shifted", LATE), ("bits", LATE)),  # [J]
+        short=True,  # constants in flash and instructions compete for one bus
+    ),
     cycles_per_instruction=1.1,
     cpuid=0x410FD214,
     emulator="CORTEX_M33",

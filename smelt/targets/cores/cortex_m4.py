@@ -30,8 +30,8 @@ CORTEX_M4 = Core(
         chains_across_memories=False,  # [J] "only when targeting the same memory block"
     ),
     scheduling=Timing(  # [M4]
-        load=2, chained=1, indexed_store=2, load_after_store=1, neighbour_address=1,
-        round_bytes=400,  # caches in front of flash are small
+        load=2, chained=1, chained_apart=0.875, indexed_store=2, load_after_store=1, neighbour_address=1,
+        round_bytes=448,  # caches in front of flash are small
     ),
     cycles_per_instruction=1.2,
     cpuid=0x410FC241,
