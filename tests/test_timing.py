@@ -1,6 +1,7 @@
 """The cycle models against what is published, rule by rule; and the clock as the firmware sees it."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -119,6 +120,19 @@ ARM_TABLES = (  # Arm's TRMs: DDI 0484 (M0+), DDI 0337 (M3; the upper end of 3..
 def test_instructions_without_measurements(name, instruction, cycles):
     code = bytes.fromhex(CODE[instruction])
     assert BlockCosts(board(name), lambda *_: code).alone(0, len(code)).cost == TICKS * cycles
+
+
+def test_a_block_that_was_cut_off_costs_the_same():
+    """Three instructions of 32 bits, none of which is at a word: the third one waits for its fetch, wherever the block is cut."""
+    code = bytes.fromhex("4018" + 3 * CODE["mul r0, r1, r2"] + "4018")
+    whole = BlockCosts(board("nucleo_l4r5zi"), lambda *_: code).alone(0, len(code)).cost
+    assert whole == TICKS * 6
+    for cuts in ((2, 6), (2, 6, 10), (6, 10), (10,)):
+        ends = (0, *cuts, len(code))
+        blocks = [(start, end - start) for start, end in pairwise(ends)]
+        costs = BlockCosts(board("nucleo_l4r5zi"), lambda at, size: code[at : at + size])
+        edges = [costs.edge(*before, *after).cost for before, after in pairwise(((0, 0), *blocks))]
+        assert sum(edges) == whole, cuts
 
 
 @pytest.mark.parametrize("multiply", [1, 32])

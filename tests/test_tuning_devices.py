@@ -174,23 +174,37 @@ def linked(bench, search, seconds=50):
     return results_of(LinkedDevice(lambda: SimulatorLink(bench.board)), bench, search, time.monotonic() + seconds)
 
 
-def both(board, model, most):
+def both(board, model, most, run=firmware):
     """(cycles through a link, cycles in firmware with the tables in RAM) of the first candidates of a model."""
     graph = prepare(load(model))
     bench = Bench(board, board.chip.rams[0], "zig", Origin(), graph, True)
     search = Search(works(graph, board, FRUGAL, in_ram=True), Known(board), in_ram=True)
     results = list(islice(linked(bench, search, 100), most))
     assert all(o.cycles for _, o in results), [o.failure for _, o in results]
-    return [(o.cycles, next(outcomes(firmware(bench.order([s])))).cycles) for s, o in results]
+    return [(o.cycles, next(outcomes(run(bench.order([s])))).cycles) for s, o in results]
+
+
+def compiled_like_a_module(order):
+    """The firmware for an order whose kernels others could call, so that compilers do not know where their buffers are; and with
+    memset and memcpy as the runtime of sessions has them, small."""
+    made = firmware(order)
+    known = "STATIC_KERNEL __attribute__((noinline)) static"
+    files = {name: text.replace(known, known.removesuffix(" static")) for name, text in made.sources.files.items()}
+    assert files != made.sources.files
+    return replace(made, sources=replace(made.sources, files=files, flags={**made.sources.flags, "memory.c": ("-Os",)}))
 
 
 @pytest.mark.parametrize("model, most", [(HELLO, 6), (KWS, 3)])
 def test_a_link_measures_what_firmware_takes_where_memories_cost_nothing(model, most):
-    """In memories that answer at once: what remains is the call, whose arguments come from a queue, and where branches lie."""
+    """In memories that answer at once. What remains is the call, whose arguments come from a queue: 37 to 57 cycles.
+
+    Otherwise kernels in firmware are compiled for the addresses of their buffers (a module's come as arguments), which changes
+    what is around inner loops: by 1,345 of 652,080 cycles, -192 of 190,764 and -136 of 447,481 here.
+    """
     at_once = tuple(replace(m, path=Path()) for m in BOARD.chip.memories)
     ideal = replace(BOARD, chip=replace(BOARD.chip, memories=at_once))
-    for through_link, alone in both(ideal, model, most):
-        assert -0.005 * alone < through_link - alone < 200 + 0.005 * alone
+    for through_link, alone in both(ideal, model, most, compiled_like_a_module):
+        assert 0 < through_link - alone < 80
 
 
 @pytest.mark.parametrize(

@@ -187,11 +187,15 @@ class BlockCosts:
         self._read, self._decode, self.pipeline = read, model.decoder(), model.create(timing)
         self._ops: dict[tuple[int, int], tuple[Op, ...]] = {}
         self._alone: dict[tuple[int, int], Timed[Any]] = {}
+        self._cut: dict[
+            tuple[int, int], tuple[int, int]
+        ] = {}  # what only goes on where a block was cut off, and that one
         self._prices: dict[tuple[int, int, int, int], Edge] = {}
 
     def forget(self) -> None:
         self._ops.clear()
         self._alone.clear()
+        self._cut.clear()
         self._prices.clear()
 
     def ops(self, address: int, size: int) -> tuple[Op, ...]:
@@ -209,11 +213,19 @@ class BlockCosts:
         return {op.at: op.memory_reads for op in found}
 
     def alone(self, address: int, size: int) -> Timed[Any]:
-        """A block by itself, with nothing under way before it."""
+        """A block by itself, with nothing under way before it; one that only goes on behind what it goes on with."""
         key = (address, size)
         if key not in self._alone:
-            self._alone[key] = self.pipeline.block(self.ops(address, size), self.pipeline.idle())
+            state = self.alone(*self._cut[key]).state if key in self._cut else self.pipeline.idle()
+            self._alone[key] = self.pipeline.block(self.ops(address, size), state)
         return self._alone[key]
+
+    def _goes_on(self, origin: int, origin_size: int, to: int, size: int) -> None:
+        """Emulators cut blocks off where pages end: what follows is no beginning, and knows what was before."""
+        ops = self.ops(origin, origin_size)
+        if to == origin + origin_size and ops and not ops[-1].is_branch and (to, size) not in self._cut:
+            self._cut[to, size] = (origin, origin_size)
+            self._alone.pop((to, size), None)
 
     def offset(self, address: int, size: int, pc: int) -> int:
         """Ticks from a block's start to its instruction at `pc`."""
@@ -232,6 +244,7 @@ class BlockCosts:
         skippable = SKIPPABLE if any(op.conditional and op.kind not in BRANCHES for op in ops) else 0
         if origin_size == 0:
             return Edge(self.alone(to, size).cost, 0, skippable, 0, self.alone(to, size).chained)
+        self._goes_on(origin, origin_size, to, size)
         before = self.ops(origin, origin_size)
         left = self.alone(origin, origin_size)
         last = before[-1] if before else None
