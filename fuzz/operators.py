@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fuzz.detection import DETECTION
 from fuzz.growth import Recipe
 from fuzz.linear import LINEAR
 from fuzz.memory import MEMORY
@@ -9,4 +10,4 @@ from fuzz.moves import MOVES
 from fuzz.pointwise import POINTWISE
 from fuzz.signal import SIGNAL
 
-RECIPES: dict[str, Recipe] = {**LINEAR, **MOVES, **POINTWISE, **MEMORY, **SIGNAL}
+RECIPES: dict[str, Recipe] = {**LINEAR, **MOVES, **POINTWISE, **MEMORY, **SIGNAL, **DETECTION}

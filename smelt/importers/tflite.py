@@ -14,6 +14,7 @@ from smelt.importers.tflite_choices import CHOOSING
 from smelt.importers.tflite_constants import FUNCTIONS, PLAIN, folded, known
 from smelt.importers.tflite_control import Converted, control_arms
 from smelt.importers.tflite_decode import DECODING
+from smelt.importers.tflite_detection import DETECTING
 from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor, read_model
 from smelt.importers.tflite_gates import GATES, gated
 from smelt.importers.tflite_gathers import GATHERING
@@ -140,6 +141,7 @@ ARMS: tuple[Arm, ...] = (
     *STREAMS,
     *DECODING,
     *GATES,
+    *DETECTING,
     *RECURRENT,
     *MATMUL,
     *VARIABLES,

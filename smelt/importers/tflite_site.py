@@ -251,6 +251,13 @@ class Site:
             self.broken(f"its option '{name}' is {'missing' if found is None else f'{found!r}, no integer'}")
         return int(found)
 
+    def custom_real(self, name: str) -> float:
+        """An option of a custom operator that is a finite number of float32."""
+        found = read_map(self.operator.custom).get(name)
+        if found is None or isinstance(found, str) or not isfinite(np.float32(found)):
+            self.broken(f"its option '{name}' is {'missing' if found is None else f'{found!r}, no number'}")
+        return float(np.float32(found))
+
     def integer(self, number: int, default: int = 0) -> int:
         options = self.operator.options
         return default if options is None else options.integer(number, "i", default)

@@ -20,6 +20,7 @@ from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
 from smelt.kernels.depthwise_planes import DEPTHWISE_DSP, DEPTHWISE_PLANES
 from smelt.kernels.depthwise_portable import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_single import through
+from smelt.kernels.detection import DETECTION
 from smelt.kernels.fft import FFT
 from smelt.kernels.float_conv2d import CONV2D_FLOATS
 from smelt.kernels.float_dense import DENSE_FLOATS
@@ -96,6 +97,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     *STREAMS,
     *MATMUL,
     TOP_K,
+    *DETECTION,
 )
 
 FRUGAL: tuple[Implementation, ...] = tuple(i for i in IMPLEMENTATIONS if not i.spends_flash)

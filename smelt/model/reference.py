@@ -14,6 +14,7 @@ import numpy as np
 from smelt.errors import OptionError, Unsupported
 from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.reference_binary import BINARY
+from smelt.model.reference_detection import DETECTION
 from smelt.model.reference_fft import FFT
 from smelt.model.reference_float import REAL_LINEAR
 from smelt.model.reference_float_pointwise import REAL_POINTWISE
@@ -32,13 +33,13 @@ from smelt.model.reference_streams import REAL_STREAMS, STREAMS
 
 MEANINGS: dict[type[Op], Callable[..., Any]] = {
     **LINEAR, **BINARY, **POINTWISE, **REDUCING, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL, **MATMUL,
-    **FFT, **STREAMS,
+    **FFT, **STREAMS, **DETECTION,
 }  # fmt: skip
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""
 
 REALS: dict[type[Op], Callable[..., Any]] = {
-    **REAL_LINEAR, **REAL_POINTWISE, **REAL_SPATIAL, **REAL_RECURRENT, **FFT, **REAL_STREAMS,
+    **REAL_LINEAR, **REAL_POINTWISE, **REAL_SPATIAL, **REAL_RECURRENT, **FFT, **REAL_STREAMS, **DETECTION,
 }  # fmt: skip
 """The same of ops that compute in float32."""
 
