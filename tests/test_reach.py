@@ -206,6 +206,21 @@ def test_loops_that_end_by_data_reach_anywhere() -> None:
     assert [s.count for s in checked_arguments(promised, arguments(routine, {"words": 10}))[:2]] == [50, 12]
 
 
+def test_loads_may_run_ahead_of_a_loop_and_stores_do_not() -> None:
+    def reader(held: tuple[str, ...]) -> Reader:
+        a = Assembler("copied", ("x", "y", "words"))
+        x, y, words = (a.argument(name) for name in ("x", "y", "words"))
+        with a.apart() as turn:
+            a.do("str", a.new("ldr", Place(x, step=4, region="x")), Place(y, step=4, region="y"))
+        with a.apart() as ends:
+            a.do("subs", words, words, 1)
+        a.repeat("turns", turn, ends, "ne", 4, held)
+        return Reader.of_code(a.finish())
+
+    assert reader(()).reach({"words": 5}) == {"x": Reach(Stretch(0, 84)), "y": Reach(None, Stretch(0, 80))}
+    assert reader(("x",)).reach({"words": 5}) == {"x": Reach(Stretch(0, 80)), "y": Reach(None, Stretch(0, 80))}
+
+
 def test_ways_that_data_choose_are_followed_both() -> None:
     a = Assembler("chosen", ("x", "y", "words"))
     x, y = a.argument("x"), a.argument("y")

@@ -51,10 +51,11 @@ def in_a_row(body: Sequence[Instruction]) -> list[set[int]]:
     return [{i for i in range(j) if prints[i].conflicts(prints[j])} for j in range(len(body))]
 
 
-def in_a_loop(body: Sequence[Instruction], ahead: frozenset[int]) -> list[set[int]] | None:
-    """The same for one turn of a loop in which those of `ahead` are done for the turn after; None: they cannot be."""
-    before: list[set[int]] = [set() for _ in body]
-    for v, earlier in enumerate(in_a_row(body)):
+def in_a_loop(row: Sequence[set[int]], ahead: frozenset[int]) -> list[set[int]] | None:
+    """The same for one turn of a loop in which those of `ahead` are done for the turn after; None: they cannot be. `row` is what
+    `in_a_row` says of a turn."""
+    before: list[set[int]] = [set() for _ in row]
+    for v, earlier in enumerate(row):
         for u in earlier:
             if (u in ahead) == (v in ahead):
                 before[v].add(u)

@@ -103,9 +103,9 @@ class Follower:
         state, skipped = self._entered(place, by, state, arrivals), 0
         while True:
             node = self.nodes[place]
-            self._row(node.body, state, walk, skipped)
+            self._row((one for at, one in node.body if at >= skipped), state, walk)
             if node.ahead:
-                self._row(node.ahead, dict(state), walk)
+                self._row((one for _, one in node.ahead), dict(state), walk, reads_only=True)
             if node.begins:
                 state[_counter(node.label)] = number(node.begins)
             to, skipped, state = self._next(place, node, state, arrivals, walk)
@@ -121,15 +121,13 @@ class Follower:
                 state = self._entered(to, place if again else FROM_OUTSIDE, state, arrivals)
             place = to
 
-    def _row(self, body: Iterable[tuple[int, Instruction]], state: State, walk: _Walk, skipped: int = 0) -> None:
-        for place, one in body:
-            if place < skipped:
-                continue
+    def _row(self, body: Iterable[Instruction], state: State, walk: _Walk, reads_only: bool = False) -> None:
+        for one in body:
             self._steps += 1
             if self._steps > MOST_STEPS:
                 raise Unfollowed("it takes too long")
             access = execute(one, state)
-            if access is None:
+            if access is None or (access.writes and reads_only):
                 continue
             if not access.at.is_known:
                 self._vaguely(id(one), walk)

@@ -6,6 +6,7 @@ In every order that keeps to the dependences a read finds the same write, so tha
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import accumulate
 
 from smelt.loops.assembly.ir import FLAGS, SPECIAL, Instruction, Register
@@ -32,13 +33,24 @@ class Row:
         self._pairs: list[list[bool] | None] = [None] * self.count
         self._costs: list[list[tuple[int, float]] | None] = [None] * (self.count + 1)
 
-    @property
+    @cached_property
     def bound(self) -> int:
         """No order of two turns, or of the row alone, takes less."""
+        turns, issue = 2 if self.turns else 1, self.timing.issue
         kinds = [one.kind for one in self.body]
         alone = [kind for kind in set(kinds) if (kind, kind) in self.timing.apart]
         most = max(kinds.count(kind) for kind in alone) if alone else 0
-        return (2 if self.turns else 1) * max(-(-self.count // self.timing.issue), most)
+        waits = turns * self._loads if issue == 1 and self.count > 1 else 0
+        return max(-(-turns * self.count // issue) + waits, turns * most)
+
+    @property
+    def _loads(self) -> int:
+        """Cycles of a turn beyond one for each instruction, at least: loads in a row share them, a store makes up for them."""
+        kinds = [one.kind for one in self.body]
+        count = kinds.count("load")
+        if self.timing.chained:
+            count = min(count, 0 if "store" in kinds else 1)
+        return count * (self.timing.load - 1)
 
     def _look(self, live: Live) -> None:
         made: dict[Register, int] = {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations, islice
+from itertools import combinations, islice, product
 
 from smelt.loops.assembly.allocate import NoRegister
 from smelt.loops.assembly.dependences import conflict, heights, in_a_loop, in_a_row, topological
@@ -40,19 +40,21 @@ def scheduled(
     graph = in_a_row(whole)
     if exit is not None:
         graph[-1] = set(range(len(body)))
-    row = Row(whole, timing, live, turns)
-    orders = [list(range(len(whole)))]
-    for window in WINDOWS if turns or len(whole) > LONG else WINDOWS[:2]:
-        for by_height in (True, False):
-            height = heights(whole, graph, timing) if by_height else [0] * len(whole)
-            orders.append(_list(row, graph, State(row), height, _Pressure(row, budget), window))
-    allowed = max(budget, row.most(orders[0]))
+    row, written = Row(whole, timing, live, turns), list(range(len(whole)))
+    allowed = max(budget, row.most(written))
 
     def cost(order: list[int], limit: float = TOO_MUCH) -> float:
         found = row.cycles(order)
         return found if found < limit and row.most(order) <= allowed else TOO_MUCH
 
-    best = min(orders, key=cost)
+    best, least = written, cost(written)
+    rising, flat = heights(whole, graph, timing), [0] * len(whole)
+    for window, height in product(WINDOWS if turns or len(whole) > LONG else WINDOWS[:2], (rising, flat)):
+        if least <= row.bound:
+            break
+        order = _list(row, graph, State(row), height, _Pressure(row, budget), window)
+        if (found := cost(order, least)) < least:
+            best, least = order, found
     if turns:
         best = _settled(best, graph, cost, row.bound)
     return _of(whole, best)[: len(body)]
@@ -101,11 +103,17 @@ def pipelined(body: Order, timing: Timing, live: Live, held: Sequence[str], budg
     Raises NoRegister where no order has enough of `budget` registers.
     """
     found: list[tuple[float, int, int, frozenset[int], _Turn]] = []
+    row, perfect = in_a_row(body), 0
     for chosen in _ahead_sets(body, live, held):
-        graph = in_a_loop(body, chosen)
-        if graph is not None:
-            tried = _Turn(_of(body, topological(graph, chosen)), timing, live, budget)
-            found.append((tried.cost(tried.order), len(chosen), len(found), chosen, tried))
+        graph = in_a_loop(row, chosen)
+        if graph is None:
+            continue
+        tried = _Turn(_of(body, topological(graph, chosen)), timing, live, budget)
+        cost = tried.cost(tried.order)
+        found.append((cost, len(chosen), len(found), chosen, tried))
+        perfect += cost <= tried.row.bound
+        if perfect == POLISHED:
+            break  # none is better, and the next ones do more ahead
     polished: list[tuple[float, int, int, frozenset[int], Order]] = []
     for _, size, number, chosen, tried in sorted(found, key=lambda f: f[:3])[:POLISHED]:
         order = _settled(tried.order, tried.graph, tried.cost, tried.row.bound)
@@ -126,6 +134,8 @@ class _Turn:
         orders = [list(range(len(body)))]
         height = heights(body, self.graph, timing)
         for window in (None, WINDOWS[-1]):
+            if self.cost(orders[-1]) <= self.row.bound:
+                break
             state = State(self.row)
             for _ in range(2):  # it begins as the turn before ends
                 order = _list(self.row, self.graph, state, height, _Pressure(self.row, budget), window)
