@@ -25,6 +25,7 @@ from smelt.importers.tflite_ops import COMPUTING
 from smelt.importers.tflite_reasons import Findings
 from smelt.importers.tflite_recurrent import RECURRENT
 from smelt.importers.tflite_reduce import REDUCING
+from smelt.importers.tflite_running import RUNNING
 from smelt.importers.tflite_signal import SIGNAL
 from smelt.importers.tflite_site import Arm, Site, quantization_complaint
 from smelt.importers.tflite_streams import STREAMS
@@ -136,6 +137,7 @@ ARMS: tuple[Arm, ...] = (
     *REDUCING,
     *MOVING,
     *GATHERING,
+    *RUNNING,
     *CHOOSING,
     *SIGNAL,
     *STREAMS,

@@ -256,14 +256,12 @@ def padded(at: Site, y: Tensor, value: int | float) -> tuple[Op, ...]:
 
 MOVING: tuple[Arm, ...] = (
     Arm("PAD", "constant paddings, with the zero point", (2, 2), pad, types=ANY),
-    Arm("PADV2", "constant paddings and value", (3, 3), pad_v2, types=ANY),
     Arm("RESHAPE", "constant shape, or the declared one", (1, 2), reshape, 17, types=ANY),
     Arm("SQUEEZE", "", (1, 1), squeeze, 30, types=ANY),
     Arm("EXPAND_DIMS", "constant axis", (2, 2), expand_dims, types=ANY),
     Arm("CONCATENATION", "any axis, no fused activation", (1, MANY), concatenation, 10, types=ANY),
     Arm("SPLIT", "constant axis", (2, 2), split, 35, types=ANY, outputs=(1, MANY)),
     Arm("SPLIT_V", "constant sizes and axis", (3, 3), split_v, 79, types=ANY, outputs=(1, MANY)),
-    Arm("SLICE", "constant begin and size", (3, 3), slice_, types=ANY),
     Arm(
         "STRIDED_SLICE", "constant; negative strides, masks, new and shrunk axes", (4, 4), strided_slice, 32, types=ANY
     ),

@@ -84,6 +84,13 @@ class Site:
         """Whether the operand is there (absent ones are -1 or left out)."""
         return position < len(self.operator.inputs) and self.operator.inputs[position] >= 0
 
+    def is_running(self, position: int) -> bool:
+        """Whether the operand is there, and computed while the model runs, as far as that could be converted."""
+        if not self.has(position):
+            return False
+        tensor = self.operand(position)
+        return not tensor.is_constant and self.bench.is_running(tensor) and not self.bench.is_lost(tensor)
+
     def operand(self, position: int) -> Tensor:
         """Any input that must be there."""
         if not self.has(position):
