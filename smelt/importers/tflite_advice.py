@@ -9,13 +9,6 @@ INT8_OPTIONS = (
 
 QUANTISE = f"quantise the whole model to int8 ({INT8_OPTIONS})"
 
-FLOAT = f"this is a float32 model; quantise it to int8: {INT8_OPTIONS}"
-
-HYBRID = (
-    "this is a hybrid model: int8 weights, float32 activations (dynamic range quantisation); quantise it to int8 fully, "
-    f"with a representative data set: {INT8_OPTIONS}"
-)
-
 SELECTED = (
     "it is an operator of TensorFlow itself (SELECT_TF_OPS); convert with converter.target_spec.supported_ops = "
     "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8] alone, and rewrite what the converter then names"

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from smelt.importers.tflite_advice import FLOAT, HYBRID, NEAREST, QUANTISE, SELECTED
+from smelt.importers.tflite_advice import NEAREST, QUANTISE, SELECTED
 from smelt.importers.tflite_file import RawModel, RawOperator
 from smelt.importers.tflite_site import Arm, listed
 
 SCHEMA_VERSION = 3
-CONVERTING = ("QUANTIZE", "DEQUANTIZE")
 SHOWN = 5  # operators in one line
 
 
@@ -34,14 +33,10 @@ class Findings:
         return (*_of_the_file(self.model), *self._of_types(), *self._of_unknown(), *self.reasons)
 
     def _of_types(self) -> Iterator[str]:
-        working = [o for o in self.model.operators if o.code in self.arms and o.code not in CONVERTING]
         for dtype in dict.fromkeys(dtype for _, dtype in self.mistyped):
             found = [operator for operator, of in self.mistyped if of == dtype]
-            if dtype == "float32" and all(_results_in(self.model, o) == "float32" for o in working):
-                yield _float_reason(self.model, found)
-            else:
-                verb = "computes" if len(found) == 1 else "compute"
-                yield f"{several(found)} {verb} in {dtype}; {self._supported(found)}; {QUANTISE}"
+            verb = "computes" if len(found) == 1 else "compute"
+            yield f"{several(found)} {verb} in {dtype}; {self._supported(found)}; {QUANTISE}"
 
     def _supported(self, found: list[RawOperator]) -> str:
         """The types that their operators have, those of the same types together."""
@@ -61,10 +56,6 @@ class Findings:
             yield f"{what} is not supported ({several(found)}); {near}"
 
 
-def _results_in(model: RawModel, operator: RawOperator) -> str:
-    return model.tensors[operator.outputs[0]].dtype if operator.outputs else "none"
-
-
 def several(found: Iterable[RawOperator]) -> str:
     """Operators by their indices."""
     found = tuple(found)
@@ -76,8 +67,3 @@ def several(found: Iterable[RawOperator]) -> str:
 def _of_the_file(model: RawModel) -> Iterator[str]:
     if model.version != SCHEMA_VERSION:
         yield f"the file has schema version {model.version}; version {SCHEMA_VERSION} is supported"
-
-
-def _float_reason(model: RawModel, found: list[RawOperator]) -> str:
-    inputs = (model.tensors[index] for operator in found for index in operator.inputs if index >= 0)
-    return HYBRID if any(tensor.dtype == "int8" and tensor.data for tensor in inputs) else FLOAT
