@@ -49,13 +49,15 @@ def _ready(at: Site) -> bool:
 
 def folded(at: Site, ops: tuple[Op, ...]) -> bool:
     """Whether everything that `ops` read is constant: then their results are, from the reference; or all their results empty."""
+    if not ops:  # a handle, for one, is no tensor
+        return False
     made = tuple(at.result(position) for position in range(len(at.operator.outputs)))
-    if ops and all(y.elements == 0 for y in made):  # what loops gather is empty before their first round
+    if all(y.elements == 0 for y in made):  # what loops gather is empty before their first round
         for y in made:
             at.bench.define(y, np.zeros(y.shape, y.element.numpy))
         return True
     values: dict[Tensor, Array] = {}
-    if not ops or not _follows(ops):
+    if not _follows(ops):
         return False
     for op in ops:
         spend(at, sum(y.elements for y in op.ys) + op.macs)
@@ -83,8 +85,8 @@ def _operands(at: Site) -> tuple[Tensor, ...]:
 
 def spend(at: Site, work: int) -> None:
     """Account for steps that reading the file takes. Raises Refusal where they become too many."""
-    at.bench.work += work
-    if at.bench.work > MOST_WORK:
+    at.bench.effort.values += work
+    if at.bench.effort.values > MOST_WORK:
         at.refuse(f"its constants take more than {MOST_WORK:,} steps to compute; store them instead")
 
 
