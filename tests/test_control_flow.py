@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smelt.errors import ModelError, Unsupported
-from smelt.importers import load
+from smelt.importers import load, tflite_control
 from smelt.model.reference import run_sequence
 from tests.oracle import Oracle
 from tests.reference_check import values
@@ -114,11 +114,64 @@ def test_a_branch_that_is_known(taken, tmp_path):
     check(w.finish([x], [y]), tmp_path, (2, 3))
 
 
-@pytest.mark.parametrize("rounds, step, words", [(2**31 - 1, 1, "rounds"), (5, 0, "rounds")])
-def test_endless_loops_are_refused(rounds, step, words, tmp_path):
-    """The row that the counter picks leaves the table, or the counter stands still: no answer takes long."""
-    with pytest.raises((ModelError, Unsupported), match=words if step == 0 else "."):
-        loaded(loop(rounds, step)[1], tmp_path)
+@pytest.mark.parametrize("rounds, step", [(2**31 - 1, 1), (5, 0)])
+def test_endless_loops_are_refused(rounds, step, tmp_path):
+    """It has very many rounds, or the counter stands still: no answer takes long."""
+    with pytest.raises(Unsupported, match="it runs more than 1024 rounds"):
+        loaded(counting(rounds, 1, step), tmp_path)
+
+
+def counting(rounds: int, depth: int, step: int = 1) -> bytes:
+    """Loops that count, each in the body of the other."""
+    w = ModelWriter()
+    for number in range(depth):
+        condition, body = w.subgraph(), w.subgraph()
+        i, goes_on = condition.tensor("i", (), "int32"), condition.tensor("goes_on", (), "bool")
+        condition.op("LESS", [i, condition.constant("rounds", rounds)], [goes_on])
+        condition.called([i], [goes_on])
+        i, following = body.tensor("i", (), "int32"), body.tensor("following", (), "int32")
+        if number + 1 < depth:
+            inner = {"CondSubgraphIndex": 2 * number + 3, "BodySubgraphIndex": 2 * number + 4}
+            body.op("WHILE", [body.constant("zero", 0)], [body.tensor("n", (), "int32")], **inner)
+        body.op("ADD", [i, body.constant("step", step)], [following])
+        body.called([i], [following])
+    x, y = w.tensor("x", (1, 4), "int8", 0.5), w.tensor("y", (1, 4), "int8", 0.5)
+    w.op("WHILE", [w.constant("zero", 0)], [w.tensor("n", (), "int32")], CondSubgraphIndex=1, BodySubgraphIndex=2)
+    w.op("RELU", [x], [y])
+    return w.finish([x], [y])
+
+
+def branching(depth: int, times: int) -> bytes:
+    """Each of `depth` subgraphs chooses the next one, `times` times."""
+    w = ModelWriter()
+    for number, place in enumerate((*(w.subgraph() for _ in range(depth)), w)):
+        x = y = place.tensor("x", (1, 4), "int8", 0.5)
+        following = {f"{name}SubgraphIndex": number + 2 if place is not w else 1 for name in ("Then", "Else")}
+        for i in range(0 if number + 1 == depth else times if place is not w else 1):
+            condition, x = place.constant(f"c{i}", [True], "bool"), y
+            y = place.tensor(f"y{i}", (1, 4), "int8", 0.5)
+            place.op("IF", [condition, x], [y], **following)
+        if place is not w:
+            place.called([place._operators[0].inputs[1] if place._operators else x], [y])
+    z = w.tensor("z", (1, 4), "int8", 0.5)
+    w.op("RELU", [y], [z])
+    return w.finish([w._operators[0].inputs[1]], [z])
+
+
+def test_loops_within_loops_are_bounded(tmp_path, monkeypatch):
+    """A thousand rounds of a thousand rounds, and two calls that each call twice, and so on."""
+    assert len(loaded(counting(5, 3), tmp_path).ops) == len(loaded(branching(6, 2), tmp_path).ops) == 1
+    monkeypatch.setattr(tflite_control, "MOST_READ", 300)
+    for model in (counting(1000, 2), branching(16, 2), branching(16, 3)):
+        with pytest.raises(Unsupported, match="more than 300 operators and tensors altogether; shorten loops"):
+            loaded(model, tmp_path)
+
+
+@pytest.mark.parametrize("depth", [17, 500])
+def test_calls_within_calls_are_bounded(depth, tmp_path):
+    assert len(loaded(branching(16, 1), tmp_path).ops) == 1
+    with pytest.raises(Unsupported, match="more than 16 subgraphs call one another"):
+        loaded(branching(depth, 1), tmp_path)
 
 
 def test_a_condition_that_is_computed_is_refused(tmp_path):

@@ -18,7 +18,10 @@ from smelt.model.graph import Op, Tensor
 
 MOST_CALLED = 64  # subgraphs, far more than real files have: each is read as a file of its own
 MOST_ROUNDS = 1024
+MOST_READ = 1 << 16  # operators and tensors of subgraphs, each as often as it is called: loops within loops
+DEEPEST = 16  # subgraphs that call one another; real files have two or three
 MOST_OPS = 8192  # of all rounds of a loop; planning takes longer than reading
+INSIDE = "in its subgraph: "
 MANY = 4096  # operands
 
 
@@ -65,10 +68,10 @@ def _call_once(at: Site, convert: Converter) -> tuple[Op, ...]:
     if len(bench.called) == MOST_CALLED:
         at.refuse(f"more than {MOST_CALLED} subgraphs give variables their first values; use one")
     bench.called.add(number)
-    inner = Workbench(read_model(bench.model.file, number))
+    inner = Workbench(_read(at, number))
     if any(operator.code == "CALL_ONCE" for operator in inner.model.operators):
         at.refuse("its subgraph calls another one; subgraphs of constants are supported")
-    inner.inside = bench.inside | {number}
+    inner.inside, inner.effort = bench.inside | {number}, bench.effort
     at.demand(not _checked(at, convert(inner)), "its subgraph computes more than constants")
     for key, variable in inner.variables.items():
         if variable.current is not None and variable.current.data is not None:
@@ -125,14 +128,25 @@ def _truth(at: Site, tensor: Tensor, what: str) -> bool:
 def _inlined(at: Site, number: int, given: list[Tensor], convert: Converter) -> tuple[tuple[Op, ...], list[Tensor]]:
     """The ops of a subgraph that is given tensors of the calling one, and its outputs."""
     bench = at.bench
-    inner = bench.calling(_renamed(read_model(bench.model.file, number), bench), number)
+    inner = bench.calling(_renamed(_read(at, number), bench), number)
     if len(inner.model.inputs) != len(given):
         at.broken(f"subgraph {number} has {len(inner.model.inputs)} inputs, not {len(given)}")
     for index, value in zip(inner.model.inputs, given, strict=True):
         inner.bind(index, value)
     ops = _checked(at, convert(inner))
-    bench.work = inner.work
     return ops, [inner.tensor(index) for index in inner.model.outputs]
+
+
+def _read(at: Site, number: int) -> RawModel:
+    """A subgraph that the operator calls. Raises Refusal where calls are too deep in one another, or too many."""
+    bench = at.bench
+    if len(bench.inside) > DEEPEST:
+        at.refuse(f"more than {DEEPEST} subgraphs call one another; write them into one")
+    if bench.effort.called > MOST_READ:
+        at.refuse(f"subgraphs are called with more than {MOST_READ:,} operators and tensors altogether; shorten loops")
+    model = read_model(bench.model.file, number)
+    bench.effort.called += 1 + len(model.operators) + len(model.tensors)
+    return model
 
 
 def _renamed(model: RawModel, bench: Workbench) -> RawModel:
@@ -141,13 +155,18 @@ def _renamed(model: RawModel, bench: Workbench) -> RawModel:
 
 
 def _checked(at: Site, converted: Converted) -> tuple[Op, ...]:
-    """The ops, with what stands against the subgraph said of its caller."""
+    """The ops, with what stands against the subgraph said of its caller: of the outermost one, where calls lie in one another."""
     if converted.errors:
-        raise ModelError(f"{at.where}: in its subgraph: {converted.errors[0]}")
-    at.complaints.extend(f"in its subgraph: {reason}" for reason in converted.reasons)
+        raise ModelError(f"{at.where}: {_inside(converted.errors[0])}")
     if converted.reasons:
-        at.refuse("its subgraph is not supported")
+        first, *others = dict.fromkeys(map(_inside, converted.reasons))
+        at.complaints.extend(others)
+        at.refuse(first)
     return converted.ops
+
+
+def _inside(message: str) -> str:
+    return INSIDE + message.rpartition(INSIDE)[2]
 
 
 def _return(at: Site, values: Iterable[Tensor]) -> None:

@@ -54,12 +54,20 @@ class Gate:
     due: Tensor
 
 
+@dataclass(eq=False)
+class Effort:
+    """What reading a file has taken so far: values computed, and operators and tensors of subgraphs that were called."""
+
+    values: int = 0
+    called: int = 0
+
+
 class Workbench:
     """The tensors of a graph under construction, made from the file's when they are first needed.
 
     `lost` are the indices of results of operators that could not be converted, and of all that follows from them; `renewed` are
-    tensors whose dynamic shape was declared wrongly and what they are instead; `work` is how much was computed while the file was
-    read. `variables` are found by container and name, `handles` say which tensors stand for them, `kept` are those that are
+    tensors whose dynamic shape was declared wrongly and what they are instead; `effort` is what reading the file has taken.
+    `variables` are found by container and name, `handles` say which tensors stand for them, `kept` are those that are
     tensors; `gates` are where an inference may end early. `legacy` says that the file's quantisation is of uint8 throughout.
     """
 
@@ -73,7 +81,7 @@ class Workbench:
         self._arrays: dict[tuple[tuple[int, int], str, int], Array] = {}
         self.lost: set[int] = set()
         self.renewed: dict[Tensor, Tensor] = {}
-        self.work = 0
+        self.effort = Effort()
         self.variables: dict[tuple[str, str], Variable] = {}
         self.handles: dict[int, Variable] = {}
         self.kept: list[Variable] = []
@@ -119,7 +127,7 @@ class Workbench:
         inner = Workbench(model)
         inner.names, inner.variables, inner.kept = self.names, self.variables, self.kept
         inner.gates = self.gates
-        inner.inside, inner.work = self.inside | {number}, self.work
+        inner.inside, inner.effort = self.inside | {number}, self.effort
         inner._arrays = self._arrays
         return inner
 
