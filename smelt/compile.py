@@ -45,7 +45,7 @@ class Compilation(Noun):
     image: Image | None
     evidence: Evidence
     warnings: tuple[str, ...] = ()
-    """What the model's author should know: sums that may leave 32 bits."""
+    """What the model's author should know: how its file was read, sums that may leave 32 bits."""
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -118,7 +118,7 @@ def compile(
     board = named(board)
     model = with_edge_types(load(path), input_type, output_type)
     graph = prepare(model)
-    warnings = wrapping_sums(graph)
+    warnings = (*model.remarks, *wrapping_sums(graph))
     known = measured(log, board, compiler)
     limits, ways = Limits(max_ram, max_flash), Ways(board.core, offered(goal))
 
@@ -177,7 +177,7 @@ def inspect(path: Path | str) -> Inspection:
     try:
         graph = prepare(load(path))
         check_supported(graph, plainest())
-        return Inspection(summary, None, (*wrapping_sums(graph), *software_warnings(graph)))
+        return Inspection(summary, None, (*graph.remarks, *wrapping_sums(graph), *software_warnings(graph)))
     except ModelError as error:
         problems = summary.problems or (str(error),)
         return Inspection(replace(summary, problems=problems), error, ())

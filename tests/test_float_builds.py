@@ -116,6 +116,23 @@ def test_a_float_network_is_right_with_and_without_a_unit(name):
     assert not found.mismatches and found.largest is not None and found.largest < 1e-6
 
 
+def test_a_hybrid_model_says_what_it_means(tmp_path):
+    """int8 weights beside float32 activations: products of what the weights stand for, in inspect and compile alike."""
+    w, rng, file = ModelWriter(), np.random.default_rng(0), tmp_path / "hybrid.tflite"
+    weights, scales = rng.integers(-127, 128, (3, 5), np.int8), np.float32([0.5, 0.01, 0.3])
+    x, y = w.tensor("x", (1, 5), "float32"), w.tensor("y", (1, 3), "float32")
+    w.op("FULLY_CONNECTED", [x, w.tensor("weights", (3, 5), "int8", scales, 0, weights, 0)], [y])
+    file.write_bytes(w.finish([x], [y]))
+    compilation = compile(file, "nucleo_l4r5zi")
+    ((remark, _), (same,)) = inspect(file).warnings, compilation.warnings
+    assert remark == same and remark.startswith("operator 0 has weights of int8") and "made float32" in remark
+    inputs, real = random_inputs(compilation.model, 1), weights * scales[:, np.newaxis]
+    (values,) = inputs[0]
+    found = execute(compilation, inputs).outputs[0][0]
+    bound = 7 * 2.0**-24 * (np.abs(values) @ np.abs(real).T)
+    assert np.all(np.abs(found - values.astype(np.float64) @ real.T.astype(np.float64)) <= bound)
+
+
 def test_verification_finds_what_roundings_do_not_explain():
     theirs = np.float32([[0.1, 0.7, 0.2]])
     allowed = 2.0**-20

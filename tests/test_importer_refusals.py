@@ -23,6 +23,17 @@ def test_all_reasons_at_once():
     assert "operator 2 TANH 'd'" in reasons[2] and "1/128" in reasons[2]
 
 
+def test_an_operator_that_has_no_floats_is_named():
+    w = ModelWriter()
+    x, y, z = (w.tensor(name, (4,), "float32") for name in "xyz")
+    w.op("SQUARE", [x], [y])
+    w.op("LOGICAL_AND", [y, y], [z])
+    (reason,) = refusal(w, [x], [z])
+    assert reason.startswith(
+        "operator 1 computes in float32; LOGICAL_AND in bool is supported; quantise the whole model"
+    )
+
+
 @pytest.mark.parametrize(
     ("case", "words"),
     [

@@ -22,7 +22,7 @@ from smelt.importers.tflite_legacy import as_int8, is_legacy, with_bytes
 from smelt.importers.tflite_matmul import MATMUL
 from smelt.importers.tflite_moves import MOVING
 from smelt.importers.tflite_ops import COMPUTING
-from smelt.importers.tflite_reasons import Findings
+from smelt.importers.tflite_reasons import Findings, hybrid_remarks
 from smelt.importers.tflite_recurrent import RECURRENT
 from smelt.importers.tflite_reduce import REDUCING
 from smelt.importers.tflite_running import RUNNING
@@ -82,10 +82,11 @@ class Conversion:
     macs: dict[int, int]
     errors: tuple[str, ...]
     reasons: tuple[str, ...]
+    remarks: tuple[str, ...]
 
     def graph(self, name: str) -> Graph:
         """What was converted, as a graph."""
-        return Graph(name, self.inputs, self.outputs, self.ops, self.states)
+        return Graph(name, self.inputs, self.outputs, self.ops, self.states, self.remarks)
 
 
 def convert(model: RawModel) -> Conversion:
@@ -105,7 +106,9 @@ def convert(model: RawModel) -> Conversion:
     if legacy and len(inputs) == len(model.inputs) and len(outputs) == len(model.outputs):
         inputs, outputs, before, behind = with_bytes(file, inputs, outputs)
         ops = [*before, *ops, *behind]
-    return Conversion(inputs, outputs, tuple(ops), states, macs, brief(findings.errors), brief(reasons))
+    return Conversion(
+        inputs, outputs, tuple(ops), states, macs, brief(findings.errors), brief(reasons), hybrid_remarks(bench)
+    )
 
 
 def _all(bench: Workbench, findings: Findings) -> tuple[dict[int, int], list[Op]]:

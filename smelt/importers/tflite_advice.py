@@ -9,6 +9,13 @@ INT8_OPTIONS = (
 
 QUANTISE = f"quantise the whole model to int8 ({INT8_OPTIONS})"
 
+HYBRID = (
+    "weights of int8 beside activations of float32 (dynamic range quantisation): they are made float32 while the file is read, "
+    "in four times the flash, and products and sums are those of float32; TensorFlow Lite Micro refuses such models, and "
+    "TensorFlow Lite rounds their activations to int8; smaller and faster is int8 throughout, with a representative data set: "
+    f"{INT8_OPTIONS}"
+)
+
 SELECTED = (
     "it is an operator of TensorFlow itself (SELECT_TF_OPS); convert with converter.target_spec.supported_ops = "
     "[tf.lite.OpsSet.TFLITE_BUILTINS_INT8] alone, and rewrite what the converter then names"

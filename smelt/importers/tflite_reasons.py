@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from smelt.importers.tflite_advice import NEAREST, QUANTISE, SELECTED
+from smelt.importers.tflite_advice import HYBRID, NEAREST, QUANTISE, SELECTED
 from smelt.importers.tflite_file import RawModel, RawOperator
 from smelt.importers.tflite_site import Arm, listed
+from smelt.importers.tflite_workbench import Workbench
 
 SCHEMA_VERSION = 3
 SHOWN = 5  # operators in one line
@@ -67,3 +68,8 @@ def several(found: Iterable[RawOperator]) -> str:
 def _of_the_file(model: RawModel) -> Iterator[str]:
     if model.version != SCHEMA_VERSION:
         yield f"the file has schema version {model.version}; version {SCHEMA_VERSION} is supported"
+
+
+def hybrid_remarks(bench: Workbench) -> tuple[str, ...]:
+    """A line where weights were dequantised."""
+    return (f"{several(bench.hybrid)} {'has' if len(bench.hybrid) == 1 else 'have'} {HYBRID}",) if bench.hybrid else ()

@@ -188,6 +188,8 @@ class Site:
 
     def _dequantized(self, tensor: Tensor) -> Tensor:
         """Weights as the reals that they stand for (TensorFlow Lite multiplies by their scale after the sum: see `docs`)."""
+        if self.operator not in self.bench.hybrid:
+            self.bench.hybrid.append(self.operator)
         q = tensor.q
         shape = [-1 if a == q.axis else 1 for a in range(len(tensor.shape))]
         scales = np.asarray(q.scales, np.float32).reshape(shape if len(q.scales) > 1 else -1)

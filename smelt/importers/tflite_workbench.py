@@ -10,7 +10,7 @@ import numpy as np
 from smelt.errors import ModelError
 from smelt.importers.names import Names
 from smelt.importers.tflite_advice import DENSE, HALF
-from smelt.importers.tflite_file import RawModel, RawQuantization, RawTensor
+from smelt.importers.tflite_file import RawModel, RawOperator, RawQuantization, RawTensor
 from smelt.model.dtypes import DTYPES
 from smelt.model.graph import Array, Op, Quantization, Tensor
 from smelt.model.limits import farthest
@@ -88,6 +88,7 @@ class Workbench:
         self.gates: list[Gate] = []
         self.called: set[int] = set()  # subgraphs that gave variables their initial values
         self.inside: frozenset[int] = frozenset({0})  # subgraphs that are being read: this one and its callers
+        self.hybrid: list[RawOperator] = []  # those that compute in float32 with int8 weights
         self._reach: dict[Tensor, float] = {}
         computed = {index for operator in model.operators for index in operator.outputs}
         self._running = {model.tensors[index].name for index in (*model.inputs, *computed)}
@@ -128,7 +129,7 @@ class Workbench:
         inner.names, inner.variables, inner.kept = self.names, self.variables, self.kept
         inner.gates = self.gates
         inner.inside, inner.effort = self.inside | {number}, self.effort
-        inner._arrays = self._arrays
+        inner._arrays, inner.hybrid = self._arrays, self.hybrid
         return inner
 
     def named(self, tensor: Tensor, name: str) -> Tensor:

@@ -218,13 +218,17 @@ class State(Noun):
 
 @dataclass(frozen=True, eq=False)
 class Graph(Noun):
-    """Ops in an order in which they can run, from `inputs` and what `states` hold to `outputs` and the next values of `states`."""
+    """Ops in an order in which they can run, from `inputs` and what `states` hold to `outputs` and the next values of `states`.
+
+    `remarks` are what its author should know of how its file was read.
+    """
 
     name: str
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
     ops: tuple[Op, ...]
     states: tuple[State, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     @property
     def sources(self) -> tuple[Tensor, ...]:
