@@ -62,3 +62,24 @@ def test_networks(x_type, w_type, board, tmp_path):
     compilation = compile(path, board)
     found = verify(compilation, random_inputs(compilation.model, 8), "tflm", path)
     assert not found.mismatches, found.verdict
+
+
+@pytest.mark.parametrize("board", ["nucleo_l4r5zi", "disco_f746ng"])
+def test_sums_of_64_bits(board, tmp_path):
+    """So many large weights that 32 bits do not hold every sum: a convolution and a dense layer, with the instruction for it."""
+    need_oracle()
+    rng, w = np.random.default_rng(7), ModelWriter()
+    x = w.tensor("x", (1, 4, 5, 128), "int16", 2.0**-12, 0)
+    y = w.tensor("y", (1, 2, 3, 3), "int16", 2.0**-5, 0)
+    filters = w.tensor("w", (3, 3, 3, 128), "int8", 2.0**-6, data=np.where(rng.random((3, 3, 3, 128)) < 0.5, -127, 127))
+    w.op("CONV_2D", [x, filters], [y], version=3, Padding=1, StrideH=1, StrideW=1)
+    z = w.tensor("z", (4, 2), "int16", 2.0**-5, 0)
+    matrix = w.tensor("m", (2, 640), "int8", 2.0**-6, data=np.where(rng.random((2, 640)) < 0.5, -127, 127))
+    w.op("FULLY_CONNECTED", [x, matrix], [z], version=3)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(w.finish([x], [y, z]))
+    compilation = compile(path, board)
+    names = {step.implementation.name for step in compilation.plan.steps}
+    assert names == {"conv2d_dsp16", "dense_dsp16"} and "smelt_smlald" in "".join(compilation.sources.files.values())
+    found = verify(compilation, random_inputs(compilation.model, 4), "tflm", path)
+    assert not found.mismatches, found.verdict

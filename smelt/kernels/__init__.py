@@ -5,6 +5,7 @@ from smelt.kernels.computed import COMPUTED
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
 from smelt.kernels.conv2d_eight import CONV2D_EIGHT
 from smelt.kernels.conv2d_gathered import CONV2D_GATHERED
+from smelt.kernels.conv2d_halves import CONV2D_HALVES
 from smelt.kernels.conv2d_pairs import CONV2D_PAIRS
 from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
 from smelt.kernels.conv2d_portable import CONV2D_PORTABLE
@@ -69,11 +70,12 @@ FLOATS: tuple[Implementation, ...] = (CONV2D_FLOATS, DEPTHWISE_FLOATS, DENSE_FLO
 INT16: tuple[Implementation, ...] = tuple(
     of_type(way, "int16", f"{way.name}16")
     for way in (
-        asking(CONV2D_DSP, sums_are_words),
+        CONV2D_HALVES,
+        CONV2D_DSP,
         CONV2D_PORTABLE,
         asking(DEPTHWISE_DSP, sums_are_words),
         DEPTHWISE_PORTABLE,
-        through_conv2d(CONV2D_DSP, "dense_dsp", (has_dual_mac, sums_are_words)),
+        through_conv2d(CONV2D_DSP, "dense_dsp", (has_dual_mac,)),
         DENSE_PORTABLE,
         TRANSPOSE_CONV_PORTABLE,
     )

@@ -87,7 +87,7 @@ def _block(
     s, order, r = rows.shape, rows.order, kernel.r
     sums = []
     for c in range(channels):
-        bias = k.let("bias", r.bias(kernel.table, channel + c), "int32_t")
+        bias = k.let("bias", r.bias(kernel.table, channel + c), "int64_t" if r.sum_type == "int64_t" else "int32_t")
         sums.append([k.var("sum", bias) for _ in range(pixels)])
     run = quads(s.length)
     weights = k.window("words", kernel.weights, channel * (s.taps[0] * run))

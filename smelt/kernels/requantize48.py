@@ -1,6 +1,8 @@
 """From sums to outputs where activations are int16: a product with 15 bits of the multiplier, rounded once.
 
-Sums are 64 bits wide, unless the weights show that 32 hold every one of them.
+Sums are 64 bits wide, unless the weights show that 32 hold every one of them. Where at least 17 bits are shifted out, which is
+where outputs are no finer than products, the upper part of a product of 32 by 16 bits is enough: floor((a + h 2^16) / 2^r) is
+floor((floor(a / 2^16) + h) / 2^(r - 16)), so that one SMLAWB and one shift round as the oracle does.
 """
 
 from __future__ import annotations
@@ -11,21 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.requantize import INT32, Epilogue, Integers, Scale, constant_bias, ranges, requantizer, unknown_sums
+from smelt.kernels.requantize import (
+    INT32,
+    SHIFT_LEFT,
+    Epilogue,
+    Integers,
+    Scale,
+    constant_bias,
+    ranges,
+    requantizer,
+    unknown_sums,
+)
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Table, Type, Value, cast, maximum, minimum
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Table, Type, Value, cast, maximum, minimum
 from smelt.model.arithmetic16 import halved_multiplier
 from smelt.model.ops import DepthwiseConv2D, Linear
 from smelt.model.rescale import Clamp, Rescale
+from smelt.targets.intrinsics import SMLAWB
 from smelt.targets.types import Core
+
+BY_PRODUCT = 16  # bits that SMLAWB shifts out
+MOST_SHORT = 45  # bits that are shifted out where what rounds fits beside the product
 
 
 @dataclass(frozen=True, eq=False)
 class Requantizer48:
-    """`columns` is (channels, 3 or 4): multiplier, how far to shift less one, and the bias, in two words where sums are `wide`."""
+    """`columns` is (channels, 2 to 4): multiplier, how far to shift unless all channels share it, and the bias, in two words where
+    sums are `wide`. In the `short` form 16 bits are shifted out by the product itself; else all are but one, which rounds.
+    """
 
     columns: NDArray[np.int32]
+    shift: int | None
     wide: bool
+    short: bool
     y_zero: int
     clamp: Clamp
 
@@ -45,21 +65,28 @@ class Requantizer48:
         return table[channel * Const(self.columns.shape[1]) + column]
 
     def bias(self, table: AnyBuffer, channel: Value) -> Expr:
-        low = self._at(table, channel, 2)
+        low = self._at(table, channel, 0)
         if not self.wide:
             return low
-        return cast("int64_t", self._at(table, channel, 3)) * (1 << 32) + cast("uint32_t", low)
+        return cast("int64_t", self._at(table, channel, 1)) * (1 << 32) + cast("uint32_t", low)
 
     def scale(self, k: KernelBuilder, table: AnyBuffer, channel: Value) -> Scale:
         """Load what `output` needs for a channel."""
-        multiplier = k.let("multiplier", self._at(table, channel, 0))
-        return Scale(multiplier, k.let("shift", self._at(table, channel, 1)), Const(0))
+        first = 2 if self.wide else 1
+        multiplier = k.let("multiplier", self._at(table, channel, first))
+        if self.shift is not None:
+            return Scale(multiplier, Const(self.shift), Const((1 << self.shift) >> 1))
+        shift = k.let("shift", self._at(table, channel, first + 1))
+        half = k.let("half", Call(SHIFT_LEFT, (Const(1), shift - 1))) if self.short else Const(0)
+        return Scale(multiplier, shift, half)
 
     def output(self, k: KernelBuilder, total: Expr, scale: Scale) -> Expr:
-        """The int16 result for one sum. The last bit that is shifted out rounds; what is beyond 32 bits wraps, as it does in the
-        oracle."""
-        product = k.let("product", cast("int64_t", total) * scale.multiplier)
-        value = cast("int32_t", ((product >> scale.shift) + 1) >> 1)
+        """The int16 result for one sum. What is beyond 32 bits wraps, as it does in the oracle."""
+        if self.short:
+            value = k.let("scaled", Call(SMLAWB, (total, scale.multiplier, scale.offset))) >> scale.shift
+        else:
+            product = k.let("product", cast("int64_t", total) * scale.multiplier)
+            value = cast("int32_t", ((product >> scale.shift) + 1) >> 1)
         low, high = self.clamp[0] - self.y_zero, self.clamp[1] - self.y_zero
         return minimum(maximum(value, low), high) + self.y_zero
 
@@ -86,11 +113,16 @@ def epilogue_of_computed(op: Linear) -> Epilogue:
 
 
 def _requantizer48(p: Rescale, bias: Integers, narrow: bool) -> Requantizer48:
-    columns: list[Integers] = [halved_multiplier(p.multipliers), 14 - p.shifts.astype(np.int64), bias]
-    if not narrow:
-        columns.append(bias >> 32)
-    table = np.stack(columns, axis=1).astype(np.int32)
-    return Requantizer48(table, not narrow, p.y_zero, p.clamp)
+    multipliers, out = halved_multiplier(p.multipliers), 15 - p.shifts.astype(np.int64)
+    nothing = multipliers == 0
+    if not nothing.all():
+        out = np.where(nothing, out[~nothing].max(), out)  # any shift gives 0
+    short = narrow and bool(np.all((out > BY_PRODUCT) & (out <= MOST_SHORT)))
+    shifts = out - (BY_PRODUCT if short else 1)
+    shared = int(shifts[0]) if np.all(shifts == shifts[0]) else None
+    columns: list[Integers] = [bias, *(() if narrow else (bias >> 32,)), multipliers]
+    table = np.stack(columns if shared is not None else [*columns, shifts], axis=1).astype(np.int32)
+    return Requantizer48(table, shared, not narrow, short, p.y_zero, p.clamp)
 
 
 def sums_are_words(op: Linear, core: Core) -> bool:

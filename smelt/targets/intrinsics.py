@@ -7,6 +7,8 @@ it.
 from smelt.loops.ir import Intrinsic
 
 SMLAD = Intrinsic("smlad", "int32_t", 1, 8)
+SMLALD = Intrinsic("smlald", "int64_t", 1, 9)
+SMLAWB = Intrinsic("smlawb", "int32_t", 1, 7)
 SMLABB = Intrinsic("smlabb", "int32_t", 1, 6)
 SMLABT = Intrinsic("smlabt", "int32_t", 1, 5)
 SMLATB = Intrinsic("smlatb", "int32_t", 1, 5)
@@ -39,7 +41,7 @@ FLOOR_MOD = Intrinsic("floor_mod", "float", 60, 120)
 ROUND = Intrinsic("round", "float", 18, 18)
 
 DSP: tuple[Intrinsic, ...] = (
-    SMLAD, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLAR, SMMULR, SSAT8,
+    SMLAD, SMLALD, SMLAWB, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLAR, SMMULR, SSAT8,
     SADD16, SSUB16, BOTH_SUMS, HIGH_SUM,
 )  # fmt: skip
 """What the DSP extension of Armv7E-M and Armv8-M adds (Cortex-M4, M7, M33)."""

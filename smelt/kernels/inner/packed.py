@@ -13,7 +13,7 @@ from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.widened import Order
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Call, Const, Expr, Table, Var
-from smelt.targets.intrinsics import SMLAD, SXTB16, SXTB16_ROR8
+from smelt.targets.intrinsics import SMLAD, SMLALD, SXTB16, SXTB16_ROR8
 
 
 def quads(length: int) -> int:
@@ -71,4 +71,4 @@ def _quad(
             value = k.let("value", order.pair(x, Const(step), quad * 2 + half))
             for channel, pair in enumerate(weights):
                 total = sums[channel][pixel]
-                k.assign(total, Call(SMLAD, (pair, value, total)))
+                k.assign(total, Call(SMLALD if total.type == "int64_t" else SMLAD, (pair, value, total)))

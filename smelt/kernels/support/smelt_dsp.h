@@ -41,6 +41,18 @@ SMELT_INLINE int32_t smelt_smlatt(int32_t a, int32_t b, int32_t c)
     return __smlatt(a, b, c);
 }
 
+/* SMLALD: both products of halves, added to a c of 64 bits. */
+SMELT_INLINE int64_t smelt_smlald(int32_t a, int32_t b, int64_t c)
+{
+    return __smlald(a, b, c);
+}
+
+/* SMLAWB: the upper 32 of the 48 bits of a product with the bottom half of b, added to c. */
+SMELT_INLINE int32_t smelt_smlawb(int32_t a, int32_t b, int32_t c)
+{
+    return __smlawb(a, b, c);
+}
+
 /* SXTB16: bytes 0 and 2 as halves; with ROR #8: bytes 1 and 3. */
 SMELT_INLINE int32_t smelt_sxtb16(int32_t x)
 {

@@ -114,6 +114,20 @@ SMELT_INLINE int32_t smelt_smlad(int32_t a, int32_t b, int32_t c)
     return smelt_wrapping_add(smelt_wrapping_add(low, high), c);
 }
 
+/* SMLALD: both products of halves, added to a c of 64 bits. */
+SMELT_INLINE int64_t smelt_smlald(int32_t a, int32_t b, int64_t c)
+{
+    const int32_t low = smelt_low_half(a) * smelt_low_half(b);
+    const int32_t high = smelt_high_half(a) * smelt_high_half(b);
+    return c + low + high;
+}
+
+/* SMLAWB: the upper 32 of the 48 bits of a product with the bottom half of b, added to c. */
+SMELT_INLINE int32_t smelt_smlawb(int32_t a, int32_t b, int32_t c)
+{
+    return smelt_wrapping_add((int32_t)(((int64_t)a * smelt_low_half(b)) >> 16), c);
+}
+
 /* SMLAxy: the product of one half of a (B bottom, T top) and one half of b, added to c. */
 SMELT_INLINE int32_t smelt_smlabb(int32_t a, int32_t b, int32_t c)
 {
