@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from math import erfc, exp, pi, sqrt
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from smelt.importers import load
-from smelt.model.reference import run
+from smelt.model.graph import Tensor
+from smelt.model.ops import Unary
+from smelt.model.reference import results, run
 from tests.oracle import Oracle
 from tests.reference_check import Bench, activations, cases, compare, seeds
 from tests.test_reference_linear import channel_counts, images, out_size, windows
@@ -194,6 +198,19 @@ def test_unary(folder, code, data):
     bench.w.op(code, [x], [y], **({"Alpha": data.draw(st.floats(-2, 2, width=32))} if code == "LEAKY_RELU" else {}))
     positive = code in ("SQRT", "RSQRT", "LOG")
     check(bench, folder, tolerance=0.0 if code in PLAIN_FUNCTIONS else 4e-7, positive=positive)
+
+
+@pytest.mark.parametrize("approximate", [False, True])
+def test_gelu(approximate):
+    """Which TensorFlow Lite Micro lacks: against the definition, in double precision."""
+    x = np.concatenate([np.linspace(-12, 12, 4001), [-60, 60, -1e-20, 0]]).astype(np.float32)
+    tensors = {name: Tensor(name, x.shape, "float32") for name in "xy"}
+    (found,) = results(Unary(**tensors, function="gelu_tanh" if approximate else "gelu"), x)
+    for real, y in zip(x.astype(float), found.astype(float), strict=True):
+        u = sqrt(2 / pi) * (real + 0.044715 * real**3)
+        wanted = real / (1 + exp(min(-2 * u, 700))) if approximate else 0.5 * real * erfc(-real / sqrt(2))
+        # what the exponential is of is rounded, and so its logarithm is wrong by that
+        assert abs(y - wanted) <= (4 + 2 * real**2 + abs(8 * u)) * 2**-24 * abs(wanted) + 1e-44
 
 
 @pytest.mark.parametrize("code", ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"])

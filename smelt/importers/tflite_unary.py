@@ -113,7 +113,7 @@ UNARY: tuple[Arm, ...] = (
     Arm("LOGICAL_NOT", "", (1, 1), simple("not"), types=("bool",)),
     Arm("RELU_N1_TO_1", "", (1, 1), simple("relu_n1_to_1"), types=(*BYTES, "float32"), oracle="LiteRT"),
     Arm("RELU_0_TO_1", "", (1, 1), simple("relu_0_to_1"), types=(*BYTES, "float32"), oracle="LiteRT"),
-    Arm("GELU", "", (1, 1), gelu, 116, types=BYTES, oracle="LiteRT"),
+    Arm("GELU", "", (1, 1), gelu, 116, types=(*BYTES, "float32"), oracle="LiteRT"),
     Arm("EXP", "", (1, 1), simple("exp"), types=INT8_OR_REAL, oracle="LiteRT"),
     Arm("LOG", "", (1, 1), simple("log"), types=REALS_TOO, oracle="LiteRT"),
     Arm("NEG", "", (1, 1), simple("neg"), types=("int32", "float32"), oracle="LiteRT"),

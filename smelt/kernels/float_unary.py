@@ -12,7 +12,8 @@ from smelt.kernels.inner.floats import limited, real_operands
 from smelt.kernels.lookup import Unrolled, unrolled
 from smelt.loops.ir import Expr, Intrinsic, cast, maximum, minimum, real
 from smelt.model.ops import Unary
-from smelt.targets.intrinsics import CEIL, COS, ELU, EXP, FLOOR, LOG, LOGISTIC, ROUND, SIN, SQRT, TANH
+from smelt.model.unary import CUBIC, SQRT_2_OVER_PI, SQRT_HALF
+from smelt.targets.intrinsics import CEIL, COS, ELU, ERFC, EXP, FLOOR, LOG, LOGISTIC, ROUND, SIN, SQRT, TANH
 from smelt.targets.types import Core
 
 Compute = Callable[[CallBuilder, Unary, Expr], Expr]
@@ -54,6 +55,17 @@ def _hard_swish(k: CallBuilder, op: Unary, x: Expr) -> Expr:
     return value * limited(k, value + real(3.0), (0.0, 6.0)) // real(6.0)
 
 
+def _gelu(k: CallBuilder, op: Unary, x: Expr) -> Expr:
+    value = k.let("x", x)
+    return value * real(0.5) * k.call(ERFC, value * real(-SQRT_HALF))
+
+
+def _gelu_tanh(k: CallBuilder, op: Unary, x: Expr) -> Expr:
+    value = k.let("x", x)
+    inner = value * real(-2 * SQRT_2_OVER_PI) * (value * value * real(CUBIC) + real(1.0))
+    return value // (k.call(EXP, inner) + real(1.0))
+
+
 def _sign(k: CallBuilder, op: Unary, x: Expr) -> Expr:
     value = k.let("x", x)
     return cast("float", (value > real(0.0)) - (value < real(0.0)))
@@ -69,6 +81,8 @@ FUNCTIONS: dict[str, Compute] = {
     "tanh": _calling(TANH),
     "hard_swish": _hard_swish,
     "elu": _calling(ELU),
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
     "abs": lambda k, op, x: maximum(x, x * real(-1.0)),
     "neg": lambda k, op, x: x * real(-1.0),
     "sign": _sign,

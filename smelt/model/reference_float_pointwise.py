@@ -5,6 +5,7 @@ reference kernels. Functions of C's library are correctly rounded here; hers are
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import erfc
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from smelt.model.ops_pointwise import (
     Sum,
 )
 from smelt.model.reference_float import clamped
+from smelt.model.unary import CUBIC, SQRT_2_OVER_PI, SQRT_HALF
 
 
 def add(op: Add, x: Array, x2: Array) -> Array:
@@ -139,6 +141,17 @@ def _hard_swish(op: Unary, x: Array) -> Array:
     return x * clamped(x + np.float32(3), (0.0, 6.0)) / np.float32(6)
 
 
+def _gelu(op: Unary, x: Array) -> Array:
+    """x * (1 + erf(x / sqrt(2))) / 2, by the function that loses nothing where x is negative."""
+    return np.float32(0.5) * x * rounded(np.vectorize(erfc, otypes=[np.float64]), x * np.float32(-SQRT_HALF))
+
+
+def _gelu_tanh(op: Unary, x: Array) -> Array:
+    """x * (1 + tanh(u)) / 2 as x / (1 + exp(-2 u)): the same, without what the sum loses where x is negative."""
+    twice = np.float32(-2 * SQRT_2_OVER_PI) * x * (np.float32(CUBIC) * (x * x) + np.float32(1))
+    return x / (rounded(np.exp, twice) + np.float32(1))
+
+
 FUNCTIONS: dict[str, Callable[[Unary, Array], Array]] = {
     "relu": _between(0.0, np.inf),
     "relu6": _between(0.0, 6.0),
@@ -149,6 +162,8 @@ FUNCTIONS: dict[str, Callable[[Unary, Array], Array]] = {
     "tanh": _exact(np.tanh),
     "hard_swish": _hard_swish,
     "elu": lambda op, x: np.where(x < 0, rounded(np.expm1, x), x),
+    "gelu": _gelu,
+    "gelu_tanh": _gelu_tanh,
     "abs": lambda op, x: np.abs(x),
     "neg": lambda op, x: -x,
     "sign": lambda op, x: np.sign(x),

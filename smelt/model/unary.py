@@ -16,6 +16,9 @@ from smelt.model.interpolated import interpolated_table, look_up_interpolated
 from smelt.model.ops import Unary
 from smelt.model.roots import inverse_square_root
 
+SQRT_HALF = sqrt(0.5)
+SQRT_2_OVER_PI, CUBIC = 0.7978845608028654, 0.044715  # of the approximation of GELU by tanh
+
 
 def is_scaled(dtype: DType) -> bool:
     """Whether integers of this type stand for reals by a scale and a zero point; others are plain numbers."""
@@ -205,11 +208,11 @@ def _elu(x: float) -> float:
 
 
 def _gelu(x: float) -> float:
-    return 0.5 * x * erfc(-x * sqrt(0.5))
+    return 0.5 * x * erfc(-x * SQRT_HALF)
 
 
 def _gelu_tanh(x: float) -> float:
-    return 0.5 * x * (1 + tanh(0.7978845608028654 * (x + 0.044715 * x**3)))
+    return 0.5 * x * (1 + tanh(SQRT_2_OVER_PI * (x + CUBIC * x**3)))
 
 
 def _exp(x: float) -> float:

@@ -203,6 +203,71 @@ SMELT_SHARED float smelt_elu(float x)
     return scale * p + (scale - 1.0f);
 }
 
+/* c[0] - c[1] u + c[2] u^2 - ... for u of 32 fraction bits. */
+SMELT_INLINE uint32_t smelt_alternating(const uint32_t *c, int32_t degree, uint32_t u)
+{
+    uint32_t p = c[degree];
+    int32_t i;
+    for (i = degree - 1; i >= 0; --i) {
+        p = c[i] - (uint32_t)(((uint64_t)u * p) >> 32);
+    }
+    return p;
+}
+
+/* The complementary error function, 1 - erf(x), in fixed point: e^(-x^2) times e^(x^2) erfc(x), which is a polynomial in every half.
+ * All coefficients have 31 fraction bits. */
+SMELT_SHARED float smelt_erfc(float x)
+{
+    static const uint32_t scaled[21][8] = {
+        {0x7ffffffcu, 0x48375b02u, 0x1fffd05bu, 0x0c07b5fbu, 0x03f9dae2u, 0x01265252u, 0x00437966u, 0x0008d062u},
+        {0x4ecef0f2u, 0x20cfe46eu, 0x0b7fbb97u, 0x038d1e61u, 0x00fd5870u, 0x003f5f6eu, 0x000d00a3u, 0x0001945eu},
+        {0x36bb0f02u, 0x117c4e2eu, 0x04f09b34u, 0x014477edu, 0x004cc421u, 0x0010a860u, 0x00030e60u, 0x0000583cu},
+        {0x2929b5ffu, 0x0a78cc3eu, 0x026fd3fbu, 0x0086dfecu, 0x001b5b01u, 0x00052d9bu, 0x0000d9cbu, 0x000016cbu},
+        {0x20b0ce37u, 0x06d5c0d3u, 0x015672a4u, 0x003f52f5u, 0x000b21b9u, 0x0001da02u, 0x000045f7u, 0x000006cdu},
+        {0x1afbb3f4u, 0x04c21b5fu, 0x00cc4abfu, 0x0020c60bu, 0x00050c99u, 0x0000be76u, 0x0000195eu, 0x0000024bu},
+        {0x16e9827du, 0x037ad5cau, 0x00821fefu, 0x001258f4u, 0x000280f1u, 0x00005459u, 0x00000a30u, 0x000000dcu},
+        {0x13e0a99au, 0x02a50ba6u, 0x00575603u, 0x000af2e5u, 0x00015617u, 0x00002887u, 0x00000476u, 0x0000005au},
+        {0x118932bfu, 0x02129245u, 0x003d2826u, 0x0006e2d6u, 0x0000c221u, 0x000014dbu, 0x0000021au, 0x00000028u},
+        {0x0fad9502u, 0x01aa3eb7u, 0x002c5825u, 0x0004863au, 0x000073fdu, 0x00000b61u, 0x0000010eu, 0x00000013u},
+        {0x0e2b91cfu, 0x015d8435u, 0x002119f0u, 0x00031578u, 0x00004866u, 0x00000686u, 0x0000008fu, 0x00000009u},
+        {0x0cec5479u, 0x01238ca7u, 0x00195253u, 0x00022b2fu, 0x00002ee9u, 0x000003e8u, 0x00000050u, 0x00000005u},
+        {0x0be01a42u, 0x00f6bfb3u, 0x0013c776u, 0x00019107u, 0x00001f64u, 0x0000026du, 0x0000002eu, 0x00000003u},
+        {0x0afbae21u, 0x00d37168u, 0x000fbaf8u, 0x00012878u, 0x0000159bu, 0x0000018fu, 0x0000001cu, 0x00000002u},
+        {0x0a36e360u, 0x00b725a3u, 0x000cb51fu, 0x0000dfa8u, 0x00000f3du, 0x00000107u, 0x00000011u, 0x00000001u},
+        {0x098ba17au, 0x00a0222bu, 0x000a683eu, 0x0000abc2u, 0x00000afcu, 0x000000b2u, 0x0000000bu, 0x00000001u},
+        {0x08f54620u, 0x008d2c41u, 0x0008a084u, 0x000085ffu, 0x00000813u, 0x0000007cu, 0x00000007u, 0x00000000u},
+        {0x08703c03u, 0x007d5f2bu, 0x00073a89u, 0x00006a04u, 0x00000609u, 0x00000057u, 0x00000005u, 0x00000000u},
+        {0x07f9b313u, 0x0070119au, 0x00061d8eu, 0x000054f0u, 0x00000495u, 0x0000003fu, 0x00000003u, 0x00000000u},
+        {0x078f6e6fu, 0x0064c423u, 0x000537f5u, 0x000044d4u, 0x00000387u, 0x0000002eu, 0x00000002u, 0x00000000u},
+        {0x072fa0c8u, 0x005b1572u, 0x00047cf8u, 0x00003859u, 0x000002c0u, 0x00000022u, 0x00000002u, 0x00000000u},
+    };
+    static const uint32_t power[7] = {0x7ffffffdu, 0x58b90ad9u, 0x1ebfabbfu, 0x071a53adu, 0x0139e9b1u, 0x0029cc02u, 0x0003951eu};
+    const float a = smelt_max_f32(x, -x);
+    uint32_t t, high, low;
+    uint64_t square, exponent, product;
+    int32_t whole;
+    float y;
+    if (!(a < 10.0600004f)) {
+        return x != x ? x : (x < 0.0f ? 2.0f : 0.0f);
+    }
+    t = (uint32_t)(a * 134217728.0f + 0.5f); /* 27 fraction bits */
+    square = (uint64_t)t * t;
+    high = (uint32_t)(square >> 32);
+    low = (uint32_t)square;
+    /* times log2 e, whose first bits and next bits these are: 53 fraction bits */
+    exponent = (uint64_t)high * 0xb8aa3b29u + (((uint64_t)low * 0xb8aa3b29u + (uint64_t)high * 0x5c17f0bcu) >> 32);
+    whole = (int32_t)(exponent >> 53);
+    product = (uint64_t)smelt_alternating(power, 6, (uint32_t)(exponent >> 21)) *
+              smelt_alternating(scaled[t >> 26], 7, t << 6);
+    if (product < (uint64_t)1 << 58) {
+        product <<= 4;
+        whole += 4;
+    }
+    y = (float)(uint32_t)(product >> 32) * smelt_power_of_two(-30) * smelt_power_of_two(-(whole / 2)) *
+        smelt_power_of_two(whole / 2 - whole);
+    return x < 0.0f ? 2.0f - y : y;
+}
+
 /* The natural logarithm. */
 SMELT_SHARED float smelt_log(float x)
 {
