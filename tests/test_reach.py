@@ -15,25 +15,42 @@ from hypothesis import strategies as st
 from smelt.kernels.routines import BUILT, ROUTINES
 from smelt.loops.assembly.builder import Assembler
 from smelt.loops.assembly.compile import assembled
-from smelt.loops.assembly.ir import Place
+from smelt.loops.assembly.ir import STACK, Place
 from smelt.loops.assembly.machine import Unfollowed
 from smelt.loops.assembly.reach import Reach, Reader
 from smelt.loops.assembly.touched import Stretch
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Const
+from smelt.loops.ir import SIZES, Const
 from smelt.loops.routine import At, Number, Reads, Routine, Span, Updates, Value, Writes, WrongCall, checked_arguments
 from tests.routine_cases import CORES
 from tests.test_assembly import built
 from tests.thumb_programs import STACK_BYTES, STACK_TOP, Machine
 
 ASSEMBLED = tuple(r for r in ROUTINES if r.reader is not None)
+READ = tuple(r for r in ASSEMBLED if r.is_read)
+DECLARED = tuple(r for r in ASSEMBLED if not r.is_read)
 APART = 0x50000  # bytes between what pointers point to in the simulator
-MOST = {"words": 37, "pixels": 14, "groups": 5, "count": 8, "lines": 6, "outputs": 14, "rows": 4, "step": 40}
+MOST = {
+    "words": 37,
+    "pixels": 14,
+    "groups": 5,
+    "count": 8,
+    "lines": 6,
+    "outputs": 14,
+    "rows": 4,
+    "columns": 5,
+    "depth": 24,
+    "step": 40,
+}
 """What numbers are at most there; that, and 99 for the others, is much more than loops are written out."""
 
 
 def passed(routine: Routine) -> tuple[Reads | Number, ...]:
     return tuple(p for p in routine.parameters if not isinstance(p, Number) or p.passed)
+
+
+def has_no_limit(routine: Routine) -> bool:
+    return any(isinstance(p, Number) and p.most is None for p in passed(routine))
 
 
 def number_of(p: Number) -> st.SearchStrategy[int]:
@@ -45,9 +62,9 @@ def number_of(p: Number) -> st.SearchStrategy[int]:
 
 
 @st.composite
-def calls(draw: st.DrawFn) -> tuple[Routine, dict[str, int]]:
+def calls(draw: st.DrawFn, routines: tuple[Routine, ...] = ASSEMBLED) -> tuple[Routine, dict[str, int]]:
     """A routine, and numbers that it takes."""
-    routine = draw(st.sampled_from(ASSEMBLED))
+    routine = draw(st.sampled_from(routines))
     return routine, {p.name: draw(number_of(p)) for p in passed(routine) if isinstance(p, Number)}
 
 
@@ -143,7 +160,7 @@ def declaring(routine: Routine, name: str, change: object) -> Routine:
 
 
 @settings(max_examples=60, deadline=None, derandomize=True, database=None)
-@given(call=calls())
+@given(call=calls(READ))
 def test_an_element_too_few_is_refused(call: tuple[Routine, dict[str, int]]) -> None:
     routine, numbers = call
     spans = [a for a in checked_arguments(routine, arguments(routine, numbers)) if isinstance(a, Span)]
@@ -159,7 +176,22 @@ def test_an_element_too_few_is_refused(call: tuple[Routine, dict[str, int]]) -> 
             checked_arguments(wrong, arguments(routine, numbers))
 
 
-@pytest.mark.parametrize("routine", ASSEMBLED, ids=lambda r: r.name)
+@settings(max_examples=12, deadline=None, derandomize=True, database=None)
+@given(call=calls(DECLARED))
+def test_what_is_declared_is_what_instructions_do(call: tuple[Routine, dict[str, int]]) -> None:
+    """Of routines whose calls rest on that: not a byte less, and where they only write not an element more."""
+    routine, numbers = call
+    assert routine.reader is not None
+    found = routine.reader.reach(numbers)
+    spans = [a for a in checked_arguments(routine, arguments(routine, numbers)) if isinstance(a, Span)]
+    for span, p in zip(spans, (p for p in routine.parameters if not isinstance(p, Number)), strict=True):
+        reach, bytes = found[p.name], span.count * SIZES[p.type]
+        assert p.allows(reach)
+        assert reach.both is not None and reach.both.high is not None and reach.both.high <= bytes
+        assert p.access != "write" or reach.both.high > bytes - SIZES[p.type], p.name
+
+
+@pytest.mark.parametrize("routine", READ, ids=lambda r: r.name)
 def test_what_is_written_is_declared_so(routine: Routine) -> None:
     numbers = {p.name: max(p.least or 0, p.multiple) for p in passed(routine) if isinstance(p, Number)}
     for p in passed(routine):
@@ -246,6 +278,31 @@ def test_addresses_behind_nothing_are_refused() -> None:
         Reader.of_code(a.finish()).reach({"words": 1})
 
 
+@pytest.mark.parametrize(("words", "left"), [(4, False), (3, True)])
+def test_a_room_on_the_stack_is_not_left(words: int, left: bool) -> None:
+    a = Assembler("stacked", ("x", "words"))
+    room = a.room("room", words)
+    a.put(a.slot("behind"), a.argument("x"))
+    to, end = a.address(room), a.address(room, 16)
+    a.label("turn")
+    a.do("str", a.argument("words"), Place(to, step=4, region=STACK))
+    a.do("cmp", to, end)
+    a.branch("ne", "turn")
+    reader = Reader.of_code(a.finish())
+    if left:
+        with pytest.raises(Unfollowed, match="bytes 0 to 16 of the stack, where it has 12"):
+            reader.reach({"words": 1})
+    else:
+        assert reader.reach({"words": 1}) == {}
+
+
+def test_rooms_on_the_stack_come_first() -> None:
+    a = Assembler("late", ("x",))
+    a.slot("first")
+    with pytest.raises(ValueError, match="comes before slots"):
+        a.room("room", 2)
+
+
 def test_numbers_that_are_not_known_are_told() -> None:
     routine = next(r for r in ASSEMBLED if r.name == "groups")
     known = {p.name: 1 for p in passed(routine) if isinstance(p, Number)}
@@ -256,7 +313,7 @@ def test_numbers_that_are_not_known_are_told() -> None:
     assert routine.reader.reach({**known, "step": None})["y"].writes == Stretch()
 
 
-@pytest.mark.parametrize("routine", ASSEMBLED, ids=lambda r: r.name)
+@pytest.mark.parametrize("routine", [r for r in READ if has_no_limit(r)], ids=lambda r: r.name)
 def test_large_layers_cost_no_more_than_small_ones(routine: Routine) -> None:
     """Loops are not executed turn by turn."""
     assert routine.reader is not None

@@ -54,6 +54,7 @@ BIAS_FACTOR = 36  # what adds 576 to all outputs of a tile, at the position in r
 BIAS_POSITION = 7
 INVERSE_OF_9 = 954437177
 EXTRA_BITS = 6  # 576 = 9 * 2^6
+GREATEST_SHIFT = 17  # of the routines for outputs: what they add is 32 times as large
 MOST_SUM = 2 ** (31 - EXTRA_BITS)
 ROOM = 40 * 1024  # what y and the scratch of the first guess may take
 INPUT_WORK, WEIGHT_WORK, OUTPUT_WORK = (
@@ -183,7 +184,8 @@ def _transform(k: KernelBuilder, kernel: _Kernel, column: Expr, block: tuple[int
 def _slice(k: KernelBuilder, kernel: _Kernel, pair: Expr) -> None:
     """G w G' of a pair of output channels."""
     places = (At(kernel.slices, _place(kernel, pair)), At(kernel.weights, pair * (kernel.depth // 2 * 9)))
-    k.routine(WINOGRAD_WEIGHTS, (*places, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK)
+    routine = WINOGRAD_WEIGHTS[kernel.depth if kernel.depth in WINOGRAD_WEIGHTS else None]
+    k.routine(routine, (*places, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK)
 
 
 def _place(kernel: _Kernel, pair: Expr) -> Expr:
@@ -211,7 +213,7 @@ def _groups(tiles: int) -> int:
 
 def is_shared(r: Requantizer) -> bool:
     """Whether outputs need nothing but what the functions for all layers do."""
-    return r.form == "fast" and r.clamp == (-128, 127)
+    return r.form == "fast" and r.clamp == (-128, 127) and max(r.shifts) <= GREATEST_SHIFT
 
 
 def _outputs(

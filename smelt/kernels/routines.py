@@ -13,6 +13,9 @@ from smelt.kernels.thumb.groups import groups as build_groups
 from smelt.kernels.thumb.planes import planes as build_planes
 from smelt.kernels.thumb.products import products as build_products
 from smelt.kernels.thumb.thin import thin as build_thin
+from smelt.kernels.thumb.tile_inputs import tile_inputs as build_tile_inputs
+from smelt.kernels.thumb.tile_outputs import tile_outputs as build_tile_outputs
+from smelt.kernels.thumb.tile_weights import tile_weights as build_tile_weights
 from smelt.kernels.thumb.tiles import tiles as build_tiles
 from smelt.kernels.thumb.units import units as build_units
 from smelt.loops.assembly.ir import Code
@@ -27,6 +30,7 @@ Builder = Callable[[Timing], Code]
 PLANE_PITCH = 52  # elements of a line of a plane
 POSITIONS = 36  # of a tile of Winograd's F(4x4, 3x3)
 GROUP = 3  # tiles that are multiplied together
+DEPTHS = (16, 32, 64)  # for which the routine for weights is written in particular
 GROUP_SUMS = POSITIONS * 2 * GROUP
 SAVED = 36  # bytes of the registers that a routine saves
 
@@ -66,10 +70,13 @@ def _products(pixels: int, plain: bool) -> Routine:
     return _built(f"{'plain' if plain else 'products'}_{pixels}", "smelt_products.h", parameters)
 
 
-def _built(name: str, source: str, parameters: tuple[Parameter, ...]) -> Routine:
-    """One of `BUILT`."""
-    code = BUILT[name](Timing())
-    return Routine(name, source, parameters, stack_bytes(code.words), reader=Reader.of_code(code))
+def _built(
+    name: str, source: str, parameters: tuple[Parameter, ...], reading: Timing | None = None, declared: bool = False
+) -> Routine:
+    """One of `BUILT`; as it is `reading` for, it reads no less than for any core."""
+    code = BUILT[name](reading or Timing())
+    reader = Reader.of_code(code)
+    return Routine(name, source, parameters, stack_bytes(code.words), reader=reader, declared=declared)
 
 
 BUILT: Mapping[str, Builder] = {
@@ -82,6 +89,11 @@ BUILT: Mapping[str, Builder] = {
     "thin": build_thin,
     "winograd_eight": partial(build_tiles, once=True),
     "winograd_eights": partial(build_tiles, once=False),
+    "winograd_inputs": build_tile_inputs,
+    "winograd_weights": build_tile_weights,
+    **{f"winograd_weights_{depth}": partial(build_tile_weights, depth=depth) for depth in DEPTHS},
+    "winograd_positive": partial(build_tile_outputs, signed=False),
+    "winograd_signed": partial(build_tile_outputs, signed=True),
 }
 """The routines that are built as assembly for each core, by name; the others are written in the headers."""
 
@@ -149,7 +161,7 @@ def _winograd_outputs(name: str) -> Routine:
         Reads("channel", "int32_t", CONSTANTS),
         *(ROWS, columns, length, channels, ZERO, SHIFT),
     )
-    return Routine(name, "smelt_tiles.h", parameters, SAVED + 108)
+    return _built(name, "smelt_tiles.h", parameters, declared=True)
 
 
 def _winograd_inputs() -> Routine:
@@ -162,18 +174,19 @@ def _winograd_inputs() -> Routine:
         Reads("image", "int8_t", seen),
         *(ROWS, columns, depth, length),
     )
-    return Routine("winograd_inputs", "smelt_winograd.h", parameters, SAVED + 308)
+    return _built("winograd_inputs", "smelt_winograd.h", parameters, declared=True)
 
 
-def _winograd_weights() -> Routine:
-    """G w G' of two channels."""
-    depth = _count("depth", 4)
+def _winograd_weights(only: int | None = None) -> Routine:
+    """G w G' of two channels, for any depth or for one."""
+    depth = _count("depth", 4) if only is None else Number("depth", only, only, most=only)
     parameters = (
         Writes("slice", "int32_t", depth.value * POSITIONS),
         Reads("weights", "int32_t", depth.value // 2 * 9 + 1),
         depth,
     )
-    return Routine("winograd_weights", "smelt_winograd.h", parameters, SAVED + 4)
+    name = "winograd_weights" if only is None else f"winograd_weights_{only}"
+    return _built(name, "smelt_winograd.h", parameters, reading=Timing(round_bytes=0))
 
 
 def _sift() -> Routine:
@@ -233,7 +246,7 @@ GROUPS = _groups()
 PLANES = {stride: _plane(stride) for stride in (1, 2)}
 THIN = _eight()
 WINOGRAD_INPUTS = _winograd_inputs()
-WINOGRAD_WEIGHTS = _winograd_weights()
+WINOGRAD_WEIGHTS = {depth: _winograd_weights(depth) for depth in (None, *DEPTHS)}
 WINOGRAD_EIGHT = _winograd_products("winograd_eight", Number("words", 8, 8, most=8))
 WINOGRAD_EIGHTS = _winograd_products("winograd_eights", Number("words", 16, 8))
 WINOGRAD_PRODUCTS = _winograd_products("winograd_products", WORDS)  # for all numbers of words; no assembly
@@ -243,7 +256,7 @@ WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("pos
 
 ROUTINES = (
     *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, WINOGRAD_INPUTS,
-    WINOGRAD_WEIGHTS, WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
+    *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
 )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ class Assembler:
         self._parts: list[Part] = []
         self._label, self._align = "start", 0
         self._body: list[Instruction] = []
-        self._count = 0
+        self._count = self._room = 0
 
     # --- values ---------------------------------------------------------------------------------------------------------
 
@@ -68,6 +68,14 @@ class Assembler:
         self._slots.append(Slot(name, len(self._slots)))
         return self._slots[-1]
 
+    def room(self, name: str, words: int) -> Slot:
+        """Several new words on the stack, the first of them; `address` says where they are. They come before all slots."""
+        if self._room != len(self._slots):
+            raise ValueError(f"{self.name}: {name} comes before slots")
+        first, *_ = [self.slot(name) for _ in range(words)]
+        self._room += words
+        return first
+
     # --- instructions ---------------------------------------------------------------------------------------------------
 
     def do(self, name: str, *operands: Operand, condition: Condition | None = None) -> None:
@@ -88,6 +96,13 @@ class Assembler:
 
     def put(self, slot: Slot, value: Register) -> None:
         self.do("str", value, Place(SP, slot=slot))
+
+    def address(self, room: Slot, offset: int = 0, into: Register | None = None) -> Register:
+        """Where a room on the stack begins, or `offset` bytes behind that: what it holds is reached by such addresses only, in the
+        region `STACK`."""
+        into = into or self.register(room.name)
+        self.do("add", into, SP, 4 * room.number + offset)
+        return into
 
     # --- control --------------------------------------------------------------------------------------------------------
 
@@ -142,7 +157,7 @@ class Assembler:
         """The routine; it returns at the end of its last part."""
         self._close(None)
         parts = tuple(p for p in self._parts if isinstance(p, Repeat) or p.body or p.exit or p.label)
-        return Code(self.name, self.parameters, len(self._slots), parts)
+        return Code(self.name, self.parameters, len(self._slots), parts, self._room)
 
 
 __all__ = ["Assembler", "Lead", "Place", "Shifted"]

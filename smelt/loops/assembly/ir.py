@@ -36,6 +36,8 @@ class Register:
 FLAGS = Register("flags", "flags")
 SP = Register("sp", "sp")
 SPECIAL = (FLAGS, SP)
+STACK = SP.name
+"""The region of what lies on the stack and is reached by addresses."""
 
 
 @dataclass(frozen=True)
@@ -102,12 +104,13 @@ SHAPES: dict[str, tuple[Kind, str]] = {
     **dict.fromkeys(("mul", "smmulr", "smuad"), ("mac", "wmm")),
     **dict.fromkeys(("sxtb16", "uxtb16"), ("bits", "we")),
     **dict.fromkeys(("sadd16", "ssub16"), ("bits", "wuu")),
-    **dict.fromkeys(("pkhbt", "pkhtb"), ("bits", "wue")),
+    **dict.fromkeys(("pkhbt", "pkhtb", "sxtab16"), ("bits", "wue")),
     "ssat": ("bits", "w#u"),
     "ubfx": ("bits", "we##"),
     "bfi": ("bits", "bu##"),
     **dict.fromkeys(("add", "sub", "rsb", "and", "bic", "eor", "orr", "adds", "subs", "ands"), ("alu", "wuu")),
     **dict.fromkeys(("mov", "mvn", "adr", "movw"), ("alu", "wu")),
+    "movt": ("alu", "b#"),
     **dict.fromkeys(("lsl", "lsr", "asr", "lsls"), ("shift", "wuu")),
     **dict.fromkeys(("cmp", "tst"), ("alu", "uu")),
     **dict.fromkeys(("ldr", "ldrb", "ldrsb", "ldrh", "ldrsh"), ("load", "wp")),
@@ -180,7 +183,11 @@ def instruction(name: str, *operands: Operand, condition: Condition | None = Non
             reads.append((operand, ROLES[part]))
         elif isinstance(operand, Shifted):
             reads.append((operand.register, "early"))
-    if kind == "alu" and any(isinstance(o, Shifted) or is_moved_constant(o) for o in operands) and name != "movw":
+    if (
+        kind == "alu"
+        and any(isinstance(o, Shifted) or is_moved_constant(o) for o in operands)
+        and name not in ("movw", "movt")
+    ):
         kind = "shifted"
     if name in SETS_FLAGS:
         writes.append(FLAGS)
@@ -232,12 +239,14 @@ Part = Block | Repeat
 
 @dataclass(frozen=True)
 class Code:
-    """A routine: the names of its parameters as C passes them, `words` of stack for itself, and its parts."""
+    """A routine: the names of its parameters as C passes them, `words` of stack for itself, and its parts. The first of these,
+    `room`, are reached by addresses, in the region `STACK`."""
 
     name: str
     parameters: tuple[str, ...]
     words: int
     parts: tuple[Part, ...]
+    room: int = 0
 
     @property
     def instructions(self) -> Iterator[Instruction]:

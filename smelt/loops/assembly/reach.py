@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from smelt.loops.assembly.builder import IN_REGISTERS
 from smelt.loops.assembly.follow import Follower
-from smelt.loops.assembly.ir import Block, Code, Slot
+from smelt.loops.assembly.ir import SP, STACK, Block, Code, Slot
 from smelt.loops.assembly.linear import Linear, number
-from smelt.loops.assembly.machine import State, word
+from smelt.loops.assembly.machine import State, Unfollowed, word
 from smelt.loops.assembly.node import Node, nodes_of_blocks, nodes_of_code
-from smelt.loops.assembly.relevant import relevant
+from smelt.loops.assembly.relevant import read_by, relevant
 from smelt.loops.assembly.touched import Stretch
 
 
@@ -35,16 +35,18 @@ class Reach:
 
 
 class Reader:
-    """Reads one routine, for as many numbers as it is asked for."""
+    """Reads one routine, for as many numbers as it is asked for. `room`: words on the stack that it may reach by addresses."""
 
-    def __init__(self, nodes: Iterable[Node], parameters: Sequence[str]) -> None:
-        self._nodes, self.parameters = relevant(tuple(nodes)), tuple(parameters)
+    def __init__(self, nodes: Iterable[Node], parameters: Sequence[str], room: int | None = None) -> None:
+        self._nodes, self.parameters, self._room = relevant(tuple(nodes)), tuple(parameters), room
+        asked = read_by(self._nodes)
+        self._asked = tuple(name for at, name in enumerate(self.parameters) if _where(at, name) in asked)
         self._known: dict[tuple[int | None, ...], Mapping[str, Reach]] = {}
 
     @classmethod
     def of_code(cls, code: Code) -> Reader:
         """For every core and every order that a scheduler may make."""
-        return cls(nodes_of_code(code), code.parameters)
+        return cls(nodes_of_code(code), code.parameters, code.room)
 
     @classmethod
     def of_blocks(cls, blocks: Sequence[Block], parameters: Sequence[str]) -> Reader:
@@ -54,24 +56,39 @@ class Reader:
     def reach(self, numbers: Mapping[str, int | None]) -> Mapping[str, Reach]:
         """Of each parameter that is a pointer. `numbers` has the others, and what is passed for them; None where that is not known.
 
-        Raises Unfollowed where more than a distance depends on data.
+        Raises Unfollowed where more than a distance depends on data, and where it leaves its room on the stack.
         """
-        key = tuple(numbers.get(name) for name in self.parameters)
+        key = tuple(numbers.get(name) for name in self._asked)
         if key not in self._known:
             follower = Follower(self._nodes)
             follower.follow(_passed(self.parameters, numbers))
             touched = follower.touched
-            self._known[key] = {
-                r: Reach(touched.stretch(r, False), touched.stretch(r, True)) for r in touched.regions()
-            }
+            found = {r: Reach(touched.stretch(r, False), touched.stretch(r, True)) for r in touched.regions()}
+            self._inside(found.pop(STACK, Reach()))
+            self._known[key] = found
         return self._known[key]
+
+    def _inside(self, reach: Reach) -> None:
+        """Check what is reached on the stack."""
+        stretch = reach.both
+        if self._room is None or stretch is None:
+            return
+        if not Stretch(0, 4 * self._room).covers(stretch):
+            raise Unfollowed(
+                f"it reaches bytes {stretch.low} to {stretch.high} of the stack, where it has {4 * self._room}"
+            )
 
 
 def _passed(parameters: Sequence[str], numbers: Mapping[str, int | None]) -> State:
     """Registers and stack as the routine finds them."""
-    state: State = {}
+    state: State = {SP.name: Linear(STACK, 0)}
     for at, name in enumerate(parameters):
         value = numbers.get(name)
         passed = Linear(name, 0) if name not in numbers else None if value is None else number(value)
-        state[name if at < IN_REGISTERS else word(Slot(name, at - IN_REGISTERS, argument=True))] = passed
+        state[_where(at, name)] = passed
     return state
+
+
+def _where(at: int, name: str) -> str:
+    """What a parameter is known by in a state."""
+    return name if at < IN_REGISTERS else word(Slot(name, at - IN_REGISTERS, argument=True))

@@ -27,6 +27,7 @@ LOW = tuple(f"r{n}" for n in range(8))
 AS_THEY_ARE = (
     "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "smmulr", "smuad", "mul", "mla", "mls", "sxtb16",
     "uxtb16", "sadd16", "ssub16", "pkhbt", "pkhtb", "ssat", "ubfx", "bfi", "bx", "movw",
+    "movt", "sxtab16",
 )  # fmt: skip
 """Instructions with one encoding, whose names take no `.w`; nor do accesses below their base."""
 
