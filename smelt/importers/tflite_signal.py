@@ -6,7 +6,7 @@ import numpy as np
 
 from smelt.importers.tflite_site import Arm, Site
 from smelt.model.graph import Op, Tensor
-from smelt.model.ops_fft import InverseFft, RealFft
+from smelt.model.ops_fft import InverseFft, RealFft, has_butterflies
 from smelt.model.ops_signal import (
     AutoScale,
     Energy,
@@ -89,8 +89,10 @@ def irfft(at: Site) -> tuple[Op, ...]:
 
 def _length(at: Site) -> int:
     length = _limited(at, "fft_length", 4, MOST_POINTS)
-    if length & (length - 1):
-        at.refuse(f"its option 'fft_length' is {length}; powers of two are supported")
+    if not has_butterflies(length):
+        at.refuse(
+            f"its option 'fft_length' is {length}; twice a product of 2, 3 and 5 is supported (TFLM crashes on others)"
+        )
     return length
 
 
@@ -165,8 +167,16 @@ def filter_bank_log(at: Site) -> tuple[Op, ...]:
 SIGNAL: tuple[Arm, ...] = (
     Arm("CUSTOM SignalWindow", "", (2, 2), window, types=INT16),
     Arm("CUSTOM SignalFftAutoScale", "", (1, 1), fft_auto_scale, types=INT16, outputs=(2, 2)),
-    Arm("CUSTOM SignalRfft", f"powers of two from 4 to {MOST_POINTS}", (1, 1), rfft, types=TRANSFORMED),
-    Arm("CUSTOM SignalIrfft", f"powers of two from 4 to {MOST_POINTS}", (1, 1), irfft, types=TRANSFORMED),
+    Arm(
+        "CUSTOM SignalRfft", f"twice a product of 2, 3 and 5, from 4 to {MOST_POINTS}", (1, 1), rfft, types=TRANSFORMED
+    ),
+    Arm(
+        "CUSTOM SignalIrfft",
+        f"twice a product of 2, 3 and 5, from 4 to {MOST_POINTS}",
+        (1, 1),
+        irfft,
+        types=TRANSFORMED,
+    ),
     Arm("CUSTOM SignalEnergy", "", (1, 1), energy, types=UINT32),
     Arm("CUSTOM SignalFilterBank", "", (6, 6), filter_bank, types=UINT64),
     Arm("CUSTOM SignalFilterBankSquareRoot", "", (2, 2), filter_bank_square_root, types=UINT32),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,22 +11,24 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
 from smelt.loops.ir import AnyBuffer, Expr, Type, Value, cast, expression, minimum, real
 from smelt.model.graph import DType
-from smelt.model.ops_fft import InverseFft, RealFft, one, order, radices, rotations, split_rotations
+from smelt.model.ops_fft import InverseFft, RealFft, has_butterflies, one, order, radices, rotations, split_rotations
 
 Complex = tuple[Expr, Expr]
 
 
-def power_of_two(op: RealFft | InverseFft, core: object) -> bool:
-    """the length is a power of two, 4 or more"""
-    return op.length >= 4 and op.length & (op.length - 1) == 0
+def butterflies(op: RealFft | InverseFft, core: object) -> bool:
+    """half the length is a product of 2, 3 and 5"""
+    return has_butterflies(op.length)
 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Arithmetic of complex numbers, as `model.reference_fft` has it: sums of integers wrap at their size."""
+    """Arithmetic of complex numbers in a transform of so many points, as `model.reference_fft` has it: sums of integers wrap."""
 
     k: CallBuilder
     dtype: DType
+    points: int
+    inverse: bool = False
 
     @property
     def is_real(self) -> bool:
@@ -54,6 +57,20 @@ class Numbers:
         re, im = p(a[0], b[0]) - p(a[1], b[1]), p(a[0], b[1]) + p(a[1], b[0])
         return self.kept("turned", (re, im) if self.is_real else (self._rounded(re), self._rounded(im)))
 
+    def scaled(self, a: Complex, by: Value) -> Complex:
+        """Times a number that is not complex."""
+        re, im = (self._product(part, by) for part in a)
+        return self.kept("scaled", (re, im) if self.is_real else (self._rounded(re), self._rounded(im)))
+
+    def turn(self, part: int, of: int) -> tuple[Value, Value]:
+        """A part of a whole circle, as the table of all turns has it."""
+        re, im = rotations(self.points, self.dtype, self.inverse)[part * (self.points // of)]
+        return (real(float(re)), real(float(im))) if self.is_real else (int(re), int(im))
+
+    def across(self, a: Complex) -> Complex:
+        """Times -i."""
+        return a[1], self.negative(a[0])
+
     def plus(self, a: Complex, b: Complex) -> Complex:
         return self.sum(a[0], b[0]), self.sum(a[1], b[1])
 
@@ -61,7 +78,10 @@ class Numbers:
         return self.difference(a[0], b[0]), self.difference(a[1], b[1])
 
     def conjugate(self, value: Complex) -> Complex:
-        return value[0], value[1] * real(-1.0) if self.is_real else self.difference(expression(0), value[1])
+        return value[0], self.negative(value[1])
+
+    def negative(self, x: Expr) -> Expr:
+        return x * real(-1.0) if self.is_real else self.difference(expression(0), x)
 
     def sum(self, a: Expr, b: Expr) -> Expr:
         return cast("int32_t", cast("uint32_t", a) + cast("uint32_t", b)) if self.dtype == "int32" else a + b
@@ -85,7 +105,7 @@ def build_real_fft(op: RealFft, schedule: Plain) -> KernelCall:
     """In y: pairs of samples in the order that neighbours are combined first, then stage by stage, then taken apart."""
     half, samples = op.length // 2, op.x.shape[-1]
     k = CallBuilder("real_fft")
-    n = Numbers(k, op.x.dtype)
+    n = Numbers(k, op.x.dtype, half)
     x = k.operand("x", op.x)
     places = k.table("order", np.array(order(half, radices(half)), np.uint16))
     turns = k.table("turns", rotations(half, n.dtype))
@@ -101,7 +121,7 @@ def build_real_fft(op: RealFft, schedule: Plain) -> KernelCall:
                     k.store(to, i * 2 + part, source[minimum(first + part, samples - 1)])
                 with k.otherwise():
                     k.store(to, i * 2 + part, n.zero)
-        _transform(n, to, turns, half, False)
+        _transform(n, to, turns, half)
         _take_apart(n, to, splits, half)
     return k.finish_call()
 
@@ -110,7 +130,7 @@ def build_inverse_fft(op: InverseFft, schedule: Plain) -> KernelCall:
     """In y: the spectrum of pairs of samples, put together from the bins and stored where the first stage wants it."""
     half = op.length // 2
     k = CallBuilder("inverse_fft")
-    n = Numbers(k, op.x.dtype)
+    n = Numbers(k, op.x.dtype, half, inverse=True)
     x = k.operand("x", op.x)
     places = k.table("places", np.argsort(order(half, radices(half))).astype(np.uint16))
     turns = k.table("turns", rotations(half, n.dtype, True))
@@ -119,17 +139,17 @@ def build_inverse_fft(op: InverseFft, schedule: Plain) -> KernelCall:
     with k.loop("row", 0, op.y.elements // op.length) as row:
         source, to = k.window("from", x, row * (op.length + 2)), k.window("to", y, row * op.length)
         _put_together(n, to, source, places, splits, half)
-        _transform(n, to, turns, half, True)
+        _transform(n, to, turns, half)
         if n.is_real:
             with k.loop("i", 0, op.length) as i:
-                k.store(to, i, to[i] * real(1 / op.length))
+                k.store(to, i, to[i] // real(op.length))
     return k.finish_call()
 
 
-def _transform(n: Numbers, y: AnyBuffer, turns: AnyBuffer, half: int, inverse: bool) -> None:
+def _transform(n: Numbers, y: AnyBuffer, turns: AnyBuffer, half: int) -> None:
     points = 1
     for radix in reversed(radices(half)):
-        _stage(n, y, turns, half, points, radix, inverse)
+        _stage(n, y, turns, half, points, radix)
         points *= radix
 
 
@@ -144,34 +164,58 @@ def _store(n: Numbers, buffer: AnyBuffer, index: Value, value: Complex) -> None:
         n.k.store(buffer, index * 2 + part, value[part])
 
 
-def _stage(n: Numbers, y: AnyBuffer, turns: AnyBuffer, half: int, points: int, radix: int, inverse: bool) -> None:
+def _stage(n: Numbers, y: AnyBuffer, turns: AnyBuffer, half: int, points: int, radix: int) -> None:
     """Make spectra of `points` points into spectra of `radix` times as many."""
     k, step = n.k, half // (points * radix)
     with k.loop("group", 0, step) as group, k.loop("k", 0, points) as i:
         base = k.let("base", group * (points * radix) + i)
         parts = [n.divided(_load(y, base + q * points), radix) for q in range(radix)]
-        a, b, *rest = (n.times(part, _load(turns, i * (q * step))) if q else part for q, part in enumerate(parts))
+        turned = [n.times(part, _load(turns, i * (q * step))) if q else part for q, part in enumerate(parts)]
         places = [k.let("place", base + q * points) for q in range(radix)]
-        made = _butterfly(n, a, b, *rest)
-        if inverse and rest:
-            places[1], places[3] = places[3], places[1]
-        for place, value in zip(places, made, strict=True):
+        for place, value in zip(places, _butterfly(n, turned), strict=True):
             _store(n, y, place, value)
 
 
-def _butterfly(n: Numbers, a: Complex, b: Complex, *rest: Complex) -> tuple[Complex, ...]:
-    """The spectrum of two or four points."""
-    if not rest:
-        return n.plus(a, b), n.minus(a, b)
-    c, d = rest
+def _butterfly(n: Numbers, parts: list[Complex]) -> tuple[Complex, ...]:
+    """The spectrum of two to five points."""
+    kinds: dict[int, Callable[..., tuple[Complex, ...]]] = {2: _two, 3: _three, 4: _four, 5: _five}
+    return kinds[len(parts)](n, *parts)
+
+
+def _two(n: Numbers, a: Complex, b: Complex) -> tuple[Complex, ...]:
+    return n.plus(a, b), n.minus(a, b)
+
+
+def _three(n: Numbers, a: Complex, b: Complex, c: Complex) -> tuple[Complex, ...]:
+    total, difference = n.wrapped("total", n.plus(b, c)), n.wrapped("difference", n.minus(b, c))
+    low = n.wrapped("low", n.minus(a, (n.half(total[0]), n.half(total[1]))))
+    across = n.across(n.scaled(difference, n.turn(1, 3)[1]))
+    return n.plus(a, total), n.minus(low, across), n.plus(low, across)
+
+
+def _four(n: Numbers, a: Complex, b: Complex, c: Complex, d: Complex) -> tuple[Complex, ...]:
     even, odd = n.wrapped("even", n.plus(a, c)), n.wrapped("odd", n.minus(a, c))
     total, across = n.wrapped("total", n.plus(b, d)), n.wrapped("across", n.minus(b, d))
-    return (
-        n.plus(even, total),
-        (n.sum(odd[0], across[1]), n.difference(odd[1], across[0])),
-        n.minus(even, total),
-        (n.difference(odd[0], across[1]), n.sum(odd[1], across[0])),
+    forth = n.sum(odd[0], across[1]), n.difference(odd[1], across[0])
+    back = n.difference(odd[0], across[1]), n.sum(odd[1], across[0])
+    second, fourth = (back, forth) if n.inverse else (forth, back)
+    return n.plus(even, total), second, n.minus(even, total), fourth
+
+
+def _five(n: Numbers, a: Complex, b: Complex, c: Complex, d: Complex, e: Complex) -> tuple[Complex, ...]:
+    (re, im), (re2, im2) = n.turn(1, 5), n.turn(2, 5)
+    outer, outer_difference = n.wrapped("outer", n.plus(b, e)), n.wrapped("apart", n.minus(b, e))
+    inner, inner_difference = n.wrapped("inner", n.plus(c, d)), n.wrapped("apart", n.minus(c, d))
+    first = n.wrapped("first", n.plus(n.plus(a, n.scaled(outer, re)), n.scaled(inner, re2)))
+    across = n.wrapped(
+        "across", n.plus(n.across(n.scaled(outer_difference, im)), n.across(n.scaled(inner_difference, im2)))
     )
+    second = n.wrapped("second", n.plus(n.plus(a, n.scaled(outer, re2)), n.scaled(inner, re)))
+    across2 = n.wrapped(
+        "across", n.minus(n.across(n.scaled(inner_difference, im)), n.across(n.scaled(outer_difference, im2)))
+    )
+    whole = n.plus(a, n.plus(outer, inner))
+    return whole, n.minus(first, across), n.plus(second, across2), n.minus(second, across2), n.plus(first, across)
 
 
 def _take_apart(n: Numbers, y: AnyBuffer, splits: AnyBuffer, half: int) -> None:
@@ -206,6 +250,6 @@ def _parts(n: Numbers, low: Complex, high: Complex, turn: Complex) -> tuple[Comp
 
 
 FFT: tuple[Implementation, ...] = (
-    Implementation("real_fft", RealFft, plain, build_real_fft, (power_of_two,)),
-    Implementation("inverse_fft", InverseFft, plain, build_inverse_fft, (power_of_two,)),
+    Implementation("real_fft", RealFft, plain, build_real_fft, (butterflies,)),
+    Implementation("inverse_fft", InverseFft, plain, build_inverse_fft, (butterflies,)),
 )

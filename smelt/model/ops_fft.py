@@ -37,14 +37,24 @@ def one(dtype: DType) -> int:
 
 
 def radices(length: int) -> tuple[int, ...]:
-    """The butterflies of an FFT, outermost first: as many of 4 as there can be, then of 2."""
-    found = []
-    while length % 4 == 0:
-        found.append(4)
-        length //= 4
-    if length % 2 == 0:
-        found.append(2)
+    """The butterflies of an FFT, outermost first: as many of 4 as there can be, then of 2, 3 and 5. Raises ValueError where
+    `length` has other factors, for which the oracle has no butterflies."""
+    found = list[int]()
+    for radix in (4, 2, 3, 5):
+        while length % radix == 0:
+            found.append(radix)
+            length //= radix
+    if length != 1:
+        raise ValueError(f"{length} is no product of 2, 3 and 5")
     return tuple(found)
+
+
+def has_butterflies(length: int) -> bool:
+    """Whether real signals of `length` samples can be transformed."""
+    try:
+        return length >= 4 and length % 2 == 0 and bool(radices(length // 2))
+    except ValueError:
+        return False
 
 
 def order(points: int, factors: tuple[int, ...]) -> list[int]:

@@ -40,6 +40,10 @@ class Numbers:
         product = np.stack([re, im], axis=-1)
         return product if self.is_real else self.wrapped(self._rounded(product))
 
+    def scaled(self, x: Array, by: Array) -> Array:
+        """Times a number that is not complex."""
+        return np.asarray(x * by) if self.is_real else self.wrapped(self._rounded(x * np.int64(by)))
+
     def half(self, x: Array) -> Array:
         """Of a sum; that of int16 does not wrap."""
         if self.is_real:
@@ -83,7 +87,7 @@ def inverse_fft(op: InverseFft, x: Array) -> Array:
     pairs[:, k] = n.wrapped(even + odd)
     pairs[:, half - k] = n.conjugate(n.wrapped(even - odd))
     y = _fft(n, pairs, radices(half), rotations(half, n.dtype, True), True)
-    return np.asarray(y * np.float32(1 / op.length) if n.is_real else y.astype(x.dtype))
+    return np.asarray(y / np.float32(op.length) if n.is_real else y.astype(x.dtype))
 
 
 def _parts(n: Numbers, x: Array, k: Array, half: int, turns: Array) -> tuple[Array, Array]:
@@ -97,18 +101,57 @@ def _fft(n: Numbers, x: Array, factors: tuple[int, ...], turns: Array, inverse: 
     if not factors:
         return x
     radix, points = factors[0], x.shape[1]
-    k = np.arange(points // radix)
     parts = [n.divided(_fft(n, x[:, i::radix], factors[1:], turns, inverse), radix) for i in range(radix)]
-    step = len(turns) // points
-    a, *rest = (n.times(part, turns[q * k * step]) if q else part for q, part in enumerate(parts))
-    if radix == 2:
-        return np.concatenate([n.wrapped(a + rest[0]), n.wrapped(a - rest[0])], axis=1)
-    b, c, d = rest
-    even, odd, total = n.wrapped(a + c), n.wrapped(a - c), n.wrapped(b + d)
-    across = n.wrapped(b - d)[..., ::-1] * np.array(CONJUGATE, a.dtype)  # times -i
-    second, fourth = n.wrapped(odd + across), n.wrapped(odd - across)
-    quarters = (fourth, second) if inverse else (second, fourth)
-    return np.concatenate([n.wrapped(even + total), quarters[0], n.wrapped(even - total), quarters[1]], axis=1)
+    made = BUTTERFLIES[radix](n, parts, turns[:: len(turns) // points])
+    if inverse and radix == 4:
+        made[1], made[3] = made[3], made[1]
+    return np.concatenate([n.wrapped(part) for part in made], axis=1)
 
+
+Butterfly = Callable[[Numbers, list[Array], Array], list[Array]]
+"""From spectra of as many parts, and the turns of the whole circle, to the pieces of the spectrum of them all."""
+
+
+def _turned(n: Numbers, parts: list[Array], turns: Array) -> list[Array]:
+    k = np.arange(parts[0].shape[1])
+    return [n.times(part, turns[q * k]) if q else part for q, part in enumerate(parts)]
+
+
+def _across(x: Array) -> Array:
+    """Times -i."""
+    return np.asarray(x[..., ::-1] * np.array(CONJUGATE, x.dtype))
+
+
+def _two(n: Numbers, parts: list[Array], turns: Array) -> list[Array]:
+    a, b = _turned(n, parts, turns)
+    return [a + b, a - b]
+
+
+def _three(n: Numbers, parts: list[Array], turns: Array) -> list[Array]:
+    a, b, c = _turned(n, parts, turns)
+    total = n.wrapped(b + c)
+    across = _across(n.scaled(n.wrapped(b - c), turns[len(turns) // 3, 1]))
+    low = n.wrapped(a - n.half(total))
+    return [a + total, low - across, low + across]
+
+
+def _four(n: Numbers, parts: list[Array], turns: Array) -> list[Array]:
+    a, b, c, d = _turned(n, parts, turns)
+    even, odd, total, across = n.wrapped(a + c), n.wrapped(a - c), n.wrapped(b + d), _across(n.wrapped(b - d))
+    return [even + total, odd + across, even - total, odd - across]
+
+
+def _five(n: Numbers, parts: list[Array], turns: Array) -> list[Array]:
+    a, b, c, d, e = _turned(n, parts, turns)
+    (re, im), (re2, im2) = turns[len(turns) // 5], turns[2 * (len(turns) // 5)]
+    outer, inner = (n.wrapped(b + e), n.wrapped(b - e)), (n.wrapped(c + d), n.wrapped(c - d))
+    first = n.wrapped(a + n.scaled(outer[0], re) + n.scaled(inner[0], re2))
+    across = n.wrapped(_across(n.scaled(outer[1], im)) + _across(n.scaled(inner[1], im2)))
+    second = n.wrapped(a + n.scaled(outer[0], re2) + n.scaled(inner[0], re))
+    across2 = n.wrapped(-_across(n.scaled(outer[1], im2)) + _across(n.scaled(inner[1], im)))
+    return [a + (outer[0] + inner[0]), first - across, second + across2, second - across2, first + across]
+
+
+BUTTERFLIES: dict[int, Butterfly] = {2: _two, 3: _three, 4: _four, 5: _five}
 
 FFT: dict[type[Op], Callable[..., Array]] = {RealFft: real_fft, InverseFft: inverse_fft}
