@@ -338,6 +338,87 @@ def test_files_whose_variables_make_no_sense(case):
         load_tflite(writer.finish([x], [y]), "m")
 
 
+def svdf_with(**changed) -> bytes:
+    """An SVDF of three filters over two steps, whose state is otherwise."""
+    w, rng = ModelWriter(), np.random.default_rng(1)
+    x, y = w.tensor("x", (1, 4), "int8", 0.05, 3), w.tensor("y", (1, 3), "int8", 0.3, 0)
+    weights = w.tensor("weights", (3, 4), "int8", 0.01, data=rng.integers(-9, 9, (3, 4)))
+    times = w.tensor("times", (3, 2), "int8", 0.02, data=rng.integers(-9, 9, (3, 2)))
+    bias = w.tensor("bias", (3,), "int32", 0.001, data=[1, 2, 3])
+    options = {"shape": (1, 6), "dtype": "int8", "scale": 0.05, "variable": True} | changed
+    state = w.tensor("state", **options)
+    w.op("SVDF", [x, weights, times, bias, state], [y], Rank=1)
+    if changed.get("scale") == 0.07:
+        z = w.tensor("z", (1, 3), "int8", 0.3, 0)
+        w.op("SVDF", [x, weights, times, bias, state], [z], Rank=1)
+        return w.finish([x], [y, z])
+    return w.finish([x], [y])
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"shape": (1, 7)}, "has the shape .1, 7., not .1, 6."),
+        ({"shape": (6,)}, "has the shape .6., not .1, 6."),
+        ({"shape": (1, 2**30)}, "impossible shape"),
+        ({"shape": (1, -1)}, "dynamic shape"),
+        ({"dtype": "int32"}, "is int32"),
+        ({"dtype": "int16"}, "one type is supported"),
+        ({"variable": False}, "must be a variable"),
+        ({"data": np.zeros((1, 6))}, "must be a variable, without data"),
+        ({"scale": 0.07}, "two operators"),
+    ],
+)
+def test_states_that_do_not_fit_their_operator(changed, words):
+    load_tflite(svdf_with(), "m")
+    with pytest.raises((ModelError, Unsupported), match=words):
+        load_tflite(svdf_with(**changed), "m")
+
+
+def ring(count: int) -> bytes:
+    """Variables that each take over what the one before had; the first one what the last one had, or x where that is greater. One
+    alone is given back what it has."""
+    w, q, shape = ModelWriter(), (0.5, 3), (1, 4)
+    x, m, y = (w.tensor(name, shape, "int8", *q) for name in ("x", "m", "y"))
+    handles = [w.tensor(f"h{i}", (), "resource") for i in range(count)]
+    olds = [w.tensor(f"old{i}", shape, "int8", *q) for i in range(count)]
+    for i, (handle, old) in enumerate(zip(handles, olds, strict=True)):
+        w.op("VAR_HANDLE", [], [handle], SharedName=f"v{i}", Container="")
+        w.op("READ_VARIABLE", [handle], [old])
+    w.op("MAXIMUM", [olds[-1], x], [m])
+    for i, handle in enumerate(handles):
+        w.op("ASSIGN_VARIABLE", [handle, olds[i - 1] if i or count == 1 else m], [])
+    w.op("MINIMUM", [olds[0], m], [y])
+    return w.finish([x], [y, olds[-1]])
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_variables_that_change_places(count):
+    model = ring(count)
+    graph, oracle = load_tflite(model, "m"), Oracle(model)
+    xs, prepared = inputs(graph, 12, count), prepare(graph)
+    for found, again, one in zip(run_sequence(graph, xs), run_sequence(prepared, xs), xs, strict=True):
+        for mine, same, theirs in zip(found, again, oracle.run(one), strict=True):
+            assert np.array_equal(mine, theirs) and np.array_equal(same, theirs)
+    check(make_plan(prepared, BOARD))
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_subgraphs_of_first_values_that_call_each_other(number):
+    """One chooses the other, and that one gives first values by the first."""
+    w = ModelWriter()
+    first, second = w.subgraph(), w.subgraph()
+    given, made = [first.constant("c", [True], "bool"), first.constant("i", 1)], first.tensor("o", (), "int32")
+    first.op("IF", given, [made], ThenSubgraphIndex=2, ElseSubgraphIndex=2)
+    second.op("CALL_ONCE", [], [], InitSubgraphIndex=number)
+    second.called([i := second.tensor("i", (), "int32")], [i])
+    x, y = w.tensor("x", (1, 4), "int8", 0.5), w.tensor("y", (1, 4), "int8", 0.5)
+    w.op("CALL_ONCE", [], [], InitSubgraphIndex=1)
+    w.op("RELU", [x], [y])
+    with pytest.raises((ModelError, Unsupported), match=f"subgraph {number} calls itself"):
+        load_tflite(w.finish([x], [y]), "m")
+
+
 @pytest.mark.extra
 def test_a_wake_word_of_esphome():
     path = ROOT / ".." / "shared" / "models" / "field" / "microwakeword_okay_nabu_v2.tflite"
