@@ -161,3 +161,51 @@ REFUSALS = [
 def test_refusals(folder, model, words):
     with pytest.raises((ModelError, Unsupported), match=words):
         loaded(model, folder)
+
+
+def front_end(step=80, size=200, length=256, channels=10) -> bytes:
+    """A front end from samples to stacked features, each operator behind the other."""
+    rng, w = np.random.default_rng(4), ModelWriter()
+
+    def op(name: str, xs: list[int], *results: tuple[tuple[int, ...], str], **options: int) -> list[int]:
+        ys = [w.tensor(f"{name}{i}", shape, dtype) for i, (shape, dtype) in enumerate(results)]
+        w.op(f"CUSTOM Signal{name}", xs, ys, **options)
+        return ys
+
+    def table(name: str, data: np.ndarray) -> int:
+        return w.constant(name, data, "int16")
+
+    x, bins = w.tensor("x", (step,), "int16"), length // 2 + 1
+    widths = np.full(channels + 1, bins // (channels + 1))
+    starts, weights = np.cumsum(widths) - widths, rng.integers(0, 4096, (2, widths.sum()))
+    hann = np.round(2048 - 2048 * np.cos(2 * np.pi * np.arange(size) / size))
+    smoothing = {"smoothing": 409, "one_minus_smoothing": 15975, "alternate_smoothing": 983}
+    smoothing |= {"alternate_one_minus_smoothing": 15401, "smoothing_bits": 10, "min_signal_remaining": 819}
+    smoothing |= {"spectral_subtraction_bits": 14, "clamping": False, "num_channels": channels}
+    context = {"stacker_left_context": 2, "stacker_right_context": 0, "stacker_step": 1, "num_channels": channels}
+
+    frames, _ = op("Framer", [x], ((1, size), "int16"), ((), "bool"), frame_size=size, frame_step=step, prefill=True)
+    frame = w.tensor("frame", (size,), "int16")
+    w.op("RESHAPE", [frames, w.constant("size", [size])], [frame])
+    (frame,) = op("Window", [frame, table("hann", hann)], ((size,), "int16"), shift=12)
+    frame, bits = op("FftAutoScale", [frame], ((size,), "int16"), ((), "int32"))
+    (spectrum,) = op("Rfft", [frame], ((length + 2,), "int16"), T=7, fft_length=length)
+    (energy,) = op("Energy", [spectrum], ((bins,), "uint32"), start_index=0, end_index=bins)
+    tables = [table(f"t{i}", data) for i, data in enumerate((*weights, starts, starts, widths))]
+    (bank,) = op("FilterBank", [energy, *tables], ((channels,), "uint64"), num_channels=channels)
+    (roots,) = op("FilterBankSquareRoot", [bank, bits], ((channels,), "uint32"))
+    wide = ((channels,), "uint32")
+    clean, noise = op("FilterBankSpectralSubtraction", [roots], wide, wide, **smoothing)
+    (gained,) = op("PCAN", [clean, noise, table("gains", rng.integers(0, 9000, 125))], wide, snr_shift=6)
+    (log,) = op("FilterBankLog", [gained], ((channels,), "int16"), output_scale=1600, input_correction_bits=3)
+    features, due = op("Stacker", [log], ((3 * channels,), "int16"), ((), "bool"), **context)
+    return w.finish([x], [features, due])
+
+
+def test_a_whole_front_end_over_time(tmp_path):
+    path, rng = tmp_path / "front_end.tflite", np.random.default_rng(0)
+    path.write_bytes(front_end())
+    compilation = compile(path, board("esp32c3"))
+    levels = (0, 0, 300, 12000, 60000, 20, 1, 3000, 40000, 5)
+    waves = [np.clip(rng.normal(0, level, 80), -(2**15), 2**15 - 1).astype(np.int16) for level in levels]
+    assert verify(compilation, [(wave,) for wave in waves], "tflm", path, sequence=True).mismatches == 0

@@ -102,7 +102,7 @@ def build_filter_bank_root(op: FilterBankRoot, schedule: Plain) -> KernelCall:
 
 def build_spectral_subtraction(op: SpectralSubtraction, schedule: Plain) -> KernelCall:
     n, channels = op.numbers, op.x.elements
-    k = CallBuilder("spectral_subtraction")
+    k = CallBuilder("spectral_subtraction", in_place=True)
     x, noise = k.operand("x", op.x), k.operand("noise", op.noise)
     y, following = k.result("y", op.y), k.result("next_noise", op.next_noise)
     for odd in range(min(2, channels)):

@@ -86,6 +86,7 @@ class SpectralSubtraction(Op):
     """y is x without the noise of each channel, which follows x slowly: `noise` is a state, `next_noise` its next value. uint32."""
 
     results: ClassVar[tuple[str, ...]] = ("y", "next_noise")
+    renews: ClassVar[tuple[tuple[str, str], ...]] = (("noise", "next_noise"),)
 
     x: Tensor
     noise: Tensor
