@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from smelt.kernels.routines import ROUTINES
 from smelt.loops.kernel import Kernel
 from smelt.loops.routine import Routine
 from smelt.model.graph import Op, Quantization, Tensor
-from smelt.model.ops import Dense, Quantize
+from smelt.model.ops import Add, Binary, Dense, Lookup, Mul, Quantize, Softmax
 from smelt.model.reference import evaluate
 from smelt.model.rescale import linear_rescale
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
@@ -63,6 +64,14 @@ def layers() -> list[Op]:
         quantize(16, 1e-9, 0),
         dense_of_reals(2, 7, 19),
         dense_of_reals(1, 1, 8),
+        binary(Add, (8,), 0.031),
+        binary(Add, (3, 19), 0.007, subtract=True),
+        binary(Mul, (2, 3, 16), 0.002),
+        binary(Mul, (29,), 0.02),
+        lookup(8),
+        lookup(27, "uint8"),
+        softmax(1, 8, 0.02),
+        softmax(3, 13, 0.6),
     ]
 
 
@@ -79,6 +88,24 @@ def dense_of_reals(rows: int, depth: int, units: int) -> Op:
     x, y = Tensor("x", (rows, depth), "float32"), Tensor("y", (rows, units), "float32")
     rescale = linear_rescale(weights, weights, y, (0.0, np.inf))
     return Dense(x=x, weights=weights, bias=bias, y=y, rescale=rescale)
+
+
+def binary(kind: type[Binary], shape: tuple[int, ...], scale: float, **more: Any) -> Op:
+    def tensor(name: str, scale: float, zero: int) -> Tensor:
+        return Tensor(name, shape, "int8", Quantization((float(np.float32(scale)),), (zero,)))
+
+    return kind(x=tensor("x", 0.0213, -128), x2=tensor("x2", scale, 127), y=tensor("y", 0.0301, -5), **more)
+
+
+def lookup(count: int, dtype: str = "int8") -> Op:
+    data = np.random.default_rng(count).integers(0, 256, 256).astype(np.uint8).view(dtype)
+    table = Tensor("table", (256,), dtype, None, data)
+    return Lookup(x=Tensor("x", (count,), dtype), table=table, y=Tensor("y", (count,), dtype))
+
+
+def softmax(rows: int, classes: int, scale: float) -> Op:
+    x = Tensor("x", (rows, classes), "int8", Quantization((float(np.float32(scale)),), (3,)))
+    return Softmax(x=x, y=Tensor("y", x.shape, "int8", Quantization((1 / 256,), (-128,))))
 
 
 def routines_of(kernel: Kernel) -> set[Routine]:

@@ -8,6 +8,7 @@ import pytest
 from smelt.importers.tflite import load_tflite
 from smelt.model.graph import Graph
 from smelt.model.ops import Lookup
+from smelt.model.ops_pointwise import ChannelFunction
 from smelt.model.reference import run
 from smelt.passes import prepare
 from tests.tflite_writer import ModelWriter
@@ -18,13 +19,13 @@ Q = (0.05, 3)
 class Bench:
     """A model of one input of all bytes."""
 
-    def __init__(self, dtype: str = "int8") -> None:
-        self.w, self.count = ModelWriter(), 0
-        self.x = self.w.tensor("x", (1, 64, 4), dtype, *Q)
+    def __init__(self, dtype: str = "int8", elements: int = 64) -> None:
+        self.w, self.count, self.shape = ModelWriter(), 0, (1, elements, 4)
+        self.x = self.w.tensor("x", self.shape, dtype, *Q)
 
     def op(self, code: str, *operands: int, q=Q, **options) -> int:
         self.count += 1
-        y = self.w.tensor(f"t{self.count}", (1, 64, 4), "int8", *q)
+        y = self.w.tensor(f"t{self.count}", self.shape, "int8", *q)
         self.w.op(code, operands, [y], version=2, **options)
         return y
 
@@ -41,7 +42,7 @@ def prepared(graph: Graph) -> Graph:
     """The prepared graph, which computes the same for every byte in every channel."""
     after = prepare(graph)
     for shift in range(4):
-        every = np.roll(np.arange(-128, 128), shift * 65).astype(np.int8).reshape(1, 64, 4)
+        every = np.resize(np.roll(np.arange(-128, 128), shift * 65).astype(np.int8), graph.inputs[0].shape)
         for a, b in zip(run(graph, [every]), run(after, [every]), strict=True):
             assert np.array_equal(a, b)
     return after
@@ -81,6 +82,35 @@ def test_slopes_of_their_own_stay():
     b = Bench()
     after = prepared(b.graph(decomposed_prelu(b, b.constant([-37, -36, -35, -34]))))
     assert len(after.ops) == 4
+
+
+SLOPES = (-37, -36, -35, 100)
+
+
+def test_slopes_of_channels_become_one_function_of_large_images():
+    b = Bench(elements=260)
+    (op,) = prepared(b.graph(decomposed_prelu(b, b.constant(SLOPES)))).ops
+    assert isinstance(op, ChannelFunction) and str(op.steps) == "Lookup+Lookup+Mul+Add"
+
+
+def test_prelu_of_channels_becomes_a_function():
+    b = Bench(elements=256)
+    (op,) = prepared(b.graph(b.op("PRELU", b.x, b.constant([SLOPES])))).ops
+    assert isinstance(op, ChannelFunction) and str(op.steps) == "Prelu"
+
+
+def test_slopes_of_places_stay():
+    b = Bench(elements=256)
+    slopes = np.arange(256).reshape(256, 1) % 100
+    (op,) = prepared(b.graph(b.op("PRELU", b.x, b.constant(slopes)))).ops
+    assert not isinstance(op, ChannelFunction)
+
+
+def test_a_product_by_channels_is_no_function():
+    """It takes less time than a table."""
+    b = Bench(elements=256)
+    (op,) = prepared(b.graph(b.op("MUL", b.x, b.constant(SLOPES)))).ops
+    assert not isinstance(op, ChannelFunction)
 
 
 @pytest.mark.parametrize("others", ["output", "reader"])

@@ -14,12 +14,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from smelt.kernels.exact import find_affine
+from smelt.kernels.assembly import called, declarations
+from smelt.kernels.exact import find_affine, find_halves
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.kernels.other import FLOATS, OTHERS
 from smelt.loops.ir import SIZES, Scratch
 from smelt.model import ops, ops_moves, reference
-from smelt.model.graph import Op, Quantization, Tensor
+from smelt.model.graph import Graph, Op, Quantization, Tensor
+from smelt.model.ops_pointwise import ChannelFunction, Prelu
+from smelt.passes.functions import fuse_channel_functions
+from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.intrinsics import DSP
 from smelt.targets.types import Core, FloatUnit
 from tests.paths import ROOT
@@ -249,13 +253,31 @@ def updates(draw):
     return ops_moves.UpdateSlice(x=x, update=update, y=y, start=draw(indices((len(shape),))))
 
 
+@st.composite
+def channel_functions(draw):
+    """PRELU, and what it is decomposed into, with a slope for each channel."""
+    shape = (draw(st.sampled_from((256, 257))), draw(st.sampled_from((2, 3, 4, 7))))
+    x, slopes = draw(quantized("x", shape)), tensor("alpha", shape[1:], data=random_data(draw, shape[1:]))
+    if draw(FLAGS):
+        made = [Prelu(x=x, alpha=slopes, y=draw(quantized("y", shape)))]
+    else:
+        first, second, product = (draw(quantized(name, shape)) for name in ("above", "below", "product"))
+        tables = [tensor(f"table{i}", (256,), data=random_data(draw, (256,))) for i in range(2)]
+        made = [ops.Lookup(x=x, table=t, y=y) for t, y in zip(tables, (first, second), strict=True)]
+        made.append(ops.Mul(x=second, x2=slopes, y=product))
+        made.append(ops.Add(x=first, x2=product, y=draw(quantized("y", shape)), clamp=draw(CLAMPS)))
+    fused = fuse_channel_functions(Graph("g", (x,), (made[-1].y,), tuple(made))).ops[-1]
+    assert isinstance(fused, ChannelFunction)
+    return fused
+
+
 STRATEGIES = (
     *(binaries(cls) for cls in (ops.Add, ops.Mul, ops.Minimum, ops.Maximum)),
     *(pools(cls) for cls in (ops.AveragePool2D, ops.MaxPool2D)),
     *(resizes(cls) for cls in (ops.ResizeNearest, ops.ResizeBilinear)),
     *(lookups(dtype) for dtype in ("int8", "float32")),
     *(quantizes(), means(), softmaxes(), pads(), concats(), slices(), transposes(), reshapes()),
-    *(broadcasts(), gathers(), updates(), flips()),
+    *(broadcasts(), gathers(), updates(), flips(), channel_functions()),
 )  # fmt: skip
 
 
@@ -328,11 +350,13 @@ HANDLER(function_type_mismatch) HANDLER(cfi_check_fail) HANDLER(local_out_of_bou
 
 def source(built: list[Case]) -> str:
     kernels = {case.call.kernel.name: case.call.kernel for case in built}
-    text = ['#include "smelt_float.h"\n']
+    text = []
     for kernel in kernels.values():
         definition = kernel.in_full()
         text += [definition.split("\n", 1)[0] + ";\n", definition]
-    return "".join(text)
+    code = "".join(text)
+    known = declarations(called(code, CORTEX_M4), CORTEX_M4, "routines.S")
+    return f'#include "smelt_float.h"\n#include "smelt_bytes.h"\n{known}\n{code}'
 
 
 @pytest.fixture(scope="module")
@@ -453,3 +477,21 @@ def test_affine_forms_are_proved():
             got = (x * form.factors[0] + form.offset) >> form.shift
             assert np.array_equal(np.clip(got, -128, 127), wanted)
     assert found > 15
+
+
+@pytest.mark.parametrize("ratios", [(0.513472, 0.874119), (-0.25, 0.5), (1.03e-4, 1.9171)])
+def test_forms_with_halves_give_what_they_are_made_for(ratios):
+    """Halves away from zero, as operators round; the second pair has many sums just between two results."""
+    x, x2 = (a.reshape(-1) for a in np.meshgrid(np.arange(-128, 128), np.arange(-128, 128)))
+    real = x * ratios[0] + x2 * ratios[1]
+    wanted = np.clip(np.sign(real) * np.floor(np.abs(real) + 0.5) + 128, 0, 255).astype(np.int64)
+    form = find_halves((x * 256, x2 * 256), wanted, (0, 255), tuple(r / 256 for r in ratios))
+    assert form is not None
+    got = (form.factors[0] * x * 256 >> 16) + (form.factors[1] * x2 * 256 >> 16) + form.offset
+    assert np.abs(got).max() < 2**31 and np.array_equal(np.clip(got >> 16, 0, 255), wanted)
+
+
+def test_no_form_with_halves_is_made_up():
+    x = np.arange(-128, 128)
+    assert find_halves((x * 256,), np.where(x % 2, 0, 5), (0, 255), (1 / 256,)) is None
+    assert find_halves((x * 256,), x + 128, (0, 255), (1.0,)) is None, "no factor of 32 bits"

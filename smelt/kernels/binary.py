@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.elementwise import broadcastable, elementwise, possible_values
+from smelt.kernels.elementwise import Compute, broadcastable, elementwise, possible_values
 from smelt.kernels.exact import Affine, Integers, find_affine
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.rescale import clamped, requantize
@@ -22,7 +22,7 @@ from smelt.loops.ir import Expr, Value, expression, maximum, minimum
 from smelt.model import arithmetic
 from smelt.model.graph import Tensor
 from smelt.model.ops import Add, Binary, Maximum, Minimum, Mul
-from smelt.model.parameters import AddParameters, Factor, MulParameters, add_parameters, mul_parameters
+from smelt.model.parameters import AddParameters, Factor, add_parameters, mul_parameters
 from smelt.targets.types import Core
 
 
@@ -73,7 +73,12 @@ def _rescaled(x: Integers, zero: int, p: AddParameters, by: Factor) -> Integers:
     return arithmetic.requantize((x - zero) << p.left_shift, by.multiplier, by.shift)
 
 
-def _add_form(op: Add) -> Affine | None:
+Problem = tuple[tuple[Integers, Integers], Integers, tuple[float, float]]
+"""Operands of points, the result of each, and the real factors of the operands."""
+
+
+def add_problem(op: Add) -> Problem | None:
+    """The definition, for every pair that can occur; None where there are too many."""
     p, pairs = add_parameters(op), _pairs(op)
     if pairs is None:
         return None
@@ -81,8 +86,15 @@ def _add_form(op: Add) -> Affine | None:
     sign = -1 if p.subtract else 1
     total = _rescaled(x, p.x_zero, p, p.input) + sign * _rescaled(x2, p.x2_zero, p, p.input2)
     wanted = np.clip(arithmetic.requantize(total, p.output.multiplier, p.output.shift) + p.y_zero, *op.clamp)
-    ratios = (op.x.q.scale / op.y.q.scale, sign * op.x2.q.scale / op.y.q.scale)
-    return find_affine((x, x2), wanted, op.clamp, ratios)
+    return pairs, wanted, (op.x.q.scale / op.y.q.scale, sign * op.x2.q.scale / op.y.q.scale)
+
+
+def _add_form(op: Add) -> Affine | None:
+    problem = add_problem(op)
+    if problem is None:
+        return None
+    xs, wanted, ratios = problem
+    return find_affine(xs, wanted, op.clamp, ratios)
 
 
 def add_schedules(op: Add, core: Core) -> Iterable[Elements]:
@@ -91,11 +103,16 @@ def add_schedules(op: Add, core: Core) -> Iterable[Elements]:
 
 def build_add(op: Add, schedule: Elements) -> KernelCall:
     k = CallBuilder("subtract" if op.subtract else "add", in_place=True)
-    form = _add_form(op) if schedule.form == "affine" else None
+    return elementwise(k, op, schedule.unroll, add_compute(k, op, schedule.form == "affine"))
+
+
+def add_compute(k: CallBuilder, op: Add, affine: bool) -> Compute:
+    """An element of y, as one weighted sum where that is wanted and there is one."""
+    form = _add_form(op) if affine else None
     if form is not None:
-        return elementwise(k, op, schedule.unroll, lambda a, b: clamped(k, form.of(a, b), op.clamp))
+        return lambda a, b: clamped(k, form.of(a, b), op.clamp)
     p = add_parameters(op)
-    return elementwise(k, op, schedule.unroll, lambda a, b: _exact_sum(k, op, p, a, b))
+    return lambda a, b: _exact_sum(k, op, p, a, b)
 
 
 def _exact_sum(k: CallBuilder, op: Add, p: AddParameters, a: Expr, b: Expr) -> Expr:
@@ -129,9 +146,9 @@ ADD = Implementation("add", Add, add_schedules, build_add, ACCEPTS, ("x", "x2"))
 # Mul
 
 
-def _mul_form(op: Mul, p: MulParameters) -> Affine | None:
+def _mul_form(op: Mul) -> Affine | None:
     """In the product of the operands without their zero points."""
-    pairs = _pairs(op)
+    p, pairs = mul_parameters(op), _pairs(op)
     if pairs is None:
         return None
     x, x2 = pairs
@@ -142,13 +159,17 @@ def _mul_form(op: Mul, p: MulParameters) -> Affine | None:
 
 
 def mul_schedules(op: Mul, core: Core) -> Iterable[Elements]:
-    return _forms(_mul_form(op, mul_parameters(op)), core)
+    return _forms(_mul_form(op), core)
 
 
 def build_mul(op: Mul, schedule: Elements) -> KernelCall:
     k = CallBuilder("mul", in_place=True)
-    p = mul_parameters(op)
-    form = _mul_form(op, p) if schedule.form == "affine" else None
+    return elementwise(k, op, schedule.unroll, mul_compute(k, op, schedule.form == "affine"))
+
+
+def mul_compute(k: CallBuilder, op: Mul, affine: bool) -> Compute:
+    """An element of y, as one product and one shift where that is wanted and there is such a form."""
+    p, form = mul_parameters(op), _mul_form(op) if affine else None
     most = _farthest(op.x, p.x_zero) * _farthest(op.x2, p.x2_zero)
 
     def compute(a: Expr, b: Expr) -> Expr:
@@ -158,7 +179,7 @@ def build_mul(op: Mul, schedule: Elements) -> KernelCall:
         scaled, reach = requantize(k, product, most, p.output.multiplier, p.output.shift, p.y_zero)
         return clamped(k, scaled, op.clamp, (p.y_zero - reach, p.y_zero + reach))
 
-    return elementwise(k, op, schedule.unroll, compute)
+    return compute
 
 
 def _farthest(tensor: Tensor, zero: int) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.elementwise import broadcastable, elementwise, possible_values
+from smelt.kernels.elementwise import Compute, broadcastable, elementwise, possible_values
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.lookup import Unrolled, unrolled
 from smelt.kernels.requantize import REQUANTIZE, SHIFT_LEFT
@@ -122,7 +122,13 @@ def prelu_tensors(op: Prelu, core: Core) -> bool:
 
 
 def build_prelu(op: Prelu, schedule: Unrolled) -> KernelCall:
-    k, p = CallBuilder("prelu", in_place=True), prelu_parameters(op)
+    k = CallBuilder("prelu", in_place=True)
+    return elementwise(k, op, schedule.unroll, prelu_compute(k, op), ("x", "alpha"))
+
+
+def prelu_compute(k: CallBuilder, op: Prelu) -> Compute:
+    """An element of y."""
+    p = prelu_parameters(op)
     far = _farthest(op.x, p.x_zero)
 
     def compute(a: Expr, slope: Expr) -> Expr:
@@ -135,7 +141,7 @@ def build_prelu(op: Prelu, schedule: Unrolled) -> KernelCall:
             k.assign(result, _finished(k, op.y, *below))
         return result
 
-    return elementwise(k, op, schedule.unroll, compute, ("x", "alpha"))
+    return compute
 
 
 # ADD_N

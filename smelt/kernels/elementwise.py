@@ -35,7 +35,7 @@ def elementwise(
     written, so that an operand of y's size may be y."""
     sources = tuple(_operand(k, name, tensor) for name, tensor in zip(names, op.inputs, strict=True))
     y = k.result("y", op.y)
-    nest = _nest(op)
+    nest = nest_of(op)
     for block in blocks(k, "i", nest, (0,) * (1 + len(sources)), unroll):
         loaded: dict[tuple[int, Expr], Expr] = {}
         values = [compute(*(_load(k, loaded, s, i) for s, i in zip(sources, at[1:], strict=True))) for at in block]
@@ -45,7 +45,8 @@ def elementwise(
     return k.finish_call()
 
 
-def _nest(op: Op) -> Nest:
+def nest_of(op: Op) -> Nest:
+    """Loops over the elements of (y, operands...)."""
     shape = op.y.shape
     return merged(shape, row_major(shape), *(broadcast(t.shape, shape) for t in op.inputs))
 

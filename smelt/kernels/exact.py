@@ -99,9 +99,9 @@ def _tightest(
     return np.stack([x[chosen] for x in xs]).astype(np.float64), bounds[chosen].astype(np.float64)
 
 
-def _changes(count: int) -> Reals:
+def _changes(count: int, reach: int = REACH) -> Reals:
     """Small changes of the factors, smallest first: a row for each."""
-    changes = np.array(list(product(range(-REACH, REACH + 1), repeat=count)), np.float64)
+    changes = np.array(list(product(range(-reach, reach + 1), repeat=count)), np.float64)
     return changes[np.argsort(np.abs(changes).sum(axis=1), kind="stable")]
 
 
@@ -114,3 +114,68 @@ def _fits(xs: tuple[Integers, ...], factors: tuple[int, ...], offset: int) -> bo
         if low < -LIMIT or high >= LIMIT:
             return False
     return low + offset >= -LIMIT and high + offset < LIMIT and -LIMIT < offset < LIMIT
+
+
+@dataclass(frozen=True)
+class Halves:
+    """The upper half of ``sum of (factors[i] * x[i] >> 16) + offset``: what SMLAWB and SMLAWT compute."""
+
+    factors: tuple[int, ...]
+    offset: int
+
+
+FAR = 12  # how many steps factors are varied by
+STEP = 7  # of a factor: what matters is which products are cut off where
+TILTS = (0, *(sign * 2.0**-bits for bits in (18, 17, 16, 15, 14, 13) for sign in (1, -1)))
+"""By how much all factors are longer: where many sums lie just between two results, halves away from zero, it keeps them apart."""
+
+
+def find_halves(
+    xs: tuple[Integers, ...], wanted: Integers, clamp: tuple[int, int], ratios: tuple[float, ...]
+) -> Halves | None:
+    """A form that, clamped, gives `wanted[p]` for every point p, with operands ``xs[i][p]``; None if none is found. See
+    `find_affine` for `ratios`. No whole sum leaves int32, but it may on the way."""
+    if not np.all(np.isfinite(ratios)) or max(map(abs, ratios)) * 2.0**32 >= LIMIT * (1 - 2**-10):
+        return None
+    stacked = np.stack(xs)
+    for tilt in TILTS:
+        form = _near(stacked, wanted, clamp, [r * (1 + tilt) for r in ratios])
+        if form is not None:
+            return form
+    return None
+
+
+def _near(xs: Integers, wanted: Integers, clamp: tuple[int, int], ratios: list[float]) -> Halves | None:
+    """A form with factors near these ones. A row of xs is an operand."""
+    base = np.array([round(r * 2.0**32) for r in ratios], np.int64)
+    total = _cut_off(base[None], xs)[0]
+    above, below = wanted > clamp[0], wanted < clamp[1]
+    floors, ceilings = (wanted << 16) - total, ((wanted + 1) << 16) - 1 - total
+    slack = 2 * (FAR * STEP * int(np.abs(xs).max(axis=1).sum()) // 2**16 + len(xs))
+    if np.where(above, floors, -LIMIT).max() > np.where(below, ceilings, LIMIT).min() + slack:
+        return None
+    low, high = _nearest(floors, above, slack, 1), _nearest(ceilings, below, slack, -1)
+    changes = _changes(len(xs), FAR).astype(np.int64) * STEP + base
+    batch = max(AT_ONCE // max(low.size, high.size, 1), 1)
+    for some in (changes[i : i + batch] for i in range(0, len(changes), batch)):
+        least = (np.append(wanted[low] << 16, -LIMIT) - _cut_off(some, xs[:, low], 1)).max(axis=1)
+        most = (np.append(((wanted[high] + 1) << 16) - 1, LIMIT) - _cut_off(some, xs[:, high], 1)).min(axis=1)
+        for i in np.flatnonzero(least <= most):
+            offset = (int(least[i]) + int(most[i])) // 2
+            sums = _cut_off(some[i : i + 1], xs)[0] + offset
+            if sums.min() >= -LIMIT and sums.max() < LIMIT and abs(offset) < LIMIT:
+                return Halves(tuple(int(f) for f in some[i]), offset)
+    return None
+
+
+def _cut_off(factors: Integers, xs: Integers, more: int = 0) -> Integers:
+    """The sums of each row of factors for the columns of xs, each product without its lowest 16 bits; then `more` zeros."""
+    sums = np.right_shift(factors[:, :, None] * xs[None], 16).sum(axis=1)
+    return np.pad(sums, ((0, 0), (0, more)))
+
+
+def _nearest(bounds: Integers, active: NDArray[np.bool_], slack: int, sign: int) -> Integers:
+    """The points whose bound may be the tightest one."""
+    if not active.any():
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(active & (sign * bounds >= (sign * bounds[active]).max() - slack))

@@ -33,15 +33,14 @@ def sum_fits(op: Total, core: Core) -> bool:
 def build_total(op: Total, schedule: Unrolled) -> KernelCall:
     k = CallBuilder("mean" if isinstance(op, Mean) else "sum")
     x, y = k.operand("x", op.x), k.result("y", op.y)
-    parameters = mean_parameters(op) if isinstance(op, Mean) else sum_parameters(op)
     kept, reduced = nests(op)
     for block in blocks(k, "i", kept, (0, 0), schedule.unroll):
-        totals = [k.var("total", _initial(parameters)) for _ in block]
+        totals = [k.var("total", initial_total(op)) for _ in block]
         with loops(k, "j", reduced, (0,)) as (offset,):
             for total, (_, start) in zip(totals, block, strict=True):
                 k.assign(total, total + x[start + offset])
         for total, (target, _) in zip(totals, block, strict=True):
-            k.store(y, target, _finished(k, op, total, parameters))
+            k.store(y, target, finished_total(k, op, total))
     return k.finish_call()
 
 
@@ -56,11 +55,19 @@ def nests(op: Reduce) -> tuple[Nest, Nest]:
     )
 
 
-def _initial(p: MeanParameters) -> int:
+def _parameters(op: Total) -> MeanParameters:
+    return mean_parameters(op) if isinstance(op, Mean) else sum_parameters(op)
+
+
+def initial_total(op: Total) -> int:
+    """What the zero points of all elements add up to, taken off."""
+    p = _parameters(op)
     return -p.count * p.x_zero
 
 
-def _finished(k: CallBuilder, op: Total, total: Var, p: MeanParameters) -> Expr:
+def finished_total(k: CallBuilder, op: Total, total: Var) -> Expr:
+    """The element of y for a total that began with `initial_total`."""
+    p = _parameters(op)
     scaled, limit = requantize(k, total, p.count * farthest(op.x), p.output.multiplier, p.output.shift)
     return clamped(k, scaled + p.y_zero, op.y.element.range, (-limit + p.y_zero, limit + p.y_zero))
 

@@ -49,7 +49,7 @@ class Span:
     count: int | None
 
 
-def _span(k: CallBuilder, op: Pool, axis: int, position: Expr) -> Span:
+def span(k: CallBuilder, op: Pool, axis: int, position: Expr) -> Span:
     """Of the window at `position` (of y) along image axis 0 or 1."""
     size, stride, inputs = op.size[axis], op.stride[axis], op.x.shape[axis + 1]
     before = (op.pad.top, op.pad.left)[axis]
@@ -65,7 +65,7 @@ def _span(k: CallBuilder, op: Pool, axis: int, position: Expr) -> Span:
 
 
 @contextmanager
-def _window(k: CallBuilder, op: Pool, rows: Span, columns: Span, image: Expr) -> Iterator[Expr]:
+def window(k: CallBuilder, op: Pool, rows: Span, columns: Span, image: Expr) -> Iterator[Expr]:
     """Loops over a window's pixels; yields the index of each (of its first channel)."""
     width, channels = op.x.shape[2], op.x.shape[3]
     if rows.count is not None and columns.count is not None:
@@ -94,12 +94,12 @@ def pooled(
     x, y = k.operand("x", op.x), k.result("y", op.y)
     batch, rows, columns, channels = op.y.shape
     with k.loop("image", 0, batch) as n, k.loop("y_row", 0, rows) as r, k.loop("y_column", 0, columns) as c:
-        row_span, column_span = _span(k, op, 0, r), _span(k, op, 1, c)
+        row_span, column_span = span(k, op, 0, r), span(k, op, 1, c)
         finisher = finish(k, row_span, column_span)
         target = ((n * rows + r) * columns + c) * channels
         for block in blocks(k, "channel", merged((channels,), (1,)), (0,), schedule.channels):
             values = [k.var("value", initial) for _ in block]
-            with _window(k, op, row_span, column_span, n * op.x.shape[1]) as pixel:
+            with window(k, op, row_span, column_span, n * op.x.shape[1]) as pixel:
                 _combine(k, values, block, x, pixel, combine)
             for value, (channel,) in zip(values, block, strict=True):
                 k.store(y, target + channel, finisher(value))

@@ -18,6 +18,7 @@ from smelt.kernels.thumb.tile_outputs import tile_outputs as build_tile_outputs
 from smelt.kernels.thumb.tile_weights import tile_weights as build_tile_weights
 from smelt.kernels.thumb.tiles import tiles as build_tiles
 from smelt.kernels.thumb.units import units as build_units
+from smelt.kernels.thumb.words import lookup_words, product_words, softmax_results, softmax_total, sum_words
 from smelt.loops.assembly.ir import Code
 from smelt.loops.assembly.reach import Reader
 from smelt.loops.assembly.text import stack_bytes
@@ -94,6 +95,11 @@ BUILT: Mapping[str, Builder] = {
     **{f"winograd_weights_{depth}": partial(build_tile_weights, depth=depth) for depth in DEPTHS},
     "winograd_positive": partial(build_tile_outputs, signed=False),
     "winograd_signed": partial(build_tile_outputs, signed=True),
+    "sum_words": sum_words,
+    "product_words": product_words,
+    "lookup_words": lookup_words,
+    "softmax_total": softmax_total,
+    "softmax_results": softmax_results,
 }
 """The routines that are built as assembly for each core, by name; the others are written in the headers."""
 
@@ -237,6 +243,35 @@ def _dense_eights() -> Routine:
     return Routine("dense_eights", "smelt_dense.h", parameters, 56, floats=True)
 
 
+def _of_words(name: str, *numbers: str) -> Routine:
+    """Results of two operands, two words of bytes a round."""
+    rounds = _count("rounds")
+    bytes = rounds.value * 8
+    operands = (Writes("y", "int8_t", bytes), Reads("x", "int8_t", bytes), Reads("x2", "int8_t", bytes))
+    return _built(name, "smelt_bytes.h", (*operands, rounds, *(Number(n) for n in numbers)))
+
+
+def _lookup_words() -> Routine:
+    """Entries of a table, two words of bytes a round."""
+    rounds = _count("rounds")
+    bytes = rounds.value * 8
+    parameters = (
+        Writes("y", "int8_t", bytes, also=("uint8_t",)),
+        Reads("x", "int8_t", bytes, also=("uint8_t",)),
+        Reads("table", "int8_t", Const(256), also=("uint8_t",), by_data=True),
+        *(rounds, Number("signs")),
+    )
+    return _built("lookup_words", "smelt_bytes.h", parameters)
+
+
+def _softmax(name: str, result: Writes, rounds: Number, *numbers: str) -> Routine:
+    """A pass over a row, a word a round; the table has so many `entries` of 256."""
+    entries = Number("entries", 1, passed=False)
+    passed = (rounds, *(Number(n) for n in ("largest", "left_out", *numbers)))
+    operands = (Reads("x", "int8_t", rounds.value * 4), Reads("table", "int32_t", entries.value, by_data=True))
+    return _built(name, "smelt_bytes.h", (result, *operands, *passed, entries))
+
+
 PRODUCTS = tuple(_products(pixels, plain) for plain in (False, True) for pixels in (1, 2, 3))
 UNITS = {pairs: _units(pairs, whole=False) for pairs in (1, 2, 3)}
 UNIT_OUTPUTS = {pairs: _units(pairs, whole=True) for pairs in (1, 2, 3)}
@@ -252,11 +287,19 @@ WINOGRAD_EIGHTS = _winograd_products("winograd_eights", Number("words", 16, 8))
 WINOGRAD_PRODUCTS = _winograd_products("winograd_products", WORDS)  # for all numbers of words; no assembly
 QUANTIZE = _quantize()
 DENSE_EIGHTS = _dense_eights()
+SUM_WORDS = _of_words("sum_words", "factor", "factor2", "offset")
+PRODUCT_WORDS = _of_words("product_words", "multiplier", "scale", "offset", "zeros", "zeros2")
+LOOKUP_WORDS = _lookup_words()
+SOFTMAX_TOTAL = _softmax("softmax_total", Writes("total", "int32_t", Const(1)), _count("rounds"))
+SOFTMAX_RESULTS = _softmax(
+    "softmax_results", Writes("y", "int8_t", _count("rounds").value * 4), _count("rounds"), "multiplier", "factor"
+)
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed"))
 
 ROUTINES = (
     *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, WINOGRAD_INPUTS,
     *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
+    SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS,
 )  # fmt: skip
 
 

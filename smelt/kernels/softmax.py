@@ -7,10 +7,15 @@ from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
+from smelt.kernels.requantize import SHIFT_LEFT
 from smelt.kernels.rescale import INT32_MAX, wide_high_product
-from smelt.loops.ir import AnyBuffer, Const, Expr, Var, cast, expression, maximum, minimum
+from smelt.kernels.routines import SOFTMAX_RESULTS, SOFTMAX_TOTAL
+from smelt.kernels.words import EACH_BYTE, ROUND, WORD, has_bytes
+from smelt.loops.ir import AnyBuffer, Call, Const, Expr, Var, cast, expression, maximum, minimum
+from smelt.loops.routine import At
 from smelt.model.ops import Softmax
 from smelt.model.parameters import softmax_parameters
+from smelt.targets.intrinsics import MAX_BYTES, SMMLAR, SMMULR
 from smelt.targets.types import Core
 
 LONGEST = 4095  # elements of a row, so that the sum, of at most 2**19 each, stays below 2**31
@@ -101,4 +106,63 @@ def newton_reciprocal(k: CallBuilder, total: Expr) -> Expr:
     return k.let("scale", cast("int32_t", doubled))
 
 
+# A word at a time
+
+
+def to_int8(op: Softmax, core: Core) -> bool:
+    """x and y are int8, and a row has at least eight elements"""
+    return op.x.dtype == op.y.dtype == "int8" and len(op.x.shape) > 0 and op.x.shape[-1] >= ROUND
+
+
+def build_words(op: Softmax, schedule: Plain) -> KernelCall:
+    """The same with the bytes of a word at once: their distances from the largest, limited to the table, in two instructions. What
+    is added to a total is e / 2^12, and a result is the product with `factor`, both rounded by multiplications."""
+    k = CallBuilder("softmax_words", in_place=True)
+    x, entries = k.operand("x", op.x), _trimmed(softmax_parameters(op).exponentials)
+    table, sums, y = k.table("exponentials", entries), k.scratch("sums", "int32_t", 1), k.result("y", op.y)
+    columns, left_out = op.x.shape[-1], (256 - entries.size) * EACH_BYTE
+    rounds = columns // WORD
+    rest = range(WORD * rounds, columns)
+    with k.loop("row", 0, op.x.elements // columns) as row:
+        source, target = k.window("from", x, row * columns), k.window("to", y, row * columns)
+        largest = k.let("largest", _largest_of_words(k, source, columns))
+        everywhere = k.let("everywhere", cast("int32_t", cast("uint32_t", largest & 255) * EACH_BYTE))
+        numbers = (rounds, everywhere, _signed(left_out))
+        work = (SMMLAR, WORD * rounds)
+        k.routine(SOFTMAX_TOTAL, (At(sums), At(source), At(table), *numbers, entries.size), (work,), 20 * rounds + 30)
+        total = k.var("total", sums[0])
+        singles = [k.let("exponential", table[_difference(largest, source[i], entries.size)]) for i in rest]
+        for e in singles:
+            k.assign(total, total + (((e >> 11) + 1) >> 1))
+        shift, scale = _reciprocal(k, total, columns, 33)
+        multiplier = k.let("multiplier", cast("int32_t", cast("uint32_t", scale) * 2))
+        factor = k.let("factor", Call(SHIFT_LEFT, (Const(1), 31 - shift)))
+        places = (At(target), At(source), At(table))
+        k.routine(
+            SOFTMAX_RESULTS, (*places, *numbers, multiplier, factor, entries.size), (work, work), 22 * rounds + 30
+        )
+        for i, e in zip(rest, singles, strict=True):
+            result = Call(SMMULR, (Call(SMMLAR, (e, multiplier, e)), factor))
+            k.store(target, i, minimum(result - 128, 127))
+    return k.finish_call()
+
+
+def _largest_of_words(k: CallBuilder, x: AnyBuffer, columns: int) -> Expr:
+    whole = columns - columns % WORD
+    most = k.var("most", x.load("int32_t", 0))
+    with k.loop("i", WORD, whole, WORD) as i:
+        k.assign(most, Call(MAX_BYTES, (most, x.load("int32_t", i))))
+    found = [cast("int32_t", cast("int8_t", most >> (8 * n))) for n in range(WORD)]
+    largest = maximum(maximum(found[0], found[1]), maximum(found[2], found[3]))
+    for place in range(whole, columns):
+        largest = maximum(largest, cast("int32_t", x[place]))
+    return largest
+
+
+def _signed(word: int) -> int:
+    """A word's value as int32."""
+    return word - ((word & 0x80000000) << 1)
+
+
+SOFTMAX_WORDS = Implementation("softmax_words", Softmax, plain, build_words, (has_bytes, to_int8, short_rows), ("x",))
 SOFTMAX = Implementation("softmax", Softmax, plain, build_softmax, (from_int8, short_rows), ("x",))

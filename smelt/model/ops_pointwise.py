@@ -84,6 +84,26 @@ class Prelu(Op):
         return (self.x, self.alpha)
 
 
+@dataclass(frozen=True, eq=False)
+class ByteSteps:
+    """How a byte becomes another one in each channel: ops one after the other from `argument`, which is (256, channels), as all
+    results are; constants are one number, or one for each channel."""
+
+    argument: Tensor
+    ops: tuple[Op, ...]
+
+    def __str__(self) -> str:
+        return "+".join(type(op).__name__ for op in self.ops)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ChannelFunction(Op):
+    """A function of one byte that is another one in each channel (index of the last axis)."""
+
+    x: Tensor
+    steps: ByteSteps
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class AddN(Op):
     """The sum of two or more tensors of one shape, type and quantisation."""

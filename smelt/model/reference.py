@@ -13,6 +13,7 @@ import numpy as np
 
 from smelt.errors import OptionError, Unsupported
 from smelt.model.graph import Array, Graph, Op, Tensor
+from smelt.model.ops_pointwise import ByteSteps, ChannelFunction
 from smelt.model.reference_binary import BINARY
 from smelt.model.reference_detection import DETECTION
 from smelt.model.reference_fft import FFT
@@ -30,10 +31,11 @@ from smelt.model.reference_reduce import REDUCING
 from smelt.model.reference_signal import SIGNAL
 from smelt.model.reference_spatial import SPATIAL
 from smelt.model.reference_streams import REAL_STREAMS, STREAMS
+from smelt.model.tables import every_value
 
 MEANINGS: dict[type[Op], Callable[..., Any]] = {
     **LINEAR, **BINARY, **POINTWISE, **REDUCING, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL, **MATMUL,
-    **FFT, **STREAMS, **DETECTION,
+    **FFT, **STREAMS, **DETECTION, ChannelFunction: lambda op, x: function_of_channels(op, x),
 }  # fmt: skip
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""
@@ -105,6 +107,21 @@ def results(op: Op, *arrays: Array) -> tuple[Array, ...]:
     found = meaning(op, *arrays)
     values = found if isinstance(found, tuple) else (found,)
     return tuple(np.ascontiguousarray(v).reshape(y.shape) for v, y in zip(values, op.ys, strict=True))
+
+
+def tables_by_channel(steps: ByteSteps) -> Array:
+    """What steps make of every byte, in order, in each channel: (256, channels)."""
+    every = every_value(steps.argument).astype(steps.argument.element.numpy)
+    values = {steps.argument: np.repeat(every[:, None], steps.argument.shape[-1], axis=1)}
+    for op in steps.ops:
+        values[op.y] = evaluate(op, *(_value(values, t) for t in op.inputs))
+    return values[steps.ops[-1].y]
+
+
+def function_of_channels(op: ChannelFunction, x: Array) -> Array:
+    """Each element as the steps of its channel have it."""
+    places = x.astype(np.int64) - op.x.element.low
+    return tables_by_channel(op.steps)[places, np.arange(x.shape[-1])]
 
 
 def is_real(op: Op) -> bool:

@@ -9,7 +9,7 @@ from smelt.passes.activations import fuse_activation
 from smelt.passes.constants import fold_constants
 from smelt.passes.dead import drop_dead
 from smelt.passes.dead_channels import drop_dead_channels
-from smelt.passes.functions import fuse_functions
+from smelt.passes.functions import fuse_channel_functions, fuse_functions
 from smelt.passes.identities import drop_identities
 from smelt.passes.lookups import fuse_lookups, unary_to_lookup
 from smelt.passes.pads import fuse_pad
@@ -30,6 +30,8 @@ PREPARE: tuple[Pass, ...] = (
     fuse_lookups,
     drop_dead,
     drop_dead_channels,
+    fuse_channel_functions,
+    drop_dead,
     separate_states,
 )
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 
 from smelt.model.graph import Array, Graph, Op, Tensor
+from smelt.model.ops import Add, Lookup, Mul
+from smelt.model.ops_pointwise import ByteSteps, ChannelFunction, Prelu
 from smelt.model.reference import evaluate
 from smelt.model.tables import every_value
 from smelt.passes.lookups import BYTES, lookup_of, tables_of
@@ -30,16 +33,20 @@ def fuse_functions(graph: Graph) -> Graph:
     ops: list[Op] = []
     for op in graph.ops:
         if (op.of_one_value or op.by_element) and len(op.ys) == 1:
-            cones[op.y] = _cones_of(op, cones)
+            cones[op.y] = _cones_of(op, cones, _uniform)
         root = _root(op, cones, uses) if op.by_element and op.y.dtype in BYTES else None
         ops.append(op if root is None else lookup_of(graph, root, op, _results(root, cones[op.y][root]), tables))
     return replace(graph, ops=tuple(ops))
 
 
-def _cones_of(op: Op, cones: Cones) -> dict[Tensor, tuple[Op, ...]]:
+Accepts = Callable[[Op, Tensor], bool]
+"""(op, constant) -> may it take part?"""
+
+
+def _cones_of(op: Op, cones: Cones, accepts: Accepts) -> dict[Tensor, tuple[Op, ...]]:
     """What `op` is a function of: what all its operands are functions of, they themselves included."""
     whole = all(t.shape == op.y.shape for t in op.activations)
-    if not op.activations or not whole or not all(_uniform(op, t) for t in op.inputs if t.is_constant):
+    if not op.activations or not whole or not all(accepts(op, t) for t in op.inputs if t.is_constant):
         return {}
     known = [{t: (), **cones.get(t, {})} for t in op.activations]
     found: dict[Tensor, tuple[Op, ...]] = {}
@@ -65,6 +72,57 @@ def _root(op: Op, cones: Cones, uses: Counter[Tensor]) -> Tensor | None:
         if closed and (chosen is None or len(ops) > len(cones[op.y][chosen])):
             chosen = root
     return chosen
+
+
+LEAST = 256  # elements of a channel for which its table is worth being computed
+FEWEST_STEPS = 3  # or PRELU, which takes as long
+STEPS = (Lookup, Add, Mul, Prelu)
+
+
+def fuse_channel_functions(graph: Graph) -> Graph:
+    """Replace an op that is a function of one byte in each channel by a `ChannelFunction` of the ops between, whose results nobody
+    else reads: PRELU, and what it is decomposed into, with a slope for each channel.
+
+    Exact: the same ops are computed for each of the 256 values.
+    """
+    uses = readers(graph)
+    cones: Cones = {}
+    ops: list[Op] = []
+    for op in graph.ops:
+        if isinstance(op, STEPS) and op.inputs[0].dtype in BYTES and op.y.dtype == "int8":
+            cones[op.y] = _cones_of(op, cones, _by_channel)
+        root = _root(op, cones, uses) if op.by_element else None
+        steps = cones[op.y][root] if root is not None else ()
+        ops.append(_by_channels(root, steps) if root is not None and _is_worth_it(op, steps) else op)
+    return replace(graph, ops=tuple(ops))
+
+
+def _by_channel(op: Op, constant: Tensor) -> bool:
+    """Whether a constant is one number, or one for each channel."""
+    channels = op.y.shape[-1] if op.y.shape else 1
+    return _uniform(op, constant) or constant.elements == channels == constant.shape[-1]
+
+
+def _is_worth_it(op: Op, steps: tuple[Op, ...]) -> bool:
+    work = len(steps) >= FEWEST_STEPS or any(isinstance(step, Prelu) for step in steps)
+    return work and op.y.elements // max(op.y.shape[-1], 1) >= LEAST
+
+
+def _by_channels(root: Tensor, steps: tuple[Op, ...]) -> ChannelFunction:
+    """`steps` from `root` on, for every value."""
+    shape = (256, root.shape[-1])
+    tensors = {t: _of_channels(op, t, shape) for op in steps for t in (*op.inputs, op.y)}
+    ops = tuple(op.substitute(tensors) for op in steps)
+    return ChannelFunction(x=root, steps=ByteSteps(tensors[root], ops), y=steps[-1].y, origin=steps[-1].origin)
+
+
+def _of_channels(op: Op, tensor: Tensor, shape: tuple[int, int]) -> Tensor:
+    if tensor.data is None:
+        return replace(tensor, shape=shape)
+    if op.of_one_value:
+        return tensor
+    data = tensor.constant.reshape(-1)
+    return replace(tensor, shape=data.shape, data=data)
 
 
 def _results(root: Tensor, ops: tuple[Op, ...]) -> Array:

@@ -22,6 +22,13 @@ SMMULR = Intrinsic("smmulr", "int32_t", 1, 6)
 SSAT8 = Intrinsic("ssat8", "int32_t", 1, 6)
 SADD16 = Intrinsic("sadd16", "int32_t", 1, 7)
 SSUB16 = Intrinsic("ssub16", "int32_t", 1, 7)
+MAX_BYTES = Intrinsic("max_bytes", "int32_t", 2, 30)
+MIN_BYTES = Intrinsic("min_bytes", "int32_t", 2, 30)
+SMLAWT = Intrinsic("smlawt", "int32_t", 1, 6)
+SXTAB16 = Intrinsic("sxtab16", "int32_t", 1, 12)
+SXTAB16_ROR8 = Intrinsic("sxtab16_ror8", "int32_t", 1, 13)
+USAT16 = Intrinsic("usat16", "int32_t", 1, 12)
+SIGNED_BYTES = Intrinsic("signed_bytes", "int32_t", 2, 3)
 BOTH_SUMS = Intrinsic("both_sums", "int32_t", 1, 2)
 HIGH_SUM = Intrinsic("high_sum", "int32_t", 2, 2)
 
@@ -43,6 +50,6 @@ ROUND = Intrinsic("round", "float", 18, 18)
 
 DSP: tuple[Intrinsic, ...] = (
     SMLAD, SMLALD, SMLAWB, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLAR, SMMULR, SSAT8,
-    SADD16, SSUB16, BOTH_SUMS, HIGH_SUM,
+    SADD16, SSUB16, BOTH_SUMS, HIGH_SUM, MAX_BYTES, MIN_BYTES, SMLAWT, SXTAB16, SXTAB16_ROR8, USAT16, SIGNED_BYTES,
 )  # fmt: skip
 """What the DSP extension of Armv7E-M and Armv8-M adds (Cortex-M4, M7, M33)."""

@@ -101,11 +101,12 @@ Operand = Register | int | Shifted | Lead | Size | Place | Label
 
 SHAPES: dict[str, tuple[Kind, str]] = {
     **dict.fromkeys(("smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "mla", "mls"), ("mac", "wmma")),
-    **dict.fromkeys(("mul", "smmulr", "smuad"), ("mac", "wmm")),
+    **dict.fromkeys(("smlawb", "smlawt"), ("mac", "wmma")),
+    **dict.fromkeys(("mul", "smmulr", "smuad", "smulbb", "smultt"), ("mac", "wmm")),
     **dict.fromkeys(("sxtb16", "uxtb16"), ("bits", "we")),
-    **dict.fromkeys(("sadd16", "ssub16"), ("bits", "wuu")),
+    **dict.fromkeys(("sadd16", "ssub16", "usub8", "uqadd8"), ("bits", "wuu")),
     **dict.fromkeys(("pkhbt", "pkhtb", "sxtab16"), ("bits", "wue")),
-    "ssat": ("bits", "w#u"),
+    **dict.fromkeys(("ssat", "usat16"), ("bits", "w#u")),
     "ubfx": ("bits", "we##"),
     "bfi": ("bits", "bu##"),
     **dict.fromkeys(("add", "sub", "rsb", "and", "bic", "eor", "orr", "adds", "subs", "ands"), ("alu", "wuu")),

@@ -25,9 +25,9 @@ SAVED_BYTES = 4 * (len(SAVED) + 1)
 NARROW = ("bx",)
 LOW = tuple(f"r{n}" for n in range(8))
 AS_THEY_ARE = (
-    "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smmla", "smmlar", "smmulr", "smuad", "mul", "mla", "mls", "sxtb16",
-    "uxtb16", "sadd16", "ssub16", "pkhbt", "pkhtb", "ssat", "ubfx", "bfi", "bx", "movw",
-    "movt", "sxtab16",
+    "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smlawb", "smlawt", "smmla", "smmlar", "smmulr", "smuad", "mul", "mla", "mls",
+    "sxtb16", "uxtb16", "sadd16", "ssub16", "usub8", "uqadd8", "sxtab16", "smulbb", "smultt", "usat16", "pkhbt", "pkhtb", "ssat",
+    "ubfx", "bfi", "bx", "movw", "movt",
 )  # fmt: skip
 """Instructions with one encoding, whose names take no `.w`; nor do accesses below their base."""
 
