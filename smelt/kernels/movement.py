@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from math import prod
 
 from smelt.kernels.calls import CallBuilder
@@ -10,6 +12,7 @@ from smelt.kernels.nests import fill, merged, move, row_major
 from smelt.loops.ir import AnyBuffer, Expr, expression
 from smelt.model.graph import Op
 from smelt.model.ops import Concat, Pad, Reshape, Slice, Transpose
+from smelt.targets.intrinsics import MAX_BYTES
 from smelt.targets.types import Core
 
 
@@ -43,7 +46,25 @@ def build_slice(op: Slice, schedule: Plain) -> KernelCall:
     return k.finish_call()
 
 
-def build_concat(op: Concat, schedule: Plain) -> KernelCall:
+SHORT = 64  # bytes, of which a call of memcpy takes a good part of the time
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How runs of bytes are moved: those of at most `words` bytes word by word, others by memcpy."""
+
+    words: int
+
+    def __str__(self) -> str:
+        return f"words={self.words}"
+
+
+def runs(op: Op, core: Core) -> Iterable[Runs]:
+    """Words at any address, where the core and the elements are made for it."""
+    return (Runs(SHORT), Runs(0)) if core.has(MAX_BYTES.name) and op.y.element.bits == 8 else (Runs(0),)
+
+
+def build_concat(op: Concat, schedule: Runs) -> KernelCall:
     """Along any axis a concatenation is one of rows: each operand gives a run of elements to every row."""
     k = CallBuilder("concat")
     axis = op.axis % len(op.y.shape)
@@ -54,7 +75,7 @@ def build_concat(op: Concat, schedule: Plain) -> KernelCall:
         start = 0
         for x in xs:
             run = x.size // rows
-            move(k, y, x, merged((run,), (1,), (1,)), (row * width + start, row * run))
+            move(k, y, x, merged((run,), (1,), (1,)), (row * width + start, row * run), schedule.words)
             start += run
     return k.finish_call()
 
@@ -86,5 +107,5 @@ def _pad(k: CallBuilder, op: Pad, y: AnyBuffer, x: AnyBuffer, axis: int, to: Exp
 COPY = Implementation("copy", Reshape, plain, build_reshape, (movable,))
 TRANSPOSE = Implementation("transpose", Transpose, plain, build_transpose, (movable,))
 SLICE = Implementation("slice", Slice, plain, build_slice, (movable,))
-CONCAT = Implementation("concat", Concat, plain, build_concat, (movable,))
+CONCAT = Implementation("concat", Concat, runs, build_concat, (movable,))
 PAD = Implementation("pad", Pad, plain, build_pad, (movable,))

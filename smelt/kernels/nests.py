@@ -12,6 +12,7 @@ from smelt.loops.ir import SIZES, AnyBuffer, Expr, Value, expression, real
 
 Strides = tuple[int, ...]
 
+AT_ONCE = 4  # words that are in registers
 SHORTEST_COPY = 4  # elements; below, single loads and stores are as good as a memcpy
 
 
@@ -94,8 +95,14 @@ def _parts(extent: int, unroll: int) -> Iterator[tuple[int, int, int]]:
         yield whole, extent, extent - whole
 
 
-def move(k: KernelBuilder, y: AnyBuffer, x: AnyBuffer, nest: Nest, starts: tuple[Value, Value]) -> None:
-    """y[...] = x[...] over a nest of the operands (y, x)."""
+def move(
+    k: KernelBuilder, y: AnyBuffer, x: AnyBuffer, nest: Nest, starts: tuple[Value, Value], by_words: int = 0
+) -> None:
+    """y[...] = x[...] over a nest of the operands (y, x); runs of at most `by_words` bytes word by word, at any address."""
+    if set(nest.innermost) == {1} and SHORTEST_COPY <= nest.extents[-1] <= by_words:
+        with loops(k, "i", nest.outer, starts) as (to, source):
+            _move_words(k, y, x, (to, source), nest.extents[-1])
+        return
     if nest.innermost == (1, 1) and nest.extents[-1] >= SHORTEST_COPY:
         with loops(k, "i", nest.outer, starts) as (to, source):
             k.copy(y, to, x, source, nest.extents[-1])
@@ -103,6 +110,18 @@ def move(k: KernelBuilder, y: AnyBuffer, x: AnyBuffer, nest: Nest, starts: tuple
     for block in blocks(k, "i", nest, starts, 4):
         for to, source in block:
             k.store(y, to, x[source])
+
+
+def _move_words(k: KernelBuilder, y: AnyBuffer, x: AnyBuffer, starts: tuple[Expr, Expr], count: int) -> None:
+    """A few bytes, some words before any is written."""
+    (to, source), whole = starts, count - count % 4
+    for first in range(0, whole, 4 * AT_ONCE):
+        places = range(first, min(first + 4 * AT_ONCE, whole), 4)
+        loaded = [k.let("word", x.load("int32_t", source + n)) for n in places]
+        for n, word in zip(places, loaded, strict=True):
+            k.store(y, to + n, word, "int32_t")
+    for n in range(whole, count):
+        k.store(y, to + n, x[source + n])
 
 
 def fill(k: KernelBuilder, y: AnyBuffer, start: Value, value: int | float, count: int) -> None:

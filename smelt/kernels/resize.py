@@ -7,6 +7,7 @@ import numpy as np
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.exact import Integers, find_affine
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
+from smelt.kernels.movement import Runs, runs
 from smelt.kernels.nests import merged, move
 from smelt.loops.ir import Expr, cast, expression, maximum, minimum
 from smelt.model.ops import Resize, ResizeBilinear, ResizeNearest
@@ -42,7 +43,7 @@ def _indexed(k: CallBuilder, name: str, wanted: Integers, position: Expr) -> Exp
     return maximum(minimum(k.table(name, wanted.astype(np.int32))[position], last), 0)
 
 
-def build_nearest(op: ResizeNearest, schedule: Plain) -> KernelCall:
+def build_nearest(op: ResizeNearest, schedule: Runs) -> KernelCall:
     k = CallBuilder("resize_nearest")
     x, y = k.operand("x", op.x), k.result("y", op.y)
     p = nearest_parameters(op)
@@ -54,7 +55,7 @@ def build_nearest(op: ResizeNearest, schedule: Plain) -> KernelCall:
         with k.loop("column", 0, columns) as c:
             pixel = first + _indexed(k, "columns", p.columns.astype(np.int64), c)
             target = ((n * rows + r) * columns + c) * channels
-            move(k, y, x, merged((channels,), (1,), (1,)), (target, k.let("from", pixel * channels)))
+            move(k, y, x, merged((channels,), (1,), (1,)), (target, k.let("from", pixel * channels)), schedule.words)
     return k.finish_call()
 
 
@@ -103,5 +104,5 @@ def build_bilinear(op: ResizeBilinear, schedule: Plain) -> KernelCall:
     return k.finish_call()
 
 
-RESIZE_NEAREST = Implementation("resize_nearest", ResizeNearest, plain, build_nearest, (any_image,))
+RESIZE_NEAREST = Implementation("resize_nearest", ResizeNearest, runs, build_nearest, (any_image,))
 RESIZE_BILINEAR = Implementation("resize_bilinear", ResizeBilinear, plain, build_bilinear, (int8_image,))
