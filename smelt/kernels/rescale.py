@@ -6,15 +6,19 @@ from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Expr, cast, expression, maximum, minimum
 from smelt.model.arithmetic16 import halved_multiplier
 from smelt.model.ops import FULL, Clamp
-from smelt.targets.intrinsics import SMMULR, SSAT8
+from smelt.targets.intrinsics import SMMLAR, SMMULR, SSAT8
 
 INT32_MAX = 2**31 - 1
 
 
 def high_product(k: KernelBuilder, x: Expr, multiplier: int, limit: int = INT32_MAX) -> Expr:
-    """``x * multiplier / 2**31``, halves up, where ``|x| <= limit``; one multiplication where twice x fits 32 bits."""
+    """``x * multiplier / 2**31``, halves up, where ``|x| <= limit``; one multiplication where twice x fits 32 bits, and where the
+    multiplier has its upper bit set, as they usually have (see `requantize`)."""
     if limit < 2**30:
         return k.call(SMMULR, x * 2, multiplier)
+    if multiplier >= 2**30:
+        kept = k.let("wide", x)
+        return k.call(SMMLAR, kept, 2 * multiplier - 2**32, kept)
     return wide_high_product(x, expression(multiplier))
 
 
