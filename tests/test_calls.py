@@ -169,7 +169,7 @@ def test_a_call_of_a_routine_has_its_numbers_and_types(routine: Routine) -> None
         else:
             k = KernelBuilder("k")
             wrong.append(1)
-            wrong += [At(k.scratch("b", t, 1 << 20)) for t in ("uint8_t", "float") if t != p.type]
+            wrong += [At(k.scratch("b", t, 1 << 20)) for t in ("uint8_t", "float") if t not in (p.type, *p.also)]
             wrong += [At(k.input("c", p.type, 1 << 20))] if p.access != "read" else []
         for value in wrong:
             with pytest.raises(WrongCall, match=routine.name):
