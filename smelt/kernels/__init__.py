@@ -11,7 +11,7 @@ from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
 from smelt.kernels.conv2d_portable import CONV2D_PORTABLE
 from smelt.kernels.conv2d_winograd import CONV2D_WINOGRAD
 from smelt.kernels.conv2d_winograd4 import CONV2D_WINOGRAD4
-from smelt.kernels.dense_as_conv2d import through_conv2d
+from smelt.kernels.dense_as_conv2d import by_rows, through_conv2d
 from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.dense_nibbles import DENSE_NIBBLES
 from smelt.kernels.dense_pairs import DENSE_PAIRS
@@ -58,6 +58,9 @@ INT8: tuple[Implementation, ...] = (
     DEPTHWISE_PLANES,
     DEPTHWISE_PORTABLE,
     DENSE_NIBBLES,
+    by_rows(CONV2D_POINTWISE, "dense_rows_pointwise"),
+    by_rows(CONV2D_PAIRS, "dense_rows_pairs"),
+    by_rows(CONV2D_DSP, "dense_rows_dsp"),
     DENSE_SIFTED,
     DENSE_PAIRS,
     DENSE_DSP,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import wraps
 
+from smelt.kernels.accepts import has_byte_weights
 from smelt.kernels.implementation import Implementation, KernelCall, Predicate, Schedule
 from smelt.model.graph import Tensor
 from smelt.model.ops import Conv2D, Dense
@@ -19,6 +21,27 @@ def as_conv2d(op: Dense) -> Conv2D:
     rows = op.x.elements // depth
     x, y = replace(op.x, shape=(1, 1, rows, depth)), replace(op.y, shape=(1, 1, rows, units))
     return Conv2D(x=x, weights=weights, bias=op.bias, y=y, rescale=op.rescale)
+
+
+LEAST_ROWS = 3  # for which weights that were read once are used
+
+
+def several_rows(op: Dense, core: Core) -> bool:
+    """at least three rows"""
+    return op.x.elements // op.weights.shape[1] >= LEAST_ROWS
+
+
+def by_rows(conv2d: Implementation, name: str) -> Implementation:
+    """`conv2d` for dense layers of several rows of int8, of which it asks what it asks of images."""
+    return through_conv2d(conv2d, name, (several_rows, has_byte_weights, *map(_of_image, conv2d.accepts)))
+
+
+def _of_image(predicate: Predicate) -> Predicate:
+    @wraps(predicate)
+    def asked(op: Dense, core: Core) -> bool:
+        return predicate(as_conv2d(op), core)
+
+    return asked
 
 
 def through_conv2d(conv2d: Implementation, name: str, accepts: tuple[Predicate, ...]) -> Implementation:
