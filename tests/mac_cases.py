@@ -254,6 +254,8 @@ def dense_layers() -> list[Op]:
         m.dense(1, 1, 1),
         m.dense(1, 7, 3, style="wide"),
         m.dense(3, 10, 5, style="tensor"),
+        m.dense(7, 20, 6, style="narrow"),
+        m.dense(5, 9, 4, clamp=RELU, style="narrow"),
         m.dense(2, 33, 6, clamp="zero"),
         m.dense(1, 64, 10, bias="overflow"),
         m.dense(1, 5, 2, bias="none", style="dead"),
