@@ -60,6 +60,7 @@ class Select(Op):
     """x where `condition` (bool) is true, else x2: stored values, of any type; all three broadcast to y's shape."""
 
     by_element: ClassVar[bool] = True
+    renews: ClassVar[tuple[tuple[str, str], ...]] = (("x2", "y"),)
 
     condition: Tensor
     x: Tensor
