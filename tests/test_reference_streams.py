@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from smelt.compile import compile
 from smelt.errors import ModelError, Unsupported
 from smelt.importers import load
+from smelt.model.ops_streams import Stacker
 from smelt.model.reference import run_sequence
 from smelt.report.execute import execute
+from smelt.report.unwritten import filled_in
 from smelt.report.verify import verify
 from smelt.targets.boards import board
 from tests.oracle import Oracle
@@ -137,6 +139,22 @@ def test_firmware_carries_what_they_remember(tmp_path):
     plan = compilation.plan
     assert all(plan.placement(s.read) is plan.placement(s.write) for s in plan.graph.states)
     assert not [op for op in plan.graph.ops if type(op).__name__ == "Slice"], "no state is copied"
+
+
+def test_frames_that_are_not_valid_are_not_the_oracles(tmp_path):
+    """Which leaves them as they were; what is valid is compared, and a difference there is found."""
+    path = tmp_path / "m.tflite"
+    options = {"num_channels": 3, "stacker_left_context": 1, "stacker_right_context": 2, "stacker_step": 2}
+    path.write_bytes(one_op("Stacker", (3,), (12,), valid=True, **options))
+    compilation, rng = compile(path, board("nucleo_l4r5zi")), np.random.default_rng(3)
+    xs = [(values(rng, (3,), "int16"),) for _ in range(9)]
+    assert verify(compilation, xs, "tflm", path, sequence=True).mismatches == 0
+    (op,) = compilation.model.ops
+    right = run_sequence(compilation.model, xs)
+    wrong = [(y + 1, valid) for y, valid in right]
+    found = filled_in(compilation.model, xs, wrong, sequence=True)
+    assert [np.array_equal(a, b) for (a, _), (b, _) in zip(found, right, strict=True)] == [not v for _, v in right]
+    assert not all(v for _, v in right) and any(v for _, v in right) and isinstance(op, Stacker)
 
 
 FRAMES = {"num_channels": 3, "stacker_left_context": 1, "stacker_right_context": 0}

@@ -20,6 +20,7 @@ from smelt.model.graph import Array
 from smelt.nouns import Noun
 from smelt.report.execute import execute
 from smelt.report.rounding import allowance, largest_difference, wrong
+from smelt.report.unwritten import filled_in
 
 Runs = Sequence[tuple[Array, ...]]
 
@@ -113,7 +114,8 @@ def by_reference(compilation: Compilation, inputs: Runs, model: Path | str, sequ
 
 
 def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence: bool) -> list[tuple[Array, ...]]:
-    """The file, computed by TensorFlow Lite Micro in a process of its own, since it aborts on what it does not like.
+    """The file, computed by TensorFlow Lite Micro in a process of its own, since it aborts on what it does not like. Outputs that
+    it leaves unwritten are the reference's.
 
     Raises OptionError where its package is missing, it gives up, or the edges are not of the file's types.
     """
@@ -132,7 +134,7 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence:
         with np.load(made) as outputs:
             stacks = [outputs[f"y{i}"] for i in range(len(compilation.model.outputs))]
     shaped = [s.reshape(-1, *t.shape) for s, t in zip(stacks, compilation.model.outputs, strict=True)]
-    return list(zip(*shaped, strict=True))
+    return filled_in(compilation.model, inputs, list(zip(*shaped, strict=True)), sequence)
 
 
 def _demand_own_types(compilation: Compilation, model: Path | str) -> None:
