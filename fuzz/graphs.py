@@ -53,6 +53,13 @@ def grow(seed: int, number: int, takes: Takes = everything) -> tuple[bytes, Grow
     return g.finish(_outputs(g, alone)), g
 
 
+def alone(code: str, dtype: str, number: int) -> bytes:
+    """A sound model of one operator and what its recipe needs beside it; without outputs where chance had it that none grew."""
+    g = Growth(np.random.default_rng(number), 0.0)
+    _grow_one(g, code, dtype)
+    return g.finish(g.made)
+
+
 def _grow_one(g: Growth, code: str, dtype: str) -> None:
     for _ in range(TRIES):
         if RECIPES[code](g, dtype):

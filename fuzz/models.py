@@ -7,14 +7,15 @@ bounded size, in bounded time and memory. What loads computes what TensorFlow Li
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from fuzz.graphs import bounded
+from fuzz.graphs import alone, bounded
+from fuzz.growth import TYPES
 from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.host import big_board
 from fuzz.judge import as_the_oracle, first_difference
@@ -35,17 +36,32 @@ STEPS = 2  # inputs that follow one another
 MOST_MACS = 5_000_000  # of what the reference is asked to compute
 
 
-def targets() -> dict[str, Target]:
-    """The files to be damaged: those with every operator, and all small ones of the tests' data."""
-    files = {"computing": computing(), "moving": moving(), "gathering": gathering(), "remembering": remembering()}
-    files |= {str(p.relative_to(DATA)): p.read_bytes() for p in sorted(DATA.rglob("*.tflite"))}
-    return {name: Target.of(file) for name, file in files.items() if len(file) <= LARGEST}
+class Sound:
+    """The files to be damaged, by number: those with every operator in a row, every operator alone in some of its types, and all
+    small ones of the tests' data. Each is made when it is first wanted."""
+
+    def __init__(self) -> None:
+        small = [path for path in sorted(DATA.rglob("*.tflite")) if path.stat().st_size <= LARGEST]
+        self.files: list[Callable[[], bytes]] = [computing, moving, gathering, remembering]
+        self.files += [path.read_bytes for path in small]
+        self.files += [partial(alone, code, dtype, 1) for code in TYPES for dtype in _some(TYPES[code])]
+        self.made: dict[int, Target] = {}
+
+    def target(self, number: int) -> Target:
+        place = number % len(self.files)
+        if place not in self.made:
+            self.made[place] = Target.of(self.files[place]())
+        return self.made[place]
 
 
-def attempt(sound: Mapping[str, Target], oracle: RemoteOracle, case: Case) -> str:
-    """How smelt takes one file, of the targets in turn."""
-    names, dice = list(sound), case.dice
-    model = sound[names[case.number % len(names)]].mutant(dice)
+def _some(types: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys((types[0], types[-1], *(t for t in ("int16", "float32") if t in types))))
+
+
+def attempt(sound: Sound, oracle: RemoteOracle, case: Case) -> str:
+    """How smelt takes one file, of the sound ones in turn."""
+    dice = case.dice
+    model = sound.target(case.number).mutant(dice)
     path = case.write(model, ".tflite")
     promised = _inspected(path)
     whole = dice.randrange(COMPILED) == 0
@@ -101,4 +117,4 @@ def _computed(graph: Graph, model: bytes, oracle: RemoteOracle) -> str:
 
 if __name__ == "__main__":
     with closing(RemoteOracle()) as one:
-        sys.exit(main(Fuzzer("models", __doc__ or "", partial(attempt, targets(), one), cases=20_000, seconds=30.0)))
+        sys.exit(main(Fuzzer("models", __doc__ or "", partial(attempt, Sound(), one), cases=20_000, seconds=30.0)))
