@@ -7,6 +7,7 @@ has a function, and where a kernel may add in another order, they must be within
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -25,7 +26,7 @@ Rule = Callable[[Op, Arrays], Allowed]
 
 EXACT = (0.0,) * 8  # results, of which no op has more
 FOLDED = 1e-6
-FARTHEST = float(np.finfo(np.float32).max)
+FARTHEST = float(np.finfo(np.float32).max)  # which stands for infinity behind the oracle's activations
 LIBRARY = ("logistic", "tanh", "elu", "exp", "log", "sin", "cos")
 
 
@@ -70,33 +71,44 @@ def first_difference(graph: Graph, inputs: Sequence[Arrays], found: Sequence[Arr
     states = initial_states(graph)
     for number, (arrays, outputs) in enumerate(zip(inputs, found, strict=True)):
         theirs = {t: np.asarray(a).reshape(t.shape) for t, a in zip(graph.outputs, outputs, strict=True)}
-        values = {**dict(zip(graph.inputs, arrays, strict=True)), **states}
-        wrong = [_wrong(t, values[t], theirs[t], 0.0) for t in theirs if t in values]
+        step = Step(rule, theirs, {**dict(zip(graph.inputs, arrays, strict=True)), **states})
+        wrong = [_wrong(t, step.values[t], theirs[t], 0.0) for t in theirs if t in step.values]
         wrong += [_wrong(t, t.data, theirs[t], _folded(t.data)) for t in theirs if t.data is not None]
-        values |= theirs
+        step.values |= theirs
         for op in graph.ops:
-            wrong += _follow(op, values, theirs, rule)
+            wrong += step.follow(op)
         if any(wrong):
             return f"input {number}: {next(filter(None, wrong))}"
-        states = {s.read: _value(values, s.write) for s in graph.states}
+        states = {s.read: step.value(s.write) for s in graph.states}
     return ""
 
 
-def _follow(op: Op, values: dict[Tensor, Array], theirs: dict[Tensor, Array], rule: Rule) -> list[str]:
-    """What one op computes of the values so far; where the other one's results are known, they go on."""
-    given = [_value(values, t) for t in op.inputs]
-    with np.errstate(all="ignore"):
-        made = dict(zip(op.ys, results(op, *given), strict=True))
-    known = [t for t in made if t in theirs]
-    allowed = dict(zip(op.ys, rule(op, given), strict=False)) if known else {}
-    wrong = [_wrong(t, made[t], theirs[t], allowed[t]) for t in known]
-    values.update(made | {t: theirs[t] for t in known})
-    return [f"{op}: {w}" for w in wrong if w]
+@dataclass
+class Step:
+    """One input on its way: what the other one has where that is known, and what the reference makes of it where it is not, with
+    how far that may be from what he has."""
 
+    rule: Rule
+    theirs: dict[Tensor, Array]
+    values: dict[Tensor, Array]
+    hidden: dict[Tensor, float] = field(default_factory=dict)
 
-def _value(values: dict[Tensor, Array], tensor: Tensor) -> Array:
-    """What the other one has; a constant is his own where he was asked."""
-    return values[tensor] if tensor.data is None or tensor in values else tensor.data
+    def follow(self, op: Op) -> list[str]:
+        """What is wrong with his results of one op."""
+        given = [self.value(t) for t in op.inputs]
+        before = max((self.hidden.get(t, 0.0) for t in op.inputs), default=0.0)
+        with np.errstate(all="ignore"):
+            made = dict(zip(op.ys, results(op, *given), strict=True))
+        allowed = {y: a + before for y, a in zip(op.ys, self.rule(op, given), strict=False)}
+        known = [t for t in made if t in self.theirs]
+        wrong = [_wrong(t, made[t], self.theirs[t], allowed[t]) for t in known]
+        self.values.update(made | {t: self.theirs[t] for t in known})
+        self.hidden |= {t: float(np.max(allowed[t])) for t in made if t not in self.theirs and np.any(allowed[t])}
+        return [f"{op}: {w}" for w in wrong if w]
+
+    def value(self, tensor: Tensor) -> Array:
+        """His, even of a constant, where he was asked."""
+        return self.values[tensor] if tensor.data is None or tensor in self.values else tensor.data
 
 
 def _folded(data: Array) -> Array | float:
@@ -111,9 +123,7 @@ def _wrong(tensor: Tensor, mine: Array, theirs: Array, allowed: Array | float) -
     if mine.dtype.kind == "f":
         with np.errstate(all="ignore"):
             equal |= np.abs(mine.astype(np.float64) - theirs) <= allowed
-            equal |= np.isinf(mine) & (
-                theirs == np.sign(mine) * FARTHEST
-            )  # which stands for infinity behind the oracle's activations
+            equal |= np.isinf(mine) & (theirs == np.sign(mine) * FARTHEST)
     if equal.all():
         return ""
     at = tuple(int(n) for n in np.argwhere(~equal)[0])
