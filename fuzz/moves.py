@@ -184,6 +184,15 @@ def fill(g: Growth, x: Value) -> bool:
     return True
 
 
+def broadcast_args(g: Growth, dtype: str) -> bool:
+    """Any numbers with ones, which go together as shapes do."""
+    size = g.integer(1, 6)
+    ones = np.ones(g.integer(1, size))
+    xs = [g.input((size,), dtype), g.tensor(ones.shape, dtype, data=ones)]
+    g.op("BROADCAST_ARGS", xs if g.chance(0.5) else xs[::-1], [g.result((size,), dtype)])
+    return True
+
+
 def decode(g: Growth, x: Value) -> bool:
     """x, and behind it a constant of its kind that is stored without its zeros."""
     shape = (2 * x.shape[0], *x.shape[1:])
@@ -333,6 +342,7 @@ CONTINUATIONS: dict[str, Continuation] = {
 
 MOVES: dict[str, Recipe] = {
     "EMBEDDING_LOOKUP": embedding_lookup,
+    "BROADCAST_ARGS": broadcast_args,
     "ONE_HOT": one_hot,
     **{code: out_of(grow) for code, grow in CONTINUATIONS.items()},
 }
