@@ -188,7 +188,8 @@ def _looked_up(op: Unary, x: Integers) -> Integers:
     real = real_function(op)
     if op.x.dtype == "int16":
         return look_up_interpolated(interpolated_table(real, op.x.q, op.y.q), x)
-    values = np.float32(op.x.q.scale) * _centred(op, x).astype(np.float32)
+    with np.errstate(over="ignore"):  # infinity saturates, too
+        values = np.float32(op.x.q.scale) * _centred(op, x).astype(np.float32)
     results = np.array([real(float(v)) for v in values.reshape(-1)], np.float32).reshape(values.shape)
     steps = (results * np.float32(1 / np.float32(op.y.q.scale))).astype(np.float64)
     steps = np.clip(np.nan_to_num(steps), -(2.0**31), 2.0**31)  # far beyond what y has
