@@ -38,7 +38,7 @@ ADR, ADR_MASK = 0xF20F0000, 0xFBFF8000  # adr.w rd, forward
 BRANCH, BRANCH_MASK = 0xF0009000, 0xF800D000  # b.w
 ASSEMBLED = tuple(r for r in ROUTINES if r.name in BUILT)
 SYMBOL = re.compile(r"smelt_\w+_[0-9a-f]{8}")
-OWNED = tuple(f"r{n}" for n in range(4, 12))  # a caller's registers
+OWNED = (*(f"r{n}" for n in range(4, 12)), *(f"s{n}" for n in range(16, 32)))  # a caller's registers
 
 
 def watched_text(kernels: Iterable[Kernel]) -> tuple[str, tuple[CallRoutine, ...]]:
