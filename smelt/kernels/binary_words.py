@@ -15,7 +15,7 @@ from smelt.kernels.exact import Halves, find_halves
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
 from smelt.kernels.nests import loops
 from smelt.kernels.routines import PRODUCT_WORDS, SUM_WORDS
-from smelt.kernels.words import ROUND, SIGN, UP, Words, has_bytes, int8_tensors, rows_of_words, words, wordwise
+from smelt.kernels.words import ROUND, SIGN, UP, WORD, Words, has_bytes, int8_tensors, rows_of_words, words, wordwise
 from smelt.loops.ir import Call, Expr, Intrinsic
 from smelt.loops.routine import At, Routine
 from smelt.model.ops import FULL, Add, Binary, Maximum, Minimum, Mul
@@ -36,12 +36,12 @@ def all_of_int8(op: Add | Mul, core: Core) -> bool:
 def _by_routine(
     k: CallBuilder, op: Binary, routine: Routine, numbers: tuple[int, ...], work: int, rest: Any
 ) -> KernelCall:
-    """`routine` for rounds of eight elements, `rest` for those that are left of a row."""
+    """`routine` for rounds of sixteen elements, `rest` for those that are left of a row."""
     x, x2 = (k.operand(name, tensor) for name, tensor in zip(("x", "x2"), op.inputs, strict=True))
     y, nest = k.result("y", op.y), nest_of(op)
     rounds, left = divmod(nest.extents[-1], ROUND)
     with loops(k, "row", nest.outer, (0, 0, 0)) as (to, a, b):
-        others = 2 * rounds * work + 30
+        others = ROUND // WORD * rounds * work + 30
         k.routine(routine, (At(y, to), At(x, a), At(x2, b), rounds, *numbers), ((SSAT8, ROUND * rounds),), others)
         for n in range(ROUND * rounds, ROUND * rounds + left):
             k.store(y, to + n, rest(x[a + n], x2[b + n]))

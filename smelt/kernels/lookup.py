@@ -1,4 +1,4 @@
-"""Lookup: a table of 256 entries, element by element or, on cores that handle the bytes of a word at once, eight of them a turn."""
+"""Lookup: a table of 256 entries, element by element or, on cores that handle the bytes of a word at once, sixteen of them a turn."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def two_buses(op: Lookup, core: Core) -> bool:
     return not core.style.one_code_bus
 
 
-def eight_elements(op: Lookup, core: Core) -> bool:
-    """at least eight elements"""
+def enough_elements(op: Lookup, core: Core) -> bool:
+    """at least sixteen elements"""
     return op.x.elements >= ROUND
 
 
@@ -68,14 +68,14 @@ def build_words(op: Lookup, schedule: Plain) -> KernelCall:
     k, low = CallBuilder("lookup_words", in_place=True), op.x.element.low
     x, table, y = k.operand("x", op.x), k.operand("table", op.table), k.result("y", op.y)
     rounds, signs = op.y.elements // ROUND, -0x7F7F7F80 if low else 0
-    k.routine(LOOKUP_ROUTINE, (At(y), At(x), At(table), rounds, signs), (), 28 * rounds + 20)
+    k.routine(LOOKUP_ROUTINE, (At(y), At(x), At(table), rounds, signs), (), 56 * rounds + 20)
     for i in range(ROUND * rounds, op.y.elements):
         k.store(y, i, table[x[i] - low])
     return k.finish_call()
 
 
 LOOKUP_WORDS = Implementation(
-    "lookup_words", Lookup, plain, build_words, (has_bytes, two_buses, from_byte, to_byte, eight_elements), ("x",)
+    "lookup_words", Lookup, plain, build_words, (has_bytes, two_buses, from_byte, to_byte, enough_elements), ("x",)
 )
 LOOKUP = Implementation("lookup", Lookup, unrolled, build_lookup, (from_byte, to_byte), ("x",))
 LOOKUP_FLOAT = Implementation("lookup_float", Lookup, unrolled, build_lookup, (from_byte, to_more))

@@ -244,17 +244,17 @@ def _dense_eights() -> Routine:
 
 
 def _of_words(name: str, *numbers: str) -> Routine:
-    """Results of two operands, two words of bytes a round."""
+    """Results of two operands, four words of bytes a round."""
     rounds = _count("rounds")
-    bytes = rounds.value * 8
+    bytes = rounds.value * 16
     operands = (Writes("y", "int8_t", bytes), Reads("x", "int8_t", bytes), Reads("x2", "int8_t", bytes))
     return _built(name, "smelt_bytes.h", (*operands, rounds, *(Number(n) for n in numbers)))
 
 
 def _lookup_words() -> Routine:
-    """Entries of a table, two words of bytes a round."""
+    """Entries of a table, four words of bytes a round."""
     rounds = _count("rounds")
-    bytes = rounds.value * 8
+    bytes = rounds.value * 16
     parameters = (
         Writes("y", "int8_t", bytes, also=("uint8_t",)),
         Reads("x", "int8_t", bytes, also=("uint8_t",)),

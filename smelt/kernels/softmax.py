@@ -10,7 +10,7 @@ from smelt.kernels.implementation import Implementation, KernelCall, Plain, plai
 from smelt.kernels.requantize import SHIFT_LEFT
 from smelt.kernels.rescale import INT32_MAX, wide_high_product
 from smelt.kernels.routines import SOFTMAX_RESULTS, SOFTMAX_TOTAL
-from smelt.kernels.words import EACH_BYTE, ROUND, WORD, has_bytes
+from smelt.kernels.words import EACH_BYTE, WORD, has_bytes
 from smelt.loops.ir import AnyBuffer, Call, Const, Expr, Var, cast, expression, maximum, minimum
 from smelt.loops.routine import At
 from smelt.model.ops import Softmax
@@ -111,7 +111,7 @@ def newton_reciprocal(k: CallBuilder, total: Expr) -> Expr:
 
 def to_int8(op: Softmax, core: Core) -> bool:
     """x and y are int8, and a row has at least eight elements"""
-    return op.x.dtype == op.y.dtype == "int8" and len(op.x.shape) > 0 and op.x.shape[-1] >= ROUND
+    return op.x.dtype == op.y.dtype == "int8" and len(op.x.shape) > 0 and op.x.shape[-1] >= 2 * WORD
 
 
 def build_words(op: Softmax, schedule: Plain) -> KernelCall:

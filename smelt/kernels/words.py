@@ -14,7 +14,7 @@ from smelt.model.graph import Op
 from smelt.targets.types import Core
 
 WORD = 4
-ROUND = 2 * WORD  # elements of a turn of the routines in `thumb.words`
+ROUND = 4 * WORD  # elements of a turn of the routines in `thumb.words`
 UP = 256  # by which they multiply bytes
 EACH_BYTE = 0x01010101
 SIGN = 128  # what is added to int8 to make it uint8
@@ -45,7 +45,7 @@ def int8_tensors(op: Op, core: Core) -> bool:
 
 
 def rows_of_words(op: Op, core: Core) -> bool:
-    """operands that lie side by side for at least eight elements, and begin at words where words elsewhere are slow"""
+    """operands that lie side by side for at least sixteen elements, and begin at words where words elsewhere are slow"""
     nest = nest_of(op)
     steps = [step for strides in nest.strides for step in strides[:-1]]
     side_by_side = nest.extents[-1] >= ROUND and set(nest.innermost) == {1}

@@ -122,7 +122,7 @@ SMELT_INLINE int8_t smelt_upper_half(int32_t sum)
 SMELT_INLINE void smelt_sum_words(int8_t *y, const int8_t *x, const int8_t *x2, int32_t rounds, int32_t factor,
         int32_t factor2, int32_t offset)
 {
-    for (int32_t i = 0; i < 8 * rounds; ++i) {
+    for (int32_t i = 0; i < 16 * rounds; ++i) {
         const int32_t sum = smelt_wrapping_add(offset, smelt_weighted(factor, x[i]));
         y[i] = smelt_upper_half(smelt_wrapping_add(sum, smelt_weighted(factor2, x2[i])));
     }
@@ -131,7 +131,7 @@ SMELT_INLINE void smelt_sum_words(int8_t *y, const int8_t *x, const int8_t *x2, 
 SMELT_INLINE void smelt_product_words(int8_t *y, const int8_t *x, const int8_t *x2, int32_t rounds, int32_t multiplier,
         int32_t scale, int32_t offset, int32_t zeros, int32_t zeros2)
 {
-    for (int32_t i = 0; i < 8 * rounds; ++i) {
+    for (int32_t i = 0; i < 16 * rounds; ++i) {
         const int32_t product = (x[i] + smelt_low_half(zeros)) * (x2[i] + smelt_low_half(zeros2));
         const int32_t scaled = smelt_smmlar(product, multiplier, product);
         y[i] = smelt_upper_half((scaled + (scaled >> 31)) * scale + offset);
@@ -140,7 +140,7 @@ SMELT_INLINE void smelt_product_words(int8_t *y, const int8_t *x, const int8_t *
 
 SMELT_INLINE void smelt_lookup_words(void *y, const void *x, const void *table, int32_t rounds, int32_t signs)
 {
-    for (int32_t i = 0; i < 8 * rounds; ++i) {
+    for (int32_t i = 0; i < 16 * rounds; ++i) {
         ((uint8_t *)y)[i] = ((const uint8_t *)table)[((const uint8_t *)x)[i] ^ ((uint32_t)signs & 0xffu)];
     }
 }

@@ -1,7 +1,7 @@
 """Element by element, four bytes of a word at a time: sums and products of two operands with scales.
 
 Two bytes become the halves of a word. Sums of them with factors, or products that are rescaled, have their results in their upper
-halves; two of these are limited to uint8 at once, and turned to int8 when all four are in their word. A turn makes two words;
+halves; two of these are limited to uint8 at once, and turned to int8 when all four are in their word. A turn makes four words;
 operands may be what is written, as each word is read first.
 """
 
@@ -16,7 +16,7 @@ from smelt.loops.assembly.timing import Timing
 
 SUM = ("y", "x", "x2", "rounds", "factor", "factor2", "offset")
 PRODUCT = ("y", "x", "x2", "rounds", "multiplier", "scale", "offset", "zeros", "zeros2")
-TURN = 2  # words
+TURN = 4  # words
 LOWER, SIGNS = 0x00FF00FF, 0x80808080
 
 Halves = Callable[[Sequence[Register], bool], Register]
