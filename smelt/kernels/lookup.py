@@ -1,4 +1,4 @@
-"""Lookup: a table of 256 entries, element by element, or sixteen of them a turn on cores that handle the bytes of a word at once."""
+"""Lookup: a table of 256 entries, element by element, or sixteen of them a turn on cores that handle the bytes of a word."""
 
 from __future__ import annotations
 
