@@ -35,6 +35,9 @@ def cases() -> list[Conv2D]:
         m.conv((1, 4, 4, 64), 4, (3, 3), pad=(1, 1, 1, 1), style="dead"),
         m.conv((1, 4, 4, 8), 4, (3, 3), style="left", pad=(1, 1, 1, 1)),
         m.conv((1, 4, 4, 36), 4, (3, 3), style="tiny", pad=(1, 1, 1, 1)),
+        m.conv((1, 14, 14, 16), 4, (3, 3), pad=(1, 1, 1, 1), clamp=RELU),
+        m.conv((2, 17, 14, 16), 4, (3, 3), style="tensor"),  # 15 rows, 12 columns
+        m.conv((1, 16, 15, 20), 2, (3, 3), pad=(1, 1, 1, 1), style="wide"),
     ]
 
 
@@ -44,6 +47,13 @@ def built(most: int | None = None) -> list[tuple[Op, Schedule, KernelCall]]:
 
 def test_every_case_is_accepted() -> None:
     assert all(candidates(CONV2D_WINOGRAD4, op) for op in cases())
+
+
+def test_layers_of_which_much_would_be_made_twice_are_not() -> None:
+    m = Maker(13)
+    for rows, columns, depth in ((14, 13, 16), (14, 14, 12), (4, 6, 16), (10, 10, 16)):
+        op = m.conv((1, rows, columns, depth), 4, (3, 3), pad=(1, 1, 1, 1))
+        assert not candidates(CONV2D_WINOGRAD4, op)
 
 
 def test_every_schedule_equals_the_reference() -> None:

@@ -11,7 +11,8 @@ Weights are int8 in flash. Those of a pair of output channels are transformed in
 with `whole`, all of them once. Elements of x are taken without their sign, as x + 128, so that two can be computed with in one
 word, `65536 * high + low`, by plain additions with shifts; the bias makes up for the 128.
 
-Rows of x are copied before y is written: y may lie over x.
+Rows of x are copied before y is written: y may lie over x. Where rows or columns of y are no multiple of four, the last tiles start
+earlier, as blocks of their own, and make some outputs twice.
 """
 
 from __future__ import annotations
@@ -56,6 +57,9 @@ INVERSE_OF_9 = 954437177
 EXTRA_BITS = 6  # 576 = 9 * 2^6
 GREATEST_SHIFT = 17  # of the routines for outputs: what they add is 32 times as large
 MOST_SUM = 2 ** (31 - EXTRA_BITS)
+WORTHWHILE = 12  # rows or columns that need not be a multiple of four,
+MANY = 16  # with so many input channels
+MOST_MADE = 4 / 3  # times as many outputs as there are: each block transforms the weights anew
 ROOM = 40 * 1024  # what y and the scratch of the first guess may take
 INPUT_WORK, WEIGHT_WORK, OUTPUT_WORK = (
     400,
@@ -90,10 +94,13 @@ class _Kernel(Tiled):
 
 
 def has_tiles(op: Conv2D, core: Core) -> bool:
-    """a kernel of 3x3 with stride 1, rows and columns of y in fours, an even number of output channels, input channels in
-    fours"""
+    """a kernel of 3x3 with stride 1, an even number of output channels, input channels in fours, rows and columns of y in fours
+    or, with many channels, so large that little is made twice"""
     _, rows, columns, channels = op.y.shape
-    fours = rows % OUT == columns % OUT == op.x.shape[3] % 4 == 0
+    depth, made = op.x.shape[3], -(-rows // OUT) * -(-columns // OUT) * OUT * OUT
+    large = min((n for n in (rows, columns) if n % OUT), default=WORTHWHILE) >= WORTHWHILE
+    worthwhile = large and depth >= MANY and made <= rows * columns * MOST_MADE
+    fours = depth % 4 == 0 and (rows % OUT == columns % OUT == 0 or worthwhile)
     return op.weights.shape[1:3] == (3, 3) and op.stride == (1, 1) and fours and channels % 2 == 0
 
 
@@ -142,15 +149,28 @@ def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
     with k.loop("batch", 0, batch) as image_index:
         for row, rows in in_blocks(k, "tile_row", y_rows // OUT, schedule.rows):
             _load_rows(k, kernel, image_index, row, rows)
-            for column, count in in_blocks(k, "tile_column", columns // OUT, schedule.columns):
-                _block(k, kernel, image_index, (k.let("first_row", row), k.let("first_column", column)), (rows, count))
+            _row_of_blocks(k, kernel, image_index, row * OUT, rows)
+        if y_rows % OUT:
+            last = Const(y_rows - OUT)
+            copy_rows(k, op, x, image, kernel.row_length, image_index, last, (0, SIZE))
+            _row_of_blocks(k, kernel, image_index, last, 1)
     return k.finish_call()
+
+
+def _row_of_blocks(k: KernelBuilder, kernel: _Kernel, batch: Expr, row: Expr, rows: int) -> None:
+    """All columns of `rows` rows of tiles that begin with row `row` of y."""
+    columns = kernel.op.y.shape[2]
+    row = k.let("first_row", row)
+    for column, count in in_blocks(k, "tile_column", columns // OUT, kernel.schedule.columns):
+        _block(k, kernel, batch, (row, k.let("first_column", column * OUT)), (rows, count))
+    if columns % OUT:
+        _block(k, kernel, batch, (row, Const(columns - OUT)), (rows, 1))
 
 
 def _may_overwrite(op: Conv2D) -> bool:
     """Whether rows of y, laid over x, only reach rows of x that were copied before."""
     (_, x_rows, x_columns, depth), (_, y_rows, y_columns, channels) = op.x.shape, op.y.shape
-    return y_columns * channels <= x_columns * depth and y_rows <= x_rows
+    return y_columns * channels <= x_columns * depth and y_rows <= x_rows and y_rows % OUT == 0
 
 
 def _load_rows(k: KernelBuilder, kernel: _Kernel, batch: Expr, row: Expr, rows: int) -> None:
@@ -165,7 +185,7 @@ def _load_rows(k: KernelBuilder, kernel: _Kernel, batch: Expr, row: Expr, rows: 
 
 
 def _block(k: KernelBuilder, kernel: _Kernel, batch: Expr, first: tuple[Expr, Expr], block: tuple[int, int]) -> None:
-    """All outputs of a block of tiles."""
+    """All outputs of a block of tiles, whose first row and column of y are `first`."""
     _transform(k, kernel, first[1], block)
     with k.loop("pair", 0, kernel.op.y.shape[3] // 2) as pair:
         if not kernel.schedule.whole:
@@ -177,7 +197,7 @@ def _block(k: KernelBuilder, kernel: _Kernel, batch: Expr, first: tuple[Expr, Ex
 def _transform(k: KernelBuilder, kernel: _Kernel, column: Expr, block: tuple[int, int]) -> None:
     """B' d B of all tiles of a block."""
     depth, length, (rows, columns) = kernel.depth, kernel.row_length, block
-    places = (At(kernel.tiles), At(kernel.image, column * (OUT * depth)))
+    places = (At(kernel.tiles), At(kernel.image, column * depth))
     k.routine(WINOGRAD_INPUTS, (*places, rows, columns, depth, length), (), rows * columns * kernel.words * INPUT_WORK)
 
 
@@ -224,7 +244,7 @@ def _outputs(
     corner = kernel.corner
     with k.loop("half", 0, 2) as half:
         channel = k.let("channel", pair * 2 + half)
-        place = ((batch * y_rows + first[0] * OUT) * y_columns + first[1] * OUT) * channels + channel
+        place = ((batch * y_rows + first[0]) * y_columns + first[1]) * channels + channel
         if corner is None:
             _routine_outputs(k, kernel, place, channel, half, block)
         else:
