@@ -282,8 +282,19 @@ int main(void)
 """
 
 
-def test_instances_remember_apart_and_states_can_be_kept(tmp_path):
-    writer, x, y = streaming()
+def every_second(width=5):
+    """y changes in every second inference: what a buffer of the last inputs has, behind it."""
+    w, q, shape = ModelWriter(), (0.5, 3), (1, 4, 1, width)
+    x = w.tensor("x", (1, 1, 1, width), "int8", *q)
+    kept, y = w.tensor("kept", shape, "int8", *q), w.tensor("y", shape, "int8", *q)
+    w.op("CUSTOM CIRCULAR_BUFFER", [x], [kept], cycles_max=2)
+    w.op("RELU", [kept], [y])
+    return w, x, y
+
+
+@pytest.mark.parametrize("make", [streaming, every_second])
+def test_instances_remember_apart_and_states_can_be_kept(make, tmp_path):
+    writer, x, y = make()
     path = tmp_path / "m.tflite"
     path.write_bytes(writer.finish([x], [y]))
     compilation = compile(path, BOARD, name="m", compiler="none")
