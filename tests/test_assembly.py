@@ -122,7 +122,8 @@ def built(folder: Path, routines: dict[str, Assembled]) -> Program:
     text = "".join(f"void {n}(void);\n" for n in routines)
     text += f"void *const everything[] = {{{', '.join(f'(void *){n}' for n in routines)}}};\n"
     assembly = ".syntax unified\n.thumb\n" + "\n".join(section(n, r) for n, r in routines.items())
-    command = [*ZIG, *CORTEX_M4.zig]
+    assert CORTEX_M4.floats is not None
+    command = [*ZIG, *CORTEX_M4.floats.zig]
     flags = ["-std=gnu11", "-ffreestanding", "-fno-sanitize=all", "-O1"]
     link = [*command, "-nostdlib", "-static", "-Wl,--no-gc-sections"]
     return build(folder, text, [*command, *flags], command, link, assembly=assembly)
@@ -184,14 +185,18 @@ def test_registers_that_are_needed_at_once_differ() -> None:
 @pytest.mark.parametrize("compiler", ["zig", "arm-none-eabi-gcc", "clang"])
 def test_every_assembler_takes_the_text(core: Core, compiler: str, tmp_path: Path) -> None:
     (tmp_path / "routines.S").write_text(assembly_file(ASSEMBLED, core, "routines.S", "0"))
-    commands = {
-        "zig": [*ZIG, *core.zig],
-        "arm-none-eabi-gcc": [*core.gcc],
-        "clang": ["clang", "--target=arm-none-eabi", "-mthumb", *core.gcc[-1:]],
-    }
-    need(commands[compiler][0])
-    done = subprocess.run([*commands[compiler], "-c", "routines.S"], cwd=tmp_path, capture_output=True, text=True)
-    assert done.returncode == 0 and not done.stderr, done.stderr[:2000]
+    assert core.floats is not None
+    for way, computes in ((core, False), (core.floats, True)):
+        commands = {
+            "zig": [*ZIG, *way.zig],
+            "arm-none-eabi-gcc": [*way.gcc],
+            "clang": ["clang", "--target=arm-none-eabi", *way.gcc[1:]],
+        }
+        need(commands[compiler][0])
+        command = [*commands[compiler], "-c", "routines.S", "-o", "routines.o"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0 and not done.stderr, done.stderr[:2000]
+        assert (b"smelt_quantize" in (tmp_path / "routines.o").read_bytes()) == computes
 
 
 def test_other_processors_get_nothing(tmp_path: Path) -> None:

@@ -26,6 +26,14 @@ HEAD = """\
     .syntax unified
     .thumb
 """
+FLOATS = """\
+#if defined(__ARM_FP) && defined(__ARM_FEATURE_FMA)
+#if __ARM_FP & 4
+"""
+NO_FLOATS = """\
+#endif
+#endif
+"""
 TAIL = """\
 #endif
 #endif
@@ -40,7 +48,7 @@ def called(code: str, core: Core) -> tuple[Routine, ...]:
     if not core.has(SMLAD.name):
         return ()
     names = set(re.findall(rf"\b{PREFIX}(\w+)\(", code))
-    return tuple(r for r in ROUTINES if r.name in BUILT.keys() & names)
+    return tuple(r for r in ROUTINES if r.name in BUILT.keys() & names and (core.floats is not None or not r.floats))
 
 
 def routine_text(routine: Routine, core: Core) -> str:
@@ -55,11 +63,12 @@ def symbol(routine: Routine, core: Core) -> str:
 
 def declarations(routines: Iterable[Routine], core: Core, file: str) -> str:
     """C that gives the routines the names by which kernels call them; empty where there are none."""
-    lines = []
+    lines: list[str] = []
     for routine in routines:
         parameters = ", ".join(_parameter(p) for p in routine.parameters if not isinstance(p, Number) or p.passed)
         name = symbol(routine, core)
-        lines += [f"void {name}({parameters});", f"#define {PREFIX}{routine.name} {name}"]
+        declared = f"void {name}({parameters});", f"#define {PREFIX}{routine.name} {name}"
+        lines += ["#if SMELT_HAS_FLOATS", *declared, "#endif"] if routine.floats else declared
     if not lines:
         return ""
     return "\n".join(("#if SMELT_HAS_DSP", f"/* Routines in assembly: {file}. */", *lines, "#endif"))
@@ -67,8 +76,13 @@ def declarations(routines: Iterable[Routine], core: Core, file: str) -> str:
 
 def assembly_file(routines: Iterable[Routine], core: Core, file: str, version: str) -> str:
     """The text of a file with these routines."""
-    sections = [section(symbol(r, core), _assembled(r, core)) for r in routines]
+    sections = [_section(r, core) for r in routines]
     return HEAD.format(file=file, version=version, core=core.name) + "\n".join(("", *sections)) + TAIL
+
+
+def _section(routine: Routine, core: Core) -> str:
+    text = section(symbol(routine, core), _assembled(routine, core))
+    return f"{FLOATS}{text}{NO_FLOATS}" if routine.floats else text
 
 
 def _parameter(parameter: Parameter) -> str:

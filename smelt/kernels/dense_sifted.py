@@ -83,7 +83,7 @@ def build_dense(op: Dense, schedule: Sifted) -> KernelCall:
     entries = k.scratch("list", "int32_t", depth + 3)
     y = k.result("y", op.y)
     with k.loop("row", 0, op.x.elements // depth) as row:
-        k.routine(SIFT, (At(entries), At(x, row * depth), depth, lane), (), 12 * depth)
+        k.routine(SIFT, (At(entries), At(x, row * depth), depth, lane), (), 8 * depth)
         with k.loop("lane", 0, units // lane) as number:
             unit, blocks = k.let("unit", number * lane), lane // BLOCK
             read = At(w, number * (depth * lane // 4))

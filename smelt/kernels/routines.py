@@ -12,6 +12,9 @@ from functools import partial
 from smelt.kernels.thumb.groups import groups as build_groups
 from smelt.kernels.thumb.planes import planes as build_planes
 from smelt.kernels.thumb.products import products as build_products
+from smelt.kernels.thumb.quantize import quantize as build_quantize
+from smelt.kernels.thumb.sifted import sift as build_sift
+from smelt.kernels.thumb.sifted import sifted as build_sifted
 from smelt.kernels.thumb.thin import thin as build_thin
 from smelt.kernels.thumb.tile_inputs import tile_inputs as build_tile_inputs
 from smelt.kernels.thumb.tile_outputs import tile_outputs as build_tile_outputs
@@ -72,12 +75,17 @@ def _products(pixels: int, plain: bool) -> Routine:
 
 
 def _built(
-    name: str, source: str, parameters: tuple[Parameter, ...], reading: Timing | None = None, declared: bool = False
+    name: str,
+    source: str,
+    parameters: tuple[Parameter, ...],
+    reading: Timing | None = None,
+    declared: bool = False,
+    floats: bool = False,
 ) -> Routine:
     """One of `BUILT`; as it is `reading` for, it reads no less than for any core."""
     code = BUILT[name](reading or Timing())
     reader = Reader.of_code(code)
-    return Routine(name, source, parameters, stack_bytes(code.words), reader=reader, declared=declared)
+    return Routine(name, source, parameters, stack_bytes(code.words), floats, reader=reader, declared=declared)
 
 
 BUILT: Mapping[str, Builder] = {
@@ -85,6 +93,9 @@ BUILT: Mapping[str, Builder] = {
     **{f"plain_{pixels}": partial(build_products, pixels=pixels, plain=True) for pixels in (1, 2, 3)},
     **{f"units_{pairs}": partial(build_units, pairs=pairs, whole=False) for pairs in (1, 2, 3)},
     **{f"unit_outputs_{pairs}": partial(build_units, pairs=pairs, whole=True) for pairs in (1, 2, 3)},
+    "quantize": build_quantize,
+    "sift": build_sift,
+    "sifted": build_sifted,
     "groups": build_groups,
     **{f"plane_{stride}": partial(build_planes, stride=stride) for stride in (1, 2)},
     "thin": build_thin,
@@ -198,36 +209,32 @@ def _winograd_weights(only: int | None = None) -> Routine:
 def _sift() -> Routine:
     """A list of the elements that are not zero."""
     parameters = (
-        Writes("list", "int32_t", DEPTH.value + 3),
-        Reads("x", "int8_t", DEPTH.value),
+        Writes("list", "int32_t", DEPTH.value + 3, by_data=True),
+        Reads("x", "int8_t"),
         *(DEPTH, Number("step", 1)),
     )
-    return Routine("sift", "smelt_sifted.h", parameters, SAVED)
+    return _built("sift", "smelt_sifted.h", parameters)
 
 
 def _sifted() -> Routine:
     """The outputs of blocks of eight units, from a list of elements of a row of `depth`."""
-    units, depth = BLOCKS.value * 8, Number("depth", passed=False)
+    depth = Number("depth", passed=False)
     parameters = (
-        Writes("y", "int8_t", units),
-        Reads("starts", "int32_t", units),
-        Reads("w", "int32_t", depth.value * BLOCKS.value * 2),
-        Reads("list", "int32_t", depth.value + 3),
+        *(Writes("y", "int8_t"), Reads("starts", "int32_t")),
+        Reads("w", "int32_t", depth.value * BLOCKS.value * 2, by_data=True),
+        Reads("list", "int32_t", depth.value + 3, by_data=True),
         *(*SCALE, BLOCKS, depth),
     )
-    return Routine("sifted", "smelt_sifted.h", parameters, SAVED + 20)
+    return _built("sifted", "smelt_sifted.h", parameters)
 
 
 def _quantize() -> Routine:
     """float32 to int8; the factors are the high and the low part of 1 / scale, and the scale."""
-    count = _count("count")
     parameters = (
-        Writes("y", "int8_t", count.value),
-        Reads("x", "float", count.value),
-        Reads("factors", "float", Const(3)),
-        *(count, ZERO),
+        *(Writes("y", "int8_t"), Reads("x", "float"), Reads("factors", "float")),
+        *(_count("count"), ZERO),
     )
-    return Routine("quantize", "smelt_float.h", parameters, SAVED, floats=True)
+    return _built("quantize", "smelt_float.h", parameters, floats=True)
 
 
 def _dense_eights() -> Routine:

@@ -59,6 +59,14 @@ def pair(a: Assembler, low: Register, high: Register) -> Register:
     return a.new("pkhbt", low, Shifted(high, "lsl", 16), into="pair")
 
 
+def start(a: Assembler, starts: Slot, sums: Iterable[tuple[Register, Register]]) -> None:
+    """What the sums of low units and of both begin with, and on to those of the next block."""
+    place = a.get(starts)
+    for sum in (s for pair in sums for s in pair):
+        a.do("ldr", sum, Place(place, step=4, region="starts", table=True))
+    a.put(starts, place)
+
+
 def shared(a: Assembler, sums: Iterable[tuple[Register, Register]], scale: Sequence[Register], y: Register) -> None:
     """Outputs, side by side, from the sums of low units and of both, which are changed: (x + (x >> 31) + offset) >> shift of each
     sum's x, sum + its product with the multiplier, rounded."""

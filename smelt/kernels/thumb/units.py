@@ -47,10 +47,7 @@ def units(timing: Timing, pairs: int, whole: bool) -> Code:
     _start(a, at, len(turn), unroll)
     a.do("add", w, a.argument("w"), 0 if timing.short else 4 * (2 * pairs - 1))
     a.label("block")
-    starts = a.get(at.starts)
-    for sum in (s for pair in sums for s in pair):
-        a.do("ldr", sum, Place(starts, step=4, region="starts", table=True))
-    a.put(at.starts, starts)
+    outputs.start(a, at.starts, sums)
     a.get(at.x, x)
     a.jump(a.get(at.entry))
     with a.apart() as ends:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from smelt.loops.assembly.ir import SPECIAL, Block, Register
 from smelt.loops.assembly.liveness import before, instructions, live_ends
 
 REAL = (*(f"r{n}" for n in range(13)), "lr")
+FLOATS = tuple(f"s{n}" for n in range(16))  # the others are the caller's
 
 
 class NoRegister(ValueError):
@@ -40,7 +41,7 @@ def allocated(blocks: Sequence[Block], short: bool = False) -> Mapping[Register,
 def _loaded(blocks: Sequence[Block]) -> Mapping[Register, int]:
     """How often loads in loops that have short encodings name registers."""
     loads = (
-        i for b in blocks if b.turn for i in b.body if i.kind == "load" and i.place is not None and not i.place.step
+        i for b in blocks if b.repeats for i in b.body if i.kind == "load" and i.place is not None and not i.place.step
     )
     return Counter(r for one in loads for r in (*one.read_registers, *one.writes))
 
@@ -69,7 +70,7 @@ def _coloured(neighbours: Mapping[Register, set[Register]], order: Sequence[Regi
         if register in found:
             continue
         taken = {found[n] for n in neighbours[register] if n in found}
-        free = [r for r in REAL if r not in taken]
+        free = [r for r in (REAL if register.bank == "core" else FLOATS) if r not in taken]
         if not free:
             raise NoRegister(f"no register for '{register}' beside {', '.join(sorted(map(str, neighbours[register])))}")
         found[register] = free[0]
@@ -87,13 +88,18 @@ def _interference(blocks: Sequence[Block]) -> dict[Register, set[Register]]:
                 if register not in SPECIAL:
                     neighbours.setdefault(register, set())
             for a in written:
-                for b in (live | written) - {a}:
+                for b in _others(a, live | written):
                     neighbours.setdefault(a, set()).add(b)
                     neighbours.setdefault(b, set()).add(a)
             live = before(one, live)
         for a in live if number == 0 else ():  # parameters are there together
-            neighbours.setdefault(a, set()).update(live - {a})
+            neighbours.setdefault(a, set()).update(_others(a, live))
     return neighbours
+
+
+def _others(one: Register, registers: Iterable[Register]) -> Iterator[Register]:
+    """Those that cannot be the same as one."""
+    return (r for r in registers if r != one and r.bank == one.bank)
 
 
 def _order(neighbours: Mapping[Register, set[Register]]) -> list[Register]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 from smelt.loops.assembly.ir import (
     SP,
@@ -48,6 +49,10 @@ class Assembler:
 
     def registers(self, name: str, count: int) -> list[Register]:
         return [self.register(f"{name}{i}") for i in range(count)]
+
+    def float(self, name: str, fixed: str | None = None) -> Register:
+        """A new register of the floating-point unit; with `fixed` that one."""
+        return Register(fixed, fixed, "float") if fixed else replace(self.register(name), bank="float")
 
     def argument(self, name: str) -> Register:
         """One of the first four parameters, in the register it comes in. Raises ValueError for the others."""

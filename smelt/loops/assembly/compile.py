@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from smelt.loops.assembly.allocate import NoRegister, allocated
-from smelt.loops.assembly.ir import WIDE, Block, Code, Instruction, Label, Lead, Register, Repeat, instruction
+from smelt.loops.assembly.ir import WIDE, Block, Code, Instruction, Lead, Register, Repeat, instruction
 from smelt.loops.assembly.liveness import Live, live_ends, through
 from smelt.loops.assembly.schedule import REGISTERS, Loop, pipelined, scheduled, with_ends
 from smelt.loops.assembly.timing import Timing
@@ -55,15 +55,10 @@ def _assembled(code: Code, timing: Timing, budget: int) -> Assembled:
     def ordered(number: int, block: Block) -> Block:
         if block.label in loops:
             return block
-        return replace(block, body=scheduled(block.body, timing, ends[number], block.exit, budget, _turns(block)))
+        return replace(block, body=scheduled(block.body, timing, ends[number], block.exit, budget, block.repeats))
 
     blocks = tuple(ordered(*pair) for pair in enumerate(plain))
     return Assembled(code, blocks, allocated(blocks, timing.short), timing.short)
-
-
-def _turns(block: Block) -> bool:
-    """Whether a block goes back to its own beginning."""
-    return block.exit is not None and Label(block.label) in block.exit.operands
 
 
 def unrolled(body: int, timing: Timing, most: int = 16) -> int:

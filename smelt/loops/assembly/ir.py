@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-Kind = Literal["alu", "shift", "shifted", "bits", "mac", "load", "store", "branch"]
+Kind = Literal["alu", "shift", "shifted", "bits", "mac", "load", "store", "branch", "fadd", "fmac", "fdivide", "fcore"]
+Bank = Literal["core", "float"]
 Role = Literal["use", "multiply", "accumulate", "early", "address", "store"]
 Condition = Literal["eq", "ne", "hs", "lo", "hi", "ls", "ge", "lt", "gt", "le", "mi", "pl"]
 WIDE = 4  # bytes of an instruction
@@ -21,10 +22,12 @@ WIDE = 4  # bytes of an instruction
 
 @dataclass(frozen=True)
 class Register:
-    """A value's place, by name; `fixed` is the real register that it must be (parameters come in r0 to r3)."""
+    """A value's place, by name; `fixed` is the real register that it must be (parameters come in r0 to r3). Those of the
+    floating-point unit are a bank of their own."""
 
     name: str
     fixed: str | None = None
+    bank: Bank = "core"
 
     def __str__(self) -> str:
         return self.name
@@ -35,7 +38,8 @@ class Register:
 
 FLAGS = Register("flags", "flags")
 SP = Register("sp", "sp")
-SPECIAL = (FLAGS, SP)
+FPSCR = Register("fpscr", "fpscr")
+SPECIAL = (FLAGS, SP, FPSCR)
 STACK = SP.name
 """The region of what lies on the stack and is reached by addresses."""
 
@@ -104,9 +108,10 @@ SHAPES: dict[str, tuple[Kind, str]] = {
     **dict.fromkeys(("smlawb", "smlawt"), ("mac", "wmma")),
     **dict.fromkeys(("mul", "smmulr", "smuad", "smulbb", "smultt"), ("mac", "wmm")),
     **dict.fromkeys(("sxtb16", "uxtb16"), ("bits", "we")),
-    **dict.fromkeys(("sadd16", "ssub16", "usub8", "uqadd8"), ("bits", "wuu")),
+    **dict.fromkeys(("sadd16", "ssub16", "shadd16", "usub8", "uqadd8"), ("bits", "wuu")),
     **dict.fromkeys(("pkhbt", "pkhtb", "sxtab16"), ("bits", "wue")),
-    **dict.fromkeys(("ssat", "usat16"), ("bits", "w#u")),
+    "uxtah": ("bits", "wae"),
+    **dict.fromkeys(("ssat", "usat", "usat16"), ("bits", "w#u")),
     "ubfx": ("bits", "we##"),
     "bfi": ("bits", "bu##"),
     **dict.fromkeys(("add", "sub", "rsb", "and", "bic", "eor", "orr", "adds", "subs", "ands"), ("alu", "wuu")),
@@ -114,15 +119,44 @@ SHAPES: dict[str, tuple[Kind, str]] = {
     "movt": ("alu", "b#"),
     **dict.fromkeys(("lsl", "lsr", "asr", "lsls"), ("shift", "wuu")),
     **dict.fromkeys(("cmp", "tst"), ("alu", "uu")),
-    **dict.fromkeys(("ldr", "ldrb", "ldrsb", "ldrh", "ldrsh"), ("load", "wp")),
+    **dict.fromkeys(("ldr", "ldrb", "ldrsb", "ldrh", "ldrsh", "vldr"), ("load", "wp")),
     **dict.fromkeys(("str", "strb", "strh"), ("store", "sp")),
+    "vldmia 9": ("load", "pwwwwwwww"),
+    "vmul.f32": ("fadd", "wuu"),
+    "vfma.f32": ("fmac", "cmm"),
+    "vdiv.f32": ("fdivide", "wuu"),
+    **dict.fromkeys(("vcvt.s16.f32", "vcvt.s32.f32"), ("fadd", "bu#")),
+    **dict.fromkeys(("vmov", "vmrs", "vmsr"), ("fcore", "wu")),
+    "vmov 4": ("fcore", "wwuu"),
     "b": ("branch", "l"),
     "bx": ("branch", "u"),
 }  # fmt: skip
-"""Of each instruction its kind and, for each operand, what happens to it: written, read in a role, both, a place, a constant."""
-ROLES: dict[str, Role] = {"u": "use", "m": "multiply", "a": "accumulate", "e": "early", "s": "store", "b": "use"}
+"""Of each instruction its kind and, for each operand, what happens to it: written, read in a role, both, a place, a constant.
+With a number behind the name: of those with so many operands."""
+ROLES: dict[str, Role] = {
+    "u": "use",
+    "m": "multiply",
+    "a": "accumulate",
+    "e": "early",
+    "s": "store",
+    "b": "use",
+    "c": "accumulate",
+}
 SETS_FLAGS = ("adds", "subs", "ands", "lsls", "cmp", "tst")
-SIZES = {"ldr": 4, "str": 4, "ldrb": 1, "ldrsb": 1, "strb": 1, "ldrh": 2, "ldrsh": 2, "strh": 2}
+COMPUTES: tuple[Kind, ...] = ("fadd", "fmac", "fdivide")
+"""Kinds that change FPSCR, in any order: nobody reads it between them."""
+SIZES = {
+    "ldr": 4,
+    "str": 4,
+    "vldr": 4,
+    "vldmia": 32,
+    "ldrb": 1,
+    "ldrsb": 1,
+    "strb": 1,
+    "ldrh": 2,
+    "ldrsh": 2,
+    "strh": 2,
+}
 
 
 @dataclass(frozen=True)
@@ -164,14 +198,14 @@ class Instruction:
 
 def instruction(name: str, *operands: Operand, condition: Condition | None = None) -> Instruction:
     """An instruction of `SHAPES`. Raises ValueError for operands that do not fit it."""
-    kind, shape = SHAPES[name]
+    kind, shape = SHAPES.get(f"{name} {len(operands)}") or SHAPES[name]
     if len(operands) != len(shape):
         raise ValueError(f"{name} has {len(shape)} operands, not {len(operands)}")
     reads: list[tuple[Register, Role]] = []
     writes: list[Register] = []
     place = None
     for operand, part in zip(operands, shape, strict=True):
-        if part in "wb":
+        if part in "wbc":
             if not isinstance(operand, Register):
                 raise ValueError(f"{name} writes a register, not {operand}")
             writes.append(operand)
@@ -194,6 +228,8 @@ def instruction(name: str, *operands: Operand, condition: Condition | None = Non
         writes.append(FLAGS)
     if condition is not None:
         reads.append((FLAGS, "use"))
+    if kind in COMPUTES:
+        reads.append((FPSCR, "use"))
     base = place.base if place is not None and place.step else None
     return Instruction(name, operands, kind, tuple(reads), tuple(writes), base, place, condition)
 
@@ -217,6 +253,11 @@ class Block:
     exit: Instruction | None = None
     align: int = 0
     turn: int = 0
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it goes back to its own beginning."""
+        return self.exit is not None and Label(self.label) in self.exit.operands
 
 
 @dataclass(frozen=True)

@@ -58,10 +58,14 @@ def live_ends(blocks: Sequence[Block]) -> Mapping[int, Live]:
 
 
 def most(body: Sequence[Instruction], live: Live) -> int:
-    """The most registers that are needed at once in a row of instructions."""
-    count = len(live)
+    """The most registers of the core that are needed at once in a row of instructions."""
+    count = _of_core(live)
     for one in reversed(body):
-        count = max(count, len((live | one.writing) - ALWAYS))
+        count = max(count, _of_core((live | one.writing) - ALWAYS))
         live = before(one, live)
-        count = max(count, len(live))
+        count = max(count, _of_core(live))
     return count
+
+
+def _of_core(live: Live) -> int:
+    return sum(r.bank == "core" for r in live)

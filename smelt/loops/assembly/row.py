@@ -76,7 +76,7 @@ class Row:
         self.values = [
             (at, tuple(dict.fromkeys(found)), register in live and made.get(register, -1) == at)
             for (register, at), found in uses.items()
-            if register not in SPECIAL
+            if register not in SPECIAL and register.bank == "core"
         ]
 
     def _latency(self, producer: int, register: Register, role: object) -> int:

@@ -26,10 +26,10 @@ NARROW = ("bx",)
 LOW = tuple(f"r{n}" for n in range(8))
 AS_THEY_ARE = (
     "smlad", "smlabb", "smlabt", "smlatb", "smlatt", "smlawb", "smlawt", "smmla", "smmlar", "smmulr", "smuad", "mul", "mla", "mls",
-    "sxtb16", "uxtb16", "sadd16", "ssub16", "usub8", "uqadd8", "sxtab16", "smulbb", "smultt", "usat16", "pkhbt", "pkhtb", "ssat",
-    "ubfx", "bfi", "bx", "movw", "movt",
+    "sxtb16", "uxtb16", "sadd16", "ssub16", "shadd16", "usub8", "uqadd8", "sxtab16", "uxtah", "smulbb", "smultt", "usat", "usat16",
+    "pkhbt", "pkhtb", "ssat", "ubfx", "bfi", "bx", "movw", "movt",
 )  # fmt: skip
-"""Instructions with one encoding, whose names take no `.w`; nor do accesses below their base."""
+"""Instructions with one encoding, whose names take no `.w`."""
 
 
 def stack_bytes(words: int) -> int:
@@ -140,10 +140,11 @@ def _label(name: str, label: str) -> str:
 
 def _text(name: str, one: Instruction, registers: Mapping[Register, str], words: int, short: bool) -> str:
     condition = one.condition or ""
-    only = one.name in AS_THEY_ARE or (one.place is not None and one.place.offset < 0)
-    wide = "" if only else ".n" if short else ".w"
+    wide = "" if _has_one_encoding(one) else ".n" if short else ".w"
     mnemonic = f"{one.name}{condition}{wide}"
     texts = [_operand(name, o, registers, words) for o in one.operands]
+    if one.name == "vldmia":
+        texts = [f"{texts[0][1:].partition(']')[0]}!", f"{{{', '.join(texts[1:])}}}"]
     if short and one.name == "add":
         texts = texts[1:]
     if one.name == "pkhbt" and isinstance(one.operands[2], Register):
@@ -151,6 +152,13 @@ def _text(name: str, one: Instruction, registers: Mapping[Register, str], words:
     if one.name == "pkhtb" and isinstance(one.operands[2], Register):
         texts[2] += ", asr #16"
     return f"{mnemonic} {', '.join(texts)}"
+
+
+def _has_one_encoding(one: Instruction) -> bool:
+    """Whether assemblers want no `.w`: not all take it where nothing is shorter."""
+    if one.place is not None and (one.place.offset < 0 or (one.place.step and one.size < 4)):
+        return True
+    return one.name in AS_THEY_ARE or one.name.startswith("v")
 
 
 def _operand(name: str, operand: Operand, registers: Mapping[Register, str], words: int) -> str:

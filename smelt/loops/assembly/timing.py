@@ -33,6 +33,7 @@ class Timing:
 
     issue: int = 1  # instructions that may start in one cycle
     results: tuple[tuple[Kind, Latency], ...] = ()
+    costs: tuple[tuple[Kind, int], ...] = ()  # cycles of kinds other than loads that take more than one
     narrow: Latency | None = None  # loads of less than a word, where those take longer
     stepped: Latency = Latency()  # a base register that was stepped on
     apart: frozenset[tuple[Kind, Kind]] = frozenset()  # (older, younger) that never start in the same cycle
@@ -51,6 +52,10 @@ class Timing:
             return self.narrow
         return self._by_kind.get(of.kind, self._usual)
 
+    def cost(self, of: Instruction) -> int:
+        """Cycles of an instruction that reaches no memory."""
+        return self._costs.get(of.kind, 1)
+
     @property
     def shifts_at_once(self) -> bool:
         """Whether what was shifted on the way can be multiplied in the next cycle, and shifting takes no other one's slot."""
@@ -59,6 +64,10 @@ class Timing:
     @cached_property
     def _by_kind(self) -> Mapping[Kind, Latency]:
         return dict(self.results)
+
+    @cached_property
+    def _costs(self) -> Mapping[Kind, int]:
+        return dict(self.costs)
 
     @cached_property
     def _usual(self) -> Latency:
@@ -142,8 +151,14 @@ class Clock:
     def _cost(self, of: Instruction) -> float:
         table = self.timing
         if of.place is None:
-            return 1
-        cost = table.load if of.kind == "load" else 1 if of.place.index is None else table.indexed_store
+            return table.cost(of)
+        cost = (
+            table.load + len(of.writes) - 1
+            if of.kind == "load"
+            else 1
+            if of.place.index is None
+            else table.indexed_store
+        )
         if self.last is None or self.last.kind != "load" or self._address_from(self.last, of):
             return cost
         apart = self.last.place is not None and of.kind == "load" and self.last.place.table != of.place.table

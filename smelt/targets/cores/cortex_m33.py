@@ -34,6 +34,7 @@ CORTEX_M33 = Core(
     ),
     scheduling=Timing(
         results=(("load", LATE), ("mac", LATE), ("shifted", LATE), ("bits", LATE)),  # [J]
+        costs=(("fmac", 3), ("fdivide", 14)),  # the unit is busy; other instructions need not wait
         short=True,  # constants in flash and instructions compete for one bus
     ),
     cycles_per_instruction=1.1,

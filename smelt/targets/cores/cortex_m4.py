@@ -1,6 +1,6 @@
 """Arm Cortex-M4 (Armv7E-M). Sources: see `__init__.py`."""
 
-from smelt.loops.assembly.timing import Timing
+from smelt.loops.assembly.timing import Latency, Timing
 from smelt.targets.cores.compilers import GCC_ARM, GCC_HARD, ZIG_ARM, ZIG_HARD
 from smelt.targets.intrinsics import DSP
 from smelt.targets.types import THUMB, Core, CoreTiming, FloatUnit, Style
@@ -30,6 +30,8 @@ CORTEX_M4 = Core(
         chains_across_memories=False,  # [J] "only when targeting the same memory block"
     ),
     scheduling=Timing(  # [M4]
+        results=(("fadd", Latency(*(2,) * 6)), ("fmac", Latency(*(4,) * 6))),  # nothing waits but the next instruction
+        costs=(("fmac", 3), ("fdivide", 14)),
         load=2, chained=1, chained_apart=0.875, indexed_store=2, load_after_store=1, neighbour_address=1,
         round_bytes=448,  # caches in front of flash are small
     ),

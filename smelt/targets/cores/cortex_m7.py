@@ -7,7 +7,9 @@ from smelt.targets.intrinsics import DSP
 from smelt.targets.types import THUMB, Core, CoreTiming, FloatUnit, Style
 
 ARITHMETIC = Latency(early=2, address=2, accumulate=0, store=0)
-_KINDS: tuple[Kind, ...] = ("alu", "shift", "shifted", "bits", "mac", "load", "store", "branch")
+_FLOAT: tuple[Kind, ...] = ("fadd", "fmac")
+_ALONE: tuple[Kind, ...] = ("fcore", "fdivide")
+_KINDS: tuple[Kind, ...] = ("alu", "shift", "shifted", "bits", "mac", "load", "store", "branch", *_FLOAT, *_ALONE)
 SCHEDULING = Timing(  # [J]
     issue=2,
     results=(
@@ -17,12 +19,18 @@ SCHEDULING = Timing(  # [J]
         ("bits", ARITHMETIC),
         ("mac", Latency(use=2, multiply=2, accumulate=1, early=3, address=3, store=1)),
         ("load", Latency(use=1, multiply=2, accumulate=0, early=2, address=2, store=0)),
+        ("fadd", Latency(use=3, multiply=3, accumulate=3, store=1)),
+        ("fmac", Latency(use=5, multiply=5, accumulate=3, store=3)),
+        ("fdivide", Latency(use=16, multiply=16, accumulate=16, store=16)),
+        ("fcore", Latency(use=2, multiply=2, accumulate=2, early=2, address=2, store=2)),
     ),
     narrow=Latency(use=2, multiply=2, accumulate=1, early=3, address=3, store=0),
     stepped=Latency(early=2),
     apart=frozenset(
         {
             *((older, "bits") for older in _KINDS),
+            *((older, younger) for older in _FLOAT for younger in _FLOAT),
+            *(pair for one in _ALONE for kind in _KINDS for pair in ((one, kind), (kind, one))),
             *((older, "shifted") for older in ("shifted", "bits", "shift")),
             ("mac", "mac"),
             ("store", "store"),
