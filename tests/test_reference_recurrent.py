@@ -217,3 +217,30 @@ def test_an_lstm_with_more_is_refused(file, position, words):
     file.write_bytes(w.finish([x], [y]))
     with pytest.raises(SmeltError, match=words):
         load(file)
+
+
+@pytest.mark.parametrize(
+    "position, words", [(10, "peephole"), (27, "peephole"), (33, "projection"), (39, "auxiliary"), (18, "four gates")]
+)
+def test_an_lstm_of_both_directions_with_more_or_less_is_refused(file, position, words):
+    w, rng = ModelWriter(), np.random.default_rng(0)
+    x, y = w.tensor("x", (1, 2, 3), "float32"), w.tensor("y", (1, 2, 6), "float32")
+    (forward, first), (backward, second) = (real_cell(w, rng, name, 1, 3, 3) for name in "fb")
+    operands = [x, *forward, *backward, *first, *second, *[-1] * 9]
+    operands[position] = -1 if operands[position] >= 0 else w.constant("more", np.zeros((3, 3)), "float32")
+    w.op("BIDIRECTIONAL_SEQUENCE_LSTM", operands, [y], FusedActivationFunction=TANH, MergeOutputs=True, TimeMajor=False)
+    file.write_bytes(w.finish([x], [y]))
+    with pytest.raises(SmeltError, match=words):
+        load(file)
+
+
+def test_an_svdf_of_reals_without_bias_is_refused(file):
+    """The oracle crashes on it."""
+    w = ModelWriter()
+    x, y = w.tensor("x", (1, 2), "float32"), w.tensor("y", (1, 2), "float32")
+    weights, time = (w.constant(name, np.ones((2, 2)), "float32") for name in ("weights", "time"))
+    state = w.tensor("state", (1, 4), "float32", variable=True)
+    w.op("SVDF", [x, weights, time, -1, state], [y], Rank=1)
+    file.write_bytes(w.finish([x], [y]))
+    with pytest.raises(SmeltError, match="no bias"):
+        load(file)

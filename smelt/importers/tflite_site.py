@@ -187,7 +187,7 @@ class Site:
         return tensor
 
     def _dequantized(self, tensor: Tensor) -> Tensor:
-        """Weights as the reals that they stand for (TensorFlow Lite multiplies by their scale after the sum: see `docs`)."""
+        """Weights as the reals that they stand for, as `tflite_advice.HYBRID` tells people."""
         if self.operator not in self.bench.hybrid:
             self.bench.hybrid.append(self.operator)
         q = tensor.q
