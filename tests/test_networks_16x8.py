@@ -5,9 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smelt import compile, random_inputs
+from smelt import compile, execute, profile, random_inputs
+from smelt.importers import load
+from smelt.model.ops import Linear
 from smelt.report.verify import verify
 from tests.oracle import need_oracle
+from tests.paths import KWS
+from tests.requantized import requantized
 from tests.tflite_writer import ModelWriter
 
 
@@ -83,3 +87,19 @@ def test_sums_of_64_bits(board, tmp_path):
     assert names == {"conv2d_dsp16", "dense_dsp16"} and "smelt_smlald" in "".join(compilation.sources.files.values())
     found = verify(compilation, random_inputs(compilation.model, 4), "tflm", path)
     assert not found.mismatches, found.verdict
+
+
+def test_what_numbers_cost(tmp_path):
+    """The keyword spotter of MLPerf Tiny in three kinds of numbers: int4 takes half the flash, neither much longer."""
+    need_oracle()
+    found = {}
+    for name, numbers in {"int8": ("int8", "int8"), "int4": ("int8", "int4"), "16x8": ("int16", "int8")}.items():
+        path = tmp_path / f"{name}.tflite"
+        path.write_bytes(requantized(KWS, *numbers))
+        compilation = compile(path, "nucleo_l4r5zi")
+        inputs = random_inputs(compilation.model, 2)
+        assert not verify(compilation, inputs, "tflm", path).mismatches, name
+        found[name] = profile(compilation, execute(compilation, inputs[:1]).run)
+    weights = sum(op.weights.elements for op in load(KWS).ops if isinstance(op, Linear))
+    assert found["int8"].constant_bytes - found["int4"].constant_bytes >= 0.48 * weights
+    assert found["int4"].cycles < 1.05 * found["int8"].cycles and found["16x8"].cycles < 1.2 * found["int8"].cycles

@@ -108,6 +108,8 @@ def schedules(op: Conv2D, core: Core) -> Iterable[ConvBlock]:
         columns = pixels_of(op)
     run = quads(op.weights.shape[2] * op.weights.shape[3])
     sizes = ((2, 3), (2, 2), (1, 4), (3, 2), (4, 1), (1, 1)) if run > 4 else ((1, 4), (1, 3), (2, 3), (2, 2), (1, 1))
+    if columns == 1 and op.x.dtype == "int16":  # of which nothing is widened: channels share the loads of x
+        sizes = ((4, 1), (6, 1), (2, 1), (3, 1), (1, 1))
     seen = set()
     for unroll in _unrolls(op, run):
         for size in sizes:

@@ -85,10 +85,16 @@ class Requantizer48:
         if self.short:
             value = k.let("scaled", Call(SMLAWB, (total, scale.multiplier, scale.offset))) >> scale.shift
         else:
-            product = k.let("product", cast("int64_t", total) * scale.multiplier)
+            product = k.let("product", self._product(total, scale.multiplier))
             value = cast("int32_t", ((product >> scale.shift) + 1) >> 1)
         low, high = self.clamp[0] - self.y_zero, self.clamp[1] - self.y_zero
         return minimum(maximum(value, low), high) + self.y_zero
+
+    def _product(self, total: Expr, multiplier: Expr) -> Expr:
+        """What is beyond 64 bits wraps, as it does in the oracle."""
+        if not self.wide:
+            return cast("int64_t", total) * multiplier
+        return cast("int64_t", cast("uint64_t", total) * cast("uint64_t", multiplier))
 
 
 def epilogue(op: Linear, weights: NDArray[np.int8], folded: bool) -> Epilogue:
