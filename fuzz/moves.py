@@ -185,10 +185,14 @@ def fill(g: Growth, x: Value) -> bool:
 
 
 def broadcast_args(g: Growth, dtype: str) -> bool:
-    """Any numbers with ones, which go together as shapes do."""
+    """Any numbers with ones, which go together as shapes do; the oracle keeps 32 bits of them."""
     size = g.integer(1, 6)
     ones = np.ones(g.integer(1, size))
-    xs = [g.input((size,), dtype), g.tensor(ones.shape, dtype, data=ones)]
+    x = g.tensor((size,), dtype)
+    most = g.w.constant(g.name(), np.array(2**31 - 1), dtype)
+    g.op("MINIMUM", [g.input((size,), dtype), most], [x])
+    g.op("MAXIMUM", [x, g.w.constant(g.name(), np.array(0), dtype)], [x := g.tensor((size,), dtype)])
+    xs = [x, g.tensor(ones.shape, dtype, data=ones)]
     g.op("BROADCAST_ARGS", xs if g.chance(0.5) else xs[::-1], [g.result((size,), dtype)])
     return True
 
