@@ -188,10 +188,10 @@ def _looked_up(op: Unary, x: Integers) -> Integers:
     real = real_function(op)
     if op.x.dtype == "int16":
         return look_up_interpolated(interpolated_table(real, op.x.q, op.y.q), x)
-    with np.errstate(over="ignore"):  # infinity saturates, too
+    with np.errstate(over="ignore", invalid="ignore"):  # infinity saturates, too
         values = np.float32(op.x.q.scale) * _centred(op, x).astype(np.float32)
-    results = np.array([real(float(v)) for v in values.reshape(-1)], np.float32).reshape(values.shape)
-    steps = (results * np.float32(1 / np.float32(op.y.q.scale))).astype(np.float64)
+        results = np.array([real(float(v)) for v in values.reshape(-1)], np.float32).reshape(values.shape)
+        steps = (results * np.float32(1 / np.float32(op.y.q.scale))).astype(np.float64)
     steps = np.clip(np.nan_to_num(steps), -(2.0**31), 2.0**31)  # far beyond what y has
     rounded = np.trunc(steps + np.copysign(0.5, steps)).astype(np.float32)
     return _saturated(op, np.trunc((rounded + np.float32(op.y.q.zero_point)).astype(np.float64)).astype(np.int64))
