@@ -259,3 +259,13 @@ def test_dequantised_values_that_a_function_changes_are_still_known(code, scales
     w.op(code, [real], [changed])
     w.op("QUANTIZE", [changed], [y])
     assert "too many steps" in "\n".join(refusal(w, [x], [y]))
+
+
+@pytest.mark.parametrize(("code", "option"), [("LEAKY_RELU", "Alpha"), ("SOFTMAX", "Beta")])
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
+def test_reals_by_numbers_that_C_cannot_write_are_refused(code, option, value):
+    w = ModelWriter()
+    x, y = w.tensor("x", (2, 3), "float32"), w.tensor("y", (2, 3), "float32")
+    w.op(code, [x], [y], **{option: value})
+    with pytest.raises(Unsupported, match=f"{option.lower()} is {value}"):
+        load_tflite(w.finish([x], [y]), "model")

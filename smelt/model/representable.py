@@ -7,6 +7,7 @@ not at all; no trained model has it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import fields
 from math import isfinite, prod
 
 import numpy as np
@@ -35,9 +36,9 @@ from smelt.model.unary import rsqrt_scale
 
 
 def excesses(op: Op) -> tuple[str, ...]:
-    """Why `op` is not exact with these scales; nothing where it is, or where it computes reals."""
+    """Why `op` is not exact with these scales; nothing where it is, or where it computes reals with numbers that C can write."""
     if op.y.element.is_float and not isinstance(op, Dequantize):
-        return ()
+        return tuple(_endless(op))
     match op:
         case Linear():
             found = _linear(op)
@@ -69,6 +70,14 @@ def excesses(op: Op) -> tuple[str, ...]:
         case _:
             found = pointwise_excesses(op)
     return tuple(found)
+
+
+def _endless(op: Op) -> Iterator[str]:
+    """Slopes, exponents and limits that are infinite or no number."""
+    for field in fields(op):
+        value = getattr(op, field.name)
+        if isinstance(value, float) and not isfinite(value):
+            yield f"{field.name} is {value:.3g}"
 
 
 def _linear(op: Linear) -> Iterator[str]:
