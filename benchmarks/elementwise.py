@@ -1,7 +1,8 @@
 """Operators that do not multiply and accumulate, on the simulated boards: `python benchmarks/elementwise.py [--only add,mul]`.
 
 A line for each: cycles per element of its result on each board, and how it was computed there. Each is a network of its own, run
-from flash on random inputs and compared with the reference; `wrong` counts the values that differ.
+from flash on random inputs and compared with the reference; `wrong` counts the values that differ. Beside them what CMSIS-NN is known
+to execute on the M4, in instructions per element (shared/facts/peers.md).
 """
 
 import argparse
@@ -102,7 +103,8 @@ CASES = {
     "concat": lambda: ops.Concat(xs=(tensor("x", IMAGE), tensor("x2", IMAGE)), y=tensor("y", (1, 16, 16, 64)), axis=3),
     "pad": lambda: alike(ops.Pad, (1, 18, 18, 32), before=(0, 1, 1, 0), after=(0, 1, 1, 0), value=-3),
 }
-"""Results are counted, but for means and pools of images, of which x's elements are."""
+PEERS = {name: "55 to 81" for name in ("add", "add alike", "add far apart", "subtract")}
+# Results are counted, but for means and pools of images, of which x's elements are.
 BY_INPUT = ("mean of image", "mean of channels", "average of image")
 
 
@@ -142,8 +144,16 @@ def main():
         found = [measured(name, board(b)) for b in boards]
         ways = dict.fromkeys(way for _, way, _ in found)
         wrong = sum(count for *_, count in found)
-        lines.append((name, *(f"{cycles:.2f}" for cycles, *_ in found), "; ".join(ways), str(wrong)))
-    show("Cycles per element, simulated", ("operator", *boards, "by", "wrong"), lines, given.markdown, width=150)
+        lines.append(
+            (name, *(f"{cycles:.2f}" for cycles, *_ in found), PEERS.get(name, "-"), "; ".join(ways), str(wrong))
+        )
+    show(
+        "Cycles per element, simulated",
+        ("operator", *boards, "CMSIS-NN", "by", "wrong"),
+        lines,
+        given.markdown,
+        width=150,
+    )
 
 
 if __name__ == "__main__":
