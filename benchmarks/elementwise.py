@@ -1,8 +1,8 @@
 """Operators that do not multiply and accumulate, on the simulated boards: `python benchmarks/elementwise.py [--only add,mul]`.
 
 A line for each: cycles per element of its result on each board, and how it was computed there. Each is a network of its own, run
-from flash on random inputs and compared with the reference; `wrong` counts the values that differ. Beside them what CMSIS-NN is known
-to execute on the M4, in instructions per element (shared/facts/peers.md).
+from flash on random inputs and compared with the reference; `wrong` counts the values that differ. Beside them what CMSIS-NN is
+known to execute on the M4, in instructions per element (shared/facts/peers.md).
 """
 
 import argparse
