@@ -17,6 +17,7 @@ from smelt.loops.assembly.ir import FLAGS, WIDE, Instruction, Label
 from smelt.loops.assembly.linear import HOLDS, Linear, first_change, number, plus
 from smelt.loops.assembly.machine import CODE, State, Unfollowed, execute, question, value_of
 from smelt.loops.assembly.node import Node
+from smelt.loops.assembly.summary import Key, Outline, Summary, back, outlines, relative
 from smelt.loops.assembly.touched import Touched
 
 MOST_STEPS = 1 << 19  # instructions that are executed; no routine of ours takes a hundredth
@@ -46,15 +47,25 @@ Arrivals = dict[int, list[_Arrival]]
 
 
 @dataclass(frozen=True)
+class _Left:
+    """The end of a walk: the last node, the one that follows, and the state."""
+
+    place: int
+    to: int
+    state: State
+
+
+@dataclass(frozen=True)
 class _Walk:
     """A part of the routine that is followed for itself: until the node `stop` is reached from the node `by`, or from any. It may
-    not leave those from `first` to `last`. `symbolic`: with values that grow."""
+    not leave those from `first` to `last`; with `leaves` it ends where it does. `symbolic`: with values that grow."""
 
     stop: int = -1
     by: int | None = None
     first: int = 0
     last: int = FROM_OUTSIDE
     symbolic: bool = False
+    leaves: bool = False
 
 
 class Follower:
@@ -65,7 +76,8 @@ class Follower:
         self.touched = Touched()
         self._at = {node.label: place for place, node in enumerate(nodes)}
         self._targets = [self._target(node) for node in nodes]
-        self._heads = {t for place, t in enumerate(self._targets) if t is not None and t <= place}
+        self._loops = outlines(nodes, self._targets)
+        self._summaries: dict[tuple[int, Key], Summary] = {}
         self._learned: dict[tuple[int, int], Growth] = {}  # by the beginning and the end of a loop
         self._limits: dict[int, int] = {}
         self._counters = 0
@@ -96,8 +108,8 @@ class Follower:
 
     # --- the way ------------------------------------------------------------------------------------------------------
 
-    def _walk(self, place: int, state: State, walk: _Walk) -> State | None:
-        """From a node to where `walk` stops: the state there. None: at the end of the routine."""
+    def _walk(self, place: int, state: State, walk: _Walk) -> _Left:
+        """From a node to where `walk` stops, or to the end of the routine."""
         by = FROM_OUTSIDE if walk.by is None else walk.by
         arrivals: Arrivals = {}
         state, skipped = self._entered(place, by, state, arrivals), 0
@@ -107,19 +119,59 @@ class Follower:
             if node.ahead:
                 self._row((one for _, one in node.ahead), dict(state), walk, reads_only=True)
             if node.begins:
-                state[_counter(node.label)] = number(node.begins)
+                state[node.counter] = number(node.begins)
             to, skipped, state = self._next(place, node, state, arrivals, walk)
-            if to == walk.stop and walk.by in (None, place):
-                return state
-            if not walk.first <= to <= walk.last or (to == walk.stop and place > by):
-                raise _Failed
-            if to == len(self.nodes):
-                return None
-            if to in self._heads and not skipped:
+            whole: _Left | None = None
+            while not (stops := self._stops(place, to, walk)) and to > place and not skipped and to in self._loops:
+                whole = self._whole(self._loops[to], state, walk)
+                if whole is None:
+                    break
+                place, to, state = whole.place, whole.to, whole.state
+            if stops:
+                return _Left(place, to, state)
+            if to in self._loops and not skipped:
                 again = to <= place
                 state = self._arrived(to, place, state, arrivals) if again else state
                 state = self._entered(to, place if again else FROM_OUTSIDE, state, arrivals)
             place = to
+
+    def _stops(self, place: int, to: int, walk: _Walk) -> bool:
+        """Whether the way from one node to another ends a walk. Raises _Failed where it may not be gone."""
+        by = FROM_OUTSIDE if walk.by is None else walk.by
+        if to == walk.stop and walk.by in (None, place):
+            return True
+        if not walk.first <= to <= walk.last or (to == walk.stop and place > by):
+            if walk.leaves:
+                return True
+            raise _Failed
+        return to == len(self.nodes)
+
+    def _whole(self, loop: Outline, state: State, walk: _Walk) -> _Left | None:
+        """Where a loop is left that is entered from outside, and how; None: its turns must be seen one by one."""
+        found = relative(state, loop.needs)
+        if found is None:
+            return None
+        key, bases = found
+        summary = self._summaries.get((loop.head, key)) or self._summary(loop, key, walk)
+        if summary is None:
+            return None
+        self._summaries[loop.head, key] = summary
+        self.touched.take_moved(summary.touched, bases)
+        return _Left(summary.place, summary.to, {**state, **back(summary.state, bases)})
+
+    def _summary(self, loop: Outline, key: Key, walk: _Walk) -> Summary | None:
+        outside, forced = self.touched, dict(self._forced)
+        self.touched = Touched()
+        inside = _Walk(first=loop.head, last=loop.last, symbolic=walk.symbolic, leaves=True)
+        try:
+            left = self._walk(loop.head, dict(zip(loop.needs, key, strict=True)), inside)
+            changed = {name: value for name, value in left.state.items() if name in loop.changes}
+            return Summary(left.place, left.to, changed, self.touched)
+        except (_Failed, Unfollowed):
+            self._forced = forced
+            return None
+        finally:
+            self.touched = outside
 
     def _row(self, body: Iterable[Instruction], state: State, walk: _Walk, reads_only: bool = False) -> None:
         for one in body:
@@ -159,7 +211,7 @@ class Follower:
 
     def _counted(self, node: Node, state: State) -> int:
         """Whether a turn was the last one of those that are counted."""
-        name = _counter(node.turns)
+        name = node.counter
         before = state.get(name)
         left = plus(before, number(-1)) if isinstance(before, Linear) else None
         if left is None:
@@ -176,7 +228,7 @@ class Follower:
         node = self.nodes[place]
         if not node.begins:
             return place, left_out
-        state[_counter(node.label)] = number(node.begins - left_out // node.length)
+        state[node.counter] = number(node.begins - left_out // node.length)
         return place + 1, left_out % node.length
 
     def _taken(self, exit: Instruction, state: State) -> bool | None:
@@ -203,7 +255,7 @@ class Follower:
 
     def _entered(self, head: int, by: int, state: State, arrivals: Arrivals) -> State:
         """At a node, from `by`: where loops begin there whose growth is known, the state after as many turns as can be told."""
-        if head not in self._heads:
+        if head not in self._loops:
             return state
         if by == FROM_OUTSIDE or head not in arrivals:
             arrivals[head] = [_Arrival(by, dict(state))]
@@ -260,7 +312,7 @@ class Follower:
     def _turn(self, head: int, by: int, state: State) -> State | None:
         forced = dict(self._forced)
         try:
-            return self._walk(head, dict(state), _Walk(head, by, head, symbolic=True))
+            return self._walk(head, dict(state), _Walk(head, by, head, symbolic=True)).state
         except (_Failed, Unfollowed):
             self._forced = forced
             return None
@@ -276,8 +328,7 @@ class Follower:
         for _ in range(len(state) + 2):
             self._forced[id(exit)] = True
             end = self._walk(head, dict(wide), _Walk(head, by, head, symbolic=walk.symbolic))
-            assert end is not None
-            wider = widened(wide, end)
+            wider = widened(wide, end.state)
             if wider == wide:
                 break
             wide = wider
@@ -289,15 +340,9 @@ class Follower:
         """A branch forward that data decide: on from where both ways meet, or one after the other."""
         try:
             end = self._walk(place + 1, dict(state), _Walk(target, None, place + 1, target, walk.symbolic))
-            assert end is not None
-            return target, 0, widened(state, end)
+            return target, 0, widened(state, end.state)
         except _Failed:
-            if walk.stop >= 0:
+            if walk.stop >= 0 or walk.leaves:
                 raise
             self._paths.append((target, dict(state)))
             return place + 1, 0, state
-
-
-def _counter(label: str) -> str:
-    """The name of what counts the turns of a loop that is written out."""
-    return f"turns of {label}"

@@ -25,7 +25,8 @@ def growing(state: State, by: Growth, counter: int) -> State:
     """`state` with values that grow with a counter; flags are forgotten."""
     found: State = {name: value if isinstance(value, Linear) else None for name, value in state.items()}
     for name, step in by.items():
-        found[name] = _grown(found.get(name), step, counter)
+        if name in found:
+            found[name] = _grown(found[name], step, counter)
     return found
 
 

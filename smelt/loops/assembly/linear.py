@@ -42,6 +42,11 @@ class Linear(NamedTuple):
             return self
         return Linear(self.region, self.constant + count * step, tuple(t for t in self.terms if t[0] != counter))
 
+    def moved(self, base: Linear) -> Linear:
+        """This far behind another address of the region. It does not grow itself."""
+        assert self.constant is not None and base.constant is not None and not self.terms
+        return Linear(self.region, signed(self.constant + base.constant), base.terms)
+
     def later(self, counter: int) -> Linear:
         """The value that it has when a counter is one more."""
         step = self.coefficient(counter)

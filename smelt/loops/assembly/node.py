@@ -24,6 +24,11 @@ class Node:
     turns: str = ""
     ahead: tuple[tuple[int, Instruction], ...] = ()
 
+    @property
+    def counter(self) -> str:
+        """The name of what counts the turns of its loop."""
+        return f"turns of {self.turns or self.label}"
+
 
 def nodes_of_blocks(blocks: Sequence[Block]) -> Iterator[Node]:
     """Blocks as a core executes them."""

@@ -13,14 +13,14 @@ from smelt.loops.assembly.node import Node
 def relevant(nodes: Sequence[Node]) -> tuple[Node, ...]:
     """The nodes without instructions on whose results no address and no branch depends."""
     every = [one for node in nodes for _, one in (*node.body, *node.ahead)]
-    needed = {name for node in nodes if node.exit is not None for name in _reads(node.exit)}
+    needed = {name for node in nodes if node.exit is not None for name in reads(node.exit)}
     for one in every:
         needed |= set(_address(one))
-    made = [(frozenset(_writes(one)), frozenset(_reads(one))) for one in every]
+    made = [(writes(one), reads(one)) for one in every]
     before = -1
     while before != len(needed):
         before = len(needed)
-        needed.update(*(reads for writes, reads in made if not needed.isdisjoint(writes)))
+        needed.update(*(used for changed, used in made if not needed.isdisjoint(changed)))
     return tuple(replace(node, body=_kept(node.body, needed), ahead=_kept(node.ahead, needed)) for node in nodes)
 
 
@@ -35,7 +35,7 @@ Body = tuple[tuple[int, Instruction], ...]
 
 
 def _kept(body: Body, needed: set[str]) -> Body:
-    return tuple(p for p in body if any(True for _ in _address(p[1])) or needed.intersection(_writes(p[1])))
+    return tuple(p for p in body if any(True for _ in _address(p[1])) or needed.intersection(writes(p[1])))
 
 
 def _address(one: Instruction) -> Iterator[str]:
@@ -44,16 +44,19 @@ def _address(one: Instruction) -> Iterator[str]:
         yield from (r.name for r in (one.place.base, one.place.index) if r is not None)
 
 
-def _reads(one: Instruction) -> Iterator[str]:
-    yield from (r.name for r in one.read_registers)
+def reads(one: Instruction) -> frozenset[str]:
+    """The registers and the words on the stack that an instruction needs."""
+    found = [r.name for r in one.read_registers]
     if one.place is not None and one.place.slot is not None:
-        yield word(one.place.slot)
+        found.append(word(one.place.slot))
     if one.condition is not None:
-        yield FLAGS.name
-        yield from (r.name for r in one.all_writes)
+        found += [FLAGS.name, *(r.name for r in one.all_writes)]
+    return frozenset(found)
 
 
-def _writes(one: Instruction) -> Iterator[str]:
-    yield from (r.name for r in one.all_writes)
+def writes(one: Instruction) -> frozenset[str]:
+    """Those that it changes."""
+    found = [r.name for r in one.all_writes]
     if one.kind == "store" and one.place is not None and one.place.slot is not None:
-        yield word(one.place.slot)
+        found.append(word(one.place.slot))
+    return frozenset(found)

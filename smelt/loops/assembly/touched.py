@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from smelt.loops.assembly.linear import Linear
@@ -20,6 +21,10 @@ class Stretch:
         if self.low is None or self.high is None:
             return True
         return other.low is not None and other.high is not None and self.low <= other.low and other.high <= self.high
+
+    def moved(self, by: int) -> Stretch:
+        known = self.low is not None and self.high is not None
+        return Stretch(self.low + by, self.high + by) if known else self  # type: ignore[operator]
 
     def joined(self, other: Stretch) -> Stretch:
         if self.low is None or other.low is None or self.high is None or other.high is None:
@@ -50,12 +55,16 @@ class Touched:
         for (region, writes, terms), stretch in other._found.items():
             at = Linear(region, 0, terms)
             for count in (0, last) if at.coefficient(counter) else (0,):
-                moved = at.at(counter, count)
-                assert moved.constant is not None
-                by = moved.constant
-                known = stretch.low is not None and stretch.high is not None
-                ends = Stretch(stretch.low + by, stretch.high + by) if known else stretch  # type: ignore[operator]
-                self._join(moved, writes, ends)
+                self._join_at(at.at(counter, count), writes, stretch)
+
+    def take_moved(self, other: Touched, bases: Mapping[str, Linear]) -> None:
+        """What was touched relative to addresses, where these are."""
+        for (region, writes, _), stretch in other._found.items():
+            self._join_at(bases.get(region, Linear(region, 0)), writes, stretch)
+
+    def _join_at(self, at: Linear, writes: bool, stretch: Stretch) -> None:
+        assert at.constant is not None
+        self._join(at, writes, stretch.moved(at.constant))
 
     def regions(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(region for region, _, _ in self._found))
