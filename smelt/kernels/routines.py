@@ -47,12 +47,6 @@ def _count(name: str, multiple: int = 1) -> Number:
 WORDS, ROWS, BLOCKS, DEPTH = _count("words"), _count("rows"), _count("blocks"), Number("depth")
 ZERO, SHIFT = Number("zero"), Number("shift")
 SCALE = (Number("multiplier"), Number("offset"), SHIFT)  # of all units
-CONSTANTS = Const(3) - (SHIFT.value >= 0)  # of a channel: bias, multiplier and, where `shift` is negative, shift
-
-
-def _image(name: str, rows: Expr, row_step: Expr, columns: Expr, step: Expr) -> Writes:
-    """One channel of an image of int8."""
-    return Writes(name, "int8_t", (rows - 1) * row_step + (columns - 1) * step + 1)
 
 
 def _products(pixels: int, plain: bool) -> Routine:
@@ -75,17 +69,11 @@ def _products(pixels: int, plain: bool) -> Routine:
 
 
 def _built(
-    name: str,
-    source: str,
-    parameters: tuple[Parameter, ...],
-    reading: Timing | None = None,
-    declared: bool = False,
-    floats: bool = False,
+    name: str, source: str, parameters: tuple[Parameter, ...], reading: Timing | None = None, floats: bool = False
 ) -> Routine:
     """One of `BUILT`; as it is `reading` for, it reads no less than for any core."""
     code = BUILT[name](reading or Timing())
-    reader = Reader.of_code(code)
-    return Routine(name, source, parameters, stack_bytes(code.words), floats, reader=reader, declared=declared)
+    return Routine(name, source, parameters, stack_bytes(code.words), floats, reader=Reader.of_code(code))
 
 
 BUILT: Mapping[str, Builder] = {
@@ -170,39 +158,27 @@ def _winograd_products(name: str, words: Number) -> Routine:
 
 def _winograd_outputs(name: str) -> Routine:
     """The outputs of one channel of tiles, whose biases are added to the sums where they are."""
-    columns, length, channels = _count("columns"), Number("length", 1), _count("channels")
-    rows, across, groups = ROWS.value * 4, columns.value * 4, _tile_groups(ROWS.value * columns.value)
     parameters = (
-        _image("y", rows, length.value, across, channels.value),
-        Updates("sums", "int32_t", groups * GROUP_SUMS - GROUP),
-        Reads("channel", "int32_t", CONSTANTS),
-        *(ROWS, columns, length, channels, ZERO, SHIFT),
+        *(Writes("y", "int8_t"), Updates("sums", "int32_t"), Reads("channel", "int32_t")),
+        *(ROWS, _count("columns"), Number("length", 1), _count("channels"), ZERO, SHIFT),
     )
-    return _built(name, "smelt_tiles.h", parameters, declared=True)
+    return _built(name, "smelt_tiles.h", parameters)
 
 
 def _winograd_inputs() -> Routine:
     """B' d B of tiles: see conv2d_winograd4."""
-    columns, depth, length = _count("columns"), _count("depth", 4), Number("length", 1)
-    positions = ROWS.value * columns.value * (depth.value // 2) * POSITIONS
-    seen = (ROWS.value * 4 + 1) * length.value + (columns.value * 4 + 2) * depth.value
     parameters = (
-        Writes("tiles", "int32_t", positions),
-        Reads("image", "int8_t", seen),
-        *(ROWS, columns, depth, length),
+        *(Writes("tiles", "int32_t"), Reads("image", "int8_t")),
+        *(ROWS, _count("columns"), _count("depth", 4), Number("length", 1)),
     )
-    return _built("winograd_inputs", "smelt_winograd.h", parameters, declared=True)
+    return _built("winograd_inputs", "smelt_winograd.h", parameters)
 
 
 def _winograd_weights(only: int | None = None) -> Routine:
     """G w G' of two channels, for any depth or for one."""
     depth = _count("depth", 4) if only is None else Number("depth", only, only, most=only)
-    parameters = (
-        Writes("slice", "int32_t", depth.value * POSITIONS),
-        Reads("weights", "int32_t", depth.value // 2 * 9 + 1),
-        depth,
-    )
     name = "winograd_weights" if only is None else f"winograd_weights_{only}"
+    parameters = (Writes("slice", "int32_t"), Reads("weights", "int32_t"), depth)
     return _built(name, "smelt_winograd.h", parameters, reading=Timing(round_bytes=0))
 
 

@@ -109,8 +109,7 @@ class Routine:
     """A function whose heart is in assembly: it is in the header `source`, which has a portable body beside it.
 
     `stack`: bytes of stack that the assembly uses at most, of which compilers do not know. `floats`: it computes in floating
-    point. `reader`: reads the instructions, where they were built. `declared`: calls rest on what parameters declare, since reading
-    would take long for large layers, whose loops go no two turns alike; a test reads small ones.
+    point. `reader`: reads the instructions, where they were built.
     """
 
     name: str
@@ -119,12 +118,6 @@ class Routine:
     stack: int = 0
     floats: bool = False
     reader: Reader | None = field(default=None, compare=False, repr=False)
-    declared: bool = False
-
-    @property
-    def is_read(self) -> bool:
-        """Whether the reach of a call is read from the instructions."""
-        return self.reader is not None and not self.declared
 
     def __post_init__(self) -> None:
         names = tuple(p.name for p in self.parameters if not isinstance(p, Number) or p.passed)
@@ -194,7 +187,7 @@ def _number(routine: Routine, parameter: Number, argument: At | Value) -> Expr:
 
 def _reached(routine: Routine, known: Mapping[str, int]) -> Mapping[str, Reach]:
     """By parameter what instructions do; nothing of those that were not built."""
-    if routine.reader is None or not routine.is_read:
+    if routine.reader is None:
         return {}
     passed = [p for p in routine.parameters if not isinstance(p, Number) or p.passed]
     numbers = {p.name: known.get(p.name) for p in passed if isinstance(p, Number)}
@@ -207,7 +200,7 @@ def _reached(routine: Routine, known: Mapping[str, int]) -> Mapping[str, Reach]:
 def _bytes(routine: Routine, parameter: Reads, known: Mapping[str, int], reached: Mapping[str, Reach]) -> int:
     """How far a routine reaches behind a pointer, at most."""
     declared = None if parameter.count is None else evaluated(parameter.count, known) * SIZES[parameter.type]
-    if not routine.is_read:
+    if routine.reader is None:
         if declared is None:
             raise WrongCall(f"{routine.name}: nothing tells how far it reaches behind '{parameter.name}'")
         return declared

@@ -23,7 +23,7 @@ from smelt.loops.assembly.touched import Touched
 MOST_STEPS = 1 << 19  # instructions that are executed; no routine of ours takes a hundredth
 MOST_PATHS = 32
 TRIALS = 3
-FIRST_TRIALS = 4  # arrivals at which a loop is always tried; then each time after twice as many
+LONGEST_REST = 64  # arrivals at which a loop is not tried that showed nothing before; twice as many each time
 FAR = 1 << 30
 FROM_OUTSIDE = 1 << 20
 
@@ -38,8 +38,7 @@ class _Arrival:
 
     by: int
     state: State
-    count: int = 0
-    next: int = 1
+    seen: bool = False  # nothing is to be tried there
 
 
 Arrivals = dict[int, list[_Arrival]]
@@ -79,6 +78,7 @@ class Follower:
         self._loops = outlines(nodes, self._targets)
         self._summaries: dict[tuple[int, Key], Summary] = {}
         self._learned: dict[tuple[int, int], Growth] = {}  # by the beginning and the end of a loop
+        self._rests: dict[tuple[int, int], tuple[int, int]] = {}  # how long a loop is not tried next time, and now
         self._limits: dict[int, int] = {}
         self._counters = 0
         self._steps = 0
@@ -143,6 +143,8 @@ class Follower:
         if not walk.first <= to <= walk.last or (to == walk.stop and place > by):
             if walk.leaves:
                 return True
+            raise _Failed
+        if to == len(self.nodes) and walk.stop >= 0:
             raise _Failed
         return to == len(self.nodes)
 
@@ -276,9 +278,7 @@ class Follower:
         if not stack or stack[-1].by != by:
             stack.append(_Arrival(by, stack[-1].state if stack else {}))
         here = stack[-1]
-        here.count += 1
-        if here.count >= here.next:
-            here.next = here.count + 1 if here.count < FIRST_TRIALS else 2 * here.count
+        if not here.seen:
             by_turn = growth(here.state, state) if here.state else self._learned.pop((head, by), None)
             if by_turn is not None:
                 state = self._many_turns(head, by, state, by_turn) or state
@@ -287,6 +287,8 @@ class Follower:
 
     def _many_turns(self, head: int, by: int, state: State, by_turn: Growth) -> State | None:
         """The state after all turns that are like the next one; None: nothing can be told."""
+        if self._rests_now(head, by):
+            return None
         self._counters += 1
         counter = self._counters
         kept, outside = dict(self._limits), self.touched
@@ -305,9 +307,17 @@ class Follower:
                 outside.take(self.touched, counter, last)
                 self.touched = outside
                 self._learned[head, by] = by_turn
+                if last > 0:
+                    del self._rests[head, by]
                 return at(end, counter, last)
         self._limits, self.touched = kept, outside
         return None
+
+    def _rests_now(self, head: int, by: int) -> bool:
+        """Whether a loop is left alone, as it showed little. The next rest is longer, unless it shows something."""
+        longest, left = self._rests.get((head, by), (0, 0))
+        self._rests[head, by] = (longest, left - 1) if left else (min(2 * longest + 1, LONGEST_REST), longest)
+        return left > 0
 
     def _turn(self, head: int, by: int, state: State) -> State | None:
         forced = dict(self._forced)
@@ -333,7 +343,7 @@ class Follower:
                 break
             wide = wider
         self._forced[id(exit)] = False
-        arrivals[head].append(_Arrival(by, wide, next=FAR))
+        arrivals[head].append(_Arrival(by, wide, seen=True))
         return head, 0, wide
 
     def _either_way(self, place: int, target: int, state: State, walk: _Walk) -> tuple[int, int, State]:

@@ -28,7 +28,7 @@ def read_by(nodes: Sequence[Node]) -> set[str]:
     """Everything that instructions and branches read."""
     every = (one for node in nodes for _, one in (*node.body, *node.ahead))
     exits = (node.exit for node in nodes if node.exit is not None)
-    return {name for one in (*every, *exits) for name in _reads(one)}
+    return {name for one in (*every, *exits) for name in reads(one)}
 
 
 Body = tuple[tuple[int, Instruction], ...]
