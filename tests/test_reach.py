@@ -185,7 +185,7 @@ def test_an_element_too_few_is_refused(call: tuple[Routine, dict[str, int]]) -> 
             checked_arguments(wrong, arguments(routine, numbers))
 
 
-@pytest.mark.parametrize("routine", ASSEMBLED, ids=lambda r: r.name)
+@pytest.mark.parametrize("routine", FOLLOWED, ids=lambda r: r.name)
 def test_what_is_written_is_declared_so(routine: Routine) -> None:
     numbers = {p.name: max(p.least or 0, p.multiple) for p in passed(routine) if isinstance(p, Number)}
     for p in passed(routine):
