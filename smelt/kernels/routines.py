@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
+from smelt.kernels.thumb.dense_floats import dense_floats as build_dense_floats
 from smelt.kernels.thumb.groups import groups as build_groups
 from smelt.kernels.thumb.planes import planes as build_planes
 from smelt.kernels.thumb.products import products as build_products
@@ -82,6 +83,7 @@ BUILT: Mapping[str, Builder] = {
     **{f"units_{pairs}": partial(build_units, pairs=pairs, whole=False) for pairs in (1, 2, 3)},
     **{f"unit_outputs_{pairs}": partial(build_units, pairs=pairs, whole=True) for pairs in (1, 2, 3)},
     "quantize": build_quantize,
+    "dense_eights": build_dense_floats,
     "sift": build_sift,
     "sifted": build_sifted,
     "groups": build_groups,
@@ -215,15 +217,11 @@ def _quantize() -> Routine:
 
 def _dense_eights() -> Routine:
     """The outputs of blocks of eight units, in float32."""
-    units, depth = BLOCKS.value * 8, _count("depth")
     parameters = (
-        Writes("y", "float", units),
-        Reads("x", "float", depth.value),
-        Reads("w", "float", units * depth.value),
-        Reads("bias", "float", units),
-        *(depth, BLOCKS),
+        *(Writes("y", "float"), Reads("x", "float"), Reads("w", "float"), Reads("bias", "float")),
+        *(_count("depth"), BLOCKS),
     )
-    return Routine("dense_eights", "smelt_dense.h", parameters, 56, floats=True)
+    return _built("dense_eights", "smelt_dense.h", parameters, floats=True)
 
 
 def _of_words(name: str, *numbers: str) -> Routine:

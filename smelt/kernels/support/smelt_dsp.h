@@ -124,24 +124,6 @@ SMELT_INLINE int32_t smelt_ssub16(int32_t a, int32_t b)
     return result;
 }
 
-/* A routine in assembly: `name` returns its address. To a compiler the whole routine is one statement, which is stepped over, so that no
-   option reaches inside it: not those that add code to functions (stack protectors, instrumentation, coverage, sanitizers), nor those
-   that take registers away. It is called as a function of `type`, and keeps the rules for those: it saves the registers that it must.
-   Only an interrupt handler that relies on a register reserved for all code (-ffixed-r9) finds another value in it.
-   The pragmas are for -pedantic: routines are longer than strings need to be in C99. */
-#define SMELT_DEFINE_ROUTINE(name, type, code) SMELT_DEFINE_ROUTINE_AS(SMELT_SHARED, name, type, code)
-/* For routines that only one other function calls. */
-#define SMELT_DEFINE_OWN_ROUTINE(name, type, code) SMELT_DEFINE_ROUTINE_AS(SMELT_INLINE, name, type, code)
-#define SMELT_DEFINE_ROUTINE_AS(storage, name, type, code)                                                            \
-    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Woverlength-strings\"")                         \
-    storage type *name(void)                                                                                          \
-    {                                                                                                                 \
-        uintptr_t address;                                                                                            \
-        __asm__ volatile("adr.w %0, 8f\n b.w 9f\n .p2align 2\n 8:\n" code "9:\n" : "=r"(address));                   \
-        return (type *)(address + 1u); /* Thumb */                                                                    \
-    }                                                                                                                 \
-    _Pragma("GCC diagnostic pop")
-
 #endif
 
 #endif

@@ -121,8 +121,9 @@ SHAPES: dict[str, tuple[Kind, str]] = {
     **dict.fromkeys(("cmp", "tst"), ("alu", "uu")),
     **dict.fromkeys(("ldr", "ldrb", "ldrsb", "ldrh", "ldrsh", "vldr"), ("load", "wp")),
     **dict.fromkeys(("str", "strb", "strh"), ("store", "sp")),
-    "vldmia 9": ("load", "pwwwwwwww"),
-    "vmul.f32": ("fadd", "wuu"),
+    **{f"vldmia {count + 1}": ("load", "p" + "w" * count) for count in (4, 8)},
+    "vstmia 9": ("store", "p" + "s" * 8),
+    **dict.fromkeys(("vmul.f32", "vadd.f32"), ("fadd", "wuu")),
     "vfma.f32": ("fmac", "cmm"),
     "vdiv.f32": ("fdivide", "wuu"),
     **dict.fromkeys(("vcvt.s16.f32", "vcvt.s32.f32"), ("fadd", "bu#")),
@@ -145,11 +146,12 @@ ROLES: dict[str, Role] = {
 SETS_FLAGS = ("adds", "subs", "ands", "lsls", "cmp", "tst")
 COMPUTES: tuple[Kind, ...] = ("fadd", "fmac", "fdivide")
 """Kinds that change FPSCR, in any order: nobody reads it between them."""
+MULTIPLE = ("vldmia", "vstmia")
+"""A place and the registers that lie there side by side."""
 SIZES = {
     "ldr": 4,
     "str": 4,
     "vldr": 4,
-    "vldmia": 32,
     "ldrb": 1,
     "ldrsb": 1,
     "strb": 1,
@@ -175,7 +177,7 @@ class Instruction:
     @property
     def size(self) -> int:
         """Bytes of memory that it reads or writes."""
-        return SIZES[self.name]
+        return 4 * (len(self.operands) - 1) if self.name in MULTIPLE else SIZES[self.name]
 
     @cached_property
     def reading(self) -> frozenset[Register]:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from smelt.loops.assembly.compile import Assembled
 from smelt.loops.assembly.ir import (
+    MULTIPLE,
     WIDE,
     Block,
     Instruction,
@@ -143,7 +144,7 @@ def _text(name: str, one: Instruction, registers: Mapping[Register, str], words:
     wide = "" if _has_one_encoding(one) else ".n" if short else ".w"
     mnemonic = f"{one.name}{condition}{wide}"
     texts = [_operand(name, o, registers, words) for o in one.operands]
-    if one.name == "vldmia":
+    if one.name in MULTIPLE:
         texts = [f"{texts[0][1:].partition(']')[0]}!", f"{{{', '.join(texts[1:])}}}"]
     if short and one.name == "add":
         texts = texts[1:]
