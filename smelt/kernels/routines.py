@@ -37,7 +37,6 @@ POSITIONS = 36  # of a tile of Winograd's F(4x4, 3x3)
 GROUP = 3  # tiles that are multiplied together
 DEPTHS = (16, 32, 64)  # for which the routine for weights is written in particular
 GROUP_SUMS = POSITIONS * 2 * GROUP
-SAVED = 36  # bytes of the registers that a routine saves
 
 
 def _count(name: str, multiple: int = 1) -> Number:
