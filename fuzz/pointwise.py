@@ -47,6 +47,7 @@ def divided(code: str) -> Continuation:
             divisor = g.integer(0, 40)
         x2 = g.integers(divisor)
         if x.dtype == "float32":
+            x = not_negative(g, x) if code == "POW" else x
             x2 = g.w.constant(g.name(), g.array((x.shape[-1],), x.dtype) ** 2 + 1, x.dtype)
         options = {"FusedActivationFunction": g.pick(ACTIVATIONS)} if code in FUSING else {}
         g.op(code, [x, x2], [g.result(x.shape, x.dtype)], **options)

@@ -38,6 +38,7 @@ from smelt.model.ops_pointwise import (
     FloorMod,
     L2Normalization,
     LogSoftmax,
+    Power,
     Prelu,
     ReduceMax,
     ReduceMin,
@@ -192,6 +193,9 @@ def pointwise_cases() -> list[Op]:
         found += [kind(**operands, clamp=CLAMPS[number]) for kind in (Add, Mul, Div)]
         found += [Add(**operands, subtract=True, clamp=UNBOUNDED), FloorDiv(**operands), FloorMod(**operands)]
         found += [Prelu(x=real("x", y.shape), alpha=real("alpha", second, m.numbers(second)), y=y)]
+    for exponent in (2.0, -3.0, 0.0):
+        least = real("x2", (1,), np.array([exponent], np.float32))
+        found.append(Power(x=real("x", (3, 7)), x2=least, y=real("y", (3, 7))))
     found += [AddN(xs=tuple(real(f"x{n}", (7,)) for n in range(count)), y=real("y", (7,))) for count in (2, 5)]
     for function in get_args(UnaryFunction):
         if function in FUNCTIONS:

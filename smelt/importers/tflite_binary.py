@@ -148,7 +148,7 @@ BINARY: tuple[Arm, ...] = (
     ),
     Arm("FLOOR_DIV", "broadcasting", (2, 2), simple(FloorDiv), 65, types=("int32", "float32"), oracle="LiteRT"),
     Arm("FLOOR_MOD", "broadcasting", (2, 2), simple(FloorMod), 72, types=("int32", "float32"), oracle="LiteRT"),
-    Arm("POW", "broadcasting", (2, 2), simple(Power), 56, types=("int32",), oracle="LiteRT"),
+    Arm("POW", "broadcasting", (2, 2), simple(Power), 56, types=("int32", "float32"), oracle="LiteRT"),
     Arm("MINIMUM", "broadcasting", (2, 2), simple(Minimum, raw=True), 39, types=SUMMED),
     Arm("MAXIMUM", "broadcasting", (2, 2), simple(Maximum, raw=True), 39, types=SUMMED),
     Arm("EQUAL", "broadcasting", (2, 2), compare("=="), 53, (*COMPARED, "bool"), by_operand=True),

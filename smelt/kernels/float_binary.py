@@ -14,8 +14,8 @@ from smelt.kernels.lookup import Unrolled, unrolled
 from smelt.loops.ir import Expr, maximum, minimum
 from smelt.model.graph import Op
 from smelt.model.ops import Add, Maximum, Minimum, Mul
-from smelt.model.ops_pointwise import AddN, Div, FloorDiv, FloorMod, Prelu, SquaredDifference
-from smelt.targets.intrinsics import FLOOR, FLOOR_MOD
+from smelt.model.ops_pointwise import AddN, Div, FloorDiv, FloorMod, Power, Prelu, SquaredDifference
+from smelt.targets.intrinsics import FLOOR, FLOOR_MOD, POW
 
 Compute = Callable[..., Expr]
 
@@ -53,6 +53,10 @@ def _rest(k: CallBuilder, op: FloorMod, a: Expr, b: Expr) -> Expr:
     return k.call(FLOOR_MOD, a, b)
 
 
+def _power(k: CallBuilder, op: Power, a: Expr, b: Expr) -> Expr:
+    return k.call(POW, a, b)
+
+
 def _prelu(k: CallBuilder, op: Prelu, x: Expr, alpha: Expr) -> Expr:
     return rectified(k, x, alpha)
 
@@ -77,6 +81,7 @@ BINARY_FLOATS: tuple[Implementation, ...] = (
     _way("squared_difference", SquaredDifference, _square),
     _way("floor_div", FloorDiv, _floor),
     _way("floor_mod", FloorMod, _rest),
+    _way("power", Power, _power),
     _way("prelu", Prelu, _prelu, ("x", "alpha")),
     Implementation("add_n_floats", AddN, unrolled, build_add_n, (real_operands,)),
 )

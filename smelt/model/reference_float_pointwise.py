@@ -20,6 +20,7 @@ from smelt.model.ops_pointwise import (
     FloorMod,
     L2Normalization,
     LogSoftmax,
+    Power,
     Prelu,
     ReduceMax,
     ReduceMin,
@@ -105,6 +106,12 @@ def floor_mod(op: FloorMod, x: Array, x2: Array) -> Array:
     with np.errstate(all="ignore"):
         rest = np.fmod(x, x2)
         return np.asarray(np.where((rest != 0) & ((x2 < 0) != (rest < 0)), rest + x2, rest))
+
+
+def power(op: Power, x: Array, x2: Array) -> Array:
+    """As C's pow: 1 of any number to the power of 0, no number of negative ones to that of a fraction."""
+    with np.errstate(all="ignore"):
+        return np.asarray(np.power(x.astype(np.float64), x2.astype(np.float64)), np.float32)
 
 
 def cumulative_sum(op: CumulativeSum, x: Array) -> Array:
@@ -213,6 +220,7 @@ REAL_POINTWISE: dict[type[Op], Callable[..., Array]] = {
     AddN: add_n,
     FloorDiv: floor_div,
     FloorMod: floor_mod,
+    Power: power,
     CumulativeSum: cumulative_sum,
     Unary: unary,
     Mean: mean,

@@ -46,6 +46,7 @@ COS = Intrinsic("cos", "float", 40, 40)
 FLOOR = Intrinsic("floor", "float", 10, 10)
 CEIL = Intrinsic("ceil", "float", 12, 12)
 FLOOR_MOD = Intrinsic("floor_mod", "float", 60, 120)
+POW = Intrinsic("pow", "float", 130, 260)
 ROUND = Intrinsic("round", "float", 18, 18)
 
 DSP: tuple[Intrinsic, ...] = (
