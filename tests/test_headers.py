@@ -16,7 +16,7 @@ from smelt.planner import make_plan
 from smelt.targets.boards import BOARDS, board
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.riscv32imc import RISCV32IMC
-from tests.paths import KWS, ROOT
+from tests.paths import HELLO_FLOAT, KWS, ROOT
 from tests.routine_watch import known_to_c
 from tests.tiny_firmware import need
 
@@ -107,8 +107,8 @@ def test_instructions_are_for_cores_that_have_them():
 def test_each_kernel_alone_is_a_module():
     """What a session loads has the headers of that kernel and no others, even of one that needs none of smelt's."""
     target = board("nucleo_l4r5zi")
-    steps = {s.implementation.name: s for s in make_plan(prepare(load(RESNET)), target).steps}
-    steps |= {s.implementation.name: s for s in make_plan(prepare(load(KWS)), target).steps}
+    plans = (make_plan(prepare(load(model)), target) for model in (RESNET, KWS, HELLO_FLOAT))
+    steps = {s.call.kernel.name: s for plan in plans for s in plan.steps}
     assert any(not needed(s.call.kernel.c(), target.core) for s in steps.values())
     helpers = dict.fromkeys(("memcpy", "memset"), target.chip.rams[0].start)
     for step in steps.values():
