@@ -2,8 +2,8 @@
 
 Once per row, the elements above the zero point are listed, two and two, with the place of their weights; then each block of
 eight units walks the list. What is zero costs neither multiplications nor reads of flash. The result is exact for any x,
-**but the time depends on the data**: for 128 x 128 weights in flash it is even with `dense_pairs` where 25 (Cortex-M33), 30 (M4)
-or 38 (M7) percent of x are zero; where nothing is, it takes 30, 36 or 57 percent longer (measured at half zeros, extrapolated).
+**but the time depends on the data**: for 128 x 128 weights in flash it is even with `dense_pairs` where 23 (Cortex-M33), 27 (M4)
+or 36 (M7) percent of x are zero; where nothing is, it takes 27, 33 or 57 percent longer.
 The weights of an element lie side by side for `lane` units, so that what is left out makes whole cache lines.
 """
 
