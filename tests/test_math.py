@@ -1,4 +1,4 @@
-"""The functions of smelt_math.h and smelt_powers.h are within two units in the last place, over all floats (here: over every 16,411th)."""
+"""The functions of smelt_math.h and smelt_powers.h are within two units in the last place (over every 16,411th float)."""
 
 from __future__ import annotations
 
