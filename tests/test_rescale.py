@@ -69,10 +69,12 @@ def test_of_tensors():
     )
     weights = Tensor("w", (3, 3), "int8", Quantization((0.5, 0.25, 0.125), (0,) * 3, 0), np.zeros((3, 3), np.int8))
     r = linear_rescale(x, weights, y)
-    assert (r.x_zero, r.y_zero, r.clamp) == (3, 0, (-32768, 32767)) and r.largest == 1.0 and not r.is_uniform
+    assert (r.x_zero, r.y_zero, r.clamp) == (3, 0, (-32768, 32767)) and r.largest == 1.0
+    assert len({*zip(r.multipliers, r.shifts, strict=True)}) == 3
     assert r.of(np.array([1])).largest == 0.5 and r.clamped((-1, 5)).clamp == (-1, 5)
     per_tensor = Tensor("w", (3, 3), "int8", Quantization((0.5,), (0,)), np.zeros((3, 3), np.int8))
-    assert len(linear_rescale(x, per_tensor, y).multipliers) == 3 and linear_rescale(x, per_tensor, y).is_uniform
+    common = linear_rescale(x, per_tensor, y)
+    assert len(common.multipliers) == 3 and len({*zip(common.multipliers, common.shifts, strict=True)}) == 1
     narrow = Tensor("y", (1, 2), "int8", Quantization((0.25,), (0,)))
     with pytest.raises(ModelError, match="3 scales, but 'y' 2 channels"):
         linear_rescale(x, weights, narrow)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, floor
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -166,9 +165,3 @@ def tanh(x: IntegersLike, integer_bits: int) -> Integers:
 def leading_zeros32(x: IntegersLike) -> Integers:
     """Zero bits before the first one of a positive 32-bit number."""
     return np.asarray(32 - np.frexp(np.asarray(x, np.float64))[1], np.int64)
-
-
-def clip_int8(x: Any) -> NDArray[np.int8]:
-    """Saturate to int8."""
-    clipped: NDArray[np.int8] = np.clip(x, -128, 127).astype(np.int8)
-    return clipped

@@ -52,11 +52,6 @@ class Rescale(Noun):
         return self.low, self.high
 
     @property
-    def is_uniform(self) -> bool:
-        """Whether all channels have the same multiplier and shift."""
-        return bool(np.all(self.multipliers == self.multipliers[0]) and np.all(self.shifts == self.shifts[0]))
-
-    @property
     def largest(self) -> float:
         """The largest real number that a sum is multiplied by."""
         return float(np.max(np.ldexp(self.multipliers.astype(np.float64), self.shifts - 31), initial=0.0))
