@@ -24,6 +24,7 @@ _API = {
     "load": "smelt.importers",
     "profile": "smelt.report.profile",
     "random_inputs": "smelt.inputs",
+    "read_board": "smelt.board_files",
     "read_inputs": "smelt.inputs",
     "verify": "smelt.report.verify",
     "verify_layers": "smelt.report.layers",

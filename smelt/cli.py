@@ -54,10 +54,10 @@ def main() -> None:
     """
 
 
-def find_board(name: str) -> Board:
-    from smelt.targets.boards import board
+def find_board(text: str) -> Board:
+    from smelt.board_files import find_board
 
-    return board(name)
+    return find_board(text)
 
 
 def firmware(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
@@ -374,12 +374,23 @@ def inspect_command(model: Path, as_json: bool) -> None:
 
 
 @main.command("boards", short_help="The boards smelt knows.")
+@click.option(
+    "--show", metavar="BOARD", help="Instead, all that smelt knows of one, as TOML: where boards of your own begin."
+)
 @json_option
-def boards_command(as_json: bool) -> None:
-    """List the boards with their cores, clocks and memories."""
+def boards_command(show: str | None, as_json: bool) -> None:
+    """List the boards with their cores, clocks and memories.
+
+    Save what --show prints as my_board.toml, change it, give it a name of its own, and use it with --board my_board.toml.
+    """
     from smelt.report.summary import board_rows
     from smelt.report.terminal import show_boards
+    from smelt.targets.board_text import board_table, toml
 
+    if show is not None:
+        table = board_table(find_board(show))
+        emit_json(table) if as_json else emit(toml(table).rstrip())
+        return
     rows = board_rows()
     emit_json(rows) if as_json else show_boards(rows)
 

@@ -26,9 +26,14 @@ def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def board_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--board", "-b", "board_name", required=True, metavar="BOARD", help="See `smelt boards`.")(
-        command
-    )
+    return click.option(
+        "--board",
+        "-b",
+        "board_name",
+        required=True,
+        metavar="BOARD",
+        help="One of `smelt boards`, or a .toml file that describes one.",
+    )(command)
 
 
 def device_option(command: Callable[..., Any]) -> Callable[..., Any]:

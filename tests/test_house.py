@@ -35,10 +35,11 @@ BESIDE = {
     "npy": {"model"},
     "npz": {"model", "npy"},
     "inputs": {"files", "importers", "model", "npy", "npz"},
+    "board_files": {"files", "targets"},
     "compile": BELOW_FIRMWARE | {"firmware", "devices", "tuning"},
     "options": {"files", "planner", "report"},
     "command_group": {"report"},
-    "cli": set(ROOMS) | {"command_group", "compile", "inputs", "options"},
+    "cli": set(ROOMS) | {"board_files", "command_group", "compile", "inputs", "options"},
     "__init__": {"compile"},
     "__main__": {"cli"},
 }

@@ -18,9 +18,9 @@ KB = 1024
 MB = 1024 * KB
 
 Contents = Literal["code", "data"]
-Role = Literal["fast", "main", "extra", "extra2", "extra3", "extra4"]
+Role = Literal["fast", "main", "extra", "extra2", "extra3", "extra4", "external", "external2"]
 """What a RAM is to an application, on whatever chip: tightly coupled to the core; the RAM where variables usually go; the others,
-in the order in which plans take them."""
+in the order in which plans take them; those of other chips on the board."""
 
 Family = Literal["arm", "riscv"]
 Replacement = Literal["lru", "random"]
@@ -182,7 +182,11 @@ class Path:
 @dataclass(frozen=True)
 class Memory:
     """A range of addresses. `holds` says what may live there: flash holds code (and constants), RAM data (and the
-    stack). Each RAM for data has a `role`, which generated C calls it by."""
+    stack). Each RAM for data has a `role`, which generated C calls it by.
+
+    An `external` memory is another chip on the board, behind a controller that must be set up before anything is there: nothing
+    runs from it, and neither the stack nor the firmware's own variables are in it. One of code is flash for tables.
+    """
 
     name: str
     start: int
@@ -195,6 +199,7 @@ class Memory:
     fetches_at: int | None = field(
         default=None, repr=False
     )  # the alias where instructions are fetched, if not at `start`
+    external: bool = field(default=False, repr=False)
 
     @property
     def end(self) -> int:
@@ -233,7 +238,8 @@ class Debug:
 @dataclass(frozen=True)
 class Chip(Noun):
     """A core and its memories. The first code memory is the flash with the firmware, read-only at run time; other code
-    memories are RAM for code (ITCM). Data memories come fastest first; the first one holds stack, .data and .bss."""
+    memories are RAM for code (ITCM) or, external ones, flash for tables. Data memories come fastest first; the first one holds
+    stack, .data and .bss."""
 
     name: str
     core: Core
