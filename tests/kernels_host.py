@@ -22,7 +22,7 @@ from smelt.firmware.build import UNFUSED
 from smelt.kernels.assembly import called, declarations
 from smelt.kernels.headers import includes, needed
 from smelt.kernels.implementation import KernelCall
-from smelt.loops.ir import SIZES, Scratch
+from smelt.loops.ir import SIZES, Buffer, Scratch
 from smelt.loops.kernel import Kernel
 from smelt.model.graph import Array, Tensor
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
@@ -64,6 +64,42 @@ def run_all(calls: Sequence[KernelCall], inputs: Sequence[Inputs], sanitize: boo
         library = _compile(Path(folder), source(call.kernel for call in calls), sanitize)
         results = _run_apart(library, plain) if sanitize else run_plain(library, plain)
     return [_shaped(call, result) for call, result in zip(calls, results, strict=True)]
+
+
+@dataclass(frozen=True)
+class Slid:
+    """A call whose output begins `distance` bytes before the buffer `x`, and overlaps it where it is longer than that."""
+
+    call: KernelCall
+    inputs: Inputs
+    x: Buffer
+    distance: int
+
+
+def run_slid(jobs: Sequence[Slid]) -> list[Array]:
+    """What each call leaves in its output."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        kernels = [job.call.kernel.sliding() for job in jobs]
+        library = ctypes.CDLL(str(_compile(Path(folder), source(kernels), sanitize=False)))
+        results = [_run_slid(getattr(library, k.name), job) for k, job in zip(kernels, jobs, strict=True)]
+        _unload(library)
+    return results
+
+
+def _run_slid(function: Any, job: Slid) -> Array:
+    buffers, plain = job.call.kernel.buffers, _plain(job.call, job.inputs).buffers
+    (y,) = (at for at, buffer in enumerate(buffers) if buffer.role == "output")
+    x = buffers.index(job.x)
+    front = b"\x5a" * job.distance
+    shared, start = _guarded((front + plain[x][1]).ljust(len(plain[y][1]), b"\x5a"))
+    memories = [_guarded(data) for _, data in plain]
+    addresses = [address for _, address in memories]
+    addresses[x], addresses[y] = start + job.distance, start
+    function.restype = None
+    function(*map(ctypes.c_void_p, addresses))
+    inside = start - ctypes.addressof(shared)
+    result = bytes(shared)[inside : inside + len(plain[y][1])]
+    return _shaped(job.call, (result,))[0]
 
 
 def _plain(call: KernelCall, values: Inputs) -> PlainCall:

@@ -11,12 +11,16 @@ from smelt.loops.ir import Buffer, If, Loop, Stmt
 from smelt.loops.routine import CallRoutine
 from smelt.nouns import Noun
 
+SLIDING = "_s"
+"""The end of the names of kernels whose output may overlap an input, where there is another one that promises more."""
+
 
 @dataclass(frozen=True)
 class Kernel(Noun):
     """A function: its parameters in order, its statements. Equal kernels have equal names, derived from their content.
 
-    `in_place` kernels may be called with an output that is also an input (their C makes no `restrict` promise).
+    `in_place` kernels may be called with an output that lies over an input, as far as `overlap.slide` says: their C makes no
+    `restrict` promise for either. Of others `sliding` makes such ones.
     """
 
     name: str
@@ -38,6 +42,10 @@ class Kernel(Noun):
         kernel = Kernel(name, self.buffers, self.body, self.in_place)
         kernel.__dict__["definition"] = self.definition
         return kernel
+
+    def sliding(self) -> Kernel:
+        """The same for an output that overlaps an input; itself where it is so already."""
+        return self if self.in_place else Kernel(f"{self.name}{SLIDING}", self.buffers, self.body, True)
 
     @cached_property
     def letters(self) -> int:
