@@ -86,7 +86,7 @@ def test_commands_take_a_file(tmp_path):
 def test_firmware_for_a_board_of_a_file_equals_the_reference(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(PLAIN)
-    code, out, err = smelt("verify", DATA / "cases" / "sm5000.tflite", "--board", file, "-n", "2")
+    code, out, err = smelt("verify", DATA / "cases" / "lr_neg.tflite", "--board", file, "-n", "2")
     assert code == 0 and "2" in out, err
 
 
