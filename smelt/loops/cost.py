@@ -82,18 +82,19 @@ def _block(body: tuple[Stmt, ...], values: Values) -> Counts:
     total = Counts()
     known = dict(values)
     for statement in body:
-        total.add(_statement(statement, known))
+        total.add(executed(statement, known))
     return total
 
 
-def _statement(statement: Stmt, values: Values) -> Counts:
+def executed(statement: Stmt, values: Values) -> Counts:
+    """What one statement executes where variables are `values`; a declaration adds to them."""
     total = Counts()
     match statement:
         case Declare(var, value):
             _expression(value, total)
-            middle = _middle(value, values)
-            if middle is not None and not var.mutable:
-                values[var.name] = middle
+            known = middle(value, values)
+            if known is not None and not var.mutable:
+                values[var.name] = known
         case Assign(_, value):
             _expression(value, total)
         case Store(_, index, value, _):
@@ -105,12 +106,12 @@ def _statement(statement: Stmt, values: Values) -> Counts:
         case If(condition, then, otherwise):
             _expression(condition, total)
             total.branches += 0.5
-            taken = _middle(condition, values)
+            taken = middle(condition, values)
             share = 0.5 if taken is None else float(bool(taken))
             total.add(_block(then, values), share)
             total.add(_block(otherwise, values), 1 - share)
         case Copy(_, _, _, _, count):
-            total.copied += _middle(count, values) or 0
+            total.copied += middle(count, values) or 0
             total.branches += 4
         case CallRoutine(_, _, work, others, turns):
             total.arithmetic += others
@@ -122,7 +123,7 @@ def _statement(statement: Stmt, values: Values) -> Counts:
 
 
 def _loop(loop: Loop, values: Values) -> Counts:
-    start, stop = _middle(loop.start, values), _middle(loop.stop, values)
+    start, stop = middle(loop.start, values), middle(loop.stop, values)
     rounds = 4.0 if start is None or stop is None else max((stop - start) / loop.step, 0.0)
     inner = {**values, loop.var.name: (start or 0) + (rounds - 1) / 2 * loop.step}
     once = _block(loop.body, inner)
@@ -217,7 +218,7 @@ def _indirect(index: Expr, total: Counts) -> None:
     total.turns += sum(e.buffer.role == "constant" for e in loads)
 
 
-def _middle(value: Expr, values: Mapping[str, float]) -> float | None:
+def middle(value: Expr, values: Mapping[str, float]) -> float | None:
     """The value where every counter stands at its middle; None where it depends on data."""
     match value:
         case Const(constant):
@@ -225,9 +226,9 @@ def _middle(value: Expr, values: Mapping[str, float]) -> float | None:
         case Var(name):
             return values.get(name)
         case Cast(_, inner):
-            return _middle(inner, values)
+            return middle(inner, values)
         case Binary(operator, left, right):
-            a, b = _middle(left, values), _middle(right, values)
+            a, b = middle(left, values), middle(right, values)
             if a is None or b is None:
                 return None
             if operator in ("+", "-", "*", "<", "<=", ">", ">=", "==", "!=", "min", "max"):

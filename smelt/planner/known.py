@@ -167,5 +167,5 @@ def _group(m: Measurement) -> tuple[str, bool]:
 
 
 def _once(measurements: Iterable[Measurement]) -> TuningLog:
-    """Each kernel once in each place: as it was measured last."""
-    return TuningLog(tuple({(m.kernel, m.board, m.place): m for m in measurements}.values()))
+    """Each kernel once in each set of memories: as it was measured last."""
+    return TuningLog(tuple({(m.kernel, m.board, m.places): m for m in measurements}.values()))

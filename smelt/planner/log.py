@@ -11,7 +11,7 @@ from typing import ClassVar
 from smelt.errors import OptionError
 from smelt.files import append_lines, check_appendable, read
 from smelt.nouns import Noun
-from smelt.planner.measurement import IN_FLASH, LONGEST_LINE, Measurement, Place, parsed
+from smelt.planner.measurement import IN_FLASH, LONGEST_LINE, Measurement, Place, Places, parsed
 
 MOST_BYTES = 1 << 30
 """What a log may have: a million measurements."""
@@ -64,6 +64,10 @@ class TuningLog(Noun):
         found = self.find(kernel, board, place)
         return None if found is None else found.cycles
 
+    def everywhere(self, kernel: str, board: str) -> tuple[Measurement, ...]:
+        """The measurements of a kernel that hold, one for each set of memories."""
+        return tuple(self._everywhere.get((kernel, board), {}).values())
+
     def ranked(self, op_key: str, board: str, place: Place = IN_FLASH) -> tuple[tuple[str, str, int], ...]:
         """(implementation, schedule, least cycles) of what was measured for such ops on a board, best first."""
         least: dict[tuple[str, str], int] = {}
@@ -76,6 +80,13 @@ class TuningLog(Noun):
     @cached_property
     def _found(self) -> dict[tuple[str, str, Place], Measurement]:
         return {(m.kernel, m.board, m.place): m for m in self.measurements}
+
+    @cached_property
+    def _everywhere(self) -> dict[tuple[str, str], dict[Places, Measurement]]:
+        result: dict[tuple[str, str], dict[Places, Measurement]] = {}
+        for m in self.measurements:
+            result.setdefault((m.kernel, m.board), {})[m.places] = m
+        return result
 
     @cached_property
     def _by_op(self) -> dict[tuple[str, str, Place], list[Measurement]]:

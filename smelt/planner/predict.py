@@ -8,6 +8,9 @@ measured, the convolutions of IC on the L4R5 gain one to two times that. Tables 
 which in most chips is not at all. Where loads of two memories do not overlap (the M4), each turn from a table to activations
 costs a cycle more, unless both lie in the same RAM.
 
+Where tensors, scratch, tables lie is asked with `Places`, or memory by memory for the buffers of the kernel: what was measured in
+other places is corrected by the difference of what the kernel waits for memory there and here (`price.py`).
+
 What was measured through a debug link, with code and tables in RAM, or with another compiler, is no figure for firmware.
 Where there is no other, the ways that were measured so are in the ratio of these figures to each other ("ranked"); what the
 first of them takes is an estimate.
@@ -18,18 +21,21 @@ never faster than what this one did: see `Cycles.source`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from statistics import median
 from typing import Literal
 
+from smelt.loops.kernel import Kernel
 from smelt.planner.known import Grade, Known
 from smelt.planner.log import TuningLog
-from smelt.planner.measurement import IN_FLASH, Place
+from smelt.planner.measurement import FLASH, IN_FLASH, RAM, Place, Places
+from smelt.planner.price import Pricer
 from smelt.planner.ways import Way, op_key
 from smelt.targets.types import Board, Path
 
-Source = Literal["measured", "similar", "doubted", "ranked", "estimated"]
+Source = Literal["measured", "moved", "similar", "doubted", "ranked", "estimated"]
 
 IN_COPIES: Place = (True, False)
 """Firmware with its tables in RAM."""
@@ -43,9 +49,10 @@ MOST_SAVED = 0.4
 
 @dataclass(frozen=True)
 class Cycles:
-    """Cycles of a kernel: "measured" this very kernel by this origin, "similar" one that differs in constants only, or in
-    what it calls, or by a similar origin, "doubted" by one while this origin measured other ways, "ranked" an estimate whose
-    ratio to the first guess was measured with code and tables in RAM or with another compiler, "estimated"."""
+    """Cycles of a kernel: "measured" this very kernel by this origin, "moved" the same in other memories, "similar" one that
+    differs in constants only, or in what it calls, or by a similar origin, "doubted" by one while this origin measured other ways,
+    "ranked" an estimate whose ratio to the first guess was measured with code and tables in RAM or with another compiler,
+    "estimated"."""
 
     value: int
     source: Source
@@ -53,7 +60,7 @@ class Cycles:
     @property
     def grade(self) -> Grade:
         """What the figure is worth."""
-        return {"doubted": "similar", "ranked": "estimated"}.get(self.source, self.source)  # type: ignore[return-value]
+        return {"moved": "similar", "doubted": "similar", "ranked": "estimated"}.get(self.source, self.source)  # type: ignore[return-value]
 
     @property
     def is_estimate(self) -> bool:
@@ -61,9 +68,15 @@ class Cycles:
         return self.grade == "estimated"
 
 
+def memories(kernel: Kernel, places: Places) -> tuple[str, ...]:
+    """The memory of each buffer of a kernel."""
+    by_role = {"input": places.x, "output": places.y, "scratch": places.scratch, "constant": places.tables}
+    return tuple(by_role[b.role] for b in kernel.buffers)
+
+
 @dataclass(frozen=True, eq=False)
 class Predictor:
-    """A way to do an op and where its tables lie -> cycles, and what they are worth."""
+    """A way to do an op and where everything lies -> cycles, and what they are worth."""
 
     known: Known
 
@@ -71,13 +84,58 @@ class Predictor:
     def board(self) -> Board:
         return self.known.board
 
-    def cycles(self, way: Way) -> Cycles:
-        """Of a way with its tables in flash."""
+    def cycles(self, way: Way, places: Places | None = None) -> Cycles:
+        """Of a way with its tables in flash, and nothing to wait for but them; or everything in certain memories. What `places`
+        leave open has no price. Raises KeyError for a name that is none of the chip's memories."""
+        if places is not None:
+            return self.at(way, memories(way.call.kernel, places))
         found = self._figure(way, IN_FLASH)
         if found is not None:
             return found
         ratio = self._ratios.get(way.implementation.name, self._ratio)
         return Cycles(round(way.instructions(self.board.core) * ratio + self._wait(way, "flash")), "estimated")
+
+    def at(self, way: Way, memories: Sequence[str]) -> Cycles:
+        """The same with each buffer of the kernel in the memory of that name ("flash", whatever the chip calls it; none: free)."""
+        here = self.stalls(way, memories)
+        found = min(self._elsewhere(way), key=lambda one: abs(one[1] - here), default=None)
+        if found is not None:
+            mine, there = found
+            value = max(round(mine.value + here - there), 1)
+            return mine if value == mine.value else Cycles(value, "moved" if mine.source == "measured" else mine.source)
+        tables = {m for m, b in zip(memories, way.call.kernel.buffers, strict=True) if b.role == "constant"}
+        usual = self.cycles(way) if tables <= {FLASH} else self.copied(way, self.cycles(way))
+        free = ["" if b.role != "constant" else m for m, b in zip(memories, way.call.kernel.buffers, strict=True)]
+        return Cycles(round(usual.value + here - self.stalls(way, free)), usual.source)
+
+    def stalls(self, way: Way, memories: Sequence[str]) -> float:
+        """Cycles that a way waits for memory with its buffers there; an estimate."""
+        if way.kernel not in self._pricers:
+            self._pricers[way.kernel] = Pricer(way.call.kernel, self.board.core.cycles_per_instruction)
+        return self._pricers[way.kernel].stalls([self._path(name) for name in memories]) + self._crossed(way, memories)
+
+    def _crossed(self, way: Way, memories: Sequence[str]) -> float:
+        """Cycles that loads of tables take longer next to loads of activations from another memory."""
+        timing = self.board.core.timing
+        if timing is None or timing.chains_across_memories:
+            return 0.0
+        pairs = list(zip(way.call.kernel.buffers, memories, strict=True))
+        tables, others = (
+            {m for b, m in pairs if m and (b.role == "constant") == constant} for constant in (True, False)
+        )
+        return way.counted.turns if tables and others and not tables & others else 0.0
+
+    def _elsewhere(self, way: Way) -> Iterator[tuple[Cycles, float]]:
+        """What was measured of this very kernel in firmware, and how long it waited there."""
+        for m in self.known.believed.everywhere(way.kernel, self.board.name):
+            if m.code_in_flash and m.cycles is not None:
+                grade = self.known.grade(m, way.call.kernel)
+                there = replace(m.places, tables=self._ram(way) if m.places.tables == RAM else m.places.tables)
+                yield Cycles(m.cycles, grade), self.stalls(way, memories(way.call.kernel, there))
+
+    @cached_property
+    def _pricers(self) -> dict[str, Pricer]:
+        return {}
 
     def copied(self, way: Way, flash: Cycles) -> Cycles:
         """The same with its tables in RAM, where with its tables in flash it takes `flash`."""
@@ -152,8 +210,12 @@ class Predictor:
         return way.counted.turns if separate and memory == self.board.chip.rams[0].name else 0.0
 
     def _path(self, memory: str) -> Path:
+        return self._paths[memory]
+
+    @cached_property
+    def _paths(self) -> dict[str, Path]:
         chip = self.board.chip
-        return chip.flash.path if memory == "flash" else next(m.path for m in chip.memories if m.name == memory)
+        return {"": Path(), **{m.name: m.path for m in chip.memories}, FLASH: chip.flash.path}
 
     def _ram(self, way: Way) -> str:
         """Where the tables of a way will probably lie: in the first RAM that they leave half of free."""
