@@ -118,7 +118,7 @@ def test_gcc_alone_is_enough(board, tmp_path):
     options, cache = ("-b", board, "--compiler", "gcc"), {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     found, _ = answer(GCC_ONLY, "verify", model, *options, "-n", 2, **cache)
     assert found["mismatches"] == 0 and found["values"] == 10
-    assert list((tmp_path / "cache" / "smelt").glob("counter-*")), "compiled by the host's compiler, and kept"
+    assert list((tmp_path / "cache" / "smelt").glob("simulator-*")), "compiled by the host's compiler, and kept"
     layers, _ = answer(GCC_ONLY, "verify", model, *options, "-n", 1, "--layers", **cache)
     assert layers["steps"] == 3
     with_zig, _ = answer((), "profile", model, *options)

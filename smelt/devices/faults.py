@@ -19,6 +19,8 @@ Kind = Literal[
     "unexpected exception",
     "stack overflow",
     "run-away",
+    "access in flight",  # to bytes that a DMA is moving
+    "wrong use of a DMA",  # for which its manual promises nothing
     "exit code",
 ]
 

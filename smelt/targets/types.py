@@ -220,6 +220,48 @@ class Setup:
 
 
 @dataclass(frozen=True)
+class Reach:
+    """How a DMA reaches a memory: in bursts of beats of up to `unit` bytes. A burst takes `first` cycles to its first beat and
+    `beat` for each further one. `tightly`: through the port of the tightly coupled memories, which a program must say."""
+
+    memory: str
+    unit: int
+    first: int
+    beat: int
+    tightly: bool = False
+
+
+@dataclass(frozen=True)
+class Dma(Noun):
+    """What moves bytes between memories while the core computes. Times are cycles of the core's clock, as everywhere.
+
+    A transfer takes `begin` cycles from its request to its first burst; then buffers of up to `buffer` bytes are read and, when
+    they are there, written, one after the other. Meanwhile each line that the core's caches fetch delays it by `line`, each access
+    of the core to a tightly coupled memory that it reaches by `access` thousandths of a cycle. Channels take turns.
+    """
+
+    name: str
+    interface: str  # whose registers it has: simulators and support code know them by this name
+    registers: int  # the address of the first
+    channels: int
+    reaches: tuple[Reach, ...]
+    buffer: int = field(repr=False)
+    burst: int = field(repr=False)  # beats, at most
+    rows: int = field(repr=False)  # that one transfer may have
+    row_bytes: int = field(repr=False)  # at most
+    begin: int = field(repr=False)
+    line: int = field(default=0, repr=False)
+    access: int = field(default=0, repr=False)
+    register_read: int = field(default=0, repr=False)  # what the core waits for one of its registers
+    register_write: int = field(default=0, repr=False)
+    setup: tuple[Setup, ...] = field(default=(), repr=False)  # registers to change before it is used
+
+    def reach(self, memory: str) -> Reach | None:
+        """How it reaches a memory; None if it does not."""
+        return next((r for r in self.reaches if r.memory == memory), None)
+
+
+@dataclass(frozen=True)
 class Debug:
     """How a chip answers a debugger. `dbgmcu` is the address of the DBGMCU_IDCODE register as the processor sees it; its low 12
     bits are `device`."""
@@ -251,6 +293,7 @@ class Chip(Noun):
         True  # a program sees in them whether a debugger is there to answer it; QEMU's chips have none
     )
     debug: Debug | None = field(default=None, repr=False)
+    dma: tuple[Dma, ...] = field(default=(), repr=False)
     boot_bytes: int = field(default=0, repr=False)
     """What the chip's own second boot stage takes at the start of the flash; the image begins behind it."""
 

@@ -227,6 +227,13 @@ class Counter:
         """Stop the emulator once this many more have been executed."""
         self.raw.limit = self.total + instructions
 
+    def stall(self, cycles: int) -> None:
+        """The core waits for something that the clock does not know."""
+        if self.clock:
+            self.clock.raw.now += TICKS * cycles
+            self.clock.raw.data_stall += TICKS * cycles
+            self._ticks[self.raw.current] += np.uint64(TICKS * cycles)
+
     def forget(self, start: int, end: int) -> None:
         """Code between these addresses has been overwritten."""
         if self.clock:

@@ -46,7 +46,8 @@ def memory_map(board: Board, used: frozenset[str]) -> tuple[Mapped, ...]:
         flash = memory is board.chip.flash
         data = np.full(memory.size, 0xFF if flash else POWER_ON, np.uint8)
         found += [Mapped(memory.name, at, data, not flash, True) for at in (memory.start, *memory.aliases)]
-    pages = {s.address & -PAGE for s in board.chip.setup}
+    setup = (*board.chip.setup, *(s for dma in board.chip.dma for s in dma.setup))
+    pages = {s.address & -PAGE for s in setup}
     if board.core.isa.family == "arm":
         found.append(_system_control(board))
         found.append(Mapped("registers", DWT_PAGE, np.zeros(PAGE, np.uint8), True, False))

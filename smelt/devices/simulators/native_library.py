@@ -76,11 +76,11 @@ class Native:
         return (*FLAGS, *self.defines, *(unresolved if self.is_open else ()), self.source)
 
 
-COUNTER = Native("smelt.devices.simulators", "counter.c", ("clock.h", "entry.c"))
+COUNTER = Native("smelt.devices.simulators", "simulator.c", ("counter.c", "clock.h", "flights.h", "entry.c"))
 
 
 def load_native() -> ctypes.CDLL:
-    """The library of `native/counter.c`; raises `BuildError` if it can neither be found nor compiled."""
+    """The library of `native/simulator.c`; raises `BuildError` if it can neither be found nor compiled."""
     return native(COUNTER, lambda library: ctypes.CDLL(str(library)))
 
 

@@ -12,6 +12,7 @@ from smelt.devices.run import RESET, STACK_PATTERN, Run, check_firmware, exit_de
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.devices.simulators.alignment import Alignment
 from smelt.devices.simulators.attach import attach_counter
+from smelt.devices.simulators.attach_dma import attach_dma
 from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
 from smelt.devices.simulators.doubles import is_double
@@ -103,6 +104,9 @@ class _Session:
             else None
         )
         self.counter = self._counter()
+        self.peripherals = Peripherals()
+        self.dma = attach_dma(self.machine, board.chip, self.maps, self.counter, self._word, self._misused)
+        self._connect_peripherals()
         self._connect_clock()
         self.host = Host(
             read=lambda address, size: read(self.maps, address, size),
@@ -125,12 +129,27 @@ class _Session:
             stop_when_idle=self.foreign,
         )
 
-    def _connect_clock(self) -> None:
-        machine, clock = self.machine, self.clock
+    def _connect_peripherals(self) -> None:
+        machine, peripherals = self.machine, self.peripherals
         if self.foreign:
             machine.provide((PRIVATE_BUS,))
-            peripherals = Peripherals()
+            peripherals.others = tuple((d.dma.registers, d) for d in self.dma)
             machine.map_registers(START, peripherals.read, peripherals.write, SIZE)
+            return
+        for registers in self.dma:
+            machine.map_registers(registers.dma.registers, registers.read, registers.write)
+
+    def _word(self, address: int) -> int:
+        """What a register of the chip holds that is mere memory here."""
+        if self.foreign:
+            return self.peripherals.words.get(address, 0)
+        return int.from_bytes(read(self.maps, address, 4), "little")
+
+    def _misused(self, kind: Kind, detail: str, address: int | None) -> None:
+        self._give_up(self._fault(kind, detail, address=address))
+
+    def _connect_clock(self) -> None:
+        machine, clock = self.machine, self.clock
         if clock is None:
             return
         machine.add_data_hook(self.counter.data_hook, self.counter.user_data, clock.watches_writes)
@@ -155,6 +174,7 @@ class _Session:
         reason = self.machine.run(self._reset())
         if self.counter.raw.stopped == IDLING:
             return self._result()
+        self.fault = self.fault or self._touched_in_flight()
         if self.fault is None and self.counter.raw.stopped:
             self.fault = self._stopped()
         if self.fault is None and reason is not None:
@@ -269,6 +289,24 @@ class _Session:
             return self._fault("misaligned access", need, pc=pc)
         assert self.counter.raw.stopped == LIMIT_REACHED
         return self._fault("run-away", f"more than {self.allowance} instructions for one input", pc=pc)
+
+    def _touched_in_flight(self) -> Fault | None:
+        """What the program did to bytes that a DMA is moving."""
+        for registers in self.dma:
+            if touch := registers.flights.touched:
+                what = "write of what it reads" if touch.span.source else "write" if touch.wrote else "read"
+                detail = (
+                    f"{what} while the {registers.dma.name} moves {touch.span.text}{self._object_at(touch.address)}"
+                )
+                return self._fault("access in flight", detail, pc=touch.pc, address=touch.address)
+        return None
+
+    def _object_at(self, address: int) -> str:
+        """The variable of the program that lies at an address, in words."""
+        found = (
+            s for s in self.image.symbols.values() if not s.is_function and s.address <= address < s.address + s.size
+        )
+        return next((f" ({s.name} + {address - s.address})" for s in found), "")
 
     def _refused(self, reason: str) -> Fault:
         access = self.machine.access
