@@ -16,7 +16,7 @@ from smelt.targets.board_file import board_of, board_text, parse_board
 from smelt.targets.board_text import board_table, toml
 from smelt.targets.boards import BOARDS, board
 from smelt.targets.toml_table import BadKey
-from smelt.targets.types import Debug
+from smelt.targets.types import Debug, Dma, Reach
 from tests.paths import DATA, ROOT
 from tests.test_cli import smelt
 
@@ -374,13 +374,36 @@ def test_the_example_of_the_docs_is_a_board():
     commented = re.findall(r"^# (\w+) = ", example, re.MULTILINE)  # what is left out there has keys as well
     shown = {key for b in BOARDS for table in flat(board_table(b)) for key in table}
     assert (
-        shown - {"chip"} <= {*re.findall(r"^(?:# )?(\w+) = ", example, re.MULTILINE), *PATH_KEYS, *DEBUG_KEYS}
+        shown - {"chip"}
+        <= {*re.findall(r"^(?:# )?(\w+) = ", example, re.MULTILINE), *PATH_KEYS, *DEBUG_KEYS, *DMA_KEYS}
         and commented
     )
+    assert all(f"`{key}`" in text for key in DMA_KEYS)
+
+
+@pytest.mark.parametrize(
+    "change, key",
+    [
+        ({"interface": "pl080"}, "dma[0].interface"),
+        ({"channels": 0}, "dma[0].channels"),
+        ({"reaches": [{"memory": "moon", "unit": 4, "first": 1, "beat": 1}]}, "dma[0].reaches[0].memory"),
+        ({"reaches": [{"memory": "axi", "unit": 3, "first": 1, "beat": 1}]}, "dma[0].reaches[0].unit"),
+        ({"reaches": [{"memory": "axi", "unit": 4, "first": 1, "beat": 1}] * 2}, "dma[0].reaches"),
+        ({"setup": [{"address": 1}]}, "dma[0].setup[0].value"),
+        ({"speed": 1}, "dma[0].speed"),
+    ],
+)
+def test_what_is_wrong_with_a_dma_has_a_key(change, key):
+    values = copy.deepcopy(board_table(board("nucleo_h743zi"))) | {"name": "mine"}
+    values["dma"][0] |= change
+    with pytest.raises(BadKey) as caught:
+        board_of(values)
+    assert caught.value.key == key
 
 
 PATH_KEYS = {"first", "line", "busy", "prefetch", "instructions", "data", "bus"}
 DEBUG_KEYS = {f.name for f in fields(Debug)} | {"debug", "caches", "memories", "setup"}
+DMA_KEYS = {f.name for t in (Dma, Reach) for f in fields(t)}
 
 
 def flat(value):

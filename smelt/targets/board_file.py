@@ -21,15 +21,30 @@ from smelt.targets.board_text import (
     toml,
 )
 from smelt.targets.boards import BOARDS
+from smelt.targets.dma_file import parse_dma
 from smelt.targets.toml_table import BadKey, Table
-from smelt.targets.types import MB, Board, Cache, Chip, Contents, Core, Debug, Memory, Path, Replacement, Role, Setup
+from smelt.targets.types import (
+    MB,
+    Board,
+    Cache,
+    Chip,
+    Contents,
+    Core,
+    Debug,
+    Dma,
+    Memory,
+    Path,
+    Replacement,
+    Role,
+    Setup,
+)
 
 LARGEST = 256 * MB  # of a memory
 LONGEST_WAIT = 100_000  # cycles
 TOP = (
     ("name", "title", "core", "clock_hz", "memories"),
     ("chip", "caches", "setup", "debug", "double_precision", "linker_script", "debug_registers", "boot_bytes",
-     "picojoules_per_cycle", "qemu"),
+     "dma", "picojoules_per_cycle", "qemu"),
 )  # fmt: skip
 MEMORY = (("name", "start", "size", "holds"), ("role", "external", "path", "aliases", "reads_at", "fetches_at"))
 PATH = (("first",), ("line", "busy", "prefetch", "instructions", "data", "bus"))
@@ -81,6 +96,7 @@ def board_of(values: Mapping[str, Any]) -> Board:
             double_precision=top.flag("double_precision"),
             debug_registers=top.flag("debug_registers", True),
             debug=_debug(top.table("debug")) if "debug" in values else None,
+            dma=tuple(_dma(table, memories) for table in top.tables("dma")),
             boot_bytes=top.integer("boot_bytes", 0, 16 * MB, 0),
         ),
         clock_hz=top.integer("clock_hz", 1000, 10**10),
@@ -178,6 +194,11 @@ def _setup(table: Table) -> Setup:
     table.check_keys(*SETUP)
     clear = table.address("clear") if "clear" in table.values else 0
     return Setup(table.address("address"), table.address("value"), clear, table.text("why"))
+
+
+def _dma(table: Table, memories: tuple[Memory, ...]) -> Dma:
+    interfaces = tuple({dma.interface: 0 for b in BOARDS for dma in b.chip.dma})
+    return parse_dma(table, interfaces, memories, tuple(map(_setup, table.tables("setup"))))
 
 
 def _debug(table: Table) -> Debug:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any
 
+from smelt.targets.dma_file import NUMBERS, dma_table
 from smelt.targets.types import KB, MB, Board, Cache, Debug, Memory, Path, Setup
 
 NO_WAIT = "no wait"
@@ -15,7 +16,9 @@ NO_WAIT = "no wait"
 BUSES = ("own", "code", "ram")
 """The words for `Path.bus`, by its number."""
 
-DECIMAL = frozenset({"clock_hz", "boot_bytes", "ways", "line", "first", "busy", "picojoules_per_cycle"})
+DECIMAL = frozenset(
+    {"clock_hz", "boot_bytes", "ways", "line", "first", "busy", "picojoules_per_cycle", "unit", "beat", *NUMBERS}
+)
 
 
 def board_table(board: Board) -> dict[str, Any]:
@@ -29,6 +32,7 @@ def board_table(board: Board) -> dict[str, Any]:
     values |= _unless({"picojoules_per_cycle": None, "qemu": None}, board)
     values |= {"caches": list(map(_cache, chip.caches)), "memories": list(map(_memory, chip.memories))}
     values |= {"setup": list(map(_setup, chip.setup))}
+    values |= {"dma": [dma_table(dma, list(map(_setup, dma.setup))) for dma in chip.dma]}
     values |= {"debug": _debug(chip.debug)} if chip.debug else {}
     return {key: value for key, value in values.items() if value != []}
 
@@ -83,16 +87,17 @@ def toml(values: Mapping[str, Any]) -> str:
     return "\n".join(_lines(values)) + "\n"
 
 
-def _lines(values: Mapping[str, Any]) -> Iterator[str]:
+def _lines(values: Mapping[str, Any], within: str = "") -> Iterator[str]:
     for key, value in values.items():
         if not _is_section(key, value):
             yield f"{key} = {_value(key, value)}"
     for key, value in values.items():
         if _is_section(key, value):
+            name = f"{within}{key}"
             for table in value if isinstance(value, list) else [value]:
                 yield ""
-                yield f"[[{key}]]" if isinstance(value, list) else f"[{key}]"
-                yield from _lines(table)
+                yield f"[[{name}]]" if isinstance(value, list) else f"[{name}]"
+                yield from _lines(table, f"{name}.")
 
 
 def _is_section(key: str, value: object) -> bool:
