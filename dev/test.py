@@ -31,6 +31,7 @@ NEEDED = {
     "make": ("make", "--version"),
     "qemu-system-arm": ("qemu-system-arm", "--version"),
     "openocd": ("openocd", "--version"),
+    "chromium": ("chromium", "--version"),
 }
 
 
@@ -62,7 +63,10 @@ def install_programs() -> None:
         prefix = [] if getattr(os, "geteuid", lambda: 1)() == 0 else ["sudo", "-n"]
         if not prefix or shutil.which("sudo"):
             run([*prefix, "apt-get", "update", "-qq"])
-            run([*prefix, "apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing])
+            install = [*prefix, "apt-get", "install", "-y", "-qq", "--no-install-recommends"]
+            if run([*install, *missing]):  # some release lacks one of them: the others are installed
+                for package in missing:
+                    run([*install, package])
             missing = missing_packages()
     if missing and os.environ.get("CI"):
         sys.exit(f"these packages are missing and could not be installed: {', '.join(missing)}")

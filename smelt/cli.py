@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.command_group import Commands
+from smelt.command_group import EXIT_CODES, Commands
 from smelt.errors import OptionError
 from smelt.options import (
     board_option,
@@ -18,6 +18,7 @@ from smelt.options import (
     device_option,
     json_option,
     model_argument,
+    plan_options,
     read_logs,
     sequence_option,
 )
@@ -28,20 +29,6 @@ if TYPE_CHECKING:
     from smelt.devices.choose import Device
     from smelt.firmware.build import Compiler
     from smelt.targets.types import Board
-
-EXIT_CODES = """\b
-Exit codes:
-  0  done
-  1  a defect of smelt
-  2  the command line or an input file; tune: too little time to measure anything
-  3  the model file is damaged or no model
-  4  the model needs something that smelt does not support
-  5  the model does not fit the board
-  6  the compiler is missing or failed, or a file could not be written
-  7  the device failed: fault, time-out, lost
-  8  the device's numbers differ from the oracle's
-  130, 143  interrupted (Ctrl-C), ended by TERM; what was measured so far is kept
-"""
 
 
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -269,6 +256,35 @@ def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_js
         result = trade_off(model, board, **{k: options[k] for k in ("compiler", "log", "max_ram", "max_flash")})
     show_notes(result.notes)
     emit_json(result.as_json()) if as_json else show_curve(result)
+
+
+@main.command("plan", short_help="Memory over time: what lies where, what the peak is, what budgets buy.")
+@model_argument
+@board_option
+@click.option("--html", "page", type=click.Path(path_type=Path), help="Draw it: a page in one file.")
+@click.option("--no-curve", is_flag=True, help="Leave out what other budgets would buy, which takes longest.")
+@plan_options
+@json_option
+def plan_command(
+    model: Path, board_name: str, page: Path | None, no_curve: bool, options: dict[str, Any], as_json: bool
+) -> None:
+    """Plan MODEL for a board, as `compile` does, and show its memories while it runs. Nothing is built.
+
+    In the page: boxes are tensors, scratch and tables, from left to right the steps in which they are alive, from the bottom to the
+    top their addresses. Click on anything, or press the keys that it tells.
+    """
+    from smelt.report.plan_chart import show_plan
+    from smelt.report.plan_page import save_page
+    from smelt.report.plan_view import look
+    from smelt.report.summary import basis
+    from smelt.report.terminal import working
+
+    compilation = compiled(model, board_name, {**options, "compiler": "none"})
+    with working(f"what budgets buy for {model.name} on {board_name}"):
+        view = look(compilation, options["log"], options["goal"], curve=not no_curve)
+    if page is not None:
+        save_page(view, page)
+    emit_json(view.as_json() | basis(compilation)) if as_json else show_plan(view, page)
 
 
 @main.command("tune", short_help="Measure ways to compute each step; keep the fastest in a log.")

@@ -18,6 +18,20 @@ from smelt.report.text import complain, fitted
 
 TERMINATED = 143
 
+EXIT_CODES = """\b
+Exit codes:
+  0  done
+  1  a defect of smelt
+  2  the command line or an input file; tune: too little time to measure anything
+  3  the model file is damaged or no model
+  4  the model needs something that smelt does not support
+  5  the model does not fit the board
+  6  the compiler is missing or failed, or a file could not be written
+  7  the device failed: fault, time-out, lost
+  8  the device's numbers differ from the oracle's
+  130, 143  interrupted (Ctrl-C), ended by TERM; what was measured so far is kept
+"""
+
 
 class Commands(click.Group):
     """Prints smelt's own errors as one message, never as a traceback."""

@@ -70,6 +70,20 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="zig is the bundled one, gcc the cross-compiler on the PATH; none writes C only, and estimates sizes.",
     )
+    @plan_options
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any, name: str, labels: Path | None, compiler: str, options: dict[str, Any], **kwargs: Any
+    ) -> Any:
+        more = {"name": name, "labels": read_labels(labels), "compiler": compiler}
+        return command(*args, options={**more, **options}, **kwargs)
+
+    return wrapped
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of every command that makes a plan."""
+
     @click.option(
         "--for",
         "goal",
@@ -96,9 +110,6 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(
         *args: Any,
-        name: str,
-        labels: Path | None,
-        compiler: str,
         goal: str,
         input_type: str | None,
         output_type: str | None,
@@ -107,8 +118,7 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         logs: tuple[Path, ...],
         **kwargs: Any,
     ) -> Any:
-        options: dict[str, Any] = {"name": name, "labels": read_labels(labels), "compiler": compiler, "goal": goal}
-        options |= {"input_type": input_type, "output_type": output_type}
+        options: dict[str, Any] = {"goal": goal, "input_type": input_type, "output_type": output_type}
         options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
         return command(*args, options=options, **kwargs)
 

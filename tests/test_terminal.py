@@ -56,6 +56,7 @@ COMMANDS = [
     (("compile", f"{HOSTILE}.tflite", *BOARD, "--log", f"{HOSTILE}.jsonl"), 2),
     (("compile", "model.tflite", "--board", HOSTILE), 2),
     (("demo", "--picture", HOSTILE), 2),
+    (("plan", f"{HOSTILE}.tflite", *BOARD, "--html", f"p{HOSTILE}.html"), 0),
     (("boards",), 0),
     (("ops",), 0),
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,15 +62,19 @@ def trade_off(
 
 
 def show_curve(result: TradeOff) -> None:
+    """What can be had together."""
+    show_points(f"{result.model} on {result.board}: what can be had together", result.points)
+
+
+def show_points(title: str, points: Sequence[Point]) -> None:
     """A line for each point, the least RAM first."""
-    rows = [(p.ram_bytes, p.resident_bytes, p.flash_bytes, _cycles(p)) for p in result.points]
-    title = f"{result.model} on {result.board}: what can be had together"
+    rows = [(p.ram_bytes, p.resident_bytes, p.flash_bytes, _cycles(p)) for p in points]
     table(title, ("RAM", "of which tables", "flash", "cycles"), rows, right=(0, 1, 2, 3))
     line()
     line(
         "Bytes, everything included; stack and code are estimates. Ask for a point with --for speed --max-ram --max-flash."
     )
-    if any(p.estimated for p in result.points):
+    if any(p.estimated for p in points):
         line("~ cycles of steps that were not measured are estimates: `smelt tune --for speed` measures them.")
 
 

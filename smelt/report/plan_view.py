@@ -1,0 +1,295 @@
+"""A plan as it is looked at: memories over the time of a run, what lies in them, where most is alive and what that is.
+
+`smelt plan` prints it, `plan_page.py` draws it, `--json` writes it out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from smelt.compile import Compilation, measured
+from smelt.nouns import Noun
+from smelt.planner import TuningLog, trade_offs
+from smelt.planner.code_size import FIXED_RAM
+from smelt.planner.known import Known
+from smelt.planner.peak import Part, Peak, about, moment
+from smelt.planner.placement import Placement
+from smelt.planner.plan import Plan
+from smelt.planner.predict import Cycles, Predictor
+from smelt.planner.step import Step
+from smelt.planner.tables import TableKey, table_key, tables_of
+from smelt.planner.tradeoff import Point
+from smelt.planner.ways import Way
+from smelt.targets.types import Memory
+
+Kind = Literal["input", "output", "state", "tensor", "scratch", "table", "stack", "code"]
+
+
+@dataclass(frozen=True)
+class Box:
+    """`size` bytes at `offset` of what the plan takes of a memory, from time `first` to time `last`, both included.
+
+    Time -1 is before the run, n is step n, the number of steps is after the run. `about` is type and shape, or what it is for;
+    `also` are other names of the same bytes, `made_by` and `read_by` steps by number; `over` are the boxes over which it is
+    written, wholly or in part.
+    """
+
+    name: str
+    kind: Kind
+    memory: str
+    offset: int
+    size: int
+    first: int
+    last: int
+    about: str = ""
+    also: tuple[str, ...] = ()
+    made_by: tuple[int, ...] = ()
+    read_by: tuple[int, ...] = ()
+    over: tuple[str, ...] = ()
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
+
+
+@dataclass(frozen=True)
+class StepView:
+    """One step: what it computes and how, and what it costs. `cycles` are expected ones, estimates where `estimated`; `alive` is
+    bytes of tensors and scratch while it runs."""
+
+    name: str
+    op: str
+    origin: str
+    implementation: str
+    schedule: str
+    kernel: str
+    macs: int
+    cycles: int
+    estimated: bool
+    alive: int
+    scratch_bytes: int
+    table_bytes: int
+    tables_in_ram: bool
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MemoryView:
+    """What the plan takes of one memory: of its `bytes` at address `start`, `used` by all boxes together. `budget` is what tensors
+    may take, `arena` what they and scratch do take; `alive` are bytes of them at each time, from -1 on."""
+
+    name: str
+    holds: Literal["data", "code"]
+    start: int
+    bytes: int
+    budget: int
+    arena: int
+    used: int
+    alive: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class PlanView(Noun):
+    """A plan with everything that people look at. `bound` is what no plan of these steps can go below, in bytes of tensors and
+    scratch (`tensor_bytes`); `points` are what other budgets would buy."""
+
+    model: str
+    board: str
+    goal: str
+    ram_bytes: int
+    flash_bytes: int
+    max_ram: int | None
+    max_flash: int | None
+    cycles: int
+    estimated_steps: int
+    clock_hz: int
+    tensor_bytes: int
+    bound: int
+    peak: Peak
+    memories: tuple[MemoryView, ...]
+    steps: tuple[StepView, ...]
+    boxes: tuple[Box, ...]
+    points: tuple[Point, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def times(self) -> tuple[str, ...]:
+        """The name of each time."""
+        return ("before", *(step.name for step in self.steps), "after")
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def look(compilation: Compilation, log: TuningLog | None, goal: str, curve: bool = True) -> PlanView:
+    """How the plan of a compilation is looked at, which was made for a goal with what a log knows (`smelt.compile`). With a curve:
+    what RAM, flash and cycles can be had together within the same budgets."""
+    plan = compilation.plan
+    known = measured(log, plan.board, "none")
+    points = trade_offs(compilation.graph, plan.board, known=known, limits=plan.limits) if curve else ()
+    return plan_view(compilation, known, goal, points)
+
+
+def plan_view(compilation: Compilation, known: Known, goal: str, points: tuple[Point, ...] = ()) -> PlanView:
+    """How the plan of a compilation is looked at. `known` is what it was made with, `points` the trade-offs there are."""
+    plan = compilation.plan
+    taken = tuple(_taken(plan))
+    boxes = (*taken, *_tables(plan), *_estimates(plan))
+    predictor = Predictor(known)
+    cycles = tuple(_cycles(predictor, step.way) for step in plan.steps)
+    memories = tuple(_memory(plan, memory, boxes) for memory in (*plan.board.chip.rams, plan.board.chip.flash))
+    alive = [sum(at) for at in zip(*(m.alive for m in memories), strict=True)]
+    steps = tuple(
+        _step(step, boxes, number, n.value, n.is_estimate, alive[number + 1])
+        for number, (step, n) in enumerate(zip(plan.steps, cycles, strict=True))
+    )
+    return PlanView(
+        model=compilation.graph.name,
+        board=plan.board.name,
+        goal=goal,
+        ram_bytes=plan.ram_bytes,
+        flash_bytes=plan.flash_bytes,
+        max_ram=plan.limits.ram,
+        max_flash=plan.limits.flash,
+        cycles=sum(n.value for n in cycles),
+        estimated_steps=sum(n.is_estimate for n in cycles),
+        clock_hz=plan.board.clock_hz,
+        tensor_bytes=plan.tensor_bytes,
+        bound=plan.bound,
+        peak=_peak(taken, alive, [step.name for step in plan.steps]),
+        memories=tuple(m for m in memories if m.used),
+        steps=steps,
+        boxes=boxes,
+        points=points,
+        notes=compilation.notes,
+    )
+
+
+def _cycles(predictor: Predictor, way: Way) -> Cycles:
+    cycles = predictor.cycles(way)
+    return predictor.copied(way, cycles) if way.resident else cycles
+
+
+# --- what lies in memory ----------------------------------------------------------------------------------------------
+
+
+def _taken(plan: Plan) -> Iterator[Box]:
+    """Tensors and scratch."""
+    graph = plan.graph
+    states = {t for state in graph.states for t in (state.read, state.write)}
+    for p in plan.placements:
+        kind: Kind = "scratch" if p.scratch is not None else "tensor"
+        if states & set(p.tensors):
+            kind = "state"
+        elif set(graph.inputs) & set(p.tensors):
+            kind = "input"
+        elif set(graph.outputs) & set(p.tensors):
+            kind = "output"
+        made, read = (tuple(found) for found in _users(plan.steps, p))
+        words = f"of {plan.steps[p.first].name}" if p.scratch is not None else about(p.tensors[0])
+        over = tuple(q.name for q in plan.placements if q is not p and _written_over(p, q))
+        also = tuple(t.name for t in p.tensors[1:])
+        yield Box(p.name, kind, p.memory, p.offset, p.size, p.first, p.last, words, also, made, read, over)
+
+
+def _users(steps: Sequence[Step], p: Placement) -> tuple[list[int], list[int]]:
+    """The steps that write a placement, and those that read it."""
+    if p.scratch is not None:
+        return [p.first], [p.first]
+    tensors = set(p.tensors)
+    made = [n for n, step in enumerate(steps) if tensors & set(step.op.ys)]
+    return made, [n for n, step in enumerate(steps) if tensors & set(step.op.activations)]
+
+
+def _written_over(new: Placement, old: Placement) -> bool:
+    """Whether one begins where the other ends its life, in the same bytes."""
+    return new.meets(old) and old.last == new.first and old.first < new.first
+
+
+def _tables(plan: Plan) -> Iterator[Box]:
+    """Tables, each once: in flash, above the code, and those that are copied, in RAM above tensors and scratch."""
+    names, users = dict[TableKey, str](), dict[TableKey, list[int]]()
+    sizes = dict[TableKey, int]()
+    for n, step in enumerate(plan.steps):
+        sizes.update(tables_of(step.call))
+        for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True):
+            if isinstance(argument, np.ndarray):
+                names.setdefault(table_key(argument), f"{step.name}.{buffer.name}")
+                users.setdefault(table_key(argument), []).append(n)
+    flash, end = plan.board.chip.flash.name, len(plan.steps)
+    at = {m.name: plan.used(m.name) for m in plan.board.chip.rams} | {flash: plan.flash_bytes - plan.table_bytes}
+    copies = plan.table_places or {}
+    for key, size in sizes.items():
+        for memory in (flash, *((copies[key],) if key in copies else ())):
+            words = "copied to RAM at start-up" if memory == flash and key in copies else "constants"
+            yield Box(names[key], "table", memory, at[memory], size, -1, end, words, read_by=tuple(users[key]))
+            at[memory] += size
+
+
+def _estimates(plan: Plan) -> Iterator[Box]:
+    """What the firmware has besides: stack and data, code."""
+    flash, first, end = plan.board.chip.flash.name, plan.board.chip.rams[0].name, len(plan.steps)
+    above = plan.used(first) + plan.resident_uses.get(first, 0)
+    yield Box(
+        "stack and data", "stack", first, above, FIXED_RAM, -1, end, f"an estimate; {plan.reserve:,} are reserved"
+    )
+    yield Box("code", "code", flash, 0, plan.flash_bytes - plan.table_bytes, -1, end, "an estimate")
+
+
+def _memory(plan: Plan, memory: Memory, boxes: Sequence[Box]) -> MemoryView:
+    mine = [box for box in boxes if box.memory == memory.name]
+    taken = [box for box in mine if box.kind not in ("table", "stack", "code")]
+    alive = tuple(bytes_of(box for box in taken if box.first <= t <= box.last) for t in range(-1, len(plan.steps) + 1))
+    budget = memory.size if memory.holds == "code" else plan.budget(memory)
+    used = max((box.end for box in mine), default=0)
+    arena = plan.used(memory.name)
+    return MemoryView(memory.name, memory.holds, memory.start, memory.size, budget, arena, used, alive)
+
+
+def bytes_of(boxes: Iterable[Box]) -> int:
+    """The bytes that boxes take up, those that they share once."""
+    total = top = 0
+    for box in sorted(boxes, key=lambda box: box.offset):
+        total += max(box.end - max(top, box.offset), 0)
+        top = max(top, box.end)
+    return total
+
+
+def _peak(taken: Sequence[Box], alive: Sequence[int], names: Sequence[str]) -> Peak:
+    """The first time at which most is alive."""
+    time = alive.index(max(alive)) - 1
+    parts = [
+        Part(box.name, "scratch" if box.kind == "scratch" else "tensor", box.size, box.about)
+        for box in taken
+        if box.first <= time <= box.last
+    ]
+    return Peak(time, moment(time, names), alive[time + 1], tuple(sorted(parts, key=lambda part: -part.bytes)))
+
+
+# --- steps ------------------------------------------------------------------------------------------------------------
+
+
+def _step(step: Step, boxes: Sequence[Box], number: int, cycles: int, estimated: bool, alive: int) -> StepView:
+    tensors = [box for box in boxes if box.kind not in ("scratch", "table")]
+    return StepView(
+        name=step.name,
+        op=type(step.op).__name__,
+        origin=step.op.origin,
+        implementation=step.implementation.name,
+        schedule=str(step.schedule),
+        kernel=step.call.kernel.name,
+        macs=step.op.macs,
+        cycles=cycles,
+        estimated=estimated,
+        alive=alive,
+        scratch_bytes=step.call.scratch_bytes,
+        table_bytes=step.way.table_bytes,
+        tables_in_ram=step.resident,
+        reads=tuple(box.name for box in tensors if number in box.read_by),
+        writes=tuple(box.name for box in tensors if number in box.made_by),
+    )
