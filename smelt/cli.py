@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from smelt.command_group import EXIT_CODES, Commands
+from smelt.compiling import compiled, emit_json, find_board, firmware, show_notes, show_warnings
 from smelt.errors import OptionError
 from smelt.options import (
     board_option,
@@ -22,13 +21,11 @@ from smelt.options import (
     read_logs,
     sequence_option,
 )
-from smelt.report.text import complain, emit
+from smelt.report.text import emit
 
 if TYPE_CHECKING:
-    from smelt.compile import Compilation
     from smelt.devices.choose import Device
     from smelt.firmware.build import Compiler
-    from smelt.targets.types import Board
 
 
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -39,46 +36,6 @@ def main() -> None:
     smelt turns an int8 .tflite file into C99 specialised for the model and the chip, builds firmware from it, and runs that
     firmware on a simulated copy of the board. No board and no network are needed.
     """
-
-
-def find_board(text: str) -> Board:
-    from smelt.board_files import find_board
-
-    return find_board(text)
-
-
-def firmware(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
-    """The compilation for a command that runs it. Raises OptionError where it would be C only."""
-    if options["compiler"] == "none":
-        raise OptionError("this needs firmware, and --compiler none makes C only: use --compiler zig or --compiler gcc")
-    return compiled(model, board_name, options)
-
-
-def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
-    """The compilation, with a sign of life on the terminal."""
-    board = find_board(board_name)
-    from smelt.compile import compile
-    from smelt.report.terminal import working
-
-    with working(f"compiling {model.name} for {board.name}"):
-        compilation = compile(model, board, **options)
-    show_notes(compilation.notes)
-    show_warnings(compilation.warnings)
-    return compilation
-
-
-def show_warnings(warnings: Iterable[str]) -> None:
-    for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-
-
-def show_notes(notes: Iterable[str]) -> None:
-    for note in notes:
-        complain(f"note: {note}")
-
-
-def emit_json(value: Any) -> None:
-    emit(json.dumps(value, indent=2))
 
 
 @main.command("compile", short_help="Model file to C library and firmware.")

@@ -39,7 +39,8 @@ BESIDE = {
     "compile": BELOW_FIRMWARE | {"firmware", "devices", "tuning"},
     "options": {"files", "planner", "report"},
     "command_group": {"report"},
-    "cli": set(ROOMS) | {"board_files", "command_group", "compile", "inputs", "options"},
+    "compiling": {"board_files", "compile", "report", "targets"},
+    "cli": set(ROOMS) | {"board_files", "command_group", "compile", "compiling", "inputs", "options"},
     "__init__": {"compile"},
     "__main__": {"cli"},
 }

@@ -102,7 +102,7 @@ def test_a_page_that_cannot_be_written_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     options = ("--log", "none", "--no-curve", "--html", tmp_path / "file" / "page.html")
     done = smelt_plan(AD, "-b", "nucleo_l4r5zi", *options)
-    assert done.exit_code == 6 and "page.html" in done.output
+    assert done.exit_code == 2 and "cannot write into" in done.output
 
 
 @pytest.mark.parametrize(("blocks", "top"), [(" ▁▂▃▄▅▆▇█", "█"), (" #", "#")])
@@ -113,7 +113,7 @@ def test_charts(blocks, top):
     assert [sum(bar[4 * n] == top for bar in bars) for n in range(4)] == [0, 4, 8, 2]
     assert lines[-1].endswith("|    0   1")
     many = chart(tuple(range(1000)), 60, blocks)
-    assert max(map(len, many)) <= 60 + 12 and "100" in many[-1]
+    assert max(map(len, many)) <= 60 + 12 and many[-1].endswith("  899")
 
 
 # --- the page ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 "use strict";
-/* Draws the plan whose data a <script type="application/json"> inside `root` holds. Names come from a model's file: they only ever
-   become text nodes and attributes. */
+/* Draws the plan whose data the JSON inside `root` holds. Names come from a model's file: they only ever become text nodes and
+   attributes. */
 function drawPlan(root) {
   const plan = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const alone = document.querySelectorAll(".plan").length === 1; // the address and the keys of the page belong to it

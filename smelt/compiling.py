@@ -1,0 +1,60 @@
+"""What commands have in common: the board that is meant, the compilation with signs of life, what is told besides the answer.
+
+Heavy modules are imported inside the functions, as in `cli.py`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smelt.errors import OptionError
+from smelt.report.text import complain, emit
+
+if TYPE_CHECKING:
+    from smelt.compile import Compilation
+    from smelt.targets.types import Board
+
+
+def find_board(text: str) -> Board:
+    from smelt.board_files import find_board
+
+    return find_board(text)
+
+
+def firmware(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
+    """The compilation for a command that runs it. Raises OptionError where it would be C only."""
+    if options["compiler"] == "none":
+        raise OptionError("this needs firmware, and --compiler none makes C only: use --compiler zig or --compiler gcc")
+    return compiled(model, board_name, options)
+
+
+def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
+    """The compilation, with a sign of life on the terminal."""
+    board = find_board(board_name)
+    from smelt.compile import compile
+    from smelt.report.terminal import working
+
+    with working(f"compiling {model.name} for {board.name}"):
+        compilation = compile(model, board, **options)
+    show_notes(compilation.notes)
+    show_warnings(compilation.warnings)
+    return compilation
+
+
+def show_warnings(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+
+
+def show_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        complain(f"note: {note}")
+
+
+def emit_json(value: Any) -> None:
+    emit(json.dumps(value, indent=2))
