@@ -5,6 +5,7 @@ import json
 import re
 import tomllib
 from dataclasses import fields
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from smelt.targets.board_file import board_of, board_text, parse_board
 from smelt.targets.board_text import board_table, toml
 from smelt.targets.boards import BOARDS, board
 from smelt.targets.toml_table import BadKey
-from smelt.targets.types import Debug, Dma, Reach
+from smelt.targets.types import Debug, Dma, Reach, Role
 from tests.paths import DATA, ROOT
 from tests.test_cli import smelt
 
@@ -198,6 +199,11 @@ WRONG = [
     (more(name="sram"), "memories[2].name", "two memories"),
     (more(start=0x20008000), "memories[2].start", "overlaps sram"),
     (more(holds="code", role="fast"), "memories[2].role", "only memories with"),
+    (more(start=0xC0800000, size="16M"), "memories[2].start", "power of two"),
+    (more(start=0xC0000000, size="12K"), "memories[2].start", "power of two"),
+    (lambda v: (more(start=0xC0000000)(v), put("core", "cortex_m33")(v)), "memories[2].start", "no MPU of cortex_m33"),
+    (lambda v: [more(name=f"r{n}", role=r, start=0xA0000000 + 32768 * n)(v) for n, r in enumerate(get_args(Role)[2:])],
+     "memories[6].role", "contradict"),
     (cache(line=24), "caches[0].line", "power of two"),
     (cache(size="3K"), "caches[0].size", "power of two of lines"),
     (cache(replacement="fifo"), "caches[0].replacement", "none of"),

@@ -9,7 +9,8 @@ import pytest
 from smelt.errors import OptionError
 from smelt.firmware.linker import board_header, linker_script
 from smelt.targets import chips, cores
-from smelt.targets.boards import BOARDS, PRODUCTS, board
+from smelt.targets.boards import BOARDS, PRODUCTS, WITH_EXTERNAL, board
+from smelt.targets.start_up import changes
 from smelt.targets.types import KB, Chip, Core
 
 
@@ -73,4 +74,30 @@ def test_linker_scripts_name_every_memory(b):
         assert f"{memory.name} (" in script
     for memory in b.chip.rams:
         assert f".smelt.ram.{memory.name}" in script
-    assert board_header(b).count(" X(0x") == len(b.chip.setup)
+    for memory in b.chip.flashes[1:]:
+        assert f".rodata.smelt_tables.{memory.name}" in script
+    assert board_header(b).count(" X(0x") == len(changes(b.chip)) >= len(b.chip.setup)
+
+
+@pytest.mark.parametrize("b", WITH_EXTERNAL, ids=lambda b: b.name)
+def test_memories_outside_of_the_chip(b):
+    """RAM and flash, each with a price; the chip's own memories are enough for the stack and the code."""
+    outside = [m for m in b.chip.memories if m.external]
+    assert {m.holds for m in outside} == {"code", "data"} and all(m.path.first > 40 for m in outside)
+    assert [m.role for m in outside if m.holds == "data"] == ["external"] and b.chip.rams[-1].external
+    assert not b.chip.flash.external and b.chip.flashes == (b.chip.flash, *(m for m in outside if m.holds == "code"))
+
+
+def test_what_the_core_takes_for_a_device_gets_a_region_of_the_mpu():
+    """Armv7-M ARM, B3.5: 8 MB from 0xC0000000 on, TEX = 1, C, B: write-back and allocating; not to be executed."""
+    before, after = (changes(board(name).chip) for name in ("disco_f746ng", "disco_f746ng_sdram"))
+    assert after[: len(before)] == before
+    assert [(s.address & 0xFFF, s.value) for s in after[len(before) :]] == [
+        (0xD98, 0),
+        (0xD9C, 0xC0000000),
+        (0xDA0, 0x130B002D),
+        (0xD94, 5),
+    ]
+    assert not [
+        s for s in changes(board("stm32h735g_dk").chip) if s.address >> 12 == 0xE000E
+    ]  # 0x70000000 is memory anyway

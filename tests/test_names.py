@@ -286,6 +286,9 @@ def test_everything_at_file_scope_has_a_prefix(board_name, goal, tmp_path):
 @pytest.mark.parametrize("target", BOARDS, ids=lambda b: b.name)
 def test_each_ram_of_a_chip_has_a_role_of_its_own(target):
     roles = [m.role for m in target.chip.rams]
+    outside = [m.role for m in target.chip.rams if m.external]
+    assert roles[len(roles) - len(outside) :] == outside == ["external", "external2"][: len(outside)]
+    roles = roles[: len(roles) - len(outside)]
     others = [f"extra{n or ''}" for n in (0, 2, 3, 4)]
     assert roles == [*(["fast"] if "fast" in roles else []), "main", *others[: len(roles) - roles.index("main") - 1]]
     assert all(m.role is None for m in target.chip.memories if m.holds == "code")

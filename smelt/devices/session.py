@@ -49,6 +49,7 @@ from smelt.firmware.module import (
     module_source,
 )
 from smelt.targets.boards import named
+from smelt.targets.start_up import changes
 from smelt.targets.types import Board
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ class Session:
     def _set_up(self) -> None:
         """Reset the device and put the runtime and all modules into it."""
         self.link.reset()
-        for change in self.board.chip.setup:
+        for change in changes(self.board.chip):
             self._set_word(change.address, (self._word(change.address) & ~change.clear) | change.value)
         layout = self.layout
         self.link.write(layout.stack.address, CANARY)

@@ -34,16 +34,15 @@ class Layout:
 
 def make_layout(board: Board, stack_bytes: int = STACK_BYTES, compiler: Compiler = "zig") -> Layout:
     """Divide the RAM of `board`. Raises DeviceHeapFull where it is too small even for the runtime."""
-    first, main = board.chip.rams[0], max(board.chip.rams, key=lambda m: m.size)
+    rams = [m for m in board.chip.rams if not m.external]  # nobody has set up the others
+    first, main = rams[0], max(rams, key=lambda m: m.size)
     stack = Block(first.start, aligned(stack_bytes))
     queue = Block(stack.end if main is first else main.start, aligned(QUEUE_BYTES))
     arguments = Block(queue.end, ARGUMENT_BYTES)
     runtime = build_runtime(board, arguments.end, queue.address, compiler)
     used = {first.name: stack.end, main.name: arguments.end + aligned(len(runtime.data))}
-    heap = [
-        Block(max(used.get(m.name, 0), m.start), m.end - max(used.get(m.name, 0), m.start)) for m in board.chip.rams
-    ]
+    heap = [Block(max(used.get(m.name, 0), m.start), m.end - max(used.get(m.name, 0), m.start)) for m in rams]
     if any(block.size < 0 for block in heap):
         needed = stack.size + queue.size + arguments.size + len(runtime.data)
-        raise DeviceHeapFull(board.name, needed, sum(m.size for m in board.chip.rams), main.size)
+        raise DeviceHeapFull(board.name, needed, sum(m.size for m in rams), main.size)
     return Layout(stack, queue, arguments, runtime, tuple(heap))

@@ -108,7 +108,7 @@ def _uses(elf: Elf, board: Board) -> list[Use]:
             continue  # the gap only keeps two views of one flash in step
         memory = memory_at(board, section.address)
         kinds: list[tuple[str, Content]] = [(memory.name, _content(section, memory, board))]
-        if section.loaded and memory is not flash:
+        if section.loaded and memory not in board.chip.flashes:
             kinds.append((flash.name, "code" if section.executable else "constants"))
         for kind in kinds:
             sums[kind] = sums.get(kind, 0) + section.size
@@ -124,7 +124,7 @@ def _content(section: Section, memory: Memory, board: Board) -> Content:
         return "tables"
     if section.executable or section.name == ".vectors":
         return "code"
-    return "constants" if memory is board.chip.flash else "data"
+    return "constants" if memory in board.chip.flashes else "data"
 
 
 def memory_at(board: Board, address: int) -> Memory:

@@ -3,7 +3,8 @@
 The stack lies at the start of the first data memory and grows down, out of the memory: an overflow faults instead of
 changing data. After it come .data, arenas of that memory and .bss. Buffers that must live in a certain RAM go into the
 section `.smelt.ram.<memory>` (or `.bss.smelt.ram.<memory>`), which is neither loaded nor cleared. Tables that are read from RAM
-are in `.data.smelt_tables.<memory>`: they get a section of their own in that RAM, which the start-up code fills.
+are in `.data.smelt_tables.<memory>`: they get a section of their own in that RAM, which the start-up code fills. Those that lie
+in a flash outside of the chip are in `.rodata.smelt_tables.<memory>`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from importlib.resources import files
 from string import Template
 
 from smelt.planner.placement import STACK_RESERVE
+from smelt.targets.start_up import changes
 from smelt.targets.types import Board, Memory
 
 STACK_BYTES = STACK_RESERVE - 64  # of what plans leave alone; the rest is for .data, .bss and aligning them
@@ -30,6 +32,7 @@ def linker_script(board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[st
         flash=chip.flash.name,
         flash_start=f"{chip.flash.start:#x}",
         drom_start=f"{view:#x}",
+        tables="\n".join(_flash_tables(m) for m in chip.flashes[1:]),
         ram="\n".join([*_other_rams(board, tables), *_main_ram(board, stack_bytes, tables)]),  # .bss takes what is left
         loads="\n".join(_load(name, chip.flash.reads_at is not None, chip.flash.start, view) for name in tables),
     )
@@ -47,6 +50,11 @@ def _tables(memory: Memory, flash: Memory) -> str:
         f"    .smelt.tables.{name} : ALIGN(16) {{ __smelt_tables_{name}_start = .; *(.data.smelt_tables.{name})"
         f" . = ALIGN(4); __smelt_tables_{name}_end = .; }} > {name} AT> {flash.name}"
     )
+
+
+def _flash_tables(memory: Memory) -> str:
+    name = memory.name
+    return f"    .smelt.flash.{name} : ALIGN(32) {{ *(.rodata.smelt_tables.{name}) }} > {name}"
 
 
 def _load(name: str, seen_twice: bool, flash_start: int, view: int) -> str:
@@ -82,13 +90,14 @@ def _arena(memory: Memory) -> str:
 
 def board_header(board: Board, tables: tuple[str, ...] = ()) -> str:
     """`smelt_board.h`: what the startup code must do on this board before main. `tables` names the RAMs that get tables."""
-    changes = [
-        f"    X({s.address:#010x}U, {s.clear:#010x}U, {s.value:#010x}U) /* {s.why} */ \\\n" for s in board.chip.setup
+    registers = [
+        f"    X({s.address:#010x}U, {s.clear:#010x}U, {s.value:#010x}U) /* {s.why} */ \\\n" for s in changes(board.chip)
     ]
     return (
         f"/* {board.title} */\n"
         f"#define SMELT_CORE_CACHES {int(board.core.caches)}\n"
         f"#define SMELT_DEBUG_REGISTERS {int(board.chip.debug_registers)}\n"
-        f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(changes)}\n"
+        f"#define SMELT_BOARD_EXTERNAL {int(any(m.external for m in board.chip.memories))}\n"
+        f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(registers)}\n"
         f"#define SMELT_BOARD_TABLES(X) {' '.join(f'X({name})' for name in tables)}\n"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
+from smelt.targets.start_up import REGIONS, like_devices
 from smelt.targets.toml_table import BadKey
 from smelt.targets.types import KB, MB, Board, Cache, Chip, Contents, Core, Memory
 
@@ -18,7 +19,7 @@ SEEN_TWICE = "flash_seen_twice.ld"
 
 def check_board(board: Board, caches: Mapping[str, Cache], known: Collection[Board]) -> None:
     """Raise BadKey for what cannot be. `caches` are those that were described, `known` the boards that there are."""
-    for check in (_kinds, _names, _roles, _order, _ranges, _addresses, _views, _registers):
+    for check in (_kinds, _names, _roles, _order, _ranges, _addresses, _devices, _views, _registers):
         check(board.chip)
     unused = [name for name, cache in caches.items() if cache not in board.chip.caches]
     if unused:
@@ -149,6 +150,23 @@ def _reserved(chip: Chip) -> Sequence[tuple[int, int, str]]:
     if chip.core.isa.family != "arm":
         return ()
     return ((*PERIPHERALS, "the peripherals"), (*SYSTEM, "the core's own registers"))
+
+
+def _devices(chip: Chip) -> None:
+    found = like_devices(chip)
+    for memory in found:
+        number, start = (
+            chip.memories.index(memory),
+            f"{memory.start:#010x} is a device to the core until its MPU says otherwise",
+        )
+        if not chip.core.mpu:
+            raise _wrong(number, "start", f"{start}, and smelt knows no MPU of {chip.core.name}")
+        if memory.size & (memory.size - 1) or memory.start % memory.size:
+            raise _wrong(
+                number, "start", f"{start}: its regions have a power of two of bytes, and begin at a multiple of it"
+            )
+    if len(found) > REGIONS:
+        raise BadKey("memories", f"{len(found)} of them need a region of the MPU, which has {REGIONS}")
 
 
 def _views(chip: Chip) -> None:

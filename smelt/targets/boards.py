@@ -6,6 +6,7 @@ import difflib
 
 from smelt.errors import OptionError
 from smelt.targets.chips.esp32 import ESP32C3
+from smelt.targets.chips.external import STM32F746_SDRAM, STM32H735, STM32H750
 from smelt.targets.chips.mps import AN386, AN500, AN505, AN547
 from smelt.targets.chips.rp2040 import RP2040
 from smelt.targets.chips.stm32f7 import STM32F746
@@ -35,10 +36,21 @@ MPS2_AN500 = Board("mps2_an500", "Arm MPS2 with AN500 (Cortex-M7), QEMU", AN500,
 MPS2_AN505 = Board("mps2_an505", "Arm MPS2 with AN505 (Cortex-M33), QEMU", AN505, 20 * MHZ, qemu="mps2-an505")
 MPS3_AN547 = Board("mps3_an547", "Arm MPS3 with AN547 (Cortex-M55), QEMU", AN547, 32 * MHZ, qemu="mps3-an547")
 
+# Boards with memories outside of the chip, which somebody else must set up: docs/boards.md.
+DISCO_F746NG_SDRAM = Board(
+    "disco_f746ng_sdram",
+    "ST 32F746GDISCOVERY with its SDRAM and QSPI flash (STM32F746, Cortex-M7)",
+    STM32F746_SDRAM,
+    216 * MHZ,
+)
+STM32H750B_DK = Board("stm32h750b_dk", "ST STM32H750B-DK, SDRAM and QSPI flash (Cortex-M7)", STM32H750, 480 * MHZ)
+STM32H735G_DK = Board("stm32h735g_dk", "ST STM32H735G-DK, HyperRAM and OctoSPI flash (Cortex-M7)", STM32H735, 550 * MHZ)
+
 # Chips that end up in products; the others are FPGAs, which exist here to be emulated.
 PRODUCTS = (NUCLEO_L4R5ZI, DISCO_F746NG, NUCLEO_H743ZI, NUCLEO_U575ZI_Q, ESP32_C3, PICO, NUCLEO_G0B1RE, NUCLEO_L152RE)
 MPS_BOARDS = (MPS2_AN386, MPS2_AN500, MPS2_AN505, MPS3_AN547)
-BOARDS = (*PRODUCTS, *MPS_BOARDS)
+WITH_EXTERNAL = (DISCO_F746NG_SDRAM, STM32H750B_DK, STM32H735G_DK)
+BOARDS = (*PRODUCTS, *WITH_EXTERNAL, *MPS_BOARDS)
 
 DEMO = DISCO_F746NG
 """Where the demo runs if it is not told: the one with a display, which a picture suits."""

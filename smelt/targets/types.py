@@ -124,6 +124,7 @@ class Core(Noun):
     cycles_per_instruction: float = 1.0
     """Of the static cost of kernels, where nothing is measured: the median of the MLPerf Tiny models' steps."""
     caches: bool = False  # instruction and data caches inside the core, which the startup code switches on
+    mpu: bool = False  # it has the MPU of Armv7-M
     cpuid: int | None = None  # what an Arm core's CPUID register holds
     emulator: str | None = None  # Unicorn's name of it; None: it has none, or needs none
     breakpoint_unit: int = field(default=2, repr=False)  # the version of an Arm core's FPB
@@ -310,6 +311,11 @@ class Chip(Noun):
     @property
     def flash(self) -> Memory:
         return next(m for m in self.memories if m.holds == "code")
+
+    @property
+    def flashes(self) -> tuple[Memory, ...]:
+        """Where tables can be that nothing writes to: the flash first, then those outside of the chip."""
+        return (self.flash, *(m for m in self.memories if m.holds == "code" and m.external))
 
     @property
     def rams(self) -> tuple[Memory, ...]:

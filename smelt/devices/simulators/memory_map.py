@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from smelt.devices.semihosting import BadPointer
+from smelt.targets.start_up import changes
 from smelt.targets.types import Board
 
 PAGE = 4096
@@ -34,21 +36,25 @@ class Mapped:
         return self.start + len(self.data)
 
 
-def memory_map(board: Board, used: frozenset[str]) -> tuple[Mapped, ...]:
+def memory_map(board: Board, used: frozenset[str], extents: Mapping[str, int] | None = None) -> tuple[Mapped, ...]:
     """The board's memories, plus the pages of registers that the start-up code touches.
 
-    A memory at address zero is left out unless it is named in `used`, so that null pointers are found.
+    A memory at address zero is left out unless it is named in `used`, so that null pointers are found. Of a memory outside of the
+    chip there may be the first bytes only (`extents`), since it is a hundred times as large as what a program has in it.
     """
     found = []
     for memory in board.chip.memories:
         if memory.start == 0 and memory.name not in used:
             continue
-        flash = memory is board.chip.flash
-        data = np.full(memory.size, 0xFF if flash else POWER_ON, np.uint8)
-        found += [Mapped(memory.name, at, data, not flash, True) for at in (memory.start, *memory.aliases)]
-    setup = (*board.chip.setup, *(s for dma in board.chip.dma for s in dma.setup))
+        flash = memory in board.chip.flashes
+        size = memory.size if extents is None or not memory.external else extents.get(memory.name, 0)
+        data = np.full(size, 0xFF if flash else POWER_ON, np.uint8)
+        places = (memory.start, *memory.aliases) if size else ()
+        found += [Mapped(memory.name, at, data, not flash, not memory.external) for at in places]
+    setup = (*changes(board.chip), *(s for dma in board.chip.dma for s in dma.setup))
     pages = {s.address & -PAGE for s in setup}
     if board.core.isa.family == "arm":
+        pages -= {SYSTEM_CONTROL, DWT_PAGE}
         found.append(_system_control(board))
         found.append(Mapped("registers", DWT_PAGE, np.zeros(PAGE, np.uint8), True, False))
     found += [Mapped("registers", page, np.zeros(PAGE, np.uint8), True, False) for page in sorted(pages)]

@@ -17,7 +17,7 @@ from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
 from smelt.devices.simulators.doubles import is_double
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine
-from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
+from smelt.devices.simulators.memory_map import PAGE, Mapped, memory_map, read, write
 from smelt.devices.simulators.peripherals import SIZE, START, Peripherals
 from smelt.devices.simulators.timers import PAGES, Timers
 from smelt.errors import OptionError
@@ -90,7 +90,7 @@ class _Session:
         self, board: Board, image: Image, inputs: bytes, allowance: int, timing: bool = True, foreign: bool = False
     ) -> None:
         self.board, self.image, self.allowance, self.foreign = board, image, allowance, foreign
-        self.maps = _load(board, image)
+        self.maps = _load(board, image, foreign)
         self.machine = Machine(board, self.maps)
         self.fault: Fault | None = None
         self.clock = (
@@ -348,10 +348,21 @@ class _Session:
         return address < limit and (pointer < limit or address >= pointer - MOST_PUSHED)
 
 
-def _load(board: Board, image: Image) -> tuple[Mapped, ...]:
+def _extents(board: Board, image: Image) -> dict[str, int]:
+    """How far into each memory the image reaches, in whole pages."""
+    sections = [(s.address, s.size) for s in image.parsed.sections if s.allocated and s.size]
+    found: dict[str, int] = {}
+    for start, size in (*sections, *((s.load, len(s.data)) for s in image.parsed.segments)):
+        memory = memory_at(board, start)
+        end = (start + size - memory.start + PAGE - 1) // PAGE * PAGE
+        found[memory.name] = max(end, found.get(memory.name, 0))
+    return found
+
+
+def _load(board: Board, image: Image, foreign: bool) -> tuple[Mapped, ...]:
     """Flash the image: what a programmer would write, at the addresses where it would."""
     used = frozenset(memory_at(board, s.load).name for s in image.parsed.segments) | {u.memory for u in image.uses}
-    maps = memory_map(board, used)
+    maps = memory_map(board, used, None if foreign else _extents(board, image))
     for segment in image.parsed.segments:
         write(maps, segment.load, segment.data, even_flash=True)
     return maps

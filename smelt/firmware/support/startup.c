@@ -15,6 +15,19 @@ static void set_up_chip(void)
     SMELT_BOARD_SETUP(CHANGE)
 }
 
+#if SMELT_BOARD_EXTERNAL
+
+void smelt_board_memories(void) __attribute__((weak));
+
+/* Memories outside of the chip need clocks, pins and a controller whose figures follow from the application's own clocks: that is for
+   the board's boot code, or for a function of this name that takes this one's place. It runs before anything else, without .data
+   and .bss. The core must not take such a memory for a normal one, and look ahead in it, before it is there. */
+void smelt_board_memories(void)
+{
+}
+
+#endif
+
 #if SMELT_CORE_CACHES
 
 #define REGISTER(address) (*(volatile uint32_t *)(address))
@@ -86,6 +99,9 @@ static void print_hexadecimal(uint32_t value)
 
 void smelt_start(void)
 {
+#if SMELT_BOARD_EXTERNAL
+    smelt_board_memories();
+#endif
     set_up_chip();
 #if SMELT_CORE_CACHES
     enable_caches();

@@ -30,6 +30,7 @@ CORTEX_M3 = Core(
     ),
     software_mac=160,
     cycles_per_instruction=1.2,  # [E] as on the M4
+    mpu=True,
     cpuid=0x412FC230,
     emulator="CORTEX_M3",
     breakpoint_unit=1,

@@ -36,6 +36,7 @@ CORTEX_M4 = Core(
         round_bytes=448,  # caches in front of flash are small
     ),
     cycles_per_instruction=1.2,
+    mpu=True,
     cpuid=0x410FC241,
     emulator="CORTEX_M4",
     breakpoint_unit=1,

@@ -73,6 +73,7 @@ CORTEX_M7 = Core(
     scheduling=SCHEDULING,
     cycles_per_instruction=0.77,
     caches=True,
+    mpu=True,
     cpuid=0x411FC271,
     emulator="CORTEX_M7",
 )  # fmt: skip
