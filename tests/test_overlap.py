@@ -182,7 +182,7 @@ def apart(job: Slid) -> Slid:
 
 
 def check_slides(made: list[Made]) -> tuple[int, int]:
-    """Run every call with y as near as may be, and those a byte nearer of which the reader knows all: of routines it takes the worst.
+    """Run every call with y as near as may be, and those a byte nearer that call no routines, of which the reader takes the worst.
     Returns how many of the latter there were, and how many of these came out wrong for one of some inputs."""
     near = slid(made)
     exact = [job for job in near if job.distance and not job.call.kernel.calls]

@@ -36,13 +36,13 @@ def slide(kernel: Kernel, x: Buffer, y: Buffer) -> int:
     passing = passage(kernel.body, x, y)
     if not passing.reads or not passing.writes:
         return 0
-    reader = _Reader(x.size * SIZES[x.type], whole, _depth(passing))
+    reader = _Reader(x.size * SIZES[x.type], whole, depth_of(passing))
     reader.passage(passing, Values(), None, ())
     needed = max(0, reader.needed)
-    return needed if _in_order(x.type, y.type, needed) else whole
+    return needed if in_order(x.type, y.type, needed) else whole
 
 
-def _in_order(x: Type, y: Type, needed: int) -> bool:
+def in_order(x: Type, y: Type, needed: int) -> bool:
     """Whether compilers keep the order of accesses.
 
     Of two types, neither of which is of bytes, C says that they never meet; then only what is computed from a value is written
@@ -53,14 +53,15 @@ def _in_order(x: Type, y: Type, needed: int) -> bool:
     return needed == 0 and SIZES[x] == SIZES[y]
 
 
-def _depth(passing: Passage) -> int:
+def depth_of(passing: Passage) -> int:
+    """How many loops are in one another at most."""
     inner = 0
     for part in passing.parts:
         match part:
             case Rounds():
-                inner = max(inner, 1 + _depth(part.body))
+                inner = max(inner, 1 + depth_of(part.body))
             case Branch(_, then, otherwise):
-                inner = max(inner, _depth(then), _depth(otherwise))
+                inner = max(inner, depth_of(then), depth_of(otherwise))
     return inner
 
 
@@ -112,7 +113,7 @@ class _Reader:
     def _touch(self, touch: Touch, values: Values, mask: Numbers | None) -> _Done:
         at, count = values.of(touch.index), exactly(0) if touch.count is None else values.of(touch.count)
         if touch.guard is not None:
-            mask = _and(mask, _truth(values.of(touch.guard)))
+            mask = both(mask, truth(values.of(touch.guard)))
         if touch.writes:
             end = _within((at.high + count.high) * touch.element + touch.size, self.y_bytes)
             return _Done(written=end if mask is None else np.where(mask, end, -NOTHING))
@@ -121,12 +122,12 @@ class _Reader:
 
     def _branch(self, branch: Branch, values: Values, mask: Numbers | None, shape: tuple[int, ...]) -> _Done:
         """One of two ways; which one, data may decide. Nothing of one comes before anything of the other."""
-        holds = _truth(values.of(branch.condition))
+        holds = truth(values.of(branch.condition))
         fails = None if holds is None else np.logical_not(holds)
         done = _Done()
         for way, taken in ((branch.then, holds), (branch.otherwise, fails)):
             if taken is None or np.any(taken):
-                done = _joined(done, self.passage(way, values.inner(), _and(mask, taken), shape))
+                done = _joined(done, self.passage(way, values.inner(), both(mask, taken), shape))
         return done
 
     def _rounds(self, loop: Rounds, values: Values, mask: Numbers | None, shape: tuple[int, ...]) -> _Done:
@@ -144,7 +145,7 @@ class _Reader:
         along = points.reshape(tuple(-1 if i == axis else 1 for i in range(self.depth)))
         inner = values.inner()
         inner.put(loop.var, exactly(start.low + along * loop.step))
-        mask = _and(mask, along < rounds) if taken else mask
+        mask = both(mask, along < rounds) if taken else mask
         return self._in_turn(self.passage(loop.body, inner, mask, (*shape, len(points))), axis, len(points))
 
     def _any_order(
@@ -180,12 +181,13 @@ def _within(at: Numbers, size: int) -> Numbers:
     return min(max(int(at), 0), size) if np.ndim(at) == 0 else at
 
 
-def _truth(value: Extent) -> Numbers | None:
+def truth(value: Extent) -> Numbers | None:
     """Whether a condition holds; None: data decide."""
     return np.not_equal(value.low, 0) if value.is_exact else None
 
 
-def _and(a: Numbers | None, b: Numbers | None) -> Numbers | None:
+def both(a: Numbers | None, b: Numbers | None) -> Numbers | None:
+    """Where two masks are true. None: everywhere."""
     if a is None or b is None:
         return b if a is None else a
     return np.logical_and(a, b)

@@ -8,11 +8,12 @@ access; who calls a routine cannot declare less than it takes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Literal
 
 from smelt.loops.assembly.machine import Unfollowed
 from smelt.loops.assembly.reach import Reach, Reader
+from smelt.loops.assembly.touched import Stretch
 from smelt.loops.ir import (
     SIZES,
     AnyBuffer,
@@ -129,12 +130,17 @@ class Routine:
 
 @dataclass(frozen=True)
 class Span:
-    """`count` elements of a buffer from `index` on: what a routine may touch behind a pointer, and how."""
+    """`count` elements of a buffer from `index` on: what a routine may touch behind a pointer, and how.
+
+    With a `step` it only touches `width` bytes from there on and from every `step` bytes behind it.
+    """
 
     buffer: AnyBuffer
     index: Expr
     count: int
     access: Access = "read"
+    step: int = 0
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -164,7 +170,8 @@ def checked_arguments(routine: Routine, arguments: Sequence[At | Value]) -> tupl
     passed: list[Span | Expr] = []
     for parameter, argument in pairs:
         if not isinstance(parameter, Number):
-            passed.append(_span(routine, parameter, argument, _bytes(routine, parameter, known, reached)))
+            size, stretch = _bytes(routine, parameter, known, reached), reached.get(parameter.name, Reach()).both
+            passed.append(_span(routine, parameter, argument, size, stretch))
         elif parameter.passed:
             passed.append(numbers[parameter.name])
     return tuple(passed)
@@ -223,7 +230,7 @@ def _bytes(routine: Routine, parameter: Reads, known: Mapping[str, int], reached
     return stretch.high
 
 
-def _span(routine: Routine, parameter: Reads, argument: At | Value, size: int) -> Span:
+def _span(routine: Routine, parameter: Reads, argument: At | Value, size: int, stretch: Stretch | None) -> Span:
     if not isinstance(argument, At):
         raise WrongCall(f"{routine.name}: '{parameter.name}' is a pointer")
     buffer = argument.buffer
@@ -231,7 +238,10 @@ def _span(routine: Routine, parameter: Reads, argument: At | Value, size: int) -
         raise WrongCall(f"{routine.name}: '{parameter.name}' is of {parameter.type}, '{buffer.name}' of {buffer.type}")
     if parameter.access != "read" and buffer.role in ("input", "constant"):
         raise WrongCall(f"{routine.name}: '{buffer.name}' is read-only")
-    return Span(buffer, expression(argument.index), -(-size // SIZES[buffer.type]), parameter.access)
+    span = Span(buffer, expression(argument.index), -(-size // SIZES[buffer.type]), parameter.access)
+    if stretch is None or stretch.low != 0 or stretch.step <= stretch.width:
+        return span
+    return replace(span, step=stretch.step, width=stretch.width)
 
 
 def evaluated(value: Expr, numbers: Mapping[str, int]) -> int:

@@ -37,7 +37,8 @@ from smelt.loops.routine import CallRoutine, Span
 class Touch:
     """`size` bytes and `count` elements of `element` bytes more, from element `index` on; of y if `writes`, else of x.
 
-    It happens where `guard` holds, if there is one.
+    With a `step` it is `width` bytes from there on and from every `step` bytes behind it. It happens where `guard` holds, if there
+    is one.
     """
 
     writes: bool
@@ -46,6 +47,8 @@ class Touch:
     size: int
     count: Expr | None = None
     guard: Expr | None = None
+    step: int = 0
+    width: int = 0
 
 
 @dataclass(frozen=True)
@@ -81,9 +84,12 @@ class Rounds:
 class Passage:
     """What is done one after the other, and whether x is read and y is written in it."""
 
-    parts: tuple[Touch | Let | Branch | Rounds, ...] = ()
+    parts: tuple[Part, ...] = ()
     reads: bool = False
     writes: bool = False
+
+
+Part = Touch | Let | Branch | Rounds
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,7 @@ class Reducer:
         parts = tuple(part for statement in body for part in self._parts(statement))
         return Passage(parts, any(map(_reads, parts)), any(map(_writes, parts)))
 
-    def _parts(self, statement: Stmt) -> Iterator[Touch | Let | Branch | Rounds]:
+    def _parts(self, statement: Stmt) -> Iterator[Part]:
         match statement:
             case Declare(var, value):
                 yield from self._loads(value)
@@ -164,12 +170,11 @@ class Reducer:
         spans = [a for a in arguments if isinstance(a, Span)]
         for value in arguments:
             yield from self._loads(value.index if isinstance(value, Span) else value)
-        for span in spans:
-            if span.access != "read":
-                yield from self._touch(True, span.buffer, span.index, span.count * SIZES[span.buffer.type])
-        for span in spans:
-            if span.access != "write":
-                yield from self._touch(False, span.buffer, span.index, span.count * SIZES[span.buffer.type])
+        for writes, other in ((True, "read"), (False, "write")):
+            for span in (s for s in spans if s.access != other):
+                size = span.count * SIZES[span.buffer.type]
+                for touch in self._touch(writes, span.buffer, span.index, size):
+                    yield replace(touch, step=span.step, width=span.width)
 
     def _loads(self, value: Expr, guard: Expr | None = None) -> Iterator[Touch]:
         match value:
@@ -229,7 +234,7 @@ def _marked(whole: Passage, uneven: frozenset[str]) -> Passage:
     return replace(whole, parts=tuple(_marked_part(part, uneven) for part in whole.parts))
 
 
-def _marked_part(part: Touch | Let | Branch | Rounds, uneven: frozenset[str]) -> Touch | Let | Branch | Rounds:
+def _marked_part(part: Part, uneven: frozenset[str]) -> Part:
     match part:
         case Branch():
             return replace(part, then=_marked(part.then, uneven), otherwise=_marked(part.otherwise, uneven))
@@ -238,7 +243,7 @@ def _marked_part(part: Touch | Let | Branch | Rounds, uneven: frozenset[str]) ->
     return part
 
 
-def _reads(part: Touch | Let | Branch | Rounds) -> bool:
+def _reads(part: Part) -> bool:
     match part:
         case Touch(writes):
             return not writes
@@ -249,7 +254,7 @@ def _reads(part: Touch | Let | Branch | Rounds) -> bool:
     return False
 
 
-def _writes(part: Touch | Let | Branch | Rounds) -> bool:
+def _writes(part: Part) -> bool:
     match part:
         case Touch(writes):
             return writes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import gcd
 
 from smelt.loops.assembly.linear import Linear
 from smelt.loops.assembly.machine import Access
@@ -11,10 +12,16 @@ from smelt.loops.assembly.machine import Access
 
 @dataclass(frozen=True)
 class Stretch:
-    """Bytes from `low` on, in front of `high`. Without ends: nobody knows where."""
+    """Bytes from `low` on, in front of `high`. Without ends: nobody knows where.
+
+    What is accessed begins at `low` or at multiples of `step` bytes behind it, and is of `width` bytes at most. A step of 0: there
+    is one place only.
+    """
 
     low: int | None = None
     high: int | None = None
+    step: int = field(default=0, compare=False)
+    width: int = field(default=0, compare=False)
 
     def covers(self, other: Stretch) -> bool:
         """Whether the other one's bytes are among its own."""
@@ -24,12 +31,17 @@ class Stretch:
 
     def moved(self, by: int) -> Stretch:
         known = self.low is not None and self.high is not None
-        return Stretch(self.low + by, self.high + by) if known else self  # type: ignore[operator]
+        return Stretch(self.low + by, self.high + by, self.step, self.width) if known else self  # type: ignore[operator]
 
     def joined(self, other: Stretch) -> Stretch:
         if self.low is None or other.low is None or self.high is None or other.high is None:
             return Stretch()
-        return Stretch(min(self.low, other.low), max(self.high, other.high))
+        step = gcd(self.step, other.step, self.low - other.low)
+        return Stretch(min(self.low, other.low), max(self.high, other.high), step, max(self.width, other.width))
+
+    def again(self, by: int) -> Stretch:
+        """The same bytes, of which some are `by` bytes behind others."""
+        return Stretch(self.low, self.high, gcd(self.step, by), self.width)
 
 
 Terms = tuple[tuple[int, int], ...]
@@ -43,7 +55,7 @@ class Touched:
 
     def add(self, access: Access) -> None:
         low = access.at.constant
-        stretch = Stretch() if low is None else Stretch(low, low + access.size)
+        stretch = Stretch() if low is None else Stretch(low, low + access.size, 0, access.size)
         self._join(access.at, access.writes, stretch)
 
     def _join(self, at: Linear, writes: bool, stretch: Stretch) -> None:
@@ -54,8 +66,9 @@ class Touched:
         """What one turn of a loop touches, in all turns up to `last`."""
         for (region, writes, terms), stretch in other._found.items():
             at = Linear(region, 0, terms)
-            for count in (0, last) if at.coefficient(counter) else (0,):
-                self._join_at(at.at(counter, count), writes, stretch)
+            by = at.coefficient(counter)
+            for count in (0, last) if by else (0,):
+                self._join_at(at.at(counter, count), writes, stretch.again(by) if last else stretch)
 
     def take_moved(self, other: Touched, bases: Mapping[str, Linear]) -> None:
         """What was touched relative to addresses, where these are."""
