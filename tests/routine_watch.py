@@ -154,6 +154,7 @@ class Watch:
         self._ran: Body | None = None
         self._called: CallRoutine | None = None
         self._spans: list[tuple[int, int, Span]] = []
+        self._written: set[int] = set()  # places behind what is written
         self._entry: _Entry | None = None
         self._returns: set[int] = set()
         self._bodies = bodies(machine.program)
@@ -175,7 +176,7 @@ class Watch:
         self._called = self.routines[self.machine.register("r0")]
         words = bytes(self.machine.engine.mem_read(self.machine.register("r1"), 4 * len(self._called.arguments)))
         values = [int.from_bytes(words[i : i + 4], "little", signed=True) for i in range(0, len(words), 4)]
-        self._spans = []
+        self._spans, self._written = [], set()
         for value, span in zip(values, self._called.arguments, strict=True):
             if isinstance(span, Span):
                 start = value & 0xFFFFFFFF
@@ -230,8 +231,22 @@ class Watch:
             low <= at and at + size <= high and span.access in (how, "update") for low, high, span in self._spans
         ):
             self._complain(f"{how}s {size} bytes at {self._place(at)}")
+        if self._called.routine.turn:
+            self._in_turn(at, size, how, self._called.routine.turn)
         if self._entry is not None:
             self._entry.lowest = min(self._entry.lowest, self.machine.register("sp"))
+
+    def _in_turn(self, at: int, size: int, how: str, turn: int) -> None:
+        """What is read is none of the places that were written, and of no turn before one of which something was written."""
+        length = max(high - low for low, high, span in self._spans if span.access == "write")
+        for low, high, span in self._spans:
+            places = {at - low + i for i in range(size)}
+            if low <= at < high and span.access == how == "write":
+                self._written |= places
+            if low <= at < high and span.access == how == "read" and high - low == length:
+                last = (at - low) // (turn * SIZES[span.buffer.type]) + 1
+                if places & self._written or max(self._written, default=-1) >= last * turn * SIZES[span.buffer.type]:
+                    self._complain(f"reads '{span.buffer.root.name}' when it has written beyond that")
 
     def _on_stack(self, at: int, size: int, how: str) -> None:
         entry = self._entry

@@ -12,7 +12,9 @@ import pytest
 
 from smelt.kernels import INT8
 from smelt.kernels.implementation import Implementation
+from smelt.kernels.routines import PLANES, SUM_WORDS
 from smelt.loops.builder import KernelBuilder
+from smelt.loops.in_place import Overlap, overlap
 from smelt.loops.ir import Const, Type, maximum, minimum
 from smelt.loops.overlap import slide
 from smelt.loops.routine import At, Reads, Routine, Writes
@@ -32,6 +34,10 @@ class Small:
     @property
     def slide(self) -> int:
         return slide(self.k.finish(), self.x, self.y)
+
+    @property
+    def overlap(self) -> Overlap:
+        return overlap(self.k.finish(), self.x, self.y)
 
 
 def test_element_by_element_is_in_place() -> None:
@@ -135,6 +141,58 @@ def test_a_routine_may_write_before_it_reads() -> None:
     assert s.slide == 4
 
 
+def channels_first(rows: int) -> Small:
+    """Channel after channel of `rows` rows of four pixels with eight channels, which are gathered; then of the next rows."""
+    s = Small(8 * 32, 8 * 32)
+    plane = s.k.scratch("plane", "int8_t", 4 * rows)
+    with s.k.loop("strip", 0, 8 * 32, rows * 32) as strip, s.k.loop("channel", 0, 8) as channel:
+        with s.k.loop("i", 0, 4 * rows) as i:
+            s.k.store(plane, i, s.x[strip + i * 8 + channel])
+        with s.k.loop("j", 0, 4 * rows) as j:
+            s.k.store(s.y, strip + j * 8 + channel, plane[4 * rows - 1 - j])
+    return s
+
+
+@pytest.mark.parametrize("rows", [8, 4, 1])
+def test_what_writes_far_ahead_may_still_be_in_place(rows: int) -> None:
+    """The last pixel of the first channel is written before the first pixel of the second one is read."""
+    s = channels_first(rows)
+    assert s.overlap == Overlap(rows * 32 - 8, True)
+    assert s.overlap.allows(0) and not s.overlap.allows(1) and s.overlap.allows(rows * 32)
+    assert s.overlap.least == 0
+
+
+def test_what_overtakes_itself_is_not_in_place() -> None:
+    """Each pixel needs the one before it; rows are the other way round."""
+    for place, count in ((lambda i: i - 1, 31), (lambda i: 31 - i, 32)):
+        s = Small(32, 32)
+        with s.k.loop("i", 32 - count, 32) as i:
+            s.k.store(s.y, i, s.x[place(i)])
+        assert not s.overlap.in_place and s.overlap.by > 0
+
+
+def test_routines_know_the_step_of_what_they_write() -> None:
+    """A channel of outputs, from a plane: only its own bytes."""
+    s = Small(16 * 8, 16 * 8)
+    plane, w, c = (
+        s.k.scratch(n, t, size) for n, t, size in (("plane", "int16_t", 400), ("w", "int8_t", 9), ("c", "int32_t", 3))
+    )
+    with s.k.loop("channel", 0, 8) as channel:
+        with s.k.loop("i", 0, 16) as i:
+            s.k.store(plane, i, s.x[i * 8 + channel])
+        places = (At(w), At(plane), At(s.y, channel), At(c))
+        s.k.routine(PLANES[1], (*places, 3, 1, 4, 104, 4, 8, 32, 0, 5), (), 0)
+    assert s.overlap == Overlap(15 * 8, True)
+
+
+def test_routines_that_go_in_turns() -> None:
+    """In a turn of sixteen elements nothing is known but that each is read before it is written."""
+    s = Small(96, 96)
+    other = s.k.scratch("other", "int8_t", 96)
+    s.k.routine(SUM_WORDS, (At(s.y), At(s.x), At(other), 6, 1, 1, 0), (), 0)
+    assert s.overlap == Overlap(16, True)
+
+
 def test_unlike_types_keep_no_order() -> None:
     """Compilers may take for granted that an int32 and an int16 do not share memory."""
     s = Small(40, 40, ("int32_t", "int16_t"))
@@ -171,8 +229,9 @@ def slid(made: Iterable[Made]) -> list[Slid]:
     for seed, (op, _, call) in enumerate(made):
         ys = [b for b in call.kernel.buffers if b.role == "output"]
         if len(ys) == 1:
-            near = (Slid(call, inputs_of(op, seed), x, 0) for x in call.kernel.buffers if x.role == "input")
-            found += [replace(job, distance=slide(call.kernel, job.x, ys[0])) for job in near]
+            for x in (b for b in call.kernel.buffers if b.role == "input"):
+                may = overlap(call.kernel, x, ys[0])
+                found += [Slid(call, inputs_of(op, seed), x, by) for by in dict.fromkeys((may.by, may.least))]
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smelt.kernels.headers import all_headers
-from smelt.kernels.routines import BUILT, ROUTINES
+from smelt.kernels.routines import BUILT, PRODUCT_WORDS, ROUTINES, SUM_WORDS
 from smelt.loops.ir import If, Loop, Stmt
 from smelt.loops.routine import CallRoutine, Routine, Span
 from smelt.targets.types import Core
@@ -102,3 +102,15 @@ def test_the_watch_sees_what_is_not_declared(tmp_path: Path) -> None:
         watch = Watch(machine := Machine(made), routines)
         machine.run(replace(case, call=replace(case.call, kernel=kernel)))
         assert watch.complaints, f"{routine.name} declares too much: argument {number}, {call.arguments[number]}"
+
+
+def test_the_watch_sees_turns_that_are_not_kept(tmp_path: Path) -> None:
+    """Routines that go backwards in a turn of four words, said to go word by word."""
+    turning = (SUM_WORDS, PRODUCT_WORDS)
+    cases = [next(c for c in few_cases() if routine in routines_of(c.call.kernel)) for routine in turning]
+    made, routines = program(tmp_path, [case.call.kernel for case in cases])
+    fewer = [replace(c, routine=replace(c.routine, turn=c.routine.turn // 4)) for c in routines]
+    for case in cases:
+        watch = Watch(machine := Machine(made), fewer)
+        machine.run(case)
+        assert watch.complaints, case.call.kernel.name

@@ -69,11 +69,12 @@ def _products(pixels: int, plain: bool) -> Routine:
 
 
 def _built(
-    name: str, source: str, parameters: tuple[Parameter, ...], reading: Timing | None = None, floats: bool = False
-) -> Routine:
+    name: str, source: str, parameters: tuple[Parameter, ...], reading: Timing | None = None, floats: bool = False,
+    turn: int = 0,
+) -> Routine:  # fmt: skip
     """One of `BUILT`; as it is `reading` for, it reads no less than for any core."""
     code = BUILT[name](reading or Timing())
-    return Routine(name, source, parameters, stack_bytes(code.words), floats, reader=Reader.of_code(code))
+    return Routine(name, source, parameters, stack_bytes(code.words), floats, turn, Reader.of_code(code))
 
 
 BUILT: Mapping[str, Builder] = {
@@ -228,7 +229,7 @@ def _of_words(name: str, *numbers: str) -> Routine:
     rounds = _count("rounds")
     bytes = rounds.value * 16
     operands = (Writes("y", "int8_t", bytes), Reads("x", "int8_t", bytes), Reads("x2", "int8_t", bytes))
-    return _built(name, "smelt_bytes.h", (*operands, rounds, *(Number(n) for n in numbers)))
+    return _built(name, "smelt_bytes.h", (*operands, rounds, *(Number(n) for n in numbers)), turn=16)
 
 
 def _lookup_words() -> Routine:
@@ -241,7 +242,7 @@ def _lookup_words() -> Routine:
         Reads("table", "int8_t", Const(256), also=("uint8_t",), by_data=True),
         *(rounds, Number("signs")),
     )
-    return _built("lookup_words", "smelt_bytes.h", parameters)
+    return _built("lookup_words", "smelt_bytes.h", parameters, turn=16)
 
 
 def _softmax(name: str, result: Writes, rounds: Number, *numbers: str) -> Routine:
@@ -249,7 +250,7 @@ def _softmax(name: str, result: Writes, rounds: Number, *numbers: str) -> Routin
     entries = Number("entries", 1, passed=False)
     passed = (rounds, *(Number(n) for n in ("largest", "left_out", *numbers)))
     operands = (Reads("x", "int8_t", rounds.value * 4), Reads("table", "int32_t", entries.value, by_data=True))
-    return _built(name, "smelt_bytes.h", (result, *operands, *passed, entries))
+    return _built(name, "smelt_bytes.h", (result, *operands, *passed, entries), turn=4)
 
 
 PRODUCTS = tuple(_products(pixels, plain) for plain in (False, True) for pixels in (1, 2, 3))

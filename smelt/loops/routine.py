@@ -110,7 +110,9 @@ class Routine:
     """A function whose heart is in assembly: it is in the header `source`, which has a portable body beside it.
 
     `stack`: bytes of stack that the assembly uses at most, of which compilers do not know. `floats`: it computes in floating
-    point. `reader`: reads the instructions, where they were built.
+    point. `turn`: it goes through what it writes and what it reads of that length in turns of so many elements, one turn after the
+    other; in a turn no element is written before its neighbour at the same place was read. 0: nothing is said of the order.
+    `reader`: reads the instructions, where they were built.
     """
 
     name: str
@@ -118,6 +120,7 @@ class Routine:
     parameters: tuple[Parameter, ...]
     stack: int = 0
     floats: bool = False
+    turn: int = 0
     reader: Reader | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:

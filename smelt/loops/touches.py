@@ -149,8 +149,8 @@ class Reducer:
                 yield from self._touch(True, target, target_index, 0, count)
                 if not isinstance(source, Const):
                     yield from self._touch(False, source, source_index, 0, count)
-            case CallRoutine(_, arguments):
-                yield from self._call(arguments)
+            case CallRoutine():
+                yield from self._call(statement)
 
     def _loop(self, loop: Loop) -> Iterator[Touch | Rounds]:
         yield from self._loads(loop.start)
@@ -165,16 +165,37 @@ class Reducer:
         self.uneven |= start.otherwise
         yield Rounds(loop.var, loop.start, loop.stop, loop.step, body, False)
 
-    def _call(self, arguments: tuple[Span | Expr, ...]) -> Iterator[Touch]:
-        """All that a routine writes before all that it reads: nothing is said of the order inside."""
-        spans = [a for a in arguments if isinstance(a, Span)]
-        for value in arguments:
+    def _call(self, call: CallRoutine) -> Iterator[Touch | Rounds]:
+        """All that a routine writes before all that it reads, where nothing is said of the order inside."""
+        spans = [a for a in call.arguments if isinstance(a, Span)]
+        for value in call.arguments:
             yield from self._loads(value.index if isinstance(value, Span) else value)
+        if call.routine.turn and len({span.count for span in spans if span.buffer.root in (self.x, self.y)}) == 1:
+            yield self._turns(call.routine.turn, spans)
+            return
         for writes, other in ((True, "read"), (False, "write")):
             for span in (s for s in spans if s.access != other):
                 size = span.count * SIZES[span.buffer.type]
                 for touch in self._touch(writes, span.buffer, span.index, size):
                     yield replace(touch, step=span.step, width=span.width)
+
+    def _turns(self, length: int, spans: list[Span]) -> Rounds:
+        """The elements of a turn in the worst order, one turn after the other; of the same place x is read first."""
+        (count,) = {span.count for span in spans if span.buffer.root in (self.x, self.y)}
+        turn, place = Var("turn of a routine"), Var("place in a turn")
+        for var in (turn, place):
+            self._grown[var.name] = _Grown(frozenset({var.name}))
+        at = turn + (length - 1 - place)
+        touches = (
+            self._touch(writes, span.buffer, span.index + at, SIZES[span.buffer.type])
+            for writes, other in ((False, "write"), (True, "read"))
+            for span in spans
+            if span.access != other
+        )
+        body = tuple(touch for found in touches for touch in found)
+        reads, writes = any(map(_reads, body)), any(map(_writes, body))
+        places = Rounds(place, Const(0), Const(length), 1, Passage(body, reads, writes), False)
+        return Rounds(turn, Const(0), Const(count), length, Passage((places,), reads, writes), False)
 
     def _loads(self, value: Expr, guard: Expr | None = None) -> Iterator[Touch]:
         match value:
