@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smelt import suite_commands
 from smelt.command_group import EXIT_CODES, Commands
 from smelt.compiling import compiled, emit_json, find_board, firmware, show_notes, show_warnings
 from smelt.errors import OptionError
@@ -17,6 +18,7 @@ from smelt.options import (
     device_option,
     json_option,
     model_argument,
+    models_argument,
     plan_options,
     read_logs,
     sequence_option,
@@ -39,11 +41,11 @@ def main() -> None:
 
 
 @main.command("compile", short_help="Model file to C library and firmware.")
-@model_argument
 @board_option
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for the C library and firmware.elf.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for everything on the way, as readable files.")
 @build_options
+@models_argument(suite_commands.compile)
 @json_option
 def compile_command(
     model: Path, board_name: str, out: Path | None, keep: Path | None, options: dict[str, Any], as_json: bool
@@ -66,7 +68,6 @@ def compile_command(
 
 
 @main.command("run", short_help="Run inputs through the firmware on a simulated board.")
-@model_argument
 @board_option
 @click.option(
     "--input",
@@ -81,6 +82,7 @@ def compile_command(
 @sequence_option
 @device_option
 @build_options
+@models_argument(suite_commands.run)
 @json_option
 def run_command(
     model: Path,
@@ -110,7 +112,6 @@ def run_command(
 
 
 @main.command("verify", short_help="Compare the firmware with an oracle, bit for bit.")
-@model_argument
 @board_option
 @click.option("--inputs", "-n", "count", default=10, show_default=True, type=click.IntRange(0), help="Random inputs.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the random inputs.")
@@ -128,6 +129,7 @@ def run_command(
 @sequence_option
 @device_option
 @build_options
+@models_argument(suite_commands.verify)
 @json_option
 def verify_command(
     model: Path,
@@ -177,11 +179,11 @@ def verify_command(
 
 
 @main.command("profile", short_help="Where instructions, RAM and flash go, step by step.")
-@model_argument
 @board_option
 @click.option("--curve", is_flag=True, help="Instead, what RAM, flash and cycles can be had together. Nothing is run.")
 @device_option
 @build_options
+@models_argument(suite_commands.profile)
 @json_option
 def profile_command(
     model: Path, board_name: str, curve: bool, device: Device | None, options: dict[str, Any], as_json: bool

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from smelt.errors import DoesNotFit, ModelError, Unsupported
 from smelt.nouns import Noun
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.planner.known import Known
     from smelt.planner.log import TuningLog
     from smelt.planner.plan import Plan
+    from smelt.planner.suite import Suite
     from smelt.targets.types import Board
 
 BUILDS = 4
@@ -30,6 +31,20 @@ BUILDS = 4
 
 MORE = 256
 """Bytes of flash by which each of these builds, from the second on, aims lower than what is known of the last one."""
+
+
+class Built(Protocol):
+    """What sizes are read of: what was made of one network, or of several."""
+
+    @property
+    def plan(self) -> Plan | Suite: ...
+    @property
+    def image(self) -> Image | None: ...
+    @property
+    def functions(self) -> dict[str, str]: ...
+
+
+Made = TypeVar("Made", bound=Built)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +61,16 @@ class Compilation(Noun):
     evidence: Evidence
     warnings: tuple[str, ...] = ()
     """What the model's author should know: how its file was read, sums that may leave 32 bits."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What names of files begin with, those of code first."""
+        return (self.program.name,)
+
+    @property
+    def functions(self) -> dict[str, str]:
+        """The C functions that kernels became, by the kernels' names."""
+        return {kernel.name: self.program.function(kernel) for kernel in self.program.kernels}
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -129,12 +154,13 @@ def compile(
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
         return Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings)
 
-    return _least_of_builds(made_within, limits, goal)
+    return least_of_builds(made_within, limits, goal)
 
 
-def _least_of_builds(made_within: Callable[[Limits], Compilation], limits: Limits, goal: Goal) -> Compilation:
-    """Build until the firmware keeps its budget of flash, and, where flash is the goal, until no size is a guess any more."""
-    best: Compilation | None = None
+def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal: Goal) -> Made:
+    """Build until the firmware keeps its budget of flash, and, where flash is the goal, until no size is a guess any more. Raises
+    DoesNotFit."""
+    best: Made | None = None
     for number in range(BUILDS):
         made = made_within(limits)
         if made.image is None:
@@ -192,25 +218,26 @@ def offered(goal: Goal) -> tuple[Implementation, ...]:
     return FRUGAL if goal == "balanced" else IMPLEMENTATIONS
 
 
-def keeps_flash(made: Compilation) -> bool:
+def keeps_flash(made: Built) -> bool:
     """Whether a firmware keeps its budget of flash: its plan only estimated the code."""
     budget = made.plan.limits.flash
     return budget is None or flash_of(made) <= budget
 
 
-def flash_of(made: Compilation) -> int:
+def flash_of(made: Built) -> int:
     """What a firmware takes up of the flash, in bytes."""
     assert made.image is not None
     return made.image.size(made.plan.board.chip.flash.name)
 
 
-def corrected(limits: Limits, made: Compilation, number: int) -> Limits:
+def corrected(limits: Limits, made: Built, number: int) -> Limits:
     """What the next plan goes by after a build, the one of that number: the sizes that its kernels have, and how far the
     rest of it is from the estimate."""
     assert made.image is not None
-    names = {kernel.name: made.program.function(kernel) for kernel in made.program.kernels}
     found = {
-        name: made.image.symbols[function].size for name, function in names.items() if function in made.image.symbols
+        name: made.image.symbols[function].size
+        for name, function in made.functions.items()
+        if function in made.image.symbols
     }
     sizes = limits.sizes.with_measured(found)
     code = sizes.of_all(step.call for step in made.plan.steps)

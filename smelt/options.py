@@ -25,6 +25,23 @@ def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("model", type=click.Path(path_type=Path))(command)
 
 
+def models_argument(several: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """One model, which the command gets as `model`; more than one go to `several` in its stead, as `models`. To be given below
+    `build_options`, which wants to know."""
+
+    def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.argument("models", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="MODEL...")
+        @functools.wraps(command)
+        def wrapped(*args: Any, models: tuple[Path, ...], **kwargs: Any) -> Any:
+            if len(models) > 1:
+                return several(*args, models=models, **kwargs)
+            return command(*args, model=models[0], **kwargs)
+
+        return wrapped
+
+    return decorated
+
+
 def board_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--board",
@@ -59,7 +76,13 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command that compiles."""
 
-    @click.option("--name", default="network", show_default=True, help="Prefix of everything the C exports.")
+    @click.option(
+        "--name",
+        "names",
+        multiple=True,
+        help="Prefix of everything the C exports; of several networks once for each.  [default: network; several: their files']",
+    )
+    @click.option("--suite", help="Prefix of what several networks share.  [default: networks]")
     @click.option(
         "--labels", type=click.Path(path_type=Path), help="A text file with the name of a class on each line."
     )
@@ -73,10 +96,17 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @plan_options
     @functools.wraps(command)
     def wrapped(
-        *args: Any, name: str, labels: Path | None, compiler: str, options: dict[str, Any], **kwargs: Any
+        *args: Any,
+        names: tuple[str, ...],
+        suite: str | None,
+        labels: Path | None,
+        compiler: str,
+        options: dict[str, Any],
+        **kwargs: Any,
     ) -> Any:
-        more = {"name": name, "labels": read_labels(labels), "compiler": compiler}
-        return command(*args, options={**more, **options}, **kwargs)
+        several = len(kwargs.get("models", ())) > 1
+        own = of_several(names, suite, labels) if several else of_one(names, suite, labels)
+        return command(*args, options={**own, "compiler": compiler, **options}, **kwargs)
 
     return wrapped
 
@@ -123,6 +153,21 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(*args, options=options, **kwargs)
 
     return wrapped
+
+
+def of_one(names: tuple[str, ...], suite: str | None, labels: Path | None) -> dict[str, Any]:
+    """What only a network alone has. Raises OptionError for what only several have."""
+    if len(names) > 1 or suite is not None:
+        given = "--suite" if suite is not None else f"{len(names)} times --name"
+        raise OptionError(f"{given} is for several models, and one was given")
+    return {"name": names[0] if names else "network", "labels": read_labels(labels)}
+
+
+def of_several(names: tuple[str, ...], suite: str | None, labels: Path | None) -> dict[str, Any]:
+    """What only several networks have. Raises OptionError for what only one has."""
+    if labels is not None:
+        raise OptionError("--labels is for one model: firmware of several networks prints no classes")
+    return {"names": names, **({} if suite is None else {"suite": suite})}
 
 
 def read_size(text: str | None) -> int | None:

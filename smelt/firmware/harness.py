@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from smelt.errors import OptionError
@@ -30,6 +30,28 @@ def render_harness(program: Program, library: Sources, labels: tuple[str, ...] =
         "report": _report(program, labels),
     }
     return replace(library, files={**library.files, FILE: template(FILE).substitute(values)})
+
+
+def render_suite_harness(programs: Sequence[Program], library: Sources) -> Sources:
+    """`library` with the file that makes firmware of networks in one memory. An input is a 32-bit number, which chooses the
+    network, and the inputs of that network."""
+    return replace(library, files={**library.files, FILE: chooser(programs, FILE)})
+
+
+def chooser(programs: Sequence[Program], file: str) -> str:
+    """The text of a file called `file` that makes firmware of several programs, which share their memory."""
+    values = {
+        "file": file,
+        "version": smelt_version(),
+        "includes": lines(f'#include "{p.name}_net.h"' for p in programs),
+        "arenas": lines(_arenas(programs)),
+        "instances": lines(f"static {p.name}_net {_instance(p)};" for p in programs),
+        "set_up": lines(line for p in programs for line in set_up(p, _instance(p))),
+        "inputs": lines(_case(n, _ports(p, "in", "inputs", p.inputs)) for n, p in enumerate(programs)),
+        "outputs": lines(_case(n, _ports(p, "out", "outputs", p.outputs)) for n, p in enumerate(programs)),
+        "runs": lines(_case(n, [f"{p.name}_run(&{_instance(p)});"]) for n, p in enumerate(programs)),
+    }
+    return template("several.c").substitute(values)
 
 
 def arena(memory: str, role: Role, size: int) -> str:
@@ -73,3 +95,30 @@ def _is_probability(port: Port) -> bool:
 def _c_string(text: str) -> str:
     """A C string literal. Anything beyond ASCII becomes a question mark: consoles of boards speak ASCII. `\\?` ends no trigraph."""
     return json.dumps(text.encode("ascii", "replace").decode()).replace("\\u", "?").replace("?", "\\?")
+
+
+def _instance(program: Program) -> str:
+    return f"smelt_{program.name}"
+
+
+def _arenas(programs: Sequence[Program]) -> Iterator[str]:
+    """One buffer for each memory, as large as the most that a program needs there."""
+    sizes: dict[tuple[str, Role], int] = {}
+    for region in (r for p in programs for r in p.regions):
+        key = region.memory, region.role
+        sizes[key] = max(sizes.get(key, 0), region.bytes)
+    return (arena(memory, role, size) for (memory, role), size in sizes.items())
+
+
+def _ports(program: Program, kind: str, all: str, ports: Sequence[Port]) -> Iterator[str]:
+    for number, port in enumerate(ports):
+        yield f"if (index == {number}u) {{"
+        yield f"    const {program.name}_{kind} all = {program.name}_get_{all}(&{_instance(program)});"
+        yield f"    span.data = (void *)(uintptr_t)all.{port.field};"
+        yield f"    span.bytes = {port.tensor.bytes}u;"
+        yield "}"
+
+
+def _case(number: int, body: Sequence[str] | Iterator[str]) -> str:
+    inside = "\n".join(f"        {line}" for line in body)
+    return f"    case {number}u:\n{inside}\n        break;"

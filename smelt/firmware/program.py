@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -19,6 +20,7 @@ from smelt.model.graph import Array, State, Tensor
 from smelt.nouns import Noun
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
+from smelt.planner.suite import Suite
 from smelt.targets.types import Memory, Role
 
 
@@ -84,7 +86,8 @@ class Cell(Noun):
 
 @dataclass(frozen=True, eq=False)
 class Program(Noun):
-    """Everything the C says, before it is text. `name` prefixes what the C exports."""
+    """Everything the C says of one network, before it is text. `name` prefixes what the C exports; the network may belong to a
+    `suite`, whose name then prefixes kernels, tables and memory, which are those of all its networks."""
 
     name: str
     plan: Plan
@@ -93,6 +96,12 @@ class Program(Noun):
     outputs: tuple[Port, ...]
     invocations: tuple[Invocation, ...]
     cells: tuple[Cell, ...] = ()
+    suite: str | None = None
+
+    @property
+    def owner(self) -> str:
+        """What the names of kernels, tables and memory begin with."""
+        return self.suite or self.name
 
     @cached_property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -106,7 +115,12 @@ class Program(Noun):
 
     def function(self, kernel: Kernel) -> str:
         """The name of the C function that is `kernel` in this program."""
-        return f"{self.name}_k_{kernel.name}"
+        return f"{self.owner}_k_{kernel.name}"
+
+    @property
+    def calls(self) -> tuple[str, ...]:
+        """The functions that a run calls, in order."""
+        return tuple(self.function(i.kernel) for i in self.invocations)
 
     def role(self, memory: str) -> Role:
         """What C calls the region in `memory`. Raises KeyError where there is none."""
@@ -146,36 +160,72 @@ def _shown(argument: Place | Constant) -> str:
     return argument.name if isinstance(argument, Constant) else f"{argument.memory}+{argument.offset}"
 
 
-class _Constants:
-    """Names tables, equal ones once."""
+Known = dict[tuple[Type, bytes], Constant]
+"""Tables by type and content."""
 
-    def __init__(self, prefix: str, plan: Plan) -> None:
-        self._prefix, self._plan = prefix, plan
-        self._known: dict[tuple[Type, bytes], Constant] = {}
 
-    def add(self, hint: str, type: Type, data: Array, comment: str) -> Constant:
+class Tables:
+    """Names the tables of a network, equal ones once, those of other networks in `known` included. `memory` says to which RAM a
+    table is copied. What tells networks of one `prefix` apart: `first` is added to numbers, `of` to comments."""
+
+    def __init__(
+        self,
+        prefix: str,
+        memory: Callable[[Array], str | None],
+        known: Known | None = None,
+        first: int = 0,
+        of: str = "",
+    ) -> None:
+        self._prefix, self._memory, self._first, self._of = prefix, memory, first, of
+        self._known = {} if known is None else known
+
+    def add(self, hint: str, number: int, type: Type, data: Array, comment: str) -> Constant:
+        """The table of the step or state of that number."""
         flat = np.ascontiguousarray(data).reshape(-1)
         key = (type, flat.tobytes())
         if key not in self._known:
-            memory = self._plan.table_memory(data)
-            self._known[key] = Constant(f"{self._prefix}_table_{hint}", type, flat, comment, memory)
+            name = f"{self._prefix}_table_{hint}_{self._first + number}"
+            self._known[key] = Constant(name, type, flat, f"{comment}{self._of}", self._memory(data))
         return self._known[key]
 
 
-def emit(plan: Plan, name: str = "network") -> Program:
-    """The program that carries out `plan`. `name` prefixes what the C exports; raises OptionError if it cannot."""
+@dataclass(frozen=True)
+class Joint:
+    """What a network shares with the others of its suite: the suite's name, the size of each region, and the tables."""
+
+    suite: str
+    sizes: Mapping[str, int]
+    tables: Tables
+
+
+def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Program:
+    """The program that carries out `plan`, alone or as one of a suite. `name` prefixes what the C exports; raises OptionError if
+    it cannot."""
     check_name(name)
-    constants = _Constants(name, plan)
-    invocations = tuple(_invocation(plan, number, step, constants) for number, step in enumerate(plan.steps))
+    tables = joint.tables if joint else Tables(name, plan.table_memory)
+    sizes = joint.sizes if joint else {m.name: plan.used(m.name) for m in plan.memories}
     return Program(
         name,
         plan,
-        tuple(Region(m.name, role_of(m), plan.used(m.name)) for m in plan.memories),
+        tuple(Region(m.name, role_of(m), sizes[m.name]) for m in plan.memories),
         _ports(plan, "in", plan.graph.inputs),
         _ports(plan, "out", plan.graph.outputs),
-        invocations,
-        tuple(_cell(plan, number, state, constants) for number, state in enumerate(plan.graph.states)),
+        tuple(_invocation(plan, number, step, tables) for number, step in enumerate(plan.steps)),
+        tuple(_cell(plan, number, state, tables) for number, state in enumerate(plan.graph.states)),
+        joint.suite if joint else None,
     )
+
+
+def emit_suite(suite: Suite) -> tuple[Program, ...]:
+    """The programs of all networks of a suite, in its memory. Raises OptionError where a name cannot be one."""
+    check_name(suite.name)
+    sizes = {m.name: suite.used(m.name) for m in suite.memories}
+    known, first, programs = Known(), 0, list[Program]()
+    for name, plan in suite.placed.items():
+        tables = Tables(suite.name, suite.table_memory, known, first, f" of {name}")
+        programs.append(emit(plan, name, Joint(suite.name, sizes, tables)))
+        first += max(len(plan.steps), len(plan.graph.states))
+    return tuple(programs)
 
 
 def role_of(memory: Memory) -> Role:
@@ -185,20 +235,20 @@ def role_of(memory: Memory) -> Role:
     return memory.role
 
 
-def _invocation(plan: Plan, number: int, step: Step, constants: _Constants) -> Invocation:
+def _invocation(plan: Plan, number: int, step: Step, constants: Tables) -> Invocation:
     arguments = tuple(
-        _operand(plan, f"{part(buffer.name)}_{number}", step, buffer, argument, constants)
+        _operand(plan, number, step, buffer, argument, constants)
         for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True)
     )
     return Invocation(step, step.call.kernel, arguments)
 
 
 def _operand(
-    plan: Plan, hint: str, step: Step, buffer: Buffer, argument: Argument, constants: _Constants
+    plan: Plan, number: int, step: Step, buffer: Buffer, argument: Argument, constants: Tables
 ) -> Place | Constant:
     """Raises WrongCall where there is less room than the kernel takes for granted."""
     if isinstance(argument, np.ndarray):
-        constant = constants.add(hint, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
+        constant = constants.add(part(buffer.name), number, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
         _check_room(step, buffer, constant.data.nbytes)
         return constant
     _check_room(step, buffer, plan.placement(argument).size)
@@ -215,12 +265,12 @@ def _place(plan: Plan, argument: Tensor | Scratch) -> Place:
     return Place(placement.memory, placement.offset)
 
 
-def _cell(plan: Plan, number: int, state: State, constants: _Constants) -> Cell:
+def _cell(plan: Plan, number: int, state: State, constants: Tables) -> Cell:
     stored = np.frombuffer(state.read.element.pack(state.initial), np.uint8)
     first = int(stored[0])
     if (stored == first).all():
         return Cell(state.read, _place(plan, state.read), first)
-    table = constants.add(f"initial_{number}", "uint8_t", stored, f"initial value of state {state.read.name}")
+    table = constants.add("initial", number, "uint8_t", stored, f"initial value of state {state.read.name}")
     return Cell(state.read, _place(plan, state.read), table)
 
 

@@ -87,7 +87,7 @@ def execute(
     board, parts = compilation.plan.board, [inputs]
     if compilation.graph.states and not sequence:
         parts = [[arrays] for arrays in inputs]
-    runs = [run_image(board, image, _stream(part), device, timing, counting=timing) for part in parts]
+    runs = [run_image(board, image, stream(part), device, timing, counting=timing) for part in parts]
     run = replace(runs[-1], outputs=b"".join(r.outputs for r in runs), text="".join(r.text for r in runs))
     outputs = _split(run.outputs, compilation.graph.outputs)
     if len(outputs) != len(inputs):
@@ -95,16 +95,18 @@ def execute(
     return Execution(compilation, run, outputs, chosen(board, device))
 
 
-def _stream(inputs: Sequence[tuple[Array, ...]]) -> bytes:
+def stream(inputs: Sequence[tuple[Array, ...]]) -> bytes:
+    """The bytes that firmware reads."""
     return b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)
 
 
 def _split(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[tuple[Array, ...], ...]:
     size = sum(t.bytes for t in tensors)
-    return tuple(_arrays(data[i : i + size], tensors) for i in range(0, len(data) - size + 1, size))
+    return tuple(arrays_of(data[i : i + size], tensors) for i in range(0, len(data) - size + 1, size))
 
 
-def _arrays(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[Array, ...]:
+def arrays_of(data: bytes, tensors: tuple[Tensor, ...]) -> tuple[Array, ...]:
+    """The tensors of one inference, from the bytes that firmware wrote."""
     arrays, offset = [], 0
     for tensor in tensors:
         arrays.append(tensor.element.unpack(data, tensor.elements, offset).reshape(tensor.shape))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from smelt.errors import OptionError, printable
 from smelt.files import kind, read, save
 from smelt.firmware.mark import is_firmware, is_intact, is_marked
-from smelt.firmware.sources import ASSEMBLY
+from smelt.firmware.sources import ASSEMBLY, FILES, MEMORY
 from smelt.kernels.headers import included, with_included
 
 FIRMWARE = ("firmware.elf", "6-firmware.elf")
@@ -18,17 +19,17 @@ MOST = 1 << 30  # bytes of a file that is looked at
 ADVICE = "choose another folder, or move the file away"
 
 
-def save_own(files: Mapping[str, bytes], folder: Path, network: str, library: str = ".") -> None:
-    """Write `files` of the network called `network` into `folder`, all or none; the C library is in the subfolder `library`.
+def save_own(files: Mapping[str, bytes], folder: Path, networks: Sequence[str], library: str = ".") -> None:
+    """Write `files` into `folder`, all or none; the C library is in the subfolder `library`. `networks` are what its files begin
+    with.
 
     What is there already must be smelt's, in the state in which smelt left it, and no header of another network may change. Files
-    that are there as they should be are not touched. What an earlier compilation of the same network left and this one does not
+    that are there as they should be are not touched. What an earlier compilation of these networks left and this one does not
     need, headers and firmware, is removed. Raises OptionError, BuildError.
     """
     place = folder / library
-    old = _found(place / f"{network}_net.c", folder)
-    before = _headers(old) | {f"{network}_{ASSEMBLY}"} if old is not None and is_intact(old) else set()
-    others = _used_by_others(place, network)
+    before = {name for network in networks for name in _left_by(network, place, folder)}
+    others = _used_by_others(place, networks)
     changed = {}
     for name, data in files.items():
         found = _found(folder / name, folder)
@@ -38,7 +39,15 @@ def save_own(files: Mapping[str, bytes], folder: Path, network: str, library: st
     save(changed, folder)
     kept = {Path(name).name for name in files}
     for name in sorted((before | set(FIRMWARE)) - kept - set(others)):
-        _remove(place / name if name in before else folder / name, network)
+        _remove(place / name if name in before else folder / name, networks)
+
+
+def _left_by(network: str, place: Path, folder: Path) -> set[str]:
+    """The files that an earlier compilation may have left whose code bears the name of a network or suite."""
+    code = _found(place / f"{network}_net.c", folder)
+    if code is None or not is_intact(code):
+        return set()
+    return _headers(code) | {f"{network}_{end}" for end in (*FILES, MEMORY, ASSEMBLY)}
 
 
 def _found(file: Path, folder: Path) -> bytes | None:
@@ -64,7 +73,7 @@ def _check(file: Path, found: bytes | None, other: str) -> None:
     name = printable(file)
     if other:
         raise OptionError(
-            f"'{name}' is used by the network '{other}' as well, and another version of smelt wrote it: choose another folder,"
+            f"'{name}' is used by the network '{other}' as well, for which it must stay as it is: choose another folder,"
             f" or delete the files of '{other}' and compile both again"
         )
     if file.name in FIRMWARE and is_firmware(found):
@@ -75,7 +84,7 @@ def _check(file: Path, found: bytes | None, other: str) -> None:
         raise OptionError(f"'{name}' was changed since smelt wrote it, and would be lost: {ADVICE}")
 
 
-def _used_by_others(folder: Path, network: str) -> dict[str, str]:
+def _used_by_others(folder: Path, networks: Sequence[str]) -> dict[str, str]:
     """The headers that other networks in the folder use: file name -> one of those networks."""
     users = {}
     try:
@@ -84,22 +93,24 @@ def _used_by_others(folder: Path, network: str) -> dict[str, str]:
         raise OptionError(f"cannot write into '{printable(folder)}': {error.strerror or error}") from None
     for file in (folder / name for name in names if name.endswith("_net.c")):
         name = file.name.removesuffix("_net.c")
-        if name != network and os.path.isfile(file):
+        if name not in networks and os.path.isfile(file):
             users.update(dict.fromkeys(_headers(read(file, MOST)), name))
     return users
 
 
 def _headers(code: bytes) -> set[str]:
-    return set(with_included(included(code.decode("utf-8", "replace"))))
+    """What a file of code includes: headers of kernels, with what these include, and of networks."""
+    text = code.decode("utf-8", "replace")
+    return {*with_included(included(text)), *re.findall(r'^#include "(\w+_net\.h)"', text, re.MULTILINE)}
 
 
-def _remove(file: Path, network: str) -> None:
-    """Remove what an earlier compilation of the network left, if it is that."""
+def _remove(file: Path, networks: Sequence[str]) -> None:
+    """Remove what an earlier compilation of these networks left, if it is that."""
     if os.path.islink(file) or not os.path.isfile(file):
         return
     data = read(file, MOST)
     if file.name in FIRMWARE:
-        own = is_firmware(data) and f"\0{network}_run\0".encode() in data
+        own = is_firmware(data) and any(f"\0{network}_run\0".encode() in data for network in networks)
     else:
         own = is_intact(data)
     if own:

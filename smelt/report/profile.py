@@ -11,6 +11,7 @@ from smelt.firmware.image import Image
 from smelt.nouns import Noun
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.plan import Plan
+from smelt.planner.suite import Suite
 from smelt.report.execute import microjoules, milliseconds
 
 
@@ -134,8 +135,8 @@ def memory_use(image: Image, stack_bytes: int | None = None) -> tuple[MemoryUse,
     return tuple(MemoryUse(*key, size) for key, size in sizes.items())
 
 
-def estimated_use(plan: Plan) -> tuple[MemoryUse, ...]:
-    """What the firmware of a plan would use, where no compiler is there to build it: code, stack and data are estimates."""
+def estimated_use(plan: Plan | Suite) -> tuple[MemoryUse, ...]:
+    """What the firmware of a plan, or of several, would use, where no compiler builds it: code, stack and data are estimates."""
     flash, first = plan.board.chip.flash.name, plan.board.chip.rams[0].name
     uses = [(flash, "code", plan.flash_bytes - plan.table_bytes), (flash, "constants", plan.table_bytes)]
     uses += [(m.name, "arena", plan.used(m.name)) for m in plan.memories]

@@ -58,6 +58,11 @@ def show_compile(summary: dict[str, Any], out: Path | None) -> None:
     line(f"tensors {summary['tensor_bytes']:,} bytes, of which scratch at most {summary['scratch_bytes']:,}")
     if summary["resident_steps"]:
         line(f"tables in RAM {summary['resident_bytes']:,} bytes, of {', '.join(summary['resident_steps'])}")
+    show_uses(summary, out)
+
+
+def show_uses(summary: dict[str, Any], out: Path | None) -> None:
+    """What a compilation takes up of which memory, and where it was written."""
     about = "about " if summary["estimated"] else ""
     show_memory([(u["memory"], u["purpose"], f"{about}{u['bytes']:,}") for u in summary["memory"]])
     if about:

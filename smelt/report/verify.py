@@ -18,7 +18,7 @@ from smelt.errors import OptionError
 from smelt.importers import load, model_bytes
 from smelt.model.graph import Array
 from smelt.nouns import Noun
-from smelt.report.execute import execute
+from smelt.report.execute import Execution, execute
 from smelt.report.rounding import allowance, largest_difference, wrong
 from smelt.report.unwritten import filled_in
 
@@ -80,6 +80,12 @@ def verify(
     """
     expected = ORACLES[oracle](compilation, inputs, model, sequence)
     execution = execute(compilation, inputs, timing=False, device=device, sequence=sequence)
+    return compared(execution, expected, oracle)
+
+
+def compared(execution: Execution, expected: Runs, oracle: str) -> Verification:
+    """What a device gave, beside what the oracle of that name says."""
+    compilation = execution.compilation
     names, allowed = [t.name for t in compilation.graph.outputs], allowance(compilation.model)
     differences = [
         (i, name, wrong(mine, theirs, allowed), mine, theirs)
@@ -90,7 +96,7 @@ def verify(
         model=compilation.graph.name,
         board=compilation.plan.board.name,
         oracle=oracle,
-        inputs=len(inputs),
+        inputs=len(execution.outputs),
         values=sum(mine.size for _, _, _, mine, _ in differences),
         mismatches=sum(len(places) for _, _, places, _, _ in differences),
         first=next((_difference(*d) for d in differences if len(d[2])), None),

@@ -4,11 +4,9 @@
  * Board   ${board}
  * Plan    ${plan_line}
  *
- * No heap, no globals: an instance is a `${name}_net` and the memory it is bound to. Two instances may run side by side, in two
- * threads if they have two memories. Inputs and outputs lie in that memory together with everything between: write the
- * inputs, run, read the outputs. Running overwrites the inputs.
+${story}
  *
- *     ${NAME}_MEMORY(memory);
+ *     ${OWNER}_MEMORY(memory);
  *     ${name}_net net;
  *     ${name}_init(&net, &memory);
  *     const ${name}_in in = ${name}_get_inputs(&net);
@@ -19,24 +17,13 @@
 #define ${NAME}_NET_H
 
 #include <stddef.h>
-#include <stdint.h>
+#include <stdint.h>${include}
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* Memory of one instance: for each region so many bytes, on a multiple of ${NAME}_ALIGNMENT. "fast" is memory tightly coupled to
- * the core, "main" the RAM where variables usually go. Every network has these two, so that code moves between boards; others
- * exist where the plan uses them. A region of 0 bytes may be NULL. */
-#define ${NAME}_ALIGNMENT 4u
-${region_macros}
-
-typedef struct {
-${memory_fields}
-} ${name}_memory;
-
-/* Defines buffers for one instance and `instance`, the ${name}_memory that names them: static, at file scope or in a function. */
-#define ${NAME}_MEMORY(instance) ${memory_macro}
+${memory}
 ${tensor_macros}
 
 typedef struct {

@@ -1,0 +1,27 @@
+${state_functions}int ${name}_init(${name}_net *net, const ${name}_memory *memory)
+{
+    if (net == NULL || memory == NULL) {
+        return -1;
+    }
+${init_checks}
+${begin}    return 0;
+}
+
+${name}_in ${name}_get_inputs(const ${name}_net *net)
+{
+    ${name}_in inputs;
+${input_assignments}
+    return inputs;
+}
+
+${name}_out ${name}_get_outputs(const ${name}_net *net)
+{
+    ${name}_out outputs;
+${output_assignments}
+    return outputs;
+}
+
+void ${name}_run(const ${name}_net *net)
+{
+${calls}
+}

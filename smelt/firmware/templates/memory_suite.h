@@ -1,0 +1,1 @@
+typedef ${suite}_memory ${name}_memory;

@@ -1,0 +1,164 @@
+"""What the commands do with several models: networks that take one memory in turn (docs/several.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smelt.errors import Mismatch, OptionError
+from smelt.report.text import complain, emit
+
+if TYPE_CHECKING:
+    from smelt.compile_suite import SuiteCompilation
+    from smelt.devices.choose import Device
+    from smelt.model.graph import Array
+
+
+def compile(
+    models: Sequence[Path], board_name: str, out: Path | None, keep: Path | None, options: dict[str, Any], as_json: bool
+) -> None:
+    from smelt.report.output import save_compilation, save_nouns
+    from smelt.report.suite import show_suite, suite_summary
+
+    compilation = _compiled(models, board_name, options)
+    if out is not None:
+        save_compilation(compilation, out)
+    if keep is not None:
+        save_nouns(compilation, keep)
+    summary = suite_summary(compilation)
+    _emit_json(summary) if as_json else show_suite(summary, out)
+
+
+def run(
+    models: Sequence[Path],
+    board_name: str,
+    files: Sequence[Path],
+    output: Path | None,
+    sequence: bool,
+    device: Device | None,
+    options: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """`sequence` is what several networks always do."""
+    from smelt.report.suite import execute_suite
+    from smelt.report.terminal import line, show_run, working
+
+    if output is not None:
+        raise OptionError("--output saves what one network gives, and several models were given: use --json")
+    compilation = _firmware(models, board_name, options)
+    inputs = _read_inputs(compilation, files)
+    with working(f"simulating {sum(map(len, inputs))} inference(s)"):
+        executions = execute_suite(compilation, inputs, device=device)
+    if as_json:
+        _emit_json({e.compilation.program.name: e.as_json() for e in executions})
+        return
+    for execution in executions:
+        line(f"{execution.compilation.program.name}:")
+        show_run(execution)
+
+
+def verify(
+    models: Sequence[Path],
+    board_name: str,
+    count: int,
+    seed: int,
+    files: Sequence[Path],
+    oracle: str,
+    layers: bool,
+    sequence: bool,
+    device: Device | None,
+    options: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """`sequence` is what several networks always do."""
+    from smelt.inputs import random_inputs
+    from smelt.report.suite import verify_suite
+    from smelt.report.terminal import line, show_verification, working
+
+    if layers:
+        raise OptionError("--layers looks into one network, and several models were given")
+    compilation = _firmware(models, board_name, options)
+    real = _read_inputs(compilation, files) if files else [[] for _ in models]
+    inputs = [random_inputs(part.model, count, seed) + own for part, own in zip(compilation.parts, real, strict=True)]
+    if not all(inputs):
+        raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")
+    with working(f"verifying {sum(map(len, inputs))} input(s) against {oracle}"):
+        found = verify_suite(compilation, inputs, oracle, models, device)
+    names = [part.program.name for part in compilation.parts]
+    if as_json:
+        _emit_json({name: v.as_json() for name, v in zip(names, found, strict=True)})
+    else:
+        for name, verification in zip(names, found, strict=True):
+            line(f"{name}:")
+            show_verification(verification)
+    for name, verification in zip(names, found, strict=True):
+        if verification.first is not None:
+            raise Mismatch(f"{name}: {verification.verdict}")
+
+
+def profile(
+    models: Sequence[Path], board_name: str, curve: bool, device: Device | None, options: dict[str, Any], as_json: bool
+) -> None:
+    from smelt.inputs import random_inputs
+    from smelt.report.profile import profile as profiled
+    from smelt.report.suite import execute_suite
+    from smelt.report.terminal import line, show_profile, working
+
+    if curve:
+        raise OptionError("--curve is of one model, and several were given")
+    compilation = _firmware(models, board_name, options)
+    with working("simulating one inference of each network"):
+        executions = execute_suite(
+            compilation, [random_inputs(part.model, 1) for part in compilation.parts], device=device
+        )
+    figures = {e.compilation.program.name: profiled(e.compilation, e.run) for e in executions}
+    if as_json:
+        _emit_json({name: f.as_json() for name, f in figures.items()})
+        return
+    for name, found in figures.items():
+        line(f"{name}:")
+        show_profile(found)
+
+
+def _compiled(models: Sequence[Path], board_name: str, options: dict[str, Any]) -> SuiteCompilation:
+    """The compilation, with a sign of life on the terminal."""
+    from smelt.compile_suite import compile_suite
+    from smelt.report.terminal import working
+
+    with working(f"compiling {', '.join(model.name for model in models)} for {board_name}"):
+        compilation = compile_suite(models, board_name, **options)
+    for note in compilation.notes:
+        complain(f"note: {note}")
+    for warning in compilation.warnings:
+        complain(f"warning: {warning}")
+    return compilation
+
+
+def _firmware(models: Sequence[Path], board_name: str, options: dict[str, Any]) -> SuiteCompilation:
+    """The compilation for a command that runs it. Raises OptionError where it would be C only."""
+    if options["compiler"] == "none":
+        raise OptionError("this needs firmware, and --compiler none makes C only: use --compiler zig or --compiler gcc")
+    return _compiled(models, board_name, options)
+
+
+def _read_inputs(compilation: SuiteCompilation, files: Sequence[Path]) -> list[list[tuple[Array, ...]]]:
+    """The inputs of each network, of which the files are given in the order of the models. Raises OptionError."""
+    from smelt.inputs import read_inputs
+
+    counts = [len(part.model.inputs) for part in compilation.parts]
+    if len(files) != sum(counts):
+        wanted = ", ".join(f"{part.program.name} {n}" for part, n in zip(compilation.parts, counts, strict=True))
+        raise OptionError(
+            f"the models have {sum(counts)} input(s) together ({wanted}), but {len(files)} file(s) were given"
+        )
+    rest = list(files)
+    return [
+        read_inputs([rest.pop(0) for _ in range(n)], part.model)
+        for part, n in zip(compilation.parts, counts, strict=True)
+    ]
+
+
+def _emit_json(value: Any) -> None:
+    emit(json.dumps(value, indent=2))
