@@ -18,6 +18,7 @@ _API = {
     "Session": "smelt.devices.session",
     "SmeltError": "smelt.errors",
     "board": "smelt.targets.boards",
+    "compile_suite": "smelt.several",
     "describe": "smelt.importers",
     "execute": "smelt.report.execute",
     "inspect": "smelt.compile",

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smelt.compiling import emit_json, find_board, show_notes, show_warnings
 from smelt.errors import Mismatch, OptionError
-from smelt.report.text import complain, emit
 
 if TYPE_CHECKING:
-    from smelt.compile_suite import SuiteCompilation
     from smelt.devices.choose import Device
     from smelt.model.graph import Array
+    from smelt.several import SuiteCompilation
 
 
 def compile(
@@ -28,7 +27,7 @@ def compile(
     if keep is not None:
         save_nouns(compilation, keep)
     summary = suite_summary(compilation)
-    _emit_json(summary) if as_json else show_suite(summary, out)
+    emit_json(summary) if as_json else show_suite(summary, out)
 
 
 def run(
@@ -52,7 +51,7 @@ def run(
     with working(f"simulating {sum(map(len, inputs))} inference(s)"):
         executions = execute_suite(compilation, inputs, device=device)
     if as_json:
-        _emit_json({e.compilation.program.name: e.as_json() for e in executions})
+        emit_json({e.compilation.program.name: e.as_json() for e in executions})
         return
     for execution in executions:
         line(f"{execution.compilation.program.name}:")
@@ -88,7 +87,7 @@ def verify(
         found = verify_suite(compilation, inputs, oracle, models, device)
     names = [part.program.name for part in compilation.parts]
     if as_json:
-        _emit_json({name: v.as_json() for name, v in zip(names, found, strict=True)})
+        emit_json({name: v.as_json() for name, v in zip(names, found, strict=True)})
     else:
         for name, verification in zip(names, found, strict=True):
             line(f"{name}:")
@@ -115,7 +114,7 @@ def profile(
         )
     figures = {e.compilation.program.name: profiled(e.compilation, e.run) for e in executions}
     if as_json:
-        _emit_json({name: f.as_json() for name, f in figures.items()})
+        emit_json({name: f.as_json() for name, f in figures.items()})
         return
     for name, found in figures.items():
         line(f"{name}:")
@@ -124,15 +123,14 @@ def profile(
 
 def _compiled(models: Sequence[Path], board_name: str, options: dict[str, Any]) -> SuiteCompilation:
     """The compilation, with a sign of life on the terminal."""
-    from smelt.compile_suite import compile_suite
     from smelt.report.terminal import working
+    from smelt.several import compile_suite
 
-    with working(f"compiling {', '.join(model.name for model in models)} for {board_name}"):
-        compilation = compile_suite(models, board_name, **options)
-    for note in compilation.notes:
-        complain(f"note: {note}")
-    for warning in compilation.warnings:
-        complain(f"warning: {warning}")
+    board = find_board(board_name)
+    with working(f"compiling {', '.join(model.name for model in models)} for {board.name}"):
+        compilation = compile_suite(models, board, **options)
+    show_notes(compilation.notes)
+    show_warnings(compilation.warnings)
     return compilation
 
 
@@ -158,7 +156,3 @@ def _read_inputs(compilation: SuiteCompilation, files: Sequence[Path]) -> list[l
         read_inputs([rest.pop(0) for _ in range(n)], part.model)
         for part, n in zip(compilation.parts, counts, strict=True)
     ]
-
-
-def _emit_json(value: Any) -> None:
-    emit(json.dumps(value, indent=2))

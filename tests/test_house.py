@@ -26,7 +26,7 @@ ROOMS = {
     "firmware": BELOW_FIRMWARE,
     "devices": {"targets", "firmware"},
     "tuning": BELOW_FIRMWARE | {"firmware", "devices", "inputs", "files"},
-    "report": BELOW_FIRMWARE | {"firmware", "devices", "tuning", "compile", "inputs", "files"},
+    "report": BELOW_FIRMWARE | {"firmware", "devices", "tuning", "compile", "several", "inputs", "files"},
 }
 BESIDE = {
     "errors": set(),
@@ -37,10 +37,12 @@ BESIDE = {
     "inputs": {"files", "importers", "model", "npy", "npz"},
     "board_files": {"files", "targets"},
     "compile": BELOW_FIRMWARE | {"firmware", "devices", "tuning"},
+    "several": BELOW_FIRMWARE | {"firmware", "compile"},
+    "suite_commands": {"compiling", "several", "devices", "inputs", "model", "report"},
     "options": {"files", "planner", "report"},
     "command_group": {"report"},
     "compiling": {"board_files", "compile", "report", "targets"},
-    "cli": set(ROOMS) | {"board_files", "command_group", "compile", "compiling", "inputs", "options"},
+    "cli": set(ROOMS) | {"board_files", "command_group", "compile", "compiling", "inputs", "options", "suite_commands"},
     "__init__": {"compile"},
     "__main__": {"cli"},
 }

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from smelt.compile import compile
-from smelt.compile_suite import compile_suite
 from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.inputs import random_inputs
 from smelt.model.reference import run
@@ -18,6 +17,7 @@ from smelt.planner.suite import Suite, check_suite, excess, is_state, state_byte
 from smelt.report.execute import execute
 from smelt.report.output import save_compilation, save_nouns
 from smelt.report.suite import execute_suite, saved, shares, verify_suite
+from smelt.several import compile_suite
 from smelt.targets.boards import board
 from tests.paths import ROOT
 from tests.small_models import dense_model

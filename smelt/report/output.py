@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from smelt.compile import Compilation
-from smelt.compile_suite import SuiteCompilation
 from smelt.files import write
 from smelt.firmware.mark import marked
 from smelt.firmware.sources import smelt_version
 from smelt.report.execute import Execution
 from smelt.report.folder import save_own
+from smelt.several import SuiteCompilation
 
 SOURCES = "5-sources"
 

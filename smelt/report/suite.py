@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from smelt.compile import Compilation
-from smelt.compile_suite import SuiteCompilation
 from smelt.devices.choose import Device, chosen, run_image
 from smelt.errors import DeviceError, OptionError
 from smelt.model.graph import Array
@@ -19,6 +18,7 @@ from smelt.report.profile import estimated_use, memory_use
 from smelt.report.summary import basis
 from smelt.report.terminal import line, show_uses, table
 from smelt.report.verify import ORACLES, Runs, Verification, compared
+from smelt.several import SuiteCompilation
 
 
 def turns(inputs: Sequence[Runs]) -> Iterator[tuple[int, tuple[Array, ...]]]:
