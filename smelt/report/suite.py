@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 from smelt.compile import Compilation
 from smelt.devices.choose import Device, chosen, run_image
 from smelt.errors import DeviceError, OptionError
+from smelt.kernels.assembly import called, symbol
+from smelt.loops.c import PREFIX
 from smelt.model.graph import Array
 from smelt.nouns import Noun
 from smelt.planner.suite import state_bytes, turn_bytes
@@ -80,7 +83,7 @@ def verify_suite(
 @dataclass(frozen=True)
 class Share(Noun):
     """What a network takes up in a suite, and would alone, besides stack, data and the code that all firmware has, in bytes.
-    `turn_bytes` are tensors and scratch, `code_bytes` its kernels."""
+    `turn_bytes` are tensors and scratch, `code_bytes` its kernels and what they call."""
 
     network: str
     model: str
@@ -115,7 +118,7 @@ def shares(compilation: SuiteCompilation) -> tuple[Share, ...]:
             sum(state_bytes(plan, m.name) for m in suite.memories),
             plan.resident_bytes,
             plan.table_bytes,
-            _code_of(compilation, part),
+            sum(_code_sizes(compilation, part).values()),
         )
         for part, plan in zip(compilation.parts, suite.plans.values(), strict=True)
     )
@@ -132,17 +135,20 @@ def saved(compilation: SuiteCompilation) -> Saved:
     )
 
 
-def _code_of(compilation: SuiteCompilation, part: Compilation) -> int:
-    return sum(_code_sizes(compilation, part).values())
-
-
 def _code_sizes(compilation: SuiteCompilation, part: Compilation) -> dict[str, int]:
-    """The bytes of the kernels of a network, by name: as they were built, else estimated."""
-    kernels = {kernel.name: kernel for kernel in part.program.kernels}
+    """The bytes of the kernels of a network and of what they call, by name: as they were built; else estimates of kernels."""
     if compilation.image is None:
-        return {name: compilation.plan.limits.sizes.of(kernel) for name, kernel in kernels.items()}
+        return {kernel.name: compilation.plan.limits.sizes.of(kernel) for kernel in part.program.kernels}
     symbols = compilation.image.symbols
-    return {name: symbols[f].size for name, f in part.functions.items() if f in symbols}
+    names = {*part.functions.values(), *_called(part)}
+    return {name: symbols[name].size for name in sorted(names & symbols.keys())}
+
+
+def _called(part: Compilation) -> set[str]:
+    """The symbols that the kernels of a network may call: routines in assembly, and C that kernels share."""
+    core = part.plan.board.core
+    code = "\n".join(kernel.c(kernel.name) for kernel in part.program.kernels)
+    return {symbol(r, core) for r in called(code, core)} | set(re.findall(rf"\b{PREFIX}\w+(?=\()", code))
 
 
 def suite_summary(compilation: SuiteCompilation) -> dict[str, Any]:
@@ -169,12 +175,12 @@ def suite_summary(compilation: SuiteCompilation) -> dict[str, Any]:
 def show_suite(summary: dict[str, Any], out: Path | None) -> None:
     """A line for each network, what sharing saved, and what all of it takes up."""
     line(f"{', '.join(n['network'] for n in summary['networks'])} for {summary['board']}, in turn in one memory")
-    columns = ("network", "model", "steps", "MACs", "tensors", "states", "constants", "kernels")
+    columns = ("network", "model", "steps", "MACs", "tensors", "states", "constants", "code")
     keys = ("network", "model", "steps", "macs", "turn_bytes", "state_bytes", "constant_bytes", "code_bytes")
     table("", columns, [tuple(n[key] for key in keys) for n in summary["networks"]], right=(2, 3, 4, 5, 6, 7))
     spared = summary["saved"]
     line(
         f"shared: {spared['ram_bytes']:,} bytes of RAM, {spared['constant_bytes']:,} of constants and {spared['code_bytes']:,} of "
-        "kernels less than for each alone"
+        "code less than for each alone"
     )
     show_uses(summary, out)
