@@ -218,12 +218,20 @@ def _region_macros(name: str, all: Sequence[Region]) -> Iterator[str]:
     for role in _roles(all):
         size = f"#define {_macro(name, role, 'BYTES')} {regions[role].bytes if role in regions else 0}u"
         yield size + (f" /* {regions[role].memory} of the board */" if role in regions else "")
+    yield from (_section_macro(_macro(name, r.role, "SECTION")) for r in all)
+
+
+def _section_macro(name: str, otherwise: str = "") -> str:
+    """A macro that users may define before smelt does."""
+    return f"#ifndef {name}\n#define {name}{otherwise and ' '}{otherwise}\n#endif"
 
 
 def _memory_macro(name: str, regions: Sequence[Region]) -> str:
     used = {r.role for r in regions}
     buffers = "".join(
-        f"    static uint32_t instance##_{r.role}[({_macro(name, r.role, 'BYTES')} + 3u) / 4u]; \\\n" for r in regions
+        f"    static {_macro(name, r.role, 'SECTION')} uint32_t "
+        f"instance##_{r.role}[({_macro(name, r.role, 'BYTES')} + 3u) / 4u]; \\\n"
+        for r in regions
     )
     values = ", ".join(f"instance##_{role}" if role in used else "NULL" for role in _roles(regions))
     return f"\\\n{buffers}    static const {name}_memory instance = {{{values}}}"
@@ -340,11 +348,14 @@ def _declaration(constant: Constant) -> str:
 
 
 def _definition(owner: str, constant: Constant) -> str:
+    section = _macro(constant.name, "SECTION")
     if constant.memory:
-        how = f'{_macro(owner, "RESIDENT")}("{constant.memory}")'
+        where, how = f'{_macro(owner, "RESIDENT")}("{constant.memory}")', f"{_macro(owner, 'ALIGNED')} {section}"
     else:
-        how = _macro(owner, "LINES" if constant.data.nbytes >= MANY_LINES else "ALIGNED") + " const"
-    return f"{how} {constant.type} {constant.name}[{constant.data.size}] = {{\n{_numbers(constant)}\n}};\n"
+        aligned = _macro(owner, "LINES" if constant.data.nbytes >= MANY_LINES else "ALIGNED")
+        where, how = _macro(owner, "FLASH", "SECTION"), f"{aligned} {section} const"
+    values = f"{how} {constant.type} {constant.name}[{constant.data.size}] = {{\n{_numbers(constant)}\n}};\n"
+    return f"{_section_macro(section, where)}\n{values}"
 
 
 def _numbers(constant: Constant) -> str:

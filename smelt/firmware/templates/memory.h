@@ -18,7 +18,8 @@ extern "C" {
 
 /* What all of the networks are bound to: for each region so many bytes, on a multiple of ${SUITE}_ALIGNMENT. "fast" is memory tightly
  * coupled to the core, "main" the RAM where variables usually go. Every suite has these two, so that code moves between boards;
- * others exist where its plans use them. A region of 0 bytes may be NULL. */
+ * others exist where its plans use them. A region of 0 bytes may be NULL.
+ * ${SUITE}_..._SECTION: an attribute of your own for the buffer that ${SUITE}_MEMORY defines for a region. */
 #define ${SUITE}_ALIGNMENT 4u
 ${region_macros}
 

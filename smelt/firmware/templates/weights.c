@@ -9,6 +9,11 @@
 #define ${NAME}_ALIGNED
 #define ${NAME}_LINES
 #endif
+
+/* Where tables lie: an attribute of your own for all of them (${NAME}_FLASH_SECTION), or for one. */
+#ifndef ${NAME}_FLASH_SECTION
+#define ${NAME}_FLASH_SECTION
+#endif
 ${resident}
 
 ${definitions}
