@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from smelt.kernels import INT8
+from smelt.kernels import INT8, INT16
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.routines import PLANES, SUM_WORDS
 from smelt.loops.builder import KernelBuilder
@@ -20,8 +20,16 @@ from smelt.loops.overlap import slide
 from smelt.loops.routine import At, Reads, Routine, Writes
 from smelt.model.graph import Op
 from tests.kernels_host import Inputs, Slid, run_slid
-from tests.mac_cases import cases
+from tests.mac_cases import (
+    cases,
+    convolutions,
+    dense_layers,
+    depthwise_convolutions,
+    halfwords,
+    transpose_convolutions,
+)
 from tests.schedules import Made, built
+from tests.test_kernels_float import sums, ways
 
 
 class Small:
@@ -267,3 +275,15 @@ def test_int8(implementation: Implementation) -> None:
     """Right where the reader says so; wrong a byte nearer, but where that byte does not show."""
     nearer, wrong = check_slides(built(implementation, cases(), most=2))
     assert 4 * wrong >= 3 * nearer
+
+
+@pytest.mark.parametrize("implementation", INT16, ids=lambda i: i.name)
+def test_int16(implementation: Implementation) -> None:
+    ops = halfwords(
+        [*convolutions()[::2], *depthwise_convolutions()[::2], *dense_layers()[:4], *transpose_convolutions()]
+    )
+    check_slides(built(implementation, ops, most=1))
+
+
+def test_floats() -> None:
+    check_slides([(op, None, way.call) for op in sums()[::3] for way in ways(op)[:3]])
