@@ -129,7 +129,7 @@ def measured(name, target):
     wrong = int(np.sum(done.outputs[0][0] != run(made.model, inputs[0])[0]))
     counted = op.inputs[0] if name in BY_INPUT else op.y
     step = made.plan.steps[0]
-    return sum(done.run.step_cycles) / counted.elements, f"{step.implementation.name} {step.schedule}", wrong
+    return sum(done.run.step_cycles) / counted.elements, f"{' '.join(step.way.names)}", wrong
 
 
 def main():

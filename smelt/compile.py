@@ -167,7 +167,7 @@ def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal:
             return made
         if keeps_flash(made):
             best = made if best is None or flash_of(made) < flash_of(best) else best
-            if goal != "flash" or not limits.sizes.unknown(step.call for step in made.plan.steps):
+            if goal != "flash" or not limits.sizes.unknown(made.plan.calls):
                 return best
         limits = corrected(limits, made, number)
     if best is not None:
@@ -240,7 +240,7 @@ def corrected(limits: Limits, made: Built, number: int) -> Limits:
         if function in made.image.symbols
     }
     sizes = limits.sizes.with_measured(found)
-    code = sizes.of_all(step.call for step in made.plan.steps)
+    code = sizes.of_all(made.plan.calls)
     return replace(limits, sizes=sizes, code=flash_of(made) - made.plan.table_bytes - code + number * MORE)
 
 

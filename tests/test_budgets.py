@@ -127,7 +127,7 @@ def test_the_code_of_kernels_is_what_it_was_in_a_firmware():
     limits = corrected(Limits(), made, 0)
     for kernel in made.program.kernels:
         assert limits.sizes.of(kernel) == made.image.symbols[made.program.function(kernel)].size
-    assert not limits.sizes.unknown(step.call for step in made.plan.steps)
+    assert not limits.sizes.unknown(made.plan.calls)
     again = make_plan(made.graph, NUCLEO_L4R5ZI, FRUGAL, limits=limits)
     assert again.flash_bytes == made.image.size("flash") != made.plan.flash_bytes
 
@@ -178,18 +178,16 @@ def test_measured_cycles_decide(kws):
     """A step whose tables in RAM were measured to be slower stays in flash; one measured to be faster does not."""
     usual = make_plan(kws, NUCLEO_L4R5ZI, FRUGAL)
     rows = []
-    for number, step in enumerate(s for s in usual.steps if type(s.op).__name__ == "Conv2D"):
-        how = step.way.kernel, op_key(step.op), *step.way.names, "nucleo_l4r5zi"
+    for number, step in enumerate(s for s in usual.steps if s.operators == "Conv2D"):
+        how = step.way.kernel, op_key(step.way.op), *step.way.names, "nucleo_l4r5zi"
         rows.append(Measurement(*how, 500))
         rows.append(Measurement(*how, 300 if number else 700, places=Places(tables="sram1")))
     plan = make_plan(
         kws, NUCLEO_L4R5ZI, FRUGAL, goal="speed", known=Known.trusting(NUCLEO_L4R5ZI, TuningLog(tuple(rows)))
     )
-    found = [s for s in plan.steps if type(s.op).__name__ == "Conv2D"]
+    found = [s for s in plan.steps if s.operators == "Conv2D"]
     assert not found[0].resident and all(s.resident for s in found[1:])
-    assert [s.call.kernel.name for s in found] == [
-        s.call.kernel.name for s in usual.steps if type(s.op).__name__ == "Conv2D"
-    ]
+    assert [s.way.kernel for s in found] == [s.way.kernel for s in usual.steps if s.operators == "Conv2D"]
 
 
 # --- tables in RAM ----------------------------------------------------------------------------------------------------
@@ -235,7 +233,7 @@ def test_tables_in_ram_are_counted_and_change_nothing(path, name, compiler):
 
 def test_tables_go_to_the_fastest_memory_with_room():
     plan = everything_in_ram(AD, DISCO_F746NG).plan
-    places = {plan.table_memory(a) for s in plan.steps for a in s.call.arguments if isinstance(a, np.ndarray)}
+    places = {plan.table_memory(a) for call in plan.calls for a in call.arguments if isinstance(a, np.ndarray)}
     assert places == {"dtcm", "sram1"}
     assert "tables in RAM" in str(plan)
 

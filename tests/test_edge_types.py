@@ -80,7 +80,7 @@ def test_bytes_are_flipped_four_at_a_time(tmp_path):
     path.write_bytes(dense_model())
     plain = compile(path, "disco_f746ng", compiler="none")
     flipped = compile(path, "disco_f746ng", compiler="none", input_type="uint8", output_type="uint8")
-    used = [step.implementation.name for step in flipped.plan.steps]
+    used = [way.implementation.name for some in flipped.plan.ways for way in some.ways]
     assert used.count("flip") == 2 and len(used) == len(plain.plan.steps) + 2
     memory = flipped.plan.board.chip.rams[0].name
     assert flipped.plan.used(memory) == plain.plan.used(memory)

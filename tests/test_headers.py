@@ -108,8 +108,8 @@ def test_each_kernel_alone_is_a_module():
     """What a session loads has the headers of that kernel and no others, even of one that needs none of smelt's."""
     target = board("nucleo_l4r5zi")
     plans = (make_plan(prepare(load(model)), target) for model in (RESNET, KWS, HELLO_FLOAT))
-    steps = {s.call.kernel.name: s for plan in plans for s in plan.steps}
-    assert any(not needed(s.call.kernel.c(), target.core) for s in steps.values())
+    calls = {call.kernel.name: call for plan in plans for call in plan.calls}
+    assert any(not needed(call.kernel.c(), target.core) for call in calls.values())
     helpers = dict.fromkeys(("memcpy", "memset"), target.chip.rams[0].start)
-    for step in steps.values():
-        assert build_module(module_source(step.call), target, target.chip.rams[0].start, helpers).functions
+    for call in calls.values():
+        assert build_module(module_source(call), target, target.chip.rams[0].start, helpers).functions

@@ -83,7 +83,7 @@ def test_sums_of_64_bits(board, tmp_path):
     path = tmp_path / "model.tflite"
     path.write_bytes(w.finish([x], [y, z]))
     compilation = compile(path, board)
-    names = {step.implementation.name for step in compilation.plan.steps}
+    names = {way.implementation.name for some in compilation.plan.ways for way in some.ways}
     assert names == {"conv2d_dsp16", "dense_dsp16"} and "smelt_smlald" in "".join(compilation.sources.files.values())
     found = verify(compilation, random_inputs(compilation.model, 4), "tflm", path)
     assert not found.mismatches, found.verdict

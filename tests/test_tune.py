@@ -132,8 +132,8 @@ def test_the_best_of_the_log_is_compiled(tuned_file, hello):
     log = TuningLog.load(tuned_file)
     plan = compile(HELLO, BOARD, compiler="none", log=log).plan
     for step in plan.steps:
-        least = log.cycles(best(log, step.op).kernel, BOARD.name)
-        assert least <= log.cycles(step.call.kernel.name, BOARD.name) <= least / (1 - NOISE)
+        least = log.cycles(best(log, step.way.op).kernel, BOARD.name)
+        assert least <= log.cycles(step.way.kernel, BOARD.name) <= least / (1 - NOISE)
 
 
 def pretend(graph, choose):
@@ -158,19 +158,19 @@ def best(log, op):
 def test_any_candidate_can_win(hello):
     log = pretend(hello, lambda candidates: candidates[-1])
     expected = {w.candidates[-1].call.kernel.name for w in works(hello, BOARD, FRUGAL)}
-    assert {s.call.kernel.name for s in planned(hello, log).steps} == expected
+    assert {s.way.kernel for s in planned(hello, log).steps} == expected
 
 
 def test_failures_other_boards_and_changed_kernels_are_not_applied(hello):
     log = pretend(hello, lambda candidates: candidates[-1])
-    default = [s.call.kernel.name for s in make_plan(hello, BOARD, FRUGAL).steps]
+    default = [s.way.kernel for s in make_plan(hello, BOARD, FRUGAL).steps]
     changes = (
         lambda m: replace(m, cycles=None, failure="mismatch: 3 of 4 bytes"),
         lambda m: replace(m, board="disco_f746ng"),
     )
     for change in changes:
         changed = TuningLog(tuple(change(m) for m in log.measurements))
-        assert [s.call.kernel.name for s in planned(hello, changed).steps] == default
+        assert [s.way.kernel for s in planned(hello, changed).steps] == default
 
 
 def test_a_log_about_something_else_is_refused(tuned_file):
@@ -187,14 +187,14 @@ def test_a_balanced_plan_takes_more_ram_for_measured_cycles_only_where_it_may():
     plain, tuned = (planned(graph, some) for some in (TuningLog.empty, log))
     free = planned(graph, log, limits=Limits(ram=200_000))
     assert tuned.tensor_bytes <= plain.tensor_bytes < free.tensor_bytes
-    assert all(log.cycles(step.call.kernel.name, BOARD.name) == 1 for step in free.steps)
+    assert all(log.cycles(step.way.kernel, BOARD.name) == 1 for step in free.steps)
 
 
 def test_kernels_of_the_same_shape_are_a_hint_where_none_was_measured(hello):
     log = pretend(hello, lambda candidates: candidates[-1])
     renamed = TuningLog(tuple(replace(m, kernel=m.kernel + "0") for m in log.measurements))
     plan, hinted = (planned(hello, some) for some in (log, renamed))
-    assert [s.call.kernel.name for s in hinted.steps] == [s.call.kernel.name for s in plan.steps]
+    assert [s.way.kernel for s in hinted.steps] == [s.way.kernel for s in plan.steps]
     (first, *_), *_ = (w.candidates for w in works(hello, BOARD, FRUGAL))
     how = first.implementation.name, str(first.schedule)
     exact = replace(

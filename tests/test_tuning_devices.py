@@ -327,7 +327,7 @@ def test_figures_of_a_link_are_ratios_to_an_estimate(ships):
 
 
 def kernels(**options):
-    return [s.call.kernel.name for s in compile(HELLO, BOARD, compiler="none", **options).plan.steps]
+    return [c.kernel.name for c in compile(HELLO, BOARD, compiler="none", **options).plan.calls]
 
 
 def test_what_is_shipped_is_applied_unless_it_is_unwanted_or_about_another_board(ships):

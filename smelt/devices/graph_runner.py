@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from types import TracebackType
 
 import numpy as np
@@ -68,12 +69,12 @@ class GraphRunner:
     def steps(self, inputs: Sequence[Array]) -> Iterator[StepRun]:
         """Run one step after the other and read back what each one wrote: a `StepRun` for every result."""
         self._write_inputs(inputs)
-        for invocation in self.program.invocations:
-            call = self._run(invocation)
-            for y in invocation.step.op.ys:
+        for step, invocations in groupby(self.program.invocations, key=lambda i: i.step):
+            cycles = [self._run(invocation).cycles for invocation in invocations]
+            for y in step.ys:
                 placement = self.program.plan.placement(y)
                 value = self._read(Place(placement.memory, placement.offset), y.shape, y.dtype)
-                yield StepRun(invocation.step.name, y.name, value, call.cycles)
+                yield StepRun(step.name, y.name, value, None if None in cycles else sum(c for c in cycles if c))
 
     def _write_inputs(self, inputs: Sequence[Array]) -> None:
         ports = self.program.inputs

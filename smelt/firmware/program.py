@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, count
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,7 @@ from smelt.nouns import Noun
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.suite import Suite
+from smelt.planner.ways import Piece
 from smelt.targets.types import Memory, Role
 
 
@@ -54,9 +56,10 @@ class Region:
 
 @dataclass(frozen=True, eq=False)
 class Invocation(Noun):
-    """A step's kernel with its arguments in order."""
+    """A kernel call of a step, with its arguments in order."""
 
     step: Step
+    piece: Piece
     kernel: Kernel
     arguments: tuple[Place | Constant, ...]
 
@@ -184,9 +187,14 @@ class Tables:
         flat = np.ascontiguousarray(data).reshape(-1)
         key = (type, flat.tobytes())
         if key not in self._known:
-            name = f"{self._prefix}_table_{hint}_{self._first + number}"
+            name = self._unused(f"{self._prefix}_table_{hint}_{self._first + number}")
             self._known[key] = Constant(name, type, flat, f"{comment}{self._of}", self._memory(data))
         return self._known[key]
+
+    def _unused(self, name: str) -> str:
+        """A name that no other table has: several kernels of one step may call theirs alike."""
+        taken = {constant.name for constant in self._known.values()}
+        return next(n for n in chain((name,), (f"{name}_{k}" for k in count(1))) if n not in taken)
 
 
 @dataclass(frozen=True)
@@ -204,13 +212,18 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
     check_name(name)
     tables = joint.tables if joint else Tables(name, plan.table_memory)
     sizes = joint.sizes if joint else {m.name: plan.used(m.name) for m in plan.memories}
+    invocations = tuple(
+        _invocation(plan, number, step, piece, tables)
+        for number, step in enumerate(plan.steps)
+        for piece in step.pieces
+    )
     return Program(
         name,
         plan,
         tuple(Region(m.name, role_of(m), sizes[m.name]) for m in plan.memories),
         _ports(plan, "in", plan.graph.inputs),
         _ports(plan, "out", plan.graph.outputs),
-        tuple(_invocation(plan, number, step, tables) for number, step in enumerate(plan.steps)),
+        invocations,
         tuple(_cell(plan, number, state, tables) for number, state in enumerate(plan.graph.states)),
         joint.suite if joint else None,
     )
@@ -235,24 +248,26 @@ def role_of(memory: Memory) -> Role:
     return memory.role
 
 
-def _invocation(plan: Plan, number: int, step: Step, constants: Tables) -> Invocation:
+def _invocation(plan: Plan, number: int, step: Step, piece: Piece, constants: Tables) -> Invocation:
     arguments = tuple(
-        _operand(plan, number, step, buffer, argument, constants)
-        for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True)
+        _operand(plan, number, step, piece, buffer, argument, constants)
+        for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True)
     )
-    return Invocation(step, step.call.kernel, arguments)
+    return Invocation(step, piece, piece.call.kernel, arguments)
 
 
 def _operand(
-    plan: Plan, number: int, step: Step, buffer: Buffer, argument: Argument, constants: Tables
+    plan: Plan, number: int, step: Step, piece: Piece, buffer: Buffer, argument: Argument, constants: Tables
 ) -> Place | Constant:
     """Raises WrongCall where there is less room than the kernel takes for granted."""
     if isinstance(argument, np.ndarray):
         constant = constants.add(part(buffer.name), number, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
         _check_room(step, buffer, constant.data.nbytes)
         return constant
-    _check_room(step, buffer, plan.placement(argument).size)
-    return _place(plan, argument)
+    there = piece.part(argument)
+    placement = plan.placement(there.owner)
+    _check_room(step, buffer, placement.size - there.offset)
+    return Place(placement.memory, placement.offset + there.offset)
 
 
 def _check_room(step: Step, buffer: Buffer, room: int) -> None:

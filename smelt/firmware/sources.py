@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from itertools import groupby
 from string import Template
 
 import numpy as np
@@ -201,7 +202,7 @@ def _kernel(kernel: Kernel, programs: Sequence[Program]) -> str:
         if i.kernel.name == kernel.name
     ]
     first = programs[0]
-    return f"/* {', '.join(users)} */\n{_macro(first.owner, 'STATIC_KERNEL')} {kernel.c(first.function(kernel))}"
+    return f"/* {', '.join(dict.fromkeys(users))} */\n{_macro(first.owner, 'STATIC_KERNEL')} {kernel.c(first.function(kernel))}"
 
 
 def _macro(*parts: str) -> str:
@@ -324,11 +325,10 @@ def _stack_note(program: Program) -> str:
 
 
 def _calls(program: Program) -> Iterator[str]:
-    for number, invocation in enumerate(program.invocations):
-        step = invocation.step
-        how = comment(f"{type(step.op).__name__} by {step.implementation.name} [{step.schedule}]")
-        yield f"    /* {number}: {step.name} = {how} */"
-        yield f"    {program.function(invocation.kernel)}({_arguments(program, invocation)});"
+    for number, (step, invocations) in enumerate(groupby(program.invocations, key=lambda i: i.step)):
+        yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
+        for invocation in invocations:
+            yield f"    {program.function(invocation.kernel)}({_arguments(program, invocation)});"
 
 
 def _arguments(program: Program, invocation: Invocation) -> str:

@@ -25,7 +25,7 @@ from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
 from smelt.planner.quickest import quickest
 from smelt.planner.refusals import check_flash, does_not_fit
-from smelt.planner.step import Step, flow_of, named
+from smelt.planner.step import AnyWay, Step, flow_of, named
 from smelt.planner.tradeoff import Point, curve
 from smelt.planner.ways import Way, Ways
 from smelt.targets.types import Board, Core
@@ -96,7 +96,7 @@ def _improved(
     plain: Plan, first: tuple[Way, ...], planned: Callable[[tuple[Way, ...]], Plan], best: Callable[[], Plan]
 ) -> Plan:
     """The plan of the fastest ways, the best one where those take too much, or the plain one."""
-    if {way.kernel for way in first} == {way.kernel for way in plain.ways}:
+    if {way.key for way in first} == {way.key for way in plain.ways}:
         return plain
     with suppress(DoesNotFit):
         return planned(first)
@@ -124,18 +124,17 @@ def _given_up(first: Sequence[Way], taken: Sequence[Step]) -> Iterator[str]:
     """What a plan does without."""
     wanted = {way.op: way for way in first}
     for new in taken:
-        old = wanted[new.op]
-        if old.kernel != new.way.kernel:
+        old = wanted[new.ops[-1]]
+        if new.way.key != old.key:
             yield (
-                f"{new.name} is not computed by the first choice {old.implementation.name} [{old.schedule}] "
-                f"({old.call.scratch_bytes:,} bytes of scratch), because that does not fit, but by "
-                f"{new.implementation.name} [{new.schedule}] ({new.call.scratch_bytes:,})"
+                f"{new.name} is not computed by the first choice {old.how} ({old.call.scratch_bytes:,} bytes of scratch), "
+                f"because that does not fit, but by {new.way.how} ({new.scratch_bytes:,})"
             )
 
 
-def _planned(graph: Graph, board: Board, ways: tuple[Way, ...], reserve: int, limits: Limits) -> Plan:
+def _planned(graph: Graph, board: Board, ways: Sequence[AnyWay], reserve: int, limits: Limits) -> Plan:
     """Order and addresses for ways that are chosen. Raises DoesNotFit."""
-    check_flash(board, [way.call for way in ways])
+    check_flash(board, [piece.call for way in ways for piece in way.pieces])
     flow = flow_of(graph, ways)
     order = best_order(flow)
     steps = named([ways[i] for i in order.steps])

@@ -23,8 +23,8 @@ def place(flow: Flow, steps: Sequence[Step], room: dict[str, int]) -> tuple[Plac
         return None
     names, placements = tuple(room), list[Placement]()
     for s, (storage, life) in enumerate(zip(flow.storages, lives(flow), strict=True)):
-        memory, offset = places[numbered.of_storage[s]]
-        span = life.first, life.last
+        memory, start = places[numbered.of_storage[s]]
+        offset, span = start + numbered.offsets[s], (life.first, life.last)
         placements.append(Placement(storage.name, names[memory], offset, flow.sizes[s], *span, storage.tensors))
     for i, step in enumerate(steps):
         for k, scratch in enumerate(step.scratch):

@@ -5,23 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from smelt.planner.flow import Flow, aligned, lives
 
 
 @dataclass(frozen=True)
 class Span:
-    """`size` bytes that are taken from step `first` up to step `last`, both included."""
+    """`size` bytes from `offset` of their block on that are taken from step `first` up to step `last`, both included."""
 
     first: int
     last: int
     size: int
+    offset: int = 0
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.size
 
 
 @dataclass(frozen=True)
 class Block:
-    """Spans that follow one another at one address: a storage, and those written over it; or a scratch buffer.
+    """Spans that follow one another in time: a storage, and those written over it; or a scratch buffer.
 
     `heat` counts the bytes that steps read from and write to it: what a fast memory would be good for.
     """
@@ -31,7 +36,7 @@ class Block:
 
     @cached_property
     def size(self) -> int:
-        return max(span.size for span in self.spans)
+        return max(span.end for span in self.spans)
 
     @cached_property
     def area(self) -> int:
@@ -50,37 +55,56 @@ class Block:
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocks of a flow: `of_storage[s]` and `of_scratch[step][k]` are positions in `blocks`."""
+    """The blocks of a flow: `of_storage[s]` and `of_scratch[step][k]` are positions in `blocks`. `offsets[s]` is where a storage
+    begins in its block."""
 
     blocks: tuple[Block, ...]
     of_storage: tuple[int, ...]
     of_scratch: tuple[tuple[int, ...], ...]
+    offsets: tuple[int, ...]
 
 
 def blocks_of(flow: Flow) -> Blocks:
     """What must be given addresses for the steps in the order of `flow.uses`."""
-    spans: list[list[Span]] = []
+    members: list[list[Span]] = []
     heats: list[int] = []
-    of_storage = [0] * len(flow.storages)
+    of_storage, offsets = [0] * len(flow.storages), [0] * len(flow.storages)
     alive = lives(flow)
     for s in sorted(range(len(alive)), key=lambda s: alive[s].first):
         life, touched = alive[s], len(flow.readers[s]) + (s in flow.writers)
         if life.over is None:
-            of_storage[s] = len(spans)
-            spans.append([Span(life.first, life.last, flow.sizes[s])])
+            of_storage[s] = len(members)
+            members.append([])
             heats.append(0)
         else:
-            of_storage[s] = of_storage[life.over]
-            if life.last > life.first:  # while it is written, the old storage takes the place
-                spans[of_storage[s]].append(Span(life.first + 1, life.last, flow.sizes[s]))
+            of_storage[s], offsets[s] = of_storage[life.over], offsets[life.over] - life.by
+        members[of_storage[s]].append(Span(life.first, life.last, flow.sizes[s], offsets[s]))
         heats[of_storage[s]] += touched * flow.sizes[s]
+    lowest = [min(span.offset for span in spans) for spans in members]
+    blocks = [Block(_apart(spans, low), heat) for spans, low, heat in zip(members, lowest, heats, strict=True)]
     of_scratch: list[tuple[int, ...]] = []
     for i, use in enumerate(flow.uses):
-        of_scratch.append(tuple(range(len(spans), len(spans) + len(use.scratch))))
-        spans.extend([Span(i, i, aligned(size))] for size in use.scratch)
-        heats.extend(2 * aligned(size) for size in use.scratch)
-    blocks = tuple(Block(tuple(s), heat) for s, heat in zip(spans, heats, strict=True))
-    return Blocks(blocks, tuple(of_storage), tuple(of_scratch))
+        of_scratch.append(tuple(range(len(blocks), len(blocks) + len(use.scratch))))
+        blocks.extend(Block((Span(i, i, aligned(size)),), 2 * aligned(size)) for size in use.scratch)
+    begins = tuple(offset - lowest[block] for offset, block in zip(offsets, of_storage, strict=True))
+    return Blocks(tuple(blocks), tuple(of_storage), tuple(of_scratch), begins)
+
+
+def _apart(spans: Sequence[Span], low: int) -> tuple[Span, ...]:
+    """Spans no two of which are taken at the same time: while one storage is written over another, what both take up together.
+    Offsets count from `low`."""
+    found: list[Span] = []
+    times = sorted({time for span in spans for time in (span.first, span.last + 1)})
+    for first, after in pairwise(times):
+        there = [span for span in spans if span.first <= first and after - 1 <= span.last]
+        if not there:
+            continue
+        begin, end = min(span.offset for span in there), max(span.end for span in there)
+        span = Span(first, after - 1, end - begin, begin - low)
+        if found and found[-1] == Span(found[-1].first, first - 1, span.size, span.offset):
+            span = Span(found.pop().first, span.last, span.size, span.offset)
+        found.append(span)
+    return tuple(found)
 
 
 def height(blocks: Sequence[Block], offsets: Sequence[int]) -> int:
@@ -134,7 +158,7 @@ def _forbidden(block: Block, placed: Sequence[tuple[Block, int]]) -> list[tuple[
     """Ranges (both ends excluded) in which the offset of `block` may not lie."""
     first, last = block.first, block.last
     return [
-        (offset - a.size, offset + b.size)
+        (offset + b.offset - a.end, offset + b.end - a.offset)
         for other, offset in placed
         if other.first <= last and first <= other.last
         for a in block.spans

@@ -12,13 +12,13 @@ from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option, Options
 from smelt.planner.choice_solver import Aim, Choice, Cost, Problem, solve
 from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
-from smelt.planner.flow import Flow, aligned, live_bytes
+from smelt.planner.flow import Flow, aligned, index_of, live_bytes
 from smelt.planner.limits import Limits
 from smelt.planner.order import best_order
 from smelt.planner.placement import budgets
 from smelt.planner.plan import Plan
 from smelt.planner.refusals import over_both, over_flash, over_ram
-from smelt.planner.step import flow_of, named
+from smelt.planner.step import flow_of, named, use_of
 from smelt.planner.tables import TableKey
 from smelt.planner.ways import Way
 from smelt.targets.types import Board
@@ -87,7 +87,7 @@ def _situation(
     kernels, tables = _Numbers[str, Kernel](), _Numbers[TableKey, int]()
     costs = tuple(
         tuple(_cost(alive, option, kernels, tables) for option in some)
-        for alive, some in ((_Alive(graph, flow, n), some) for n, some in enumerate(options))
+        for alive, some in ((_Alive(flow, n), some) for n, some in enumerate(options))
     )
     ends = live_bytes(flow)
     problem = Problem(costs, (), tuple(tables.things), max(ends[0], ends[-1]), 0, 0)
@@ -111,18 +111,20 @@ class _Numbers(Generic[Key, Thing]):
 class _Alive:
     """What is alive while the step at one position runs."""
 
-    def __init__(self, graph: Graph, flow: Flow, position: int) -> None:
-        self._graph, self._flow, self._position = graph, flow, position
-        self._known: dict[frozenset[int], int] = {}
+    def __init__(self, flow: Flow, position: int) -> None:
+        self._flow, self._position = flow, position
+        self._index = index_of(flow.storages)
+        self._known: dict[frozenset[tuple[int, int]], int] = {}
 
     def bytes(self, way: Way) -> int:
         """Tensors and the scratch of a way to do it."""
-        over = flow_of(self._graph, (way,)).uses[0].over
-        if over not in self._known:
+        over = use_of(way, self._flow.storages, self._index).over
+        key = frozenset(over.items())
+        if key not in self._known:
             uses = list(self._flow.uses)
             uses[self._position] = replace(uses[self._position], over=over)
-            self._known[over] = live_bytes(replace(self._flow, uses=tuple(uses)))[self._position + 1]
-        return self._known[over] + sum(aligned(s.bytes) for s in way.scratch)
+            self._known[key] = live_bytes(replace(self._flow, uses=tuple(uses)))[self._position + 1]
+        return self._known[key] + sum(aligned(s.bytes) for s in way.scratch)
 
 
 def _cost(alive: _Alive, option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]) -> Cost:

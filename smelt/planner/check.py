@@ -1,17 +1,35 @@
-"""The proof of a plan: it knows nothing of how the plan was made and trusts none of it."""
+"""The proof of a plan: it knows nothing of how the plan was made and trusts none of it.
+
+The program is replayed, kernel call by kernel call. Every byte of every memory has a mark: of which value it is which byte. A
+call must find what it reads marked as the bytes of that operand; then its scratch loses all marks, and what it writes gets those
+of its result. So every byte that is read was written or moved there before, and nothing that is still needed was written over,
+whatever the plan says of lives.
+"""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
 
 from smelt.errors import SmeltError
 from smelt.loops.ir import Scratch
-from smelt.model.graph import Tensor
-from smelt.planner.flow import ALIGN, steps_of, storages_of
-from smelt.planner.placement import Placement, budgets
+from smelt.model.graph import Array, Tensor
+from smelt.model.ops import Slice
+from smelt.model.slabs import Rows, band_axis, needed, row_bytes
+from smelt.planner.bands import Bands
+from smelt.planner.flow import ALIGN, index_of, steps_of, storages_of
+from smelt.planner.placement import budgets
 from smelt.planner.plan import Plan
-from smelt.planner.step import Step, may_overwrite, operands
+from smelt.planner.step import Step
+from smelt.planner.ways import Part, Piece
+
+NOTHING = -1
+"""The mark of a byte that is of no value."""
+
+VALUE = 40
+"""Bits of a mark that say which byte it is; those above say of which value."""
 
 
 def check(plan: Plan) -> Plan:
@@ -34,59 +52,70 @@ def excess(plan: Plan) -> str:
 
 
 def _problems(plan: Plan) -> Iterator[str]:
-    yield from _step_problems(plan)
-    yield from _memory_problems(plan)
-    yield from _life_problems(plan)
-    for a, b in _together(plan.placements):
-        if a.meets(b) and not (_written_over(plan, a, b) or _written_over(plan, b, a)):
-            yield f"'{a.name}' and '{b.name}' overlap in {a.memory}"
-
-
-def _together(placements: Sequence[Placement]) -> Iterator[tuple[Placement, Placement]]:
-    """All pairs that hold something at the same time."""
-    by_time = sorted(placements, key=lambda p: p.first)
-    starts = [p.first for p in by_time]
-    for n, a in enumerate(by_time):
-        yield from ((a, b) for b in by_time[n + 1 : bisect_right(starts, a.last)])
+    found = [*_step_problems(plan), *_memory_problems(plan)]
+    yield from found
+    if not found:
+        yield from _Replay(plan).problems()
 
 
 def _step_problems(plan: Plan) -> Iterator[str]:
-    """Each op of the graph is one step, after the steps that make its operands."""
+    """Each op of the graph is in one step, after the ops that make its operands, and each call computes what it should."""
     ops = set(steps_of(plan.graph))
-    if len(plan.steps) != len(ops) or {step.op for step in plan.steps} != ops:
+    planned = [op for step in plan.steps for op in step.ops]
+    if len(planned) != len(ops) or set(planned) != ops:
         yield "the steps are not the ops of the graph"
     if len({step.name for step in plan.steps}) != len(plan.steps):
         yield "two steps have the same name"
-    storages = storages_of(plan.graph)
-    made = {t for s in storages for t in set(s.tensors) - s.renewed if set(s.tensors) & set(plan.graph.sources)}
-    together, gone = {t: s for s in storages for t in s.tensors}, set[Tensor]()
     for step in plan.steps:
-        for t in step.op.activations:
-            if t not in made:
-                yield f"{step.name} reads '{t.name}' before it is computed"
-            if t in gone:
-                yield f"{step.name} reads '{t.name}' after the state was renewed"
-        yield from _argument_problems(step)
-        for y in step.op.ys:
-            storage = together[y]
-            reads = storage.renewed and any(together[t] is storage for t in step.op.activations)
-            if reads and not step.call.kernel.in_place:
-                yield f"{step.name} writes '{y.name}' over the state that it reads"
-            gone.update(set(storage.tensors) - storage.renewed if storage.renewed else ())
-            made.update(storage.renewed or storage.tensors)
+        for piece in step.pieces:
+            yield from _argument_problems(step, piece)
+        yield from _band_problems(step, step.way) if isinstance(step.way, Bands) else ()
 
 
-def _argument_problems(step: Step) -> Iterator[str]:
+def _argument_problems(step: Step, piece: Piece) -> Iterator[str]:
     """The kernel writes the op's result, and reads its operands."""
-    for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True):
+    for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True):
         if isinstance(argument, Tensor):
-            allowed = step.op.ys if buffer.role == "output" else step.op.activations
+            allowed = piece.way.op.ys if buffer.role == "output" else piece.way.op.activations
             if not any(argument is t for t in allowed):
                 yield f"{step.name} passes '{argument.name}' for '{buffer.name}', an {buffer.role}"
 
 
+def _band_problems(step: Step, bands: Bands) -> Iterator[str]:
+    """Each call of a run computes rows of one of its ops from the very rows that these need, or moves rows; all are computed."""
+    by_result = {op.y: op for op in bands.ops}
+    computed: dict[Tensor, int] = dict.fromkeys(by_result, 0)
+    for piece in bands.pieces:
+        y = piece.part(piece.way.op.y)
+        reads = [piece.part(x) for x in piece.way.op.activations]
+        op, axis = by_result.get(y.tensor) if y.tensor else None, band_axis(bands.ops[0])
+        if op is None or axis is None:
+            yield f"{step.name} computes what is not of its run"
+        elif _moves(piece):
+            if any((r.tensor, r.first) != (y.tensor, y.first) for r in reads):
+                yield f"{step.name} moves other rows than it says"
+        else:
+            size = row_bytes(op.y, axis)
+            rows = Rows(y.first // size, y.first // size + piece.way.op.y.shape[axis])
+            wanted = {(x, r.first * row_bytes(x, axis), r.count) for x, r in needed(op, rows, axis).items()}
+            found = {(r.tensor, r.first, x.shape[axis]) for r, x in zip(reads, piece.way.op.activations, strict=True)}
+            if wanted != found:
+                yield f"{step.name} computes rows {rows.first} to {rows.stop - 1} of '{op.y.name}' from other rows than it should"
+            if rows.first != computed[op.y]:
+                yield f"{step.name} does not compute the rows of '{op.y.name}' one after the other"
+            computed[op.y] = rows.stop
+    axis = band_axis(bands.ops[0])
+    if axis is None or computed[bands.ops[-1].y] != bands.ops[-1].y.shape[axis]:
+        yield f"{step.name} does not compute all of its result"
+
+
+def _moves(piece: Piece) -> bool:
+    op = piece.way.op
+    return isinstance(op, Slice) and op.x.shape == op.y.shape
+
+
 def _memory_problems(plan: Plan) -> Iterator[str]:
-    """Everything lies inside its memory, aligned, and has a place of its own size."""
+    """Everything lies inside its memory, aligned, has one place of its own size, and what steps need has one while they run."""
     room = budgets(plan.board, plan.reserve)
     for p in plan.placements:
         if p.memory not in room:
@@ -95,26 +124,32 @@ def _memory_problems(plan: Plan) -> Iterator[str]:
             yield f"'{p.name}' ({p.offset} to {p.end}) reaches out of {p.memory} ({room[p.memory]} bytes)"
         if p.offset % ALIGN:
             yield f"'{p.name}' is not aligned to {ALIGN} bytes"
-        needed = max([t.bytes for t in p.tensors] + ([p.scratch.bytes] if p.scratch else []), default=0)
-        if p.size < needed:
-            yield f"'{p.name}' has {p.size} of {needed} bytes"
+        sizes = [t.bytes for t in p.tensors] + ([p.scratch.bytes] if p.scratch else [])
+        if p.size < max(sizes, default=0):
+            yield f"'{p.name}' has {p.size} of {max(sizes)} bytes"
     if over := excess(plan):
         yield over
     owners = [owner for p in plan.placements for owner in (*p.tensors, *((p.scratch,) if p.scratch else ()))]
     if len(set(owners)) != len(owners):
         yield "something has two places"
+    yield from _life_problems(plan)
 
 
 def _life_problems(plan: Plan) -> Iterator[str]:
-    """Everything has a place from when it is written until it was last read; aliases have the same."""
+    """What is said of lives is true: everything has a place while it is used; aliases have the same."""
     end = len(plan.steps)
     needed: list[tuple[Tensor | Scratch, str, int, int]] = []
     needed += [(t, t.name, -1, -1) for t in plan.graph.inputs] + [(t, t.name, end, end) for t in plan.graph.outputs]
     needed += [(t, t.name, -1, end) for state in plan.graph.states for t in (state.read, state.write)]
     for i, step in enumerate(plan.steps):
-        needed += [(t, t.name, i, i) for t in (*step.op.activations, *step.op.ys)]
-        needed += [(a, a.name, i, i) for a in step.call.arguments if isinstance(a, Tensor)]
+        needed += [(t, t.name, i, i) for t in (*step.way.reads, *step.ys)]
         needed += [(s, f"scratch of {step.name}", i, i) for s in step.scratch]
+        owners = (
+            piece.part(a).owner for piece in step.pieces for a in piece.call.arguments if not isinstance(a, np.ndarray)
+        )
+        needed += [
+            (o, o.name if isinstance(o, Tensor) else f"scratch of {step.name}", i, i) for o in dict.fromkeys(owners)
+        ]
     for owner, name, first, last in needed:
         place = plan.places.get(owner)
         if place is None:
@@ -122,18 +157,104 @@ def _life_problems(plan: Plan) -> Iterator[str]:
         elif not place.first <= first <= last <= place.last:
             yield f"'{name}' is used at step {first}, but has its place from {place.first} to {place.last}"
     for storage in storages_of(plan.graph):
-        if len({id(plan.places.get(t)) for t in storage.tensors}) > 1:
+        if len({id(plan.places[t]) for t in storage.tensors if t in plan.places}) > 1:
             yield f"'{storage.name}' and its reshapes lie at different places"
 
 
-def _written_over(plan: Plan, x: Placement, y: Placement) -> bool:
-    """Whether `y` is written over `x`, which dies there, by a step that may do so."""
-    if not (0 <= x.last == y.first < len(plan.steps) and x.offset == y.offset and y.size <= x.size):
-        return False
-    step = plan.steps[y.first]
-    return (
-        step.op.ys == (step.op.y,)
-        and step.op.y in y.tensors
-        and bool(operands(step.op, x.tensors))
-        and may_overwrite(step.way, x.tensors)
-    )
+@dataclass(frozen=True)
+class _Range:
+    """Bytes of a memory that a call touches; `mark` is that of the first of them, NOTHING for scratch."""
+
+    name: str
+    memory: str
+    start: int
+    bytes: int
+    mark: int = NOTHING
+
+    def meets(self, other: _Range) -> bool:
+        return (
+            self.memory == other.memory
+            and self.start < other.start + other.bytes
+            and other.start < self.start + self.bytes
+        )
+
+
+class _Replay:
+    """What every byte of every memory holds while the program runs."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self._values = _numbers(plan)
+        self._bytes: Mapping[str, Array] = {
+            m.name: np.full(plan.used(m.name), NOTHING, np.int64) for m in plan.memories
+        }
+
+    def problems(self) -> Iterator[str]:
+        for tensor in self.plan.graph.sources:
+            self._write(self._range(Part(tensor, tensor=tensor), tensor.bytes))
+        for step in self.plan.steps:
+            for piece in step.pieces:
+                yield from self._run(step, piece)
+        for tensor in self.plan.graph.sinks:
+            found = self._range(Part(tensor, tensor=tensor), tensor.bytes)
+            yield from self._missing(found, "after the last step")
+
+    def _run(self, step: Step, piece: Piece) -> Iterator[str]:
+        reads, writes, scratch = list[_Range](), list[_Range](), list[_Range]()
+        for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True):
+            if isinstance(argument, np.ndarray):
+                continue
+            there = self._range(piece.part(argument), argument.bytes)
+            {"input": reads, "output": writes, "scratch": scratch}[buffer.role].append(there)
+        for x in reads:
+            yield from self._missing(x, f"when {step.name} reads it")
+        yield from self._meeting(step, piece, reads, writes, scratch)
+        for there in (*scratch, *writes):
+            self._write(there)
+
+    def _meeting(
+        self, step: Step, piece: Piece, reads: list[_Range], writes: list[_Range], scratch: list[_Range]
+    ) -> Iterator[str]:
+        """Of what a call touches nothing meets what it writes, but for operands over which the kernel may write its result."""
+        for n, a in enumerate((*writes, *scratch)):
+            for b in (*writes, *scratch)[n + 1 :]:
+                if a.meets(b):
+                    yield f"{step.name} has '{a.name}' and '{b.name}' in the same bytes"
+            for x in reads:
+                if a.meets(x) and not (a in writes and self._may_write_over(piece, a, x)):
+                    yield f"{step.name} writes '{a.name}' over '{x.name}', which it reads"
+
+    def _may_write_over(self, piece: Piece, y: _Range, x: _Range) -> bool:
+        """Whether the result begins as far before an operand as it must; or a state is renewed in its place."""
+        op = piece.way.op
+        operands = [t for t in op.activations if self._range(piece.part(t), t.bytes) == x]
+        if y.start == x.start and any(self._together(t, w) for t in operands for w in op.ys):
+            return piece.call.kernel.in_place
+        slides = [piece.way.slide(t) for t in operands] if len(op.ys) == 1 else [None]
+        return all(by is not None and y.start <= x.start - by for by in slides)
+
+    def _together(self, x: Tensor, y: Tensor) -> bool:
+        """Whether the two are a state as it was and as it becomes."""
+        return x in self._values and y in self._values and self._values[x] ^ self._values[y] == 1
+
+    def _range(self, there: Part, size: int) -> _Range:
+        place = self.plan.places[there.owner]
+        if there.tensor is None:
+            return _Range(f"scratch of {place.name}", place.memory, place.offset + there.offset, size)
+        mark = (self._values[there.tensor] << VALUE) + there.first
+        return _Range(there.tensor.name, place.memory, place.offset + there.offset, size, mark)
+
+    def _missing(self, there: _Range, when: str) -> Iterator[str]:
+        found = self._bytes[there.memory][there.start : there.start + there.bytes]
+        if found.size != there.bytes or not np.array_equal(found, np.arange(there.bytes) + there.mark):
+            yield f"'{there.name}' is not at {there.memory}+{there.start} {when}"
+
+    def _write(self, there: _Range) -> None:
+        marks = NOTHING if there.mark == NOTHING else np.arange(there.bytes) + there.mark
+        self._bytes[there.memory][there.start : there.start + there.bytes] = marks
+
+
+def _numbers(plan: Plan) -> dict[Tensor, int]:
+    """A number for every value: twice the position of its storage, and one more for states as this run leaves them."""
+    storages = storages_of(plan.graph)
+    return {t: 2 * n + (t in storages[n].renewed) for t, n in index_of(storages).items()}

@@ -45,7 +45,6 @@ def _urgencies(flow: Flow) -> list[int]:
         for needed in sorted(flow.needs[i], key=lambda n: (-urgency[n], n)):
             most = max(most, held + peaks[needed])
             held += flow.written[needed]
-        written = 0 if flow.reusable(i) else flow.written[i]
-        peaks.append(max(most, held + written + flow.scratch[i]))
+        peaks.append(max(most, held + flow.least_written(i) + flow.scratch[i]))
         urgency.append(peaks[i] - flow.written[i])
     return urgency

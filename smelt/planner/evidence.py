@@ -56,14 +56,15 @@ class Evidence:
 
 def evidence(plan: Plan, known: Known) -> Evidence:
     """What measurements knew of a plan that was made with them."""
-    measured = [(s, m) for s in plan.steps if (m := known.figure(s.way.kernel, s.way.place)) and m.cycles]
+    ways = [w for way in plan.ways for w in way.ways]
+    measured = [(w, m) for w in ways if (m := known.figure(w.kernel, w.place)) and m.cycles]
     changed = any(
-        there[0] <= 2 and known.grade(m, s.call.kernel) == "similar"
-        for s, m in measured
+        there[0] <= 2 and known.grade(m, w.call.kernel) == "similar"
+        for w, m in measured
         for there in (standing(m.origin, known.origin or m.origin),)
     )
-    basis = (*similar(known, (s.op for s in plan.steps)), *((OTHER_ROUTINES,) if changed else ()))
-    return Evidence(len(plan.steps), len(measured), basis, linked(known, ((s.op, s.way.names) for s in plan.steps)))
+    basis = (*similar(known, (w.op for w in ways)), *((OTHER_ROUTINES,) if changed else ()))
+    return Evidence(len(ways), len(measured), basis, linked(known, ((w.op, w.names) for w in ways)))
 
 
 def similar(known: Known, ops: Iterable[Op]) -> tuple[str, ...]:

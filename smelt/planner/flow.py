@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from smelt.errors import ModelError
@@ -43,13 +43,14 @@ class Storage(Noun):
 class Use(Noun):
     """What one step needs. Storages are numbers: positions in `Flow.storages`.
 
-    `over` are those of `reads` over which the step may write, should nobody need them afterwards. `renewed` are those of `reads`
-    that are states, read as this run leaves them. `scratch` are the sizes of its scratch buffers in bytes.
+    `over` are those of `reads` over which the step may write, should nobody need them afterwards, and how many bytes before each
+    its only result must begin at least: nothing where it is written in place. `renewed` are those of `reads` that are states, read
+    as this run leaves them. `scratch` are the sizes of its scratch buffers in bytes.
     """
 
     reads: frozenset[int]
     writes: tuple[int, ...]
-    over: frozenset[int] = frozenset()
+    over: Mapping[int, int] = field(default_factory=dict)
     scratch: tuple[int, ...] = ()
     renewed: frozenset[int] = frozenset()
 
@@ -113,14 +114,23 @@ class Flow(Noun):
                 found[n].append(i)
         return tuple(map(frozenset, found))
 
-    def reusable(self, step: int) -> frozenset[int]:
-        """The storages that `step` could be written over, as far as the step, the sizes and the outputs go: by its only result,
-        which is no state."""
+    def slides(self, step: int) -> Mapping[int, int]:
+        """The storages over which `step` could be written, as far as the step, the sizes and the outputs go: by its only result,
+        which is no state. Each with how many bytes before it the result begins."""
         use = self.uses[step]
         if len(use.writes) != 1 or use.writes[0] in self.inputs:
-            return frozenset()
-        enough = self.storages[use.writes[0]].bytes
-        return frozenset(s for s in use.over - self.outputs if self.storages[s].bytes >= enough)
+            return {}
+        size = self.sizes[use.writes[0]]
+        return {s: aligned(by) if by else 0 for s, by in use.over.items() if s not in self.outputs and by < size}
+
+    def grown(self, step: int, over: int, by: int) -> int:
+        """What a result that begins `by` bytes before the storage over which it is written takes up besides that."""
+        (written,) = self.uses[step].writes
+        return by + max(self.sizes[written] - by - self.sizes[over], 0)
+
+    def least_written(self, step: int) -> int:
+        """What the results of a step take up at least that was not taken before, in bytes."""
+        return min([self.written[step], *(self.grown(step, s, by) for s, by in self.slides(step).items())])
 
     def reordered(self, order: Sequence[int]) -> Flow:
         """The same flow with the steps in another order."""
@@ -131,12 +141,13 @@ class Flow(Noun):
 class Life:
     """The steps from which and up to which a storage holds something: -1 is before all, `len(uses)` after all.
 
-    `over` is the storage over which it is written, or None where it is written somewhere else.
+    `over` is the storage over which it is written, or None where it is written somewhere else; it begins `by` bytes before that.
     """
 
     first: int
     last: int
     over: int | None = None
+    by: int = 0
 
 
 def storages_of(graph: Graph) -> tuple[Storage, ...]:
@@ -187,11 +198,11 @@ def lives(flow: Flow) -> tuple[Life, ...]:
         last = end if s in flow.outputs else max(readers, default=first)
         found.append(Life(first, last))
     for i, use in enumerate(flow.uses):
-        dying = [s for s in flow.reusable(i) if found[s].last == i]
+        dying = {s: by for s, by in flow.slides(i).items() if found[s].last == i}
         if dying:
-            best = min(dying, key=lambda s: (-flow.storages[s].bytes, s))
+            best = min(dying, key=lambda s: (flow.grown(i, s, dying[s]), -flow.sizes[s], s))
             (written,) = use.writes
-            found[written] = Life(i, found[written].last, best)
+            found[written] = Life(i, found[written].last, best, dying[best])
     return tuple(found)
 
 
@@ -199,8 +210,11 @@ def live_bytes(flow: Flow) -> tuple[int, ...]:
     """What is alive, in bytes, at each time: before the first step, during every step, after the last."""
     alive = [0] * (len(flow.uses) + 2)
     for size, life in zip(flow.sizes, lives(flow), strict=True):
-        first = life.first + (life.over is not None)  # during the step that writes over it, the old storage counts
-        for time in range(first, life.last + 1):
+        if (
+            life.over is not None
+        ):  # during the step that writes over it, the old storage counts, and what is more than that
+            alive[life.first + 1] += flow.grown(life.first, life.over, life.by)
+        for time in range(life.first + (life.over is not None), life.last + 1):
             alive[time + 1] += size
     for i, scratch in enumerate(flow.scratch):
         alive[i + 1] += scratch

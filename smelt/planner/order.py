@@ -72,9 +72,7 @@ def lower_bound(flow: Flow) -> int:
 
 
 def _least_during(flow: Flow, step: int) -> int:
-    use = flow.uses[step]
-    written = 0 if flow.reusable(step) else flow.written[step]
-    return sum(flow.sizes[s] for s in use.reads) + written + flow.scratch[step]
+    return sum(flow.sizes[s] for s in flow.uses[step].reads) + flow.least_written(step) + flow.scratch[step]
 
 
 class _Search:
@@ -89,8 +87,8 @@ class _Search:
         self.needs = [_bits(needed) for needed in flow.needs]
         self.followers = [_bits(followers) for followers in flow.followers]
         self.kept = [bool(readers) or s in flow.outputs for s, readers in enumerate(flow.readers)]
-        self.dying = [tuple(self._may_die(i)) for i in range(len(flow.uses))]
         self.written = flow.written
+        self.dying = [tuple(self._may_die(i)) for i in range(len(flow.uses))]
         self.left = [self._left(use) for use in flow.uses]
         self.all = (1 << len(flow.uses)) - 1
         self.first = max(sum(flow.sizes[s] for s in flow.inputs), bound)  # the peak of an empty path
@@ -101,11 +99,13 @@ class _Search:
         """What the results of a step that somebody needs take up, in bytes."""
         return sum(self.flow.sizes[s] for s in use.writes if self.kept[s] and s not in self.flow.inputs)
 
-    def _may_die(self, step: int) -> Iterator[tuple[int, int, bool]]:
-        """Of the storages that a step may be the last to read: the other readers, the size, and whether it may write over them."""
-        reusable = self.flow.reusable(step)
+    def _may_die(self, step: int) -> Iterator[tuple[int, int, int]]:
+        """Of the storages that a step may be the last to read: the other readers, the size, and what its result takes up besides
+        where it is written over them."""
+        slides = self.flow.slides(step)
         for s in sorted(self.flow.uses[step].reads - self.flow.outputs):
-            yield _bits(self.flow.readers[s] - {step}), self.flow.sizes[s], s in reusable
+            beside = self.flow.grown(step, s, slides[s]) if s in slides else self.written[step]
+            yield _bits(self.flow.readers[s] - {step}), self.flow.sizes[s], beside
 
     def beam(self, moves: int = BEAM_MOVES) -> Order | None:
         """A good order: step by step, the up to `BEAM` sets with the least peak and then the fewest bytes alive survive.
@@ -178,13 +178,12 @@ class _Search:
         return moves
 
     def _move(self, step: int, state: int, alive: int) -> _Move:
-        freed, in_place = 0, False
-        for others, size, reusable in self.dying[step]:
+        freed, written = 0, self.written[step]
+        for others, size, beside in self.dying[step]:
             if not others & ~state:
                 freed += size
-                in_place = in_place or reusable
-        written = self.written[step]
-        during = alive + self.flow.scratch[step] + (0 if in_place else written)
+                written = min(written, beside)
+        during = alive + self.flow.scratch[step] + written
         return _Move(step, during, alive - freed + self.left[step])
 
     def _ready(self, state: int, ready: int, step: int) -> int:

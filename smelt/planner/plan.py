@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from smelt.kernels.implementation import KernelCall
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.nouns import Noun
@@ -15,9 +16,8 @@ from smelt.planner.flow import peak
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.placement import STACK_RESERVE, Placement, budgets
 from smelt.planner.plan_text import budget_line, map_lines, step_lines, title_line
-from smelt.planner.step import Step, flow_of, resident_tables
+from smelt.planner.step import AnyWay, Step, flow_of, resident_tables
 from smelt.planner.tables import TableKey, all_tables, distributed, table_key
-from smelt.planner.ways import Way
 from smelt.targets.types import Board, Memory
 
 
@@ -41,9 +41,14 @@ class Plan(Noun):
     limits: Limits = UNLIMITED
 
     @property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[AnyWay, ...]:
         """How each step is done."""
         return tuple(step.way for step in self.steps)
+
+    @cached_property
+    def calls(self) -> tuple[KernelCall, ...]:
+        """All kernel calls, in order."""
+        return tuple(call for step in self.steps for call in step.calls)
 
     def placement(self, argument: Tensor | Scratch) -> Placement:
         """Where an argument of a kernel call lies. Raises KeyError for constants."""
@@ -87,7 +92,7 @@ class Plan(Noun):
     @property
     def table_bytes(self) -> int:
         """The bytes of all tables, each once: what they take up of the flash."""
-        return sum(all_tables(step.call for step in self.steps).values())
+        return sum(all_tables(self.calls).values())
 
     @property
     def ram_bytes(self) -> int:
@@ -97,7 +102,7 @@ class Plan(Noun):
     @property
     def flash_bytes(self) -> int:
         """What the firmware will take up in flash: tables and code, which is measured or an estimate."""
-        return self.table_bytes + self.limits.sizes.of_all(step.call for step in self.steps) + self.limits.code
+        return self.table_bytes + self.limits.sizes.of_all(self.calls) + self.limits.code
 
     def table_memory(self, table: Array) -> str | None:
         """The RAM in which a table lies; None for one that stays in flash."""
@@ -118,7 +123,7 @@ class Plan(Noun):
     @property
     def scratch_bytes(self) -> int:
         """The most scratch that a step has."""
-        return max((step.call.scratch_bytes for step in self.steps), default=0)
+        return max((step.scratch_bytes for step in self.steps), default=0)
 
     def budget(self, memory: Memory) -> int:
         """What tensors may take up of a memory: all but the stack's reserve in the first one."""

@@ -29,11 +29,10 @@ def step_lines(steps: Sequence[Step], placements: Sequence[Placement]) -> Iterat
     places = {t: p for p in placements for t in p.tensors}
     width = max((len(step.name) for step in steps), default=0)
     for i, step in enumerate(steps):
-        how = f"{step.implementation.name} [{step.schedule}]"
-        scratch = f", scratch {step.call.scratch_bytes}" if step.scratch else ""
-        ys = ", ".join(f"{p.memory}+{p.offset}" for p in (places[y] for y in step.op.ys))
+        scratch = f", scratch {step.scratch_bytes}" if step.scratch else ""
+        ys = ", ".join(f"{p.memory}+{p.offset}" for p in (places[y] for y in step.ys))
         resident = ", tables in RAM" if step.resident else ""
-        yield f"  {i:3} {step.name:{width}}  {how}  -> {ys}{scratch}{resident}"
+        yield f"  {i:3} {step.name:{width}}  {step.way.how}  -> {ys}{scratch}{resident}"
 
 
 def map_lines(memory: Memory, used: int, budget: int, placements: Sequence[Placement]) -> Iterator[str]:

@@ -14,10 +14,10 @@ ADVICE = "quantise the model to int8, or take a board with such a unit"
 def software_notes(plan: Plan) -> tuple[str, ...]:
     """A line where steps of the plan compute in floating point, and the board has no unit for it."""
     board = plan.board
-    steps = [step for step in plan.steps if computes_in_floats(step.call.kernel)]
+    steps = [step for step in plan.steps if any(computes_in_floats(call.kernel) for call in step.calls)]
     if not steps or board.chip.float_unit is not None:
         return ()
-    macs = sum(step.op.macs for step in steps)
+    macs = sum(step.macs for step in steps)
     cost = board.core.software_mac
     return (
         f"{board.name} has no floating-point unit: {len(steps)} of {len(plan.steps)} steps compute in software, about {cost} "

@@ -95,10 +95,11 @@ def _rectangles(
     for span in block.spans:
         size, steps = span.size // ALIGN, span.last - span.first + 1
         time = model.new_fixed_size_interval_var(span.first + 1, steps, "")
+        start = offset + span.offset // ALIGN
         if present is None:
-            place = model.new_fixed_size_interval_var(offset, size, "")
+            place = model.new_fixed_size_interval_var(start, size, "")
         else:
-            place = model.new_optional_fixed_size_interval_var(offset, size, present, "")
+            place = model.new_optional_fixed_size_interval_var(start, size, present, "")
         rectangles.append((time, place, size))
     return rectangles
 

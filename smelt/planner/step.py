@@ -1,94 +1,104 @@
-"""One op as it is computed: `Step`, and what steps do to memory."""
+"""What is computed at one time: `Step`, and what steps do to memory."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from smelt.kernels.implementation import Implementation, KernelCall, Schedule
+from smelt.kernels.implementation import KernelCall
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.nouns import Noun
+from smelt.planner.bands import Bands
 from smelt.planner.flow import Flow, Storage, Use, index_of, storages_of
 from smelt.planner.tables import TableKey
-from smelt.planner.ways import Way
+from smelt.planner.ways import Piece, Way
+
+AnyWay = Way | Bands
+"""How a step is done: one op by one kernel, or several ops in bands of rows."""
 
 
 @dataclass(frozen=True, eq=False)
 class Step(Noun):
-    """One op and the way it is computed. `name` is unique and fits C identifiers."""
+    """What is computed at one time, and the way it is. `name` is unique and fits C identifiers."""
 
-    way: Way
+    way: AnyWay
     name: str
 
     @property
-    def op(self) -> Op:
-        return self.way.op
+    def ops(self) -> tuple[Op, ...]:
+        """What it computes, in order."""
+        return self.way.ops
 
     @property
-    def implementation(self) -> Implementation:
-        return self.way.implementation
+    def ys(self) -> tuple[Tensor, ...]:
+        """Its results: those of its last op."""
+        return self.way.ys
 
     @property
-    def schedule(self) -> Schedule:
-        return self.way.schedule
+    def pieces(self) -> tuple[Piece, ...]:
+        """Its kernel calls, in order."""
+        return self.way.pieces
 
     @property
-    def call(self) -> KernelCall:
-        return self.way.call
+    def calls(self) -> tuple[KernelCall, ...]:
+        return tuple(piece.call for piece in self.way.pieces)
 
     @property
     def resident(self) -> bool:
-        """Whether its tables (the constants of the call) are copied to RAM at start-up and read from there."""
+        """Whether its tables (the constants of the calls) are copied to RAM at start-up and read from there."""
         return self.way.resident
 
     @property
     def scratch(self) -> tuple[Scratch, ...]:
-        """The scratch arguments of the call, in order."""
+        """What it needs while it runs, and only then."""
         return self.way.scratch
 
-    def copied(self) -> Step:
-        """The same with its tables in RAM."""
-        return Step(self.way.copied(), self.name)
+    @property
+    def scratch_bytes(self) -> int:
+        return sum(s.bytes for s in self.way.scratch)
+
+    @property
+    def operators(self) -> str:
+        """What it computes, for people."""
+        return " + ".join(type(op).__name__ for op in self.way.ops)
+
+    @property
+    def macs(self) -> int:
+        return sum(op.macs for op in self.way.ops)
 
     def in_full(self) -> str:
         return f"{self.name}: {self.way.in_full()}"
 
 
-def named(ways: Sequence[Way]) -> tuple[Step, ...]:
+def named(ways: Sequence[AnyWay]) -> tuple[Step, ...]:
     """Ways as steps in this order, named after their operator and their position."""
-    return tuple(Step(way, f"{type(way.op).__name__.lower()}_{i}") for i, way in enumerate(ways))
+    return tuple(Step(way, f"{type(way.ops[-1]).__name__.lower()}_{i}") for i, way in enumerate(ways))
 
 
-def flow_of(graph: Graph, ways: Sequence[Way]) -> Flow:
-    """What the steps of `ways`, in this order, do to the storages of `graph`."""
-    storages = storages_of(graph)
+def flow_of(graph: Graph, ways: Sequence[AnyWay]) -> Flow:
+    """What the steps of `ways`, in this order, do to the storages of `graph`; what exists in line buffers only has none."""
+    seen = {*graph.sources, *graph.sinks, *(t for way in ways for t in (*way.reads, *way.ys))}
+    storages = tuple(s for s in storages_of(graph) if not seen.isdisjoint(s.tensors))
     index = index_of(storages)
     return Flow(
         storages,
-        tuple(_use(way, storages, index) for way in ways),
+        tuple(use_of(way, storages, index) for way in ways),
         frozenset(index[t] for t in graph.sources),
         frozenset(index[t] for t in graph.sinks),
     )
 
 
-def _use(way: Way, storages: Sequence[Storage], index: dict[Tensor, int]) -> Use:
-    reads = frozenset(index[t] for t in way.op.activations)
-    over = frozenset(s for s in reads if may_overwrite(way, [t for t in way.op.activations if index[t] == s]))
-    renewed = frozenset(index[t] for t in way.op.activations if t in storages[index[t]].renewed)
-    return Use(reads, tuple(index[y] for y in way.op.ys), over, tuple(s.bytes for s in way.scratch), renewed)
-
-
-def may_overwrite(way: Way, tensors: Collection[Tensor]) -> bool:
-    """Whether a step may write y over a storage shared by `tensors`: kernel and each operand there must allow it."""
-    return way.call.kernel.in_place and operands(way.op, tensors) <= set(way.implementation.in_place)
-
-
-def operands(op: Op, tensors: Collection[Tensor]) -> set[str]:
-    """The names of the operands of `op` that are, or contain, one of `tensors`."""
-    values = {field.name: getattr(op, field.name) for field in fields(op) if field.name not in op.results}
-    lists = {name: value if isinstance(value, tuple) else (value,) for name, value in values.items()}
-    return {name for name, value in lists.items() if any(v is t for v in value for t in tensors)}
+def use_of(way: AnyWay, storages: Sequence[Storage], index: Mapping[Tensor, int]) -> Use:
+    """What a way does to storages, of which `index` gives the positions."""
+    reads = frozenset(index[t] for t in way.reads)
+    renewed = frozenset(index[t] for t in way.reads if t in storages[index[t]].renewed)
+    over: dict[int, int] = {}
+    for s in reads if len(way.ys) == 1 else ():
+        slides = [way.slide(t) for t in dict.fromkeys(way.reads) if index[t] == s]
+        if None not in slides:
+            over[s] = max(by for by in slides if by is not None)
+    return Use(reads, tuple(index[y] for y in way.ys), over, tuple(s.bytes for s in way.scratch), renewed)
 
 
 def resident_tables(steps: Iterable[Step]) -> dict[TableKey, int]:
@@ -100,5 +110,5 @@ def resident_tables(steps: Iterable[Step]) -> dict[TableKey, int]:
         tables = step.way.tables if step.resident else {}
         for key, size in tables.items():
             sizes[key] = size
-            heat[key] = heat.get(key, 0.0) + step.op.macs / sum(tables.values())
+            heat[key] = heat.get(key, 0.0) + step.macs / sum(tables.values())
     return {key: sizes[key] for key in sorted(sizes, key=lambda key: -heat[key])}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from smelt.errors import SmeltError
+from smelt.kernels.implementation import KernelCall
 from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun
 from smelt.planner.check import check
@@ -92,9 +93,14 @@ class Suite(Noun):
         return sizes
 
     @property
+    def calls(self) -> tuple[KernelCall, ...]:
+        """All kernel calls of all networks."""
+        return tuple(call for step in self.steps for call in step.calls)
+
+    @property
     def table_bytes(self) -> int:
         """The bytes of all tables, each once."""
-        return sum(all_tables(step.call for step in self.steps).values())
+        return sum(all_tables(self.calls).values())
 
     @property
     def ram_bytes(self) -> int:
@@ -104,7 +110,7 @@ class Suite(Noun):
     @property
     def flash_bytes(self) -> int:
         """What the firmware will take up in flash: tables and code, each once, which is measured or an estimate."""
-        return self.table_bytes + self.limits.sizes.of_all(step.call for step in self.steps) + self.limits.code
+        return self.table_bytes + self.limits.sizes.of_all(self.calls) + self.limits.code
 
     def table_memory(self, table: Array) -> str | None:
         """The RAM in which a table lies; None for one that stays in flash."""

@@ -1,9 +1,13 @@
-"""`Way`: one way to compute an op, built; and `Ways`: all that implementations offer, each built once."""
+"""`Way`: one way to compute an op, built; and `Ways`: all that implementations offer, each built once.
+
+What is asked of a way for its place in a plan (`ops`, `pieces`, `tables`, `scratch`, `slides`) is asked of a run of ops in bands
+(`bands.py`) as well.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import groupby, islice
 from typing import Any
@@ -21,6 +25,36 @@ from smelt.planner.tables import TableKey, tables_of
 from smelt.targets.types import Core
 
 
+@dataclass(frozen=True)
+class Part:
+    """Where an argument of a kernel call lies and what it is: `tensor` from byte `first` on, kept at `offset` of `owner`. What has
+    no tensor is scratch."""
+
+    owner: Tensor | Scratch
+    offset: int = 0
+    tensor: Tensor | None = None
+    first: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Piece(Noun):
+    """A kernel call of a step. `parts` says where arguments lie that are neither tensors of the graph nor scratch of the step."""
+
+    way: Way
+    parts: Mapping[Tensor | Scratch, Part] = field(default_factory=dict)
+
+    @property
+    def call(self) -> KernelCall:
+        return self.way.call
+
+    def part(self, argument: Tensor | Scratch) -> Part:
+        """Where an argument lies."""
+        return self.parts.get(argument) or Part(argument, tensor=argument if isinstance(argument, Tensor) else None)
+
+    def in_full(self) -> str:
+        return self.way.in_full()
+
+
 @dataclass(frozen=True, eq=False)
 class Way(Noun):
     """How an op is computed, and the kernel call that does it. `resident`: its tables (the constants of the call) are copied
@@ -33,9 +67,45 @@ class Way(Noun):
     resident: bool = False
 
     @property
+    def ops(self) -> tuple[Op, ...]:
+        """What it computes."""
+        return (self.op,)
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """How each of `ops` is done."""
+        return (self,)
+
+    @property
+    def reads(self) -> tuple[Tensor, ...]:
+        """The activations that it needs."""
+        return self.op.activations
+
+    @property
+    def ys(self) -> tuple[Tensor, ...]:
+        """Its results."""
+        return self.op.ys
+
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """Its kernel calls, in order."""
+        return (Piece(self),)
+
+    def slide(self, x: Tensor) -> int | None:
+        """By how many bytes y must at least begin before `x`, where nobody needs that any more, to be written over it; None where
+        y may not. Only asked of ways with one result."""
+        allowed = self.call.kernel.in_place and operands(self.op, (x,)) <= set(self.implementation.in_place)
+        return 0 if allowed and self.op.y.bytes <= x.bytes else None
+
+    @property
     def names(self) -> tuple[str, str]:
         """Of the implementation and the schedule."""
         return self.implementation.name, str(self.schedule)
+
+    @property
+    def how(self) -> str:
+        """Implementation and schedule, for people."""
+        return f"{self.implementation.name} [{self.schedule}]"
 
     @property
     def kernel(self) -> str:
@@ -84,6 +154,13 @@ class Way(Noun):
 
     def in_full(self) -> str:
         return f"{self.op.in_full()} by {self.implementation.name} [{self.schedule}]"
+
+
+def operands(op: Op, tensors: Collection[Tensor]) -> set[str]:
+    """The names of the operands of `op` that are, or contain, one of `tensors`."""
+    values = {field.name: getattr(op, field.name) for field in fields(op) if field.name not in op.results}
+    lists = {name: value if isinstance(value, tuple) else (value,) for name, value in values.items()}
+    return {name for name, value in lists.items() if any(v is t for v in value for t in tensors)}
 
 
 class Ways:

@@ -89,13 +89,13 @@ def verify_layers(
                 states = initial_states(compilation.graph)
             expected = trace(compilation.graph, arrays, states)
             states = {s.read: expected[s.write.name] for s in compilation.graph.states}
-            steps += len(compilation.program.invocations)
+            steps += len(compilation.plan.steps)
             for run in runner.steps(arrays):
                 values += run.value.size
                 places = wrong(run.value, expected[run.tensor], allowed, winners=False)
                 if len(places):
                     difference = _difference(compilation, number, run, places, expected[run.tensor])
-                    seen = steps - len(compilation.program.invocations) + difference.number + 1
+                    seen = steps - len(compilation.plan.steps) + difference.number + 1
                     return LayerVerification(compilation.graph.name, board.name, number + 1, seen, values, difference)
     return LayerVerification(compilation.graph.name, board.name, len(inputs), steps, values, None)
 
@@ -103,16 +103,15 @@ def verify_layers(
 def _difference(
     compilation: Compilation, number: int, run: StepRun, places: Array, reference: Array
 ) -> LayerDifference:
-    names = [i.step.name for i in compilation.program.invocations]
+    names = [step.name for step in compilation.plan.steps]
     position, device = names.index(run.step), run.value
-    invocation = compilation.program.invocations[position]
-    step, place = invocation.step, tuple(int(i) for i in places[0])
+    step, place = compilation.plan.steps[position], tuple(int(i) for i in places[0])
     return LayerDifference(
         input=number,
         number=position,
         step=step.name,
-        operator=type(step.op).__name__,
-        kernel=invocation.kernel.name,
+        operator=step.operators,
+        kernel=step.pieces[-1].way.kernel,
         tensor=run.tensor,
         element=place,
         device=float(device[place]),

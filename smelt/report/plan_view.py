@@ -15,15 +15,15 @@ from smelt.compile import Compilation, measured
 from smelt.nouns import Noun
 from smelt.planner import TuningLog, trade_offs
 from smelt.planner.code_size import FIXED_RAM
+from smelt.planner.costs import cycles_of
 from smelt.planner.known import Known
 from smelt.planner.peak import Part, Peak, about, moment
 from smelt.planner.placement import Placement
 from smelt.planner.plan import Plan
-from smelt.planner.predict import Cycles, Predictor
+from smelt.planner.predict import Predictor
 from smelt.planner.step import Step
-from smelt.planner.tables import TableKey, table_key, tables_of
+from smelt.planner.tables import TableKey, table_key
 from smelt.planner.tradeoff import Point
-from smelt.planner.ways import Way
 from smelt.targets.types import Memory
 
 Kind = Literal["input", "output", "state", "tensor", "scratch", "table", "stack", "code"]
@@ -141,7 +141,7 @@ def plan_view(compilation: Compilation, known: Known, goal: str, points: tuple[P
     taken = tuple(_taken(plan))
     boxes = (*taken, *_tables(plan), *_estimates(plan))
     predictor = Predictor(known)
-    cycles = tuple(_cycles(predictor, step.way) for step in plan.steps)
+    cycles = tuple(cycles_of(predictor, step.way) for step in plan.steps)
     memories = tuple(_memory(plan, memory, boxes) for memory in (*plan.board.chip.rams, plan.board.chip.flash))
     alive = [sum(at) for at in zip(*(m.alive for m in memories), strict=True)]
     steps = tuple(
@@ -168,11 +168,6 @@ def plan_view(compilation: Compilation, known: Known, goal: str, points: tuple[P
         points=points,
         notes=compilation.notes,
     )
-
-
-def _cycles(predictor: Predictor, way: Way) -> Cycles:
-    cycles = predictor.cycles(way)
-    return predictor.copied(way, cycles) if way.resident else cycles
 
 
 # --- what lies in memory ----------------------------------------------------------------------------------------------
@@ -202,8 +197,8 @@ def _users(steps: Sequence[Step], p: Placement) -> tuple[list[int], list[int]]:
     if p.scratch is not None:
         return [p.first], [p.first]
     tensors = set(p.tensors)
-    made = [n for n, step in enumerate(steps) if tensors & set(step.op.ys)]
-    return made, [n for n, step in enumerate(steps) if tensors & set(step.op.activations)]
+    made = [n for n, step in enumerate(steps) if tensors & set(step.ys)]
+    return made, [n for n, step in enumerate(steps) if tensors & set(step.way.reads)]
 
 
 def _written_over(new: Placement, old: Placement) -> bool:
@@ -216,11 +211,13 @@ def _tables(plan: Plan) -> Iterator[Box]:
     names, users = dict[TableKey, str](), dict[TableKey, list[int]]()
     sizes = dict[TableKey, int]()
     for n, step in enumerate(plan.steps):
-        sizes.update(tables_of(step.call))
-        for buffer, argument in zip(step.call.kernel.buffers, step.call.arguments, strict=True):
-            if isinstance(argument, np.ndarray):
-                names.setdefault(table_key(argument), f"{step.name}.{buffer.name}")
-                users.setdefault(table_key(argument), []).append(n)
+        sizes.update(step.way.tables)
+        for call in step.calls:
+            for buffer, argument in zip(call.kernel.buffers, call.arguments, strict=True):
+                if isinstance(argument, np.ndarray):
+                    names.setdefault(table_key(argument), f"{step.name}.{buffer.name}")
+                    users.setdefault(table_key(argument), []).append(n)
+    users = {key: list(dict.fromkeys(numbers)) for key, numbers in users.items()}
     flash, end = plan.board.chip.flash.name, len(plan.steps)
     at = {m.name: plan.used(m.name) for m in plan.board.chip.rams} | {flash: plan.flash_bytes - plan.table_bytes}
     copies = plan.table_places or {}
@@ -276,19 +273,20 @@ def _peak(taken: Sequence[Box], alive: Sequence[int], names: Sequence[str]) -> P
 
 def _step(step: Step, boxes: Sequence[Box], number: int, cycles: int, estimated: bool, alive: int) -> StepView:
     tensors = [box for box in boxes if box.kind not in ("scratch", "table")]
+    implementation, schedule = step.way.names
     return StepView(
         name=step.name,
-        op=type(step.op).__name__,
-        origin=step.op.origin,
-        implementation=step.implementation.name,
-        schedule=str(step.schedule),
-        kernel=step.call.kernel.name,
-        macs=step.op.macs,
+        op=step.operators,
+        origin=", ".join(op.origin for op in step.ops),
+        implementation=implementation,
+        schedule=schedule,
+        kernel=", ".join(dict.fromkeys(call.kernel.name for call in step.calls)),
+        macs=step.macs,
         cycles=cycles,
         estimated=estimated,
         alive=alive,
-        scratch_bytes=step.call.scratch_bytes,
-        table_bytes=step.way.table_bytes,
+        scratch_bytes=step.scratch_bytes,
+        table_bytes=sum(step.way.tables.values()),
         tables_in_ram=step.resident,
         reads=tuple(box.name for box in tensors if number in box.read_by),
         writes=tuple(box.name for box in tensors if number in box.made_by),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import Any
 
 from smelt.compile import Compilation
@@ -81,16 +83,17 @@ def profile(compilation: Compilation, run: Run) -> Profile:
     steps = tuple(
         StepProfile(
             s.name,
-            type(s.op).__name__,
-            s.implementation.name,
-            str(s.schedule),
-            s.op.macs,
-            n,
-            c,
-            s.call.scratch_bytes,
+            s.operators,
+            *s.way.names,
+            s.macs,
+            sum(instructions),
+            sum(cycles) if cycles else None,
+            s.scratch_bytes,
             s.resident,
         )
-        for s, n, c in zip(plan.steps, run.step_instructions, _step_cycles(run), strict=True)
+        for s, instructions, cycles in zip(
+            plan.steps, by_step(plan, run.step_instructions), by_step(plan, run.step_cycles), strict=True
+        )
     )
     memory = memory_use(image, run.stack_bytes)
     code, constants = (sum(m.bytes for m in memory if m.purpose == purpose) for purpose in FLASH)
@@ -118,8 +121,11 @@ def profile(compilation: Compilation, run: Run) -> Profile:
     )
 
 
-def _step_cycles(run: Run) -> tuple[int | None, ...]:
-    return run.step_cycles or (None,) * len(run.step_instructions)
+def by_step(plan: Plan, figures: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Figures of all kernel calls, those of each step together; none where there are none."""
+    calls = iter(figures)
+    for step in plan.steps:
+        yield tuple(islice(calls, len(step.pieces)))
 
 
 FLASH = ("code", "constants")

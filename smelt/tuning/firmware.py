@@ -67,7 +67,9 @@ def places_of(plan: Plan) -> Places:
     """Where the one step of a plan has what."""
     (step,), (memory,) = plan.steps, plan.memories
     tables = (
-        {plan.table_memory(a) for a in step.call.arguments if isinstance(a, np.ndarray)} if step.resident else set()
+        {plan.table_memory(a) for call in step.calls for a in call.arguments if isinstance(a, np.ndarray)}
+        if step.resident
+        else set()
     )
     copies = next(iter(sorted(name for name in tables if name)), FLASH)
     scratch = memory.name if step.scratch else ""
@@ -139,7 +141,7 @@ def _plan(board: Board, trial: Trial, memory: Memory) -> Plan:
 
 def _placements(memory: str, graph: Graph, step: Step) -> Iterator[Placement]:
     offset = 0
-    for t, first in [*((x, -1) for x in graph.inputs), *((y, 0) for y in step.op.ys)]:
+    for t, first in [*((x, -1) for x in graph.inputs), *((y, 0) for y in step.ys)]:
         yield Placement(t.name, memory, offset, aligned(t.bytes), first, 1, (t,))
         offset += aligned(t.bytes)
     for n, scratch in enumerate(step.scratch):

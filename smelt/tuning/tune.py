@@ -155,7 +155,7 @@ def _told(case: _Case, session: _Session) -> Tuning:
 def total_cycles(plan: Plan, known: Known, in_ram: bool = False) -> int | None:
     """The measured cycles of all steps of a plan; None where one was not measured. With their code in RAM their tables are
     there, too."""
-    cycles = [known.cycles(way.kernel, (way.resident or in_ram, in_ram)) for way in plan.ways]
+    cycles = [known.cycles(way.kernel, (way.resident or in_ram, in_ram)) for some in plan.ways for way in some.ways]
     return sum(c for c in cycles if c is not None) if None not in cycles else None
 
 

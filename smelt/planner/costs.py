@@ -1,0 +1,46 @@
+"""What a step takes, be it one op or a run of ops in bands of rows."""
+
+from __future__ import annotations
+
+from smelt.planner.bands import Bands
+from smelt.planner.predict import Cycles, Predictor
+from smelt.planner.step import AnyWay
+from smelt.planner.ways import Way
+
+CALL = 40
+"""Cycles of a kernel call beside what its loops cost: arguments, registers saved, the first rounds of pipelines."""
+
+
+def cycles_of(predictor: Predictor, way: AnyWay) -> Cycles:
+    """Cycles of a step. Those of bands are estimates: the slabs' static costs, in the ratio of what the whole op is known to take
+    to its own static cost."""
+    if isinstance(way, Bands):
+        return Cycles(_of_bands(predictor, way), "estimated")
+    cycles = predictor.cycles(way)
+    return predictor.copied(way, cycles) if way.resident else cycles
+
+
+def _of_bands(predictor: Predictor, bands: Bands) -> int:
+    core = predictor.board.core
+    whole = {way.names: way for way in bands.ways}
+    ratios: dict[str, float] = {}
+    for way in bands.ways:
+        ratio = predictor.cycles(way).value / max(way.instructions(core), 1)
+        ratios[way.implementation.name] = max(ratio, ratios.get(way.implementation.name, 0.0))
+    known = dict[str, float]()
+    total = 0.0
+    for piece in bands.pieces:
+        kernel = piece.way.kernel
+        if kernel not in known:
+            known[kernel] = _of_piece(predictor, piece.way, whole, ratios)
+        total += known[kernel] + CALL
+    return round(total)
+
+
+def _of_piece(predictor: Predictor, way: Way, whole: dict[tuple[str, str], Way], ratios: dict[str, float]) -> float:
+    core = predictor.board.core
+    if (same := whole.get(way.names)) is not None:
+        return way.instructions(core) * predictor.cycles(same).value / max(same.instructions(core), 1)
+    if (ratio := ratios.get(way.implementation.name)) is not None:
+        return way.instructions(core) * ratio
+    return predictor.cycles(way).value
