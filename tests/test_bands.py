@@ -145,4 +145,5 @@ def test_firmware_of_a_run_is_exact_and_its_tables_have_names_of_their_own() -> 
     image = build(render_harness(program, render(program)), BOARD, "zig")
     run = Simulator(BOARD).run(image, b"".join(x.tobytes() for x in inputs), 10**9)
     assert run.outputs == b"".join(y.tobytes() for y in reference.run(plan.graph, inputs))
+    assert render(program).files["network_net.c"].count("for (uint32_t band") == 1
     assert len(run.step_cycles) == sum(len(step.pieces) for step in plan.steps)

@@ -13,6 +13,7 @@ import numpy as np
 from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
 from smelt.firmware.program import Cell, Constant, Invocation, Place, Port, Program, Region
+from smelt.firmware.repeats import Repeat, repeats
 from smelt.kernels.assembly import assembly_file, called, declarations
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.headers import includes, needed, with_included
@@ -269,10 +270,12 @@ def _assignments(program: Program, struct: str, ports: tuple[Port, ...]) -> Iter
         yield f"    {struct}.{port.field} = {_operand(program, port.place, f'{const}{C_TYPES[port.tensor.dtype]}')};"
 
 
-def _operand(program: Program, place: Place | Constant, type: str) -> str:
+def _operand(program: Program, place: Place | Constant, type: str, step: int = 0) -> str:
+    """An argument of a call, which moves by `step` bytes from band to band."""
     if isinstance(place, Constant):
         return place.name
     pointer = f"net->{program.role(place.memory)}" + (f" + {place.offset}" if place.offset else "")
+    pointer += f" {'+' if step > 0 else '-'} {abs(step)}u * band" if step else ""
     return f"({type} *)(void *)({pointer})"
 
 
@@ -327,14 +330,25 @@ def _stack_note(program: Program) -> str:
 def _calls(program: Program) -> Iterator[str]:
     for number, (step, invocations) in enumerate(groupby(program.invocations, key=lambda i: i.step)):
         yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
-        for invocation in invocations:
-            yield f"    {program.function(invocation.kernel)}({_arguments(program, invocation)});"
+        for repeat in repeats(tuple(invocations)):
+            yield from _repeated(program, repeat)
 
 
-def _arguments(program: Program, invocation: Invocation) -> str:
+def _repeated(program: Program, repeat: Repeat) -> Iterator[str]:
+    """Calls, in a loop where they come again."""
+    margin = "    " if repeat.count == 1 else "        "
+    if repeat.count > 1:
+        yield f"    for (uint32_t band = 0; band < {repeat.count}u; band++) {{"
+    for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
+        yield f"{margin}{program.function(invocation.kernel)}({_arguments(program, invocation, steps)});"
+    if repeat.count > 1:
+        yield "    }"
+
+
+def _arguments(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:
     return ", ".join(
-        _operand(program, argument, _pointed(buffer))
-        for buffer, argument in zip(invocation.kernel.buffers, invocation.arguments, strict=True)
+        _operand(program, argument, _pointed(buffer), step)
+        for buffer, argument, step in zip(invocation.kernel.buffers, invocation.arguments, steps, strict=True)
     )
 
 

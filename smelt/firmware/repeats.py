@@ -1,0 +1,72 @@
+"""Kernel calls that come again and again: bands of a run differ in addresses that grow by the same from band to band, so that C
+says them once, in a loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from smelt.firmware.program import Constant, Invocation
+
+LONGEST = 48
+"""Calls that a loop may have at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Repeat:
+    """`invocations`, `count` times; from time to time the places of their arguments move by `steps` bytes."""
+
+    count: int
+    invocations: tuple[Invocation, ...]
+    steps: tuple[tuple[int, ...], ...]
+
+
+def repeats(invocations: Sequence[Invocation]) -> Iterator[Repeat]:
+    """The same calls in the same order, those that repeat themselves together, so that the fewest are written."""
+    end = len(invocations)
+    written, best = [0] * (end + 1), [(1, 1)] * end
+    for at in reversed(range(end)):
+        periods = range(1, min(LONGEST, (end - at) // 2) + 1)
+        options = [(1, 1), *((count, period) for period in periods if (count := _count(invocations, at, period)) > 1)]
+        best[at] = min(options, key=lambda option: (option[1] + written[at + option[0] * option[1]], option))
+        written[at] = best[at][1] + written[at + best[at][0] * best[at][1]]
+    at = 0
+    while at < end:
+        count, period = best[at]
+        body = tuple(invocations[at : at + period])
+        again = invocations[at + period : at + 2 * period] if count > 1 else body
+        yield Repeat(count, body, tuple(_steps(x, y) or () for x, y in zip(body, again, strict=True)))
+        at += count * period
+
+
+def _count(invocations: Sequence[Invocation], at: int, period: int) -> int:
+    """How often the calls from `at` on come again after `period` calls, moved by the same each time."""
+    if at + 2 * period > len(invocations):
+        return 1
+    first = [_steps(invocations[at + k], invocations[at + period + k]) for k in range(period)]
+    if None in first:
+        return 1
+    count = 2
+    while at + (count + 1) * period <= len(invocations) and all(
+        _steps(invocations[at + (count - 1) * period + k], invocations[at + count * period + k]) == first[k]
+        for k in range(period)
+    ):
+        count += 1
+    return count
+
+
+def _steps(a: Invocation, b: Invocation) -> tuple[int, ...] | None:
+    """By how many bytes the places of arguments move from one call to another; None where they differ in something else."""
+    if a.kernel.name != b.kernel.name:
+        return None
+    found = []
+    for x, y in zip(a.arguments, b.arguments, strict=True):
+        if isinstance(x, Constant) or isinstance(y, Constant):
+            if x is not y:
+                return None
+            found.append(0)
+        elif x.memory != y.memory:
+            return None
+        else:
+            found.append(y.offset - x.offset)
+    return tuple(found)
