@@ -45,7 +45,7 @@ from smelt.kernels.routines import (
 )
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Const, Expr, Table, Window, cast
-from smelt.loops.routine import At
+from smelt.loops.routine import At, Passes
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
 from smelt.targets.types import Core
@@ -198,14 +198,19 @@ def _transform(k: KernelBuilder, kernel: _Kernel, column: Expr, block: tuple[int
     """B' d B of all tiles of a block."""
     depth, length, (rows, columns) = kernel.depth, kernel.row_length, block
     places = (At(kernel.tiles), At(kernel.image, column * depth))
-    k.routine(WINOGRAD_INPUTS, (*places, rows, columns, depth, length), (), rows * columns * kernel.words * INPUT_WORK)
+    work = rows * columns * kernel.words * INPUT_WORK
+    words = GROUP * kernel.words  # at a position of a group
+    k.routine(
+        WINOGRAD_INPUTS, (*places, rows, columns, depth, length), (), work, passes={"tiles": Passes(words, 4 * words)}
+    )
 
 
 def _slice(k: KernelBuilder, kernel: _Kernel, pair: Expr) -> None:
     """G w G' of a pair of output channels."""
     places = (At(kernel.slices, _place(kernel, pair)), At(kernel.weights, pair * (kernel.depth // 2 * 9)))
     routine = WINOGRAD_WEIGHTS[kernel.depth if kernel.depth in WINOGRAD_WEIGHTS else None]
-    k.routine(routine, (*places, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK)
+    passes = {"slice": Passes(kernel.depth, 4 * kernel.depth)}
+    k.routine(routine, (*places, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK, passes=passes)
 
 
 def _place(kernel: _Kernel, pair: Expr) -> Expr:
@@ -224,6 +229,7 @@ def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None
         (*places, words, tiles),
         ((SMLAD, products),),
         products,
+        passes={"weights": Passes(_groups(tiles))},
     )
 
 

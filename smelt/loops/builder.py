@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ from smelt.loops.ir import (
     expression,
 )
 from smelt.loops.kernel import Kernel
-from smelt.loops.routine import At, CallRoutine, Routine, checked_arguments
+from smelt.loops.routine import At, CallRoutine, Number, Passes, Routine, checked_arguments
 from smelt.loops.unused import without_unused
 
 
@@ -113,9 +113,13 @@ class KernelBuilder:
         work: tuple[tuple[Intrinsic, int], ...],
         others: int,
         turns: int = 0,
+        passes: Mapping[str, Passes] | None = None,
     ) -> None:
-        """Call a routine with pointers and numbers, one for each parameter: see `CallRoutine`. Raises `WrongCall`."""
-        self._emit(CallRoutine(routine, checked_arguments(routine, arguments), work, others, turns))
+        """Call a routine with pointers and numbers, one for each parameter: see `CallRoutine`; `passes` by the names of parameters.
+        Raises `WrongCall`."""
+        places = {p.name: n for n, p in enumerate(p for p in routine.parameters if not isinstance(p, Number) or p.passed)}
+        found = tuple((places[name], how) for name, how in (passes or {}).items())
+        self._emit(CallRoutine(routine, checked_arguments(routine, arguments), work, others, turns, found))
 
     def fill(self, target: AnyBuffer, index: Value, value: int, count: Value) -> None:
         """`count` elements of a buffer set to `value`, all of whose bytes are alike: any byte, or 0 for wider elements."""

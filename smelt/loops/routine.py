@@ -147,15 +147,26 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Passes:
+    """How a routine goes through what is behind a pointer: in so many `turns`, each of which touches a word every `stride` bytes.
+    Only caches notice: it is for the price, and nothing is proved with it."""
+
+    turns: int
+    stride: int = 4
+
+
+@dataclass(frozen=True)
 class CallRoutine(Stmt):
     """A call of a routine. For the cost: `work` are intrinsics with their numbers, `others` the number of other instructions,
-    `turns` how often its loads go from constants to other data."""
+    `turns` how often its loads go from constants to other data, `passes` how it goes through what is behind its pointers, by their
+    place among the arguments; through what is not there it goes once."""
 
     routine: Routine
     arguments: tuple[Span | Expr, ...]
     work: tuple[tuple[Intrinsic, int], ...]
     others: int
     turns: int = 0
+    passes: tuple[tuple[int, Passes], ...] = ()
 
 
 def checked_arguments(routine: Routine, arguments: Sequence[At | Value]) -> tuple[Span | Expr, ...]:

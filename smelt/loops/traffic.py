@@ -146,10 +146,30 @@ class _Reader:
                 self._access(target, target_index, size * SIZES[target.type], True, node, scope, times)
                 if not isinstance(source, Const):
                     self._access(source, source_index, size * SIZES[source.type], False, node, scope, times)
-            case CallRoutine(_, arguments):
-                for span in arguments:
-                    if isinstance(span, Span):
-                        self._span(span, node, scope, times)
+            case CallRoutine():
+                self._routine(statement, node, scope, times)
+
+    def _routine(self, call: CallRoutine, node: _Node, scope: _Scope, times: float) -> None:
+        """What is gone through several times is a loop of its own; beside its turns lies all else that the routine touches."""
+        passes = dict(call.passes)
+        inner = _Node(float(max((p.turns for p in passes.values()), default=1)), f"{id(call)}@{len(node.parts)}")
+        for n, span in enumerate(call.arguments):
+            if not isinstance(span, Span):
+                continue
+            if n not in passes:
+                self._span(span, node, scope, times)
+                continue
+            size, how = span.count * SIZES[span.buffer.type], passes[n]
+            for at in range(0, size, how.stride) if how.stride > 4 else (0,):
+                self._access(
+                    span.buffer, span.index, 4 if how.stride > 4 else size, span.access != "read", inner, scope,
+                    times * inner.turns,
+                    moved=at, step=4.0 if how.stride > 4 else 0.0,
+                )  # fmt: skip
+        if inner.stretches:
+            for key in {s.key for s in inner.stretches}:
+                self.work[key] = self.work.get(key, 0.0) + times * node.work
+            node.parts.append(inner)
 
     def _branches(
         self, condition: Expr, ways: tuple[Sequence[Stmt], Sequence[Stmt]], node: _Node, scope: _Scope, times: float
@@ -198,7 +218,7 @@ class _Reader:
 
     def _access(
         self, buffer: AnyBuffer, index: Expr, size: float, written: bool, node: _Node, scope: _Scope, times: float,
-        most: float = 0.0,
+        most: float = 0.0, moved: float = 0.0, step: float = 0.0,
     ) -> None:  # fmt: skip
         if size <= 0:
             return
@@ -211,7 +231,9 @@ class _Reader:
         key = self._numbers[root], written
         self.accesses[key] = self.accesses.get(key, 0.0) + times * max(most / width if most else size / 4, 1.0)
         steps = None if place is None else {n: c * width for n, c in place.terms.items() if c}
-        start = 0.0 if place is None else place.constant * width
+        if steps is not None and step:
+            steps[node.counter] = step
+        start = moved if place is None else place.constant * width + moved
         node.stretches.append(_Stretch(key, start, size, steps, most))
 
 
