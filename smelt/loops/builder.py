@@ -117,7 +117,9 @@ class KernelBuilder:
     ) -> None:
         """Call a routine with pointers and numbers, one for each parameter: see `CallRoutine`; `passes` by the names of parameters.
         Raises `WrongCall`."""
-        places = {p.name: n for n, p in enumerate(p for p in routine.parameters if not isinstance(p, Number) or p.passed)}
+        places = {
+            p.name: n for n, p in enumerate(p for p in routine.parameters if not isinstance(p, Number) or p.passed)
+        }
         found = tuple((places[name], how) for name, how in (passes or {}).items())
         self._emit(CallRoutine(routine, checked_arguments(routine, arguments), work, others, turns, found))
 

@@ -342,8 +342,8 @@ def _counted(group: _Group, loops: _Loops, line: int) -> _Touched:
         else:
             count *= turns
             steps = gcd(steps, max(int(step), 1))
-    split = (line - gcd(steps, line)) / line
-    number = count * (ceil(run / line) if not split else run / line + split)
+    aligned = gcd(steps, line)  # of where runs start, all places alike
+    number = count * max((ceil(run / aligned) * aligned + line - aligned) / line, 1.0)
     apart = max(steps // (ceil(run / line) * line), 1) if steps % line == 0 else 1
     if group.most:
         times = 1.0

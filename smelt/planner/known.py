@@ -38,13 +38,15 @@ FOREIGN: Standing = (6, 0)
 
 @dataclass(frozen=True)
 class Known(Noun):
-    """The measurements of one board, by what they are worth for `origin`; for None each of them is measured."""
+    """The measurements of one board, by what they are worth for `origin`; for None each of them is measured. `kin` are those of
+    other boards: figures of other ops, from which something follows for a core."""
 
     board: Board
     origin: Origin | None = None
     believed: TuningLog = TuningLog.empty
     doubted: TuningLog = TuningLog.empty
     foreign: TuningLog = TuningLog.empty
+    kin: TuningLog = TuningLog.empty
 
     @staticmethod
     def trusting(board: Board, log: TuningLog) -> Known:
@@ -69,7 +71,8 @@ class Known(Noun):
             else:
                 doubted.append((there, m))
         doubted.sort(key=lambda item: item[0], reverse=True)  # of a kernel the last holds
-        return Known(board, origin, _once(believed), _once(m for _, m in doubted), _once(foreign))
+        kin = log.only(lambda m: m.board != board.name)
+        return Known(board, origin, _once(believed), _once(m for _, m in doubted), _once(foreign), kin)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:

@@ -1,7 +1,8 @@
 """What a kernel will take where nobody measured it: an estimate, good enough to choose by and always marked as one.
 
-The static cost of the loops (`loops/cost.py`) counts instructions; cycles are those times a ratio. The ratio is that of what
-*is* measured for the same implementation on the same board, else of anything measured there, else one of the core. To that
+The static cost of the loops (`loops/cost.py`) counts instructions; cycles are those times a ratio (`ratios.py`). It is that of what
+*is* measured for the same implementation on the same board or one with the same core, else of anything measured there, else one of
+the core. To that
 comes what the core waits for tables in flash: `first` cycles for each line of the data cache (`Path`), each line once. Dense
 layers read their tables just once, and the kernels for convolutions keep what they read in registers over many pixels:
 measured, the convolutions of IC on the L4R5 gain one to two times that. Tables in RAM wait as long as that RAM makes them,
@@ -31,7 +32,9 @@ from smelt.loops.kernel import Kernel
 from smelt.planner.known import Grade, Known
 from smelt.planner.log import TuningLog
 from smelt.planner.measurement import FLASH, IN_FLASH, RAM, Place, Places
+from smelt.planner.placement import STACK_RESERVE
 from smelt.planner.price import Pricer
+from smelt.planner.ratios import ratios
 from smelt.planner.ways import Way, op_key
 from smelt.targets.types import Board, Path
 
@@ -68,6 +71,10 @@ class Cycles:
         return self.grade == "estimated"
 
 
+def _free(way: Way) -> tuple[str, ...]:
+    return memories(way.call.kernel, Places())
+
+
 def memories(kernel: Kernel, places: Places) -> tuple[str, ...]:
     """The memory of each buffer of a kernel."""
     by_role = {"input": places.x, "output": places.y, "scratch": places.scratch, "constant": places.tables}
@@ -85,15 +92,42 @@ class Predictor:
         return self.known.board
 
     def cycles(self, way: Way, places: Places | None = None) -> Cycles:
-        """Of a way with its tables in flash, and nothing to wait for but them; or everything in certain memories. What `places`
-        leave open has no price. Raises KeyError for a name that is none of the chip's memories."""
+        """Of a way with its tables in flash: as it was measured, else where operands and scratch will probably lie; or everything
+        in certain memories. What `places` leave open has no price. Raises KeyError for a name that is none of the chip's
+        memories."""
         if places is not None:
             return self.at(way, memories(way.call.kernel, places))
         found = self._figure(way, IN_FLASH)
         if found is not None:
             return found
+        return Cycles(round(self._estimate(way) + self._at_home(way)), "estimated")
+
+    def _estimate(self, way: Way) -> float:
+        """Cycles with tables in flash, and nothing to wait for but them."""
         ratio = self._ratios.get(way.implementation.name, self._ratio)
-        return Cycles(round(way.instructions(self.board.core) * ratio + self._wait(way, "flash")), "estimated")
+        return way.instructions(self.board.core) * ratio + self._wait(way, FLASH)
+
+    def _at_home(self, way: Way) -> float:
+        """Cycles that it waits besides where its operands and scratch will probably lie."""
+        if not any(m.path.first for m in self.board.chip.rams):
+            return 0.0
+        return self.stalls(way, self.home(way)) - self.stalls(way, _free(way))
+
+    def home(self, way: Way) -> tuple[str, ...]:
+        """For each buffer of the kernel the memory where it will probably lie: operands in the first RAM that holds them, and with
+        them the scratch where there is room."""
+        tensors = sum(t.bytes for t in dict.fromkeys((*way.op.activations, *way.op.ys)))
+        scratch = way.call.scratch_bytes
+        first = self._with_room(tensors)
+        beside = first if self._with_room(tensors + scratch) == first else self._with_room(scratch)
+        places = Places(FLASH, FLASH, first, first, beside)
+        return memories(way.call.kernel, places)
+
+    def _with_room(self, size: int) -> str:
+        """The first RAM that holds so much besides the stack; the largest one where none does."""
+        rams = self.board.chip.rams
+        rooms = [(m.name, m.size - (STACK_RESERVE if m is rams[0] else 0)) for m in rams]
+        return next((name for name, room in rooms if size <= room), max(rooms, key=lambda one: one[1])[0])
 
     def at(self, way: Way, memories: Sequence[str]) -> Cycles:
         """The same with each buffer of the kernel in the memory of that name ("flash", whatever the chip calls it; none: free)."""
@@ -104,7 +138,8 @@ class Predictor:
             value = max(round(mine.value + here - there), 1)
             return mine if value == mine.value else Cycles(value, "moved" if mine.source == "measured" else mine.source)
         tables = {m for m, b in zip(memories, way.call.kernel.buffers, strict=True) if b.role == "constant"}
-        usual = self.cycles(way) if tables <= {FLASH} else self.copied(way, self.cycles(way))
+        figure = self._figure(way, IN_FLASH) or Cycles(round(self._estimate(way)), "estimated")
+        usual = figure if tables <= {FLASH} else self.copied(way, figure)
         free = ["" if b.role != "constant" else m for m, b in zip(memories, way.call.kernel.buffers, strict=True)]
         return Cycles(round(usual.value + here - self.stalls(way, free)), usual.source)
 
@@ -185,13 +220,12 @@ class Predictor:
 
     @cached_property
     def _ratios(self) -> dict[str, float]:
-        """Measured cycles for an instruction of the static cost, by implementation."""
-        found: dict[str, list[float]] = {}
-        for m in self.known.believed.measurements:
-            cost = dict(m.features).get("cost", 0)
-            if m.cycles and cost and m.place == IN_FLASH:
-                found.setdefault(m.implementation, []).append(m.cycles / cost)
-        return {name: median(ratios) for name, ratios in found.items()}
+        known = self.known
+        return {**ratios(self.board, known.kin.measurements), **ratios(self.board, known.believed.measurements)}
+
+    def trusts(self, way: Way) -> bool:
+        """Whether an estimate of such a way rests on measurements of its implementation."""
+        return way.implementation.name in self._ratios
 
     @cached_property
     def _ratio(self) -> float:
