@@ -111,7 +111,7 @@ function drawPlan(root) {
     drawn = [];
     const ram = plan.memories.filter((memory) => memory.holds === "data");
     const most = Math.max(...ram.map((memory) => memory.used), 1);
-    const rows = [caption("Bytes alive", "tensors and scratch, at each step"), chart(ram)];
+    const rows = [caption("Bytes alive", "tensors and scratch, at each step", ...areas(ram)), chart(ram)];
     for (const memory of ram) {
       rows.push(caption(memory.name, inMemory(memory)), panel(memory, state.taller * Math.max(150, (400 * memory.used) / most)));
     }
@@ -128,7 +128,15 @@ function drawPlan(root) {
     return `${count(memory.arena)} of ${size(memory.budget)} taken by tensors and scratch; ${size(memory.bytes)} at ${address}`;
   }
 
-  const caption = (name, words) => html("div", { class: "plan-caption" }, html("b", {}, name), ` ${words}`);
+  const caption = (name, words, ...more) => html("div", { class: "plan-caption" }, html("b", {}, name), ` ${words}`, ...more);
+  const area = (index) => `plan-area-${index % 4}`;
+
+  /* Which color is which memory, where there are several. */
+  function areas(ram) {
+    const used = ram.filter((memory) => memory.arena);
+    if (used.length < 2) return [];
+    return used.flatMap((memory) => [" ", html("span", { class: `plan-swatch ${area(ram.indexOf(memory))}` }), memory.name]);
+  }
 
   function row(height, label, ticks, y, ...content) {
     const width = columns * state.width;
@@ -167,7 +175,7 @@ function drawPlan(root) {
       let path = "";
       for (let c = 0; c < columns; c++) path += `${c ? "L" : "M"}${c * state.width},${y(below[c])}H${(c + 1) * state.width}`;
       for (let c = columns - 1; c >= 0; c--) path += `L${(c + 1) * state.width},${y(low[c])}H${c * state.width}`;
-      parts.push(svg("path", { class: `plan-area-${index % 6}`, d: `${path}Z` }, svg("title", {}, memory.name)));
+      parts.push(svg("path", { class: area(index), d: `${path}Z` }, svg("title", {}, memory.name)));
     });
     const width = columns * state.width;
     parts.push(svg("line", { class: "plan-bound", x1: 0, x2: width, y1: y(plan.bound), y2: y(plan.bound) }));
