@@ -135,6 +135,7 @@ def compile(
     from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums
     from smelt.planner import Limits, make_plan
+    from smelt.planner.advice import plan_or_advice
     from smelt.planner.evidence import evidence
     from smelt.planner.ways import Ways
     from smelt.targets.boards import named
@@ -145,16 +146,23 @@ def compile(
     graph = prepare(model)
     warnings = (*model.remarks, *wrapping_sums(graph))
     known = measured(log, board, compiler)
-    limits, ways = Limits(max_ram, max_flash), Ways(board.core, offered(goal))
+    built: dict[tuple[str, bool], Ways] = {}
+
+    def ask(goal: Goal, there: Board, within: Limits) -> Plan:
+        key = there.core.name, goal == "balanced"
+        ways = built.setdefault(key, Ways(there.core, offered(goal)))
+        return make_plan(
+            graph, there, ways, known=known if there.name == board.name else None, goal=goal, limits=within
+        )
 
     def made_within(limits: Limits) -> Compilation:
-        plan = make_plan(graph, board, ways, known=known, goal=goal, limits=limits)
+        plan = plan_or_advice(ask, goal, board, limits)
         program = emit(plan, name)
         sources = render(program)
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
         return Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings)
 
-    return least_of_builds(made_within, limits, goal)
+    return least_of_builds(made_within, Limits(max_ram, max_flash), goal)
 
 
 def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal: Goal) -> Made:

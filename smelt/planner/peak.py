@@ -21,11 +21,14 @@ class Part:
     bytes: int
     about: str = ""
 
+    @property
+    def short(self) -> str:
+        """The name, or its beginning: converters join the names of everything they fuse."""
+        return self.name if len(self.name) <= LONGEST_NAME else f"{self.name[:LONGEST_NAME]}..."
+
     def __str__(self) -> str:
-        if self.kind == "scratch":
-            return f"{self.bytes:,} bytes: {self.name}"
-        name = self.name if len(self.name) <= LONGEST_NAME else f"{self.name[:LONGEST_NAME]}..."
-        return f"{self.bytes:,} bytes: '{name}' {self.about}".rstrip()
+        what = self.short if self.kind == "scratch" else f"'{self.short}' {self.about}".rstrip()
+        return f"{self.bytes:,} bytes: {what}"
 
 
 @dataclass(frozen=True)

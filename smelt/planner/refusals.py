@@ -1,15 +1,19 @@
-"""What is said where a model does not fit: how much is missing, where, and what would help most."""
+"""What is said where a model does not fit: how much is missing, and where. What would make it fit is found in `advice.py`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from smelt.errors import DoesNotFit
 from smelt.kernels.implementation import KernelCall
 from smelt.planner.code_size import FIXED_RAM
-from smelt.planner.flow import Flow, live_bytes, lives
+from smelt.planner.flow import Flow
+from smelt.planner.peak import peak_of
 from smelt.planner.tables import all_tables
 from smelt.targets.types import Board
+
+MOST_PARTS = 6
+"""Of what is alive where most is, that many are named."""
 
 
 def check_flash(board: Board, calls: Sequence[KernelCall]) -> None:
@@ -20,7 +24,7 @@ def check_flash(board: Board, calls: Sequence[KernelCall]) -> None:
         raise DoesNotFit(
             f"the constants of the model do not fit {flash.name} of {board.name}: {needed:,} bytes needed (code not "
             f"counted), {flash.size:,} available, {needed - flash.size:,} missing.\n"
-            f"{_largest(calls)} Choose a board with more flash or a smaller model."
+            f"{_largest(calls)}"
         )
 
 
@@ -30,7 +34,7 @@ def over_flash(board: Board, limit: int, calls: Sequence[KernelCall], needed: in
     return DoesNotFit(
         f"the model does not fit the flash budget of {limit:,} bytes on {board.name}: at least {needed:,} bytes are needed "
         f"({tables:,} of tables, about {needed - tables:,} of code), {needed - limit:,} more.\n"
-        f"{_largest(calls)} A smaller model, or fewer channels in that layer, would free most."
+        f"{_largest(calls)}"
     )
 
 
@@ -38,8 +42,7 @@ def over_both(board: Board, ram: int, flash: int, least: int) -> DoesNotFit:
     """The error for budgets that are enough one by one, but not together."""
     return DoesNotFit(
         f"the model does not fit {ram:,} bytes of RAM and {flash:,} bytes of flash on {board.name} at the same time: with so "
-        f"much flash at least {least:,} bytes of RAM are needed, {least - ram:,} more.\n"
-        "More of either would help; `smelt profile --curve` shows what goes together."
+        f"much flash at least {least:,} bytes of RAM are needed, {least - ram:,} more."
     )
 
 
@@ -68,34 +71,24 @@ def _largest(calls: Sequence[KernelCall]) -> str:
 
 
 def _alive(flow: Flow, names: Sequence[str], available: int, needed: int) -> list[str]:
-    """What is alive where most is, and what would free most of it."""
-    alive = live_bytes(flow)
-    worst = alive.index(max(alive)) - 1
-    live = [s for s, life in enumerate(lives(flow)) if life.first <= worst <= life.last]
-    live.sort(key=lambda s: (-flow.sizes[s], s))
-    when = f"at step {names[worst]}" if 0 <= worst < len(names) else "before the run" if worst < 0 else "after the run"
-    return [
-        f"Most is alive {when}; the largest there:",
-        *(
-            f"  - '{flow.storages[s].name}' {flow.storages[s].tensors[0].shape}: {flow.sizes[s]:,} bytes"
-            for s in live[:3]
-        ),
-        _advice(flow, worst, live, available, needed),
-    ]
+    """What is alive where most is, what of it only waits, and how much is missing."""
+    return [*peak_of(flow, names).lines(MOST_PARTS), *_waiting(flow, names), _missing(available, needed)]
 
 
-def _advice(flow: Flow, worst: int, live: Sequence[int], available: int, needed: int) -> str:
-    """What would free most at the worst step."""
-    inside = 0 <= worst < len(flow.uses)
-    touched = {*flow.uses[worst].reads, *flow.uses[worst].writes} if inside else set(live)
-    waiting = [s for s in live if s not in touched]
-    missing = f"{needed - available:,} bytes are missing."
-    if needed <= available:
-        missing = "That is enough in total, but not in pieces of the right sizes."
+def _waiting(flow: Flow, names: Sequence[str]) -> Iterator[str]:
+    """The largest of what the step at the peak leaves alone."""
+    peak = peak_of(flow, names)
+    if not 0 <= peak.time < len(flow.uses):
+        return
+    use = flow.uses[peak.time]
+    touched = {flow.storages[s].name for s in (*use.reads, *use.writes)}
+    waiting = [part for part in peak.parts if part.kind == "tensor" and part.name not in touched]
     if waiting:
-        s = waiting[0]
-        later = f"'{flow.storages[s].name}' only waits there for a later step: without that connection"
-        return f"{missing} {later} {flow.sizes[s]:,} bytes would be free."
-    if inside and flow.scratch[worst] > max((flow.sizes[s] for s in live), default=0):
-        return f"{missing} The step's scratch takes {flow.scratch[worst]:,} bytes: another schedule needs less."
-    return f"{missing} A smaller input, or fewer channels at this step, would free most."
+        first = waiting[0]
+        yield f"'{first.short}' only waits there for a later step: without that connection {first.bytes:,} bytes would be free."
+
+
+def _missing(available: int, needed: int) -> str:
+    if needed <= available:
+        return "That is enough in total, but not in pieces of the right sizes."
+    return f"{needed - available:,} bytes are missing."

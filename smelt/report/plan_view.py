@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from smelt.compile import Compilation, measured
+from smelt.errors import DoesNotFit
 from smelt.nouns import Noun
 from smelt.planner import TuningLog, trade_offs
 from smelt.planner.code_size import FIXED_RAM
@@ -131,7 +133,10 @@ def look(compilation: Compilation, log: TuningLog | None, goal: str, curve: bool
     what RAM, flash and cycles can be had together within the same budgets."""
     plan = compilation.plan
     known = measured(log, plan.board, "none")
-    points = trade_offs(compilation.graph, plan.board, known=known, limits=plan.limits) if curve else ()
+    points: tuple[Point, ...] = ()
+    if curve:
+        with suppress(DoesNotFit):  # of goals that spend more than this plan
+            points = trade_offs(compilation.graph, plan.board, known=known, limits=plan.limits)
     return plan_view(compilation, known, goal, points)
 
 

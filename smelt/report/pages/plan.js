@@ -68,7 +68,7 @@ function drawPlan(root) {
     const budget = (most) => (most === null ? "" : ` of ${count(most)}`);
     const figure = (name, value, words) =>
       html("div", { class: "plan-figure" }, html("span", {}, name), html("b", {}, value), html("span", {}, words));
-    const percent = plan.bound ? `${((100 * over) / plan.bound).toFixed(1)} % above the bound` : "";
+    const percent = plan.bound ? `buffers take ${((100 * over) / plan.bound).toFixed(1)} % more` : "";
     return html(
       "section",
       { class: "plan-figures", "aria-label": "Figures" },
@@ -102,13 +102,14 @@ function drawPlan(root) {
     return column >= 0 && column < columns ? column : null;
   }
 
-  const fitting = () => Math.max(3, Math.min(WIDEST, (scroll.clientWidth - GUTTER - 2) / columns));
+  const fitting = () => Math.max(1.5, Math.min(WIDEST, (scroll.clientWidth - GUTTER - 2) / columns));
   const x = (time) => (time + 1) * state.width;
 
   function draw() {
     if (!state.width) state.width = fitting();
     marks = [];
     drawn = [];
+    scroll.classList.toggle("plan-narrow", state.width < 7);
     const ram = plan.memories.filter((memory) => memory.holds === "data");
     const most = Math.max(...ram.map((memory) => memory.used), 1);
     const rows = [caption("Bytes alive", "tensors and scratch, at each step", ...areas(ram)), chart(ram)];
