@@ -15,6 +15,7 @@ from smelt.planner.alternatives import alternatives
 from smelt.planner.budgets import GOALS, Goal, plan_within, situations
 from smelt.planner.check import check, excess
 from smelt.planner.flow import peak, steps_of
+from smelt.planner.guess import guessed
 from smelt.planner.known import Known
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.log import TuningLog
@@ -64,9 +65,8 @@ def make_plan(
     other goals choose among all ways, tables in RAM included, within `limits`. Raises Unsupported where an op has no
     implementation, DoesNotFit where RAM or flash is too small.
     """
-    ways = ways_for(board.core, implementations)
-    default = chosen(graph, ways)
-    predictor = Predictor(known or Known(board))
+    ways, predictor = ways_for(board.core, implementations), Predictor(known or Known(board))
+    default = guessed(chosen(graph, ways), predictor, ways)
 
     def planned(some: tuple[Way, ...], within: Limits = limits) -> Plan:
         return _planned(graph, board, some, reserve, within)
@@ -114,8 +114,8 @@ def trade_offs(
     limits: Limits = UNLIMITED,
 ) -> tuple[Point, ...]:
     """The trade-off curve of a prepared graph on a board, within `limits`. Raises Unsupported, DoesNotFit."""
-    ways = ways_for(board.core, implementations)
-    options = alternatives(chosen(graph, ways), Predictor(known or Known(board)), ways, True)
+    ways, predictor = ways_for(board.core, implementations), Predictor(known or Known(board))
+    options = alternatives(guessed(chosen(graph, ways), predictor, ways), predictor, ways, True)
     found = situations(graph, board, options, reserve)
     return curve(found, limits, lambda some, within: _planned(graph, board, some, reserve, within))
 

@@ -51,11 +51,12 @@ def _guessed(default: Way, predictor: Predictor, ways: Ways, known: dict[str, tu
 
 
 def _best(default: Way, predictor: Predictor, ways: Ways) -> Way:
-    """The way that is estimated to be the fastest, unless the first guess is about as good."""
+    """Of the ways that are estimated to be about as fast as the fastest the one with the least scratch; the first guess where it is
+    one of them."""
     found = [default, *(way for way in candidates(default, ways) if predictor.trusts(way))]
     values = [predictor.cycles(way).value for way in found]
-    best = min(range(len(found)), key=lambda n: (values[n], n))
-    return found[best] if values[best] < (1 - MARGIN) * values[0] else default
+    good = [way for way, value in zip(found, values, strict=True) if (1 - MARGIN) * value <= min(values)]
+    return default if default in good else min(good, key=lambda way: way.call.scratch_bytes)
 
 
 def candidates(default: Way, ways: Ways) -> tuple[Way, ...]:

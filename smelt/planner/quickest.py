@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from smelt.model.graph import Op
-from smelt.planner.guess import guessed
 from smelt.planner.log import TuningLog
 from smelt.planner.measurement import IN_FLASH, Place
 from smelt.planner.predict import NOISE, Predictor
@@ -13,13 +12,10 @@ from smelt.planner.ways import Way, Ways, op_key
 
 
 def quickest(default: Sequence[Way], predictor: Predictor, ways: Ways) -> tuple[Way, ...]:
-    """Each way as it is, or the one that was measured to be faster: in firmware, else in ratio to it; or, where nobody measured
-    such ops, the one that promises to be."""
-    guesses = guessed(default, predictor, ways)
+    """Each way as it is, or the one that was measured to be faster: in firmware, else in ratio to it."""
     if not predictor.known:
-        return guesses
-    pairs = ((way, guess, _quickest(way, predictor, ways)) for way, guess in zip(default, guesses, strict=True))
-    return tuple(guess if found is way else found for way, guess, found in pairs)
+        return tuple(default)
+    return tuple(_quickest(way, predictor, ways) for way in default)
 
 
 def _quickest(default: Way, predictor: Predictor, ways: Ways) -> Way:
