@@ -235,7 +235,7 @@ def keeps_flash(made: Built) -> bool:
 def flash_of(made: Built) -> int:
     """What a firmware takes up of the flash, in bytes."""
     assert made.image is not None
-    return made.image.size(made.plan.board.chip.flash.name)
+    return sum(made.image.size(m.name) for m in made.plan.board.chip.flashes)
 
 
 def corrected(limits: Limits, made: Built, number: int) -> Limits:

@@ -1,10 +1,24 @@
 """Memories outside of the chip: mapped, priced, initialised before anything is in them, and used by firmware."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
+from smelt.board_files import read_board
+from smelt.compile import compile
 from smelt.devices.simulators.simulator import Simulator
+from smelt.errors import DoesNotFit
 from smelt.firmware.build import build
+from smelt.inputs import random_inputs
+from smelt.planner.check import check
+from smelt.report.execute import execute
+from smelt.report.verify import verify
+from smelt.targets.board_text import board_table, toml
 from smelt.targets.boards import WITH_EXTERNAL, board
+from smelt.targets.types import KB
+from tests.small_models import dense_model
+from tests.tflite_writer import ModelWriter
 from tests.tiny_firmware import TRIPLE, tiny
 
 NAMES = [b.name for b in WITH_EXTERNAL]
@@ -88,3 +102,78 @@ def test_code_does_not_run_from_external_memories():
     }
     assert next(len(m.data) for m in maps if m.name == "psram") == 4096
     assert {"psram", "octospi"} <= {m.name for m in memory_map(b, frozenset())}
+
+
+# --- networks -----------------------------------------------------------------------------------------------------------
+
+
+def equal(path, target, **options):
+    """The compilation of a model whose firmware computes what the reference does."""
+    made = compile(path, target, **options)
+    inputs = random_inputs(made.model, 2)
+    assert verify(made, inputs, "reference", path).first is None
+    return made
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """A model of 380 KB of weights, in three tables that are read alike."""
+    path = tmp_path / "wide.tflite"
+    path.write_bytes(dense_model((500, 500, 200)))
+    return path
+
+
+def test_tables_that_do_not_fit_the_flash_of_the_chip_are_outside(wide):
+    made = equal(wide, "stm32h750b_dk")
+    uses = made.plan.flash_uses
+    assert set(uses) == {"flash", "qspi"} and sum(uses.values()) == made.plan.table_bytes > 128 * KB
+    assert abs(made.image.size("qspi", "constants") - uses["qspi"]) < 256 and made.image.size("flash") <= 128 * KB
+    assert check(made.plan) is made.plan
+    assert 'NETWORK_OUTSIDE("qspi")' in made.sources.files["network_weights.c"]
+
+
+def test_tables_in_ram_are_copied_from_wherever_they_are_loaded(wide):
+    made = equal(wide, "stm32h750b_dk", goal="speed")
+    assert made.plan.resident_bytes > 300_000 and made.sources.copied_from == "qspi"
+    assert {s.load >> 28 for s in made.image.parsed.segments if s.address >> 28 == 2 and s.data} >= {9}
+    assert not {m.name for m in made.plan.board.chip.rams if m.external} & set(made.plan.resident_uses)
+
+
+def test_what_fits_the_chip_stays_there(tmp_path):
+    path = tmp_path / "small.tflite"
+    path.write_bytes(dense_model())
+    for goal in ("balanced", "speed"):
+        made = compile(path, "stm32h750b_dk", goal=goal, compiler="none")
+        assert set(made.plan.flash_uses) == {"flash"} and made.sources.copied_from is None
+        assert "OUTSIDE" not in made.sources.files["network_weights.c"]
+
+
+def test_too_much_for_all_flash_is_refused(wide):
+    b = board("stm32h750b_dk")
+    memories = tuple(replace(m, size=128 * KB) if m.name == "qspi" else m for m in b.chip.memories)
+    small = replace(b, name="small", chip=replace(b.chip, memories=memories, dma=()))
+    with pytest.raises(DoesNotFit, match="flash"):
+        compile(wide, small, compiler="none")
+
+
+def test_tensors_that_do_not_fit_the_chip_are_outside(tmp_path):
+    """A board of a file: 8 KB in the chip, of which the stack takes half, and SDRAM."""
+    writer = ModelWriter()
+    x = writer.tensor("x", (1, 40, 40, 4), "int8", 0.1, 3)
+    w = writer.tensor(
+        "w", (8, 3, 3, 4), "int8", 0.01, 0, data=np.random.default_rng(1).integers(-127, 128, (8, 3, 3, 4), np.int8)
+    )
+    y = writer.tensor("y", (1, 40, 40, 8), "int8", 0.2, -4)
+    writer.op("CONV_2D", [x, w, -1], [y], StrideH=1, StrideW=1, Padding=0)
+    (tmp_path / "conv.tflite").write_bytes(writer.finish([x], [y]))
+    values = board_table(board("disco_f746ng_sdram"))
+    memories = [m for m in values["memories"] if m["name"] in ("flash", "dtcm", "sdram")]
+    memories[1]["size"] = "8K"
+    (tmp_path / "tiny.toml").write_text(toml({**values, "name": "tiny", "memories": memories}))
+    made = equal(tmp_path / "conv.tflite", read_board(tmp_path / "tiny.toml"))
+    assert made.plan.used("sdram") > 19_000 and "external" in made.sources.files["network_net.h"]
+    outside, inside = (
+        execute(m, random_inputs(m.model, 1)).run.cycles
+        for m in (made, compile(tmp_path / "conv.tflite", "disco_f746ng"))
+    )
+    assert outside > 1.2 * inside

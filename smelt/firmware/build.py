@@ -123,7 +123,8 @@ def _build(
     clash = sorted(set(support) & set(sources.files))
     if clash:
         raise BuildError(f"{', '.join(clash)}: the network's sources use a name of the start-up code")
-    write_texts(folder, {**sources.files, **support, "firmware.ld": linker_script(board, stack_bytes, sources.tables)})
+    script = linker_script(board, stack_bytes, sources.tables, sources.copied_from)
+    write_texts(folder, {**sources.files, **support, "firmware.ld": script})
     names = sorted(n for n in (*sources.files, *support) if n.endswith((".c", ".S")))
     environment = compiler_environment(folder)
 

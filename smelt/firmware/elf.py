@@ -64,6 +64,11 @@ class Elf(Noun):
     symbols: Mapping[str, Symbol]
     functions: tuple[Symbol, ...]  # by address
 
+    def load_address(self, section: Section) -> int:
+        """Where the flasher writes a section that is loaded."""
+        inside = (s for s in self.segments if s.address <= section.address < s.address + len(s.data))
+        return next((s.load + section.address - s.address for s in inside), section.address)
+
     def function_at(self, address: int) -> str:
         """The function that contains an address, or the nearest one before it, or the address itself as text."""
         index = bisect.bisect_right(self.functions, address, key=lambda f: f.address) - 1

@@ -21,7 +21,8 @@ class Sources(Noun):
 
     `entry` is the function that runs the network once; `kernels` are the functions it calls, one per step, in order
     (the same kernel may appear several times). `flags` adds compiler flags to single files. `tables` names the memories to
-    which tables are copied at start-up. With `floats` they compute in floating point: by the core's unit if it has one.
+    which tables are copied at start-up, from the chip's own flash or the one outside that `copied_from` names. With `floats` they
+    compute in floating point: by the core's unit if it has one.
     """
 
     files: Mapping[str, str]
@@ -30,6 +31,7 @@ class Sources(Noun):
     flags: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     tables: tuple[str, ...] = ()
     floats: bool = False
+    copied_from: str | None = None
 
     def in_full(self) -> str:
         """Which files there are, and how long."""
@@ -102,14 +104,14 @@ def make_image(
 
 def _uses(elf: Elf, board: Board) -> list[Use]:
     sums: dict[tuple[str, Content], int] = {}
-    flash = board.chip.flash
     for section in elf.sections:
         if not section.allocated or not section.size or section.name == ".rodata_gap":
             continue  # the gap only keeps two views of one flash in step
         memory = memory_at(board, section.address)
         kinds: list[tuple[str, Content]] = [(memory.name, _content(section, memory, board))]
         if section.loaded and memory not in board.chip.flashes:
-            kinds.append((flash.name, "code" if section.executable else "constants"))
+            home = memory_at(board, elf.load_address(section))
+            kinds.append((home.name, "code" if section.executable else "constants"))
         for kind in kinds:
             sums[kind] = sums.get(kind, 0) + section.size
     return [Use(memory, content, size) for (memory, content), size in sums.items()]

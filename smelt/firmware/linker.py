@@ -9,6 +9,7 @@ in a flash outside of the chip are in `.rodata.smelt_tables.<memory>`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
 
@@ -19,9 +20,14 @@ from smelt.targets.types import Board, Memory
 STACK_BYTES = STACK_RESERVE - 64  # of what plans leave alone; the rest is for .data, .bss and aligning them
 
 
-def linker_script(board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[str, ...] = ()) -> str:
-    """The script for one board, in the common syntax of GNU ld and LLD. `tables` names the RAMs that get tables."""
+def linker_script(
+    board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[str, ...] = (), copied_from: str | None = None
+) -> str:
+    """The script for one board, in the common syntax of GNU ld and LLD. `tables` names the RAMs that get tables, `copied_from` the
+    flash that has their first values, if it is not the chip's own."""
     chip = board.chip
+    home = next((m for m in chip.flashes if m.name == copied_from), chip.flash)
+    filled = {m.name: _tables(m, home) for m in chip.rams if m.name in tables}
     template = files("smelt.firmware") / "support" / chip.linker_script
     view = chip.flash.start if chip.flash.reads_at is None else chip.flash.reads_at
     regions = [_region(m, chip.boot_bytes if m is chip.flash else 0) for m in chip.memories]
@@ -33,15 +39,15 @@ def linker_script(board: Board, stack_bytes: int = STACK_BYTES, tables: tuple[st
         flash_start=f"{chip.flash.start:#x}",
         drom_start=f"{view:#x}",
         tables="\n".join(_flash_tables(m) for m in chip.flashes[1:]),
-        ram="\n".join([*_other_rams(board, tables), *_main_ram(board, stack_bytes, tables)]),  # .bss takes what is left
-        loads="\n".join(_load(name, chip.flash.reads_at is not None, chip.flash.start, view) for name in tables),
+        ram="\n".join([*_other_rams(board, filled), *_main_ram(board, stack_bytes, filled)]),  # .bss takes what is left
+        loads="\n".join(_load(name, home.reads_at is not None, home.start, view) for name in tables),
     )
 
 
-def _other_rams(board: Board, tables: tuple[str, ...]) -> list[str]:
+def _other_rams(board: Board, filled: Mapping[str, str]) -> list[str]:
     """Tables come before anything that asks for all of `.data.*`."""
-    filled = [_tables(m, board.chip.flash) for m in board.chip.rams[1:] if m.name in tables]
-    return [*filled, *(_arena(m) for m in board.chip.rams[1:])]
+    others = board.chip.rams[1:]
+    return [*(filled[m.name] for m in others if m.name in filled), *map(_arena, others)]
 
 
 def _tables(memory: Memory, flash: Memory) -> str:
@@ -69,12 +75,11 @@ def _region(memory: Memory, taken: int = 0) -> str:
     return f"    {memory.name} ({access}) : ORIGIN = {memory.start + taken:#x}, LENGTH = {memory.size - taken:#x}"
 
 
-def _main_ram(board: Board, stack_bytes: int, tables: tuple[str, ...]) -> list[str]:
+def _main_ram(board: Board, stack_bytes: int, filled: Mapping[str, str]) -> list[str]:
     ram, flash = board.chip.rams[0].name, board.chip.flash.name
-    filled = [_tables(board.chip.rams[0], board.chip.flash)] if ram in tables else []
     return [
         f"    .stack (NOLOAD) : {{ __smelt_stack_limit = .; . = . + {stack_bytes}; __smelt_stack_top = .; }} > {ram}",
-        *filled,
+        *([filled[ram]] if ram in filled else []),
         "    .data : ALIGN(16) { __smelt_data_start = .; *(.data .data.* .sdata .sdata.*) . = ALIGN(16);"
         f" __smelt_data_end = .; }} > {ram} AT> {flash}",
         _arena(board.chip.rams[0]),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, count
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -28,13 +28,15 @@ from smelt.targets.types import Memory, Role
 
 @dataclass(frozen=True, eq=False)
 class Constant(Noun):
-    """A table in flash, or in the RAM called `memory`, to which it is copied from flash at start-up."""
+    """A table in flash, or in the RAM called `memory`, to which it is copied from flash at start-up; `flash` names one outside of
+    the chip."""
 
     name: str
     type: Type
     data: Array
     comment: str
     memory: str | None = None
+    flash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,11 @@ class Program(Noun):
         used = {c.memory for c in self.constants}
         return tuple(m.name for m in self.plan.board.chip.rams if m.name in used)
 
+    @property
+    def copied_from(self) -> str | None:
+        """The flash outside of the chip from which they are copied; None: its own, or nothing is copied."""
+        return next((c.flash for c in self.constants if c.memory), None)
+
     def in_full(self) -> str:
         lines = [f"program {self.name}: {len(self.kernels)} kernels, {self.constant_bytes} bytes of constants"]
         lines += [f"  region {r.memory}: {r.bytes} bytes" for r in self.regions]
@@ -167,19 +174,27 @@ Known = dict[tuple[Type, bytes], Constant]
 """Tables by type and content."""
 
 
+class Homes(Protocol):
+    """What knows where tables lie: a plan, or a suite."""
+
+    def table_memory(self, table: Array) -> str | None: ...
+
+    def table_flash(self, table: Array) -> str | None: ...
+
+
 class Tables:
-    """Names the tables of a network, equal ones once, those of other networks in `known` included. `memory` says to which RAM a
-    table is copied. What tells networks of one `prefix` apart: `first` is added to numbers, `of` to comments."""
+    """Names the tables of a network, equal ones once, those of other networks in `known` included. `homes` says where each lies.
+    What tells networks of one `prefix` apart: `first` is added to numbers, `of` to comments."""
 
     def __init__(
         self,
         prefix: str,
-        memory: Callable[[Array], str | None],
+        homes: Homes,
         known: Known | None = None,
         first: int = 0,
         of: str = "",
     ) -> None:
-        self._prefix, self._memory, self._first, self._of = prefix, memory, first, of
+        self._prefix, self._homes, self._first, self._of = prefix, homes, first, of
         self._known = {} if known is None else known
 
     def add(self, hint: str, number: int, type: Type, data: Array, comment: str) -> Constant:
@@ -188,7 +203,8 @@ class Tables:
         key = (type, flat.tobytes())
         if key not in self._known:
             name = self._unused(f"{self._prefix}_table_{hint}_{self._first + number}")
-            self._known[key] = Constant(name, type, flat, f"{comment}{self._of}", self._memory(data))
+            places = self._homes.table_memory(data), self._homes.table_flash(data)
+            self._known[key] = Constant(name, type, flat, f"{comment}{self._of}", *places)
         return self._known[key]
 
     def _unused(self, name: str) -> str:
@@ -210,7 +226,7 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
     """The program that carries out `plan`, alone or as one of a suite. `name` prefixes what the C exports; raises OptionError if
     it cannot."""
     check_name(name)
-    tables = joint.tables if joint else Tables(name, plan.table_memory)
+    tables = joint.tables if joint else Tables(name, plan)
     sizes = joint.sizes if joint else {m.name: plan.used(m.name) for m in plan.memories}
     invocations = tuple(
         _invocation(plan, number, step, piece, tables)
@@ -235,7 +251,7 @@ def emit_suite(suite: Suite) -> tuple[Program, ...]:
     sizes = {m.name: suite.used(m.name) for m in suite.memories}
     known, first, programs = Known(), 0, list[Program]()
     for name, plan in suite.placed.items():
-        tables = Tables(suite.name, suite.table_memory, known, first, f" of {name}")
+        tables = Tables(suite.name, suite, known, first, f" of {name}")
         programs.append(emit(plan, name, Joint(suite.name, sizes, tables)))
         first += max(len(plan.steps), len(plan.graph.states))
     return tuple(programs)

@@ -81,6 +81,9 @@ def _library(name: str, programs: Sequence[Program], texts: dict[str, str], whos
         "resident": "\n" + template("resident.c").substitute(NAME=name.upper())
         if any(c.memory for c in tables)
         else "",
+        "outside": "\n" + template("outside.c").substitute(NAME=name.upper())
+        if any(c.flash and not c.memory for c in tables)
+        else "",
     }
     library = texts | {f"{name}_{file}": template(file).substitute(values) for file in CODE}
     library |= {assembly: assembly_file(routines, core, assembly, smelt_version())} if routines else {}
@@ -95,6 +98,7 @@ def _library(name: str, programs: Sequence[Program], texts: dict[str, str], whos
         tuple(call for p in programs for call in p.calls),
         tables=tuple(dict.fromkeys(memory for p in programs for memory in p.table_memories)),
         floats=any(p.floats for p in programs),
+        copied_from=next((p.copied_from for p in programs if p.copied_from), None),
     )
 
 
@@ -367,7 +371,8 @@ def _definition(owner: str, constant: Constant) -> str:
         where, how = f'{_macro(owner, "RESIDENT")}("{constant.memory}")', f"{_macro(owner, 'ALIGNED')} {section}"
     else:
         aligned = _macro(owner, "LINES" if constant.data.nbytes >= MANY_LINES else "ALIGNED")
-        where, how = _macro(owner, "FLASH", "SECTION"), f"{aligned} {section} const"
+        outside = f'{_macro(owner, "OUTSIDE")}("{constant.flash}")' if constant.flash else ""
+        where, how = outside or _macro(owner, "FLASH", "SECTION"), f"{aligned} {section} const"
     values = f"{how} {constant.type} {constant.name}[{constant.data.size}] = {{\n{_numbers(constant)}\n}};\n"
     return f"{_section_macro(section, where)}\n{values}"
 

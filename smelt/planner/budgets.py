@@ -58,7 +58,7 @@ class Situation:
 
     def within(self, limits: Limits) -> Problem:
         """The problem with budgets."""
-        total, flash = sum(budgets(self.board, self.reserve).values()), self.board.chip.flash.size
+        total, flash = sum(budgets(self.board, self.reserve).values()), self.board.chip.flash_bytes
         ram = total if limits.ram is None else min(total, limits.ram - FIXED_RAM)
         flash = flash if limits.flash is None else min(flash, limits.flash)
         kernels = tuple(map(limits.sizes.of, self.kernels))
@@ -200,7 +200,7 @@ def _refusal(there: Situation, limits: Limits, planned: Planner) -> DoesNotFit:
         names = [step.name for step in named(ways)]
         return over_ram(there.board, limits.ram, flow_of(there.graph, ways), names, leanest.ram + FIXED_RAM)
     if smallest.flash > problem.flash:
-        flash = limits.flash or there.board.chip.flash.size
+        flash = limits.flash or there.board.chip.flash_bytes
         calls = [way.call for way in there.ways(smallest)]
         return over_flash(there.board, flash, calls, smallest.flash + FIXED_FLASH + limits.code)
     both = solve(replace(problem, ram=anything), ("ram",)) or leanest
@@ -209,7 +209,7 @@ def _refusal(there: Situation, limits: Limits, planned: Planner) -> DoesNotFit:
             f"no plan within the budgets was found for {there.board.name}: a little more of either would help"
         )
     ram = limits.ram or sum(budgets(there.board, there.reserve).values())
-    return over_both(there.board, ram, limits.flash or there.board.chip.flash.size, both.ram + FIXED_RAM)
+    return over_both(there.board, ram, limits.flash or there.board.chip.flash_bytes, both.ram + FIXED_RAM)
 
 
 def _board_refusal(ways: tuple[Way, ...], planned: Planner) -> DoesNotFit:

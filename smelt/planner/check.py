@@ -48,6 +48,8 @@ def excess(plan: Plan) -> str:
         return f"{plan.flash_bytes:,} bytes of flash are more than the budget of {plan.limits.flash:,}"
     if plan.table_places is None:
         return f"{plan.resident_bytes:,} bytes of tables find no room in RAM beside the tensors"
+    if plan.flash_places is None:
+        return f"{plan.table_bytes:,} bytes of tables find no room in flash beside the code"
     return ""
 
 

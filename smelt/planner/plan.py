@@ -12,11 +12,12 @@ from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.nouns import Noun
 from smelt.planner.code_size import FIXED_RAM
+from smelt.planner.flashes import FlashPlaces, flash_places, uses_of
 from smelt.planner.flow import peak
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.placement import STACK_RESERVE, Placement, budgets
 from smelt.planner.plan_text import budget_line, map_lines, step_lines, title_line
-from smelt.planner.step import AnyWay, Step, flow_of, resident_tables
+from smelt.planner.step import AnyWay, Step, flow_of, read_tables, resident_tables
 from smelt.planner.tables import TableKey, all_tables, distributed, table_key
 from smelt.targets.types import Board, Memory
 
@@ -108,11 +109,26 @@ class Plan(Noun):
         """The RAM in which a table lies; None for one that stays in flash."""
         return (self.table_places or {}).get(table_key(table))
 
+    def table_flash(self, table: Array) -> str | None:
+        """The flash outside of the chip where a table lies, or its first values; None: the chip's own."""
+        return self.flash_places.outside(table_key(table)) if self.flash_places else None
+
+    @cached_property
+    def flash_places(self) -> FlashPlaces | None:
+        """The flash of each table. None where there is too little."""
+        code = self.flash_bytes - self.table_bytes
+        return flash_places(self.board.chip, read_tables(self.steps), resident_tables(self.steps), code)
+
+    @property
+    def flash_uses(self) -> dict[str, int]:
+        """The bytes of tables in each flash."""
+        return uses_of(self.flash_places, read_tables(self.steps), resident_tables(self.steps))
+
     @cached_property
     def table_places(self) -> dict[TableKey, str] | None:
-        """Tables take what tensors leave, the fastest memory first. None where there is too little."""
-        room = budgets(self.board, self.reserve)
-        return distributed(resident_tables(self.steps), {m: size - self.used(m) for m, size in room.items()})
+        """Tables take what tensors leave of the chip's own memories, the fastest first. None where there is too little."""
+        room, chip = budgets(self.board, self.reserve), [m.name for m in self.board.chip.rams if not m.external]
+        return distributed(resident_tables(self.steps), {m: room[m] - self.used(m) for m in chip})
 
     @property
     def live_tensor_bytes(self) -> int:

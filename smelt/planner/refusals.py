@@ -18,12 +18,12 @@ MOST_PARTS = 6
 
 def check_flash(board: Board, calls: Sequence[KernelCall]) -> None:
     """Raise DoesNotFit where the constants alone, each counted once, are more than the flash holds."""
-    sizes = all_tables(calls)
-    needed, flash = sum(sizes.values()), board.chip.flash
-    if needed > flash.size:
+    needed, there = sum(all_tables(calls).values()), board.chip.flash_bytes
+    names = " and ".join(m.name for m in board.chip.flashes)
+    if needed > there:
         raise DoesNotFit(
-            f"the constants of the model do not fit {flash.name} of {board.name}: {needed:,} bytes needed (code not "
-            f"counted), {flash.size:,} available, {needed - flash.size:,} missing.\n"
+            f"the constants of the model do not fit {names} of {board.name}: {needed:,} bytes needed (code not "
+            f"counted), {there:,} available, {needed - there:,} missing.\n"
             f"{_largest(calls)}"
         )
 

@@ -104,10 +104,21 @@ def use_of(way: AnyWay, storages: Sequence[Storage], index: Mapping[Tensor, int]
 def resident_tables(steps: Iterable[Step]) -> dict[TableKey, int]:
     """The tables that are copied to RAM, each once: those read most per byte first. What one resident step copies, others that
     have the same table read there as well."""
+    return _hottest(step for step in steps if step.resident)
+
+
+def read_tables(steps: Iterable[Step]) -> dict[TableKey, int]:
+    """The tables that are read from flash, each once: those read most per byte first."""
+    steps = tuple(steps)
+    copied = resident_tables(steps)
+    return {key: size for key, size in _hottest(steps).items() if key not in copied}
+
+
+def _hottest(steps: Iterable[Step]) -> dict[TableKey, int]:
     heat: dict[TableKey, float] = {}
     sizes: dict[TableKey, int] = {}
     for step in steps:
-        tables = step.way.tables if step.resident else {}
+        tables = step.way.tables
         for key, size in tables.items():
             sizes[key] = size
             heat[key] = heat.get(key, 0.0) + step.macs / sum(tables.values())

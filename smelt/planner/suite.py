@@ -12,10 +12,11 @@ from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun
 from smelt.planner.check import check
 from smelt.planner.code_size import FIXED_RAM
+from smelt.planner.flashes import FlashPlaces, flash_places, uses_of
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.placement import Placement, budgets
 from smelt.planner.plan import Plan
-from smelt.planner.step import Step, resident_tables
+from smelt.planner.step import Step, read_tables, resident_tables
 from smelt.planner.tables import TableKey, all_tables, distributed, table_key
 from smelt.targets.types import Board, Memory
 
@@ -48,7 +49,7 @@ class Suite(Noun):
     @property
     def most_flash(self) -> int:
         """The budget of flash, be it that of the board."""
-        flash = self.board.chip.flash.size
+        flash = self.board.chip.flash_bytes
         return flash if self.limits.flash is None else min(flash, self.limits.flash)
 
     @property
@@ -116,11 +117,26 @@ class Suite(Noun):
         """The RAM in which a table lies; None for one that stays in flash."""
         return (self.table_places or {}).get(table_key(table))
 
+    def table_flash(self, table: Array) -> str | None:
+        """The flash outside of the chip where a table lies, or its first values; None: the chip's own."""
+        return self.flash_places.outside(table_key(table)) if self.flash_places else None
+
+    @cached_property
+    def flash_places(self) -> FlashPlaces | None:
+        """The flash of each table. None where there is too little."""
+        code = self.flash_bytes - self.table_bytes
+        return flash_places(self.board.chip, read_tables(self.steps), resident_tables(self.steps), code)
+
+    @property
+    def flash_uses(self) -> dict[str, int]:
+        """The bytes of tables in each flash."""
+        return uses_of(self.flash_places, read_tables(self.steps), resident_tables(self.steps))
+
     @cached_property
     def table_places(self) -> dict[TableKey, str] | None:
-        """Tables take what buffers leave, the fastest memory first. None where there is too little."""
-        room = budgets(self.board, self.reserve)
-        return distributed(resident_tables(self.steps), {m: size - self.used(m) for m, size in room.items()})
+        """Tables take what buffers leave of the chip's own memories, the fastest first. None where there is too little."""
+        room, chip = budgets(self.board, self.reserve), [m.name for m in self.board.chip.rams if not m.external]
+        return distributed(resident_tables(self.steps), {m: room[m] - self.used(m) for m in chip})
 
     @cached_property
     def placed(self) -> dict[str, Plan]:
@@ -194,6 +210,8 @@ def excess(suite: Suite) -> str:
             return f"{suite.used(memory):,} bytes of {memory} are needed, {room:,} are there"
     if suite.table_places is None:
         return f"{suite.resident_bytes:,} bytes of tables find no room in RAM beside {suite.tensor_bytes:,} of tensors"
+    if suite.flash_places is None:
+        return f"{suite.table_bytes:,} bytes of tables find no room in flash beside the code"
     ram, flash = suite.limits.ram, suite.most_flash
     if ram is not None and suite.ram_bytes > ram:
         return f"{suite.ram_bytes:,} bytes of RAM are needed, the budget is {ram:,}"

@@ -144,7 +144,8 @@ def memory_use(image: Image, stack_bytes: int | None = None) -> tuple[MemoryUse,
 def estimated_use(plan: Plan | Suite) -> tuple[MemoryUse, ...]:
     """What the firmware of a plan, or of several, would use, where no compiler builds it: code, stack and data are estimates."""
     flash, first = plan.board.chip.flash.name, plan.board.chip.rams[0].name
-    uses = [(flash, "code", plan.flash_bytes - plan.table_bytes), (flash, "constants", plan.table_bytes)]
+    uses = [(flash, "code", plan.flash_bytes - plan.table_bytes)]
+    uses += [(memory, "constants", size) for memory, size in plan.flash_uses.items()]
     uses += [(m.name, "arena", plan.used(m.name)) for m in plan.memories]
     uses += [(memory, "tables", size) for memory, size in plan.resident_uses.items()]
     uses.append((first, "stack and data", FIXED_RAM))

@@ -50,7 +50,7 @@ def board_rows() -> list[dict[str, Any]]:
             "title": board.title,
             "core": board.core.name,
             "clock_hz": board.clock_hz,
-            "flash_bytes": board.chip.flash.size,
+            "flash_bytes": board.chip.flash_bytes,
             "ram": {memory.name: memory.size for memory in board.chip.rams},
         }
         for board in BOARDS

@@ -318,6 +318,11 @@ class Chip(Noun):
         return (self.flash, *(m for m in self.memories if m.holds == "code" and m.external))
 
     @property
+    def flash_bytes(self) -> int:
+        """The size of all of them."""
+        return sum(m.size for m in self.flashes)
+
+    @property
     def rams(self) -> tuple[Memory, ...]:
         return tuple(m for m in self.memories if m.holds == "data")
 

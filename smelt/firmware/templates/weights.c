@@ -14,6 +14,6 @@
 #ifndef ${NAME}_FLASH_SECTION
 #define ${NAME}_FLASH_SECTION
 #endif
-${resident}
+${resident}${outside}
 
 ${definitions}
