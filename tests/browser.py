@@ -70,14 +70,11 @@ class Page:
         self.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": name}])
 
     def open(self, file: Path, fragment: str = "") -> None:
+        """Load a page, and wait until it is drawn."""
         self.ask("Page.navigate", url="about:blank")
         self.ask("Page.navigate", url=f"{file.as_uri()}{fragment}")
-        while not any(e.get("method") == "Page.loadEventFired" for e in self.events[-3:]) or self.find(
-            "location.href"
-        ) == ("about:blank"):
-            self.find("document.readyState")
-            if self.find("document.readyState + location.protocol") == "completefile:":
-                return
+        while self.find("location.protocol + document.readyState") != "file:complete":
+            pass
 
     def find(self, script: str):
         """The value of an expression."""

@@ -12,16 +12,22 @@ from PIL import Image
 
 import smelt
 from smelt.cli import main
+from smelt.compile import Compilation
+from smelt.importers import load
+from smelt.passes import prepare
 from smelt.planner import TuningLog
+from smelt.planner.evidence import Evidence
+from smelt.planner.known import Known
 from smelt.planner.peak import Part, Peak
 from smelt.planner.tradeoff import Point
 from smelt.report.plan_chart import chart
 from smelt.report.plan_page import plan_element, plan_page
-from smelt.report.plan_view import Box, MemoryView, PlanView, StepView, bytes_of, look
-from smelt.targets.boards import DISCO_F746NG
+from smelt.report.plan_view import Box, MemoryView, PlanView, StepView, bytes_of, look, plan_view
+from smelt.targets.boards import DISCO_F746NG, NUCLEO_L4R5ZI
 from tests.browser import browser
 from tests.importer_cases import relu_chain
-from tests.paths import AD, KWS
+from tests.paths import AD, IC, KWS
+from tests.test_bands import planned
 
 HOSTILE = "</script><script>document.title='broken'</script><b onclick=alert(1)>&amp;"
 
@@ -170,10 +176,47 @@ def test_a_click_shows_details_and_links_lead_on(page, tmp_path, view):
     page.click(".plan-side .plan-link")
     step = view.steps[box.first]
     side = page.find("document.querySelector('.plan-side').innerText")
-    assert step.name in side and step.kernel in side and "Scratch" in side
+    assert step.name in side and step.kernels[0] in side and "Scratch" in side
     assert page.find("location.hash") == f"#step={step.name}"
     page.click(".plan-table tr[tabindex]", 2)
-    assert view.steps[2].kernel in page.find("document.querySelector('.plan-side').innerText")
+    assert view.steps[2].kernels[0] in page.find("document.querySelector('.plan-side').innerText")
+
+
+def test_a_run_in_bands_shows_what_each_call_computes(page, tmp_path):
+    """On a click: the rows of each op, and the bytes that each kernel call reads and writes."""
+    graph = prepare(load(IC))
+    plan = planned(graph, [(1, 4, 8)])
+    view = plan_view(Compilation(graph, graph, plan, None, None, None, Evidence()), Known(NUCLEO_L4R5ZI), "ram")
+    (number,) = (n for n, step in enumerate(view.steps) if step.bands)
+    step, way = view.steps[number], plan.steps[number].way
+    assert len(step.bands) == len(way.pieces) and len(step.ops) == 3
+    for n, op in enumerate(way.ops):
+        rows = [row for b in step.bands if b.op == n and not b.moves for row in range(b.first, b.stop)]
+        assert rows == list(range(op.y.shape[1])), "all rows, one after the other"
+    assert any(b.moves for b in step.bands)
+    boxes = {box.name: box for box in view.boxes}
+    for touched in (t for b in step.bands for t in (*b.reads, *b.writes)):
+        assert touched.offset >= 0 and touched.offset + touched.size <= boxes[touched.box].size
+    lines = [box for box in view.boxes if box.kind == "lines"]
+    assert len(lines) == 2 and all(box.first == box.last == number for box in lines)
+    names = [box.name for box in view.boxes if box.memory == "flash"]
+    assert len(set(names)) == len(names)
+    assert view.boxes[[b.name for b in view.boxes].index(step.writes[0])].over == step.reads
+    page.open(write(tmp_path, view))
+    assert page.find("document.querySelector('[aria-label^=Bands]').hidden")
+    page.click(".plan-table tr[tabindex]", number)
+    assert not page.find("document.querySelector('[aria-label^=Bands]').hidden")
+    assert page.find("document.querySelectorAll('.plan-call').length") == len(step.bands)
+    assert page.find("document.querySelectorAll('.plan-card rect.plan-read').length") == sum(
+        len(b.reads) for b in step.bands
+    )
+    side = page.find("document.querySelector('.plan-side').innerText")
+    assert "bands of 8 rows" in side and "Line buffers" in side
+    page.click(f".plan-box[data-box='{[b.name for b in view.boxes].index(step.writes[0])}'] rect")
+    assert re.search(
+        r"Written over, beginning [\d,]+ bytes before it", page.find("document.querySelector('.plan-side').innerText")
+    )
+    assert page.find("document.documentElement.scrollWidth") <= 1280
 
 
 def test_keys(page, tmp_path, view):
@@ -216,7 +259,7 @@ def test_searching(page, tmp_path, view):
 
 def test_addresses_lead_to_what_they_name(page, tmp_path, view):
     page.open(write(tmp_path, view), f"#step={view.steps[1].name}")
-    assert view.steps[1].kernel in page.find("document.querySelector('.plan-side').innerText")
+    assert view.steps[1].kernels[0] in page.find("document.querySelector('.plan-side').innerText")
     page.open(write(tmp_path, view), "#q=no-such-thing&theme=dark")
     assert page.find("document.querySelectorAll('.plan-box:not(.plan-dim)').length") == 0
     assert page.find("document.documentElement.style.colorScheme") == "dark"
@@ -274,7 +317,7 @@ def long_view(steps=300):
         for n in range(steps)
     ]
     made = tuple(
-        StepView(f"s{n}", "Add", "", "add", "-", "add_1", 0, 1000 + n, True, 8000, 0, 0, False, (), ())
+        StepView(f"s{n}", "Add", "", "add", "-", ("add_1",), 0, 1000 + n, True, 8000, 0, 0, False, (), ())
         for n in range(steps)
     )
     alive = (4000, *(8000 + 40 * (n % 90 + 1) for n in range(steps)), 4000)

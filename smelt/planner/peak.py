@@ -9,26 +9,34 @@ from typing import Literal
 from smelt.errors import LONGEST_NAME
 from smelt.model.graph import Tensor
 from smelt.nouns import Noun
-from smelt.planner.flow import Flow, aligned, live_bytes, lives
+from smelt.planner.flow import Flow, Life, aligned, live_bytes, lives
 
 
 @dataclass(frozen=True)
 class Part:
-    """What is alive at some time: a tensor, or scratch of the step that runs, and its bytes. `about`: type and shape."""
+    """What is alive at some time: a tensor, or scratch of the step that runs, and its bytes. `about`: type and shape. `over`: the
+    tensors over which it is being written."""
 
     name: str
     kind: Literal["tensor", "scratch"]
     bytes: int
     about: str = ""
+    over: tuple[str, ...] = ()
 
     @property
     def short(self) -> str:
-        """The name, or its beginning: converters join the names of everything they fuse."""
-        return self.name if len(self.name) <= LONGEST_NAME else f"{self.name[:LONGEST_NAME]}..."
+        """The beginning of the name, in words."""
+        return short(self.name)
 
     def __str__(self) -> str:
-        what = self.short if self.kind == "scratch" else f"'{self.short}' {self.about}".rstrip()
-        return f"{self.bytes:,} bytes: {what}"
+        what = self.name if self.kind == "scratch" else f"'{self.short}' {self.about}".rstrip()
+        over = ", ".join(f"'{short(name)}'" for name in self.over)
+        return f"{self.bytes:,} bytes: {what}{', written over ' if over else ''}{over}"
+
+
+def short(name: str) -> str:
+    """A name, or its beginning: converters join the names of everything they fuse."""
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}..."
 
 
 @dataclass(frozen=True)
@@ -67,11 +75,17 @@ def scratch_name(step: str, number: int) -> str:
 
 def peak_of(flow: Flow, names: Sequence[str]) -> Peak:
     """Where most is alive in a flow. `names` are those of its steps."""
-    alive = live_bytes(flow)
+    alive, living = live_bytes(flow), lives(flow)
     time = alive.index(max(alive)) - 1
-    live = [s for s, life in enumerate(lives(flow)) if life.first <= time <= life.last]
-    parts = [Part(flow.storages[s].name, "tensor", flow.sizes[s], about(flow.storages[s].tensors[0])) for s in live]
+    parts = [_part(flow, s, life, time) for s, life in enumerate(living) if life.first <= time <= life.last]
     if 0 <= time < len(flow.uses):
         scratch = enumerate(flow.uses[time].scratch)
         parts += [Part(scratch_name(names[time], n), "scratch", aligned(size)) for n, size in scratch]
     return Peak(time, moment(time, names), alive[time + 1], tuple(sorted(parts, key=lambda part: -part.bytes)))
+
+
+def _part(flow: Flow, storage: int, life: Life, time: int) -> Part:
+    """A storage that is alive at some time."""
+    there = flow.storages[storage]
+    over = (flow.storages[life.over].name,) if life.over is not None and life.first == time else ()
+    return Part(there.name, "tensor", flow.sizes[storage], about(there.tensors[0]), over)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -14,21 +14,29 @@ import numpy as np
 
 from smelt.compile import Compilation, measured
 from smelt.errors import DoesNotFit
+from smelt.loops.ir import Scratch
+from smelt.model.graph import Tensor
+from smelt.model.slabs import row_bytes
 from smelt.nouns import Noun
 from smelt.planner import TuningLog, trade_offs
+from smelt.planner.bands import Bands
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.costs import cycles_of
 from smelt.planner.known import Known
 from smelt.planner.peak import Part, Peak, about, moment
 from smelt.planner.placement import Placement
 from smelt.planner.plan import Plan
-from smelt.planner.predict import Predictor
+from smelt.planner.predict import Cycles, Predictor
 from smelt.planner.step import Step
 from smelt.planner.tables import TableKey, table_key
 from smelt.planner.tradeoff import Point
 from smelt.targets.types import Memory
 
-Kind = Literal["input", "output", "state", "tensor", "scratch", "table", "stack", "code"]
+Kind = Literal["input", "output", "state", "tensor", "lines", "scratch", "table", "stack", "code"]
+FIXED = ("table", "stack", "code")
+"""Kinds of what is there all the time."""
+OF_STEPS = ("lines", "scratch")
+"""Kinds of what is there during one step: line buffers of a run of ops in bands, and scratch."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +67,39 @@ class Box:
 
 
 @dataclass(frozen=True)
+class Touched:
+    """`size` bytes of a box from byte `offset` of it on, which a kernel call reads or writes."""
+
+    box: str
+    offset: int
+    size: int
+
+
+@dataclass(frozen=True)
+class Band:
+    """One kernel call of a run of ops in bands: it computes rows `first` up to `stop` of the result of an op of the run, given by
+    its position, or `moves` them within their line buffer."""
+
+    op: int
+    first: int
+    stop: int
+    moves: bool
+    kernel: str
+    reads: tuple[Touched, ...]
+    writes: tuple[Touched, ...]
+
+
+@dataclass(frozen=True)
 class StepView:
     """One step: what it computes and how, and what it costs. `cycles` are expected ones, estimates where `estimated`; `alive` is
-    bytes of tensors and scratch while it runs."""
+    bytes of tensors and scratch while it runs. A run of ops in bands has `bands`, in order; `ops` are what they compute."""
 
     name: str
     op: str
     origin: str
     implementation: str
     schedule: str
-    kernel: str
+    kernels: tuple[str, ...]
     macs: int
     cycles: int
     estimated: bool
@@ -78,6 +109,8 @@ class StepView:
     tables_in_ram: bool
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    ops: tuple[str, ...] = ()
+    bands: tuple[Band, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,10 +182,7 @@ def plan_view(compilation: Compilation, known: Known, goal: str, points: tuple[P
     cycles = tuple(cycles_of(predictor, step.way) for step in plan.steps)
     memories = tuple(_memory(plan, memory, boxes) for memory in (*plan.board.chip.rams, plan.board.chip.flash))
     alive = [sum(at) for at in zip(*(m.alive for m in memories), strict=True)]
-    steps = tuple(
-        _step(step, boxes, number, n.value, n.is_estimate, alive[number + 1])
-        for number, (step, n) in enumerate(zip(plan.steps, cycles, strict=True))
-    )
+    steps = tuple(_step(plan, boxes, number, n, alive[number + 1]) for number, n in enumerate(cycles))
     return PlanView(
         model=compilation.graph.name,
         board=plan.board.name,
@@ -182,8 +212,14 @@ def _taken(plan: Plan) -> Iterator[Box]:
     """Tensors and scratch."""
     graph = plan.graph
     states = {t for state in graph.states for t in (state.read, state.write)}
+    lines = {
+        scratch: f"rows of '{t.name}', {about(t)}"
+        for way in plan.ways
+        if isinstance(way, Bands)
+        for t, scratch in way.layout.lines.items()
+    }
     for p in plan.placements:
-        kind: Kind = "scratch" if p.scratch is not None else "tensor"
+        kind: Kind = "tensor" if p.scratch is None else "lines" if p.scratch in lines else "scratch"
         if states & set(p.tensors):
             kind = "state"
         elif set(graph.inputs) & set(p.tensors):
@@ -191,7 +227,7 @@ def _taken(plan: Plan) -> Iterator[Box]:
         elif set(graph.outputs) & set(p.tensors):
             kind = "output"
         made, read = (tuple(found) for found in _users(plan.steps, p))
-        words = f"of {plan.steps[p.first].name}" if p.scratch is not None else about(p.tensors[0])
+        words = about(p.tensors[0]) if p.scratch is None else lines.get(p.scratch, f"of {plan.steps[p.first].name}")
         over = tuple(q.name for q in plan.placements if q is not p and _written_over(p, q))
         also = tuple(t.name for t in p.tensors[1:])
         yield Box(p.name, kind, p.memory, p.offset, p.size, p.first, p.last, words, also, made, read, over)
@@ -220,8 +256,9 @@ def _tables(plan: Plan) -> Iterator[Box]:
         for call in step.calls:
             for buffer, argument in zip(call.kernel.buffers, call.arguments, strict=True):
                 if isinstance(argument, np.ndarray):
-                    names.setdefault(table_key(argument), f"{step.name}.{buffer.name}")
-                    users.setdefault(table_key(argument), []).append(n)
+                    key = table_key(argument)
+                    names[key] = names.get(key) or _unused(f"{step.name}.{buffer.name}", names.values())
+                    users.setdefault(key, []).append(n)
     users = {key: list(dict.fromkeys(numbers)) for key, numbers in users.items()}
     flash, end = plan.board.chip.flash.name, len(plan.steps)
     at = {m.name: plan.used(m.name) for m in plan.board.chip.rams} | {flash: plan.flash_bytes - plan.table_bytes}
@@ -231,6 +268,11 @@ def _tables(plan: Plan) -> Iterator[Box]:
             words = "copied to RAM at start-up" if memory == flash and key in copies else "constants"
             yield Box(names[key], "table", memory, at[memory], size, -1, end, words, read_by=tuple(users[key]))
             at[memory] += size
+
+
+def _unused(name: str, taken: Collection[str]) -> str:
+    """A name that no other table has: several kernels of one step may call theirs alike."""
+    return next(n for n in (name, *(f"{name}{k}" for k in range(1, len(taken) + 1))) if n not in taken)
 
 
 def _estimates(plan: Plan) -> Iterator[Box]:
@@ -245,7 +287,7 @@ def _estimates(plan: Plan) -> Iterator[Box]:
 
 def _memory(plan: Plan, memory: Memory, boxes: Sequence[Box]) -> MemoryView:
     mine = [box for box in boxes if box.memory == memory.name]
-    taken = [box for box in mine if box.kind not in ("table", "stack", "code")]
+    taken = [box for box in mine if box.kind not in FIXED]
     alive = tuple(bytes_of(box for box in taken if box.first <= t <= box.last) for t in range(-1, len(plan.steps) + 1))
     budget = memory.size if memory.holds == "code" else plan.budget(memory)
     used = max((box.end for box in mine), default=0)
@@ -266,18 +308,27 @@ def _peak(taken: Sequence[Box], alive: Sequence[int], names: Sequence[str]) -> P
     """The first time at which most is alive."""
     time = alive.index(max(alive)) - 1
     parts = [
-        Part(box.name, "scratch" if box.kind == "scratch" else "tensor", box.size, box.about)
+        Part(
+            box.name,
+            *(("scratch", box.size) if box.kind in OF_STEPS else ("tensor", box.size, box.about, _over(box, time))),
+        )
         for box in taken
         if box.first <= time <= box.last
     ]
     return Peak(time, moment(time, names), alive[time + 1], tuple(sorted(parts, key=lambda part: -part.bytes)))
 
 
+def _over(box: Box, time: int) -> tuple[str, ...]:
+    """What a box is being written over at some time."""
+    return box.over if box.first == time else ()
+
+
 # --- steps ------------------------------------------------------------------------------------------------------------
 
 
-def _step(step: Step, boxes: Sequence[Box], number: int, cycles: int, estimated: bool, alive: int) -> StepView:
-    tensors = [box for box in boxes if box.kind not in ("scratch", "table")]
+def _step(plan: Plan, boxes: Sequence[Box], number: int, cycles: Cycles, alive: int) -> StepView:
+    step, names = plan.steps[number], {what: p.name for what, p in plan.places.items()}
+    tensors = [box for box in boxes if box.kind not in (*OF_STEPS, "table")]
     implementation, schedule = step.way.names
     return StepView(
         name=step.name,
@@ -285,14 +336,31 @@ def _step(step: Step, boxes: Sequence[Box], number: int, cycles: int, estimated:
         origin=", ".join(op.origin for op in step.ops),
         implementation=implementation,
         schedule=schedule,
-        kernel=", ".join(dict.fromkeys(call.kernel.name for call in step.calls)),
+        kernels=tuple(dict.fromkeys(call.kernel.name for call in step.calls)),
         macs=step.macs,
-        cycles=cycles,
-        estimated=estimated,
+        cycles=cycles.value,
+        estimated=cycles.is_estimate,
         alive=alive,
         scratch_bytes=step.scratch_bytes,
         table_bytes=sum(step.way.tables.values()),
         tables_in_ram=step.resident,
         reads=tuple(box.name for box in tensors if number in box.read_by),
         writes=tuple(box.name for box in tensors if number in box.made_by),
+        ops=tuple(f"{type(op).__name__} '{op.y.name}'" for op in step.ops),
+        bands=tuple(_bands(step.way, names)) if isinstance(step.way, Bands) else (),
     )
+
+
+def _bands(way: Bands, names: Mapping[Tensor | Scratch, str]) -> Iterator[Band]:
+    """The kernel calls of a run. `names` are those of the boxes in which things lie."""
+    positions = {op.y: n for n, op in enumerate(way.ops)}
+    for piece in way.pieces:
+        op, y = piece.way.op, piece.part(piece.way.op.y)
+        assert y.tensor is not None, "a piece computes rows of a tensor"
+        first = y.first // row_bytes(y.tensor, way.layout.axis)
+        stop = first + op.y.shape[way.layout.axis]
+        sources = tuple((x, piece.part(x)) for x in op.activations)
+        moves = any(part.tensor is y.tensor for _, part in sources)
+        reads = tuple(Touched(names[part.owner], part.offset, x.bytes) for x, part in sources)
+        writes = (Touched(names[y.owner], y.offset, op.y.bytes),)
+        yield Band(positions[y.tensor], first, stop, moves, piece.call.kernel.name, reads, writes)

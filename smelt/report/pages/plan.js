@@ -4,12 +4,13 @@
 function drawPlan(root) {
   const plan = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const alone = document.querySelectorAll(".plan").length === 1; // the address and the keys of the page belong to it
+  const OF_STEPS = ["scratch", "lines"];
   const GUTTER = 64;
   const WIDEST = 72;
   const end = plan.steps.length;
   const columns = end + 2;
   const times = ["before the run", ...plan.steps.map((step) => step.name), "after the run"];
-  const byName = new Map(plan.boxes.map((box, index) => [box.name, index]));
+  const byName = new Map(plan.boxes.map((box, index) => [box.name, index]).reverse()); // of copies of a table the one in flash
   const state = { width: 0, taller: 1, step: null, box: null, query: "" };
   let marks = [];
   let drawn = [];
@@ -276,9 +277,9 @@ function drawPlan(root) {
     const most = Math.floor((along - 8) / LETTER);
     if (across < 13 || most < 3) return;
     const step = box.made_by.length ? plan.steps[box.made_by[0]].name : box.name;
-    const part = box.kind === "scratch" ? box.name.slice(step.length + 1) : step;
+    const part = OF_STEPS.includes(box.kind) ? box.name.slice(step.length + 1) : step;
     const bytes = count(box.size);
-    const name = [box.name, part, bytes].find((text) => text.length <= most) || (box.kind === "scratch" ? "" : clipped(part, most));
+    const name = [box.name, part, bytes].find((text) => text.length <= most) || (OF_STEPS.includes(box.kind) ? "" : clipped(part, most));
     if (name.length < 3) return;
     const more = name !== bytes && bytes.length <= most;
     const lines = more && across >= 28 ? [name, bytes] : more && name.length + bytes.length + 2 <= most ? [`${name}  ${bytes}`] : [name];
@@ -353,6 +354,8 @@ function drawPlan(root) {
       line.classList.toggle("plan-dim", state.query !== "" && !matches(stepText(number)));
     });
     side.replaceChildren(...details());
+    bandsCard.replaceChildren(...bandsOf(plan.steps[state.step]));
+    bandsCard.hidden = !bandsCard.hasChildNodes();
   }
 
   function details() {
@@ -387,11 +390,13 @@ function drawPlan(root) {
     const items = indices.map((index) => {
       const box = plan.boxes[index];
       const name = box.name.length > 46 ? `${box.name.slice(0, 45)}…` : box.name;
-      return html("li", {}, swatch(box.kind), link(name, () => chooseBox(index)), html("span", {}, count(box.size)));
+      return html("li", {}, swatch(box.kind), link(name, () => chooseBox(index)), html("span", {}, `${count(box.size)}${where(box)}`));
     });
     return html("ul", { class: "plan-boxes" }, ...items);
   }
 
+  const where = (box) => (severalRams && box.memory ? ` ${box.memory}` : "");
+  const severalRams = plan.memories.filter((memory) => memory.arena).length > 1;
   const stepLinks = (numbers) =>
     html("ul", {}, ...numbers.map((n) => html("li", {}, link(when(n), () => choose({ step: n })))));
 
@@ -411,9 +416,15 @@ function drawPlan(root) {
         ["memory at", `0x${start.toString(16).padStart(8, "0")}`],
       ]),
       ...section("Written by", box.made_by),
-      ...section("Read by", box.kind === "scratch" ? [] : box.read_by),
-      ...(box.over.length ? [html("h3", {}, "Written over"), boxList(box.over.map((name) => byName.get(name)))] : []),
+      ...section("Read by", OF_STEPS.includes(box.kind) ? [] : box.read_by),
+      ...box.over.flatMap((name) => writtenOver(box, byName.get(name))),
     ];
+  }
+
+  function writtenOver(box, index) {
+    const before = plan.boxes[index].offset - box.offset;
+    const how = before > 0 ? `, beginning ${size(before)} before it` : before < 0 ? `, ${size(-before)} behind its beginning` : ", in place";
+    return [html("h3", {}, `Written over${how}`), boxList([index])];
   }
 
   const section = (title, numbers) => (numbers.length ? [html("h3", {}, title), stepLinks(numbers)] : []);
@@ -421,14 +432,16 @@ function drawPlan(root) {
   function stepDetails(number) {
     const step = plan.steps[number];
     const indices = plan.boxes.map((_, index) => index);
-    const mine = indices.filter((i) => plan.boxes[i].kind === "scratch" && plan.boxes[i].first === number);
+    const ofStep = (kind) => indices.filter((i) => plan.boxes[i].kind === kind && plan.boxes[i].first === number);
+    const [mine, lines] = [ofStep("scratch"), ofStep("lines")];
     const tables = indices.filter((i) => plan.boxes[i].kind === "table" && plan.boxes[i].read_by.includes(number));
     const waiting = aliveBoxes(number).filter(
-      (i) => !mine.includes(i) && !step.reads.includes(plan.boxes[i].name) && !step.writes.includes(plan.boxes[i].name),
+      (i) => !mine.includes(i) && !lines.includes(i) && !step.reads.includes(plan.boxes[i].name) && !step.writes.includes(plan.boxes[i].name),
     );
     const lists = [
       ["Reads", step.reads.map((name) => byName.get(name))],
       ["Writes", step.writes.map((name) => byName.get(name))],
+      ["Line buffers", lines],
       ["Scratch", mine],
       ["Alive for later steps", waiting],
       [`Tables, ${size(step.table_bytes)}${step.tables_in_ram ? ", copied to RAM" : ""}`, tables],
@@ -443,7 +456,7 @@ function drawPlan(root) {
         ["operator", step.op],
         ["computed by", step.implementation],
         ["schedule", html("code", {}, step.schedule)],
-        ["kernel", html("code", {}, step.kernel)],
+        ["kernels", html("span", {}, ...step.kernels.map((name) => html("code", { class: "plan-line" }, name)))],
         ["cycles", `${step.estimated ? "about " : ""}${count(step.cycles)}`],
         ["MACs", step.macs ? count(step.macs) : ""],
         ["alive", size(step.alive)],
@@ -469,12 +482,99 @@ function drawPlan(root) {
     return indices.sort((a, b) => place(a) - place(b) || plan.boxes[b].offset - plan.boxes[a].offset);
   }
 
+  // --- a run of ops in bands ---
+
+  const bandsCard = html("section", { class: "plan-card", "aria-label": "Bands of the chosen step" });
+
+  /* Kernel calls from left to right: which rows of which op each computes, and below where it reads and writes. */
+  function bandsOf(step) {
+    if (!step || !step.bands.length) return [];
+    const moves = step.bands.filter((band) => band.moves).length;
+    const last = step.bands.filter((band) => band.op === step.ops.length - 1);
+    const words =
+      `${count(last.length)} bands of up to ${count(Math.max(...last.map((band) => band.stop - band.first)))} rows of the result, ` +
+      `${count(step.bands.length)} kernel calls, of which ${count(moves)} move rows that are needed again`;
+    const width = Math.max(3, Math.min(40, (root.clientWidth - 80 - GUTTER) / step.bands.length));
+    const touched = new Set(step.bands.flatMap((band) => [...band.reads, ...band.writes]).map((part) => byName.get(part.box)));
+    const maps = plan.memories
+      .map((memory) => [memory, [...touched].filter((index) => plan.boxes[index].memory === memory.name)])
+      .filter(([, indices]) => indices.length);
+    return [
+      html("h2", {}, `${step.name}: ${step.op} in bands`),
+      html("p", { class: "plan-soft" }, words),
+      html(
+        "div",
+        { class: "plan-legend" },
+        ...[["written", "computes and writes"], ["moved", "moves"], ["read", "reads"]].map(([kind, word]) =>
+          html("span", {}, html("span", { class: `plan-swatch plan-${kind}` }), word),
+        ),
+      ),
+      html(
+        "div",
+        { class: "plan-scroll" },
+        ...step.ops.flatMap((op, number) => [html("div", { class: "plan-caption" }, `rows of ${clipped(op, 100)}`), lane(step, number, width)]),
+        ...maps.flatMap(([memory, indices]) => [
+          html("div", { class: "plan-caption" }, html("b", {}, memory.name), " what each call reads and writes"),
+          addresses(step, indices, width),
+        ]),
+      ),
+    ];
+  }
+
+  const tip = (step, band, n) =>
+    svg("title", {}, `call ${n}: ${band.moves ? "moves" : "computes"} rows ${band.first} to ${band.stop - 1} of ${step.ops[band.op]}\n${band.kernel}`);
+
+  function lane(step, number, width) {
+    const height = 20;
+    const picture = svg("svg", { width: GUTTER + step.bands.length * width + 2, height, role: "img" });
+    step.bands.forEach((band, n) => {
+      if (band.op !== number) return;
+      const rows = band.stop - band.first === 1 ? String(band.first) : `${band.first}–${band.stop - 1}`;
+      const shape = { x: GUTTER + n * width, y: 1, width: Math.max(width - 1, 1), height: height - 2, rx: 2 };
+      const group = svg("g", { class: "plan-call" }, tip(step, band, n), svg("rect", { ...shape, class: band.moves ? "plan-moved" : "plan-written" }));
+      const label = [rows, String(band.first)].find((text) => text.length * 6.4 <= width - 2);
+      if (label) group.append(svg("text", { x: shape.x + shape.width / 2, y: 14, "text-anchor": "middle" }, label));
+      picture.append(group);
+    });
+    return picture;
+  }
+
+  function addresses(step, indices, width) {
+    const boxes = indices.map((index) => plan.boxes[index]);
+    const low = Math.min(...boxes.map((box) => box.offset));
+    const high = Math.max(...boxes.map((box) => box.offset + box.size));
+    const height = 260;
+    const y = (bytes) => height - 6 - ((bytes - low) / (high - low)) * (height - 12);
+    const right = GUTTER + step.bands.length * width;
+    const picture = svg("svg", { width: right + 2, height, role: "img", "aria-label": "addresses that each call touches" });
+    for (const tick of ticksTo(high, (height * high) / (high - low)).filter((tick) => tick >= low)) {
+      picture.append(svg("text", { x: GUTTER - 6, y: y(tick) + 4, "text-anchor": "end" }, count(tick)));
+      picture.append(svg("line", { class: "plan-grid", x1: GUTTER, x2: right, y1: y(tick), y2: y(tick) }));
+    }
+    for (const box of boxes) {
+      const shape = { x: GUTTER, y: y(box.offset + box.size), width: right - GUTTER, height: y(box.offset) - y(box.offset + box.size) };
+      picture.append(svg("rect", { ...shape, class: `plan-faint plan-kind-${box.kind}` }, svg("title", {}, `${box.name}\n${box.kind}, ${size(box.size)}`)));
+    }
+    step.bands.forEach((band, n) => {
+      const part = (touched, kind) => {
+        const box = plan.boxes[byName.get(touched.box)];
+        if (!boxes.includes(box)) return;
+        const from = box.offset + touched.offset;
+        const shape = { x: GUTTER + n * width, y: y(from + touched.size), width: Math.max(width - 1, 1), height: Math.max(y(from) - y(from + touched.size), 1) };
+        picture.append(svg("rect", { ...shape, class: kind }, tip(step, band, n)));
+      };
+      for (const touched of band.reads) part(touched, "plan-read");
+      for (const touched of band.writes) part(touched, band.moves ? "plan-moved" : "plan-written");
+    });
+    return picture;
+  }
+
   // --- search ---
 
   const matches = (text) => state.query.split(/\s+/).every((word) => text.includes(word));
   const stepText = (number) => {
     const step = plan.steps[number];
-    return [step.name, step.op, step.origin, step.implementation, step.schedule, step.kernel].join(" ").toLowerCase();
+    return [step.name, step.op, step.origin, step.implementation, step.schedule, ...step.kernels, ...step.ops].join(" ").toLowerCase();
   };
   function found(index) {
     const box = plan.boxes[index];
@@ -699,6 +799,7 @@ function drawPlan(root) {
       output: "output",
       state: "state, kept from run to run",
       tensor: "tensor",
+      lines: "line buffer of a run in bands",
       scratch: "scratch of a step",
       table: "table, dark where it is read",
       stack: "stack and data",
@@ -741,6 +842,7 @@ function drawPlan(root) {
         ),
         side,
       ),
+      bandsCard,
       budgets(),
       stepsTable(),
     ].filter((part) => part !== null),
