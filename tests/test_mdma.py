@@ -1,11 +1,17 @@
 """The simulated MDMA of the STM32H743, programmed by hand through its registers."""
 
+import struct
+from random import Random
+
 import pytest
 
 from smelt.devices.faults import Fault
 from smelt.devices.simulators.simulator import Simulator
+from smelt.firmware import build
+from smelt.firmware.image import Sources
+from smelt.kernels.headers import with_included
 from smelt.targets.boards import board
-from tests.tiny_firmware import tiny_image
+from tests.tiny_firmware import BODY, tiny_image
 
 H743 = board("nucleo_h743zi")
 DEFINITIONS = """
@@ -193,3 +199,52 @@ def test_chips_without_one_have_none():
     image = tiny_image("disco_f746ng", "", "o[0] = (uint8_t)*(volatile uint32_t *)0x52000040u;")
     with pytest.raises(Fault, match="read outside memory"):
         Simulator(board("disco_f746ng")).run(image, bytes(16))
+
+
+MOVES = """
+#include "smelt_stm32_mdma.h"
+static __attribute__((section(".smelt.ram.axi"), aligned(128))) uint8_t axi[8192];
+static __attribute__((section(".smelt.ram.sram1"), aligned(128))) uint8_t sram[8192];
+static __attribute__((aligned(128))) uint8_t tcm[8192];
+static uint8_t *memory(uint32_t n) { return n == 0 ? axi : n == 1 ? sram : tcm; }
+static void fill(uint8_t *to, uint32_t factor) { for (uint32_t k = 0; k < 8192u; k++) to[k] = (uint8_t)(k * factor + (k >> 8)); }
+static int differs(const uint8_t *a, const uint8_t *b)
+{
+    for (uint32_t k = 0; k < 8192u; k++) {
+        if (a[k] != b[k]) {
+            return 1;
+        }
+    }
+    return 0;
+}
+static uint8_t expected[8192];
+"""
+ONE_MOVE = """
+    uint16_t p[8]; memcpy(p, i, 16);
+    uint8_t *to = memory(p[0] & 3u), *from = memory(p[0] >> 2);
+    smelt_mdma_on(0x580244D4u, 1u);
+    fill(expected, 5u); fill(to, 5u); fill(from, 7u);
+    for (uint32_t r = 0; r < p[4]; r++) memcpy(expected + p[1] + r * p[5], from + p[2] + r * p[6], p[3]);
+    smelt_mdma_move(0x52000100u, to + p[1], from + p[2], p[3], p[4], p[5], p[6]);
+    smelt_mdma_wait(0x52000100u);
+    o[0] = (uint8_t)differs(to, expected);
+"""
+
+
+@pytest.mark.parametrize("timing", [True, False])
+def test_moves_of_the_support_code_arrive_wherever_they_begin(timing):
+    """Random rows and pitches between every two memories: none is refused, and not a byte beside them changes."""
+    firmware = build(
+        Sources({"smelt_firmware.c": BODY % (MOVES, ONE_MOVE), **with_included(["smelt_stm32_mdma.h"])}), H743
+    )
+    random, count = Random(3), 8 if timing else 48
+    cases = []
+    for number in range(count):
+        pair = random.choice([(a, b) for a in range(3) for b in range(3) if a != b])
+        row, rows = random.choice([(64, 5), (300, 9), (1 + random.randrange(700), 1 + random.randrange(9)), (4096, 1)])
+        grain = random.choice([1, 2, 4, 8, 128])
+        pitches = [row + grain * random.randrange(1 + 200 // grain) for _ in range(2)]
+        starts = [grain * random.randrange(1 + 1000 // grain) for _ in range(2)]
+        cases.append(struct.pack("<8H", pair[0] | pair[1] << 2, *starts, row, rows, *pitches, 0))
+    found = Simulator(H743, timing=timing).run(firmware, b"".join(cases)).outputs
+    assert [n for n in range(count) if found[16 * n]] == []
