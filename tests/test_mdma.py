@@ -239,7 +239,7 @@ def test_moves_of_the_support_code_arrive_wherever_they_begin(timing):
     )
     random, count = Random(3), 8 if timing else 48
     cases = []
-    for number in range(count):
+    for _ in range(count):
         pair = random.choice([(a, b) for a in range(3) for b in range(3) if a != b])
         row, rows = random.choice([(64, 5), (300, 9), (1 + random.randrange(700), 1 + random.randrange(9)), (4096, 1)])
         grain = random.choice([1, 2, 4, 8, 128])

@@ -231,6 +231,12 @@ class Reach:
     beat: int
     tightly: bool = False
 
+    def cycles(self, size: int, unit: int, burst: int) -> int:
+        """Of moving `size` bytes in units of `unit` bytes, up to `burst` of them in a burst."""
+        beats = -(-size // min(unit, self.unit))
+        bursts = -(-beats // burst)
+        return bursts * self.first + (beats - bursts) * self.beat
+
 
 @dataclass(frozen=True)
 class Dma(Noun):
@@ -260,6 +266,23 @@ class Dma(Noun):
     def reach(self, memory: str) -> Reach | None:
         """How it reaches a memory; None if it does not."""
         return next((r for r in self.reaches if r.memory == memory), None)
+
+    def cycles(self, source: Reach, target: Reach, row: int, rows: int = 1, grain: int = 128) -> int:
+        """Of a move of `rows` rows of `row` bytes at multiples of `grain`, with nobody in the way."""
+        whole, rest = divmod(row, self.buffer)
+        sizes = ((self.buffer, whole), (rest, 1 if rest else 0))
+        return self.begin + rows * sum(
+            n * self._buffer(r, size, grain) for size, n in sizes for r in (source, target) if n
+        )
+
+    def _buffer(self, reach: Reach, size: int, grain: int) -> int:
+        unit = _power_of_two(size | grain, reach.unit)
+        return reach.cycles(size, unit, max(_power_of_two(grain, min(unit * self.burst, self.buffer)) // unit, 1))
+
+
+def _power_of_two(number: int, most: int) -> int:
+    """The largest power of two that divides a number and is not above `most`, a power of two."""
+    return (number | most) & -(number | most)
 
 
 @dataclass(frozen=True)

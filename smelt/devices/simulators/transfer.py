@@ -45,9 +45,7 @@ class Side:
 
     def cycles(self, reach: Reach, size: int) -> int:
         """Of the bursts that move `size` bytes."""
-        beats = size // min(self.unit, reach.unit)
-        bursts = -(-beats // (self.burst if self.step == self.unit else 1))
-        return bursts * reach.first + (beats - bursts) * reach.beat
+        return reach.cycles(size, self.unit, self.burst if self.step == self.unit else 1)
 
 
 @dataclass(frozen=True)
