@@ -13,6 +13,7 @@ from tests.paths import HELLO, HELLO_FLOAT, ROOT
 FOLDER = ROOT / "benchmarks"
 SMALLEST = {
     "acceptance": ("--models", "hello", "--boards", "disco_f746ng", "--inputs", "1"),
+    "dtcm_cache": ("--layers", "KWS", "--only", "Depthwise", "--ways", "1"),
     "elementwise": ("--only", "add", "--boards", "nucleo_l4r5zi"),
     "field": (str(HELLO), "--boards", "nucleo_l4r5zi", "--runs", "2"),
     "float": (str(HELLO_FLOAT), "--boards", "nucleo_l4r5zi", "--runs", "1"),
