@@ -169,10 +169,12 @@ def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal:
     """Build until the firmware keeps its budget of flash, and, where flash is the goal, until no size is a guess any more. Raises
     DoesNotFit."""
     best: Made | None = None
+    sizes: list[int] = []
     for number in range(BUILDS):
         made = made_within(limits)
         if made.image is None:
             return made
+        sizes.append(flash_of(made))
         if keeps_flash(made):
             best = made if best is None or flash_of(made) < flash_of(best) else best
             if goal != "flash" or not limits.sizes.unknown(made.plan.calls):
@@ -181,7 +183,8 @@ def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal:
     if best is not None:
         return best
     raise DoesNotFit(
-        f"no firmware of at most {limits.flash:,} bytes of flash was found for {made.plan.board.name} in {BUILDS} builds"
+        f"no firmware of at most {limits.flash:,} bytes of flash was found for {made.plan.board.name} in {BUILDS} builds: "
+        f"the smallest of them has {min(sizes):,}"
     )
 
 

@@ -23,7 +23,7 @@ from smelt.planner.tradeoff import Point
 from smelt.report.plan_chart import chart
 from smelt.report.plan_page import plan_element, plan_page
 from smelt.report.plan_view import Box, MemoryView, PlanView, StepView, bytes_of, look, plan_view
-from smelt.targets.boards import DISCO_F746NG, NUCLEO_L4R5ZI
+from smelt.targets.boards import DISCO_F746NG, NUCLEO_L4R5ZI, board
 from tests.browser import browser
 from tests.importer_cases import relu_chain
 from tests.paths import AD, IC, KWS
@@ -65,6 +65,17 @@ def test_boxes_are_the_placements(compilation, view):
     ram = sum(m.used for m in view.memories if m.holds == "data")
     flash = sum(m.used for m in view.memories if m.holds == "code")
     assert (ram, flash) == (plan.ram_bytes, plan.flash_bytes) == (view.ram_bytes, view.flash_bytes)
+
+
+def test_tables_are_drawn_in_the_flash_that_has_them():
+    outside = board("disco_f746ng_sdram")
+    memories = tuple(replace(m, size=38_000) if m.name == "flash" else m for m in outside.chip.memories)
+    small = replace(outside, chip=replace(outside.chip, memories=memories))
+    compilation = smelt.compile(KWS, small, compiler="none", log=TuningLog.empty)
+    view = look(compilation, TuningLog.empty, "balanced", curve=False)
+    found = {m: sum(b.size for b in view.boxes if b.kind == "table" and b.memory == m) for m in ("flash", "qspi")}
+    assert found == compilation.plan.flash_uses and all(found.values())
+    assert [m.name for m in view.memories if m.holds == "code"] == ["flash", "qspi"]
 
 
 def test_the_peak_is_what_is_alive_where_most_is(view):

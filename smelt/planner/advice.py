@@ -81,7 +81,7 @@ def _other_budgets(ask: Ask, board: Board, limits: Limits) -> Iterator[str]:
 
 def _larger_memories(ask: Ask, board: Board) -> Iterator[str]:
     """By how much the largest RAM, the flash, or both would have to be larger."""
-    ram, flash = max(board.chip.rams, key=lambda m: m.size), board.chip.flash
+    ram, flash, room = max(board.chip.rams, key=lambda m: m.size), board.chip.flash, board.chip.flash_bytes
     plan = _planned(ask, "ram", _with(board, ram), UNLIMITED)
     if plan is not None:
         more = _least_more(ask, board, ram, plan)
@@ -89,12 +89,12 @@ def _larger_memories(ask: Ask, board: Board) -> Iterator[str]:
         return
     plan = _planned(ask, "flash", _with(board, flash), UNLIMITED)
     if plan is not None:
-        yield f"with {plan.flash_bytes - flash.size:,} bytes more in {flash.name}, code estimated"
+        yield f"with {plan.flash_bytes - room:,} bytes more in {flash.name}, code estimated"
         return
     plan = _planned(ask, "ram", _with(board, ram, flash), UNLIMITED)
     if plan is not None:
         yield (
-            f"with {_taken(plan, ram) - ram.size:,} bytes more in {ram.name} and {plan.flash_bytes - flash.size:,} more in "
+            f"with {_taken(plan, ram) - ram.size:,} bytes more in {ram.name} and {plan.flash_bytes - room:,} more in "
             f"{flash.name}, code estimated"
         )
 
@@ -127,7 +127,7 @@ def _other_boards(ask: Ask, goal: Goal, board: Board) -> Iterator[str]:
     ram, flash = max(board.chip.rams, key=lambda m: m.size), board.chip.flash
     roomy = _planned(ask, "ram", _with(board, ram, flash), UNLIMITED)
     least = 0 if roomy is None else roomy.tensor_bytes + FIXED_RAM
-    larger = sorted((b for b in BOARDS if _ram(b) >= least), key=lambda b: (_ram(b), b.chip.flash.size))
+    larger = sorted((b for b in BOARDS if _ram(b) >= least), key=lambda b: (_ram(b), b.chip.flash_bytes))
     for other in [b for b in larger if b.name != board.name][:BOARDS_TRIED]:
         plan = _planned(ask, goal, other, UNLIMITED)
         if plan is not None:

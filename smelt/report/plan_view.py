@@ -180,7 +180,7 @@ def plan_view(compilation: Compilation, known: Known, goal: str, points: tuple[P
     boxes = (*taken, *_tables(plan), *_estimates(plan))
     predictor = Predictor(known)
     cycles = tuple(cycles_of(predictor, step.way) for step in plan.steps)
-    memories = tuple(_memory(plan, memory, boxes) for memory in (*plan.board.chip.rams, plan.board.chip.flash))
+    memories = tuple(_memory(plan, memory, boxes) for memory in (*plan.board.chip.rams, *plan.board.chip.flashes))
     alive = [sum(at) for at in zip(*(m.alive for m in memories), strict=True)]
     steps = tuple(_step(plan, boxes, number, n, alive[number + 1]) for number, n in enumerate(cycles))
     return PlanView(
@@ -260,10 +260,11 @@ def _tables(plan: Plan) -> Iterator[Box]:
                     names[key] = names.get(key) or _unused(f"{step.name}.{buffer.name}", names.values())
                     users.setdefault(key, []).append(n)
     users = {key: list(dict.fromkeys(numbers)) for key, numbers in users.items()}
-    flash, end = plan.board.chip.flash.name, len(plan.steps)
-    at = {m.name: plan.used(m.name) for m in plan.board.chip.rams} | {flash: plan.flash_bytes - plan.table_bytes}
-    copies = plan.table_places or {}
+    end, copies, flashes = len(plan.steps), plan.table_places or {}, plan.flash_places
+    at = {m.name: plan.used(m.name) for m in plan.board.chip.rams} | {m.name: 0 for m in plan.board.chip.flashes}
+    at[plan.board.chip.flash.name] = plan.flash_bytes - plan.table_bytes
     for key, size in sizes.items():
+        flash = (flashes.outside(key) if flashes else None) or plan.board.chip.flash.name
         for memory in (flash, *((copies[key],) if key in copies else ())):
             words = "copied to RAM at start-up" if memory == flash and key in copies else "constants"
             yield Box(names[key], "table", memory, at[memory], size, -1, end, words, read_by=tuple(users[key]))
