@@ -115,6 +115,7 @@ def compile(
     max_flash: int | None = None,
     input_type: EdgeType | None = None,
     output_type: EdgeType | None = None,
+    feed: bool = False,
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
     firmware prints for classes.
@@ -125,6 +126,7 @@ def compile(
     the fewest cycles.
     `max_ram` and `max_flash` are budgets in bytes, everything included (the stack is estimated).
     `input_type` and `output_type` replace the file's: int8, uint8 or float32 at the edges, the same numbers inside.
+    With `feed` the input comes in a few rows at a time and never is whole, and the plan is the one with the least RAM.
     `log` holds measurements: what was fastest on this board with this compiler is used as far as it fits.
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
     """
@@ -137,6 +139,7 @@ def compile(
     from smelt.planner import Limits, make_plan
     from smelt.planner.advice import plan_or_advice
     from smelt.planner.evidence import evidence
+    from smelt.planner.feed import fed_plan
     from smelt.planner.ways import Ways
     from smelt.targets.boards import named
 
@@ -151,9 +154,12 @@ def compile(
     def ask(goal: Goal, there: Board, within: Limits) -> Plan:
         key = there.core.name, goal == "balanced"
         ways = built.setdefault(key, Ways(there.core, offered(goal)))
-        return make_plan(
-            graph, there, ways, known=known if there.name == board.name else None, goal=goal, limits=within
-        )
+        known_there = known if there.name == board.name else None
+
+        def planned(some: Graph) -> Plan:
+            return make_plan(some, there, ways, known=known_there, goal=goal, limits=within)
+
+        return fed_plan(graph, ways, planned) if feed else planned(graph)
 
     def made_within(limits: Limits) -> Compilation:
         plan = plan_or_advice(ask, goal, board, limits)

@@ -93,6 +93,9 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="zig is the bundled one, gcc the cross-compiler on the PATH; none writes C only, and estimates sizes.",
     )
+    @click.option(
+        "--feed", is_flag=True, help="The input comes in rows, one after the other, and never is whole in memory."
+    )
     @plan_options
     @functools.wraps(command)
     def wrapped(
@@ -101,11 +104,12 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         suite: str | None,
         labels: Path | None,
         compiler: str,
+        feed: bool,
         options: dict[str, Any],
         **kwargs: Any,
     ) -> Any:
         several = len(kwargs.get("models", ())) > 1
-        own = of_several(names, suite, labels) if several else of_one(names, suite, labels)
+        own = of_several(names, suite, labels, feed) if several else of_one(names, suite, labels, feed)
         return command(*args, options={**own, "compiler": compiler, **options}, **kwargs)
 
     return wrapped
@@ -155,18 +159,20 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def of_one(names: tuple[str, ...], suite: str | None, labels: Path | None) -> dict[str, Any]:
+def of_one(names: tuple[str, ...], suite: str | None, labels: Path | None, feed: bool) -> dict[str, Any]:
     """What only a network alone has. Raises OptionError for what only several have."""
     if len(names) > 1 or suite is not None:
         given = "--suite" if suite is not None else f"{len(names)} times --name"
         raise OptionError(f"{given} is for several models, and one was given")
-    return {"name": names[0] if names else "network", "labels": read_labels(labels)}
+    return {"name": names[0] if names else "network", "labels": read_labels(labels), "feed": feed}
 
 
-def of_several(names: tuple[str, ...], suite: str | None, labels: Path | None) -> dict[str, Any]:
+def of_several(names: tuple[str, ...], suite: str | None, labels: Path | None, feed: bool) -> dict[str, Any]:
     """What only several networks have. Raises OptionError for what only one has."""
     if labels is not None:
         raise OptionError("--labels is for one model: firmware of several networks prints no classes")
+    if feed:
+        raise OptionError("--feed is for one model: between its rows, no other network may run")
     return {"names": names, **({} if suite is None else {"suite": suite})}
 
 

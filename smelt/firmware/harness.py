@@ -10,6 +10,7 @@ from smelt.errors import OptionError
 from smelt.firmware.image import Sources
 from smelt.firmware.program import Port, Program
 from smelt.firmware.sources import lines, smelt_version, template
+from smelt.kernels.c_types import C_TYPES
 from smelt.targets.types import Role
 
 FILE = "smelt_firmware.c"
@@ -29,7 +30,12 @@ def render_harness(program: Program, library: Sources, labels: tuple[str, ...] =
         "output_spans": lines(_span("outputs", p) for p in program.outputs),
         "report": _report(program, labels),
     }
-    return replace(library, files={**library.files, FILE: template(FILE).substitute(values)})
+    if program.feed is None:
+        return replace(library, files={**library.files, FILE: template(FILE).substitute(values)})
+    port = program.feed.port
+    values |= {"type": C_TYPES[port.tensor.dtype], "FIELD": f"{program.name}_{port.field}".upper()}
+    files = {**library.files, FILE: template("smelt_firmware_fed.c").substitute(values)}
+    return replace(library, files=files, entry="smelt_infer", flags={**library.flags, "main.c": ("-DSMELT_FED",)})
 
 
 def render_suite_harness(programs: Sequence[Program], library: Sources) -> Sources:

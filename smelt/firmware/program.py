@@ -19,10 +19,11 @@ from smelt.loops.kernel import Kernel
 from smelt.loops.routine import WrongCall
 from smelt.model.graph import Array, State, Tensor
 from smelt.nouns import Noun
+from smelt.planner.bands import Bands
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.suite import Suite
-from smelt.planner.ways import Piece
+from smelt.planner.ways import Part, Piece
 from smelt.targets.types import Memory, Role
 
 
@@ -81,6 +82,32 @@ class Port(Noun):
 
 
 @dataclass(frozen=True, eq=False)
+class Band(Noun):
+    """What is computed as soon as rows up to `until` have come; those that are new come to `place`."""
+
+    until: int
+    place: Place
+    invocations: tuple[Invocation, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Feed(Noun):
+    """An input that comes in `rows` rows, and what is computed when; its port's place is that of the first row."""
+
+    port: Port
+    rows: int
+    bands: tuple[Band, ...]
+
+    @property
+    def row_bytes(self) -> int:
+        return self.port.tensor.bytes // self.rows
+
+    @property
+    def row_elements(self) -> int:
+        return self.port.tensor.elements // self.rows
+
+
+@dataclass(frozen=True, eq=False)
 class Cell(Noun):
     """The place of a state, and how it begins: a table, or one byte repeated."""
 
@@ -102,6 +129,13 @@ class Program(Noun):
     invocations: tuple[Invocation, ...]
     cells: tuple[Cell, ...] = ()
     suite: str | None = None
+    feed: Feed | None = None
+
+    @property
+    def own(self) -> tuple[Invocation, ...]:
+        """The kernel calls of a run: all but those of what is fed."""
+        fed = sum(len(band.invocations) for band in self.feed.bands) if self.feed else 0
+        return self.invocations[fed:]
 
     @property
     def owner(self) -> str:
@@ -237,11 +271,12 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         name,
         plan,
         tuple(Region(m.name, role_of(m), sizes[m.name]) for m in plan.memories),
-        _ports(plan, "in", plan.graph.inputs),
+        _ports(plan, "in", plan.graph.inputs if plan.fed is None else ()),
         _ports(plan, "out", plan.graph.outputs),
         invocations,
         tuple(_cell(plan, number, state, tables) for number, state in enumerate(plan.graph.states)),
         joint.suite if joint else None,
+        _feed(plan, invocations),
     )
 
 
@@ -264,6 +299,25 @@ def role_of(memory: Memory) -> Role:
     return memory.role
 
 
+def _feed(plan: Plan, invocations: tuple[Invocation, ...]) -> Feed | None:
+    """What is fed; its bands are the kernel calls between one arrival of rows and the next."""
+    way = plan.steps[0].way if plan.steps else None
+    if not isinstance(way, Bands) or way.fed is None:
+        return None
+    stops = [*(number for number, _ in way.arrivals[1:]), len(way.pieces)]
+    bands = tuple(
+        Band(arrival.rows.stop, _at(plan, arrival.part), invocations[first:stop])
+        for (first, arrival), stop in zip(way.arrivals, stops, strict=True)
+    )
+    (tensor,) = plan.graph.inputs
+    return Feed(Port(tensor, "in", part(tensor.name), bands[0].place), way.fed.shape[way.layout.axis], bands)
+
+
+def _at(plan: Plan, there: Part) -> Place:
+    placement = plan.placement(there.owner)
+    return Place(placement.memory, placement.offset + there.offset)
+
+
 def _invocation(plan: Plan, number: int, step: Step, piece: Piece, constants: Tables) -> Invocation:
     arguments = tuple(
         _operand(plan, number, step, piece, buffer, argument, constants)
@@ -281,9 +335,8 @@ def _operand(
         _check_room(step, buffer, constant.data.nbytes)
         return constant
     there = piece.part(argument)
-    placement = plan.placement(there.owner)
-    _check_room(step, buffer, placement.size - there.offset)
-    return Place(placement.memory, placement.offset + there.offset)
+    _check_room(step, buffer, plan.placement(there.owner).size - there.offset)
+    return _at(plan, there)
 
 
 def _check_room(step: Step, buffer: Buffer, room: int) -> None:

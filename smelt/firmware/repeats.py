@@ -39,6 +39,26 @@ def repeats(invocations: Sequence[Invocation]) -> Iterator[Repeat]:
         at += count * period
 
 
+def again(groups: Sequence[Sequence[Invocation]]) -> Iterator[Repeat]:
+    """Groups of calls in their order, those that come again and again together."""
+    at = 0
+    while at < len(groups):
+        steps = _moved(groups[at], groups[at + 1]) if at + 1 < len(groups) else None
+        count = 1
+        while steps is not None and at + count < len(groups) and _moved(*groups[at + count - 1 : at + count + 1]) == steps:
+            count += 1
+        yield Repeat(count, tuple(groups[at]), steps or tuple((0,) * len(i.arguments) for i in groups[at]))
+        at += count
+
+
+def _moved(a: Sequence[Invocation], b: Sequence[Invocation]) -> tuple[tuple[int, ...], ...] | None:
+    """By how many bytes the places of arguments move from one group of calls to another; None where these differ otherwise."""
+    if len(a) != len(b):
+        return None
+    found = [steps for x, y in zip(a, b, strict=True) if (steps := _steps(x, y)) is not None]
+    return tuple(found) if len(found) == len(a) else None
+
+
 def _count(invocations: Sequence[Invocation], at: int, period: int) -> int:
     """How often the calls from `at` on come again after `period` calls, moved by the same each time."""
     if at + 2 * period > len(invocations):

@@ -12,8 +12,8 @@ import numpy as np
 
 from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
-from smelt.firmware.program import Cell, Constant, Invocation, Place, Port, Program, Region
-from smelt.firmware.repeats import Repeat, repeats
+from smelt.firmware.program import Band, Cell, Constant, Feed, Invocation, Place, Port, Program, Region
+from smelt.firmware.repeats import Repeat, again, repeats
 from smelt.kernels.assembly import assembly_file, called, declarations
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.headers import includes, needed, with_included
@@ -64,7 +64,7 @@ def _library(name: str, programs: Sequence[Program], texts: dict[str, str], whos
     core, assembly = programs[0].plan.board.core, f"{name}_{ASSEMBLY}"
     code = "\n".join(_kernel(kernel, programs) for kernel in kernels_of(programs))
     headers, routines = needed(code, core), called(code, core)
-    strings = "\n#include <string.h>" if any(p.cells for p in programs) else ""
+    strings = "\n#include <string.h>" if any(p.cells or p.feed for p in programs) else ""
     tables = {c.name: c for p in programs for c in p.constants}.values()
     values = {
         "name": name,
@@ -124,19 +124,77 @@ def _values(program: Program) -> dict[str, str]:
         "plan_line": ", ".join(_share(program, region) for region in program.regions)
         + f"; {program.constant_bytes} bytes of constants"
         + (f", of which {program.resident_bytes} in RAM" if program.resident_bytes else ""),
-        "region_fields": lines(f"    uint8_t *{r.role};" for r in program.regions),
+        "region_fields": lines([*(f"    uint8_t *{r.role};" for r in program.regions), *_counters(program)]),
         "init_checks": lines(_init(r.role) for r in program.regions),
         "tensor_macros": lines(_tensor_macros(program)),
-        "input_fields": lines(f"    {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.inputs),
         "output_fields": lines(f"    const {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.outputs),
-        "input_assignments": lines(_assignments(program, "inputs", program.inputs)),
         "output_assignments": lines(_assignments(program, "outputs", program.outputs)),
-        "first_input": f"in.{program.inputs[0].field}[...]" if program.inputs else "the inputs",
-        "first_output": f"out.{program.outputs[0].field}[...]",
         "stack_note": _stack_note(program),
         "calls": lines(_calls(program)) or "    (void)net;",
         **_state_texts(program),
+        **_input_texts(program),
+        "begin": _begin(program),
     }
+
+
+def _begin(program: Program) -> str:
+    """What an instance begins with."""
+    begun = [f"    {program.name}_reset(net);"] if program.cells else []
+    begun += ["    net->fed = 0u;", "    net->band = 0u;"] if program.feed else []
+    return "".join(f"{line}\n" for line in begun)
+
+
+def _counters(program: Program) -> tuple[str, ...]:
+    """What an instance knows of what it was fed."""
+    return ("    uint32_t fed;", "    uint32_t band;") if program.feed else ()
+
+
+def _input_texts(program: Program) -> dict[str, str]:
+    """What there is about inputs: where they are written, or how they are fed."""
+    values = {"name": program.name, "first_output": f"out.{program.outputs[0].field}[...]"}
+    if program.feed is None:
+        values["first_input"] = f"in.{program.inputs[0].field}[...]" if program.inputs else "the inputs"
+        values["input_fields"] = lines(f"    {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.inputs)
+        values["input_assignments"] = lines(_assignments(program, "inputs", program.inputs))
+    else:
+        values |= _feed_values(program, program.feed)
+    kind = "feed" if program.feed else "inputs"
+    parts = {"usage": ".h", "struct": ".h", "prototype": ".h", "function": ".c"}
+    texts = {part: template(f"{kind}_{part}{end}").substitute(values).rstrip("\n") for part, end in parts.items()}
+    return {"usage": texts.pop("usage"), **{f"input_{part}": text for part, text in texts.items()}} | {
+        "input_struct": f"{texts['struct']}\n\n"
+    }
+
+
+def _feed_values(program: Program, feed: Feed) -> dict[str, str]:
+    """What the templates say of an input that is fed."""
+    return {
+        "type": C_TYPES[feed.port.tensor.dtype],
+        "field": feed.port.field,
+        "FIELD": _macro(program.name, feed.port.field),
+        "rows": str(feed.rows),
+        "row_elements": str(feed.row_elements),
+        "row_bytes": str(feed.row_bytes),
+        "role": program.role(feed.port.place.memory),
+        "count": str(len(feed.bands)),
+        "until": ", ".join(f"{band.until}u" for band in feed.bands),
+        "places": ", ".join(f"{band.place.offset}u" for band in feed.bands),
+        "bands": lines(_bands(program, feed.bands)),
+    }
+
+
+def _bands(program: Program, bands: Sequence[Band]) -> Iterator[str]:
+    """The calls of each band; those of bands that come again are written once."""
+    first = 0
+    for repeat in again([band.invocations for band in bands]):
+        yield f"    if (number < {first + repeat.count}u) {{"
+        if any(step for steps in repeat.steps for step in steps):
+            yield f"        const uint32_t band = number - {first}u;"
+        for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
+            yield f"        {_call(program, invocation, steps)}"
+        yield "        return;"
+        yield "    }"
+        first += repeat.count
 
 
 def _share(program: Program, region: Region) -> str:
@@ -150,8 +208,8 @@ def _share(program: Program, region: Region) -> str:
 def _own_memory(program: Program) -> dict[str, str]:
     """The memory of a network that has it for itself."""
     values = _values(program) | _memory_values(program.name, program.regions)
-    parts = {part: template(f"{part}_alone.h").substitute(values).rstrip("\n") for part in ("story", "memory")}
-    return {**parts, "include": ""}
+    names = {"story": "story_feed.h" if program.feed else "story_alone.h", "memory": "memory_alone.h"}
+    return {part: template(name).substitute(values).rstrip("\n") for part, name in names.items()} | {"include": ""}
 
 
 def _common_memory(program: Program, programs: Sequence[Program]) -> dict[str, str]:
@@ -244,7 +302,8 @@ def _memory_macro(name: str, regions: Sequence[Region]) -> str:
 
 
 def _tensor_macros(program: Program) -> Iterator[str]:
-    for port in (*program.inputs, *program.outputs):
+    fed = (program.feed.port,) if program.feed else ()
+    for port in (*fed, *program.inputs, *program.outputs):
         t = port.tensor
         shape = "x".join(map(str, t.shape)) or "scalar"
         yield f"\n/* {port.field}: {t.dtype} {shape}{_meaning(port)}; '{comment(t.name)}' in the model */"
@@ -286,7 +345,7 @@ def _operand(program: Program, place: Place | Constant, type: str, step: int = 0
 def _state_texts(program: Program) -> dict[str, str]:
     """What networks have that remember something, and others do not."""
     if not program.cells:
-        return dict.fromkeys(("state_note", "state_declarations", "state_functions", "begin"), "")
+        return dict.fromkeys(("state_note", "state_declarations", "state_functions"), "")
     values = {"name": program.name, "NAME": program.name.upper(), "bytes": sum(c.tensor.bytes for c in program.cells)}
     values["cells"] = lines(comment(f" *   {_described(c.tensor)}") for c in program.cells)
     parts = {"resets": _reset, "saves": _save, "restores": _restore}
@@ -295,7 +354,6 @@ def _state_texts(program: Program) -> dict[str, str]:
         "state_note": "\n * but for what runs remember: that gets its initial values",
         "state_declarations": template("states.h").substitute(values),
         "state_functions": template("states.c").substitute(values),
-        "begin": f"    {program.name}_reset(net);\n",
     }
 
 
@@ -332,7 +390,8 @@ def _stack_note(program: Program) -> str:
 
 
 def _calls(program: Program) -> Iterator[str]:
-    for number, (step, invocations) in enumerate(groupby(program.invocations, key=lambda i: i.step)):
+    first = 1 if program.feed else 0
+    for number, (step, invocations) in enumerate(groupby(program.own, key=lambda i: i.step), first):
         yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
         for repeat in repeats(tuple(invocations)):
             yield from _repeated(program, repeat)
@@ -344,9 +403,13 @@ def _repeated(program: Program, repeat: Repeat) -> Iterator[str]:
     if repeat.count > 1:
         yield f"    for (uint32_t band = 0; band < {repeat.count}u; band++) {{"
     for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
-        yield f"{margin}{program.function(invocation.kernel)}({_arguments(program, invocation, steps)});"
+        yield f"{margin}{_call(program, invocation, steps)}"
     if repeat.count > 1:
         yield "    }"
+
+
+def _call(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:
+    return f"{program.function(invocation.kernel)}({_arguments(program, invocation, steps)});"
 
 
 def _arguments(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:

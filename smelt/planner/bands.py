@@ -18,7 +18,7 @@ from smelt.model.ops import Slice
 from smelt.model.slabs import part, slab
 from smelt.nouns import Noun
 from smelt.planner.flow import aligned
-from smelt.planner.line_buffers import Layout, Shift, Slab
+from smelt.planner.line_buffers import Arrival, Layout, Shift, Slab
 from smelt.planner.tables import TableKey, tables_of
 from smelt.planner.ways import Part, Piece, Way, Ways
 
@@ -43,6 +43,22 @@ class Bands(Noun):
     def rows(self) -> int:
         """Rows of the result in a band."""
         return self.layout.rows
+
+    @property
+    def fed(self) -> Tensor | None:
+        """The input of which only some rows are there at one time."""
+        return self.layout.fed
+
+    @cached_property
+    def arrivals(self) -> tuple[tuple[int, Arrival], ...]:
+        """Which rows of what is fed come in when: before the piece of that number."""
+        found, pieces = list[tuple[int, Arrival]](), 0
+        for action in self.layout.actions:
+            if isinstance(action, Arrival):
+                found.append((pieces, action))
+            else:
+                pieces += 1
+        return tuple(found)
 
     @property
     def reads(self) -> tuple[Tensor, ...]:
@@ -88,7 +104,7 @@ def in_bands(layout: Layout, whole: Sequence[Way], ways: Ways) -> Bands:
     Raises Unsupported where a slab has no implementation.
     """
     builder = _Builder(layout, whole, ways)
-    pieces = [builder.piece(action) for action in layout.actions]
+    pieces = [builder.piece(action) for action in layout.actions if not isinstance(action, Arrival)]
     scratch = tuple(layout.lines.values())
     if pool := max((sum(aligned(s.bytes) for s in p.way.scratch) for p in pieces), default=0):
         shared = Scratch(pool)

@@ -20,6 +20,7 @@ from smelt.model.ops import Slice
 from smelt.model.slabs import Rows, band_axis, needed, row_bytes
 from smelt.planner.bands import Bands
 from smelt.planner.flow import ALIGN, index_of, steps_of, storages_of
+from smelt.planner.line_buffers import Arrival
 from smelt.planner.placement import budgets
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
@@ -54,7 +55,7 @@ def excess(plan: Plan) -> str:
 
 
 def _problems(plan: Plan) -> Iterator[str]:
-    found = [*_step_problems(plan), *_memory_problems(plan)]
+    found = [*_step_problems(plan), *_feed_problems(plan), *_memory_problems(plan)]
     yield from found
     if not found:
         yield from _Replay(plan).problems()
@@ -91,11 +92,11 @@ def _band_problems(step: Step, bands: Bands) -> Iterator[str]:
         y = piece.part(piece.way.op.y)
         reads = [piece.part(x) for x in piece.way.op.activations]
         op, axis = by_result.get(y.tensor) if y.tensor else None, band_axis(bands.ops[0])
-        if op is None or axis is None:
-            yield f"{step.name} computes what is not of its run"
-        elif _moves(piece):
+        if _moves(piece) and y.tensor is not None and y.tensor in (*by_result, bands.fed):
             if any((r.tensor, r.first) != (y.tensor, y.first) for r in reads):
                 yield f"{step.name} moves other rows than it says"
+        elif op is None or axis is None:
+            yield f"{step.name} computes what is not of its run"
         else:
             size = row_bytes(op.y, axis)
             rows = Rows(y.first // size, y.first // size + piece.way.op.y.shape[axis])
@@ -109,6 +110,41 @@ def _band_problems(step: Step, bands: Bands) -> Iterator[str]:
     axis = band_axis(bands.ops[0])
     if axis is None or computed[bands.ops[-1].y] != bands.ops[-1].y.shape[axis]:
         yield f"{step.name} does not compute all of its result"
+
+
+def _feed_problems(plan: Plan) -> Iterator[str]:
+    """What is fed is an input that the first step reads and no other; its rows come in one after the other, into scratch."""
+    for step in plan.steps:
+        come = 0
+        for _, arrival in _arrivals(step):
+            part, size = arrival.part, _row_bytes(step)
+            if step is not plan.steps[0] or arrival.tensor is not plan.fed:
+                yield f"{step.name} is fed what is not there"
+            elif arrival.rows.first != come or (part.tensor, part.first) != (plan.fed, size * come):
+                yield f"{step.name} is fed other rows than come next"
+            elif part.owner not in step.scratch or part.offset + size * arrival.rows.count > part.owner.bytes:
+                yield f"{step.name} is fed rows that find no room"
+            come = arrival.rows.stop
+    fed = _fed(plan)
+    if plan.fed is not None and fed.isdisjoint(plan.graph.inputs):
+        yield f"'{plan.fed.name}' is fed, and is no input"
+    for step in plan.steps[1:]:
+        yield from (f"{step.name} reads '{t.name}', which is fed" for t in step.way.reads if t in fed)
+
+
+def _fed(plan: Plan) -> frozenset[Tensor]:
+    """The input that is fed, under all its names."""
+    return frozenset(t for s in storages_of(plan.graph) if plan.fed in s.tensors for t in s.tensors)
+
+
+def _arrivals(step: Step) -> tuple[tuple[int, Arrival], ...]:
+    return step.way.arrivals if isinstance(step.way, Bands) else ()
+
+
+def _row_bytes(step: Step) -> int:
+    """The bytes of a row of what a step is fed."""
+    way = step.way
+    return row_bytes(way.fed, way.layout.axis) if isinstance(way, Bands) and way.fed is not None else 0
 
 
 def _moves(piece: Piece) -> bool:
@@ -141,7 +177,8 @@ def _life_problems(plan: Plan) -> Iterator[str]:
     """What is said of lives is true: everything has a place while it is used; aliases have the same."""
     end = len(plan.steps)
     needed: list[tuple[Tensor | Scratch, str, int, int]] = []
-    needed += [(t, t.name, -1, -1) for t in plan.graph.inputs] + [(t, t.name, end, end) for t in plan.graph.outputs]
+    needed += [(t, t.name, -1, -1) for t in plan.graph.inputs if t not in _fed(plan)]
+    needed += [(t, t.name, end, end) for t in plan.graph.outputs]
     needed += [(t, t.name, -1, end) for state in plan.graph.states for t in (state.read, state.write)]
     for i, step in enumerate(plan.steps):
         needed += [(t, t.name, i, i) for t in (*step.way.reads, *step.ys)]
@@ -192,14 +229,21 @@ class _Replay:
         }
 
     def problems(self) -> Iterator[str]:
-        for tensor in self.plan.graph.sources:
+        for tensor in (t for t in self.plan.graph.sources if t not in _fed(self.plan)):
             self._write(self._range(Part(tensor, tensor=tensor), tensor.bytes))
         for step in self.plan.steps:
-            for piece in step.pieces:
+            for number, piece in enumerate(step.pieces):
+                self._arrive(step, number)
                 yield from self._run(step, piece)
         for tensor in self.plan.graph.sinks:
             found = self._range(Part(tensor, tensor=tensor), tensor.bytes)
             yield from self._missing(found, "after the last step")
+
+    def _arrive(self, step: Step, number: int) -> None:
+        """Rows of what is fed that come in before a piece."""
+        for before, arrival in _arrivals(step):
+            if before == number:
+                self._write(self._range(arrival.part, arrival.rows.count * _row_bytes(step)))
 
     def _run(self, step: Step, piece: Piece) -> Iterator[str]:
         reads, writes, scratch = list[_Range](), list[_Range](), list[_Range]()

@@ -40,6 +40,15 @@ class Shift:
     target: Part
 
 
+@dataclass(frozen=True, eq=False)
+class Arrival:
+    """Rows of an input that come in, and where they go."""
+
+    tensor: Tensor
+    rows: Rows
+    part: Part
+
+
 def can_run(ops: Sequence[Op]) -> bool:
     """Whether ops can be computed in bands, as far as they and their axes go."""
     axes = {band_axis(op) for op in ops}
@@ -48,10 +57,12 @@ def can_run(ops: Sequence[Op]) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Layout:
-    """`ops`, which can be run, and only the last one's result of which others need, in bands of `rows` rows of that result."""
+    """`ops`, which can be run, and only the last one's result of which others need, in bands of `rows` rows of that result. What is
+    `fed` is an input that nobody else needs either, and of which only the rows are there that are needed at one time."""
 
     ops: tuple[Op, ...]
     rows: int
+    fed: Tensor | None = None
 
     @cached_property
     def axis(self) -> int:
@@ -62,7 +73,7 @@ class Layout:
     @cached_property
     def reads(self) -> tuple[Tensor, ...]:
         """The activations that come from elsewhere."""
-        inside = {op.y for op in self.ops}
+        inside = {self.fed, *(op.y for op in self.ops)}
         return tuple(dict.fromkeys(x for op in self.ops for x in op.activations if x not in inside))
 
     @property
@@ -70,9 +81,14 @@ class Layout:
         return self.ops[-1].y
 
     @cached_property
+    def inner(self) -> tuple[Tensor, ...]:
+        """What only some rows of are there."""
+        return (*([] if self.fed is None else [self.fed]), *(op.y for op in self.ops[:-1]))
+
+    @cached_property
     def lines(self) -> Mapping[Tensor, Scratch]:
         """The line buffers."""
-        return {op.y: Scratch(aligned(self._most(op.y) * row_bytes(op.y, self.axis))) for op in self.ops[:-1]}
+        return {t: Scratch(aligned(self._most(t) * row_bytes(t, self.axis))) for t in self.inner}
 
     @cached_property
     def bands(self) -> tuple[Mapping[Tensor, Rows], ...]:
@@ -80,7 +96,7 @@ class Layout:
         return tuple(self._wanted(first) for first in range(0, self.y.shape[self.axis], self.rows))
 
     def _wanted(self, first: int) -> Mapping[Tensor, Rows]:
-        inside = {op.y for op in self.ops[:-1]}
+        inside = {*self.inner}
         wanted = {self.y: Rows(first, min(first + self.rows, self.y.shape[self.axis]))}
         for op in reversed(self.ops):
             for x, rows in needed(op, wanted[op.y], self.axis).items():
@@ -107,12 +123,18 @@ class Layout:
         return found
 
     @cached_property
-    def actions(self) -> tuple[Slab | Shift, ...]:
+    def actions(self) -> tuple[Slab | Shift | Arrival, ...]:
         """What is done, in order."""
-        made, kept = {op.y: 0 for op in self.ops}, {op.y: 0 for op in self.ops}
+        made, kept = (dict.fromkeys((*self.inner, self.y), 0) for _ in range(2))
         return tuple(action for n in range(len(self.bands)) for action in self._band(n, made, kept))
 
-    def _band(self, number: int, made: dict[Tensor, int], kept: dict[Tensor, int]) -> Iterator[Slab | Shift]:
+    def _band(self, number: int, made: dict[Tensor, int], kept: dict[Tensor, int]) -> Iterator[Slab | Shift | Arrival]:
+        if (x := self.fed) is not None:
+            first, rows = min(made[x], self.first[x][number]), Rows(made[x], max(self.bands[number][x].stop, made[x]))
+            yield from self._shifts(x, kept[x], first, made[x])
+            kept[x], made[x] = first, rows.stop
+            if rows.count:
+                yield Arrival(x, rows, self._part(x, rows, kept))
         for op in self.ops:
             y, first = op.y, min(made[op.y], self.first[op.y][number])
             if y in self.lines:

@@ -11,6 +11,7 @@ from smelt.kernels.implementation import KernelCall
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.nouns import Noun
+from smelt.planner.bands import Bands
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.flashes import FlashPlaces, flash_places, uses_of
 from smelt.planner.flow import peak
@@ -50,6 +51,12 @@ class Plan(Noun):
     def calls(self) -> tuple[KernelCall, ...]:
         """All kernel calls, in order."""
         return tuple(call for step in self.steps for call in step.calls)
+
+    @property
+    def fed(self) -> Tensor | None:
+        """The input that comes in a few rows at a time, before the run, and never is whole; as the first step reads it."""
+        way = self.steps[0].way if self.steps else None
+        return way.fed if isinstance(way, Bands) else None
 
     def placement(self, argument: Tensor | Scratch) -> Placement:
         """Where an argument of a kernel call lies. Raises KeyError for constants."""

@@ -78,13 +78,14 @@ def named(ways: Sequence[AnyWay]) -> tuple[Step, ...]:
 
 def flow_of(graph: Graph, ways: Sequence[AnyWay]) -> Flow:
     """What the steps of `ways`, in this order, do to the storages of `graph`; what exists in line buffers only has none."""
-    seen = {*graph.sources, *graph.sinks, *(t for way in ways for t in (*way.reads, *way.ys))}
-    storages = tuple(s for s in storages_of(graph) if not seen.isdisjoint(s.tensors))
+    used = {*graph.sources, *graph.sinks, *(t for way in ways for t in (*way.reads, *way.ys))}
+    fed = {way.fed for way in ways if isinstance(way, Bands) and way.fed is not None}
+    storages = tuple(s for s in storages_of(graph) if used & {*s.tensors} and not fed & {*s.tensors})
     index = index_of(storages)
     return Flow(
         storages,
         tuple(use_of(way, storages, index) for way in ways),
-        frozenset(index[t] for t in graph.sources),
+        frozenset(index[t] for t in graph.sources if t in index),
         frozenset(index[t] for t in graph.sinks),
     )
 

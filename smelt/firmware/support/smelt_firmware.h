@@ -18,6 +18,9 @@ void smelt_set_up(void);
 smelt_span smelt_input(uint32_t index);
 smelt_span smelt_output(uint32_t index);
 
+/* Where the input is fed, smelt_input(0) is one row of it: takes that, and returns how many more are wanted. */
+uint32_t smelt_feed(void);
+
 /* One inference. */
 void smelt_run(void);
 

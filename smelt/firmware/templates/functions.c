@@ -7,12 +7,7 @@ ${init_checks}
 ${begin}    return 0;
 }
 
-${name}_in ${name}_get_inputs(const ${name}_net *net)
-{
-    ${name}_in inputs;
-${input_assignments}
-    return inputs;
-}
+${input_function}
 
 ${name}_out ${name}_get_outputs(const ${name}_net *net)
 {

@@ -9,9 +9,7 @@ ${story}
  *     ${OWNER}_MEMORY(memory);
  *     ${name}_net net;
  *     ${name}_init(&net, &memory);
- *     const ${name}_in in = ${name}_get_inputs(&net);
- *     const ${name}_out out = ${name}_get_outputs(&net);
- *     ... write ${first_input}, ${name}_run(&net), read ${first_output} ...
+${usage}
  */
 #ifndef ${NAME}_NET_H
 #define ${NAME}_NET_H
@@ -26,11 +24,7 @@ extern "C" {
 ${memory}
 ${tensor_macros}
 
-typedef struct {
-${input_fields}
-} ${name}_in;
-
-typedef struct {
+${input_struct}typedef struct {
 ${output_fields}
 } ${name}_out;
 
@@ -42,8 +36,7 @@ ${region_fields}
 /* Bind an instance to its memory, which is not written to${state_note}. Returns 0, or -1 if a pointer is null or misaligned. */
 int ${name}_init(${name}_net *net, const ${name}_memory *memory);
 
-/* Where to write the inputs of an instance, and where its outputs will be. */
-${name}_in ${name}_get_inputs(const ${name}_net *net);
+${input_prototype}
 ${name}_out ${name}_get_outputs(const ${name}_net *net);
 
 /* Compute the outputs from the inputs.${stack_note} */

@@ -1,0 +1,3 @@
+typedef struct {
+${input_fields}
+} ${name}_in;

@@ -1,0 +1,3 @@
+ *     const ${name}_in in = ${name}_get_inputs(&net);
+ *     const ${name}_out out = ${name}_get_outputs(&net);
+ *     ... write ${first_input}, ${name}_run(&net), read ${first_output} ...
