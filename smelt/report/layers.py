@@ -10,6 +10,7 @@ from smelt.compile import Compilation
 from smelt.devices.graph_runner import GraphRunner, StepRun
 from smelt.devices.link import DebugLink
 from smelt.devices.session import Session
+from smelt.errors import OptionError
 from smelt.firmware.build import Compiler
 from smelt.model.graph import Array
 from smelt.model.reference import initial_states, trace
@@ -72,8 +73,11 @@ def verify_layers(
     with the prepared graph's reference. Stops at the first step that differs.
 
     What the network remembers is carried from each input to the next in a `sequence`. The compiler is that of the firmware.
-    `timeout` is how many seconds a single step may take. Raises DeviceError where the device fails.
+    `timeout` is how many seconds a single step may take. Raises DeviceError where the device fails, OptionError for a network that
+    is fed.
     """
+    if compilation.plan.fed is not None:
+        raise OptionError("an input that is fed (--feed) is never whole, and steps cannot be run one by one")
     board, image = compilation.plan.board, compilation.image
     compiler: Compiler = "gcc" if image is not None and image.compiler == "gcc" else "zig"
     steps = values = 0
