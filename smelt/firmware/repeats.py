@@ -45,7 +45,9 @@ def again(groups: Sequence[Sequence[Invocation]]) -> Iterator[Repeat]:
     while at < len(groups):
         steps = _moved(groups[at], groups[at + 1]) if at + 1 < len(groups) else None
         count = 1
-        while steps is not None and at + count < len(groups) and _moved(*groups[at + count - 1 : at + count + 1]) == steps:
+        while (
+            steps is not None and at + count < len(groups) and _moved(*groups[at + count - 1 : at + count + 1]) == steps
+        ):
             count += 1
         yield Repeat(count, tuple(groups[at]), steps or tuple((0,) * len(i.arguments) for i in groups[at]))
         at += count
