@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
-from itertools import groupby
 from string import Template
 
 import numpy as np
 
+from smelt.firmware.calls import bands_of, calls, comment, operand
 from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
-from smelt.firmware.program import Band, Cell, Constant, Feed, Invocation, Place, Port, Program, Region
-from smelt.firmware.repeats import Repeat, again, repeats
+from smelt.firmware.program import Cell, Constant, Feed, Port, Program, Region
 from smelt.kernels.assembly import assembly_file, called, declarations
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.headers import includes, needed, with_included
 from smelt.loops.c import float_literal
-from smelt.loops.ir import Buffer
 from smelt.loops.kernel import Kernel
 from smelt.model.graph import Tensor
 from smelt.planner.suite import Suite, state_bytes, turn_bytes
@@ -130,7 +128,7 @@ def _values(program: Program) -> dict[str, str]:
         "output_fields": lines(f"    const {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.outputs),
         "output_assignments": lines(_assignments(program, "outputs", program.outputs)),
         "stack_note": _stack_note(program),
-        "calls": lines(_calls(program)) or "    (void)net;",
+        "calls": lines(calls(program)) or "    (void)net;",
         **_state_texts(program),
         **_input_texts(program),
         "begin": _begin(program),
@@ -179,22 +177,8 @@ def _feed_values(program: Program, feed: Feed) -> dict[str, str]:
         "count": str(len(feed.bands)),
         "until": ", ".join(f"{band.until}u" for band in feed.bands),
         "places": ", ".join(f"{band.place.offset}u" for band in feed.bands),
-        "bands": lines(_bands(program, feed.bands)),
+        "bands": lines(bands_of(program, feed.bands)),
     }
-
-
-def _bands(program: Program, bands: Sequence[Band]) -> Iterator[str]:
-    """The calls of each band; those of bands that come again are written once."""
-    first = 0
-    for repeat in again([band.invocations for band in bands]):
-        yield f"    if (number < {first + repeat.count}u) {{"
-        if any(step for steps in repeat.steps for step in steps):
-            yield f"        const uint32_t band = number - {first}u;"
-        for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
-            yield f"        {_call(program, invocation, steps)}"
-        yield "        return;"
-        yield "    }"
-        first += repeat.count
 
 
 def _share(program: Program, region: Region) -> str:
@@ -249,11 +233,6 @@ def _memory_values(name: str, regions: Sequence[Region]) -> dict[str, str]:
 
 def lines(lines: Iterable[str]) -> str:
     return "".join(f"{line}\n" for line in lines).rstrip("\n")
-
-
-def comment(text: str) -> str:
-    """`text` made safe inside a C comment (names come from model files)."""
-    return "".join(c if c.isprintable() else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")
 
 
 def _kernel(kernel: Kernel, programs: Sequence[Program]) -> str:
@@ -330,16 +309,7 @@ def _init(role: Role) -> str:
 def _assignments(program: Program, struct: str, ports: tuple[Port, ...]) -> Iterator[str]:
     for port in ports:
         const = "const " if struct == "outputs" else ""
-        yield f"    {struct}.{port.field} = {_operand(program, port.place, f'{const}{C_TYPES[port.tensor.dtype]}')};"
-
-
-def _operand(program: Program, place: Place | Constant, type: str, step: int = 0) -> str:
-    """An argument of a call, which moves by `step` bytes from band to band."""
-    if isinstance(place, Constant):
-        return place.name
-    pointer = f"net->{program.role(place.memory)}" + (f" + {place.offset}" if place.offset else "")
-    pointer += f" {'+' if step > 0 else '-'} {abs(step)}u * band" if step else ""
-    return f"({type} *)(void *)({pointer})"
+        yield f"    {struct}.{port.field} = {operand(program, port.place, f'{const}{C_TYPES[port.tensor.dtype]}')};"
 
 
 def _state_texts(program: Program) -> dict[str, str]:
@@ -387,40 +357,6 @@ def _stack_note(program: Program) -> str:
     """What tools that measure stacks by the compiler's notes must add."""
     most = max((k.assembly_stack for k in program.kernels), default=0)
     return f" Routines in assembly use up to {most} bytes of stack that -fstack-usage does not see." if most else ""
-
-
-def _calls(program: Program) -> Iterator[str]:
-    first = 1 if program.feed else 0
-    for number, (step, invocations) in enumerate(groupby(program.own, key=lambda i: i.step), first):
-        yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
-        for repeat in repeats(tuple(invocations)):
-            yield from _repeated(program, repeat)
-
-
-def _repeated(program: Program, repeat: Repeat) -> Iterator[str]:
-    """Calls, in a loop where they come again."""
-    margin = "    " if repeat.count == 1 else "        "
-    if repeat.count > 1:
-        yield f"    for (uint32_t band = 0; band < {repeat.count}u; band++) {{"
-    for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
-        yield f"{margin}{_call(program, invocation, steps)}"
-    if repeat.count > 1:
-        yield "    }"
-
-
-def _call(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:
-    return f"{program.function(invocation.kernel)}({_arguments(program, invocation, steps)});"
-
-
-def _arguments(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:
-    return ", ".join(
-        _operand(program, argument, _pointed(buffer), step)
-        for buffer, argument, step in zip(invocation.kernel.buffers, invocation.arguments, steps, strict=True)
-    )
-
-
-def _pointed(buffer: Buffer) -> str:
-    return ("const " if buffer.role in ("input", "constant") else "") + buffer.type
 
 
 def _declaration(constant: Constant) -> str:

@@ -1,0 +1,73 @@
+"""Kernel calls in C: their arguments, and those that come again in loops."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+
+from smelt.firmware.program import Band, Constant, Invocation, Place, Program
+from smelt.firmware.repeats import Repeat, again, repeats
+from smelt.loops.ir import Buffer
+
+
+def comment(text: str) -> str:
+    """`text` made safe inside a C comment (names come from model files)."""
+    return "".join(c if c.isprintable() else "?" for c in text).replace("*/", "* /").replace("/*", "/ *")
+
+
+def operand(program: Program, place: Place | Constant, type: str, step: int = 0) -> str:
+    """An argument of a call, which moves by `step` bytes from band to band."""
+    if isinstance(place, Constant):
+        return place.name
+    pointer = f"net->{program.role(place.memory)}" + (f" + {place.offset}" if place.offset else "")
+    pointer += f" {'+' if step > 0 else '-'} {abs(step)}u * band" if step else ""
+    return f"({type} *)(void *)({pointer})"
+
+
+def calls(program: Program) -> Iterator[str]:
+    """The calls of a run, step by step."""
+    first = 1 if program.feed else 0
+    for number, (step, invocations) in enumerate(groupby(program.own, key=lambda i: i.step), first):
+        yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
+        for repeat in repeats(tuple(invocations)):
+            yield from _repeated(program, repeat)
+
+
+def _repeated(program: Program, repeat: Repeat) -> Iterator[str]:
+    """Calls, in a loop where they come again."""
+    margin = "    " if repeat.count == 1 else "        "
+    if repeat.count > 1:
+        yield f"    for (uint32_t band = 0; band < {repeat.count}u; band++) {{"
+    for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
+        yield f"{margin}{_call(program, invocation, steps)}"
+    if repeat.count > 1:
+        yield "    }"
+
+
+def _call(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:
+    return f"{program.function(invocation.kernel)}({_arguments(program, invocation, steps)});"
+
+
+def _arguments(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:
+    return ", ".join(
+        operand(program, argument, _pointed(buffer), step)
+        for buffer, argument, step in zip(invocation.kernel.buffers, invocation.arguments, steps, strict=True)
+    )
+
+
+def _pointed(buffer: Buffer) -> str:
+    return ("const " if buffer.role in ("input", "constant") else "") + buffer.type
+
+
+def bands_of(program: Program, bands: Sequence[Band]) -> Iterator[str]:
+    """The calls of each band; those of bands that come again are written once."""
+    first = 0
+    for repeat in again([band.invocations for band in bands]):
+        yield f"    if (number < {first + repeat.count}u) {{"
+        if any(step for steps in repeat.steps for step in steps):
+            yield f"        const uint32_t band = number - {first}u;"
+        for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
+            yield f"        {_call(program, invocation, steps)}"
+        yield "        return;"
+        yield "    }"
+        first += repeat.count
