@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fuzz.boards import random_board
 from fuzz.growth import SHAPES, TYPES, Growth, Value, everything
 from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.host import run_on_host
@@ -28,6 +29,8 @@ from smelt.importers import load
 from smelt.importers.tflite import load_tflite
 from smelt.model.graph import Graph
 from smelt.report.execute import execute
+from smelt.targets.boards import board
+from smelt.targets.types import Board
 
 COMPILED = 20  # every so manieth graph is compiled for this computer, too
 LONGEST_MESSAGE = 4096 + 200  # a path comes in front
@@ -139,7 +142,7 @@ def attempt(oracle: RemoteOracle, takes: Takes, boards: tuple[str, ...], case: C
         end = _as_tflm(graph, model, inputs, oracle)
         if case.number % COMPILED == 0:
             _judge("on this computer", graph, inputs, run_on_host(path, inputs))
-        missing = [name for name in boards if not _on_board(name, path, graph, inputs)]
+        missing = [name for name in boards if not _on_board(_board(name, case), path, graph, inputs)]
     except (ModelError, Unsupported) as refusal:
         bounded(str(refusal))
         return f"refused: {type(refusal).__name__}"
@@ -164,14 +167,19 @@ def _judge(where: str, graph: Graph, inputs: list[Arrays], found: list[Arrays]) 
         raise Finding(f"as C, {where}: {different}")
 
 
-def _on_board(name: str, path: Path, graph: Graph, inputs: list[Arrays]) -> bool:
+def _board(name: str, case: Case) -> Board:
+    """A board of smelt, or one at random, another one for each case."""
+    return random_board(case.dice) if name == "random" else board(name)
+
+
+def _on_board(target: Board, path: Path, graph: Graph, inputs: list[Arrays]) -> bool:
     """Compare firmware on a simulated board with the reference; whether it fits."""
     try:
-        compilation = compile(path, name, compiler="gcc")
+        compilation = compile(path, target, compiler="gcc")
     except DoesNotFit:
         return False
     execution = execute(compilation, [tuple(arrays) for arrays in inputs], timing=False, sequence=True)
-    _judge(f"on {name}", graph, inputs, [list(arrays) for arrays in execution.outputs])
+    _judge(f"on {target.name}", graph, inputs, [list(arrays) for arrays in execution.outputs])
     return True
 
 
@@ -179,7 +187,10 @@ def options() -> argparse.ArgumentParser:
     """What this fuzzer is told beside what all are."""
     found = argparse.ArgumentParser(add_help=False)
     found.add_argument(
-        "--boards", type=lambda names: tuple(names.split(",")), default=(), help="names, with commas between"
+        "--boards",
+        type=lambda names: tuple(names.split(",")),
+        default=(),
+        help="names, with commas between; random: another board in each case",
     )
     return found
 

@@ -11,8 +11,11 @@ from smelt.devices.simulators.simulator import Simulator
 from smelt.errors import DoesNotFit
 from smelt.firmware.build import build
 from smelt.inputs import random_inputs
+from smelt.planner import TuningLog
 from smelt.planner.check import check
 from smelt.report.execute import execute
+from smelt.report.plan_view import look
+from smelt.report.profile import estimated_use
 from smelt.report.verify import verify
 from smelt.targets.board_text import board_table, toml
 from smelt.targets.boards import WITH_EXTERNAL, board
@@ -130,6 +133,14 @@ def test_tables_that_do_not_fit_the_flash_of_the_chip_are_outside(wide):
     assert abs(made.image.size("qspi", "constants") - uses["qspi"]) < 256 and made.image.size("flash") <= 128 * KB
     assert check(made.plan) is made.plan
     assert 'NETWORK_OUTSIDE("qspi")' in made.sources.files["network_weights.c"]
+
+
+def test_views_show_tables_where_they_lie(wide):
+    made = compile(wide, "stm32h750b_dk", compiler="none", log=TuningLog.empty)
+    view = look(made, TuningLog.empty, "balanced", curve=False)
+    used = {m.name: m.used for m in view.memories if m.holds == "code"}
+    assert set(used) == {"flash", "qspi"} and used["flash"] <= 128 * KB and sum(used.values()) == made.plan.flash_bytes
+    assert {u.memory: u.bytes for u in estimated_use(made.plan) if u.purpose == "constants"} == made.plan.flash_uses
 
 
 def test_tables_in_ram_are_copied_from_wherever_they_are_loaded(wide):

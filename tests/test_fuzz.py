@@ -16,6 +16,7 @@ FUZZERS = (
     ("graphs", 1000, 25, "linux"),
     ("inputs", 2000, 20, ""),
     ("commands", 150, 40, "posix"),  # pipes and devices with names
+    ("boards", 1000, 20, ""),
     ("logs", 2000, 20, ""),
 )
 

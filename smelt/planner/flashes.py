@@ -21,10 +21,13 @@ class FlashPlaces:
     read: Mapping[TableKey, str]
     copied: str
 
+    def home(self, table: TableKey) -> str:
+        """The flash that has a table or its first values."""
+        return self.read.get(table, self.copied)
+
     def outside(self, table: TableKey) -> str | None:
-        """The flash outside of the chip that has a table or its first values; None: the chip's own."""
-        found = self.read.get(table, self.copied)
-        return None if found == self.own else found
+        """The same, None for the chip's own."""
+        return None if self.home(table) == self.own else self.home(table)
 
 
 def flash_places(
@@ -53,6 +56,5 @@ def uses_of(places: FlashPlaces | None, read: Mapping[TableKey, int], copied: Ma
     uses: dict[str, int] = {}
     if places is not None:
         for key, size in {**read, **copied}.items():
-            name = places.read.get(key, places.copied)
-            uses[name] = uses.get(name, 0) + size
+            uses[places.home(key)] = uses.get(places.home(key), 0) + size
     return uses
