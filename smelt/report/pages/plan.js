@@ -4,9 +4,10 @@
 function drawPlan(root) {
   const plan = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const alone = document.querySelectorAll(".plan").length === 1; // the address and the keys of the page belong to it
+  const FIXED = ["table", "stack", "code"];
   const OF_STEPS = ["scratch", "lines"];
   const GUTTER = 64;
-  const WIDEST = 72;
+  const WIDEST = 140;
   const end = plan.steps.length;
   const columns = end + 2;
   const times = ["before the run", ...plan.steps.map((step) => step.name), "after the run"];
@@ -279,7 +280,9 @@ function drawPlan(root) {
     const step = box.made_by.length ? plan.steps[box.made_by[0]].name : box.name;
     const part = OF_STEPS.includes(box.kind) ? box.name.slice(step.length + 1) : step;
     const bytes = count(box.size);
-    const name = [box.name, part, bytes].find((text) => text.length <= most) || (OF_STEPS.includes(box.kind) ? "" : clipped(part, most));
+    const named = box.made_by.length > 0 || FIXED.includes(box.kind); // what no step writes has but its own name
+    const fits = (named ? [box.name, part, bytes] : [box.name]).find((text) => text.length <= most);
+    const name = fits || (OF_STEPS.includes(box.kind) ? "" : clipped(part, most));
     if (name.length < 3) return;
     const more = name !== bytes && bytes.length <= most;
     const lines = more && across >= 28 ? [name, bytes] : more && name.length + bytes.length + 2 <= most ? [`${name}  ${bytes}`] : [name];
@@ -402,7 +405,7 @@ function drawPlan(root) {
 
   function boxDetails(box) {
     const start = plan.memories.find((memory) => memory.name === box.memory).start;
-    const fixed = box.kind === "stack" || box.kind === "code" || box.kind === "table";
+    const fixed = FIXED.includes(box.kind);
     return [
       html("h2", {}, swatch(box.kind), box.kind),
       html("p", {}, html("code", {}, box.name)),
@@ -476,7 +479,7 @@ function drawPlan(root) {
   }
 
   function aliveBoxes(time) {
-    const alive = (box) => !["table", "stack", "code"].includes(box.kind) && box.first <= time && time <= box.last;
+    const alive = (box) => !FIXED.includes(box.kind) && box.first <= time && time <= box.last;
     const indices = plan.boxes.map((_, index) => index).filter((index) => alive(plan.boxes[index]));
     const place = (index) => plan.memories.findIndex((memory) => memory.name === plan.boxes[index].memory);
     return indices.sort((a, b) => place(a) - place(b) || plan.boxes[b].offset - plan.boxes[a].offset);
