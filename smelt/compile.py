@@ -15,7 +15,6 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.image import Image, Sources
     from smelt.firmware.program import Program
     from smelt.importers import ModelSummary
-    from smelt.kernels.implementation import Implementation
     from smelt.model.graph import Graph
     from smelt.passes.edge_types import EdgeType
     from smelt.planner import Goal, Limits
@@ -133,6 +132,7 @@ def compile(
     from smelt.firmware import build, emit, render, render_harness
     from smelt.firmware.names import check_name
     from smelt.importers import load
+    from smelt.kernels import IMPLEMENTATIONS
     from smelt.passes import prepare
     from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums
@@ -149,11 +149,10 @@ def compile(
     graph = prepare(model)
     warnings = (*model.remarks, *wrapping_sums(graph))
     known = measured(log, board, compiler)
-    built: dict[tuple[str, bool], Ways] = {}
+    built: dict[str, Ways] = {}
 
     def ask(goal: Goal, there: Board, within: Limits) -> Plan:
-        key = there.core.name, goal == "balanced"
-        ways = built.setdefault(key, Ways(there.core, offered(goal)))
+        ways = built.setdefault(there.core.name, Ways(there.core, IMPLEMENTATIONS))
         known_there = known if there.name == board.name else None
 
         def planned(some: Graph) -> Plan:
@@ -226,13 +225,6 @@ def inspect(path: Path | str) -> Inspection:
         return Inspection(replace(summary, problems=problems), error, ())
     except Unsupported as refusal:
         return Inspection(replace(summary, problems=refusal.reasons), refusal, ())
-
-
-def offered(goal: Goal) -> tuple[Implementation, ...]:
-    """The implementations that a goal may use."""
-    from smelt.kernels import FRUGAL, IMPLEMENTATIONS
-
-    return FRUGAL if goal == "balanced" else IMPLEMENTATIONS
 
 
 def keeps_flash(made: Built) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from smelt.compile import Compilation, least_of_builds, measured, offered
+from smelt.compile import Compilation, least_of_builds, measured
 from smelt.errors import OptionError, printable
 from smelt.nouns import Noun
 
@@ -90,6 +90,7 @@ def compile_suite(
     """
     from smelt.firmware import build, emit_suite, render_suite, render_suite_harness
     from smelt.firmware.candidates import only
+    from smelt.kernels import IMPLEMENTATIONS
     from smelt.planner import Limits, Plan, make_plan
     from smelt.planner.evidence import evidence
     from smelt.planner.join import Request, join
@@ -100,13 +101,12 @@ def compile_suite(
     board = named(board)
     networks = {name: _read(name, path, input_type, output_type) for name, path in zip(names, paths, strict=True)}
     known = measured(log, board, compiler)
-    ways, every = Ways(board.core, offered(goal)), Ways(board.core, offered("flash"))
+    ways = Ways(board.core, IMPLEMENTATIONS)
 
     def planned(request: Request) -> Plan:
         graph = networks[request.network].graph
         aim: Goal = "flash" if request.smallest else goal
-        some = every if request.smallest else ways
-        return make_plan(graph, request.board, some, known=known, goal=aim, limits=request.limits)
+        return make_plan(graph, request.board, ways, known=known, goal=aim, limits=request.limits)
 
     def made_within(limits: Limits) -> SuiteCompilation:
         joint = join(suite, names, board, limits, planned, goal == "ram")

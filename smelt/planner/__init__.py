@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
-from smelt.errors import DoesNotFit, Unsupported
+from smelt.errors import DoesNotFit, OptionError, Unsupported
 from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
 from smelt.planner.addresses import place
-from smelt.planner.alternatives import alternatives
-from smelt.planner.budgets import GOALS, Goal, plan_within, situations
+from smelt.planner.budgets import GOALS, Goal
 from smelt.planner.check import check, excess
+from smelt.planner.decide import Answer, Decision, Menu
+from smelt.planner.effort import USUAL, Effort, Planning
 from smelt.planner.flow import peak, steps_of
 from smelt.planner.guess import guessed
 from smelt.planner.known import Known
@@ -24,8 +25,8 @@ from smelt.planner.order import best_order
 from smelt.planner.placement import STACK_RESERVE, Placement, budgets
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
-from smelt.planner.quickest import quickest
 from smelt.planner.refusals import check_flash, does_not_fit
+from smelt.planner.refused import refusal
 from smelt.planner.step import AnyWay, Step, flow_of, named
 from smelt.planner.tradeoff import Point, curve
 from smelt.planner.ways import Way, Ways
@@ -55,54 +56,31 @@ def make_plan(
     known: Known | None = None,
     goal: Goal = "balanced",
     limits: Limits = UNLIMITED,
+    planning: Planning = USUAL,
 ) -> Plan:
     """Plan a prepared graph for a board: implementations and schedules, order, addresses; checked.
 
     `implementations` come best first; as `Ways`, what was built for another plan of the same graph is not built again.
     `reserve` bytes of the first RAM are left alone. `known` says what is fastest on the board; what it does not know is
-    estimated. "balanced" takes the first guesses, and what was measured to be faster as far as it needs no more RAM than they
-    do (or `limits` allow), all tables in flash; other ways only where nothing else fits, and the plan's notes say so. The
-    other goals choose among all ways, tables in RAM included, within `limits`. Raises Unsupported where an op has no
-    implementation, DoesNotFit where RAM or flash is too small.
+    estimated. All goals choose among the same candidates: "speed" and "energy" take the fewest cycles, tables in RAM included,
+    "ram" and "flash" the least bytes, each within `limits`. "balanced" keeps tables in flash and no larger than the weights, and
+    takes the least RAM of what needs up to 1 % more than the fewest cycles; ways that nobody measured, besides the first guesses,
+    only where nothing else fits, and the plan's notes say so. `planning` says how hard to try, and who hears of it.
+    Raises Unsupported where an op has no implementation, DoesNotFit where RAM or flash is too small, OptionError for a goal
+    that there is not.
     """
-    ways, predictor = ways_for(board.core, implementations), Predictor(known or Known(board))
-    default = guessed(chosen(graph, ways), predictor, ways)
-
-    def planned(some: tuple[Way, ...], within: Limits = limits) -> Plan:
-        return _planned(graph, board, some, reserve, within)
-
-    def best(within: Limits) -> Plan:
-        options = alternatives(default, predictor, ways, goal not in ("balanced", "ram"))
-        if goal == "balanced" and all(len(some) == 1 for some in options):
-            raise refusal
-        found = situations(graph, board, options, reserve)
-        return plan_within(found, goal, within, lambda some: planned(some, within)).plan
-
-    refusal = DoesNotFit(f"no plan within the budgets was found for {board.name}")
-    if goal != "balanced":
-        return best(limits)
-    try:
-        plain = planned(default)
-    except DoesNotFit as error:
-        refusal = error
-        plan = best(limits)
-        return replace(plan, notes=(*plan.notes, *_given_up(default, plan.steps)))
-    first = quickest(default, predictor, ways)
-    within = limits if limits.ram is not None else replace(limits, ram=plain.ram_bytes)
-    return replace(_improved(plain, first, lambda some: planned(some, within), lambda: best(within)), limits=limits)
-
-
-def _improved(
-    plain: Plan, first: tuple[Way, ...], planned: Callable[[tuple[Way, ...]], Plan], best: Callable[[], Plan]
-) -> Plan:
-    """The plan of the fastest ways, the best one where those take too much, or the plain one."""
-    if {way.key for way in first} == {way.key for way in plain.ways}:
-        return plain
-    with suppress(DoesNotFit):
-        return planned(first)
-    with suppress(DoesNotFit):
-        return best()
-    return plain
+    if goal not in GOALS:
+        raise OptionError(f"'{goal}' is no goal: choose {', '.join(GOALS)}")
+    menu = _menu(graph, board, implementations, reserve, known, limits, planning)
+    decision = Decision(
+        menu, limits, lambda ways, within: _planned(graph, board, ways, reserve, within, planning.effort)
+    )
+    answer = decision.best(goal)
+    if answer is None:
+        raise refusal(decision)
+    plan = answer.plan
+    notes = _given_up(decision, answer) if goal == "balanced" else ()
+    return replace(plan, cycles=answer.cycles, limits=limits, notes=(*plan.notes, *notes))
 
 
 def trade_offs(
@@ -112,35 +90,61 @@ def trade_offs(
     reserve: int = STACK_RESERVE,
     known: Known | None = None,
     limits: Limits = UNLIMITED,
+    planning: Planning = USUAL,
 ) -> tuple[Point, ...]:
     """The trade-off curve of a prepared graph on a board, within `limits`. Raises Unsupported, DoesNotFit."""
-    ways, predictor = ways_for(board.core, implementations), Predictor(known or Known(board))
-    options = alternatives(guessed(chosen(graph, ways), predictor, ways), predictor, ways, True)
-    found = situations(graph, board, options, reserve)
-    return curve(found, limits, lambda some, within: _planned(graph, board, some, reserve, within))
+    menus: dict[int | None, Menu] = {}
+
+    def decision(within: Limits) -> Decision:
+        if within.flash not in menus:
+            menus[within.flash] = _menu(graph, board, ways, reserve, known, within, planning)
+        planner = partial(_planned, graph, board, reserve=reserve, effort=planning.effort)
+        return Decision(menus[within.flash], within, lambda some, budget: planner(some, limits=budget))
+
+    ways = ways_for(board.core, implementations)
+    return curve(decision, limits)
 
 
-def _given_up(first: Sequence[Way], taken: Sequence[Step]) -> Iterator[str]:
-    """What a plan does without."""
-    wanted = {way.op: way for way in first}
-    for new in taken:
+def _menu(
+    graph: Graph,
+    board: Board,
+    implementations: Sequence[Implementation] | Ways,
+    reserve: int,
+    known: Known | None,
+    limits: Limits,
+    planning: Planning,
+) -> Menu:
+    ways = ways_for(board.core, implementations)
+    predictor = Predictor(known or Known(board))
+    default = guessed(chosen(graph, ways), predictor, ways)
+    return Menu(graph, board, default, predictor, ways, reserve, replace(limits, ram=None), planning)
+
+
+def _given_up(decision: Decision, answer: Answer) -> Iterator[str]:
+    """What a plan does without, where the first guesses do not fit."""
+    if decision.first_guesses is not None:
+        return
+    wanted = {way.op: way for way in decision.menu.default}
+    for new in answer.plan.steps:
         old = wanted[new.ops[-1]]
-        if new.way.key != old.key:
+        if new.way.key != old.key and old.call.scratch_bytes > new.scratch_bytes:
             yield (
                 f"{new.name} is not computed by the first choice {old.how} ({old.call.scratch_bytes:,} bytes of scratch), "
                 f"because that does not fit, but by {new.way.how} ({new.scratch_bytes:,})"
             )
 
 
-def _planned(graph: Graph, board: Board, ways: Sequence[AnyWay], reserve: int, limits: Limits) -> Plan:
+def _planned(
+    graph: Graph, board: Board, ways: Sequence[AnyWay], reserve: int, limits: Limits, effort: Effort
+) -> Plan:
     """Order and addresses for ways that are chosen. Raises DoesNotFit."""
     check_flash(board, [piece.call for way in ways for piece in way.pieces])
     flow = flow_of(graph, ways)
-    order = best_order(flow)
+    order = best_order(flow, effort.moves)
     steps = named([ways[i] for i in order.steps])
     room = budgets(board, reserve)
     flow = flow.reordered(order.steps)
-    placements = place(flow, steps, room)
+    placements = place(flow, steps, room, effort)
     if placements is None:
         raise does_not_fit(board, room, flow, [step.name for step in steps], peak(flow))
     plan = Plan(graph, board, steps, placements, reserve, order.bound, limits=limits)
@@ -168,7 +172,7 @@ def ways_for(core: Core, implementations: Sequence[Implementation] | Ways) -> Wa
 def chosen(graph: Graph, ways: Ways) -> tuple[Way, ...]:
     """The best guess for each op of `graph`, in its order. Raises Unsupported with all reasons of all ops."""
     check_supported(graph, ways.core, ways.implementations)
-    return tuple(ways.first(op) for op in steps_of(graph))
+    return tuple(ways.frugal(op) for op in steps_of(graph))
 
 
 def check_supported(graph: Graph, core: Core, implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> None:

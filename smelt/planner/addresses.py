@@ -7,18 +7,21 @@ from collections.abc import Sequence
 from smelt.errors import OptionError
 from smelt.planner import solver
 from smelt.planner.blocks import Block, Place, blocks_of, distance, first_fit, first_fit_in, height, load
+from smelt.planner.effort import NORMAL, Effort
 from smelt.planner.flow import Flow, aligned, lives
 from smelt.planner.placement import Placement
 from smelt.planner.step import Step
 
 
-def place(flow: Flow, steps: Sequence[Step], room: dict[str, int]) -> tuple[Placement, ...] | None:
+def place(
+    flow: Flow, steps: Sequence[Step], room: dict[str, int], effort: Effort = NORMAL
+) -> tuple[Placement, ...] | None:
     """Placements of all storages and scratch buffers in the memories of `room` (name -> bytes, fastest first).
 
     None where they do not fit.
     """
     numbered = blocks_of(flow)
-    places = arrange(numbered.blocks, tuple(room.values()))
+    places = arrange(numbered.blocks, tuple(room.values()), effort)
     if places is None:
         return None
     names, placements = tuple(room), list[Placement]()
@@ -34,28 +37,28 @@ def place(flow: Flow, steps: Sequence[Step], room: dict[str, int]) -> tuple[Plac
     return tuple(placements)
 
 
-def arrange(blocks: Sequence[Block], budgets: Sequence[int]) -> tuple[Place, ...] | None:
+def arrange(blocks: Sequence[Block], budgets: Sequence[int], effort: Effort = NORMAL) -> tuple[Place, ...] | None:
     """A memory and an offset for each block: all in the first memory that holds them, packed as low as can be; where
     none holds them all, over several memories, hot ones early. None where they do not fit."""
     bound = load(blocks)
     if bound <= max(budgets):
-        offsets = pack(blocks, bound)
+        offsets = pack(blocks, bound, effort)
         needed = height(blocks, offsets)
         fitting = [m for m, budget in enumerate(budgets) if needed <= budget]
         if fitting:
             return tuple((fitting[0], offset) for offset in offsets)
-    return _spread(blocks, budgets) if bound <= sum(budgets) else None
+    return _spread(blocks, budgets, effort) if bound <= sum(budgets) else None
 
 
-def pack(blocks: Sequence[Block], bound: int) -> tuple[int, ...]:
+def pack(blocks: Sequence[Block], bound: int, effort: Effort) -> tuple[int, ...]:
     """Offsets of the least height: first fit where it reaches the bound, else solved."""
     offsets = first_fit(blocks)
     if height(blocks, offsets) == bound or not solver.takes(blocks):
         return offsets
-    return solver.least_height(blocks, bound, offsets)
+    return solver.least_height(blocks, bound, offsets, effort.addresses)
 
 
-def _spread(blocks: Sequence[Block], budgets: Sequence[int]) -> tuple[Place, ...] | None:
+def _spread(blocks: Sequence[Block], budgets: Sequence[int], effort: Effort) -> tuple[Place, ...] | None:
     if max(block.size for block in blocks) > max(budgets):
         return None
     start = first_fit_in(blocks, budgets)
@@ -65,4 +68,4 @@ def _spread(blocks: Sequence[Block], budgets: Sequence[int]) -> tuple[Place, ...
         raise OptionError(
             "no single RAM holds all tensors: spreading them needs the solver (pip install 'smelt[plan]')"
         )
-    return solver.spread(blocks, budgets, start) if solver.takes(blocks) else None
+    return solver.spread(blocks, budgets, start, effort.addresses) if solver.takes(blocks) else None

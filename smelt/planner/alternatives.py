@@ -23,15 +23,18 @@ Options = tuple[Option, ...]
 """Ways to do one step and what they take: the first guess first, unless another one was measured to be faster."""
 
 
-def alternatives(default: Sequence[Way], predictor: Predictor, ways: Ways, resident: bool) -> tuple[Options, ...]:
-    """The ways to do each step; with `resident` those with tables in RAM as well."""
-    return tuple(_alternatives(way, predictor, ways, resident) for way in default)
+def alternatives(
+    default: Sequence[Way], predictor: Predictor, ways: Ways, resident: bool, only_known: bool = False
+) -> tuple[Options, ...]:
+    """The ways to do each step; with `resident` those with tables in RAM as well; `only_known` the first guesses and what was
+    measured. What is said of a way is the same each time."""
+    return tuple(_alternatives(way, predictor, ways, resident, only_known) for way in default)
 
 
-def _alternatives(default: Way, predictor: Predictor, ways: Ways, resident: bool) -> Options:
+def _alternatives(default: Way, predictor: Predictor, ways: Ways, resident: bool, only_known: bool) -> Options:
     found: dict[str, Option] = {}
     copies: list[Option] = []
-    for way in _considered(default, predictor, ways):
+    for way in _considered(default, predictor, ways, only_known):
         if way.kernel in found:
             continue
         flash = _ranked(predictor, way, predictor.cycles(way), [*found.values()])
@@ -44,16 +47,17 @@ def _alternatives(default: Way, predictor: Predictor, ways: Ways, resident: bool
     return (*found.values(), *faster)
 
 
-def _considered(default: Way, predictor: Predictor, ways: Ways) -> Iterator[Way]:
-    """The first guess, the first schedules of each implementation, and the best of what was measured."""
+def _considered(default: Way, predictor: Predictor, ways: Ways, only_known: bool) -> Iterator[Way]:
+    """The first guess, the best of what was measured, and the first schedules of each implementation."""
     yield default
-    yield from ways.first_of_each(default.op, MOST_SCHEDULES)
     known, key = predictor.known, op_key(default.op)
     firmware = ((log, place) for log in (known.believed, known.doubted) for place in (IN_FLASH, IN_COPIES))
     for log, place in (*firmware, *known.ratios(key)):
         for name, schedule, _ in islice(log.ranked(key, known.board.name, place), MOST_MEASURED):
             if (way := ways.named(default.op, (name, schedule))) is not None:
                 yield way
+    if not only_known:
+        yield from ways.first_of_each(default.op, MOST_SCHEDULES)
 
 
 def _ranked(predictor: Predictor, way: Way, cycles: Cycles, before: Sequence[Option]) -> Cycles:

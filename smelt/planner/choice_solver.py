@@ -8,10 +8,11 @@ one by one are tried.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from smelt.planner.effort import NORMAL
 from smelt.planner.solver import installed
 
 if TYPE_CHECKING:
@@ -19,26 +20,30 @@ if TYPE_CHECKING:
 
 Aim = Literal["cycles", "ram", "flash"]
 
-EFFORT = 3.0
-"""Limit of one solution in CP-SAT's deterministic seconds."""
+LATER = 4
+"""How much less a later aim is worth: its limit is the first one's divided by this."""
+
+COVERED = -1
+"""What is taken at a step that is done with an earlier one."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What one way to do a step costs. `alive` are the bytes of tensors and scratch while it runs; `kernel` and `tables` are
-    positions in the problem's sizes; `resident`: its tables are in RAM as well."""
+    """What one way to do a step, or `covers` steps from there on, costs. `alive` are the bytes of tensors and scratch while it
+    runs; `kernel` and `tables` are positions in the problem's sizes; `resident`: its tables are in RAM as well."""
 
     cycles: int
     alive: int
     kernel: int
     tables: tuple[int, ...] = ()
     resident: bool = False
+    covers: int = 1
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Ways to do each step; the bytes of kernels and of tables, each of which takes up room once however many use it; `floor`,
-    the bytes alive before and after all steps; and the limits of RAM and flash, fixed costs taken off."""
+    """Ways to do each step, or what begins there; the bytes of kernels and of tables, each of which takes up room once however
+    many use it; `floor`, the bytes alive before and after all steps; and the limits of RAM and flash, fixed costs taken off."""
 
     ways: tuple[tuple[Cost, ...], ...]
     kernels: tuple[int, ...]
@@ -50,7 +55,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Choice:
-    """The way taken at each step, and what that comes to. `proved`: there is none better."""
+    """The way taken at each step, `COVERED` where there is none, and what that comes to. `proved`: there is none better."""
 
     taken: tuple[int, ...]
     cycles: int
@@ -61,7 +66,7 @@ class Choice:
 
 def evaluate(problem: Problem, taken: Sequence[int], proved: bool = True) -> Choice:
     """What a choice comes to."""
-    ways = [options[i] for options, i in zip(problem.ways, taken, strict=True)]
+    ways = [options[i] for options, i in zip(problem.ways, taken, strict=True) if i != COVERED]
     resident = {t for w in ways if w.resident for t in w.tables}
     ram = max([problem.floor, *(w.alive for w in ways)]) + sum(problem.tables[t] for t in resident)
     flash = sum(problem.kernels[k] for k in {w.kernel for w in ways})
@@ -73,41 +78,71 @@ def fits(problem: Problem, choice: Choice) -> bool:
     return choice.ram <= problem.ram and choice.flash <= problem.flash
 
 
-def solve(problem: Problem, aims: Sequence[Aim] = ("cycles",)) -> Choice | None:
+def solve(problem: Problem, aims: Sequence[Aim] = ("cycles",), limit: float = NORMAL.choice) -> Choice | None:
     """The choice within the limits that is best by the first aim, among those by the second, and so on.
 
-    None where there is none, or none was found within `EFFORT`. Earlier ways win where several are equal.
+    None where there is none, or none was found within `limit`, in deterministic seconds. Of equal ones that with the least alive
+    wins, then the earlier one.
     """
-    fastest = evaluate(problem, [_least(ways) for ways in problem.ways])
-    if aims[0] == "cycles" and fits(problem, fastest):
-        return fastest
+    fastest = _least(problem, lambda way: (way.cycles, way.alive))
+    if fastest is None:
+        return None
+    if aims[0] == "cycles" and fits(problem, evaluate(problem, fastest)):
+        return evaluate(problem, fastest)
     if not installed():
         return _given_way(problem, aims)
-    left = _undominated(problem)
-    found = _solved(_only(problem, left), aims)
-    return None if found is None else replace(found, taken=tuple(w[i] for w, i in zip(left, found.taken, strict=True)))
+    return solved_among(problem, _undominated(problem), lambda some: _solved(some, aims, limit))
 
 
-def _least(ways: Sequence[Cost]) -> int:
-    return min(range(len(ways)), key=lambda i: (ways[i].cycles, i))
+def leanest(problem: Problem) -> Choice | None:
+    """The ways with the least alive at every step, whatever the limits; None where there are none."""
+    taken = _least(problem, lambda way: (way.alive, way.cycles))
+    return None if taken is None else evaluate(problem, taken)
+
+
+def solved_among(
+    problem: Problem, left: Sequence[Sequence[int]], solver: Callable[[Problem], Choice | None]
+) -> Choice | None:
+    """What a solver chooses where only some of the ways, by number, are left of each step."""
+    found = solver(_only(problem, left))
+    if found is None:
+        return None
+    taken = (i if i == COVERED else some[i] for some, i in zip(left, found.taken, strict=True))
+    return replace(found, taken=tuple(taken))
+
+
+def _least(problem: Problem, cost: Callable[[Cost], tuple[int, ...] | None]) -> tuple[int, ...] | None:
+    """The ways of the least sum of costs, the first numbers first; one that costs None is not taken. None where there are none."""
+    best: list[tuple[tuple[int, ...], int] | None] = [((), COVERED)]
+    for step in reversed(range(len(problem.ways))):
+        found = []
+        for i, way in enumerate(problem.ways[step]):
+            rest, mine = best[way.covers - 1] if way.covers <= len(best) else None, cost(way)
+            if rest is not None and mine is not None:
+                found.append((tuple(map(sum, zip(mine, rest[0] or (0,) * len(mine), strict=True))), i))
+        best.insert(0, min(found, default=None))
+    taken, step = list[int](), 0
+    while step < len(problem.ways):
+        there = best[step]
+        if there is None:
+            return None
+        covers = problem.ways[step][there[1]].covers
+        taken += [there[1], *(COVERED,) * (covers - 1)]
+        step += covers
+    return tuple(taken)
 
 
 def _given_way(problem: Problem, aims: Sequence[Aim]) -> Choice | None:
     """Without the solver: each step by itself, with the cycles that the RAM allows or with the least of what is asked for."""
 
-    def cost(way: Cost) -> tuple[int, ...]:
+    def cost(way: Cost) -> tuple[int, ...] | None:
         flash = problem.kernels[way.kernel] + sum(problem.tables[t] for t in way.tables)
         values = {"cycles": way.cycles, "ram": way.alive, "flash": flash}
-        return tuple(values[aim] for aim in aims)
+        return None if way.alive > problem.ram or way.resident else tuple(values[aim] for aim in aims)
 
-    taken = []
-    for ways in problem.ways:
-        some = [i for i, w in enumerate(ways) if w.alive <= problem.ram and not w.resident]
-        if not some:
-            return None
-        taken.append(min(some, key=lambda i: (*cost(ways[i]), i)))
-    choice = evaluate(problem, taken, proved=False)
-    return choice if fits(problem, choice) else None
+    taken = _least(problem, cost)
+    choice = None if taken is None else evaluate(problem, taken, proved=False)
+    return choice if choice and fits(problem, choice) else None
 
 
 # --- fewer ways -------------------------------------------------------------------------------------------------------
@@ -136,7 +171,10 @@ def _best_of(problem: Problem, ways: Sequence[Cost], shared: Collection[tuple[st
     def beaten(j: int) -> bool:
         """Even if the other shares nothing, and this way all it can. The earlier one of two equals stays."""
         return any(
-            i != j and _no_more(most[i], least[j]) and (i < j or not _no_more(most[j], least[i]))
+            i != j
+            and ways[i].covers == ways[j].covers
+            and _no_more(most[i], least[j])
+            and (i < j or not _no_more(most[j], least[i]))
             for i in range(len(ways))
         )
 
@@ -162,15 +200,17 @@ def _no_more(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 # --- the model --------------------------------------------------------------------------------------------------------
 
 
-def _solved(problem: Problem, aims: Sequence[Aim]) -> Choice | None:
+def _solved(problem: Problem, aims: Sequence[Aim], limit: float) -> Choice | None:
     found: Choice | None = None
     proved = True
     reached: list[tuple[Aim, int]] = []
-    for aim in aims:
-        taken, best = _best(problem, aim, reached, found)
+    for n, aim in enumerate(aims):
+        taken, best = _best(problem, aim, limit if n == 0 else limit / LATER, reached, found)
         if taken is None and aim == "cycles" and found is None and not best:
-            found = _solved(problem, ("flash",)) or _solved(problem, ("ram",))  # what is easier to find is a start
-            taken, best = _best(problem, aim, reached, found) if found else (None, False)
+            found = _solved(problem, ("flash",), limit) or _solved(
+                problem, ("ram",), limit
+            )  # what is easier to find is a start
+            taken, best = _best(problem, aim, limit, reached, found) if found else (None, False)
         if taken is None:
             return found if found is None else replace(found, proved=False)
         proved = proved and best
@@ -180,15 +220,15 @@ def _solved(problem: Problem, aims: Sequence[Aim]) -> Choice | None:
 
 
 def _best(
-    problem: Problem, aim: Aim, reached: Sequence[tuple[Aim, int]], hint: Choice | None
+    problem: Problem, aim: Aim, limit: float, reached: Sequence[tuple[Aim, int]], hint: Choice | None
 ) -> tuple[tuple[int, ...] | None, bool]:
     """The best choice by one aim that is no worse by those of `reached` (None: none was found), and whether that is proved."""
     from ortools.sat.python import cp_model
 
     model = cp_model.CpModel()
     picks = [[model.new_bool_var("") for _ in ways] for ways in problem.ways]
-    for options in picks:
-        model.add_exactly_one(options)
+    for doing in _doing(problem, picks):
+        model.add_exactly_one(doing)
     values = _values(model, problem, picks)
     model.add(values["ram"] <= problem.ram)
     model.add(values["flash"] <= problem.flash)
@@ -201,12 +241,23 @@ def _best(
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 0
-    solver.parameters.max_deterministic_time = EFFORT
+    solver.parameters.max_deterministic_time = limit
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C is for whoever asked
     status = solver.solve(model)
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return None, status == cp_model.INFEASIBLE
-    taken = tuple(next(i for i, o in enumerate(options) if solver.value(o)) for options in picks)
+    taken = tuple(next((i for i, o in enumerate(options) if solver.value(o)), COVERED) for options in picks)
     return taken, status == cp_model.OPTIMAL
+
+
+def _doing(problem: Problem, picks: Sequence[Sequence[cp_model.IntVar]]) -> list[list[cp_model.IntVar]]:
+    """For each step the options that do it."""
+    doing: list[list[cp_model.IntVar]] = [[] for _ in picks]
+    for step, (ways, options) in enumerate(zip(problem.ways, picks, strict=True)):
+        for way, option in zip(ways, options, strict=True):
+            for covered in doing[step : step + way.covers]:
+                covered.append(option)
+    return doing
 
 
 def _values(

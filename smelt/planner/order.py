@@ -11,11 +11,8 @@ from heapq import heappop, heappush
 from typing import NamedTuple
 
 from smelt.planner.depth_first import depth_first
+from smelt.planner.effort import NORMAL
 from smelt.planner.flow import Flow, Use, peak
-
-MOVES = 300_000
-"""How many moves, steps that can follow a set of steps, the search looks at (a few seconds)
-before it settles for less than a proof."""
 
 BEAM = 32
 """How many sets of steps of each size the quick search keeps, if `BEAM_MOVES` allow."""
@@ -48,11 +45,11 @@ _Path = tuple[int, int, int, int, tuple[int, ...]]
 """A set of steps done and how it was reached: the set, the steps that are ready, the peak, the bytes alive, the steps."""
 
 
-def best_order(flow: Flow, moves: int = MOVES) -> Order:
+def best_order(flow: Flow, moves: int = NORMAL.moves) -> Order:
     """The order of steps with the least peak of live bytes, scratch and writing in place included.
 
-    Exact as long as `moves` suffice, else the best of a beam and of a depth-first order. The order given is kept where none is
-    better.
+    Exact as long as `moves` suffice (steps that can follow a set of steps; the usual number takes a few seconds), else the best
+    of a beam and of a depth-first order. The order given is kept where none is better.
     """
     given = Order(tuple(range(len(flow.uses))), peak(flow), lower_bound(flow))
     if given.peak == given.bound:

@@ -30,7 +30,7 @@ class Plan(Noun):
     Inputs and intermediate tensors may be written over once nobody needs them any more: the caller writes the inputs
     before every run. `bound` is a number of bytes that no plan with these steps can go below in any order, so that
     `tensor_bytes - bound` says how far from the optimum the plan may be. `notes` tell users what could not be had.
-    `limits` are the budgets that the plan keeps.
+    `limits` are the budgets that the plan keeps. `cycles` are what it is predicted to take.
     """
 
     graph: Graph
@@ -41,6 +41,7 @@ class Plan(Noun):
     bound: int = 0
     notes: tuple[str, ...] = ()
     limits: Limits = UNLIMITED
+    cycles: int = 0
 
     @property
     def ways(self) -> tuple[AnyWay, ...]:

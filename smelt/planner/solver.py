@@ -12,13 +12,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from smelt.planner.blocks import Block, Place
+from smelt.planner.effort import NORMAL
 from smelt.planner.flow import ALIGN
 
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
-
-EFFORT = 4.0
-"""Limit of one solution in CP-SAT's deterministic seconds."""
 
 MOST_BLOCKS = 200
 """Beyond so many blocks the solver is not asked: only to prepare such problems, which no limit ends, takes it minutes."""
@@ -34,8 +32,10 @@ def installed() -> bool:
     return find_spec("ortools") is not None
 
 
-def least_height(blocks: Sequence[Block], bound: int, start: Sequence[int]) -> tuple[int, ...]:
-    """Offsets with the least height, or the best found within `EFFORT`; `bound` is a lower bound of it.
+def least_height(
+    blocks: Sequence[Block], bound: int, start: Sequence[int], limit: float = NORMAL.addresses
+) -> tuple[int, ...]:
+    """Offsets with the least height, or the best found within `limit`, in deterministic seconds; `bound` is a lower bound of it.
 
     `start` are offsets to begin with: the result is at least as good.
     """
@@ -52,15 +52,17 @@ def least_height(blocks: Sequence[Block], bound: int, start: Sequence[int]) -> t
         model.add(offset + block.size // ALIGN <= height)
         model.add_hint(offset, hint // ALIGN)
     model.minimize(height)
-    solver = _solved(model)
+    solver = _solved(model, limit)
     return tuple(start) if solver is None else tuple(solver.value(offset) * ALIGN for offset in offsets)
 
 
-def spread(blocks: Sequence[Block], budgets: Sequence[int], start: Sequence[Place] | None) -> tuple[Place, ...] | None:
+def spread(
+    blocks: Sequence[Block], budgets: Sequence[int], start: Sequence[Place] | None, limit: float = NORMAL.addresses
+) -> tuple[Place, ...] | None:
     """A memory and an offset for each block, hot blocks in early memories where that is possible.
 
     `start` are places to begin with, if any are known: the result is at least as good. None where there is no start and
-    no solution, or none found within `EFFORT`.
+    no solution, or none found within `limit`, in deterministic seconds.
     """
     from ortools.sat.python import cp_model
 
@@ -80,7 +82,7 @@ def spread(blocks: Sequence[Block], budgets: Sequence[int], start: Sequence[Plac
         for m, option in enumerate(options):
             model.add_hint(option, m == hint[0])
     model.minimize(sum(b.heat * m * o[m] for b, o in zip(blocks, chosen, strict=True) for m in range(len(budgets))))
-    solver = _solved(model)
+    solver = _solved(model, limit)
     if solver is None:
         return None if start is None else tuple(start)
     memories = [next(m for m, option in enumerate(options) if solver.value(option)) for options in chosen]
@@ -104,13 +106,14 @@ def _rectangles(
     return rectangles
 
 
-def _solved(model: cp_model.CpModel) -> cp_model.CpSolver | None:
+def _solved(model: cp_model.CpModel, limit: float) -> cp_model.CpSolver | None:
     """A solver holding the best solution found, or None."""
     from ortools.sat.python import cp_model
 
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = 0
-    solver.parameters.max_deterministic_time = EFFORT
+    solver.parameters.max_deterministic_time = limit
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C is for whoever asked
     status = solver.solve(model)
     return solver if status in (cp_model.OPTIMAL, cp_model.FEASIBLE) else None

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from smelt.errors import DoesNotFit
-from smelt.planner.budgets import Goal, Situation, plan_within
+from smelt.planner.budgets import Goal
+from smelt.planner.decide import Decision
 from smelt.planner.limits import Limits
-from smelt.planner.plan import Plan
-from smelt.planner.ways import Way
+from smelt.planner.refused import refusal
 
 BUDGETS = 6
 """How many budgets are tried between the least and what the fastest plan takes, for RAM; half as many for flash."""
-
-Planner = Callable[[tuple[Way, ...], Limits], Plan]
 
 
 @dataclass(frozen=True)
@@ -34,26 +31,26 @@ class Point:
         return self.ram_bytes, self.flash_bytes, self.cycles
 
 
-def curve(situations: Sequence[Situation], limits: Limits, planner: Planner) -> tuple[Point, ...]:
+def curve(decision: Callable[[Limits], Decision], limits: Limits) -> tuple[Point, ...]:
     """Points of which none is better than another in everything, the least RAM first. Raises DoesNotFit where there is none."""
-    fastest = _point(situations, "speed", limits, planner)
-    found = [fastest, _point(situations, "ram", limits, planner), _point(situations, "flash", limits, planner)]
-    least_ram, least_flash = min(p.ram_bytes for p in found), min(p.flash_bytes for p in found)
+    unlimited = decision(limits)
+    goals: tuple[Goal, ...] = ("speed", "ram", "flash")
+    found = [point for goal in goals if (point := _point(unlimited, goal))]
+    if not found:
+        raise refusal(unlimited)
+    fastest, least_ram, least_flash = found[0], min(p.ram_bytes for p in found), min(p.flash_bytes for p in found)
     tried = [Limits(ram, limits.flash) for ram in _between(least_ram, fastest.ram_bytes, BUDGETS)]
     tried += [Limits(limits.ram, flash) for flash in _between(least_flash, fastest.flash_bytes, BUDGETS // 2)]
-    for budget in tried:
-        try:
-            found.append(_point(situations, "speed", budget, planner))
-        except DoesNotFit:  # estimates of code round differently, addresses leave gaps
-            continue
+    found += [point for budget in tried if (point := _point(decision(budget), "speed"))]
     return tuple(sorted(_best(found), key=lambda p: p.costs))
 
 
-def _point(situations: Sequence[Situation], goal: Goal, limits: Limits, planner: Planner) -> Point:
-    answer = plan_within(situations, goal, limits, lambda ways: planner(ways, limits))
-    plan, cycles = answer.plan, answer.choice.cycles
-    estimated = sum(cycles.is_estimate for _, cycles in answer.options)
-    return Point(plan.ram_bytes, plan.flash_bytes, cycles, plan.resident_bytes, estimated, len(plan.steps))
+def _point(decision: Decision, goal: Goal) -> Point | None:
+    answer = decision.best(goal)
+    if answer is None:
+        return None
+    plan, estimated = answer.plan, sum(cycles.is_estimate for _, cycles in answer.options)
+    return Point(plan.ram_bytes, plan.flash_bytes, answer.cycles, plan.resident_bytes, estimated, len(plan.steps))
 
 
 def _between(least: int, most: int, count: int) -> Iterator[int]:

@@ -183,6 +183,11 @@ class Ways:
             raise Unsupported(op.origin or f"'{op}'", refusals(op, self.core, self.implementations))
         return self.built(op, offer)
 
+    def frugal(self, op: Op) -> Way:
+        """The best guess whose tables are no larger than the weights, where there is one. Raises Unsupported as `first` does."""
+        offer = next((offer for offer in self.offers(op) if not offer[0].spends_flash), None)
+        return self.first(op) if offer is None else self.built(op, offer)
+
     def first_of_each(self, op: Op, most: int) -> Iterator[Way]:
         """The first `most` schedules of each implementation."""
         for _, some in groupby(self.offers(op), key=lambda offer: offer[0].name):

@@ -1,0 +1,305 @@
+"""Which candidate a goal takes within budgets: best first, by bounds that get sharper as more is found out (cycles alone, then an
+order of steps, then addresses). The one found is the best of all candidates, though few of them were given addresses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from heapq import heappop, heappush
+from itertools import islice
+
+from smelt.errors import DoesNotFit
+from smelt.model.graph import Graph
+from smelt.planner.alternatives import Option, Options, alternatives
+from smelt.planner.budgets import Goal, Situation, situations
+from smelt.planner.candidates import ANYTHING, Candidate, candidates, smallest
+from smelt.planner.check import check, excess
+from smelt.planner.code_size import FIXED_RAM
+from smelt.planner.copies import Copies, copies
+from smelt.planner.effort import Planning
+from smelt.planner.limits import Limits
+from smelt.planner.placement import Placement, budgets
+from smelt.planner.plan import Plan
+from smelt.planner.predict import Predictor
+from smelt.planner.step import Step, resident_tables
+from smelt.planner.tables import distributed
+from smelt.planner.ways import Way, Ways
+from smelt.targets.types import Board
+
+SLACK = 0.01
+"""Of the fewest cycles that "balanced" gives for less RAM."""
+
+Key = tuple[int, int]
+Planner = Callable[[tuple[Way, ...], Limits], Plan]
+"""Order and addresses for ways, in the order of the graph, to do the steps. Raises DoesNotFit."""
+
+
+@dataclass(frozen=True, eq=False)
+class Menu:
+    """What there is to choose from for a graph on a board, whatever the goal and the budget of RAM. `flash` are limits without one.
+    Options and candidates are found when they are first asked for: some goals do without most of them."""
+
+    graph: Graph
+    board: Board
+    default: tuple[Way, ...]
+    predictor: Predictor
+    ways: Ways
+    reserve: int
+    flash: Limits
+    planning: Planning
+
+    @cached_property
+    def _trusted(self) -> tuple[Situation, ...]:
+        return self._situations(alternatives(self.default, self.predictor, self.ways, False, only_known=True))
+
+    @cached_property
+    def options(self) -> tuple[Options, ...]:
+        """All ways to do each step, tables in flash and in RAM."""
+        return alternatives(self.default, self.predictor, self.ways, True)
+
+    @cached_property
+    def situations(self) -> tuple[Situation, ...]:
+        """The problem of all options in the orders that may be the best."""
+        return self._situations(self.options)
+
+    def _situations(self, options: Sequence[Options]) -> tuple[Situation, ...]:
+        return situations(self.graph, self.board, options, self.reserve)
+
+    @cached_property
+    def trusted(self) -> tuple[Candidate, ...]:
+        """The first guesses and what was measured, as far as it does not spend flash."""
+        return self._distinct(candidates(self._trusted, self.flash, _trusted, self.planning.effort))
+
+    @cached_property
+    def frugal(self) -> tuple[Candidate, ...]:
+        """Everything that does not spend flash."""
+        return self._distinct(candidates(self.situations, self.flash, _frugal, self.planning.effort))
+
+    @cached_property
+    def everything(self) -> tuple[Candidate, ...]:
+        """What any goal may take, but for the least flash."""
+        of_all = candidates(self.situations, self.flash, _any, self.planning.effort)
+        return self._distinct((*self.trusted, *self.frugal, *of_all))
+
+    def smallest(self, most: int) -> Iterator[Candidate]:
+        """Those of the least flash that have at most so many bytes alive, the least flash first."""
+        yield from smallest(self.situations, self.flash, _any, self.planning.effort, most)
+
+    def _distinct(self, some: Iterable[Candidate]) -> tuple[Candidate, ...]:
+        found: dict[object, Candidate] = {}
+        for candidate in some:
+            found.setdefault(candidate.key, candidate)
+        return tuple(found.values())
+
+
+def _any(number: int, option: Option) -> bool:
+    return True
+
+
+def _frugal(number: int, option: Option) -> bool:
+    return not option[0].implementation.spends_flash
+
+
+def _trusted(number: int, option: Option) -> bool:
+    return _frugal(number, option) and (number == 0 or option[1].source != "estimated")
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """A plan and the options that it is made of, in the order of the graph. `interrupted`: the search was, and this is the best
+    that was known."""
+
+    plan: Plan
+    options: tuple[Option, ...]
+    interrupted: bool = False
+
+    @property
+    def cycles(self) -> int:
+        return sum(cycles.value for _, cycles in self.options)
+
+    def key(self, goal: Goal) -> Key:
+        """What a goal compares."""
+        first = {"ram": self.plan.ram_bytes, "flash": self.plan.flash_bytes}.get(goal)
+        return (self.cycles, self.plan.ram_bytes) if first is None else (first, self.cycles)
+
+
+class Decision:
+    """The choice from a menu within limits. Each candidate is planned once, whatever is asked."""
+
+    def __init__(self, menu: Menu, limits: Limits, planner: Planner) -> None:
+        self.menu, self.limits, self.planner = menu, limits, planner
+        self._planned: dict[Candidate, Answer | None] = {}
+        self._copies: dict[Candidate, tuple[Copies, ...]] = {}
+
+    def best(self, goal: Goal) -> Answer | None:
+        """The best answer for a goal; None where none fits."""
+        if goal == "balanced":
+            return self._as_first_guesses() or self._balanced(self.menu.trusted) or self._balanced(self.menu.frugal)
+        some = self.menu.everything
+        if goal == "flash":
+            return self._search((*some, *self._smallest_that_fits()), goal)[0]
+        found, sure = self._search(some, goal)
+        return found if sure else self._search((*some, *self.menu.smallest(self._room - FIXED_RAM)), goal)[0]
+
+    def _smallest_that_fits(self) -> Iterator[Candidate]:
+        """The least flash: what has more bytes alive is the smaller one."""
+        some = self.menu.smallest(self._room - FIXED_RAM)
+        yield from islice((c for c in some if self._answer(c, "balanced") is not None), 1)
+
+    def _as_first_guesses(self) -> Answer | None:
+        """What "balanced" means where no budget of RAM is given: no more of it than the first guesses need."""
+        if self.limits.ram is not None:
+            return None
+        plain = self.first_guesses
+        if plain is None:
+            return None
+        return Decision(self.menu, replace(self.limits, ram=plain.ram_bytes), self.planner)._balanced(self.menu.trusted)
+
+    @cached_property
+    def first_guesses(self) -> Plan | None:
+        """The plan of the first guesses, where it fits."""
+        try:
+            return self.planner(self.menu.default, self.limits)
+        except DoesNotFit:
+            return None
+
+    def _balanced(self, some: Sequence[Candidate]) -> Answer | None:
+        """Of what takes up to `SLACK` more than the fewest cycles the one with the least RAM."""
+        fastest, _ = self._search(some, "balanced")
+        if fastest is None or fastest.interrupted:
+            return fastest
+        most = fastest.cycles * (1 + SLACK)
+        leanest, _ = self._search([c for c in some if c.cycles <= most], "ram", copied=False)
+        return leanest or fastest
+
+    def _search(self, some: Sequence[Candidate], goal: Goal, copied: bool = True) -> tuple[Answer | None, bool]:
+        """The best answer, and whether none could be better: no candidate before it failed for want of addresses."""
+        copied = copied and goal not in ("balanced", "ram")  # "flash": copies of the very ways only
+        heap: list[_Entry] = []
+        for n, candidate in enumerate(some):
+            heappush(heap, _Entry(self._first_bound(candidate, goal, copied), n, candidate))
+        known: Answer | None = None
+        least: Key | None = None
+        try:
+            while heap:
+                entry = heappop(heap)
+                if entry.answer is not None:
+                    return entry.answer, least is None or entry.key[0] <= least[0]
+                if entry.bounded:
+                    least = min(least or entry.key, entry.key)
+                    answer = self._answer(entry.candidate, goal if copied else "balanced")
+                    if answer is not None:
+                        known = answer if known is None else min(known, answer, key=lambda a: a.key(goal))
+                        self._tell(known, goal)
+                        heappush(heap, replace(entry, key=answer.key(goal), answer=answer))
+                elif (key := self._second_bound(entry.candidate, goal, copied)) is not None:
+                    heappush(heap, replace(entry, key=max(key, entry.key), bounded=True))
+        except KeyboardInterrupt:
+            if known is None or not self.menu.planning.keep_best:
+                raise
+            return _cut_short(known, goal, min([known.key(goal), *(e.key for e in heap)])), True
+        return None, True
+
+    def _first_bound(self, candidate: Candidate, goal: Goal, copied: bool) -> Key:
+        cycles = candidate.cycles - (self._saved(candidate, ANYTHING, goal) if copied else 0)
+        if goal == "ram":
+            return candidate.quick_bound, cycles
+        return (self._flash(candidate), cycles) if goal == "flash" else (cycles, 0)
+
+    def _second_bound(self, candidate: Candidate, goal: Goal, copied: bool) -> Key | None:
+        """A sharper one; None for what cannot fit."""
+        ram = self._room - candidate.bound
+        if ram < 0:
+            return None
+        cycles = candidate.cycles - (self._saved(candidate, ram, goal) if copied else 0)
+        if goal == "ram":
+            return candidate.bound, cycles
+        return (self._flash(candidate), cycles) if goal == "flash" else (cycles, candidate.bound)
+
+    def _flash(self, candidate: Candidate) -> int:
+        """A bound of what `Plan.flash_bytes` will be."""
+        return self.limits.sizes.of_all(()) + candidate.flash + self.limits.code
+
+    @cached_property
+    def _room(self) -> int:
+        """The RAM that a plan may take up, stack included."""
+        return ANYTHING if self.limits.ram is None else self.limits.ram
+
+    def _saved(self, candidate: Candidate, room: int, goal: Goal) -> int:
+        return self._copies_of(candidate, goal)[0].saved(min(room, self._most_room))
+
+    @cached_property
+    def _most_room(self) -> int:
+        return sum(budgets(self.menu.board, self.menu.reserve).values())
+
+    def _copies_of(self, candidate: Candidate, goal: Goal) -> tuple[Copies, ...]:
+        """Copies of any ways that lie alike, and of the very ways, which take no more flash: all that "flash" looks at."""
+        if candidate not in self._copies:
+            offered = self.menu.options
+            self._copies[candidate] = tuple(copies(candidate.options, offered, same) for same in (False, True))
+        return self._copies[candidate][goal == "flash" :]
+
+    def _answer(self, candidate: Candidate, goal: Goal) -> Answer | None:
+        if candidate not in self._planned:
+            try:
+                plan = self.planner(candidate.ways, self.limits)
+                self._planned[candidate] = Answer(plan, candidate.options)
+            except DoesNotFit:
+                self._planned[candidate] = None
+        answer = self._planned[candidate]
+        return answer if answer is None or goal == "balanced" else self._with_copies(answer, candidate, goal)
+
+    def _with_copies(self, answer: Answer, candidate: Candidate, goal: Goal) -> Answer:
+        """The answer with the tables in RAM that save most and find room."""
+        room = min(self._room - answer.plan.ram_bytes, self._most_room - answer.plan.tensor_bytes)
+        found = [answer]
+        for some in self._copies_of(candidate, goal):
+            for options in some.best_first(room):
+                plan = _copied(answer.plan, tuple(way for way, _ in options))
+                if plan is not None:
+                    found.append(Answer(plan, options))
+                    break
+        return min(found, key=lambda a: (a.cycles, a.plan.ram_bytes))
+
+    def _tell(self, known: Answer, goal: Goal) -> None:
+        self.menu.planning.report(f"{known.cycles:,} cycles in {known.plan.ram_bytes:,} bytes of RAM so far")
+
+
+@dataclass(frozen=True, order=True)
+class _Entry:
+    """What is known of a candidate: a bound of its key, a sharper one (`bounded`), at last the answer."""
+
+    key: Key
+    number: int
+    candidate: Candidate = field(compare=False)
+    bounded: bool = field(default=False, compare=False)
+    answer: Answer | None = field(default=None, compare=False)
+
+
+def _copied(plan: Plan, ways: Sequence[Way]) -> Plan | None:
+    """The plan with other ways that lie alike; None where their tables find no room or take too much flash."""
+    new = {way.op: way for way in ways}
+    steps = tuple(Step(new[step.way.op], step.name) for step in plan.steps)
+    left = {m: size - plan.used(m) for m, size in budgets(plan.board, plan.reserve).items()}
+    if distributed(resident_tables(steps), left) is None:
+        return None
+    changed = replace(plan, steps=steps, placements=_moved(plan, steps))
+    return None if excess(changed) else check(changed)
+
+
+def _moved(plan: Plan, steps: Sequence[Step]) -> tuple[Placement, ...]:
+    """The placements of a plan where its scratch is that of other steps, of the same sizes."""
+    new = {
+        mine: theirs
+        for a, b in zip(plan.steps, steps, strict=True)
+        for mine, theirs in zip(a.scratch, b.scratch, strict=True)
+    }
+    return tuple(p if p.scratch is None else replace(p, scratch=new[p.scratch]) for p in plan.placements)
+
+
+def _cut_short(known: Answer, goal: Goal, bound: Key) -> Answer:
+    """The best answer so far, with a note that says what it may be from the best."""
+    mine, what = known.key(goal)[0], {"ram": "bytes of RAM", "flash": "bytes of flash"}.get(goal, "cycles")
+    note = f"planning was interrupted: {mine:,} {what} may be {max(mine / max(bound[0], 1) - 1, 0):.1%} more than the least"
+    return replace(known, plan=replace(known.plan, notes=(*known.plan.notes, note)), interrupted=True)
