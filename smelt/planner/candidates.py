@@ -69,7 +69,7 @@ class Candidate:
 def candidates(situations: Iterable[Situation], limits: Limits, keep: Keep, effort: Effort) -> Iterator[Candidate]:
     """The fastest ways within a most of bytes alive, for every most that makes a difference; and the leanest."""
     for there in situations:
-        yield from _named(there, _ladder(there.within(limits), _kept(there, keep), effort))
+        yield from _named(there, _ladder(there.within(limits), in_flash(there, keep), effort))
 
 
 def smallest(
@@ -77,14 +77,15 @@ def smallest(
 ) -> Iterator[Candidate]:
     """The ways with the least flash within several mosts of bytes alive, none above `most`; the largest first."""
     for there in situations:
-        yield from _named(there, _smallest(there.within(limits), _kept(there, keep), effort, most))
+        yield from _named(there, _smallest(there.within(limits), in_flash(there, keep), effort, most))
 
 
 Left = Sequence[Sequence[int]]
 """The options of each step that are left, by number."""
 
 
-def _kept(there: Situation, keep: Keep) -> Left:
+def in_flash(there: Situation, keep: Keep = lambda _, __: True) -> Left:
+    """The options with their tables in flash, of those that are kept."""
     return [
         [i for i, option in enumerate(some) if not option[0].resident and keep(i, option)] for some in there.options
     ]

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from smelt.errors import DoesNotFit
 from smelt.planner.budgets import Situation
-from smelt.planner.candidates import ANYTHING
-from smelt.planner.choice_solver import Choice, leanest, solve
+from smelt.planner.candidates import ANYTHING, in_flash
+from smelt.planner.choice_solver import Choice, leanest, solve, solved_among
 from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
 from smelt.planner.decide import Decision
 from smelt.planner.refusals import over_both, over_flash, over_ram
@@ -20,7 +20,8 @@ def refusal(decision: Decision) -> DoesNotFit:
     menu, limits, there = decision.menu, decision.limits, decision.menu.situations[0]
     problem = replace(there.within(limits), ram=ANYTHING)
     free = replace(problem, flash=ANYTHING)
-    smallest, lean = solve(free, ("flash",), menu.planning.effort.choice), leanest(free)
+    smallest = solve(free, ("flash",), menu.planning.effort.choice)
+    lean = solved_among(free, in_flash(there), leanest)
     assert smallest is not None and lean is not None, "without limits everything fits"
     if smallest.flash > problem.flash:
         flash = limits.flash or there.board.chip.flash.size
