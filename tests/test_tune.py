@@ -20,10 +20,9 @@ from smelt.passes import prepare
 from smelt.planner import Limits, make_plan
 from smelt.planner.known import Known
 from smelt.planner.log import TuningLog, append
-from smelt.planner.measurement import Measurement, Origin, Places
+from smelt.planner.measurement import IN_FLASH, Measurement, Origin, Places
 from smelt.planner.predict import NOISE
-from smelt.planner.quickest import ranked
-from smelt.planner.ways import Ways
+from smelt.planner.ways import Ways, op_key
 from smelt.targets.boards import board
 from smelt.tuning.bench import Bench
 from smelt.tuning.firmware import firmware, outcomes
@@ -152,7 +151,8 @@ def planned(graph, log, **more):
 
 def best(log, op):
     """What was measured to be fastest."""
-    return next(ranked(log, op, BOARD.name, Ways(BOARD.core, FRUGAL)))
+    name, schedule, _ = log.ranked(op_key(op), BOARD.name, IN_FLASH)[0]
+    return Ways(BOARD.core, FRUGAL).named(op, (name, schedule))
 
 
 def test_any_candidate_can_win(hello):

@@ -134,9 +134,7 @@ def _given_up(decision: Decision, answer: Answer) -> Iterator[str]:
             )
 
 
-def _planned(
-    graph: Graph, board: Board, ways: Sequence[AnyWay], reserve: int, limits: Limits, effort: Effort
-) -> Plan:
+def _planned(graph: Graph, board: Board, ways: Sequence[AnyWay], reserve: int, limits: Limits, effort: Effort) -> Plan:
     """Order and addresses for ways that are chosen. Raises DoesNotFit."""
     check_flash(board, [piece.call for way in ways for piece in way.pieces])
     flow = flow_of(graph, ways)

@@ -38,7 +38,7 @@ def _alternatives(default: Way, predictor: Predictor, ways: Ways, resident: bool
         if way.kernel in found:
             continue
         flash = _ranked(predictor, way, predictor.cycles(way), [*found.values()])
-        flash = _believed(flash, [*found.values()], len(found))
+        flash = _believed(flash, [*found.values()], len(found)) if found else _first(way, flash, predictor)
         if resident and way.table_bytes >= LEAST_RESIDENT:
             copy = _believed(predictor.copied(way, flash), copies or [*found.values()], len(found))
             copies.append((way.copied(), copy))
@@ -70,9 +70,16 @@ def _ranked(predictor: Predictor, way: Way, cycles: Cycles, before: Sequence[Opt
     return Cycles(round(there.value * mine / other), "ranked") if mine and other else cycles
 
 
+def _first(way: Way, cycles: Cycles, predictor: Predictor) -> Cycles:
+    """What is believed of the first guess. Where others were measured and it was not (the best kernels of an older smelt are no
+    kernels any more), that says nothing against it: it is as good as the best of them."""
+    least = predictor.known.least(op_key(way.op))
+    return Cycles(min(cycles.value, least), cycles.source) if cycles.source == "estimated" and least else cycles
+
+
 def _believed(cycles: Cycles, before: Sequence[Option], rank: int) -> Cycles:
     """Neither an estimate nor a gain within the noise is believed where it says that a later guess is faster than the first."""
-    if rank == 0:
+    if not before:
         return cycles
     first = before[0][1].value
     if cycles.source != "estimated" and cycles.value < (1 - NOISE) * first:

@@ -280,7 +280,7 @@ class _Entry:
 def _copied(plan: Plan, ways: Sequence[Way]) -> Plan | None:
     """The plan with other ways that lie alike; None where their tables find no room or take too much flash."""
     new = {way.op: way for way in ways}
-    steps = tuple(Step(new[step.way.op], step.name) for step in plan.steps)
+    steps = tuple(Step(new[step.ops[-1]], step.name) for step in plan.steps)
     left = {m: size - plan.used(m) for m, size in budgets(plan.board, plan.reserve).items()}
     if distributed(resident_tables(steps), left) is None:
         return None
