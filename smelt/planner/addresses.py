@@ -50,7 +50,7 @@ def arrange(blocks: Sequence[Block], budgets: Sequence[int], effort: Effort = NO
     return _spread(blocks, budgets, effort) if bound <= sum(budgets) else None
 
 
-def pack(blocks: Sequence[Block], bound: int, effort: Effort) -> tuple[int, ...]:
+def pack(blocks: Sequence[Block], bound: int, effort: Effort = NORMAL) -> tuple[int, ...]:
     """Offsets of the least height: first fit where it reaches the bound, else solved."""
     offsets = first_fit(blocks)
     if height(blocks, offsets) == bound or not solver.takes(blocks):
