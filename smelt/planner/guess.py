@@ -60,10 +60,10 @@ def _best(default: Way, predictor: Predictor, ways: Ways) -> Way:
 
 
 def candidates(default: Way, ways: Ways) -> tuple[Way, ...]:
-    """The first schedules of each implementation, and some more of the first guess's own."""
+    """The first schedules of each implementation that spends no flash, and some more of the first guess's own."""
     found = {way.kernel: way for way in ways.first_of_each(default.op, SCHEDULES)}
     own = (offer for offer in ways.offers(default.op) if offer[0].name == default.implementation.name)
     for offer in islice(own, OWN_SCHEDULES):
         way = ways.built(default.op, offer)
         found.setdefault(way.kernel, way)
-    return tuple(found.values())
+    return tuple(way for way in found.values() if not way.implementation.spends_flash)

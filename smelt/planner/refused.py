@@ -24,7 +24,7 @@ def refusal(decision: Decision) -> DoesNotFit:
     lean = solved_among(free, in_flash(there), leanest)
     assert smallest is not None and lean is not None, "without limits everything fits"
     if smallest.flash > problem.flash:
-        flash = limits.flash or there.board.chip.flash.size
+        flash = limits.flash or there.board.chip.flash_bytes
         calls = [way.call for way in _ways(there, smallest)]
         return over_flash(there.board, flash, calls, smallest.flash + FIXED_FLASH + limits.code)
     least = Decision(menu, replace(limits, ram=None), decision.planner).best("ram")
