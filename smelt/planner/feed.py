@@ -93,7 +93,7 @@ def _runs(graph: Graph, ways: Ways, fed: Tensor) -> Iterator[_Run]:
             return
         others = {*graph.sinks, *(t for op in rest for t in op.activations)}
         if not others & inside:
-            whole = tuple(map(ways.first, some))
+            whole = tuple(map(ways.frugal, some))
             yield from _in_rows(graph, whole, ways, fed)
         inside |= _alike(graph, some[-1].y)
 
@@ -101,7 +101,7 @@ def _runs(graph: Graph, ways: Ways, fed: Tensor) -> Iterator[_Run]:
 def _in_rows(graph: Graph, whole: tuple[Way, ...], ways: Ways, fed: Tensor) -> Iterator[_Run]:
     """A run in bands of different numbers of rows."""
     rest = _rest(graph, whole)
-    least = peak(flow_of(rest, [ways.first(op) for op in steps_of(rest)]))
+    least = peak(flow_of(rest, [ways.frugal(op) for op in steps_of(rest)]))
     y = whole[-1].op.y
     pool = max(sum(aligned(s.bytes) for s in way.scratch) for way in whole)
     for rows in ROWS:
