@@ -16,6 +16,7 @@ from smelt.options import (
     board_option,
     build_options,
     device_option,
+    feed_option,
     json_option,
     model_argument,
     models_argument,
@@ -221,11 +222,14 @@ def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_js
 @model_argument
 @board_option
 @click.option("--html", "page", type=click.Path(path_type=Path), help="Draw it: a page in one file.")
-@click.option("--no-curve", is_flag=True, help="Leave out what other budgets would buy, which takes longest.")
+@click.option(
+    "--no-curve", is_flag=True, help="Leave out what other budgets would buy, which takes longest; so does --feed."
+)
+@feed_option
 @plan_options
 @json_option
 def plan_command(
-    model: Path, board_name: str, page: Path | None, no_curve: bool, options: dict[str, Any], as_json: bool
+    model: Path, board_name: str, page: Path | None, no_curve: bool, feed: bool, options: dict[str, Any], as_json: bool
 ) -> None:
     """Plan MODEL for a board, as `compile` does, and show its memories while it runs. Nothing is built.
 
@@ -238,9 +242,9 @@ def plan_command(
     from smelt.report.summary import basis
     from smelt.report.terminal import working
 
-    compilation = compiled(model, board_name, {**options, "compiler": "none"})
+    compilation = compiled(model, board_name, {**options, "feed": feed, "compiler": "none"})
     with working(f"what budgets buy for {model.name} on {board_name}"):
-        view = look(compilation, options["log"], options["goal"], curve=not no_curve)
+        view = look(compilation, options["log"], options["goal"], curve=not no_curve and not feed)
     if page is not None:
         save_page(view, page)
     emit_json(view.as_json() | basis(compilation)) if as_json else show_plan(view, page)

@@ -73,6 +73,12 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
 
 
+def feed_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--feed", is_flag=True, help="The input comes in rows, one after the other, and never is whole in memory."
+    )(command)
+
+
 def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of every command that compiles."""
 
@@ -93,9 +99,7 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="zig is the bundled one, gcc the cross-compiler on the PATH; none writes C only, and estimates sizes.",
     )
-    @click.option(
-        "--feed", is_flag=True, help="The input comes in rows, one after the other, and never is whole in memory."
-    )
+    @feed_option
     @plan_options
     @functools.wraps(command)
     def wrapped(

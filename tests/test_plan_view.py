@@ -28,6 +28,7 @@ from tests.browser import browser
 from tests.importer_cases import relu_chain
 from tests.paths import AD, IC, KWS
 from tests.test_bands import planned
+from tests.test_feed import ROWS, camera
 
 HOSTILE = "</script><script>document.title='broken'</script><b onclick=alert(1)>&amp;"
 
@@ -200,11 +201,11 @@ def test_a_run_in_bands_shows_what_each_call_computes(page, tmp_path):
     view = plan_view(Compilation(graph, graph, plan, None, None, None, Evidence()), Known(NUCLEO_L4R5ZI), "ram")
     (number,) = (n for n, step in enumerate(view.steps) if step.bands)
     step, way = view.steps[number], plan.steps[number].way
-    assert len(step.bands) == len(way.pieces) and len(step.ops) == 3
+    assert len(step.bands) == len(way.pieces) and len(step.lanes) == 3
     for n, op in enumerate(way.ops):
-        rows = [row for b in step.bands if b.op == n and not b.moves for row in range(b.first, b.stop)]
+        rows = [row for b in step.bands if b.lane == n and b.deed == "computes" for row in range(b.first, b.stop)]
         assert rows == list(range(op.y.shape[1])), "all rows, one after the other"
-    assert any(b.moves for b in step.bands)
+    assert any(b.deed == "moves" for b in step.bands)
     boxes = {box.name: box for box in view.boxes}
     for touched in (t for b in step.bands for t in (*b.reads, *b.writes)):
         assert touched.offset >= 0 and touched.offset + touched.size <= boxes[touched.box].size
@@ -228,6 +229,23 @@ def test_a_run_in_bands_shows_what_each_call_computes(page, tmp_path):
         r"Written over, beginning [\d,]+ bytes before it", page.find("document.querySelector('.plan-side').innerText")
     )
     assert page.find("document.documentElement.scrollWidth") <= 1280
+
+
+def test_an_input_that_is_fed_arrives_in_the_page(page, tmp_path):
+    """It has no box of its own but a line buffer; rows are there before they are read."""
+    file = tmp_path / "camera.tflite"
+    file.write_bytes(camera())
+    compilation = smelt.compile(file, "nucleo_l4r5zi", compiler="none", log=TuningLog.empty, feed=True)
+    view = look(compilation, TuningLog.empty, "balanced", curve=False)
+    step = view.steps[0]
+    arrived = [b for b in step.bands if b.deed == "arrives"]
+    assert [row for b in arrived for row in range(b.first, b.stop)] == list(range(ROWS))
+    assert "the input 'picture'" in step.lanes[0] and not any(box.kind == "input" for box in view.boxes)
+    assert any(box.kind == "lines" and "'picture'" in box.about for box in view.boxes)
+    page.open(write(tmp_path, view), f"#step={step.name}")
+    assert page.find("document.querySelectorAll('.plan-call .plan-arrived').length") == len(arrived)
+    done = smelt_plan(file, "-b", "nucleo_l4r5zi", "--log", "none", "--feed", "--json")
+    assert json.loads(done.stdout)["steps"][0]["bands"] and json.loads(done.stdout)["points"] == []
 
 
 def test_keys(page, tmp_path, view):

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -14,9 +14,6 @@ import numpy as np
 
 from smelt.compile import Compilation, measured
 from smelt.errors import DoesNotFit
-from smelt.loops.ir import Scratch
-from smelt.model.graph import Tensor
-from smelt.model.slabs import row_bytes
 from smelt.nouns import Noun
 from smelt.planner import TuningLog, trade_offs
 from smelt.planner.bands import Bands
@@ -30,6 +27,7 @@ from smelt.planner.predict import Cycles, Predictor
 from smelt.planner.step import Step
 from smelt.planner.tables import TableKey, table_key
 from smelt.planner.tradeoff import Point
+from smelt.report.plan_bands import Band, bands_of, lanes_of
 from smelt.targets.types import Memory
 
 Kind = Literal["input", "output", "state", "tensor", "lines", "scratch", "table", "stack", "code"]
@@ -67,32 +65,10 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Touched:
-    """`size` bytes of a box from byte `offset` of it on, which a kernel call reads or writes."""
-
-    box: str
-    offset: int
-    size: int
-
-
-@dataclass(frozen=True)
-class Band:
-    """One kernel call of a run of ops in bands: it computes rows `first` up to `stop` of the result of an op of the run, given by
-    its position, or `moves` them within their line buffer."""
-
-    op: int
-    first: int
-    stop: int
-    moves: bool
-    kernel: str
-    reads: tuple[Touched, ...]
-    writes: tuple[Touched, ...]
-
-
-@dataclass(frozen=True)
 class StepView:
     """One step: what it computes and how, and what it costs. `cycles` are expected ones, estimates where `estimated`; `alive` is
-    bytes of tensors and scratch while it runs. A run of ops in bands has `bands`, in order; `ops` are what they compute."""
+    bytes of tensors and scratch while it runs. A run of ops in bands has `bands`, in order; `lanes` are the tensors of which they
+    compute rows."""
 
     name: str
     op: str
@@ -109,7 +85,7 @@ class StepView:
     tables_in_ram: bool
     reads: tuple[str, ...]
     writes: tuple[str, ...]
-    ops: tuple[str, ...] = ()
+    lanes: tuple[str, ...] = ()
     bands: tuple[Band, ...] = ()
 
 
@@ -347,21 +323,6 @@ def _step(plan: Plan, boxes: Sequence[Box], number: int, cycles: Cycles, alive: 
         tables_in_ram=step.resident,
         reads=tuple(box.name for box in tensors if number in box.read_by),
         writes=tuple(box.name for box in tensors if number in box.made_by),
-        ops=tuple(f"{type(op).__name__} '{op.y.name}'" for op in step.ops),
-        bands=tuple(_bands(step.way, names)) if isinstance(step.way, Bands) else (),
+        lanes=lanes_of(step.way) if isinstance(step.way, Bands) else (),
+        bands=tuple(bands_of(step.way, names)) if isinstance(step.way, Bands) else (),
     )
-
-
-def _bands(way: Bands, names: Mapping[Tensor | Scratch, str]) -> Iterator[Band]:
-    """The kernel calls of a run. `names` are those of the boxes in which things lie."""
-    positions = {op.y: n for n, op in enumerate(way.ops)}
-    for piece in way.pieces:
-        op, y = piece.way.op, piece.part(piece.way.op.y)
-        assert y.tensor is not None, "a piece computes rows of a tensor"
-        first = y.first // row_bytes(y.tensor, way.layout.axis)
-        stop = first + op.y.shape[way.layout.axis]
-        sources = tuple((x, piece.part(x)) for x in op.activations)
-        moves = any(part.tensor is y.tensor for _, part in sources)
-        reads = tuple(Touched(names[part.owner], part.offset, x.bytes) for x, part in sources)
-        writes = (Touched(names[y.owner], y.offset, op.y.bytes),)
-        yield Band(positions[y.tensor], first, stop, moves, piece.call.kernel.name, reads, writes)

@@ -492,11 +492,12 @@ function drawPlan(root) {
   /* Kernel calls from left to right: which rows of which op each computes, and below where it reads and writes. */
   function bandsOf(step) {
     if (!step || !step.bands.length) return [];
-    const moves = step.bands.filter((band) => band.moves).length;
-    const last = step.bands.filter((band) => band.op === step.ops.length - 1);
+    const [moves, arrivals] = ["moves", "arrives"].map((deed) => step.bands.filter((band) => band.deed === deed).length);
+    const last = step.bands.filter((band) => band.lane === step.lanes.length - 1);
     const words =
       `${count(last.length)} bands of up to ${count(Math.max(...last.map((band) => band.stop - band.first)))} rows of the result, ` +
-      `${count(step.bands.length)} kernel calls, of which ${count(moves)} move rows that are needed again`;
+      `${count(step.bands.length - arrivals)} kernel calls, of which ${count(moves)} move rows that are needed again` +
+      (arrivals ? `; rows of the input arrive ${count(arrivals)} times` : "");
     const width = Math.max(3, Math.min(40, (root.clientWidth - 80 - GUTTER) / step.bands.length));
     const touched = new Set(step.bands.flatMap((band) => [...band.reads, ...band.writes]).map((part) => byName.get(part.box)));
     const maps = plan.memories
@@ -508,14 +509,14 @@ function drawPlan(root) {
       html(
         "div",
         { class: "plan-legend" },
-        ...[["written", "computes and writes"], ["moved", "moves"], ["read", "reads"]].map(([kind, word]) =>
-          html("span", {}, html("span", { class: `plan-swatch plan-${kind}` }), word),
+        ...[["written", "computes and writes"], ["moved", "moves"], ["arrived", "arrives"], ["read", "reads"]].map(([kind, word]) =>
+          kind === "arrived" && !arrivals ? null : html("span", {}, html("span", { class: `plan-swatch plan-${kind}` }), word),
         ),
       ),
       html(
         "div",
         { class: "plan-scroll" },
-        ...step.ops.flatMap((op, number) => [html("div", { class: "plan-caption" }, `rows of ${clipped(op, 100)}`), lane(step, number, width)]),
+        ...step.lanes.flatMap((words, number) => [html("div", { class: "plan-caption" }, `rows of ${clipped(words, 110)}`), lane(step, number, width)]),
         ...maps.flatMap(([memory, indices]) => [
           html("div", { class: "plan-caption" }, html("b", {}, memory.name), " what each call reads and writes"),
           addresses(step, indices, width),
@@ -525,16 +526,17 @@ function drawPlan(root) {
   }
 
   const tip = (step, band, n) =>
-    svg("title", {}, `call ${n}: ${band.moves ? "moves" : "computes"} rows ${band.first} to ${band.stop - 1} of ${step.ops[band.op]}\n${band.kernel}`);
+    svg("title", {}, `${n}: rows ${band.first} to ${band.stop - 1} of ${step.lanes[band.lane]}: ${band.deed}\n${band.kernel}`);
+  const DEEDS = { computes: "plan-written", moves: "plan-moved", arrives: "plan-arrived" };
 
   function lane(step, number, width) {
     const height = 20;
     const picture = svg("svg", { width: GUTTER + step.bands.length * width + 2, height, role: "img" });
     step.bands.forEach((band, n) => {
-      if (band.op !== number) return;
+      if (band.lane !== number) return;
       const rows = band.stop - band.first === 1 ? String(band.first) : `${band.first}–${band.stop - 1}`;
       const shape = { x: GUTTER + n * width, y: 1, width: Math.max(width - 1, 1), height: height - 2, rx: 2 };
-      const group = svg("g", { class: "plan-call" }, tip(step, band, n), svg("rect", { ...shape, class: band.moves ? "plan-moved" : "plan-written" }));
+      const group = svg("g", { class: "plan-call" }, tip(step, band, n), svg("rect", { ...shape, class: DEEDS[band.deed] }));
       const label = [rows, String(band.first)].find((text) => text.length * 6.4 <= width - 2);
       if (label) group.append(svg("text", { x: shape.x + shape.width / 2, y: 14, "text-anchor": "middle" }, label));
       picture.append(group);
@@ -567,7 +569,7 @@ function drawPlan(root) {
         picture.append(svg("rect", { ...shape, class: kind }, tip(step, band, n)));
       };
       for (const touched of band.reads) part(touched, "plan-read");
-      for (const touched of band.writes) part(touched, band.moves ? "plan-moved" : "plan-written");
+      for (const touched of band.writes) part(touched, DEEDS[band.deed]);
     });
     return picture;
   }
@@ -577,7 +579,7 @@ function drawPlan(root) {
   const matches = (text) => state.query.split(/\s+/).every((word) => text.includes(word));
   const stepText = (number) => {
     const step = plan.steps[number];
-    return [step.name, step.op, step.origin, step.implementation, step.schedule, ...step.kernels, ...step.ops].join(" ").toLowerCase();
+    return [step.name, step.op, step.origin, step.implementation, step.schedule, ...step.kernels, ...step.lanes].join(" ").toLowerCase();
   };
   function found(index) {
     const box = plan.boxes[index];
