@@ -255,9 +255,9 @@ def corrected(limits: Limits, made: Built, number: int) -> Limits:
 
 def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc", "none"]) -> Known:
     """What a log says about this board, for the compiler and the model of time as they are; C only is for whatever zig would
-    make of it. What smelt ships is known as well, unless `log` is `TuningLog.empty`.
+    make of it. What smelt ships is known as well, unless `log` is `TuningLog.empty`, and what holds of boards that take as long.
 
-    Raises OptionError where there is a log, and nothing in it is about the board.
+    Raises OptionError where there is a log, and nothing in it holds for the board.
     """
     from smelt.devices.simulators.version import model_of_time
     from smelt.errors import OptionError
@@ -265,11 +265,12 @@ def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc"
     from smelt.planner.known import Known
     from smelt.planner.log import TuningLog
     from smelt.planner.measurement import Origin
+    from smelt.tuning.alike import holding
     from smelt.tuning.shipped import shipped_log
 
     if log is TuningLog.empty:
         return Known(board)
-    if log is not None and not log.about(board.name).measurements:
+    if log is not None and not holding(log, board).about(board.name).measurements:
         raise OptionError(f"the tuning log has no measurement of {board.name}: run `smelt tune` first")
     origin = Origin(model_of_time(board), toolchain(board, compiler))
-    return Known.of(board, shipped_log() + (log or TuningLog.empty), origin)
+    return Known.of(board, holding(shipped_log() + (log or TuningLog.empty), board), origin)

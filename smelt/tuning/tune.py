@@ -29,6 +29,7 @@ from smelt.planner.plan import Plan
 from smelt.planner.ways import Ways
 from smelt.targets.boards import named
 from smelt.targets.types import Board
+from smelt.tuning.alike import holding
 from smelt.tuning.bench import Bench
 from smelt.tuning.devices import Where, counting_device
 from smelt.tuning.queues import Results, measured
@@ -124,7 +125,7 @@ def _case(graph: Graph, board: Board, ways: Ways, where: Where, compiler: Compil
     plan = make_plan(graph, board, ways)
     memory = max(plan.memories, key=lambda m: plan.used(m.name))
     bench = Bench(board, memory, compiler, origin, graph, where.in_ram)
-    return _Case(graph, ways, where, plan, bench, Known.of(board, log, origin))
+    return _Case(graph, ways, where, plan, bench, Known.of(board, holding(log, board), origin))
 
 
 def _told(case: _Case, session: _Session) -> Tuning:
