@@ -11,21 +11,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from smelt.errors import DoesNotFit, OptionError
-from smelt.model.graph import Graph, Tensor
+from smelt.model.graph import Graph, Op, Tensor
 from smelt.planner.bands import Bands, in_bands
 from smelt.planner.check import check, excess
 from smelt.planner.flow import aligned, peak, steps_of, storages_of
 from smelt.planner.line_buffers import Layout, can_run
 from smelt.planner.placement import Placement, budgets
 from smelt.planner.plan import Plan
+from smelt.planner.rowwise import Rowwise
 from smelt.planner.step import Step, flow_of, named
 from smelt.planner.ways import Way, Ways
 
-ROWS = (1, 2, 3, 4, 6, 8, 12, 16)
-"""Rows of a band that are tried."""
+ROWS = (1, 2, 4, 8, 16)
+"""Rows of a band that are tried, of the last result or of all between."""
 
-TRIED = 3
+TRIED = 2
 """How many runs are planned to the end: those that promise the least RAM."""
+
+BUILT = 4
+"""How many layouts of a run are built at most, until one is found that needs no more RAM than the smallest, or the rest."""
 
 Planner = Callable[[Graph], Plan]
 """What plans the rest. Raises DoesNotFit."""
@@ -33,16 +37,16 @@ Planner = Callable[[Graph], Plan]
 
 @dataclass(frozen=True)
 class _Run:
-    """The first ops in bands of so many rows: what line buffers, scratch and the result take up, and the rest at least."""
+    """The first ops of a graph: the ways to do them, layouts, and what the rest takes up at least."""
 
     ways: tuple[Way, ...]
-    rows: int
-    bytes: int
+    layouts: tuple[Layout, ...]
     rest: int
 
     @property
-    def peak(self) -> int:
-        return max(self.bytes, self.rest)
+    def promise(self) -> int:
+        """What will be taken up at least."""
+        return max(_line_bytes(self.layouts[0]), self.rest)
 
 
 def fed_plan(graph: Graph, ways: Ways, planner: Planner) -> Plan:
@@ -51,19 +55,16 @@ def fed_plan(graph: Graph, ways: Ways, planner: Planner) -> Plan:
     Raises OptionError where it cannot be, DoesNotFit, Unsupported.
     """
     fed = _fed(graph)
-    runs = list(_runs(graph, ways, fed))
+    runs = sorted(_runs(graph, ways, fed), key=lambda run: (run.promise, len(run.ways)))
     if not runs:
         raise OptionError(
             f"'{graph.inputs[0].name}' cannot be fed in rows: the first layer, {steps_of(graph)[0].in_full()}, does not compute "
             "rows from rows"
         )
-    best: dict[tuple[Way, ...], _Run] = {}
-    for run in sorted(runs, key=lambda r: (r.peak, -r.rows)):
-        best.setdefault(run.ways, run)
     plans, refusals = list[Plan](), list[DoesNotFit]()
-    for run in sorted(best.values(), key=lambda r: (r.peak, len(r.ways)))[:TRIED]:
+    for run in runs[:TRIED]:
         try:
-            plans.append(_planned(graph, run, ways, fed, planner))
+            plans.append(_planned(graph, run, ways, planner))
         except DoesNotFit as error:
             refusals.append(error)
     if not plans:
@@ -94,21 +95,38 @@ def _runs(graph: Graph, ways: Ways, fed: Tensor) -> Iterator[_Run]:
         others = {*graph.sinks, *(t for op in rest for t in op.activations)}
         if not others & inside:
             whole = tuple(map(ways.frugal, some))
-            yield from _in_rows(graph, whole, ways, fed)
+            yield _Run(whole, tuple(sorted(_layouts(some, fed), key=_line_bytes)), _least(_rest(graph, whole), ways))
         inside |= _alike(graph, some[-1].y)
 
 
-def _in_rows(graph: Graph, whole: tuple[Way, ...], ways: Ways, fed: Tensor) -> Iterator[_Run]:
-    """A run in bands of different numbers of rows."""
-    rest = _rest(graph, whole)
-    least = peak(flow_of(rest, [ways.frugal(op) for op in steps_of(rest)]))
-    y = whole[-1].op.y
-    pool = max(sum(aligned(s.bytes) for s in way.scratch) for way in whole)
+def _layouts(ops: tuple[Op, ...], fed: Tensor) -> Iterator[Layout]:
+    """Bands of different numbers of rows, and rows one by one."""
     for rows in ROWS:
-        if rows <= max(y.shape[1:3]):
-            layout = Layout(tuple(way.op for way in whole), rows, fed)
-            lines = sum(line.bytes for line in layout.lines.values())
-            yield _Run(whole, rows, lines + pool + aligned(y.bytes), least)
+        yield Layout(ops, rows, fed)
+        yield Rowwise(ops, 1, fed, rows)
+
+
+def _least(graph: Graph, ways: Ways) -> int:
+    """What the tensors of a graph take up at least, scratch left out."""
+    flow = flow_of(graph, [ways.frugal(op) for op in steps_of(graph)])
+    return peak(replace(flow, uses=tuple(replace(use, scratch=()) for use in flow.uses)))
+
+
+def _line_bytes(layout: Layout) -> int:
+    """What line buffers and result take up."""
+    return sum(aligned(s.bytes) for s in layout.lines.values()) + aligned(layout.y.bytes)
+
+
+def _in_bands(run: _Run, ways: Ways, room: int) -> Bands:
+    """The run in the layout with the fewest kernel calls that needs no more than `room`, or than the smallest layout."""
+    smallest = in_bands(run.layouts[0], run.ways, ways)
+    room = max(room, _bytes(smallest))
+    others = [layout for layout in run.layouts[1:] if _line_bytes(layout) <= room]
+    for layout in sorted(others, key=lambda layout: len(layout.actions))[:BUILT]:
+        found = in_bands(layout, run.ways, ways)
+        if len(found.pieces) < len(smallest.pieces) and _bytes(found) <= room:
+            return found
+    return smallest
 
 
 def _rest(graph: Graph, whole: Sequence[Way]) -> Graph:
@@ -121,10 +139,10 @@ def _rest(graph: Graph, whole: Sequence[Way]) -> Graph:
     return replace(graph, inputs=whole[-1].ys, ops=ops)
 
 
-def _planned(graph: Graph, run: _Run, ways: Ways, fed: Tensor, planner: Planner) -> Plan:
+def _planned(graph: Graph, run: _Run, ways: Ways, planner: Planner) -> Plan:
     """The plan of a run and of the rest, checked. Raises DoesNotFit."""
-    bands = in_bands(Layout(tuple(way.op for way in run.ways), run.rows, fed), run.ways, ways)
     rest = planner(_rest(graph, run.ways))
+    bands = _in_bands(run, ways, rest.tensor_bytes)
     steps = named([bands, *rest.ways])
     placements = [_later(graph, p) for p in rest.placements]
     placements += _beside(steps[0], placements, budgets(rest.board, rest.reserve))
