@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from smelt.planner.check import check
 from smelt.planner.limits import UNLIMITED
 from smelt.planner.line_buffers import Layout, can_run
 from smelt.planner.placement import STACK_RESERVE
+from smelt.planner.rowwise import Rowwise
 from smelt.planner.step import AnyWay
 from smelt.planner.ways import Part, Piece, Ways
 from smelt.targets.boards import board
@@ -66,13 +67,15 @@ def test_slabs_compute_rows_as_the_whole_op_does(graph: Graph) -> None:
     assert cut > 100
 
 
-def planned(graph: Graph, runs: Sequence[tuple[int, int, int]]) -> Plan:
+def planned(
+    graph: Graph, runs: Sequence[tuple[int, int, int]], layout: Callable[[tuple[Op, ...], int], Layout] = Layout
+) -> Plan:
     """A plan with the ops from one position up to another in bands of so many rows."""
     ways, taken, at = Ways(BOARD.core, IMPLEMENTATIONS), list[AnyWay](), 0
     for first, stop, rows in (*runs, (len(graph.ops), len(graph.ops), 0)):
         taken += [ways.first(op) for op in graph.ops[at:first] if op.alias_of is None]
         some = graph.ops[first:stop]
-        taken += [in_bands(Layout(some, rows), [ways.first(op) for op in some], ways)] if rows else []
+        taken += [in_bands(layout(some, rows), [ways.first(op) for op in some], ways)] if rows else []
         at = stop
     return _planned(graph, BOARD, tuple(taken), STACK_RESERVE, UNLIMITED)
 
@@ -100,6 +103,25 @@ def test_runs_in_bands_compute_the_same_in_less_room(graph: Graph, most: int, ro
     plan = planned(graph, runs)
     assert sum(isinstance(step.way, Bands) for step in plan.steps) == len(runs)
     computes_the_same(plan, graph)
+
+
+@pytest.mark.parametrize(("most", "rows"), [(3, 1), (9, 2)])
+def test_rows_one_by_one_compute_the_same_in_the_least_lines(graph: Graph, most: int, rows: int) -> None:
+    """Residual blocks, strides and padding included; a line buffer has no more rows than with bands, mostly fewer."""
+    runs = [(*run, rows) for run in runs_of(graph.ops, most)]
+
+    def one_by_one(ops: tuple[Op, ...], rows: int) -> Layout:
+        return Rowwise(ops, rows, None, rows)
+
+    plan = planned(graph, runs, one_by_one)
+    layouts = [step.way.layout for step in plan.steps if isinstance(step.way, Bands)]
+    assert len(layouts) == len(runs) and all(isinstance(layout, Rowwise) for layout in layouts)
+    computes_the_same(plan, graph)
+    mine, theirs = (
+        [sum(line.bytes for line in some.lines.values()) for some in both]
+        for both in (layouts, [Layout(layout.ops, rows) for layout in layouts])
+    )
+    assert all(a <= b for a, b in zip(mine, theirs, strict=True)) and sum(mine) < sum(theirs)
 
 
 def test_a_residual_block_needs_little_more_than_its_input() -> None:

@@ -18,7 +18,7 @@ from smelt.planner.ways import Part
 from smelt.report.execute import execute
 from smelt.report.profile import profile
 from smelt.report.verify import verify
-from tests.paths import ROOT
+from tests.paths import ROOT, VWW
 from tests.small_models import dense_model
 from tests.test_cli import answer, smelt
 from tests.test_library import WARNINGS
@@ -79,6 +79,12 @@ def test_it_needs_less_room(model):
     assert fed.tensor_bytes < whole.tensor_bytes - picture / 3
     with pytest.raises(DoesNotFit):
         compile(model, BOARD, feed=True, compiler="none", max_ram=1000)
+
+
+def test_a_person_is_detected_in_20_kb():
+    """Visual Wake Words, with everything that its plan knows: must be below 20 KB. The picture alone has 27.6."""
+    plan = compile(VWW, BOARD, feed=True, goal="ram", compiler="none").plan
+    assert plan.ram_bytes < 20_000
 
 
 def test_an_inference_is_counted_with_what_is_done_while_rows_come(model):
