@@ -21,6 +21,7 @@ from smelt.passes import prepare
 from smelt.planner import Plan, _planned
 from smelt.planner.bands import Bands, in_bands
 from smelt.planner.check import check
+from smelt.planner.effort import NORMAL
 from smelt.planner.limits import UNLIMITED
 from smelt.planner.line_buffers import Layout, can_run
 from smelt.planner.placement import STACK_RESERVE
@@ -77,7 +78,7 @@ def planned(
         some = graph.ops[first:stop]
         taken += [in_bands(layout(some, rows), [ways.first(op) for op in some], ways)] if rows else []
         at = stop
-    return _planned(graph, BOARD, tuple(taken), STACK_RESERVE, UNLIMITED)
+    return _planned(graph, BOARD, tuple(taken), STACK_RESERVE, UNLIMITED, NORMAL)
 
 
 def runs_of(ops: Sequence[Op], most: int) -> list[tuple[int, int]]:
@@ -105,13 +106,13 @@ def test_runs_in_bands_compute_the_same_in_less_room(graph: Graph, most: int, ro
     computes_the_same(plan, graph)
 
 
-@pytest.mark.parametrize(("most", "rows"), [(3, 1), (9, 2)])
+@pytest.mark.parametrize(("most", "rows"), [(3, 2), (9, 4)])
 def test_rows_one_by_one_compute_the_same_in_the_least_lines(graph: Graph, most: int, rows: int) -> None:
     """Residual blocks, strides and padding included; a line buffer has no more rows than with bands, mostly fewer."""
     runs = [(*run, rows) for run in runs_of(graph.ops, most)]
 
     def one_by_one(ops: tuple[Op, ...], rows: int) -> Layout:
-        return Rowwise(ops, rows, None, rows)
+        return Rowwise(ops, rows, None, 1)
 
     plan = planned(graph, runs, one_by_one)
     layouts = [step.way.layout for step in plan.steps if isinstance(step.way, Bands)]
@@ -121,7 +122,8 @@ def test_rows_one_by_one_compute_the_same_in_the_least_lines(graph: Graph, most:
         [sum(line.bytes for line in some.lines.values()) for some in both]
         for both in (layouts, [Layout(layout.ops, rows) for layout in layouts])
     )
-    assert all(a <= b for a, b in zip(mine, theirs, strict=True)) and sum(mine) < sum(theirs)
+    assert all(a <= b for a, b in zip(mine, theirs, strict=True))
+    assert sum(mine) < sum(theirs) or max(len(layout.ops) for layout in layouts) == 2
 
 
 def test_a_residual_block_needs_little_more_than_its_input() -> None:
