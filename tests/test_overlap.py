@@ -10,7 +10,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from smelt.kernels import INT8, INT16
+from smelt.kernels import IMPLEMENTATIONS, INT8, INT16
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.routines import PLANES, SUM_WORDS
 from smelt.loops.builder import KernelBuilder
@@ -19,6 +19,7 @@ from smelt.loops.ir import Const, Type, maximum, minimum
 from smelt.loops.overlap import slide
 from smelt.loops.routine import At, Reads, Routine, Writes
 from smelt.model.graph import Op
+from tests.float_ops import recurrent_cases
 from tests.kernels_host import Inputs, Slid, run_slid
 from tests.mac_cases import (
     cases,
@@ -28,8 +29,9 @@ from tests.mac_cases import (
     halfwords,
     transpose_convolutions,
 )
-from tests.schedules import Made, built
+from tests.schedules import Made, built, candidates
 from tests.test_kernels_float import sums, ways
+from tests.test_kernels_signal import cutting, front_ends, remembering
 
 
 class Small:
@@ -179,6 +181,14 @@ def test_what_overtakes_itself_is_not_in_place() -> None:
         assert not s.overlap.in_place and s.overlap.by > 0
 
 
+def test_numbers_that_data_make_do_not_overflow() -> None:
+    s = Small(64, 64)
+    wide = s.k.let("wide", s.x.load("int32_t", 0))
+    with s.k.loop("i", 0, 64) as i, s.k.when(wide * wide * wide > i):
+        s.k.store(s.y, i, s.x[i])
+    assert s.slide == 0
+
+
 def test_routines_know_the_step_of_what_they_write() -> None:
     """A channel of outputs, from a plane: only its own bytes."""
     s = Small(16 * 8, 16 * 8)
@@ -275,6 +285,21 @@ def test_int8(implementation: Implementation) -> None:
     """Right where the reader says so; wrong a byte nearer, but where that byte does not show."""
     nearer, wrong = check_slides(built(implementation, cases(), most=2))
     assert 4 * wrong >= 3 * nearer
+
+
+def test_states_are_renewed_in_place() -> None:
+    """Ops that renew a state in its own bytes read from it what they need before they write there."""
+    seen = set()
+    for op in [*front_ends(), *cutting(), *remembering(), *recurrent_cases()]:
+        for implementation in (i for i in IMPLEMENTATIONS if op.renews):
+            for schedule in candidates(implementation, op)[:1]:
+                call = implementation.build(op, schedule)
+                buffers = {id(a): b for a, b in zip(call.arguments, call.kernel.buffers, strict=True)}
+                for old, new in op.renews:
+                    x, y = (buffers[id(getattr(op, name))] for name in (old, new))
+                    assert overlap(call.kernel, x, y).in_place, f"{new} over {old}\n{call.kernel}"
+                    seen.add((implementation.name, old))
+    assert len(seen) >= 10
 
 
 @pytest.mark.parametrize("implementation", INT16, ids=lambda i: i.name)

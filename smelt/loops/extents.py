@@ -16,7 +16,7 @@ from smelt.loops.ir import COMPARISONS, Binary, Cast, Const, Expr, Type, Var
 
 Numbers = Any
 """An int, or an array of int64."""
-FAR = 1 << 40  # sums and products of what is within it stay inside int64
+FAR = 1 << 31  # products of two of them stay inside int64
 
 
 class Extent(NamedTuple):

@@ -14,10 +14,11 @@ import numpy as np
 from smelt.loops.extents import Extent, Numbers, Values, exactly
 from smelt.loops.ir import SIZES, Buffer
 from smelt.loops.kernel import Kernel
-from smelt.loops.overlap import both, depth_of, in_order, slide, truth
+from smelt.loops.overlap import both, depth_of, in_order, slide_in, truth
 from smelt.loops.touches import Branch, Let, Part, Passage, Rounds, Touch, passage
 
 NEVER = 1 << 60
+SMALL_PART = 16
 MOST_BYTES = 1 << 20  # that are looked at, those touched twice counted twice
 
 
@@ -43,16 +44,18 @@ class Overlap:
 
 
 def overlap(kernel: Kernel, x: Buffer, y: Buffer) -> Overlap:
-    """How y may lie over x, as far as that can be shown."""
-    by = slide(kernel, x, y)
-    shown = in_order(x.type, y.type, 0) and all(_apart(kernel, x, y, every) for every in (False, True)) if by else True
-    return Overlap(by, shown)
+    """How y may lie over x, as far as that can be shown. Where a small part of y would be gained it is not tried."""
+    passing = passage(kernel.body, x, y)
+    by = slide_in(passing, x, y)
+    if SMALL_PART * by <= y.size * SIZES[y.type]:
+        return Overlap(by, by == 0)
+    tried = in_order(x.type, y.type, 0)
+    return Overlap(by, tried and all(_apart(passing, x, y, every) for every in (False, True)))
 
 
-def _apart(kernel: Kernel, x: Buffer, y: Buffer, every: bool) -> bool:
+def _apart(passing: Passage, x: Buffer, y: Buffer, every: bool) -> bool:
     """Whether every byte is written after it was read last; without `every` only the first and the last rounds of loops are looked
     at, which is soon done and shows what is wrong mostly."""
-    passing = passage(kernel.body, x, y)
     calendar = _Calendar(every, depth_of(passing), _never(x, -1), _never(y, NEVER))
     try:
         calendar.measure(passing, Values())

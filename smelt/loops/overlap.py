@@ -32,8 +32,12 @@ def slide(kernel: Kernel, x: Buffer, y: Buffer) -> int:
     0: y may begin where x does. The size of y: they may not overlap. What is returned may be more than needed, never less, and
     greater distances are right, too.
     """
+    return slide_in(passage(kernel.body, x, y), x, y)
+
+
+def slide_in(passing: Passage, x: Buffer, y: Buffer) -> int:
+    """The same of what a kernel does with x and y."""
     whole = y.size * SIZES[y.type]
-    passing = passage(kernel.body, x, y)
     if not passing.reads or not passing.writes:
         return 0
     reader = _Reader(x.size * SIZES[x.type], whole, depth_of(passing))

@@ -115,6 +115,7 @@ class Reducer:
     y: Buffer
     uneven: set[str] = field(default_factory=set)
     _grown: dict[str, _Grown] = field(default_factory=dict)
+    _known: dict[int, tuple[Expr, _Grown]] = field(default_factory=dict)
 
     def passage(self, body: Iterable[Stmt]) -> Passage:
         parts = tuple(part for statement in body for part in self._parts(statement))
@@ -198,21 +199,21 @@ class Reducer:
         return Rounds(turn, Const(0), Const(count), length, Passage((places,), reads, writes), False)
 
     def _loads(self, value: Expr, guard: Expr | None = None) -> Iterator[Touch]:
-        match value:
-            case Binary("&&", left, right):
-                yield from self._loads(left, guard)
-                yield from self._loads(right, left)
-            case Binary(_, left, right):
-                yield from self._loads(left, guard)
-                yield from self._loads(right, guard)
-            case Cast(_, inner):
-                yield from self._loads(inner, guard)
-            case Call(_, arguments):
-                for argument in arguments:
-                    yield from self._loads(argument, guard)
-            case Load(buffer, index, type):
-                yield from self._loads(index, guard)
-                yield from self._touch(False, buffer, index, SIZES[type], guard=guard)
+        """Those of x in an expression; of two conditions that must both hold the first one guards the second."""
+        waiting: list[tuple[Expr, Expr | None]] = [(value, guard)]
+        while waiting:
+            value, guard = waiting.pop()
+            if isinstance(value, Binary):
+                waiting.append((value.left, guard))
+                waiting.append((value.right, value.left if value.operator == "&&" else guard))
+            elif isinstance(value, Cast):
+                waiting.append((value.value, guard))
+            elif isinstance(value, Call):
+                waiting.extend((argument, guard) for argument in value.arguments)
+            elif isinstance(value, Load):
+                waiting.append((value.index, guard))
+                if value.buffer.root == self.x:
+                    yield from self._touch(False, value.buffer, value.index, SIZES[value.type], guard=guard)
 
     def _touch(
         self, writes: bool, buffer: AnyBuffer, index: Expr, size: int, count: Expr | None = None,
@@ -229,6 +230,11 @@ class Reducer:
         yield Touch(writes, index, SIZES[buffer.type], size, count, guard)
 
     def _growth(self, value: Expr) -> _Grown:
+        if id(value) not in self._known:
+            self._known[id(value)] = value, self._found(value)
+        return self._known[id(value)][1]
+
+    def _found(self, value: Expr) -> _Grown:
         """Data are the same in every round, as far as anybody knows: between two ends."""
         match value:
             case Var(name):
