@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
 from typing import Literal, Protocol
@@ -273,7 +273,7 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         tuple(Region(m.name, role_of(m), sizes[m.name]) for m in plan.memories),
         _ports(plan, "in", plan.graph.inputs if plan.fed is None else ()),
         _ports(plan, "out", plan.graph.outputs),
-        invocations,
+        _alike(invocations),
         tuple(_cell(plan, number, state, tables) for number, state in enumerate(plan.graph.states)),
         joint.suite if joint else None,
         _feed(plan, invocations),
@@ -323,7 +323,25 @@ def _invocation(plan: Plan, number: int, step: Step, piece: Piece, constants: Ta
         _operand(plan, number, step, piece, buffer, argument, constants)
         for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True)
     )
-    return Invocation(step, piece, piece.call.kernel, arguments)
+    pairs = list(zip(piece.call.kernel.buffers, arguments, strict=True))
+    meet = any(_meet(x, y) for x in pairs for y in pairs if (x[0].role, y[0].role) == ("input", "output"))
+    return Invocation(step, piece, piece.call.kernel.sliding() if meet else piece.call.kernel, arguments)
+
+
+def _meet(x: tuple[Buffer, Place | Constant], y: tuple[Buffer, Place | Constant]) -> bool:
+    """Whether two arguments have bytes in common."""
+    (a, a_place), (b, b_place) = x, y
+    if not isinstance(a_place, Place) or not isinstance(b_place, Place) or a_place.memory != b_place.memory:
+        return False
+    return a_place.offset < b_place.offset + bytes_of(b) and b_place.offset < a_place.offset + bytes_of(a)
+
+
+def _alike(invocations: tuple[Invocation, ...]) -> tuple[Invocation, ...]:
+    """Where one call of a kernel is of the one that takes an output over an input, all are: it is there once."""
+    sliding = {i.kernel.name for i in invocations}
+    return tuple(
+        replace(i, kernel=i.kernel.sliding()) if i.kernel.sliding().name in sliding else i for i in invocations
+    )
 
 
 def _operand(

@@ -140,7 +140,7 @@ def _exact_operand(
     return scaled, limit
 
 
-ADD = Implementation("add", Add, add_schedules, build_add, ACCEPTS, ("x", "x2"))
+ADD = Implementation("add", Add, add_schedules, build_add, ACCEPTS)
 
 
 # Mul
@@ -187,7 +187,7 @@ def _farthest(tensor: Tensor, zero: int) -> int:
     return int(np.abs(possible_values(tensor) - zero).max())
 
 
-MUL = Implementation("mul", Mul, mul_schedules, build_mul, ACCEPTS, ("x", "x2"))
+MUL = Implementation("mul", Mul, mul_schedules, build_mul, ACCEPTS)
 
 
 # Minimum and maximum
@@ -203,9 +203,5 @@ def build_order(op: Minimum | Maximum, schedule: Elements) -> KernelCall:
     return elementwise(k, op, schedule.unroll, choose)
 
 
-MINIMUM = Implementation(
-    "minimum", Minimum, order_schedules, build_order, (integer_tensors, broadcastable), ("x", "x2")
-)
-MAXIMUM = Implementation(
-    "maximum", Maximum, order_schedules, build_order, (integer_tensors, broadcastable), ("x", "x2")
-)
+MINIMUM = Implementation("minimum", Minimum, order_schedules, build_order, (integer_tensors, broadcastable))
+MAXIMUM = Implementation("maximum", Maximum, order_schedules, build_order, (integer_tensors, broadcastable))

@@ -141,20 +141,19 @@ def build_logical(op: LogicalAnd | LogicalOr, schedule: Unrolled) -> KernelCall:
     return elementwise(k, op, schedule.unroll, lambda a, b: expression(a) | b if either else expression(a) & b)
 
 
-OVER = ("x", "x2")
 PLAIN = (plain_tensors, broadcastable)
 INT32 = (int32_tensors, broadcastable)
 BOOLS = (bool_tensors, broadcastable)
 
 BINARY_PLAIN: tuple[Implementation, ...] = (
-    Implementation("add_plain", Add, unrolled, build_sum, PLAIN, OVER),
-    Implementation("mul_plain", Mul, unrolled, build_product, PLAIN, OVER),
-    Implementation("squared_difference_plain", SquaredDifference, unrolled, build_squared_difference, PLAIN, OVER),
-    Implementation("div_plain", Div, unrolled, build_div, INT32, OVER),
-    Implementation("floor_div", FloorDiv, unrolled, build_floor_div, INT32, OVER),
-    Implementation("floor_mod", FloorMod, unrolled, build_floor_mod, INT32, OVER),
-    Implementation("power", Power, unrolled, build_power, INT32, OVER),
-    Implementation("compare_plain", Compare, unrolled, build_compare, (plain_operands, broadcastable), OVER),
-    Implementation("logical_and", LogicalAnd, unrolled, build_logical, BOOLS, OVER),
-    Implementation("logical_or", LogicalOr, unrolled, build_logical, BOOLS, OVER),
+    Implementation("add_plain", Add, unrolled, build_sum, PLAIN),
+    Implementation("mul_plain", Mul, unrolled, build_product, PLAIN),
+    Implementation("squared_difference_plain", SquaredDifference, unrolled, build_squared_difference, PLAIN),
+    Implementation("div_plain", Div, unrolled, build_div, INT32),
+    Implementation("floor_div", FloorDiv, unrolled, build_floor_div, INT32),
+    Implementation("floor_mod", FloorMod, unrolled, build_floor_mod, INT32),
+    Implementation("power", Power, unrolled, build_power, INT32),
+    Implementation("compare_plain", Compare, unrolled, build_compare, (plain_operands, broadcastable)),
+    Implementation("logical_and", LogicalAnd, unrolled, build_logical, BOOLS),
+    Implementation("logical_or", LogicalOr, unrolled, build_logical, BOOLS),
 )

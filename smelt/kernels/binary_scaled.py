@@ -216,8 +216,6 @@ def add_n_schedules(op: AddN, core: Core) -> Iterable[Unrolled]:
     return (Unrolled(2), Unrolled(1))
 
 
-OVER = ("x", "x2")
-
 BINARY_SCALED: tuple[Implementation, ...] = (
     Implementation(
         "squared_difference",
@@ -225,11 +223,10 @@ BINARY_SCALED: tuple[Implementation, ...] = (
         unrolled,
         build_squared_difference,
         (scaled_tensors, broadcastable),
-        OVER,
     ),
-    Implementation("div", Div, unrolled, build_div, (int8_tensors, broadcastable), OVER),
-    Implementation("prelu", Prelu, unrolled, build_prelu, (prelu_tensors, broadcastable), ("x",)),
-    Implementation("add_n", AddN, add_n_schedules, build_add_n, (one_kind, broadcastable), ("xs",)),
-    Implementation("compare", Compare, unrolled, build_compare, (int8_operands, broadcastable), OVER),
-    Implementation("select", Select, unrolled, build_select, (one_type, broadcastable), OVER),
+    Implementation("div", Div, unrolled, build_div, (int8_tensors, broadcastable)),
+    Implementation("prelu", Prelu, unrolled, build_prelu, (prelu_tensors, broadcastable)),
+    Implementation("add_n", AddN, add_n_schedules, build_add_n, (one_kind, broadcastable)),
+    Implementation("compare", Compare, unrolled, build_compare, (int8_operands, broadcastable)),
+    Implementation("select", Select, unrolled, build_select, (one_type, broadcastable)),
 )

@@ -72,7 +72,7 @@ def build_add(op: Add, schedule: Plain) -> KernelCall:
     return _by_routine(k, op, SUM_WORDS, numbers, SUM_WORK, add_compute(k, op, affine=True))
 
 
-ADD_WORDS = Implementation("add_words", Add, plain, build_add, (*ACCEPTS, all_of_int8, one_sum), ("x", "x2"))
+ADD_WORDS = Implementation("add_words", Add, plain, build_add, (*ACCEPTS, all_of_int8, one_sum))
 
 
 # Mul
@@ -96,7 +96,7 @@ def _in_halves(value: int) -> int:
     return (value << 16) + (value & 0xFFFF)
 
 
-MUL_WORDS = Implementation("mul_words", Mul, plain, build_mul, (*ACCEPTS, all_of_int8, shifts_right), ("x", "x2"))
+MUL_WORDS = Implementation("mul_words", Mul, plain, build_mul, (*ACCEPTS, all_of_int8, shifts_right))
 
 
 # Minimum and maximum
@@ -109,7 +109,7 @@ def _order(name: str, kind: type[Any], choose: Intrinsic) -> Implementation:
     def build(op: Minimum | Maximum, schedule: Words) -> KernelCall:
         return wordwise(CallBuilder(name, in_place=True), op, schedule, compute)
 
-    return Implementation(name, kind, words, build, ACCEPTS, ("x", "x2"))
+    return Implementation(name, kind, words, build, ACCEPTS)
 
 
 MINIMUM_WORDS = _order("minimum_words", Minimum, MIN_BYTES)

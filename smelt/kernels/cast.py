@@ -62,4 +62,4 @@ def _whole(k: CallBuilder, op: Cast, bits: Expr, magnitude: Expr) -> Expr:
     return minimum(maximum(result, Const(low, "int64_t")), Const(high, "int64_t"))
 
 
-CAST = Implementation("cast", Cast, unrolled, build_cast, (known_types,), ("x",))
+CAST = Implementation("cast", Cast, unrolled, build_cast, (known_types,))

@@ -118,4 +118,4 @@ class _Steps:
         raise TypeError(f"{type(op).__name__} is no step of a function of a byte")
 
 
-CHANNEL_FUNCTION = Implementation("channel_function", ChannelFunction, schedules, build, (known_steps,), ("x",))
+CHANNEL_FUNCTION = Implementation("channel_function", ChannelFunction, schedules, build, (known_steps,))

@@ -347,5 +347,4 @@ CONV2D_WINOGRAD4 = Implementation(
     schedules,
     build_conv2d,
     (has_dual_mac, is_undilated, is_ungrouped, has_tiles, fits_tiles),
-    in_place=("x",),
 )

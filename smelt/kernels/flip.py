@@ -34,4 +34,4 @@ def build_flip(op: Lookup, schedule: Unrolled) -> KernelCall:
     return k.finish_call()
 
 
-FLIP = Implementation("flip", Lookup, unrolled, build_flip, (from_byte, to_byte, only_flips), ("x",))
+FLIP = Implementation("flip", Lookup, unrolled, build_flip, (from_byte, to_byte, only_flips))

@@ -63,7 +63,7 @@ def _prelu(k: CallBuilder, op: Prelu, x: Expr, alpha: Expr) -> Expr:
 
 def _way(stem: str, kind: type[Op], compute: Compute, names: tuple[str, ...] = ("x", "x2")) -> Implementation:
     accepts = (real_operands, broadcastable)
-    return Implementation(f"{stem}_floats", kind, unrolled, _builder(stem, compute, names), accepts, names)
+    return Implementation(f"{stem}_floats", kind, unrolled, _builder(stem, compute, names), accepts)
 
 
 def build_add_n(op: AddN, schedule: Unrolled) -> KernelCall:

@@ -107,7 +107,7 @@ REDUCE_FLOATS: tuple[Implementation, ...] = (
             ("mean", Mean), ("sum", Sum), ("reduce_product", ReduceProduct), ("reduce_max", ReduceMax), ("reduce_min", ReduceMin)
         )
     ),
-    Implementation("cumulative_sum_floats", CumulativeSum, plain, build_cumulative_sum, (real_operands,), ("x",)),
-    Implementation("log_softmax_floats", LogSoftmax, plain, build_log_softmax, (real_operands,), ("x",)),
-    Implementation("l2_normalization_floats", L2Normalization, plain, build_l2_normalization, (real_operands,), ("x",)),
+    Implementation("cumulative_sum_floats", CumulativeSum, plain, build_cumulative_sum, (real_operands,)),
+    Implementation("log_softmax_floats", LogSoftmax, plain, build_log_softmax, (real_operands,)),
+    Implementation("l2_normalization_floats", L2Normalization, plain, build_l2_normalization, (real_operands,)),
 )  # fmt: skip

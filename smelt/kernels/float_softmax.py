@@ -35,4 +35,4 @@ def largest(k: CallBuilder, x: AnyBuffer, columns: int) -> Var:
     return most
 
 
-SOFTMAX_FLOATS = Implementation("softmax_floats", Softmax, plain, build_softmax, (real_operands,), ("x",))
+SOFTMAX_FLOATS = Implementation("softmax_floats", Softmax, plain, build_softmax, (real_operands,))

@@ -98,4 +98,4 @@ FUNCTIONS: dict[str, Compute] = {
     "round": _calling(ROUND),
 }
 
-UNARY_FLOATS = Implementation("unary_floats", Unary, unrolled, build_unary, (real_operands, has_function), ("x",))
+UNARY_FLOATS = Implementation("unary_floats", Unary, unrolled, build_unary, (real_operands, has_function))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from smelt.kernels.c_types import C_TYPES, c_elements
-from smelt.loops.ir import SIZES, Buffer, Scratch, Table
+from smelt.loops.in_place import Overlap, overlap
+from smelt.loops.ir import SIZES, Buffer, Role, Scratch, Table
 from smelt.loops.kernel import Kernel
 from smelt.loops.routine import WrongCall
 from smelt.model.graph import Op, Tensor
@@ -53,6 +55,22 @@ class KernelCall(Noun):
     def scratch_bytes(self) -> int:
         return sum(a.bytes for a in self.arguments if isinstance(a, Scratch))
 
+    def overlap(self, x: Tensor, y: Tensor) -> Overlap:
+        """How y, which it writes, may lie over x, as its loops read it."""
+        if (x, y) not in self._overlaps:
+            pairs = [(a, b) for a in self._bound(x, "input") for b in self._bound(y, "output")]
+            found = [overlap(self.kernel, a, b) for a, b in pairs]
+            self._overlaps[x, y] = Overlap(max((o.by for o in found), default=0), all(o.in_place for o in found))
+        return self._overlaps[x, y]
+
+    def _bound(self, tensor: Tensor, role: Role) -> list[Buffer]:
+        pairs = zip(self.kernel.buffers, self.arguments, strict=True)
+        return [buffer for buffer, argument in pairs if argument is tensor and buffer.role == role]
+
+    @cached_property
+    def _overlaps(self) -> dict[tuple[Tensor, Tensor], Overlap]:
+        return {}
+
 
 def mismatch(buffer: Buffer, argument: Argument) -> str:
     """Why `argument` cannot be passed for `buffer`; nothing where it can."""
@@ -88,7 +106,6 @@ class Implementation(Noun):
     """One way to compute one operator.
 
     `schedules` yields candidates for an op and a core, best guess first; `build` makes the call for one of them.
-    `in_place` names the operands over which y may be written (element i of y is written after element i was read).
     `spends_flash` is for speed bought with tables that are much larger than the weights: only chosen when asked for. `dtype` is the
     one type of x that it takes, before anything else is asked; None where `accepts` says it. `computed` is for weights or a bias
     that are no constants, which other ways do not take.
@@ -99,7 +116,6 @@ class Implementation(Noun):
     schedules: Callable[[Any, Core], Iterable[Schedule]]
     build: Callable[[Any, Schedule], KernelCall]
     accepts: tuple[Predicate, ...] = ()
-    in_place: tuple[str, ...] = ()
     spends_flash: bool = False
     dtype: str | None = None
     computed: bool = False

@@ -75,7 +75,7 @@ def build_words(op: Lookup, schedule: Plain) -> KernelCall:
 
 
 LOOKUP_WORDS = Implementation(
-    "lookup_words", Lookup, plain, build_words, (has_bytes, two_buses, from_byte, to_byte, enough_elements), ("x",)
+    "lookup_words", Lookup, plain, build_words, (has_bytes, two_buses, from_byte, to_byte, enough_elements)
 )
-LOOKUP = Implementation("lookup", Lookup, unrolled, build_lookup, (from_byte, to_byte), ("x",))
+LOOKUP = Implementation("lookup", Lookup, unrolled, build_lookup, (from_byte, to_byte))
 LOOKUP_FLOAT = Implementation("lookup_float", Lookup, unrolled, build_lookup, (from_byte, to_more))

@@ -156,5 +156,5 @@ REDUCTIONS: tuple[Implementation, ...] = (
     Implementation("reduce_product", ReduceProduct, unrolled, build_reduce, (int32s,)),
     Implementation("arg_max", ArgMax, plain, build_arg_extreme, (to_int32,)),
     Implementation("arg_min", ArgMin, plain, build_arg_extreme, (to_int32,)),
-    Implementation("cumulative_sum", CumulativeSum, plain, build_cumulative_sum, (summable,), ("x",)),
+    Implementation("cumulative_sum", CumulativeSum, plain, build_cumulative_sum, (summable,)),
 )

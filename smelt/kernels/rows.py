@@ -155,9 +155,7 @@ def build_l2_normalization(op: L2Normalization, schedule: Plain) -> KernelCall:
 
 
 ROWS: tuple[Implementation, ...] = (
-    Implementation("softmax16", Softmax, plain, build_softmax16, (int16_tensors, fits16), ("x",)),
-    Implementation("log_softmax", LogSoftmax, plain, build_log_softmax, (int8_tensors, fits), ("x",)),
-    Implementation(
-        "l2_normalization", L2Normalization, plain, build_l2_normalization, (int8_tensors, squares_fit), ("x",)
-    ),
+    Implementation("softmax16", Softmax, plain, build_softmax16, (int16_tensors, fits16)),
+    Implementation("log_softmax", LogSoftmax, plain, build_log_softmax, (int8_tensors, fits)),
+    Implementation("l2_normalization", L2Normalization, plain, build_l2_normalization, (int8_tensors, squares_fit)),
 )

@@ -165,7 +165,7 @@ def build_filter_bank_log(op: FilterBankLog, schedule: Plain) -> KernelCall:
 
 
 SIGNAL: tuple[Implementation, ...] = (
-    Implementation("window", Window, plain, build_window, (), ("x",)),
+    Implementation("window", Window, plain, build_window, ()),
     Implementation("auto_scale", AutoScale, plain, build_auto_scale),
     Implementation("energy", Energy, plain, build_energy),
     Implementation("filter_bank", FilterBank, plain, build_filter_bank),

@@ -164,5 +164,5 @@ def _signed(word: int) -> int:
     return word - ((word & 0x80000000) << 1)
 
 
-SOFTMAX_WORDS = Implementation("softmax_words", Softmax, plain, build_words, (has_bytes, to_int8, short_rows), ("x",))
-SOFTMAX = Implementation("softmax", Softmax, plain, build_softmax, (from_int8, short_rows), ("x",))
+SOFTMAX_WORDS = Implementation("softmax_words", Softmax, plain, build_words, (has_bytes, to_int8, short_rows))
+SOFTMAX = Implementation("softmax", Softmax, plain, build_softmax, (from_int8, short_rows))

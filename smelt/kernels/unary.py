@@ -196,5 +196,5 @@ PLAIN: dict[str, Compute] = {
     "not": lambda x: binary("==", x, 0),
 }
 
-UNARY_SCALED = Implementation("unary", Unary, unrolled, build_scaled, (scaled_integers,), ("x",))
-UNARY_PLAIN = Implementation("unary_plain", Unary, unrolled, build_plain, (plain_integers,), ("x",))
+UNARY_SCALED = Implementation("unary", Unary, unrolled, build_scaled, (scaled_integers,))
+UNARY_PLAIN = Implementation("unary_plain", Unary, unrolled, build_plain, (plain_integers,))

@@ -271,17 +271,13 @@ class _Replay:
                     yield f"{step.name} writes '{a.name}' over '{x.name}', which it reads"
 
     def _may_write_over(self, piece: Piece, y: _Range, x: _Range) -> bool:
-        """Whether the result begins as far before an operand as it must; or a state is renewed in its place."""
+        """Whether a result begins so far before an operand, or exactly where that begins, that the kernel's loops write no byte
+        before they read it last."""
         op = piece.way.op
         operands = [t for t in op.activations if self._range(piece.part(t), t.bytes) == x]
-        if y.start == x.start and any(self._together(t, w) for t in operands for w in op.ys):
-            return piece.call.kernel.in_place
-        slides = [piece.way.slide(t) for t in operands] if len(op.ys) == 1 else [None]
-        return all(by is not None and y.start <= x.start - by for by in slides)
-
-    def _together(self, x: Tensor, y: Tensor) -> bool:
-        """Whether the two are a state as it was and as it becomes."""
-        return x in self._values and y in self._values and self._values[x] ^ self._values[y] == 1
+        results = [t for t in op.ys if self._range(piece.part(t), t.bytes) == y]
+        pairs = [piece.call.overlap(a, b) for a in operands for b in results]
+        return bool(pairs) and all(pair.allows(x.start - y.start) for pair in pairs)
 
     def _range(self, there: Part, size: int) -> _Range:
         place = self.plan.places[there.owner]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from smelt.kernels.implementation import KernelCall
-from smelt.loops.kernel import Kernel
+from smelt.loops.kernel import SLIDING, Kernel
 
 FIXED_RAM = 704
 """Bytes of RAM beside tensors and tables: the stack as it is measured (148 to 632 bytes for the MLPerf Tiny models) and data."""
@@ -38,7 +38,8 @@ class CodeSizes:
         return tuple(kernel for name, kernel in kernels.items() if name not in self.measured)
 
     def with_measured(self, sizes: Mapping[str, int]) -> CodeSizes:
-        return CodeSizes({**self.measured, **sizes})
+        """With what was found in objects; kernels take up there what those do whose output overlaps an input."""
+        return CodeSizes({**self.measured, **{name.removesuffix(SLIDING): size for name, size in sizes.items()}})
 
 
 ESTIMATED = CodeSizes()

@@ -6,7 +6,7 @@ What is asked of a way for its place in a plan (`ops`, `pieces`, `tables`, `scra
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import groupby, islice
@@ -94,8 +94,8 @@ class Way(Noun):
     def slide(self, x: Tensor) -> int | None:
         """By how many bytes y must at least begin before `x`, where nobody needs that any more, to be written over it; None where
         y may not. Only asked of ways with one result."""
-        allowed = self.call.kernel.in_place and operands(self.op, (x,)) <= set(self.implementation.in_place)
-        return 0 if allowed and self.op.y.bytes <= x.bytes else None
+        by = self.call.overlap(x, self.op.y).least
+        return by if by < self.op.y.bytes else None
 
     @property
     def names(self) -> tuple[str, str]:
@@ -154,13 +154,6 @@ class Way(Noun):
 
     def in_full(self) -> str:
         return f"{self.op.in_full()} by {self.implementation.name} [{self.schedule}]"
-
-
-def operands(op: Op, tensors: Collection[Tensor]) -> set[str]:
-    """The names of the operands of `op` that are, or contain, one of `tensors`."""
-    values = {field.name: getattr(op, field.name) for field in fields(op) if field.name not in op.results}
-    lists = {name: value if isinstance(value, tuple) else (value,) for name, value in values.items()}
-    return {name for name, value in lists.items() if any(v is t for v in value for t in tensors)}
 
 
 class Ways:
