@@ -190,7 +190,25 @@ def steps_of(graph: Graph) -> tuple[Op, ...]:
 
 
 def lives(flow: Flow) -> tuple[Life, ...]:
-    """When each storage of `flow` is alive, and which one it is written over, in the order of `flow.uses`."""
+    """When each storage of `flow` is alive, and which one it is written over, in the order of `flow.uses`.
+
+    What would take up more behind or in front of what it is written over is so only where the most bytes that are alive at any time
+    depend on it: storages that are written over one another can only be moved together.
+    """
+    found = _all_over(flow)
+    alive = _alive(flow, found)
+    most = max(alive)
+    for s, life in enumerate(found):
+        if life.over is None:
+            continue
+        grown = flow.grown(life.first, life.over, life.by)
+        if grown and alive[life.first + 1] - grown + flow.sizes[s] <= most:
+            found[s] = Life(life.first, life.last)
+    return tuple(found)
+
+
+def _all_over(flow: Flow) -> list[Life]:
+    """Lives where all is written over what dies, as far as it can be."""
     end = len(flow.uses)
     found: list[Life] = []
     for s, readers in enumerate(flow.readers):
@@ -203,22 +221,25 @@ def lives(flow: Flow) -> tuple[Life, ...]:
             best = min(dying, key=lambda s: (flow.grown(i, s, dying[s]), -flow.sizes[s], s))
             (written,) = use.writes
             found[written] = Life(i, found[written].last, best, dying[best])
-    return tuple(found)
+    return found
 
 
 def live_bytes(flow: Flow) -> tuple[int, ...]:
     """What is alive, in bytes, at each time: before the first step, during every step, after the last."""
+    return tuple(_alive(flow, lives(flow)))
+
+
+def _alive(flow: Flow, lives: Sequence[Life]) -> list[int]:
+    """The same for these lives: during a step that writes over a storage that counts, and what is more than that."""
     alive = [0] * (len(flow.uses) + 2)
-    for size, life in zip(flow.sizes, lives(flow), strict=True):
-        if (
-            life.over is not None
-        ):  # during the step that writes over it, the old storage counts, and what is more than that
+    for size, life in zip(flow.sizes, lives, strict=True):
+        if life.over is not None:
             alive[life.first + 1] += flow.grown(life.first, life.over, life.by)
         for time in range(life.first + (life.over is not None), life.last + 1):
             alive[time + 1] += size
     for i, scratch in enumerate(flow.scratch):
         alive[i + 1] += scratch
-    return tuple(alive)
+    return alive
 
 
 def peak(flow: Flow) -> int:
