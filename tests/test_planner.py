@@ -17,7 +17,7 @@ from smelt.errors import DoesNotFit, ModelError, OptionError, SmeltError, Unsupp
 from smelt.importers import load
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, plain
-from smelt.loops.ir import Buffer, minimum
+from smelt.loops.ir import Buffer, Const, minimum
 from smelt.loops.kernel import Kernel
 from smelt.model import ops, reference
 from smelt.model.graph import Array, Graph, Op, Quantization, Tensor
@@ -44,11 +44,12 @@ EVERY_OP = (
     *(ops.Pad, ops.Concat, ops.Slice, ops.Transpose, ops.ResizeNearest, ops.ResizeBilinear, ops.Softmax, ops.Unary),
     *(ops.Quantize, ops.Dequantize),
 )
-IN_PLACE = (ops.Add, ops.Mul, ops.Lookup)
+IN_PLACE = {ops.Add: (0, 1), ops.Mul: (0, 1), ops.Lookup: (0,)}
 
 
-def stand_in(kind: type[Op], over: bool = False, scratch: Callable[[Op], Iterable[int]] | None = None) -> Any:
-    """An implementation with the operands and scratch of a real one, element by element; without `over` y is cleared first."""
+def stand_in(kind: type[Op], over: tuple[int, ...] = (), scratch: Callable[[Op], Iterable[int]] | None = None) -> Any:
+    """An implementation with the operands and scratch of a real one. It goes element by element through the operands whose numbers
+    are in `over`, then through the others."""
 
     def build(op: Op, schedule: Any) -> KernelCall:
         k = CallBuilder("stand_in")
@@ -56,17 +57,16 @@ def stand_in(kind: type[Op], over: bool = False, scratch: Callable[[Op], Iterabl
         for i, size in enumerate(scratch(op) if scratch else ()):
             k.scratch(f"s{i}", "int8_t", size)
         y = k.result("y", op.y)
-        if not over:
-            k.fill(y, 0, 0, y.size)
-        with k.loop("i", 0, y.size) as i:
-            k.store(y, i, sum(x[minimum(i, x.size - 1)] for x in xs))
+        for group in (over, [n for n in range(len(xs)) if n not in over]):
+            with k.loop("i", 0, y.size) as i:
+                k.store(y, i, sum((xs[n][minimum(i, xs[n].size - 1)] for n in group if n < len(xs)), Const(0)))
         return k.finish_call()
 
     return Implementation(f"{kind.__name__}_stand_in", kind, plain, build)
 
 
 NOTHING_IN_PLACE = tuple(stand_in(kind) for kind in (*EVERY_OP, *IN_PLACE))
-STAND_INS = tuple(stand_in(kind) for kind in EVERY_OP) + tuple(stand_in(kind, True) for kind in IN_PLACE)
+STAND_INS = tuple(stand_in(kind) for kind in EVERY_OP) + tuple(stand_in(*kind) for kind in IN_PLACE.items())
 
 
 def tensor(name: str, size: int) -> Tensor:
@@ -326,18 +326,18 @@ def test_a_storage_with_a_living_alias_is_not_written_over() -> None:
     computes_the_same(plan, plan.graph)
 
 
-def test_a_smaller_operand_and_an_undeclared_one_are_not_written_over() -> None:
+def test_an_operand_that_is_read_later_is_not_written_over() -> None:
     x, x2 = tensor("x", 100), tensor("x2", 100)
     y = Add(x=x, x2=x2, y=tensor("y", 100))
     graph = Graph("one", (x, x2), (y.y,), (y,)).check()
-    only_second = (stand_in(Add, ("x2",)),)
+    only_second = (stand_in(Add, (1,)),)
     plan = plan_of(graph, implementations=only_second)
     assert plan.placement(y.y).offset == plan.placement(x2).offset != plan.placement(x).offset
     twice = Graph("twice", (x,), (y.y,), (replace(y, x2=x),)).check()
     assert plan_of(twice, implementations=only_second).tensor_bytes == 200
     wider = Graph("wider", (x,), (y.y,), (Lookup(x=x, table=x2, y=Tensor("y", (100,), "float32")),))
     wider = replace(wider, outputs=(wider.ops[0].y,), inputs=(x, x2))
-    assert plan_of(wider).tensor_bytes == 600
+    assert plan_of(wider).tensor_bytes == 500, "y begins 300 bytes before x; the table is read later"
 
 
 # Plans
@@ -372,7 +372,7 @@ def computes_the_same(plan: Plan, graph: Graph) -> None:
 
 
 WITH_SCRATCH = tuple(
-    stand_in(i.op, i.op in IN_PLACE, lambda op: (op.y.bytes // 3 + 1, 5) if isinstance(op, Slice | Add) else ())
+    stand_in(i.op, IN_PLACE.get(i.op, ()), lambda op: (op.y.bytes // 3 + 1, 5) if isinstance(op, Slice | Add) else ())
     for i in STAND_INS
 )
 
@@ -591,19 +591,19 @@ def test_convolutions_of_real_models_take_scratch_into_the_plan() -> None:
 def test_real_models_with_real_kernels_lie_at_the_bound_plus_scratch(model: str) -> None:
     plan = make_plan(prepare(load(INT8_MODELS[model])), DISCO_F746NG)
     assert plan.live_tensor_bytes <= LOWER_BOUNDS[model], "kernels that write over their input need less"
-    assert plan.tensor_bytes == plan.bound <= LOWER_BOUNDS[model] + plan.scratch_bytes
+    assert plan.bound <= plan.tensor_bytes <= 1.07 * plan.bound <= 1.07 * (LOWER_BOUNDS[model] + plan.scratch_bytes)
 
 
 def test_scratch_gives_way_where_it_does_not_fit():
-    """Least live tensors plus little: the first choices of kernels with their scratch are too much, the leaner ones fit."""
-    big = NUCLEO_L4R5ZI
-    ram = replace(big.chip.rams[0], size=49_152 + STACK_RESERVE + 256)
+    """Two images of 16 KB and a little: the first choices of kernels with their scratch are too much, the leaner ones fit."""
+    big, most = NUCLEO_L4R5ZI, 36_000
+    ram = replace(big.chip.rams[0], size=most + STACK_RESERVE)
     small = replace(big, chip=replace(big.chip, memories=(big.chip.flash, ram)))
     graph = prepare(load(IC))
     assert make_plan(graph, big).tensor_bytes > small.chip.rams[0].size - STACK_RESERVE
     plan = make_plan(graph, small)
-    assert plan.tensor_bytes <= 49_152 + 256 and plan.notes
-    tiny = replace(big, chip=replace(big.chip, memories=(big.chip.flash, replace(ram, size=40_000))))
+    assert plan.tensor_bytes <= most and plan.notes
+    tiny = replace(big, chip=replace(big.chip, memories=(big.chip.flash, replace(ram, size=12_000))))
     with pytest.raises(DoesNotFit):
         make_plan(graph, tiny)
 

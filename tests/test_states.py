@@ -13,6 +13,7 @@ from smelt.compile import compile
 from smelt.errors import ModelError, SmeltError, Unsupported
 from smelt.importers.tflite import load_tflite
 from smelt.kernels import IMPLEMENTATIONS
+from smelt.loops.ir import Const, Copy
 from smelt.model import ops
 from smelt.model.graph import Graph, Quantization, State, Tensor
 from smelt.model.reference import initial_states, run, run_sequence, step
@@ -104,7 +105,7 @@ def test_a_state_has_one_place_through_all_steps(make):
     for state in plan.graph.states:
         place = plan.placement(state.read)
         assert place is plan.placement(state.write) and (place.first, place.last) == (-1, len(plan.steps))
-        flow = flow_of(plan.graph, plan.steps)
+        flow = flow_of(plan.graph, plan.ways)
         number = next(i for i, s in enumerate(flow.storages) if state.read in s.tensors)
         renewing = flow.writers[number]
         assert all(r <= renewing or number in flow.uses[r].renewed for r in flow.readers[number])
@@ -118,10 +119,10 @@ def test_a_delay_line_needs_no_copy():
 def test_the_check_catches_a_state_that_is_renewed_too_early():
     plan = make_plan(prepare(delay_line()), BOARD)
     early = replace(plan, steps=tuple(reversed(plan.steps)))
-    with pytest.raises(SmeltError, match="before it is computed"):
+    with pytest.raises(SmeltError, match="is used at step 1, but has its place"):
         check(early)
     graph = newest_first()
-    with pytest.raises(SmeltError, match="after the state was renewed"):
+    with pytest.raises(SmeltError, match="is used at step -1, but has its place"):
         check(replace(make_plan(prepare(graph), BOARD), graph=graph, steps=_steps_of(graph)))
 
 
@@ -163,11 +164,15 @@ def test_svdf_shifts_its_state_where_it_lies(tmp_path):
     compilation = compile(path, BOARD)
     plan = compilation.plan
     (step_,) = plan.steps
-    assert plan.placement(step_.op.state) is plan.placement(step_.op.next_state), "no copy"
+    (op,) = step_.ops
+    assert plan.placement(op.state) is plan.placement(op.next_state), "no copy"
     assert verify(compilation, inputs(compilation.model, 20, 6), "tflm", path, sequence=True).mismatches == 0
-    call = replace(step_.call, kernel=replace(step_.call.kernel, in_place=False))
-    with pytest.raises(SmeltError, match="over the state that it reads"):
-        check(replace(plan, steps=(replace(step_, way=replace(step_.way, call=call)),)))
+    (call,) = step_.calls
+    (state,) = (b for b, a in zip(call.kernel.buffers, call.arguments, strict=True) if a is op.next_state)
+    early = Copy(state, Const(0), Const(0), Const(0), Const(state.size))
+    forgetful = replace(call, kernel=replace(call.kernel, body=(early, *call.kernel.body)))
+    with pytest.raises(SmeltError, match=r"over '.*', which it reads"):
+        check(replace(plan, steps=(replace(step_, way=replace(step_.way, call=forgetful)),)))
 
 
 # Files
