@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import smelt as smelt_package
 from smelt.board_files import find_board, read_board
+from smelt.cli import main
 from smelt.errors import OptionError
 from smelt.targets.board_file import board_of, board_text, parse_board
 from smelt.targets.board_text import board_table, toml
@@ -73,6 +75,12 @@ def test_a_small_board_has_what_it_says(tmp_path):
         ("sram", 64 << 10, 0),
     ]
     assert found == read_board(file) and "mine" not in [b.name for b in BOARDS]
+
+
+def test_files_are_not_names(tmp_path):
+    with pytest.raises(OptionError, match="read_board"):
+        board(str(tmp_path / "mine.toml"))
+    assert smelt_package.read_board is read_board
 
 
 def test_commands_take_a_file(tmp_path):
@@ -277,6 +285,20 @@ def test_rubbish_is_told_with_the_name_of_the_file(name, tmp_path):
     file.write_bytes(content)
     code, out, err = smelt("compile", "model.tflite", "--board", file)
     assert code == 2 and not out and str(file) in err and says in err.replace("\n", " ")
+
+
+WITH_BOARD = {name: c for name, c in main.commands.items() if "board_name" in [p.name for p in c.params]}
+NEEDED = {"run": ("--input", "x.npy"), "pack": ("--out", "x")}
+
+
+@pytest.mark.parametrize("name", WITH_BOARD)
+def test_every_command_with_a_board_takes_a_file(name, tmp_path):
+    file = tmp_path / "mine.toml"
+    file.write_text(PLAIN.replace("64K", "65K"))
+    model = () if name == "demo" else (tmp_path / "model.tflite",)
+    code, _, err = smelt(name, *model, "--board", file, *NEEDED.get(name, ()))
+    assert code == 2 and f"{file}: memories[1].size: 66,560 is no multiple" in err.replace("\n", " ")
+    assert len(WITH_BOARD) >= 7
 
 
 def test_folders_and_missing_files_are_told(tmp_path):

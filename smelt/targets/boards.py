@@ -66,6 +66,8 @@ def board(name: str) -> Board:
     for candidate in BOARDS:
         if candidate.name == name:
             return candidate
+    if name.endswith(".toml"):
+        raise OptionError(f"unknown board {name!r}: a file is read with smelt.read_board")
     raise OptionError(f"unknown board {name!r}: {_suggestion(name)}")
 
 
