@@ -48,15 +48,15 @@ def _read(turns, inner, outer_step, inner_step, size=16384):
     ],
 )
 def test_lines_are_missing_where_the_cache_lost_them(kernel, missing):
-    found = Pricer(kernel, 1.0).misses([SLOW, Path()])
+    found = Pricer(kernel).misses([SLOW, Path()])
     assert sum(m.read for m in found.values()) == pytest.approx(missing, rel=0.03)
 
 
 def test_a_missing_line_stalls_a_read_and_an_uncached_memory_every_read():
     stream = _read(1, 16384, 0, 1)
-    assert Pricer(stream, 1.0).stalls([SLOW, Path()]) == pytest.approx(512 * 8)
-    assert Pricer(stream, 1.0).stalls([Path(first=3), Path()]) == 16384 * 3
-    assert Pricer(stream, 1.0).stalls([Path(), Path()]) == 0
+    assert Pricer(stream).stalls([SLOW, Path()]) == pytest.approx(512 * 8)
+    assert Pricer(stream).stalls([Path(first=3), Path()]) == 16384 * 3
+    assert Pricer(stream).stalls([Path(), Path()]) == 0
 
 
 def test_a_row_of_bytes_and_one_of_words_are_as_long_as_they_are():

@@ -10,9 +10,10 @@ from smelt.errors import DoesNotFit, OptionError, Unsupported
 from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
-from smelt.planner.addresses import place
+from smelt.planner.addresses import place, place_near
 from smelt.planner.budgets import GOALS, Goal
 from smelt.planner.check import check, excess
+from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.decide import Answer, Decision, Menu
 from smelt.planner.effort import USUAL, Effort, Planning
 from smelt.planner.flow import peak, steps_of
@@ -27,7 +28,7 @@ from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
 from smelt.planner.refusals import check_flash, does_not_fit
 from smelt.planner.refused import refusal
-from smelt.planner.step import AnyWay, Step, flow_of, named
+from smelt.planner.step import AnyWay, Step, flow_of, named, resident_tables
 from smelt.planner.tradeoff import Point, curve
 from smelt.planner.ways import Way, Ways
 from smelt.targets.types import Board, Core
@@ -73,7 +74,7 @@ def make_plan(
         raise OptionError(f"'{goal}' is no goal: choose {', '.join(GOALS)}")
     menu = _menu(graph, board, implementations, reserve, known, limits, planning)
     decision = Decision(
-        menu, limits, lambda ways, within: _planned(graph, board, ways, reserve, within, planning.effort)
+        menu, limits, lambda ways, within: _planned(graph, board, ways, reserve, within, planning.effort, goal != "ram")
     )
     answer = decision.best(goal)
     if answer is None:
@@ -134,23 +135,31 @@ def _given_up(decision: Decision, answer: Answer) -> Iterator[str]:
             )
 
 
-def _planned(graph: Graph, board: Board, ways: Sequence[AnyWay], reserve: int, limits: Limits, effort: Effort) -> Plan:
-    """Order and addresses for ways that are chosen. Raises DoesNotFit."""
+def _planned(
+    graph: Graph, board: Board, ways: Sequence[AnyWay], reserve: int, limits: Limits, effort: Effort, near: bool = False
+) -> Plan:
+    """Order and addresses for ways that are chosen; with `near` for few cycles, else for few bytes. Raises DoesNotFit."""
     check_flash(board, [piece.call for way in ways for piece in way.pieces])
     flow = flow_of(graph, ways)
     order = best_order(flow, effort.moves)
     steps = named([ways[i] for i in order.steps])
     room = budgets(board, reserve)
     flow = flow.reordered(order.steps)
+    ram = None if limits.ram is None else limits.ram - FIXED_RAM - sum(resident_tables(steps).values())
+
+    def made(placements: tuple[Placement, ...]) -> Plan:
+        plan = Plan(graph, board, steps, placements, reserve, order.bound, limits=limits)
+        return plan if order.peak <= order.bound else replace(plan, notes=(_cut_short(plan),))
+
+    split = place_near(flow, steps, room, board, ram, effort) if near else None
+    if split is not None and not excess(made(split)):
+        return check(made(split))
     placements = place(flow, steps, room, effort)
     if placements is None:
         raise does_not_fit(board, room, flow, [step.name for step in steps], peak(flow))
-    plan = Plan(graph, board, steps, placements, reserve, order.bound, limits=limits)
-    if order.peak > order.bound:
-        plan = replace(plan, notes=(_cut_short(plan),))
-    if over := excess(plan):
+    if over := excess(made(placements)):
         raise DoesNotFit(f"the plan does not fit {board.name}: {over}")
-    return check(plan)
+    return check(made(placements))
 
 
 def _cut_short(plan: Plan) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smelt.errors import OptionError
-from smelt.planner import solver
-from smelt.planner.blocks import Block, Place, blocks_of, distance, first_fit, first_fit_in, height, load
+from smelt.planner import nearer, solver
+from smelt.planner.blocks import Block, Blocks, Place, blocks_of, distance, first_fit, first_fit_in, height, load
 from smelt.planner.effort import NORMAL, Effort
 from smelt.planner.flow import Flow, aligned, lives
 from smelt.planner.placement import Placement
 from smelt.planner.step import Step
+from smelt.targets.types import Board
 
 
 def place(
@@ -22,8 +23,25 @@ def place(
     """
     numbered = blocks_of(flow)
     places = arrange(numbered.blocks, tuple(room.values()), effort)
-    if places is None:
+    return None if places is None else _placements(flow, steps, room, numbered, places)
+
+
+def place_near(
+    flow: Flow, steps: Sequence[Step], room: dict[str, int], board: Board, ram: int | None, effort: Effort
+) -> tuple[Placement, ...] | None:
+    """The same where the first RAM does not hold everything: there lies what would wait longest elsewhere, within `ram` bytes
+    altogether. None where it does hold it, where nothing has to wait, or where the rest does not fit."""
+    numbered, most = blocks_of(flow), tuple(room.values())
+    if not nearer.matters(board) or load(numbered.blocks) <= most[0]:
         return None
+    saved = nearer.worth(numbered, flow, steps, nearer.gains(board, steps))
+    places = nearer.near(numbered.blocks, saved, most, ram, lambda blocks: pack(blocks, load(blocks), effort))
+    return None if places is None else _placements(flow, steps, room, numbered, places)
+
+
+def _placements(
+    flow: Flow, steps: Sequence[Step], room: dict[str, int], numbered: Blocks, places: Sequence[Place]
+) -> tuple[Placement, ...]:
     names, placements = tuple(room), list[Placement]()
     for s, (storage, life) in enumerate(zip(flow.storages, lives(flow), strict=True)):
         memory, start = places[numbered.of_storage[s]]

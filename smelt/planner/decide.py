@@ -154,7 +154,9 @@ class Decision:
         plain = self.first_guesses
         if plain is None:
             return None
-        return Decision(self.menu, replace(self.limits, ram=plain.ram_bytes), self.planner)._balanced(self.menu.trusted)
+        return Decision(
+            self.menu, replace(self.limits, ram=plain.ram_bytes + plain.idle_bytes), self.planner
+        )._balanced(self.menu.trusted)
 
     @cached_property
     def first_guesses(self) -> Plan | None:

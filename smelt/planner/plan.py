@@ -80,6 +80,12 @@ class Plan(Noun):
         return tuple(m for m in self.board.chip.rams if self.used(m.name))
 
     @property
+    def idle_bytes(self) -> int:
+        """What a plan over several memories leaves of the first one, which it uses as far as it can."""
+        first, *others = self.memories or (None,)
+        return self.budget(first) - self.used(first.name) if first is self.board.chip.rams[0] and others else 0
+
+    @property
     def tensor_bytes(self) -> int:
         """The bytes of all buffers together, scratch included."""
         return sum(self.used(m.name) for m in self.memories)

@@ -33,7 +33,6 @@ from smelt.planner.known import Grade, Known
 from smelt.planner.log import TuningLog
 from smelt.planner.measurement import FLASH, IN_FLASH, RAM, Place, Places
 from smelt.planner.placement import STACK_RESERVE
-from smelt.planner.price import Pricer
 from smelt.planner.ratios import ratios
 from smelt.planner.ways import Way, op_key
 from smelt.targets.types import Board, Path
@@ -114,13 +113,14 @@ class Predictor:
         return self.stalls(way, self.home(way)) - self.stalls(way, _free(way))
 
     def home(self, way: Way) -> tuple[str, ...]:
-        """For each buffer of the kernel the memory where it will probably lie: operands in the first RAM that holds them, and with
-        them the scratch where there is room."""
+        """For each buffer of the kernel the memory where it will probably lie: all in the first RAM that holds it; where operands
+        must go to another one, the scratch alone in the first that holds it."""
         tensors = sum(t.bytes for t in dict.fromkeys((*way.op.activations, *way.op.ys)))
         scratch = way.call.scratch_bytes
-        first = self._with_room(tensors)
-        beside = first if self._with_room(tensors + scratch) == first else self._with_room(scratch)
-        places = Places(FLASH, FLASH, first, first, beside)
+        first, every = self._with_room(tensors), self._with_room(tensors + scratch)
+        places = Places(
+            FLASH, FLASH, first, first, every if every == first == self._with_room(0) else self._with_room(scratch)
+        )
         return memories(way.call.kernel, places)
 
     def _with_room(self, size: int) -> str:
@@ -145,9 +145,8 @@ class Predictor:
 
     def stalls(self, way: Way, memories: Sequence[str]) -> float:
         """Cycles that a way waits for memory with its buffers there; an estimate."""
-        if way.kernel not in self._pricers:
-            self._pricers[way.kernel] = Pricer(way.call.kernel, self.board.core.cycles_per_instruction)
-        return self._pricers[way.kernel].stalls([self._path(name) for name in memories]) + self._crossed(way, memories)
+        paths = [self._path(name) for name in memories]
+        return way.pricer.stalls(paths, self.board.core.cycles_per_instruction) + self._crossed(way, memories)
 
     def _crossed(self, way: Way, memories: Sequence[str]) -> float:
         """Cycles that loads of tables take longer next to loads of activations from another memory."""
@@ -167,10 +166,6 @@ class Predictor:
                 grade = self.known.grade(m, way.call.kernel)
                 there = replace(m.places, tables=self._ram(way) if m.places.tables == RAM else m.places.tables)
                 yield Cycles(m.cycles, grade), self.stalls(way, memories(way.call.kernel, there))
-
-    @cached_property
-    def _pricers(self) -> dict[str, Pricer]:
-        return {}
 
     def copied(self, way: Way, flash: Cycles) -> Cycles:
         """The same with its tables in RAM, where with its tables in flash it takes `flash`."""

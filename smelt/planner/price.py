@@ -29,17 +29,16 @@ class Missed:
 
 
 class Pricer:
-    """Prices of one kernel; what it touches is read once for each length of a line. `ratio`: cycles of
-    an instruction of the static cost."""
+    """Prices of one kernel; what it touches is read once for each length of a line."""
 
-    def __init__(self, kernel: Kernel, ratio: float) -> None:
-        self._kernel, self._ratio = kernel, ratio
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
         self._traffic: dict[int, Traffic] = {}
 
-    def stalls(self, paths: Sequence[Path]) -> float:
-        """Cycles of waiting, for the way to each of the kernel's buffers."""
+    def stalls(self, paths: Sequence[Path], ratio: float = 1.0) -> float:
+        """Cycles of waiting, for the way to each of the kernel's buffers. `ratio`: cycles of an instruction of the static cost."""
         caches = dict.fromkeys(p.data for p in paths if p.data is not None)
-        waiting = sum(self._cached(cache, paths) for cache in caches)
+        waiting = sum(self._cached(cache, paths, ratio) for cache in caches)
         return waiting + self._uncached(paths)
 
     def misses(self, paths: Sequence[Path]) -> dict[Key, Missed]:
@@ -54,8 +53,8 @@ class Pricer:
         accesses = self._read(4).accesses
         return sum(count * slow[n] for (n, written), count in accesses.items() if n in slow and not written)
 
-    def _cached(self, cache: Cache, paths: Sequence[Path]) -> float:
-        return _waiting(self._missed(cache, paths), paths, self._read(cache.line), self._ratio)
+    def _cached(self, cache: Cache, paths: Sequence[Path], ratio: float) -> float:
+        return _waiting(self._missed(cache, paths), paths, self._read(cache.line), ratio)
 
     def _missed(self, cache: Cache, paths: Sequence[Path]) -> dict[Key, Missed]:
         keys = frozenset(n for n, p in enumerate(paths) if p.data == cache)

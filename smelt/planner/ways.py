@@ -21,6 +21,7 @@ from smelt.model.ops import Linear
 from smelt.nouns import Noun
 from smelt.planner.measurement import Place
 from smelt.planner.offers import Offer, offers, refusals
+from smelt.planner.price import Pricer
 from smelt.planner.tables import TableKey, tables_of
 from smelt.targets.types import Core
 
@@ -127,6 +128,11 @@ class Way(Noun):
         """The static cost of its kernel."""
         return count(self.call.kernel)
 
+    @cached_property
+    def pricer(self) -> Pricer:
+        """What its kernel waits for memory."""
+        return Pricer(self.call.kernel)
+
     def instructions(self, core: Core) -> float:
         """A static estimate of what its kernel executes on a core."""
         return self.counted.instructions(frozenset(i.name for i in core.intrinsics))
@@ -149,7 +155,9 @@ class Way(Noun):
     def copied(self) -> Way:
         """The same with its tables in RAM; what was found out about it already is not found out again."""
         way = Way(self.op, self.implementation, self.schedule, self.call, True)
-        way.__dict__.update({name: self.__dict__[name] for name in ("counted", "tables") if name in self.__dict__})
+        way.__dict__.update(
+            {name: self.__dict__[name] for name in ("counted", "tables", "pricer") if name in self.__dict__}
+        )
         return way
 
     def in_full(self) -> str:
