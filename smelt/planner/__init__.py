@@ -16,7 +16,8 @@ from smelt.planner.check import check, excess
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.decide import Answer, Decision, Menu
 from smelt.planner.effort import USUAL, Effort, Planning
-from smelt.planner.flow import peak, steps_of
+from smelt.planner.flow import peak as most_alive
+from smelt.planner.flow import steps_of
 from smelt.planner.guess import guessed
 from smelt.planner.known import Known
 from smelt.planner.limits import UNLIMITED, Limits
@@ -156,7 +157,7 @@ def _planned(
         return check(made(split))
     placements = place(flow, steps, room, effort)
     if placements is None:
-        raise does_not_fit(board, room, flow, [step.name for step in steps], peak(flow))
+        raise does_not_fit(board, room, flow, [step.name for step in steps], most_alive(flow))
     if over := excess(made(placements)):
         raise DoesNotFit(f"the plan does not fit {board.name}: {over}")
     return check(made(placements))
