@@ -8,6 +8,7 @@ result is compared with the reference, bit for bit. Layers that are larger than 
 """
 
 import argparse
+import sys
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -469,8 +470,7 @@ def main():
         if options.only in name:
             one = result(name, op, chooser, options.ways)
             found.append(one) if one else left.append(name)
-            print(".", end="", flush=True)
-    print()
+            print("  ".join(row(one)) if one else f"{name}: left out", file=sys.stderr, flush=True)
     show("DTCM as a cache of the software's, nucleo_h743zi, simulated", COLUMNS, map(row, found), options.markdown)
     print(f"larger than AXI SRAM, left out: {', '.join(left) or 'none'}")
     kinds = {"depthwise": [r for r in found if r.depthwise], "convolution": [r for r in found if not r.depthwise]}

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from smelt.devices.faults import Fault
+from smelt.devices.simulators.flights import Span
 from smelt.devices.simulators.simulator import Simulator
 from smelt.firmware import build
 from smelt.firmware.image import Sources
@@ -145,6 +146,21 @@ def test_what_lies_between_rows_is_free():
 def test_another_channel_must_leave_them_alone_as_well():
     other = "for (uint32_t r = CTCR; r <= CTBR; r += 4) R(64 + r) = R(r); R(64 + CSAR) = (uint32_t)far + 512; R(64 + CCR) = 1u; "
     assert "while another channel moves" in str(refused(COPY_256 + other + "R(64 + CCR) |= 1u << 16;"))
+
+
+def test_spans_meet_where_they_have_a_byte_in_common():
+    """Tiles of channels lie between each other without touching."""
+    random = Random(11)
+    for _ in range(400):
+        spans = []
+        for _ in range(2):
+            row = random.randrange(1, 20)
+            pitch, rows = row + random.randrange(30), random.randrange(1, 8)
+            spans.append(Span(100 + random.randrange(150), row, pitch if rows > 1 else row, rows, False))
+        a, b = ({s.first + s.pitch * r + k for r in range(s.rows) for k in range(s.row)} for s in spans)
+        assert spans[0].meets(spans[1]) == spans[1].meets(spans[0]) == bool(a & b)
+    between = (Span(1000, 16, 64, 64, False), Span(1016, 16, 64, 64, False))
+    assert not between[0].meets(between[1])
 
 
 @pytest.mark.parametrize(

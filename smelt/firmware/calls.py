@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
+from smelt.firmware.moves import dma_of, start, wait
 from smelt.firmware.program import Band, Constant, Invocation, Place, Program
 from smelt.firmware.repeats import Repeat, again, repeats
 from smelt.loops.ir import Buffer
@@ -29,8 +30,20 @@ def calls(program: Program) -> Iterator[str]:
     first = 1 if program.feed else 0
     for number, (step, invocations) in enumerate(groupby(program.own, key=lambda i: i.step), first):
         yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
+        yield from _moved(program, number)
         for repeat in repeats(tuple(invocations)):
             yield from _repeated(program, repeat)
+
+
+def _moved(program: Program, number: int) -> Iterator[str]:
+    """What must have arrived for a step, then what is sent on its way while it computes."""
+    for move in program.moves:
+        if move.last == number:
+            yield wait(dma_of(program.plan.board.chip), move.channel)
+    for move in program.moves:
+        if move.first == number:
+            to = operand(program, move.place, "void")
+            yield start(dma_of(program.plan.board.chip), move.channel, to, move.table.name, move.table.data.nbytes)
 
 
 def _repeated(program: Program, repeat: Repeat) -> Iterator[str]:

@@ -14,6 +14,7 @@ from smelt.kernels.c_types import C_TYPES
 from smelt.targets.types import Role
 
 FILE = "smelt_firmware.c"
+LONGEST_BURST = 128
 
 
 def render_harness(program: Program, library: Sources, labels: tuple[str, ...] = ()) -> Sources:
@@ -24,7 +25,7 @@ def render_harness(program: Program, library: Sources, labels: tuple[str, ...] =
     values = {
         "version": smelt_version(),
         "name": program.name,
-        "arenas": lines(arena(r.memory, r.role, r.bytes) for r in program.regions),
+        "arenas": lines(arena(r.memory, r.role, r.bytes, _grain((program,))) for r in program.regions),
         "set_up": lines(set_up(program, "smelt_net")),
         "input_spans": lines(_span("inputs", p) for p in program.inputs),
         "output_spans": lines(_span("outputs", p) for p in program.outputs),
@@ -60,9 +61,9 @@ def chooser(programs: Sequence[Program], file: str) -> str:
     return template("several.c").substitute(values)
 
 
-def arena(memory: str, role: Role, size: int) -> str:
-    """The definition of the buffer for a region."""
-    return f'static uint8_t smelt_{role}[{size}] __attribute__((aligned(8), section(".smelt.ram.{memory}")));'
+def arena(memory: str, role: Role, size: int, grain: int = 8) -> str:
+    """The definition of the buffer for a region, at a multiple of `grain` bytes."""
+    return f'static uint8_t smelt_{role}[{size}] __attribute__((aligned({grain}), section(".smelt.ram.{memory}")));'
 
 
 def set_up(program: Program, instance: str) -> Iterator[str]:
@@ -113,7 +114,12 @@ def _arenas(programs: Sequence[Program]) -> Iterator[str]:
     for region in (r for p in programs for r in p.regions):
         key = region.memory, region.role
         sizes[key] = max(sizes.get(key, 0), region.bytes)
-    return (arena(memory, role, size) for (memory, role), size in sizes.items())
+    return (arena(memory, role, size, _grain(programs)) for (memory, role), size in sizes.items())
+
+
+def _grain(programs: Sequence[Program]) -> int:
+    """What buffers begin at a multiple of: with moves, of the longest burst of a DMA."""
+    return LONGEST_BURST if any(p.moves for p in programs) else 8
 
 
 def _ports(program: Program, kind: str, all: str, ports: Sequence[Port]) -> Iterator[str]:

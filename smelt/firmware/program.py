@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain, count
@@ -10,6 +11,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from smelt.firmware.moves import dma_of
 from smelt.firmware.names import check_name, part
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.implementation import Argument, bytes_of
@@ -65,6 +67,22 @@ class Invocation(Noun):
     piece: Piece
     kernel: Kernel
     arguments: tuple[Place | Constant, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Move(Noun):
+    """A table on its way to where a step reads it: the DMA starts before the calls of step `first`, and is waited for before those
+    of step `last`."""
+
+    table: Constant
+    place: Place
+    first: int
+    last: int
+    channel: int
+
+    def in_full(self) -> str:
+        where = _shown(self.place)
+        return f"{self.table.name} to {where} by channel {self.channel}, from step {self.first} until step {self.last}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,6 +148,7 @@ class Program(Noun):
     cells: tuple[Cell, ...] = ()
     suite: str | None = None
     feed: Feed | None = None
+    moves: tuple[Move, ...] = ()
 
     @property
     def own(self) -> tuple[Invocation, ...]:
@@ -169,6 +188,7 @@ class Program(Noun):
     def constants(self) -> tuple[Constant, ...]:
         """Each table once, in order of first use."""
         used = [a for i in self.invocations for a in i.arguments if isinstance(a, Constant)]
+        used += [move.table for move in self.moves]
         used += [cell.initial for cell in self.cells if isinstance(cell.initial, Constant)]
         return tuple({c.name: c for c in used}.values())
 
@@ -196,6 +216,7 @@ class Program(Noun):
         lines = [f"program {self.name}: {len(self.kernels)} kernels, {self.constant_bytes} bytes of constants"]
         lines += [f"  region {r.memory}: {r.bytes} bytes" for r in self.regions]
         lines += [f"  state {c.tensor.name}: {_shown(c.place)}" for c in self.cells]
+        lines += [f"  move {m.in_full()}" for m in self.moves]
         lines += [f"  {i.step.name}: {i.kernel.name}({', '.join(map(_shown, i.arguments))})" for i in self.invocations]
         return "\n".join([*lines, "", *(k.in_full() for k in self.kernels)])
 
@@ -277,6 +298,7 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         tuple(_cell(plan, number, state, tables) for number, state in enumerate(plan.graph.states)),
         joint.suite if joint else None,
         _feed(plan, invocations),
+        tuple(_moves(plan, tables)),
     )
 
 
@@ -344,10 +366,31 @@ def _alike(invocations: tuple[Invocation, ...]) -> tuple[Invocation, ...]:
     )
 
 
+def _moves(plan: Plan, constants: Tables) -> Iterator[Move]:
+    """What arrives for the same step has channels of its own; what arrives for the next one may be under way as well."""
+    count = dma_of(plan.board.chip).channels // 2 if plan.stages else 0
+    numbers: Counter[int] = Counter()
+    for stage in plan.stages:
+        channel = numbers[stage.last] + (count if stage.last % 2 else 0)
+        numbers[stage.last] += 1
+        hint = next(
+            part(b.name)
+            for call in plan.steps[stage.last].calls
+            for b, a in zip(call.kernel.buffers, call.arguments, strict=True)
+            if a is stage.table
+        )
+        name = f"of {plan.steps[stage.last].name}"
+        table = constants.add(hint, stage.last, C_TYPES[stage.table.dtype.name], stage.table, name)
+        yield Move(table, _place(plan, stage.buffer), stage.first, stage.last, channel)
+
+
 def _operand(
     plan: Plan, number: int, step: Step, piece: Piece, buffer: Buffer, argument: Argument, constants: Tables
 ) -> Place | Constant:
     """Raises WrongCall where there is less room than the kernel takes for granted."""
+    if isinstance(argument, np.ndarray) and (stage := plan.stage(number, argument)):
+        _check_room(step, buffer, stage.table.nbytes)
+        return _place(plan, stage.buffer)
     if isinstance(argument, np.ndarray):
         constant = constants.add(part(buffer.name), number, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
         _check_room(step, buffer, constant.data.nbytes)

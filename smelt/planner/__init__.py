@@ -29,6 +29,7 @@ from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
 from smelt.planner.refusals import check_flash, does_not_fit
 from smelt.planner.refused import refusal
+from smelt.planner.staging import staged
 from smelt.planner.step import AnyWay, Step, flow_of, named, resident_tables
 from smelt.planner.tradeoff import Point, curve
 from smelt.planner.ways import Way, Ways
@@ -82,7 +83,8 @@ def make_plan(
         raise refusal(decision)
     plan = answer.plan
     notes = _given_up(decision, answer) if goal == "balanced" else ()
-    return replace(plan, cycles=answer.cycles, limits=limits, notes=(*plan.notes, *notes))
+    plan = replace(plan, cycles=answer.cycles, limits=limits, notes=(*plan.notes, *notes))
+    return staged(plan, menu.predictor) if goal in ("speed", "energy") else plan
 
 
 def trade_offs(

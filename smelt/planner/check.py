@@ -3,7 +3,8 @@
 The program is replayed, kernel call by kernel call. Every byte of every memory has a mark: of which value it is which byte. A
 call must find what it reads marked as the bytes of that operand; then its scratch loses all marks, and what it writes gets those
 of its result. So every byte that is read was written or moved there before, and nothing that is still needed was written over,
-whatever the plan says of lives.
+whatever the plan says of lives. A table that is moved to RAM has marks like any value, from the step on at whose beginning its
+move is started; until the step before which that is waited for, nothing may touch the bytes where it arrives.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from smelt.model.slabs import Rows, band_axis, needed, row_bytes
 from smelt.planner.bands import Bands
 from smelt.planner.flow import ALIGN, index_of, steps_of, storages_of
 from smelt.planner.line_buffers import Arrival
-from smelt.planner.placement import budgets
+from smelt.planner.placement import Stage, budgets
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.ways import Part, Piece
@@ -171,6 +172,24 @@ def _memory_problems(plan: Plan) -> Iterator[str]:
     if len(set(owners)) != len(owners):
         yield "something has two places"
     yield from _life_problems(plan)
+    yield from _stage_problems(plan)
+
+
+def _stage_problems(plan: Plan) -> Iterator[str]:
+    """Tables that are moved while the plan runs are read by their steps, lie in the chip's own flash, and a DMA can move them."""
+    flash = plan.board.chip.flash.name
+    for stage in plan.stages:
+        there, size = plan.places.get(stage.buffer), stage.table.nbytes
+        if not int(plan.fed is not None) <= stage.first <= stage.last < len(plan.steps):
+            yield f"{stage.in_full()}: there are no such steps"
+        elif there is None or not there.first <= stage.first <= stage.last <= there.last or stage.buffer.bytes < size:
+            yield f"{stage.in_full()}: it has no place for it"
+        elif not any(a is stage.table for call in plan.steps[stage.last].calls for a in call.arguments):
+            yield f"{stage.in_full()}: that has no such table"
+        elif plan.table_memory(stage.table) or plan.table_flash(stage.table):
+            yield f"{stage.in_full()}: it does not lie in {flash}"
+        elif not any(d.reach(flash) and d.reach(there.memory) and size <= d.row_bytes for d in plan.board.chip.dma):
+            yield f"{stage.in_full()}: no DMA moves it from {flash} to {there.memory}"
 
 
 def _life_problems(plan: Plan) -> Iterator[str]:
@@ -227,14 +246,20 @@ class _Replay:
         self._bytes: Mapping[str, Array] = {
             m.name: np.full(plan.used(m.name), NOTHING, np.int64) for m in plan.memories
         }
+        self._flying: dict[Stage, _Range] = {}
 
     def problems(self) -> Iterator[str]:
         for tensor in (t for t in self.plan.graph.sources if t not in _fed(self.plan)):
             self._write(self._range(Part(tensor, tensor=tensor), tensor.bytes))
-        for step in self.plan.steps:
-            for number, piece in enumerate(step.pieces):
-                self._arrive(step, number)
-                yield from self._run(step, piece)
+        for number, step in enumerate(self.plan.steps):
+            self._flying = {s: there for s, there in self._flying.items() if s.last != number}
+            for stage in self.plan.stages:
+                if stage.first == number:
+                    self._write(self._staged(stage))
+                    self._flying |= {stage: self._staged(stage)} if stage.last > number else {}
+            for which, piece in enumerate(step.pieces):
+                self._arrive(step, which)
+                yield from self._run(number, step, piece)
         for tensor in self.plan.graph.sinks:
             found = self._range(Part(tensor, tensor=tensor), tensor.bytes)
             yield from self._missing(found, "after the last step")
@@ -245,15 +270,20 @@ class _Replay:
             if before == number:
                 self._write(self._range(arrival.part, arrival.rows.count * _row_bytes(step)))
 
-    def _run(self, step: Step, piece: Piece) -> Iterator[str]:
+    def _run(self, number: int, step: Step, piece: Piece) -> Iterator[str]:
         reads, writes, scratch = list[_Range](), list[_Range](), list[_Range]()
         for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True):
             if isinstance(argument, np.ndarray):
+                stage = self.plan.stage(number, argument)
+                reads += [self._staged(stage)] if stage else []
                 continue
             there = self._range(piece.part(argument), argument.bytes)
             {"input": reads, "output": writes, "scratch": scratch}[buffer.role].append(there)
         for x in reads:
             yield from self._missing(x, f"when {step.name} reads it")
+        for touched in (*reads, *writes, *scratch):
+            if any(touched.meets(moved) for moved in self._flying.values()):
+                yield f"{step.name} touches '{touched.name}', into whose bytes a table is being moved"
         yield from self._meeting(step, piece, reads, writes, scratch)
         for there in (*scratch, *writes):
             self._write(there)
@@ -278,6 +308,12 @@ class _Replay:
         results = [t for t in op.ys if self._range(piece.part(t), t.bytes) == y]
         pairs = [piece.call.overlap(a, b) for a in operands for b in results]
         return bool(pairs) and all(pair.allows(x.start - y.start) for pair in pairs)
+
+    def _staged(self, stage: Stage) -> _Range:
+        """Where a table is moved to; its marks are behind those of all values."""
+        place = self.plan.places[stage.buffer]
+        mark = (1 + max(self._values.values(), default=0) + self.plan.stages.index(stage)) << VALUE
+        return _Range(f"table of {place.name}", place.memory, place.offset, stage.table.nbytes, mark)
 
     def _range(self, there: Part, size: int) -> _Range:
         place = self.plan.places[there.owner]

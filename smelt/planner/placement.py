@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smelt.loops.ir import Scratch
-from smelt.model.graph import Tensor
+from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun
 from smelt.planner.flow import ALIGN
 from smelt.targets.types import Board
@@ -44,6 +44,20 @@ class Placement(Noun):
             and self.offset < other.end
             and other.offset < self.end
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Stage(Noun):
+    """A table in flash that a DMA moves into `buffer`, from the beginning of step `first` on; the move is waited for before step
+    `last`, which reads it there. In between nothing may touch the buffer."""
+
+    table: Array
+    buffer: Scratch
+    first: int
+    last: int
+
+    def in_full(self) -> str:
+        return f"{self.table.nbytes} bytes of a table, moved from step {self.first} on, read by step {self.last}"
 
 
 def budgets(board: Board, reserve: int) -> dict[str, int]:

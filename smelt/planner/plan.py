@@ -16,7 +16,7 @@ from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.flashes import FlashPlaces, flash_places, uses_of
 from smelt.planner.flow import peak
 from smelt.planner.limits import UNLIMITED, Limits
-from smelt.planner.placement import STACK_RESERVE, Placement, budgets
+from smelt.planner.placement import STACK_RESERVE, Placement, Stage, budgets
 from smelt.planner.plan_text import budget_line, map_lines, step_lines, title_line
 from smelt.planner.step import AnyWay, Step, flow_of, read_tables, resident_tables
 from smelt.planner.tables import TableKey, all_tables, distributed, table_key
@@ -31,6 +31,7 @@ class Plan(Noun):
     before every run. `bound` is a number of bytes that no plan with these steps can go below in any order, so that
     `tensor_bytes - bound` says how far from the optimum the plan may be. `notes` tell users what could not be had.
     `limits` are the budgets that the plan keeps. `cycles` are what it is predicted to take.
+    `stages` are the tables that are moved to RAM while it runs; `cycles` count on none of them.
     """
 
     graph: Graph
@@ -42,6 +43,7 @@ class Plan(Noun):
     notes: tuple[str, ...] = ()
     limits: Limits = UNLIMITED
     cycles: int = 0
+    stages: tuple[Stage, ...] = ()
 
     @property
     def ways(self) -> tuple[AnyWay, ...]:
@@ -119,6 +121,10 @@ class Plan(Noun):
         """What the firmware will take up in flash: tables and code, which is measured or an estimate."""
         return self.table_bytes + self.limits.sizes.of_all(self.calls) + self.limits.code
 
+    def stage(self, step: int, table: Array) -> Stage | None:
+        """The move by which a step has a table in RAM; None where it reads the table where it lies."""
+        return next((s for s in self.stages if s.last == step and s.table is table), None)
+
     def table_memory(self, table: Array) -> str | None:
         """The RAM in which a table lies; None for one that stays in flash."""
         return (self.table_places or {}).get(table_key(table))
@@ -170,4 +176,7 @@ class Plan(Noun):
             yield budget_line(self.limits, self.ram_bytes, self.flash_bytes)
         if self.resident_bytes:
             yield f"  tables in RAM: {self.resident_bytes:,} bytes of {self.table_bytes:,}"
+        if self.stages:
+            size = sum(s.table.nbytes for s in self.stages)
+            yield f"  moved to RAM just before they are read: {len(self.stages)} tables, {size:,} bytes"
         yield from (f"  note: {note}" for note in self.notes)

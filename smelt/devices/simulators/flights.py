@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
 from smelt.devices.simulators.native_library import load_native
 from smelt.targets.types import Memory
 
@@ -48,6 +50,14 @@ class Span:
     def extent(self) -> int:
         """Bytes from the first to the last."""
         return self.pitch * (self.rows - 1) + self.row
+
+    def meets(self, other: Span) -> bool:
+        """Whether the two have a byte in common."""
+        rows = self.first - other.first + self.pitch * np.arange(self.rows)
+        inside = (rows < other.extent) & (rows + self.row > 0)
+        within = np.maximum(rows, 0) % other.pitch
+        left = self.row + np.minimum(rows, 0)  # of a row that begins before the other's first byte
+        return bool(np.any(inside & ((within < other.row) | (within + left > other.pitch))))
 
     @property
     def text(self) -> str:
@@ -97,9 +107,9 @@ class Flights:
             return None
         return Touch(self._spans[raw.touched - 1], int(raw.address), int(raw.at), bool(raw.wrote))
 
-    def find(self, first: int, size: int) -> Span | None:
-        """A span with bytes among these."""
-        return next((s for s in self._spans if first < s.first + s.extent and s.first < first + size), None)
+    def meeting(self, span: Span) -> Span | None:
+        """What is in flight of the same bytes, if not both only read them."""
+        return next((s for s in self._spans if not (s.source and span.source) and s.meets(span)), None)
 
     def add(self, *spans: Span) -> None:
         self._set([*self._spans, *spans])

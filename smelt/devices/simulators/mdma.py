@@ -186,8 +186,7 @@ class Mdma:
         error = self._error(registers, transfer)
         spans = () if error is not None else transfer.spans
         for span in spans:
-            other = self._flights.find(span.first, span.extent)
-            if other and not (other.source and span.source):
+            if other := self._flights.meeting(span):
                 self._board.refuse(f"{span.text} while another channel moves {other.text}", span.first)
                 return
         cycles = self._dma.begin if error is not None else transfer.cycles(self._dma, *self._reaches(transfer))
