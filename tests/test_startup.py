@@ -1,10 +1,13 @@
 """What the start-up code switches on before the network runs: caches, the flash accelerator and its prefetching."""
 
+from dataclasses import replace
+
 import pytest
 
 from smelt.devices.simulators.simulator import Simulator
+from smelt.firmware.build import build
 from smelt.targets.boards import PRODUCTS, board
-from tests.tiny_firmware import tiny_image
+from tests.tiny_firmware import tiny, tiny_image
 
 CCR, CCR_CACHES = 0xE000ED14, 3 << 16  # the core's instruction and data cache
 # The bits that make flash bearable, by the reference manuals: FLASH_ACR (prefetching, and on the F746 the accelerator), ICACHE_CR.
@@ -32,3 +35,13 @@ def test_every_register_is_named(target):
     for change in target.chip.setup:
         assert not change.value & change.clear or change.clear == 0xFFFFFFFF
         assert ":" in change.why
+
+
+def test_a_board_without_a_data_cache_runs_without_it():
+    """Whoever describes a board decides: the core has one, but it is on no way to a memory."""
+    h743 = board("nucleo_h743zi")
+    memories = tuple(replace(m, path=replace(m.path, data=None)) for m in h743.chip.memories)
+    uncached = replace(h743, chip=replace(h743.chip, memories=memories))
+    definition = f"KERNEL void kernel(uint8_t *o) {{ o[0] = (uint8_t)(*(volatile uint32_t *){CCR:#x}U >> 16 & 3U); }}"
+    image = build(tiny(definition, "kernel(o);", ("kernel",)), uncached)
+    assert Simulator(uncached).run(image, bytes(16)).outputs[0] == 2

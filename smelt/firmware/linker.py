@@ -101,6 +101,7 @@ def board_header(board: Board, tables: tuple[str, ...] = ()) -> str:
     return (
         f"/* {board.title} */\n"
         f"#define SMELT_CORE_CACHES {int(board.core.caches)}\n"
+        f"#define SMELT_DATA_CACHE {int(any(m.path.data for m in board.chip.memories))}\n"
         f"#define SMELT_DEBUG_REGISTERS {int(board.chip.debug_registers)}\n"
         f"#define SMELT_BOARD_EXTERNAL {int(any(m.external for m in board.chip.memories))}\n"
         f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(registers)}\n"

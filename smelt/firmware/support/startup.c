@@ -58,7 +58,7 @@ static void enable_caches(void)
     }
     ICIALLU = 0U;
     barrier();
-    CCR |= CCR_DATA | CCR_INSTRUCTIONS;
+    CCR |= (SMELT_DATA_CACHE ? CCR_DATA : 0U) | CCR_INSTRUCTIONS;
     barrier();
 }
 
