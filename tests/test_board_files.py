@@ -77,6 +77,14 @@ def test_a_small_board_has_what_it_says(tmp_path):
     assert found == read_board(file) and "mine" not in [b.name for b in BOARDS]
 
 
+def test_the_list_tells_memories_outside_of_the_chip_apart():
+    code, out, _ = smelt("boards", "--json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert code == 0 and rows["stm32h750b_dk"]["outside"] == {"sdram": 16 << 20, "qspi": 128 << 20}
+    assert rows["stm32h750b_dk"]["flash_bytes"] == 128 << 10 and "sdram" not in rows["stm32h750b_dk"]["ram"]
+    assert "outside of the chip: sdram 8192 KB, qspi 16384 KB" in " ".join(smelt("boards")[1].split())
+
+
 def test_files_are_not_names(tmp_path):
     with pytest.raises(OptionError, match="read_board"):
         board(str(tmp_path / "mine.toml"))

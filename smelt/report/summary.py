@@ -50,8 +50,9 @@ def board_rows() -> list[dict[str, Any]]:
             "title": board.title,
             "core": board.core.name,
             "clock_hz": board.clock_hz,
-            "flash_bytes": board.chip.flash_bytes,
-            "ram": {memory.name: memory.size for memory in board.chip.rams},
+            "flash_bytes": board.chip.flash.size,
+            "ram": {m.name: m.size for m in board.chip.rams if not m.external},
+            "outside": {m.name: m.size for m in board.chip.memories if m.external},
         }
         for board in BOARDS
     ]

@@ -192,14 +192,17 @@ def _tensors(tensors: tuple[TensorSummary, ...], constants: bool) -> str:
 
 def show_boards(rows: list[dict[str, Any]]) -> None:
     cells = [
-        (r["name"], r["title"], f"{r['clock_hz'] // 1_000_000} MHz", f"{r['flash_bytes'] // 1024} KB", _rams(r["ram"]))
+        (r["name"], r["title"], f"{r['clock_hz'] // 1_000_000} MHz", f"{r['flash_bytes'] // 1024} KB", _memories(r))
         for r in rows
     ]
     table("", ("board", "what it is", "clock", "flash", "RAM"), cells, right=(2, 3))
 
 
-def _rams(rams: dict[str, int]) -> str:
-    return ", ".join(f"{name} {size // 1024} KB" for name, size in rams.items())
+def _memories(row: dict[str, Any]) -> str:
+    rams, outside = (
+        ", ".join(f"{name} {size // 1024} KB" for name, size in row[k].items()) for k in ("ram", "outside")
+    )
+    return f"{rams}; outside of the chip: {outside}" if outside else rams
 
 
 def show_doctor(findings: tuple[Finding, ...]) -> None:
