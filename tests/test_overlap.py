@@ -205,10 +205,11 @@ def test_routines_know_the_step_of_what_they_write() -> None:
 
 def test_routines_that_go_in_turns() -> None:
     """In a turn of sixteen elements nothing is known but that each is read before it is written."""
-    s = Small(96, 96)
-    other = s.k.scratch("other", "int8_t", 96)
-    s.k.routine(SUM_WORDS, (At(s.y), At(s.x), At(other), 6, 1, 1, 0), (), 0)
-    assert s.overlap == Overlap(16, True)
+    for size in (96, 9600):
+        s = Small(size, size)
+        other = s.k.scratch("other", "int8_t", size)
+        s.k.routine(SUM_WORDS, (At(s.y), At(s.x), At(other), size // 16, 1, 1, 0), (), 0)
+        assert s.overlap == Overlap(16, True)
 
 
 def test_unlike_types_keep_no_order() -> None:

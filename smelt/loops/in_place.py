@@ -18,6 +18,7 @@ from smelt.loops.overlap import both, depth_of, in_order, slide_in, truth
 from smelt.loops.touches import Branch, Let, Part, Passage, Rounds, Touch, passage
 
 NEVER = 1 << 60
+TURN = 32  # bytes; what goes element by element, several at once, needs no more
 SMALL_PART = 16
 MOST_BYTES = 1 << 20  # that are looked at, those touched twice counted twice
 
@@ -44,10 +45,10 @@ class Overlap:
 
 
 def overlap(kernel: Kernel, x: Buffer, y: Buffer) -> Overlap:
-    """How y may lie over x, as far as that can be shown. Where a small part of y would be gained it is not tried."""
+    """How y may lie over x, as far as that can be shown. Where only some rows of y would be gained it is not tried."""
     passing = passage(kernel.body, x, y)
     by = slide_in(passing, x, y)
-    if SMALL_PART * by <= y.size * SIZES[y.type]:
+    if by == 0 or TURN < by <= y.size * SIZES[y.type] // SMALL_PART:
         return Overlap(by, by == 0)
     tried = in_order(x.type, y.type, 0)
     return Overlap(by, tried and all(_apart(passing, x, y, every) for every in (False, True)))
