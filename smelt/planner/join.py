@@ -37,8 +37,13 @@ def join(name: str, networks: Sequence[str], board: Board, limits: Limits, plann
     which networks."""
     suite = Suite(name, {n: _alone(planner, Request(n, board, limits)) for n in networks}, limits)
     if least_ram:
+        suite = min((suite, *_in_one_memory(suite, planner)), key=lambda s: s.ram_bytes)
         suite = _smaller(suite, _same_memories, planner, lambda s: s.ram_bytes)
-    for way in (_beside_others, _same_memories, _less_flash):
+    if excess(suite):
+        suite = _smaller(suite, _beside_others, planner, missing)
+    if excess(suite):
+        suite = min((suite, *_in_one_memory(suite, planner)), key=missing)
+    for way in (_same_memories, _less_flash):
         if excess(suite):
             suite = _smaller(suite, way, planner, missing)
     if over := excess(suite):
@@ -51,6 +56,20 @@ def _alone(planner: Planner, request: Request) -> Plan:
         return planner(request)
     except DoesNotFit as error:
         raise DoesNotFit(f"{request.network}: {error}") from None
+
+
+def _in_one_memory(suite: Suite, planner: Planner) -> Iterator[Suite]:
+    """The suites in which all networks take one of the memories that some take, one after the other, as far as they can."""
+    for memory in suite.memories if len(suite.memories) > 1 else ():
+        new = suite
+        for network in suite.plans:
+            others = replace(new, plans={n: plan for n, plan in new.plans.items() if n != network})
+            with suppress(DoesNotFit):
+                plan = planner(
+                    _within(others, network, {m.name: 0 for m in suite.board.chip.rams} | {memory.name: memory.size})
+                )
+                new = replace(new, plans={**new.plans, network: replace(plan, board=suite.board)})
+        yield new
 
 
 def _smaller(suite: Suite, way: Way, planner: Planner, size: Callable[[Suite], int]) -> Suite:
