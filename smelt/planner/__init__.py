@@ -10,12 +10,11 @@ from smelt.errors import DoesNotFit, OptionError, Unsupported
 from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
-from smelt.planner.addresses import place, place_near
+from smelt.planner.addresses import place
 from smelt.planner.budgets import GOALS, Goal
 from smelt.planner.check import check, excess
-from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.decide import Answer, Decision, Menu
-from smelt.planner.effort import USUAL, Effort, Planning
+from smelt.planner.effort import USUAL, Planning
 from smelt.planner.flow import peak as most_alive
 from smelt.planner.flow import steps_of
 from smelt.planner.guess import guessed
@@ -30,8 +29,9 @@ from smelt.planner.predict import Predictor
 from smelt.planner.refusals import check_flash, does_not_fit
 from smelt.planner.refused import refusal
 from smelt.planner.staging import staged
-from smelt.planner.step import AnyWay, Step, flow_of, named, resident_tables
+from smelt.planner.step import AnyWay, Step, flow_of, named
 from smelt.planner.tradeoff import Point, curve
+from smelt.planner.waits import waits_of
 from smelt.planner.ways import Way, Ways
 from smelt.targets.types import Board, Core
 
@@ -75,9 +75,7 @@ def make_plan(
     if goal not in GOALS:
         raise OptionError(f"'{goal}' is no goal: choose {', '.join(GOALS)}")
     menu = _menu(graph, board, implementations, reserve, known, limits, planning)
-    decision = Decision(
-        menu, limits, lambda ways, within: _planned(graph, board, ways, reserve, within, planning.effort, goal != "ram")
-    )
+    decision = Decision(menu, limits, partial(_planned, menu))
     answer = decision.best(goal)
     if answer is None:
         raise refusal(decision)
@@ -102,8 +100,8 @@ def trade_offs(
     def decision(within: Limits) -> Decision:
         if within.flash not in menus:
             menus[within.flash] = _menu(graph, board, ways, reserve, known, within, planning)
-        planner = partial(_planned, graph, board, reserve=reserve, effort=planning.effort)
-        return Decision(menus[within.flash], within, lambda some, budget: planner(some, limits=budget))
+        menu = menus[within.flash]
+        return Decision(menu, within, partial(_planned, menu))
 
     ways = ways_for(board.core, implementations)
     return curve(decision, limits)
@@ -138,31 +136,25 @@ def _given_up(decision: Decision, answer: Answer) -> Iterator[str]:
             )
 
 
-def _planned(
-    graph: Graph, board: Board, ways: Sequence[AnyWay], reserve: int, limits: Limits, effort: Effort, near: bool = False
-) -> Plan:
-    """Order and addresses for ways that are chosen; with `near` for few cycles, else for few bytes. Raises DoesNotFit."""
+def _planned(menu: Menu, ways: Sequence[AnyWay], limits: Limits, by_price: bool) -> Plan:
+    """Order and addresses for ways that are chosen, in as few bytes as can be or where steps wait least. Raises DoesNotFit."""
+    graph, board, effort = menu.graph, menu.board, menu.planning.effort
     check_flash(board, [piece.call for way in ways for piece in way.pieces])
     flow = flow_of(graph, ways)
     order = best_order(flow, effort.moves)
     steps = named([ways[i] for i in order.steps])
-    room = budgets(board, reserve)
+    room = budgets(board, menu.reserve)
     flow = flow.reordered(order.steps)
-    ram = None if limits.ram is None else limits.ram - FIXED_RAM - sum(resident_tables(steps).values())
-
-    def made(placements: tuple[Placement, ...]) -> Plan:
-        plan = Plan(graph, board, steps, placements, reserve, order.bound, limits=limits)
-        return plan if order.peak <= order.bound else replace(plan, notes=(_cut_short(plan),))
-
-    split = place_near(flow, steps, room, board, ram, effort) if near else None
-    if split is not None and not excess(made(split)):
-        return check(made(split))
-    placements = place(flow, steps, room, effort)
+    waits = waits_of(menu.predictor, steps, tuple(room)) if by_price else None
+    placements = place(flow, steps, room, effort, waits)
     if placements is None:
         raise does_not_fit(board, room, flow, [step.name for step in steps], most_alive(flow))
-    if over := excess(made(placements)):
+    plan = Plan(graph, board, steps, placements, menu.reserve, order.bound, limits=limits)
+    if order.peak > order.bound:
+        plan = replace(plan, notes=(_cut_short(plan),))
+    if over := excess(plan):
         raise DoesNotFit(f"the plan does not fit {board.name}: {over}")
-    return check(made(placements))
+    return check(plan)
 
 
 def _cut_short(plan: Plan) -> str:

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from smelt.errors import OptionError
-from smelt.planner import nearer, solver
+from smelt.loops.ir import Scratch
+from smelt.model.graph import Tensor
+from smelt.planner import solver
 from smelt.planner.blocks import Block, Blocks, Place, blocks_of, distance, first_fit, first_fit_in, height, load
 from smelt.planner.effort import NORMAL, Effort
 from smelt.planner.flow import Flow, aligned, lives
 from smelt.planner.placement import Placement
+from smelt.planner.spread import Waits, by_price, waiting
 from smelt.planner.step import Step
-from smelt.targets.types import Board
 
 
 def place(
-    flow: Flow, steps: Sequence[Step], room: dict[str, int], effort: Effort = NORMAL
+    flow: Flow,
+    steps: Sequence[Step],
+    room: dict[str, int],
+    effort: Effort = NORMAL,
+    waits: Mapping[Tensor | Scratch, Sequence[int]] | None = None,
 ) -> tuple[Placement, ...] | None:
-    """Placements of all storages and scratch buffers in the memories of `room` (name -> bytes, fastest first).
+    """Placements of all storages and scratch buffers in the memories of `room` (name -> bytes, fastest first): in as few bytes as
+    can be, or, with the cycles that steps wait for each of them in each memory, so that they wait least.
 
     None where they do not fit.
     """
     numbered = blocks_of(flow)
-    places = arrange(numbered.blocks, tuple(room.values()), effort)
-    return None if places is None else _placements(flow, steps, room, numbered, places)
-
-
-def place_near(
-    flow: Flow, steps: Sequence[Step], room: dict[str, int], board: Board, ram: int | None, effort: Effort
-) -> tuple[Placement, ...] | None:
-    """The same where the first RAM does not hold everything: there lies what would wait longest elsewhere, within `ram` bytes
-    altogether. None where it does hold it, where nothing has to wait, or where the rest does not fit."""
-    numbered, most = blocks_of(flow), tuple(room.values())
-    if not nearer.matters(board) or load(numbered.blocks) <= most[0]:
+    of_blocks = None if waits is None else _waits(numbered, flow, steps, waits, len(room))
+    places = arrange(numbered.blocks, tuple(room.values()), effort, of_blocks)
+    if places is None:
         return None
-    saved = nearer.worth(numbered, flow, steps, nearer.gains(board, steps))
-    places = nearer.near(numbered.blocks, saved, most, ram, lambda blocks: pack(blocks, load(blocks), effort))
-    return None if places is None else _placements(flow, steps, room, numbered, places)
-
-
-def _placements(
-    flow: Flow, steps: Sequence[Step], room: dict[str, int], numbered: Blocks, places: Sequence[Place]
-) -> tuple[Placement, ...]:
     names, placements = tuple(room), list[Placement]()
     for s, (storage, life) in enumerate(zip(flow.storages, lives(flow), strict=True)):
         memory, start = places[numbered.of_storage[s]]
@@ -55,17 +46,51 @@ def _placements(
     return tuple(placements)
 
 
-def arrange(blocks: Sequence[Block], budgets: Sequence[int], effort: Effort = NORMAL) -> tuple[Place, ...] | None:
+def arrange(
+    blocks: Sequence[Block], budgets: Sequence[int], effort: Effort = NORMAL, waits: Waits | None = None
+) -> tuple[Place, ...] | None:
     """A memory and an offset for each block: all in the first memory that holds them, packed as low as can be; where
-    none holds them all, over several memories, hot ones early. None where they do not fit."""
+    none holds them all, over several memories, hot ones early. With `waits` where they are least. None where they do not fit."""
     bound = load(blocks)
     if bound <= max(budgets):
         offsets = pack(blocks, bound, effort)
         needed = height(blocks, offsets)
         fitting = [m for m, budget in enumerate(budgets) if needed <= budget]
+        if fitting and waits is not None and fitting[0] > 0 and any(map(any, waits)):
+            alone = tuple((fitting[0], offset) for offset in offsets)
+            return _by_price(blocks, budgets, effort, waits, alone)
         if fitting:
             return tuple((fitting[0], offset) for offset in offsets)
-    return _spread(blocks, budgets, effort) if bound <= sum(budgets) else None
+    if bound > sum(budgets):
+        return None
+    return (_by_price(blocks, budgets, effort, waits) if waits else None) or _spread(blocks, budgets, effort)
+
+
+def _by_price(
+    blocks: Sequence[Block],
+    budgets: Sequence[int],
+    effort: Effort,
+    waits: Waits,
+    alone: tuple[Place, ...] | None = None,
+) -> tuple[Place, ...] | None:
+    """Where the steps wait least; `alone` are places in one memory."""
+    found = by_price(blocks, budgets, waits, lambda some: pack(some, load(some), effort), effort)
+    known = [places for places in (alone, found) if places is not None]
+    return min(known, key=lambda places: waiting(waits, places), default=None)
+
+
+def _waits(
+    numbered: Blocks, flow: Flow, steps: Sequence[Step], waits: Mapping[Tensor | Scratch, Sequence[int]], memories: int
+) -> list[list[int]]:
+    """The cycles of each block in each memory."""
+    found = [[0] * memories for _ in numbered.blocks]
+    owners: list[tuple[int, Tensor | Scratch]]
+    owners = [(numbered.of_storage[s], t) for s, storage in enumerate(flow.storages) for t in storage.tensors]
+    for i, step in enumerate(steps):
+        owners += zip(numbered.of_scratch[i], step.scratch, strict=True)
+    for block, owner in owners:
+        found[block] = [a + b for a, b in zip(found[block], waits.get(owner, (0,) * memories), strict=True)]
+    return found
 
 
 def pack(blocks: Sequence[Block], bound: int, effort: Effort = NORMAL) -> tuple[int, ...]:

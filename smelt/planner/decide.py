@@ -19,11 +19,13 @@ from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.copies import Copies, copies
 from smelt.planner.effort import Planning
 from smelt.planner.limits import Limits
+from smelt.planner.measurement import FLASH, Places
 from smelt.planner.placement import Placement, budgets
 from smelt.planner.plan import Plan
-from smelt.planner.predict import Predictor
+from smelt.planner.predict import Predictor, memories
 from smelt.planner.step import Step, resident_tables
 from smelt.planner.tables import distributed
+from smelt.planner.waits import priced, waiting
 from smelt.planner.ways import Way, Ways
 from smelt.targets.types import Board
 
@@ -31,8 +33,9 @@ SLACK = 0.01
 """Of the fewest cycles that "balanced" gives for less RAM."""
 
 Key = tuple[int, int]
-Planner = Callable[[tuple[Way, ...], Limits], Plan]
-"""Order and addresses for ways, in the order of the graph, to do the steps. Raises DoesNotFit."""
+Planner = Callable[[tuple[Way, ...], Limits, bool], Plan]
+"""Order and addresses for ways, in the order of the graph, to do the steps: in as few bytes as can be or (True) where they wait
+least for memory. Raises DoesNotFit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,30 @@ class Menu:
         """Those of the least flash that have at most so many bytes alive, the least flash first."""
         yield from smallest(self.situations, self.flash, _any, self.planning.effort, most)
 
+    @cached_property
+    def priced(self) -> bool:
+        """Whether it matters in which RAM something lies."""
+        return priced(self.board)
+
+    def at_best(self, candidate: Candidate) -> int:
+        """Cycles of a candidate with everything in the fastest RAM: estimates are of where things will probably lie."""
+        if not self.priced:
+            return candidate.cycles
+        return candidate.cycles - sum(self._away(way) for way, cycles in candidate.options if cycles.is_estimate)
+
+    def _away(self, way: Way) -> int:
+        """The cycles that an estimate has for memories that are not the fastest."""
+        if way.kernel not in self._aways:
+            fast = memories(way.call.kernel, Places(FLASH, FLASH, *(self.board.chip.rams[0].name,) * 3))
+            home = self.predictor.home(way)
+            waits = self.predictor.stalls(way, home) - self.predictor.stalls(way, fast) if home != fast else 0.0
+            self._aways[way.kernel] = max(round(waits), 0)
+        return self._aways[way.kernel]
+
+    @cached_property
+    def _aways(self) -> dict[str, int]:
+        return {}
+
     def _distinct(self, some: Iterable[Candidate]) -> tuple[Candidate, ...]:
         found: dict[object, Candidate] = {}
         for candidate in some:
@@ -112,11 +139,8 @@ class Answer:
 
     plan: Plan
     options: tuple[Option, ...]
+    cycles: int
     interrupted: bool = False
-
-    @property
-    def cycles(self) -> int:
-        return sum(cycles.value for _, cycles in self.options)
 
     def key(self, goal: Goal) -> Key:
         """What a goal compares."""
@@ -129,7 +153,7 @@ class Decision:
 
     def __init__(self, menu: Menu, limits: Limits, planner: Planner) -> None:
         self.menu, self.limits, self.planner = menu, limits, planner
-        self._planned: dict[Candidate, Answer | None] = {}
+        self._planned: dict[tuple[Candidate, bool], Answer | None] = {}
         self._copies: dict[Candidate, tuple[Copies, ...]] = {}
 
     def best(self, goal: Goal) -> Answer | None:
@@ -145,7 +169,7 @@ class Decision:
     def _smallest_that_fits(self) -> Iterator[Candidate]:
         """The least flash: what has more bytes alive is the smaller one."""
         some = self.menu.smallest(self._room - FIXED_RAM)
-        yield from islice((c for c in some if self._answer(c, "balanced") is not None), 1)
+        yield from islice((c for c in some if self._answer(c, "ram", ANYTHING) is not None), 1)
 
     def _as_first_guesses(self) -> Answer | None:
         """What "balanced" means where no budget of RAM is given: no more of it than the first guesses need."""
@@ -162,7 +186,7 @@ class Decision:
     def first_guesses(self) -> Plan | None:
         """The plan of the first guesses, where it fits."""
         try:
-            return self.planner(self.menu.default, self.limits)
+            return self.planner(self.menu.default, self.limits, self.menu.priced)
         except DoesNotFit:
             return None
 
@@ -171,12 +195,16 @@ class Decision:
         fastest, _ = self._search(some, "balanced")
         if fastest is None or fastest.interrupted:
             return fastest
-        most = fastest.cycles * (1 + SLACK)
-        leanest, _ = self._search([c for c in some if c.cycles <= most], "ram", copied=False)
+        most = round(fastest.cycles * (1 + SLACK))
+        some = [c for c in some if self.menu.at_best(c) <= most]
+        leanest, _ = self._search(some, "ram", copied=False, most=most)
         return leanest or fastest
 
-    def _search(self, some: Sequence[Candidate], goal: Goal, copied: bool = True) -> tuple[Answer | None, bool]:
-        """The best answer, and whether none could be better: no candidate before it failed for want of addresses."""
+    def _search(
+        self, some: Sequence[Candidate], goal: Goal, copied: bool = True, most: int = ANYTHING
+    ) -> tuple[Answer | None, bool]:
+        """The best answer of at most so many cycles, and whether none could be better: no candidate before it failed for want of
+        addresses."""
         copied = copied and goal not in ("balanced", "ram")  # "flash": copies of the very ways only
         heap: list[_Entry] = []
         for n, candidate in enumerate(some):
@@ -190,7 +218,7 @@ class Decision:
                     return entry.answer, least is None or entry.key[0] <= least[0]
                 if entry.bounded:
                     least = min(least or entry.key, entry.key)
-                    answer = self._answer(entry.candidate, goal if copied else "balanced")
+                    answer = self._answer(entry.candidate, goal, most)
                     if answer is not None:
                         known = answer if known is None else min(known, answer, key=lambda a: a.key(goal))
                         self._tell(known, goal)
@@ -204,7 +232,7 @@ class Decision:
         return None, True
 
     def _first_bound(self, candidate: Candidate, goal: Goal, copied: bool) -> Key:
-        cycles = candidate.cycles - (self._saved(candidate, ANYTHING, goal) if copied else 0)
+        cycles = self.menu.at_best(candidate) - (self._saved(candidate, ANYTHING, goal) if copied else 0)
         if goal == "ram":
             return candidate.quick_bound, cycles
         return (self._flash(candidate), cycles) if goal == "flash" else (cycles, 0)
@@ -214,7 +242,7 @@ class Decision:
         ram = self._room - candidate.bound
         if ram < 0:
             return None
-        cycles = candidate.cycles - (self._saved(candidate, ram, goal) if copied else 0)
+        cycles = self.menu.at_best(candidate) - (self._saved(candidate, ram, goal) if copied else 0)
         if goal == "ram":
             return candidate.bound, cycles
         return (self._flash(candidate), cycles) if goal == "flash" else (cycles, candidate.bound)
@@ -242,15 +270,25 @@ class Decision:
             self._copies[candidate] = tuple(copies(candidate.options, offered, same) for same in (False, True))
         return self._copies[candidate][goal == "flash" :]
 
-    def _answer(self, candidate: Candidate, goal: Goal) -> Answer | None:
-        if candidate not in self._planned:
+    def _answer(self, candidate: Candidate, goal: Goal, most: int) -> Answer | None:
+        """The best plan of a candidate within the limits and `most` cycles: where it waits least, or in as few bytes as can be."""
+        variants = (True, False) if self.menu.priced else (False,)
+        answers = [self._planned_answer(candidate, by_price) for by_price in variants]
+        found = [answer for answer in answers if answer is not None and answer.cycles <= most]
+        if goal not in ("balanced", "ram"):
+            found = [self._with_copies(answer, candidate, goal) for answer in found]
+        return min(found, key=lambda answer: answer.key(goal), default=None)
+
+    def _planned_answer(self, candidate: Candidate, by_price: bool) -> Answer | None:
+        key = candidate, by_price
+        if key not in self._planned:
             try:
-                plan = self.planner(candidate.ways, self.limits)
-                self._planned[candidate] = Answer(plan, candidate.options)
+                plan = self.planner(candidate.ways, self.limits, by_price)
+                waits = waiting(self.menu.predictor, plan) if self.menu.priced else 0
+                self._planned[key] = Answer(plan, candidate.options, self.menu.at_best(candidate) + waits)
             except DoesNotFit:
-                self._planned[candidate] = None
-        answer = self._planned[candidate]
-        return answer if answer is None or goal == "balanced" else self._with_copies(answer, candidate, goal)
+                self._planned[key] = None
+        return self._planned[key]
 
     def _with_copies(self, answer: Answer, candidate: Candidate, goal: Goal) -> Answer:
         """The answer with the tables in RAM that save most and find room."""
@@ -260,7 +298,8 @@ class Decision:
             for options in some.best_first(room):
                 plan = _copied(answer.plan, tuple(way for way, _ in options))
                 if plan is not None:
-                    found.append(Answer(plan, options))
+                    saved = candidate.cycles - sum(cycles.value for _, cycles in options)
+                    found.append(Answer(plan, options, answer.cycles - saved))
                     break
         return min(found, key=lambda a: (a.cycles, a.plan.ram_bytes))
 

@@ -48,7 +48,7 @@ def _ways(there: Situation, choice: Choice) -> tuple[Way, ...]:
 def _board_refusal(decision: Decision, ways: tuple[Way, ...]) -> DoesNotFit:
     """What the planning of the leanest steps has to say."""
     try:
-        decision.planner(ways, replace(decision.limits, ram=None, flash=None))
+        decision.planner(ways, replace(decision.limits, ram=None, flash=None), False)
     except DoesNotFit as error:
         return error
     return DoesNotFit("the model does not fit the RAM of the board")

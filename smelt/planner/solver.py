@@ -89,6 +89,36 @@ def spread(
     return tuple((m, solver.value(offset) * ALIGN) for m, offset in zip(memories, offsets, strict=True))
 
 
+def assigned(
+    blocks: Sequence[Block], budgets: Sequence[int], waits: Sequence[Sequence[int]], limit: float
+) -> tuple[int, ...] | None:
+    """A memory for each block with the least sum of `waits` (of each block in each memory), and of equal ones in the fewest and
+    earliest memories, such that no memory ever holds more than its budget; addresses may need more. None where none was found
+    within `limit`, in deterministic seconds."""
+    from ortools.sat.python import cp_model
+
+    model = cp_model.CpModel()
+    chosen = [[model.new_bool_var("") for _ in budgets] for _ in blocks]
+    used = [model.new_bool_var("") for _ in budgets]
+    times = sorted({span.first for block in blocks for span in block.spans})
+    for block, options in zip(blocks, chosen, strict=True):
+        model.add_exactly_one(options)
+        for m, budget in enumerate(budgets):
+            model.add_implication(options[m], used[m])
+            if block.size > budget:
+                model.add(options[m] == 0)
+    for time in times:
+        there = [(s.size // ALIGN, i) for i, b in enumerate(blocks) for s in b.spans if s.first <= time <= s.last]
+        for m, budget in enumerate(budgets):
+            model.add(sum(size * chosen[i][m] for size, i in there) <= budget // ALIGN)
+    cost = sum(of[m] * option[m] for of, option in zip(waits, chosen, strict=True) for m in range(len(budgets)))
+    model.minimize(cost + sum((1 + m) * used[m] for m in range(len(budgets))))
+    solver = _solved(model, limit)
+    if solver is None:
+        return None
+    return tuple(next(m for m, option in enumerate(options) if solver.value(option)) for options in chosen)
+
+
 def _rectangles(
     model: cp_model.CpModel, block: Block, offset: cp_model.IntVar, present: cp_model.IntVar | None = None
 ) -> list[tuple[Any, Any, int]]:
