@@ -242,6 +242,9 @@ def test_an_input_that_is_fed_arrives_in_the_page(page, tmp_path):
     assert [row for b in arrived for row in range(b.first, b.stop)] == list(range(ROWS))
     assert "the input 'picture'" in step.lanes[0] and not any(box.kind == "input" for box in view.boxes)
     assert any(box.kind == "lines" and "'picture'" in box.about for box in view.boxes)
+    scratch = [box for box in view.boxes if box.kind in ("lines", "scratch")]
+    assert all(box.name.startswith(f"{view.steps[box.first].name}.") for box in scratch)
+    assert len({box.name for box in scratch}) == len(scratch) > 3
     page.open(write(tmp_path, view), f"#step={step.name}")
     assert page.find("document.querySelectorAll('.plan-call .plan-arrived').length") == len(arrived)
     done = smelt_plan(file, "-b", "nucleo_l4r5zi", "--log", "none", "--feed", "--json")

@@ -11,7 +11,7 @@ from smelt.planner import solver
 from smelt.planner.blocks import Block, Blocks, Place, blocks_of, distance, first_fit, first_fit_in, height, load
 from smelt.planner.effort import NORMAL, Effort
 from smelt.planner.flow import Flow, aligned, lives
-from smelt.planner.placement import Placement
+from smelt.planner.placement import Placement, scratch_name
 from smelt.planner.spread import Waits, by_price, waiting
 from smelt.planner.step import Step
 
@@ -41,7 +41,7 @@ def place(
     for i, step in enumerate(steps):
         for k, scratch in enumerate(step.scratch):
             memory, offset = places[numbered.of_scratch[i][k]]
-            name = f"{step.name}.scratch{k or ''}"
+            name = scratch_name(step.name, k)
             placements.append(Placement(name, names[memory], offset, aligned(scratch.bytes), i, i, scratch=scratch))
     return tuple(placements)
 

@@ -7,16 +7,17 @@ and the result beside each other, and of the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smelt.errors import DoesNotFit, OptionError
+from smelt.loops.ir import Scratch
 from smelt.model.graph import Graph, Op, Tensor
 from smelt.planner.bands import Bands, in_bands
 from smelt.planner.check import check, excess
 from smelt.planner.flow import aligned, peak, steps_of, storages_of
 from smelt.planner.line_buffers import Layout, can_run
-from smelt.planner.placement import Placement, budgets
+from smelt.planner.placement import Placement, budgets, scratch_name
 from smelt.planner.plan import Plan
 from smelt.planner.rowwise import Rowwise
 from smelt.planner.step import Step, flow_of, named
@@ -144,7 +145,8 @@ def _planned(graph: Graph, run: _Run, ways: Ways, planner: Planner) -> Plan:
     rest = planner(_rest(graph, run.ways))
     bands = _in_bands(run, ways, rest.tensor_bytes)
     steps = named([bands, *rest.ways])
-    placements = [_later(graph, p) for p in rest.placements]
+    names = {s: scratch_name(step.name, n) for step in steps[1:] for n, s in enumerate(step.scratch)}
+    placements = [_later(graph, p, names) for p in rest.placements]
     placements += _beside(steps[0], placements, budgets(rest.board, rest.reserve))
     plan = replace(rest, graph=graph, steps=steps, placements=tuple(placements), bound=max(rest.bound, _bytes(bands)))
     if over := excess(plan):
@@ -157,11 +159,13 @@ def _bytes(bands: Bands) -> int:
     return sum(aligned(s.bytes) for s in bands.scratch) + sum(aligned(y.bytes) for y in bands.ys)
 
 
-def _later(graph: Graph, placement: Placement) -> Placement:
-    """A placement of the rest, which begins a step later. Only states are there before."""
+def _later(graph: Graph, placement: Placement, names: Mapping[Scratch, str]) -> Placement:
+    """A placement of the rest, which begins a step later. Only states are there before. Scratch has `names`, after its step."""
     states = {t for state in graph.states for t in (state.read, state.write)}
     before = placement.first < 0 and not states.isdisjoint(placement.tensors)
-    return replace(placement, first=-1 if before else placement.first + (placement.first >= 0), last=placement.last + 1)
+    first = -1 if before else placement.first + (placement.first >= 0)
+    name = placement.name if placement.scratch is None else names[placement.scratch]
+    return replace(placement, name=name, first=first, last=placement.last + 1)
 
 
 def _beside(step: Step, placements: Sequence[Placement], room: dict[str, int]) -> Iterator[Placement]:
@@ -170,7 +174,7 @@ def _beside(step: Step, placements: Sequence[Placement], room: dict[str, int]) -
     there = [p for p in placements if p.first <= 0]
     home = next(p.memory for p in there if not {*step.ys}.isdisjoint(p.tensors))
     for number, scratch in sorted(enumerate(step.scratch), key=lambda s: -s[1].bytes):
-        size, name = aligned(scratch.bytes), f"{step.name}.scratch{number or ''}"
+        size, name = aligned(scratch.bytes), scratch_name(step.name, number)
         for memory in sorted(room, key=lambda m: m != home):
             offset = _lowest(size, [(p.offset, p.end) for p in there if p.memory == memory])
             if offset + size <= room[memory]:

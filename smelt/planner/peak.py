@@ -10,6 +10,7 @@ from smelt.errors import LONGEST_NAME
 from smelt.model.graph import Tensor
 from smelt.nouns import Noun
 from smelt.planner.flow import Flow, Life, aligned, live_bytes, lives
+from smelt.planner.placement import scratch_name
 
 
 @dataclass(frozen=True)
@@ -66,11 +67,6 @@ def moment(time: int, names: Sequence[str]) -> str:
 def about(tensor: Tensor) -> str:
     """Type and shape, in words."""
     return f"{tensor.dtype} {'x'.join(map(str, tensor.shape)) or 'scalar'}"
-
-
-def scratch_name(step: str, number: int) -> str:
-    """What a scratch buffer of a step is called."""
-    return f"{step}.scratch{number or ''}"
 
 
 def peak_of(flow: Flow, names: Sequence[str]) -> Peak:

@@ -64,3 +64,8 @@ def budgets(board: Board, reserve: int) -> dict[str, int]:
     """The bytes that tensors may take up in each RAM of a board, by name, fastest first."""
     rams = board.chip.rams
     return {m.name: max(m.size - (reserve if m is rams[0] else 0), 0) // ALIGN * ALIGN for m in rams}
+
+
+def scratch_name(step: str, number: int) -> str:
+    """What a scratch buffer of a step is called."""
+    return f"{step}.scratch{number or ''}"
