@@ -15,10 +15,12 @@ from smelt.cli import main
 from smelt.compile import Compilation
 from smelt.importers import load
 from smelt.passes import prepare
-from smelt.planner import TuningLog
+from smelt.planner import TuningLog, make_plan
 from smelt.planner.evidence import Evidence
 from smelt.planner.known import Known
 from smelt.planner.peak import Part, Peak
+from smelt.planner.predict import Predictor
+from smelt.planner.staging import staged
 from smelt.planner.tradeoff import Point
 from smelt.report.plan_chart import chart
 from smelt.report.plan_page import plan_element, plan_page
@@ -29,6 +31,7 @@ from tests.importer_cases import relu_chain
 from tests.paths import AD, IC, KWS
 from tests.test_bands import planned
 from tests.test_feed import ROWS, camera
+from tests.test_moves import with_flash
 
 HOSTILE = "</script><script>document.title='broken'</script><b onclick=alert(1)>&amp;"
 
@@ -249,6 +252,21 @@ def test_an_input_that_is_fed_arrives_in_the_page(page, tmp_path):
     assert page.find("document.querySelectorAll('.plan-call .plan-arrived').length") == len(arrived)
     done = smelt_plan(file, "-b", "nucleo_l4r5zi", "--log", "none", "--feed", "--json")
     assert json.loads(done.stdout)["steps"][0]["bands"] and json.loads(done.stdout)["points"] == []
+
+
+def test_tables_that_are_moved_are_boxes_of_two_steps(page, tmp_path):
+    """Under way while one step computes, read by the next."""
+    graph, there = prepare(load(KWS)), with_flash(400)
+    plan = staged(make_plan(graph, there), Predictor(Known(there)))
+    view = plan_view(Compilation(graph, graph, plan, None, None, None, Evidence()), Known(there), "speed")
+    moved = [box for box in view.boxes if box.kind == "moved"]
+    assert len(moved) == len(plan.stages) > 1
+    assert all(box.made_by == (box.first,) and box.read_by == (box.last,) == (box.first + 1,) for box in moved)
+    page.open(write(tmp_path, view), f"#step={view.steps[moved[0].last].name}")
+    assert "TABLES THAT HAVE BEEN MOVED HERE" in page.find("document.querySelector('.plan-side').innerText").upper()
+    page.click(f".plan-box[data-box='{view.boxes.index(moved[0])}'] rect")
+    side = page.find("document.querySelector('.plan-side').innerText")
+    assert "moved from flash while" in side and view.steps[moved[0].first].name in side
 
 
 def test_keys(page, tmp_path, view):

@@ -14,6 +14,7 @@ import numpy as np
 
 from smelt.compile import Compilation, measured
 from smelt.errors import DoesNotFit
+from smelt.loops.ir import Scratch
 from smelt.nouns import Noun
 from smelt.planner import TuningLog, trade_offs
 from smelt.planner.bands import Bands
@@ -30,11 +31,12 @@ from smelt.planner.tradeoff import Point
 from smelt.report.plan_bands import Band, bands_of, lanes_of
 from smelt.targets.types import Memory
 
-Kind = Literal["input", "output", "state", "tensor", "lines", "scratch", "table", "stack", "code"]
+Kind = Literal["input", "output", "state", "tensor", "lines", "scratch", "moved", "table", "stack", "code"]
 FIXED = ("table", "stack", "code")
 """Kinds of what is there all the time."""
-OF_STEPS = ("lines", "scratch")
-"""Kinds of what is there during one step: line buffers of a run of ops in bands, and scratch."""
+OF_STEPS = ("lines", "scratch", "moved")
+"""Kinds of what is there for a step only: line buffers of a run of ops in bands, scratch, and tables that a DMA moves from flash
+while the step before computes."""
 
 
 @dataclass(frozen=True)
@@ -188,14 +190,10 @@ def _taken(plan: Plan) -> Iterator[Box]:
     """Tensors and scratch."""
     graph = plan.graph
     states = {t for state in graph.states for t in (state.read, state.write)}
-    lines = {
-        scratch: f"rows of '{t.name}', {about(t)}"
-        for way in plan.ways
-        if isinstance(way, Bands)
-        for t, scratch in way.layout.lines.items()
-    }
+    scratch = _scratch(plan)
+    kind: Kind
     for p in plan.placements:
-        kind: Kind = "tensor" if p.scratch is None else "lines" if p.scratch in lines else "scratch"
+        kind, words = ("tensor", about(p.tensors[0])) if p.scratch is None else scratch[p.scratch]
         if states & set(p.tensors):
             kind = "state"
         elif set(graph.inputs) & set(p.tensors):
@@ -203,16 +201,31 @@ def _taken(plan: Plan) -> Iterator[Box]:
         elif set(graph.outputs) & set(p.tensors):
             kind = "output"
         made, read = (tuple(found) for found in _users(plan.steps, p))
-        words = about(p.tensors[0]) if p.scratch is None else lines.get(p.scratch, f"of {plan.steps[p.first].name}")
         over = tuple(q.name for q in plan.placements if q is not p and _written_over(p, q))
         also = tuple(t.name for t in p.tensors[1:])
         yield Box(p.name, kind, p.memory, p.offset, p.size, p.first, p.last, words, also, made, read, over)
 
 
+def _scratch(plan: Plan) -> dict[Scratch, tuple[Kind, str]]:
+    """What each scratch buffer is, and what it is for."""
+    found: dict[Scratch, tuple[Kind, str]] = {
+        s: ("scratch", f"of {step.name}") for step in plan.steps for s in step.scratch
+    }
+    for way in plan.ways:
+        lines = way.layout.lines if isinstance(way, Bands) else {}
+        found |= {scratch: ("lines", f"rows of '{t.name}', {about(t)}") for t, scratch in lines.items()}
+    for stage in plan.stages:
+        words = (
+            f"{stage.table.nbytes:,} bytes of a table, moved from flash while {plan.steps[stage.first].name} computes"
+        )
+        found[stage.buffer] = ("moved", words)
+    return found
+
+
 def _users(steps: Sequence[Step], p: Placement) -> tuple[list[int], list[int]]:
     """The steps that write a placement, and those that read it."""
     if p.scratch is not None:
-        return [p.first], [p.first]
+        return [p.first], [p.last]
     tensors = set(p.tensors)
     made = [n for n, step in enumerate(steps) if tensors & set(step.ys)]
     return made, [n for n, step in enumerate(steps) if tensors & set(step.way.reads)]

@@ -5,7 +5,7 @@ function drawPlan(root) {
   const plan = JSON.parse(root.querySelector("script[type='application/json']").textContent);
   const alone = document.querySelectorAll(".plan").length === 1; // the address and the keys of the page belong to it
   const FIXED = ["table", "stack", "code"];
-  const OF_STEPS = ["scratch", "lines"];
+  const OF_STEPS = ["scratch", "lines", "moved"];
   const GUTTER = 64;
   const WIDEST = 140;
   const end = plan.steps.length;
@@ -418,8 +418,8 @@ function drawPlan(root) {
         ["life", life(box)],
         ["memory at", `0x${start.toString(16).padStart(8, "0")}`],
       ]),
-      ...section("Written by", box.made_by),
-      ...section("Read by", OF_STEPS.includes(box.kind) ? [] : box.read_by),
+      ...section(box.kind === "moved" ? "Moved while" : "Written by", box.made_by),
+      ...section("Read by", box.kind === "scratch" || box.kind === "lines" ? [] : box.read_by),
       ...box.over.flatMap((name) => writtenOver(box, byName.get(name))),
     ];
   }
@@ -436,16 +436,19 @@ function drawPlan(root) {
     const step = plan.steps[number];
     const indices = plan.boxes.map((_, index) => index);
     const ofStep = (kind) => indices.filter((i) => plan.boxes[i].kind === kind && plan.boxes[i].first === number);
-    const [mine, lines] = [ofStep("scratch"), ofStep("lines")];
+    const [mine, lines, leaving] = [ofStep("scratch"), ofStep("lines"), ofStep("moved")];
+    const arrived = indices.filter((i) => plan.boxes[i].kind === "moved" && plan.boxes[i].last === number);
     const tables = indices.filter((i) => plan.boxes[i].kind === "table" && plan.boxes[i].read_by.includes(number));
     const waiting = aliveBoxes(number).filter(
-      (i) => !mine.includes(i) && !lines.includes(i) && !step.reads.includes(plan.boxes[i].name) && !step.writes.includes(plan.boxes[i].name),
+      (i) => ![mine, lines, leaving, arrived].flat().includes(i) && !step.reads.includes(plan.boxes[i].name) && !step.writes.includes(plan.boxes[i].name),
     );
     const lists = [
       ["Reads", step.reads.map((name) => byName.get(name))],
       ["Writes", step.writes.map((name) => byName.get(name))],
       ["Line buffers", lines],
       ["Scratch", mine],
+      ["Tables that have been moved here", arrived],
+      ["Tables under way for the next step", leaving],
       ["Alive for later steps", waiting],
       [`Tables, ${size(step.table_bytes)}${step.tables_in_ram ? ", copied to RAM" : ""}`, tables],
     ];
@@ -806,6 +809,7 @@ function drawPlan(root) {
       tensor: "tensor",
       lines: "line buffer of a run in bands",
       scratch: "scratch of a step",
+      moved: "table moved by a DMA",
       table: "table, dark where it is read",
       stack: "stack and data",
       code: "code",
