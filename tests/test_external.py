@@ -143,6 +143,15 @@ def test_views_show_tables_where_they_lie(wide):
     assert {u.memory: u.bytes for u in estimated_use(made.plan) if u.purpose == "constants"} == made.plan.flash_uses
 
 
+def test_what_tables_outside_cost_is_predicted(wide):
+    """The weights of dense layers are read once: nearly all of the time is waiting for them."""
+    made = compile(wide, "stm32h750b_dk")
+    predicted = look(made, None, "balanced", curve=False).cycles
+    simulated = execute(made, random_inputs(made.model, 1)).run.cycles
+    assert 0.7 * simulated < predicted < 1.4 * simulated
+    assert simulated > 2 * look(compile(wide, "nucleo_h743zi", compiler="none"), None, "balanced", curve=False).cycles
+
+
 def test_tables_in_ram_are_copied_from_wherever_they_are_loaded(wide):
     made = equal(wide, "stm32h750b_dk", goal="speed")
     assert made.plan.resident_bytes > 300_000 and made.sources.copied_from == "qspi"

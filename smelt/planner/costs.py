@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from smelt.planner.bands import Bands
+from smelt.planner.measurement import FLASH
+from smelt.planner.plan import Plan
 from smelt.planner.predict import Cycles, Predictor
-from smelt.planner.step import AnyWay
-from smelt.planner.ways import Way
+from smelt.planner.step import AnyWay, Step
+from smelt.planner.ways import Piece, Way
 
 CALL = 40
 """Cycles of a kernel call beside what its loops cost: arguments, registers saved, the first rounds of pipelines."""
@@ -18,6 +22,22 @@ def cycles_of(predictor: Predictor, way: AnyWay) -> Cycles:
         return Cycles(_of_bands(predictor, way), "estimated")
     cycles = predictor.cycles(way)
     return predictor.copied(way, cycles) if way.resident else cycles
+
+
+def cycles_in(plan: Plan, predictor: Predictor, step: Step) -> Cycles:
+    """Cycles of a step of a plan. For tables in flash outside of the chip it waits longer than for those in the chip's own."""
+    known = cycles_of(predictor, step.way)
+    more = round(sum(_outside(plan, predictor, piece) for piece in step.pieces))
+    return Cycles(known.value + more, "estimated") if more else known
+
+
+def _outside(plan: Plan, predictor: Predictor, piece: Piece) -> float:
+    """Cycles that a call waits longer for the tables that it reads outside of the chip."""
+    tables = [a if isinstance(a, np.ndarray) and plan.table_memory(a) is None else None for a in piece.call.arguments]
+    there = ["" if a is None else plan.table_flash(a) or "" for a in tables]
+    if not any(there):
+        return 0.0
+    return predictor.stalls(piece.way, there) - predictor.stalls(piece.way, [FLASH if name else "" for name in there])
 
 
 def _of_bands(predictor: Predictor, bands: Bands) -> int:

@@ -109,7 +109,9 @@ class _Search:
             if not isinstance(a, np.ndarray):
                 found.append(self.plan.placement(piece.part(a).owner).memory)
             else:
-                found.append(self.memory.name if a is table else self.plan.table_memory(a) or FLASH)
+                found.append(
+                    self.memory.name if a is table else self.plan.table_memory(a) or self.plan.table_flash(a) or FLASH
+                )
         return found
 
     def _offset(self, number: int, size: int) -> int | None:

@@ -19,7 +19,7 @@ from smelt.nouns import Noun
 from smelt.planner import TuningLog, trade_offs
 from smelt.planner.bands import Bands
 from smelt.planner.code_size import FIXED_RAM
-from smelt.planner.costs import cycles_of
+from smelt.planner.costs import cycles_in
 from smelt.planner.known import Known
 from smelt.planner.peak import Part, Peak, about, moment
 from smelt.planner.placement import Placement
@@ -157,7 +157,7 @@ def plan_view(compilation: Compilation, known: Known, goal: str, points: tuple[P
     taken = tuple(_taken(plan))
     boxes = (*taken, *_tables(plan), *_estimates(plan))
     predictor = Predictor(known)
-    cycles = tuple(cycles_of(predictor, step.way) for step in plan.steps)
+    cycles = tuple(cycles_in(plan, predictor, step) for step in plan.steps)
     memories = tuple(_memory(plan, memory, boxes) for memory in (*plan.board.chip.rams, *plan.board.chip.flashes))
     alive = [sum(at) for at in zip(*(m.alive for m in memories), strict=True)]
     steps = tuple(_step(plan, boxes, number, n, alive[number + 1]) for number, n in enumerate(cycles))
