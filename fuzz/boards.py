@@ -46,7 +46,8 @@ WORDS = (
     b"\0",
     b"\xff",
 )
-KEY = re.compile(r"[A-Za-z_]\w*(\[\d+\])?(\.\w+(\[\d+\])?)*: .", re.DOTALL)
+PART = r"(\w+|['\"][^\n]{1,70}?)(\[\d+\])?"
+KEY = re.compile(rf"{PART}(\.{PART})*: .", re.DOTALL)
 
 
 def random_values(dice: random.Random) -> dict[str, Any]:

@@ -244,6 +244,13 @@ def test_what_is_wrong_has_a_key(change, key, says, tmp_path):
     assert error.value.key == key and str(error.value).startswith(f"{key}: ")
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a b", "\n", ""])
+def test_keys_of_any_text_are_told_in_short(name):
+    with pytest.raises(BadKey, match="no such key") as error:
+        board_of({**plain(), name: 1})
+    assert len(str(error.value)) < 400 and error.value.key.startswith("'")
+
+
 def test_lines_of_writable_caches_take_no_less_than_the_first_word():
     values = plain()
     cache()(values)

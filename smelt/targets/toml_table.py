@@ -53,7 +53,7 @@ class Table:
             if name not in (*required, *optional):
                 near = difflib.get_close_matches(name, (*required, *optional), n=1, cutoff=0.6)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join((*required, *optional))}"
-                raise self.wrong(name, f"no such key: {hint}")
+                raise self.wrong(_key(name), f"no such key: {hint}")
         for name in required:
             if name not in self.values:
                 raise self.wrong(name, "is missing")
@@ -139,6 +139,11 @@ class Table:
         if type(value) is not kind:  # True is no number
             raise self.wrong(name, f"{_shown(value)} is not {KINDS[kind]}")
         return value
+
+
+def _key(name: str) -> str:
+    """A key as it may be shown: TOML allows any text in quotes."""
+    return name if re.fullmatch(r"\w{1,40}", name) else _shown(name)
 
 
 def _meant(near: Sequence[str]) -> str:
