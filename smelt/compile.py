@@ -158,7 +158,7 @@ def compile(
         def planned(some: Graph) -> Plan:
             return make_plan(some, there, ways, known=known_there, goal=goal, limits=within)
 
-        return fed_plan(graph, ways, planned) if feed else planned(graph)
+        return fed_plan(graph, ways, planned, goal == "ram") if feed else planned(graph)
 
     def made_within(limits: Limits) -> Compilation:
         plan = plan_or_advice(ask, goal, board, limits)

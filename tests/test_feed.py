@@ -77,14 +77,17 @@ def test_it_needs_less_room(model):
     fed, whole = (compile(model, BOARD, feed=feed, compiler="none").plan for feed in (True, False))
     picture = ROWS * COLUMNS * 3
     assert fed.tensor_bytes < whole.tensor_bytes - picture / 3
+    least = compile(model, BOARD, feed=True, compiler="none", goal="ram").plan
+    assert least.ram_bytes < fed.ram_bytes
+    assert compile(model, BOARD, feed=True, compiler="none", max_ram=least.ram_bytes).plan.ram_bytes <= least.ram_bytes
     with pytest.raises(DoesNotFit):
         compile(model, BOARD, feed=True, compiler="none", max_ram=1000)
 
 
-def test_a_person_is_detected_in_20_kb():
-    """Visual Wake Words, with everything that its plan knows: must be below 20 KB. The picture alone has 27.6."""
+def test_a_person_is_detected_in_17_kb():
+    """Visual Wake Words, with everything that its plan knows: must be below 20 KB, aimed at 17. The picture alone has 27.6."""
     plan = compile(VWW, BOARD, feed=True, goal="ram", compiler="none").plan
-    assert plan.ram_bytes < 20_000
+    assert plan.ram_bytes < 17_000
 
 
 def test_an_inference_is_counted_with_what_is_done_while_rows_come(model):

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from smelt.errors import DoesNotFit, OptionError
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Graph, Op, Tensor
+from smelt.model.slabs import slab
 from smelt.planner.bands import Bands, in_bands
 from smelt.planner.check import check, excess
 from smelt.planner.flow import aligned, peak, steps_of, storages_of
-from smelt.planner.line_buffers import Layout, can_run
+from smelt.planner.line_buffers import Layout, Slab, can_run
 from smelt.planner.placement import Placement, budgets, scratch_name
 from smelt.planner.plan import Plan
 from smelt.planner.rowwise import Rowwise
@@ -31,6 +32,9 @@ TRIED = 2
 
 BUILT = 4
 """How many layouts of a run are built at most, until one is found that needs no more RAM than the smallest, or the rest."""
+
+SCHEDULES = 3
+"""How many schedules of each implementation are looked at for little scratch."""
 
 Planner = Callable[[Graph], Plan]
 """What plans the rest. Raises DoesNotFit."""
@@ -50,8 +54,9 @@ class _Run:
         return max(_line_bytes(self.layouts[0]), self.rest)
 
 
-def fed_plan(graph: Graph, ways: Ways, planner: Planner) -> Plan:
-    """The plan with the least RAM among those in which the input of `graph` is fed; checked.
+def fed_plan(graph: Graph, ways: Ways, planner: Planner, least: bool = False) -> Plan:
+    """The plan with the least RAM among those in which the input of `graph` is fed; checked. With `least`, or where nothing
+    fits without, kernels of the fed layers are chosen for little scratch, too, as far as that is more than the rest needs.
 
     Raises OptionError where it cannot be, DoesNotFit, Unsupported.
     """
@@ -62,15 +67,17 @@ def fed_plan(graph: Graph, ways: Ways, planner: Planner) -> Plan:
             f"'{graph.inputs[0].name}' cannot be fed in rows: the first layer, {steps_of(graph)[0].in_full()}, does not compute "
             "rows from rows"
         )
-    plans, refusals = list[Plan](), list[DoesNotFit]()
-    for run in runs[:TRIED]:
-        try:
-            plans.append(_planned(graph, run, ways, planner))
-        except DoesNotFit as error:
-            refusals.append(error)
-    if not plans:
-        raise refusals[0]
-    return min(plans, key=lambda plan: (plan.ram_bytes, len(plan.calls)))
+    refusals = list[DoesNotFit]()
+    for lean in (True,) if least else (False, True):
+        plans = list[Plan]()
+        for run in runs[:TRIED]:
+            try:
+                plans.append(_planned(graph, run, ways, planner, lean))
+            except DoesNotFit as error:
+                refusals.append(error)
+        if plans:
+            return min(plans, key=lambda plan: (plan.ram_bytes, len(plan.calls)))
+    raise refusals[-1]
 
 
 def _fed(graph: Graph) -> Tensor:
@@ -130,6 +137,22 @@ def _in_bands(run: _Run, ways: Ways, room: int) -> Bands:
     return smallest
 
 
+def _lean(layout: Layout, ways: Ways, room: int) -> tuple[Way, ...]:
+    """Ways to do the ops of a layout: the first of which a slab needs no more scratch than `room`, or else the least."""
+    chosen = list[Way]()
+    for op in layout.ops:
+        slabs = [a for a in layout.actions if isinstance(a, Slab) and a.op is op]
+        tile = slab(op, slabs[len(slabs) // 2].rows, layout.axis)
+        some = list(ways.first_of_each(tile, SCHEDULES))
+        best = next((way for way in some if _scratch(way) <= room), min(some, key=_scratch))
+        chosen.append(ways.named(op, best.names) or ways.frugal(op))
+    return tuple(chosen)
+
+
+def _scratch(way: Way) -> int:
+    return sum(aligned(s.bytes) for s in way.scratch)
+
+
 def _rest(graph: Graph, whole: Sequence[Way]) -> Graph:
     """What is behind a run, as a graph whose input is the run's result."""
     done = {way.op for way in whole}
@@ -140,9 +163,12 @@ def _rest(graph: Graph, whole: Sequence[Way]) -> Graph:
     return replace(graph, inputs=whole[-1].ys, ops=ops)
 
 
-def _planned(graph: Graph, run: _Run, ways: Ways, planner: Planner) -> Plan:
+def _planned(graph: Graph, run: _Run, ways: Ways, planner: Planner, least: bool) -> Plan:
     """The plan of a run and of the rest, checked. Raises DoesNotFit."""
     rest = planner(_rest(graph, run.ways))
+    if least:
+        layout = run.layouts[0]
+        run = replace(run, ways=_lean(layout, ways, rest.tensor_bytes - _line_bytes(layout)))
     bands = _in_bands(run, ways, rest.tensor_bytes)
     steps = named([bands, *rest.ways])
     names = {s: scratch_name(step.name, n) for step in steps[1:] for n, s in enumerate(step.scratch)}
