@@ -514,7 +514,7 @@ def test_what_only_waits_is_named() -> None:
 
 def test_scratch_counts_and_is_named_where_it_is_the_most() -> None:
     graph = add_chain(keep=False)
-    greedy = (stand_in(Add, ("x", "x2"), lambda op: (1000,)),)
+    greedy = (stand_in(Add, (0, 1), lambda op: (1000,)),)
     assert plan_of(graph, implementations=greedy).tensor_bytes == 1200
     with pytest.raises(DoesNotFit, match=r"1,000 bytes: \w+\.scratch"):
         plan_of(graph, small_board(512), greedy)
@@ -562,7 +562,7 @@ def test_the_first_implementation_that_accepts_is_taken() -> None:
 
     usual = stand_in(Add)
     plan = plan_of(
-        add_chain(keep=False), implementations=(replace(usual, accepts=(never,)), usual, stand_in(Add, ("x",)))
+        add_chain(keep=False), implementations=(replace(usual, accepts=(never,)), usual, stand_in(Add, (0,)))
     )
     assert all(way.implementation is usual for some in plan.ways for way in some.ways)
 
