@@ -533,7 +533,7 @@ def test_too_little_flash_is_told_before_the_build() -> None:
 
     heavy = (Implementation("heavy", Add, plain, build),)
     graph = Graph("heavy", (x,), (y,), (Add(x=x, x2=x, y=y),)).check()
-    with pytest.raises(DoesNotFit, match="5,000 bytes needed"):
+    with pytest.raises(DoesNotFit, match="5,000 of tables"):
         plan_of(graph, small_board(1000, flash=4096), heavy)
 
 

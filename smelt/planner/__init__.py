@@ -21,7 +21,8 @@ from smelt.planner.guess import guessed
 from smelt.planner.known import Known
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.log import TuningLog
-from smelt.planner.offers import offers, refusals
+from smelt.planner.offers import offers
+from smelt.planner.offers import refusals as reasons_against
 from smelt.planner.order import best_order
 from smelt.planner.placement import STACK_RESERVE, Placement, budgets
 from smelt.planner.plan import Plan
@@ -183,7 +184,7 @@ def check_supported(graph: Graph, core: Core, implementations: Sequence[Implemen
         f"{op.origin or op}: {reason}"
         for op in steps_of(graph)
         if next(offers(op, core, implementations), None) is None
-        for reason in refusals(op, core, implementations)
+        for reason in reasons_against(op, core, implementations)
     ]
     if refused:
         raise Unsupported(f"'{graph.name}' on {core.name}", tuple(refused))
