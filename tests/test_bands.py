@@ -21,10 +21,13 @@ from smelt.passes import prepare
 from smelt.planner import Plan, _planned
 from smelt.planner.bands import Bands, in_bands
 from smelt.planner.check import check
-from smelt.planner.effort import NORMAL
+from smelt.planner.decide import Menu
+from smelt.planner.effort import USUAL
+from smelt.planner.known import Known
 from smelt.planner.limits import UNLIMITED
 from smelt.planner.line_buffers import Layout, can_run
 from smelt.planner.placement import STACK_RESERVE
+from smelt.planner.predict import Predictor
 from smelt.planner.rowwise import Rowwise
 from smelt.planner.step import AnyWay
 from smelt.planner.ways import Part, Piece, Ways
@@ -78,7 +81,9 @@ def planned(
         some = graph.ops[first:stop]
         taken += [in_bands(layout(some, rows), [ways.first(op) for op in some], ways)] if rows else []
         at = stop
-    return _planned(graph, BOARD, tuple(taken), STACK_RESERVE, UNLIMITED, NORMAL)
+    default = tuple(ways.first(op) for op in graph.ops if op.alias_of is None)
+    menu = Menu(graph, BOARD, default, Predictor(Known(BOARD)), ways, STACK_RESERVE, UNLIMITED, USUAL)
+    return _planned(menu, tuple(taken), UNLIMITED, False)
 
 
 def runs_of(ops: Sequence[Op], most: int) -> list[tuple[int, int]]:
