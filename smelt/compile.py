@@ -9,7 +9,7 @@ from smelt.errors import DoesNotFit, ModelError, Unsupported
 from smelt.nouns import Noun
 
 if TYPE_CHECKING:  # `import smelt` stays light
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from smelt.firmware.image import Image, Sources
@@ -112,6 +112,10 @@ def compile(
     log: TuningLog | None = None,
     max_ram: int | None = None,
     max_flash: int | None = None,
+    regions: Mapping[str, int] | None = None,
+    weights: str = "",
+    effort: str = "normal",
+    report: Callable[[str], None] | None = None,
     input_type: EdgeType | None = None,
     output_type: EdgeType | None = None,
     feed: bool = False,
@@ -123,7 +127,10 @@ def compile(
     `goal` "balanced" is frugal: tables are no larger than the weights and stay in flash. "speed" spends flash and RAM on cycles,
     and so does "energy", which is cycles times a constant of the board; "ram" and "flash" ask for the least of it, and then for
     the fewest cycles.
-    `max_ram` and `max_flash` are budgets in bytes, everything included (the stack is estimated).
+    `max_ram` and `max_flash` are budgets in bytes, everything included (the stack is estimated). `regions` say how many bytes may
+    be taken of certain memories, by name; `weights` where tables lie: "flash", "ram", the name of a RAM, or as the goal has it.
+    `effort` "quick", "normal" or "thorough" is how hard planning tries. `report` hears how far planning is; where it is given,
+    KeyboardInterrupt ends the planning with the best plan so far, if there is one, and the plan's notes say so.
     `input_type` and `output_type` replace the file's: int8, uint8 or float32 at the edges, the same numbers inside.
     With `feed` the input comes in a few rows at a time and never is whole, and the plan is the one with the least RAM.
     `log` holds measurements: what was fastest on this board with this compiler is used as far as it fits.
@@ -138,8 +145,10 @@ def compile(
     from smelt.passes.sums import wrapping_sums
     from smelt.planner import Limits, make_plan
     from smelt.planner.advice import plan_or_advice
+    from smelt.planner.effort import planning_of
     from smelt.planner.evidence import evidence
     from smelt.planner.feed import fed_plan
+    from smelt.planner.limits import checked
     from smelt.planner.ways import Ways
     from smelt.targets.boards import named
 
@@ -149,6 +158,8 @@ def compile(
     graph = prepare(model)
     warnings = (*model.remarks, *wrapping_sums(graph))
     known = measured(log, board, compiler)
+    planning = planning_of(effort, report)
+    limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)
     built: dict[str, Ways] = {}
 
     def ask(goal: Goal, there: Board, within: Limits) -> Plan:
@@ -156,7 +167,7 @@ def compile(
         known_there = known if there.name == board.name else None
 
         def planned(some: Graph) -> Plan:
-            return make_plan(some, there, ways, known=known_there, goal=goal, limits=within)
+            return make_plan(some, there, ways, known=known_there, goal=goal, limits=within, planning=planning)
 
         return fed_plan(graph, ways, planned, goal == "ram") if feed else planned(graph)
 
@@ -167,7 +178,7 @@ def compile(
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
         return Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings)
 
-    return least_of_builds(made_within, Limits(max_ram, max_flash), goal)
+    return least_of_builds(made_within, limits, goal)
 
 
 def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal: Goal) -> Made:

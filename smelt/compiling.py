@@ -39,8 +39,8 @@ def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilati
     from smelt.compile import compile
     from smelt.report.terminal import working
 
-    with working(f"compiling {model.name} for {board.name}"):
-        compilation = compile(model, board, **options)
+    with working(f"compiling {model.name} for {board.name}") as tell:
+        compilation = compile(model, board, **options, report=tell)
     show_notes(compilation.notes)
     show_warnings(compilation.warnings)
     return compilation

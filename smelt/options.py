@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smelt.planner.log import TuningLog
 
 GOALS = ("balanced", "speed", "ram", "flash", "energy")  # of the planner, whose import takes longer than --help may
+EFFORTS = ("quick", "normal", "thorough")
 EDGE_TYPES = ("int8", "uint8", "float32")
 MOST_LABELS = 1 << 20  # bytes
 
@@ -138,6 +139,23 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--max-ram", metavar="BYTES", help="Budget for all RAM: 20000, 57K (of 1024), 1M. Stack: estimated.")
     @click.option("--max-flash", metavar="BYTES", help="Budget for code and constants.")
     @click.option(
+        "--region",
+        "regions",
+        metavar="NAME=SIZE",
+        multiple=True,
+        help="What may be taken of a memory: dtcm=64K; sram3=0 leaves it alone. May be given several times.",
+    )
+    @click.option(
+        "--weights", metavar="flash|ram|NAME", default="", help="Where tables lie.  [default: as the goal has it]"
+    )
+    @click.option(
+        "--effort",
+        type=click.Choice(EFFORTS),
+        default="normal",
+        show_default=True,
+        help="How hard planning tries. Ctrl-C takes the best plan so far.",
+    )
+    @click.option(
         "--log",
         "logs",
         multiple=True,
@@ -153,11 +171,15 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         output_type: str | None,
         max_ram: str | None,
         max_flash: str | None,
+        regions: tuple[str, ...],
+        weights: str,
+        effort: str,
         logs: tuple[Path, ...],
         **kwargs: Any,
     ) -> Any:
         options: dict[str, Any] = {"goal": goal, "input_type": input_type, "output_type": output_type}
         options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
+        options |= {"regions": read_regions(regions), "weights": weights, "effort": effort}
         return command(*args, options=options, **kwargs)
 
     return wrapped
@@ -185,6 +207,13 @@ def read_size(text: str | None) -> int | None:
     from smelt.planner.limits import size_of
 
     return None if text is None else size_of(text)
+
+
+def read_regions(texts: tuple[str, ...]) -> dict[str, int]:
+    """Regions as users write them; raises OptionError."""
+    from smelt.planner.limits import regions_of
+
+    return regions_of(texts) if texts else {}
 
 
 def read_labels(file: Path | None) -> tuple[str, ...]:

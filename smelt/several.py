@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -80,6 +80,10 @@ def compile_suite(
     log: TuningLog | None = None,
     max_ram: int | None = None,
     max_flash: int | None = None,
+    regions: Mapping[str, int] | None = None,
+    weights: str = "",
+    effort: str = "normal",
+    report: Callable[[str], None] | None = None,
     input_type: EdgeType | None = None,
     output_type: EdgeType | None = None,
 ) -> SuiteCompilation:
@@ -92,8 +96,10 @@ def compile_suite(
     from smelt.firmware.candidates import only
     from smelt.kernels import IMPLEMENTATIONS
     from smelt.planner import Limits, Plan, make_plan
+    from smelt.planner.effort import planning_of
     from smelt.planner.evidence import evidence
     from smelt.planner.join import Request, join
+    from smelt.planner.limits import checked
     from smelt.planner.ways import Ways
     from smelt.targets.boards import named
 
@@ -101,12 +107,14 @@ def compile_suite(
     board = named(board)
     networks = {name: _read(name, path, input_type, output_type) for name, path in zip(names, paths, strict=True)}
     known = measured(log, board, compiler)
+    planning = planning_of(effort, report)
+    limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)
     ways = Ways(board.core, IMPLEMENTATIONS)
 
     def planned(request: Request) -> Plan:
         graph = networks[request.network].graph
         aim: Goal = "flash" if request.smallest else goal
-        return make_plan(graph, request.board, ways, known=known, goal=aim, limits=request.limits)
+        return make_plan(graph, request.board, ways, known=known, goal=aim, limits=request.limits, planning=planning)
 
     def made_within(limits: Limits) -> SuiteCompilation:
         joint = join(suite, names, board, limits, planned, goal == "ram")
@@ -128,7 +136,7 @@ def compile_suite(
         )
         return SuiteCompilation(joint, parts, sources, image)
 
-    return least_of_builds(made_within, Limits(max_ram, max_flash), goal)
+    return least_of_builds(made_within, limits, goal)
 
 
 @dataclass(frozen=True, eq=False)

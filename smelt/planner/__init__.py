@@ -75,7 +75,7 @@ def make_plan(
     """
     if goal not in GOALS:
         raise OptionError(f"'{goal}' is no goal: choose {', '.join(GOALS)}")
-    menu = _menu(graph, board, implementations, reserve, known, limits, planning)
+    menu = _menu(graph, limits.within(board, reserve), implementations, reserve, known, limits, planning)
     decision = Decision(menu, limits, partial(_planned, menu))
     answer = decision.best(goal)
     if answer is None:
@@ -83,7 +83,8 @@ def make_plan(
     plan = answer.plan
     notes = _given_up(decision, answer) if goal == "balanced" else ()
     plan = replace(plan, cycles=answer.cycles, limits=limits, notes=(*plan.notes, *notes))
-    return staged(plan, menu.predictor) if goal in ("speed", "energy") else plan
+    moves = goal in ("speed", "energy") and not limits.weights
+    return replace(staged(plan, menu.predictor) if moves else plan, board=board)
 
 
 def trade_offs(

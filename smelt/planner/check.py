@@ -48,6 +48,10 @@ def excess(plan: Plan) -> str:
         return f"{plan.ram_bytes:,} bytes of RAM are more than the budget of {plan.limits.ram:,}"
     if plan.limits.flash is not None and plan.flash_bytes > plan.limits.flash:
         return f"{plan.flash_bytes:,} bytes of flash are more than the budget of {plan.limits.flash:,}"
+    for name, most in plan.limits.regions:
+        taken = plan.used(name) + plan.resident_uses.get(name, 0) if plan.table_places is not None else 0
+        if taken > most:
+            return f"{taken:,} bytes of {name} are more than the {most:,} of its region"
     if plan.table_places is None:
         return f"{plan.resident_bytes:,} bytes of tables find no room in RAM beside the tensors"
     if plan.flash_places is None:

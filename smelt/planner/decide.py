@@ -205,7 +205,9 @@ class Decision:
     ) -> tuple[Answer | None, bool]:
         """The best answer of at most so many cycles, and whether none could be better: no candidate before it failed for want of
         addresses."""
-        copied = copied and goal not in ("balanced", "ram")  # "flash": copies of the very ways only
+        copied = (
+            copied and goal not in ("balanced", "ram") and not self.limits.weights
+        )  # "flash": copies of the very ways only
         heap: list[_Entry] = []
         for n, candidate in enumerate(some):
             heappush(heap, _Entry(self._first_bound(candidate, goal, copied), n, candidate))
@@ -275,7 +277,7 @@ class Decision:
         variants = (True, False) if self.menu.priced else (False,)
         answers = [self._planned_answer(candidate, by_price) for by_price in variants]
         found = [answer for answer in answers if answer is not None and answer.cycles <= most]
-        if goal not in ("balanced", "ram"):
+        if goal not in ("balanced", "ram") and not self.limits.weights:
             found = [self._with_copies(answer, candidate, goal) for answer in found]
         return min(found, key=lambda answer: answer.key(goal), default=None)
 
@@ -285,10 +287,18 @@ class Decision:
             try:
                 plan = self.planner(candidate.ways, self.limits, by_price)
                 waits = waiting(self.menu.predictor, plan) if self.menu.priced else 0
-                self._planned[key] = Answer(plan, candidate.options, self.menu.at_best(candidate) + waits)
+                answer = Answer(plan, candidate.options, self.menu.at_best(candidate) + waits)
+                self._planned[key] = self._all_copied(answer) if self.limits.in_ram else answer
             except DoesNotFit:
                 self._planned[key] = None
         return self._planned[key]
+
+    def _all_copied(self, answer: Answer) -> Answer | None:
+        """The answer with all its tables in RAM, where they find room."""
+        options = tuple((way.copied(), self.menu.predictor.copied(way, cycles)) for way, cycles in answer.options)
+        plan = _copied(answer.plan, tuple(way for way, _ in options))
+        saved = sum(a.value - b.value for (_, a), (_, b) in zip(answer.options, options, strict=True))
+        return None if plan is None else replace(answer, plan=plan, options=options, cycles=answer.cycles - saved)
 
     def _with_copies(self, answer: Answer, candidate: Candidate, goal: Goal) -> Answer:
         """The answer with the tables in RAM that save most and find room."""

@@ -57,3 +57,8 @@ class Planning:
 
 
 USUAL = Planning()
+
+
+def planning_of(effort: str, report: Callable[[str], None] | None) -> Planning:
+    """How plans are made with an effort of that name; whoever hears of it may interrupt. Raises OptionError."""
+    return Planning(effort_named(effort), report or nobody, keep_best=report is not None)

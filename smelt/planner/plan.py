@@ -147,7 +147,10 @@ class Plan(Noun):
     @cached_property
     def table_places(self) -> dict[TableKey, str] | None:
         """Tables take what tensors leave of the chip's own memories, the fastest first. None where there is too little."""
-        room, chip = budgets(self.board, self.reserve), [m.name for m in self.board.chip.rams if not m.external]
+        there = self.limits.within(self.board, self.reserve)
+        room, chip = budgets(there, self.reserve), [m.name for m in self.board.chip.rams if not m.external]
+        if self.limits.weights in room:
+            chip = [self.limits.weights]
         return distributed(resident_tables(self.steps), {m: room[m] - self.used(m) for m in chip})
 
     @property
@@ -174,6 +177,10 @@ class Plan(Noun):
         yield title_line(self.graph.name, self.board.name, self.tensor_bytes, self.bound)
         if self.limits.any:
             yield budget_line(self.limits, self.ram_bytes, self.flash_bytes)
+        if self.limits.regions:
+            yield f"  regions: {', '.join(f'{name} {size:,}' for name, size in self.limits.regions)}"
+        if self.limits.weights:
+            yield f"  weights: {self.limits.weights}"
         if self.resident_bytes:
             yield f"  tables in RAM: {self.resident_bytes:,} bytes of {self.table_bytes:,}"
         if self.stages:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,14 @@ from smelt.report.verify import Verification
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """A moving sign on the terminal (not in pipes) while something takes time."""
+def working(what: str) -> Iterator[Callable[[str], None]]:
+    """A moving sign on the terminal (not in pipes) while something takes time; what is told it is shown beside."""
     errors = Console(stderr=True)
     if not errors.is_terminal:
-        yield
+        yield lambda words: None
         return
-    with errors.status(Text(printable(what)), spinner="line"):
-        yield
+    with errors.status(Text(printable(what)), spinner="line") as status:
+        yield lambda words: status.update(Text(printable(f"{what}: {words}")))
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], right: Sequence[int] = ()) -> None:
