@@ -29,7 +29,8 @@ Exit codes:
   6  the compiler is missing or failed, or a file could not be written
   7  the device failed: fault, time-out, lost
   8  the device's numbers differ from the oracle's
-  130, 143  interrupted (Ctrl-C), ended by TERM; what was measured so far is kept
+  130, 143  interrupted (Ctrl-C), ended by TERM; what was measured so far is kept. While a plan is made, the first Ctrl-C
+            takes the best plan so far, if there is one, and a note says so; the second one ends
 """
 
 

@@ -127,7 +127,7 @@ def _compiled(models: Sequence[Path], board_name: str, options: dict[str, Any]) 
     from smelt.several import compile_suite
 
     board = find_board(board_name)
-    with working(f"compiling {', '.join(model.name for model in models)} for {board.name}"):
+    with working(f"compiling {', '.join(model.name for model in models)} for {board.name}") as tell:
         compilation = compile_suite(models, board, **options, report=tell)
     show_notes(compilation.notes)
     show_warnings(compilation.warnings)
