@@ -5,7 +5,7 @@ from dataclasses import replace
 from smelt.importers import load
 from smelt.kernels import FRUGAL
 from smelt.passes import prepare
-from smelt.planner import chosen
+from smelt.planner import chosen, make_plan
 from smelt.planner.guess import MARGIN, guessed
 from smelt.planner.known import Known
 from smelt.planner.log import TuningLog
@@ -74,3 +74,13 @@ def test_what_waited_for_memory_says_nothing_about_the_core():
     _, first = _case()
     slow = replace(_row(first, 3.0), places=replace(PLACES, x="sram1"))
     assert not ratios(F746, (slow,))
+
+
+def test_a_board_without_measurements_plans_by_those_of_its_kin():
+    """Of the board itself nothing is known, which is not the same as nothing."""
+    ways, first = _case()
+    known = Known.of(H743, _log(ways, first.op, 20.0), Origin("a", "b"))
+    assert not known.measurements and known.kin.measurements
+    plans = [make_plan(prepare(load(KWS)), H743, FRUGAL, known=some) for some in (None, known)]
+    by_default, by_kin = ([way.names[0] for way in plan.ways if way.op.y.shape == first.op.y.shape] for plan in plans)
+    assert first.names[0] in by_default and first.names[0] not in by_kin

@@ -119,7 +119,7 @@ def _menu(
     planning: Planning,
 ) -> Menu:
     ways = ways_for(board.core, implementations)
-    predictor = Predictor(known or Known(board))
+    predictor = Predictor(Known(board) if known is None else known)
     default = guessed(chosen(graph, ways), predictor, ways)
     return Menu(graph, board, default, predictor, ways, reserve, replace(limits, ram=None), planning)
 

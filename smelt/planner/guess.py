@@ -52,11 +52,15 @@ def _guessed(default: Way, predictor: Predictor, ways: Ways, known: dict[str, tu
 
 def _best(default: Way, predictor: Predictor, ways: Ways) -> Way:
     """Of the ways that are estimated to be about as fast as the fastest the one with the least scratch; the first guess where it is
-    one of them."""
+    one of them. More scratch than that has must promise twice as much."""
     found = [default, *(way for way in candidates(default, ways) if predictor.trusts(way))]
     values = [predictor.cycles(way).value for way in found]
     good = [way for way, value in zip(found, values, strict=True) if (1 - MARGIN) * value <= min(values)]
-    return default if default in good else min(good, key=lambda way: way.call.scratch_bytes)
+    if default in good:
+        return default
+    best = min(good, key=lambda way: way.call.scratch_bytes)
+    asked = 2 * MARGIN if best.call.scratch_bytes > default.call.scratch_bytes else MARGIN
+    return best if values[found.index(best)] < (1 - asked) * values[0] else default
 
 
 def candidates(default: Way, ways: Ways) -> tuple[Way, ...]:
