@@ -18,12 +18,13 @@ from smelt.planner.check import check, excess
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.copies import Copies, copies
 from smelt.planner.effort import Planning
+from smelt.planner.flow import peak
 from smelt.planner.limits import Limits
 from smelt.planner.measurement import FLASH, Places
 from smelt.planner.placement import Placement, budgets
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor, memories
-from smelt.planner.step import Step, resident_tables
+from smelt.planner.step import Step, flow_of, resident_tables
 from smelt.planner.tables import distributed
 from smelt.planner.waits import priced, waiting
 from smelt.planner.ways import Way, Ways
@@ -172,15 +173,15 @@ class Decision:
         yield from islice((c for c in some if self._answer(c, "ram", ANYTHING) is not None), 1)
 
     def _as_first_guesses(self) -> Answer | None:
-        """What "balanced" means where no budget of RAM is given: no more of it than the first guesses need."""
+        """What "balanced" means where no budget of RAM is given: no more of it than the first guesses need, or would if results
+        were never written next to what they are computed from. What that saves may be spent on cycles."""
         if self.limits.ram is not None:
             return None
         plain = self.first_guesses
         if plain is None:
             return None
-        return Decision(
-            self.menu, replace(self.limits, ram=plain.ram_bytes + plain.idle_bytes), self.planner
-        )._balanced(self.menu.trusted)
+        most = max(plain.ram_bytes + plain.idle_bytes, _apart(plain))
+        return Decision(self.menu, replace(self.limits, ram=most), self.planner)._balanced(self.menu.trusted)
 
     @cached_property
     def first_guesses(self) -> Plan | None:
@@ -337,6 +338,13 @@ def _copied(plan: Plan, ways: Sequence[Way]) -> Plan | None:
         return None
     changed = replace(plan, steps=steps, placements=_moved(plan, steps))
     return None if excess(changed) else check(changed)
+
+
+def _apart(plan: Plan) -> int:
+    """The RAM that the ways of a plan need at least where results lie in place of operands or apart from them."""
+    flow = flow_of(plan.graph, [step.way for step in plan.steps])
+    uses = (replace(use, over={s: by for s, by in use.over.items() if by == 0}) for use in flow.uses)
+    return peak(replace(flow, uses=tuple(uses))) + FIXED_RAM
 
 
 def _moved(plan: Plan, steps: Sequence[Step]) -> tuple[Placement, ...]:
