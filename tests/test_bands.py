@@ -79,7 +79,7 @@ def planned(
     for first, stop, rows in (*runs, (len(graph.ops), len(graph.ops), 0)):
         taken += [ways.first(op) for op in graph.ops[at:first] if op.alias_of is None]
         some = graph.ops[first:stop]
-        taken += [in_bands(layout(some, rows), [ways.first(op) for op in some], ways)] if rows else []
+        taken += [in_bands(layout(some, rows), [[ways.first(op)] for op in some], ways)] if rows else []
         at = stop
     default = tuple(ways.first(op) for op in graph.ops if op.alias_of is None)
     menu = Menu(graph, BOARD, default, Predictor(Known(BOARD)), ways, STACK_RESERVE, UNLIMITED, USUAL)

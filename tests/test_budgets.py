@@ -52,7 +52,7 @@ def synthetic(seed):
 
     def way():
         some = tuple(rng.sample(range(len(tables)), rng.randrange(3)))
-        return Cost(rng.randrange(100, 1000), rng.randrange(200, 1500), rng.randrange(5), some, rng.random() < 0.4)
+        return Cost(rng.randrange(100, 1000), rng.randrange(200, 1500), (rng.randrange(5),), some, rng.random() < 0.4)
 
     ways = tuple(tuple(way() for _ in range(3)) for _ in range(4))
     return Problem(ways, kernels, tables, rng.randrange(400), rng.randrange(900, 4000), rng.randrange(2000, 6000))
@@ -82,7 +82,7 @@ def test_without_the_solver_steps_give_way_one_by_one(monkeypatch):
         problem = synthetic(seed)
         choice = solve(problem)
         assert choice is None or fits(problem, choice)
-    fast, lean = Cost(10, 900, 0), Cost(20, 100, 1)
+    fast, lean = Cost(10, 900, (0,)), Cost(20, 100, (1,))
     problem = Problem(((fast, lean),), (8, 8), (), 0, 500, 100)
     assert solve(problem).taken == (1,)
 

@@ -101,6 +101,10 @@ def _block(
         store_outputs(k, r, kernel.table, channel + c, sums[c], kernel.y, places)
 
 
+LEAN_COLUMNS = 8
+"""Of a stretch with little scratch, where that is scarce."""
+
+
 def schedules(op: Conv2D, core: Core) -> Iterable[ConvBlock]:
     """Blocks that fit the registers, wide ones for long runs; a stretch of a pointwise layer is a few blocks."""
     channels, columns = op.y.shape[3], op.y.shape[2]
@@ -119,6 +123,8 @@ def schedules(op: Conv2D, core: Core) -> Iterable[ConvBlock]:
             if schedule not in seen:
                 seen.add(schedule)
                 yield schedule
+    if not is_pointwise(op) and columns > LEAN_COLUMNS:
+        yield ConvBlock(min(sizes[0][0], channels), min(sizes[0][1], columns), _unrolls(op, run)[0], LEAN_COLUMNS)
 
 
 def _unrolls(op: Conv2D, run: int) -> list[int]:

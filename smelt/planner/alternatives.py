@@ -7,6 +7,7 @@ from itertools import islice
 
 from smelt.planner.measurement import IN_FLASH
 from smelt.planner.predict import IN_COPIES, NOISE, Cycles, Predictor
+from smelt.planner.step import AnyWay
 from smelt.planner.ways import Way, Ways, op_key
 
 MOST_SCHEDULES = 3
@@ -18,22 +19,26 @@ MOST_MEASURED = 4
 LEAST_RESIDENT = 256
 """Bytes of tables below which a copy in RAM is not worth a choice."""
 
-Option = tuple[Way, Cycles]
+Single = tuple[Way, Cycles]
+Singles = tuple[Single, ...]
+"""Ways to do one op, and what they take."""
+
+Option = tuple[AnyWay, Cycles]
 Options = tuple[Option, ...]
 """Ways to do one step and what they take: the first guess first, unless another one was measured to be faster."""
 
 
 def alternatives(
     default: Sequence[Way], predictor: Predictor, ways: Ways, resident: bool, only_known: bool = False
-) -> tuple[Options, ...]:
+) -> tuple[Singles, ...]:
     """The ways to do each step; with `resident` those with tables in RAM as well; `only_known` the first guesses and what was
     measured. What is said of a way is the same each time."""
     return tuple(_alternatives(way, predictor, ways, resident, only_known) for way in default)
 
 
-def _alternatives(default: Way, predictor: Predictor, ways: Ways, resident: bool, only_known: bool) -> Options:
-    found: dict[str, Option] = {}
-    copies: list[Option] = []
+def _alternatives(default: Way, predictor: Predictor, ways: Ways, resident: bool, only_known: bool) -> Singles:
+    found: dict[str, Single] = {}
+    copies: list[Single] = []
     for way in _considered(default, predictor, ways, only_known):
         if way.kernel in found:
             continue
@@ -60,7 +65,7 @@ def _considered(default: Way, predictor: Predictor, ways: Ways, only_known: bool
         yield from ways.first_of_each(default.op, MOST_SCHEDULES)
 
 
-def _ranked(predictor: Predictor, way: Way, cycles: Cycles, before: Sequence[Option]) -> Cycles:
+def _ranked(predictor: Predictor, way: Way, cycles: Cycles, before: Sequence[Single]) -> Cycles:
     """An estimate in the ratio to the first guess that was measured where figures are no figures for firmware; without one,
     as it is."""
     if not before or cycles.source != "estimated":
@@ -77,7 +82,7 @@ def _first(way: Way, cycles: Cycles, predictor: Predictor) -> Cycles:
     return Cycles(min(cycles.value, least), cycles.source) if cycles.source == "estimated" and least else cycles
 
 
-def _believed(cycles: Cycles, before: Sequence[Option], rank: int) -> Cycles:
+def _believed(cycles: Cycles, before: Sequence[Single], rank: int) -> Cycles:
     """Neither an estimate nor a gain within the noise is believed where it says that a later guess is faster than the first."""
     if not before:
         return cycles

@@ -61,6 +61,11 @@ class Bands(Noun):
         return tuple(found)
 
     @property
+    def spends_flash(self) -> bool:
+        """Whether it has tables that are much larger than the weights."""
+        return any(piece.way.spends_flash for piece in self.pieces)
+
+    @property
     def reads(self) -> tuple[Tensor, ...]:
         """The activations that it needs."""
         return self.layout.reads
@@ -98,8 +103,9 @@ class Bands(Noun):
         return f"{', '.join(op.in_full() for op in self.ops)} in {self.how}"
 
 
-def in_bands(layout: Layout, whole: Sequence[Way], ways: Ways) -> Bands:
-    """The run of the ops of `whole`, each by its implementation and schedule where slabs have those, else by the first guess.
+def in_bands(layout: Layout, whole: Sequence[Sequence[Way]], ways: Ways) -> Bands:
+    """The run of the ops of `layout`. `whole` are ways to do each of them, best first: slabs are done by the first implementation
+    and schedule of these that they have, else by the first guess.
 
     Raises Unsupported where a slab has no implementation.
     """
@@ -109,15 +115,15 @@ def in_bands(layout: Layout, whole: Sequence[Way], ways: Ways) -> Bands:
     if pool := max((sum(aligned(s.bytes) for s in p.way.scratch) for p in pieces), default=0):
         shared = Scratch(pool)
         pieces, scratch = [_pooled(p, shared) for p in pieces], (*scratch, shared)
-    return Bands(layout, tuple(pieces), scratch, tuple(whole))
+    return Bands(layout, tuple(pieces), scratch, tuple(some[0] for some in whole))
 
 
 class _Builder:
     """Makes the kernel calls of a run; those of slabs of the same shape are built once."""
 
-    def __init__(self, layout: Layout, whole: Sequence[Way], ways: Ways) -> None:
+    def __init__(self, layout: Layout, whole: Sequence[Sequence[Way]], ways: Ways) -> None:
         self._axis, self._ways = layout.axis, ways
-        self._names = {way.op: way.names for way in whole}
+        self._names = {op: tuple(way.names for way in some) for op, some in zip(layout.ops, whole, strict=True)}
         self._templates: dict[Any, Way] = {}
 
     def piece(self, action: Slab | Shift) -> Piece:
@@ -132,13 +138,13 @@ class _Builder:
         parts |= {new: action.xs[old] for old, new in operands if old in action.xs}
         return Piece(self._built(tile, self._names[action.op]), parts)
 
-    def _built(self, op: Op, names: tuple[str, str] | None = None) -> Way:
-        """A way to do an op."""
+    def _built(self, op: Op, names: Sequence[tuple[str, str]] = ()) -> Way:
+        """A way to do an op, by the first of the names that there is."""
         kinds = tuple(t if t.is_constant else (t.shape, t.dtype) for t in (*op.inputs, *op.ys))
         key = type(op), kinds, getattr(op, "pad", None), getattr(op, "before", None), names
         if key not in self._templates:
-            way = self._ways.named(op, names) if names else None
-            self._templates[key] = way or self._ways.first(op)
+            known = (way for name in names if (way := self._ways.named(op, name)) is not None)
+            self._templates[key] = next(known, None) or self._ways.first(op)
         return _renamed(self._templates[key], op)
 
 

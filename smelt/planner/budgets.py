@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar, get_args
 
 from smelt.loops.kernel import Kernel
 from smelt.model.graph import Graph
-from smelt.planner.alternatives import Option, Options
+from smelt.planner.alternatives import Option, Options, Singles
 from smelt.planner.choice_solver import COVERED, Choice, Cost, Problem
 from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
 from smelt.planner.flow import Flow, aligned, index_of, live_bytes
 from smelt.planner.limits import Limits
 from smelt.planner.order import best_order
 from smelt.planner.placement import budgets
-from smelt.planner.step import flow_of, use_of
+from smelt.planner.runs import Found
+from smelt.planner.step import AnyWay, flow_of, use_of
 from smelt.planner.tables import TableKey
 from smelt.planner.ways import Way
 from smelt.targets.types import Board
@@ -50,37 +51,58 @@ class Situation:
         kernels = tuple(map(limits.sizes.of, self.kernels))
         return replace(self.problem, kernels=kernels, ram=ram, flash=flash - FIXED_FLASH - limits.code)
 
-    def ways(self, choice: Choice) -> tuple[Way, ...]:
+    def ways(self, choice: Choice) -> tuple[AnyWay, ...]:
         """The ways that are taken, in the order of the situation."""
         return tuple(some[i][0] for some, i in zip(self.options, choice.taken, strict=True) if i != COVERED)
 
     def in_order_of_graph(self, choice: Choice) -> tuple[Option, ...]:
-        """The options that are taken."""
-        taken = zip(self.order, self.options, choice.taken, strict=True)
-        return tuple(some[i] for _, some, i in sorted(taken, key=lambda step: step[0]) if i != COVERED)
+        """The options that are taken, runs where their last op is."""
+        taken = [
+            (n, some[i]) for n, (some, i) in enumerate(zip(self.options, choice.taken, strict=True)) if i != COVERED
+        ]
+        return tuple(o for _, o in sorted(taken, key=lambda at: self.order[at[0] + len(at[1][0].ops) - 1]))
 
 
-def situations(graph: Graph, board: Board, options: Sequence[Options], reserve: int) -> tuple[Situation, ...]:
+Finder = Callable[[Flow, Sequence[Singles], Sequence[Sequence[int]]], Iterable[Found]]
+"""Steps in an order, the ways to do each, and the bytes alive with each of these -> runs of steps that may be done in bands."""
+
+
+def situations(
+    graph: Graph, board: Board, options: Sequence[Singles], reserve: int, finder: Finder = lambda *_: ()
+) -> tuple[Situation, ...]:
     """The problem of a graph on a board in each order that may be the best: the one with the least tensors alive, and the one
     with the least tensors and scratch of the first options, where that is another one."""
     flow = flow_of(graph, [some[0][0] for some in options])
     bare = replace(flow, uses=tuple(replace(use, scratch=()) for use in flow.uses))
     orders = dict.fromkeys((best_order(bare).steps, best_order(flow).steps))
-    return tuple(_situation(graph, board, options, reserve, bare, order) for order in orders)
+    return tuple(_situation(graph, board, options, reserve, bare.reordered(order), order, finder) for order in orders)
 
 
 def _situation(
-    graph: Graph, board: Board, options: Sequence[Options], reserve: int, flow: Flow, order: Sequence[int]
+    graph: Graph,
+    board: Board,
+    given: Sequence[Singles],
+    reserve: int,
+    flow: Flow,
+    order: Sequence[int],
+    finder: Finder,
 ) -> Situation:
-    flow, options = flow.reordered(order), tuple(options[i] for i in order)
+    singles = [given[i] for i in order]
+    alive = [
+        [there.bytes(way) for way, _ in some] for some, there in ((s, _Alive(flow, n)) for n, s in enumerate(singles))
+    ]
+    options: list[list[Option]] = [list(some) for some in singles]
+    for found in finder(flow, singles, alive):
+        options[found.first].append(found.option)
+        alive[found.first].append(found.alive)
     kernels, tables = _Numbers[str, Kernel](), _Numbers[TableKey, int]()
     costs = tuple(
-        tuple(_cost(alive, option, kernels, tables) for option in some)
-        for alive, some in ((_Alive(flow, n), some) for n, some in enumerate(options))
+        tuple(_cost(bytes_, option, kernels, tables) for option, bytes_ in zip(some, there, strict=True))
+        for some, there in zip(options, alive, strict=True)
     )
     ends = live_bytes(flow)
     problem = Problem(costs, (), tuple(tables.things), max(ends[0], ends[-1]), 0, 0)
-    return Situation(graph, board, options, reserve, problem, tuple(kernels.things), tuple(order))
+    return Situation(graph, board, tuple(map(tuple, options)), reserve, problem, tuple(kernels.things), tuple(order))
 
 
 class _Numbers(Generic[Key, Thing]):
@@ -116,8 +138,9 @@ class _Alive:
         return self._known[key] + sum(aligned(s.bytes) for s in way.scratch)
 
 
-def _cost(alive: _Alive, option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]) -> Cost:
+def _cost(alive: int, option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]) -> Cost:
     way, cycles = option
-    kernel = kernels.add(way.kernel, way.call.kernel)
+    called = {piece.call.kernel.name: piece.call.kernel for piece in way.pieces}
     used = tuple(tables.add(key, size) for key, size in way.tables.items())
-    return Cost(cycles.value, alive.bytes(way), kernel, used, way.resident)
+    numbers = tuple(kernels.add(name, kernel) for name, kernel in called.items())
+    return Cost(cycles.value, alive, numbers, used, way.resident, len(way.ops))

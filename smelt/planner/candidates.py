@@ -20,8 +20,7 @@ from smelt.planner.effort import Effort
 from smelt.planner.flow import Flow
 from smelt.planner.limits import Limits
 from smelt.planner.order import best_order, lower_bound
-from smelt.planner.step import flow_of
-from smelt.planner.ways import Way
+from smelt.planner.step import AnyWay, flow_of
 
 ANYTHING = 1 << 40
 """A budget that everything keeps."""
@@ -43,7 +42,7 @@ class Candidate:
     flash: int
 
     @property
-    def ways(self) -> tuple[Way, ...]:
+    def ways(self) -> tuple[AnyWay, ...]:
         return tuple(way for way, _ in self.options)
 
     @property
@@ -111,7 +110,7 @@ def _ladder(problem: Problem, left: Left, effort: Effort) -> Iterator[Choice]:
         if rung.ram <= problem.floor:
             break
         left_now = _within(problem, left, rung.ram - few)
-        rung = _solved(problem, left_now, ("cycles",), effort) if all(left_now) else None
+        rung = _solved(problem, left_now, ("cycles",), effort)
     if flash_binds:
         least = _solved(problem, left, ("ram", "cycles"), effort)
         yield from () if least is None else (least,)
@@ -128,7 +127,7 @@ def _smallest(problem: Problem, left: Left, effort: Effort, most: int) -> Iterat
     rungs = (round(largest * (lean.ram / largest) ** (n / (effort.rungs - 1))) for n in range(effort.rungs))
     for alive in dict.fromkeys(rung for rung in rungs if rung <= most):
         left_now = _within(problem, left, alive)
-        found = _solved(problem, left_now, ("flash", "cycles"), effort) if all(left_now) else None
+        found = _solved(problem, left_now, ("flash", "cycles"), effort)
         if found is None:
             return
         yield found

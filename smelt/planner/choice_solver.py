@@ -30,11 +30,11 @@ COVERED = -1
 @dataclass(frozen=True)
 class Cost:
     """What one way to do a step, or `covers` steps from there on, costs. `alive` are the bytes of tensors and scratch while it
-    runs; `kernel` and `tables` are positions in the problem's sizes; `resident`: its tables are in RAM as well."""
+    runs; `kernels` and `tables` are positions in the problem's sizes; `resident`: its tables are in RAM as well."""
 
     cycles: int
     alive: int
-    kernel: int
+    kernels: tuple[int, ...]
     tables: tuple[int, ...] = ()
     resident: bool = False
     covers: int = 1
@@ -69,7 +69,7 @@ def evaluate(problem: Problem, taken: Sequence[int], proved: bool = True) -> Cho
     ways = [options[i] for options, i in zip(problem.ways, taken, strict=True) if i != COVERED]
     resident = {t for w in ways if w.resident for t in w.tables}
     ram = max([problem.floor, *(w.alive for w in ways)]) + sum(problem.tables[t] for t in resident)
-    flash = sum(problem.kernels[k] for k in {w.kernel for w in ways})
+    flash = sum(problem.kernels[k] for k in {k for w in ways for k in w.kernels})
     flash += sum(problem.tables[t] for t in {t for w in ways for t in w.tables})
     return Choice(tuple(taken), sum(w.cycles for w in ways), ram, flash, proved)
 
@@ -136,7 +136,7 @@ def _given_way(problem: Problem, aims: Sequence[Aim]) -> Choice | None:
     """Without the solver: each step by itself, with the cycles that the RAM allows or with the least of what is asked for."""
 
     def cost(way: Cost) -> tuple[int, ...] | None:
-        flash = problem.kernels[way.kernel] + sum(problem.tables[t] for t in way.tables)
+        flash = sum(problem.kernels[k] for k in way.kernels) + sum(problem.tables[t] for t in way.tables)
         values = {"cycles": way.cycles, "ram": way.alive, "flash": flash}
         return None if way.alive > problem.ram or way.resident else tuple(values[aim] for aim in aims)
 
@@ -284,7 +284,7 @@ def _values(
 
 def _things(way: Cost) -> Iterator[tuple[str, int]]:
     """What a way needs that others may need as well: its kernel, its tables, their copies in RAM."""
-    yield "kernel", way.kernel
+    yield from (("kernel", k) for k in way.kernels)
     yield from (("table", t) for t in way.tables)
     yield from (("copy", t) for t in way.tables if way.resident)
 

@@ -25,7 +25,7 @@ class CodeSizes:
     measured: Mapping[str, int] = field(default_factory=dict)
 
     def of(self, kernel: Kernel) -> int:
-        known = self.measured.get(kernel.name)
+        known = self.measured.get(kernel.name.removesuffix(SLIDING))
         return round(kernel.letters / LETTERS_PER_BYTE) if known is None else known
 
     def of_all(self, calls: Iterable[KernelCall]) -> int:
@@ -35,7 +35,7 @@ class CodeSizes:
     def unknown(self, calls: Iterable[KernelCall]) -> tuple[Kernel, ...]:
         """The kernels of these calls that were not measured, each once."""
         kernels = {call.kernel.name: call.kernel for call in calls}
-        return tuple(kernel for name, kernel in kernels.items() if name not in self.measured)
+        return tuple(kernel for name, kernel in kernels.items() if name.removesuffix(SLIDING) not in self.measured)
 
     def with_measured(self, sizes: Mapping[str, int]) -> CodeSizes:
         """With what was found in objects; kernels take up there what those do whose output overlaps an input."""

@@ -3,13 +3,15 @@ more room never saves fewer cycles."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from smelt.planner.alternatives import Option, Options
+from smelt.model.graph import Op
+from smelt.planner.alternatives import Option, Singles
+from smelt.planner.bands import Bands
 from smelt.planner.ways import Way
 
 UNIT = 64
@@ -80,15 +82,18 @@ def _saves(before: np.ndarray, copy: Copy, units: int) -> int:
     return int(before[units - copy.units]) + copy.saved if copy.units <= units else -1
 
 
-def copies(chosen: Sequence[Option], offered: Sequence[Options], same: bool) -> Copies:
+def copies(chosen: Sequence[Option], offered: Sequence[Singles], same: bool) -> Copies:
     """What may be copied for chosen options: those of `offered` that lie in memory as the chosen one does; with `same` only
     itself."""
-    return Copies(tuple(chosen), tuple(tuple(_offers(*both, same)) for both in zip(chosen, offered, strict=True)))
+    by_op = {some[0][0].op: some for some in offered}
+    return Copies(tuple(chosen), tuple(tuple(_offers(option, by_op, same)) for option in chosen))
 
 
-def _offers(chosen: Option, offered: Options, same: bool) -> Iterator[Copy]:
+def _offers(chosen: Option, offered: Mapping[Op, Singles], same: bool) -> Iterator[Copy]:
     way, cycles = chosen
-    for other, fewer in offered:
+    if isinstance(way, Bands):  # the tables of slabs are read from where they are
+        return
+    for other, fewer in offered[way.op]:
         alike = other.kernel == way.kernel if same else layout(other) == layout(way)
         if other.resident and alike and fewer.value < cycles.value:
             yield Copy((other, fewer), -(-other.table_bytes // UNIT), cycles.value - fewer.value)

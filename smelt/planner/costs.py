@@ -9,7 +9,7 @@ from smelt.planner.measurement import FLASH
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Cycles, Predictor
 from smelt.planner.step import AnyWay, Step
-from smelt.planner.ways import Piece, Way
+from smelt.planner.ways import Piece
 
 CALL = 40
 """Cycles of a kernel call beside what its loops cost: arguments, registers saved, the first rounds of pipelines."""
@@ -19,7 +19,7 @@ def cycles_of(predictor: Predictor, way: AnyWay) -> Cycles:
     """Cycles of a step. Those of bands are estimates: the slabs' static costs, in the ratio of what the whole op is known to take
     to its own static cost."""
     if isinstance(way, Bands):
-        return Cycles(_of_bands(predictor, way), "estimated")
+        return Cycles(round(sum(cycles_of_pieces(predictor, way))), "estimated")
     cycles = predictor.cycles(way)
     return predictor.copied(way, cycles) if way.resident else cycles
 
@@ -40,27 +40,17 @@ def _outside(plan: Plan, predictor: Predictor, piece: Piece) -> float:
     return predictor.stalls(piece.way, there) - predictor.stalls(piece.way, [FLASH if name else "" for name in there])
 
 
-def _of_bands(predictor: Predictor, bands: Bands) -> int:
+def cycles_of_pieces(predictor: Predictor, bands: Bands) -> tuple[float, ...]:
+    """The same of each kernel call of a run."""
     core = predictor.board.core
-    whole = {way.names: way for way in bands.ways}
-    ratios: dict[str, float] = {}
-    for way in bands.ways:
-        ratio = predictor.cycles(way).value / max(way.instructions(core), 1)
-        ratios[way.implementation.name] = max(ratio, ratios.get(way.implementation.name, 0.0))
-    known = dict[str, float]()
-    total = 0.0
-    for piece in bands.pieces:
-        kernel = piece.way.kernel
-        if kernel not in known:
-            known[kernel] = _of_piece(predictor, piece.way, whole, ratios)
-        total += known[kernel] + CALL
-    return round(total)
-
-
-def _of_piece(predictor: Predictor, way: Way, whole: dict[tuple[str, str], Way], ratios: dict[str, float]) -> float:
-    core = predictor.board.core
-    if (same := whole.get(way.names)) is not None:
-        return way.instructions(core) * predictor.cycles(same).value / max(same.instructions(core), 1)
-    if (ratio := ratios.get(way.implementation.name)) is not None:
-        return way.instructions(core) * ratio
-    return predictor.cycles(way).value
+    by_names = {way.names: predictor.cycles(way).value / max(way.instructions(core), 1) for way in bands.ways}
+    by_name: dict[str, float] = {}
+    for (name, _), ratio in by_names.items():
+        by_name[name] = max(ratio, by_name.get(name, 0.0))
+    known: dict[str, float] = {}
+    for way in (piece.way for piece in bands.pieces):
+        if way.kernel not in known:
+            same = by_names.get(way.names) or by_name.get(way.implementation.name)
+            cycles = way.instructions(core) * same if same else predictor.cycles(way).value
+            known[way.kernel] = cycles + CALL
+    return tuple(known[piece.way.kernel] for piece in bands.pieces)

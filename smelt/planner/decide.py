@@ -8,23 +8,26 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heappop, heappush
 from itertools import islice
+from math import inf
 
 from smelt.errors import DoesNotFit
 from smelt.model.graph import Graph
-from smelt.planner.alternatives import Option, Options, alternatives
+from smelt.planner.alternatives import Option, Singles, alternatives
+from smelt.planner.bands import Bands
 from smelt.planner.budgets import Goal, Situation, situations
 from smelt.planner.candidates import ANYTHING, Candidate, candidates, smallest
 from smelt.planner.check import check, excess
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.copies import Copies, copies
 from smelt.planner.effort import Planning
-from smelt.planner.flow import peak
+from smelt.planner.flow import Flow, peak
 from smelt.planner.limits import Limits
 from smelt.planner.measurement import FLASH, Places
 from smelt.planner.placement import Placement, budgets
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor, memories
-from smelt.planner.step import Step, flow_of, resident_tables
+from smelt.planner.runs import Found, Runs
+from smelt.planner.step import AnyWay, Step, flow_of, resident_tables
 from smelt.planner.tables import distributed
 from smelt.planner.waits import priced, waiting
 from smelt.planner.ways import Way, Ways
@@ -34,7 +37,7 @@ SLACK = 0.01
 """Of the fewest cycles that "balanced" gives for less RAM."""
 
 Key = tuple[int, int]
-Planner = Callable[[tuple[Way, ...], Limits, bool], Plan]
+Planner = Callable[[tuple[AnyWay, ...], Limits, bool], Plan]
 """Order and addresses for ways, in the order of the graph, to do the steps: in as few bytes as can be or (True) where they wait
 least for memory. Raises DoesNotFit."""
 
@@ -55,20 +58,28 @@ class Menu:
 
     @cached_property
     def _trusted(self) -> tuple[Situation, ...]:
-        return self._situations(alternatives(self.default, self.predictor, self.ways, False, only_known=True))
+        known = alternatives(self.default, self.predictor, self.ways, False, only_known=True)
+        return self._situations(known, 2 * SLACK)
 
     @cached_property
-    def options(self) -> tuple[Options, ...]:
+    def options(self) -> tuple[Singles, ...]:
         """All ways to do each step, tables in flash and in RAM."""
         return alternatives(self.default, self.predictor, self.ways, True)
 
     @cached_property
     def situations(self) -> tuple[Situation, ...]:
         """The problem of all options in the orders that may be the best."""
-        return self._situations(self.options)
+        return self._situations(self.options, inf)
 
-    def _situations(self, options: Sequence[Options]) -> tuple[Situation, ...]:
-        return situations(self.graph, self.board, options, self.reserve)
+    def _situations(self, options: Sequence[Singles], slack: float) -> tuple[Situation, ...]:
+        def finder(flow: Flow, some: Sequence[Singles], alive: Sequence[Sequence[int]]) -> tuple[Found, ...]:
+            return self._runs.find(flow, some, alive, slack)
+
+        return situations(self.graph, self.board, options, self.reserve, finder)
+
+    @cached_property
+    def _runs(self) -> Runs:
+        return Runs(self.predictor, self.ways, self.planning.effort.runs)
 
     @cached_property
     def trusted(self) -> tuple[Candidate, ...]:
@@ -99,7 +110,8 @@ class Menu:
         """Cycles of a candidate with everything in the fastest RAM: estimates are of where things will probably lie."""
         if not self.priced:
             return candidate.cycles
-        return candidate.cycles - sum(self._away(way) for way, cycles in candidate.options if cycles.is_estimate)
+        estimated = (way for way, cycles in candidate.options if cycles.is_estimate)
+        return candidate.cycles - sum(self._away(piece.way) for way in estimated for piece in way.pieces)
 
     def _away(self, way: Way) -> int:
         """The cycles that an estimate has for memories that are not the fastest."""
@@ -126,11 +138,12 @@ def _any(number: int, option: Option) -> bool:
 
 
 def _frugal(number: int, option: Option) -> bool:
-    return not option[0].implementation.spends_flash
+    return not option[0].spends_flash
 
 
 def _trusted(number: int, option: Option) -> bool:
-    return _frugal(number, option) and (number == 0 or option[1].source != "estimated")
+    known = number == 0 or option[1].source != "estimated" or isinstance(option[0], Bands)
+    return _frugal(number, option) and known
 
 
 @dataclass(frozen=True, eq=False)
@@ -296,7 +309,10 @@ class Decision:
 
     def _all_copied(self, answer: Answer) -> Answer | None:
         """The answer with all its tables in RAM, where they find room."""
-        options = tuple((way.copied(), self.menu.predictor.copied(way, cycles)) for way, cycles in answer.options)
+        options = tuple(
+            (way.copied(), self.menu.predictor.copied(way, cycles)) if isinstance(way, Way) else (way, cycles)
+            for way, cycles in answer.options
+        )
         plan = _copied(answer.plan, tuple(way for way, _ in options))
         saved = sum(a.value - b.value for (_, a), (_, b) in zip(answer.options, options, strict=True))
         return None if plan is None else replace(answer, plan=plan, options=options, cycles=answer.cycles - saved)
@@ -329,10 +345,10 @@ class _Entry:
     answer: Answer | None = field(default=None, compare=False)
 
 
-def _copied(plan: Plan, ways: Sequence[Way]) -> Plan | None:
+def _copied(plan: Plan, ways: Sequence[AnyWay]) -> Plan | None:
     """The plan with other ways that lie alike; None where their tables find no room or take too much flash."""
-    new = {way.op: way for way in ways}
-    steps = tuple(Step(new[step.ops[-1]], step.name) for step in plan.steps)
+    new = {way.ops: way for way in ways}
+    steps = tuple(Step(new[step.ops], step.name) for step in plan.steps)
     left = {m: size - plan.used(m) for m, size in budgets(plan.board, plan.reserve).items()}
     if distributed(resident_tables(steps), left) is None:
         return None

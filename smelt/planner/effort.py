@@ -13,7 +13,7 @@ from smelt.errors import OptionError
 class Effort:
     """`choice` and `addresses` limit one solution of CP-SAT in its deterministic seconds, `moves` a search for the best order.
 
-    `rungs` is how many budgets of RAM are tried where flash decides as well.
+    `rungs` is how many budgets of RAM are tried where flash decides as well, `runs` how many runs of layers in bands are built.
     """
 
     name: str
@@ -21,14 +21,15 @@ class Effort:
     addresses: float
     moves: int
     rungs: int
+    runs: int
 
     def __str__(self) -> str:
         return self.name
 
 
-QUICK = Effort("quick", 0.75, 1.0, 75_000, 3)
-NORMAL = Effort("normal", 3.0, 4.0, 300_000, 6)
-THOROUGH = Effort("thorough", 12.0, 16.0, 1_200_000, 12)
+QUICK = Effort("quick", 0.75, 1.0, 75_000, 3, 4)
+NORMAL = Effort("normal", 3.0, 4.0, 300_000, 6, 16)
+THOROUGH = Effort("thorough", 12.0, 16.0, 1_200_000, 12, 64)
 EFFORTS = (QUICK, NORMAL, THOROUGH)
 
 

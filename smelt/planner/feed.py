@@ -127,11 +127,11 @@ def _line_bytes(layout: Layout) -> int:
 
 def _in_bands(run: _Run, ways: Ways, room: int) -> Bands:
     """The run in the layout with the fewest kernel calls that needs no more than `room`, or than the smallest layout."""
-    smallest = in_bands(run.layouts[0], run.ways, ways)
+    smallest = in_bands(run.layouts[0], [[way] for way in run.ways], ways)
     room = max(room, _bytes(smallest))
     others = [layout for layout in run.layouts[1:] if _line_bytes(layout) <= room]
     for layout in sorted(others, key=lambda layout: len(layout.actions))[:BUILT]:
-        found = in_bands(layout, run.ways, ways)
+        found = in_bands(layout, [[way] for way in run.ways], ways)
         if len(found.pieces) < len(smallest.pieces) and _bytes(found) <= room:
             return found
     return smallest

@@ -9,6 +9,7 @@ Since rows of the result appear while rows of x die, the result may be written o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -173,6 +174,21 @@ class Layout:
                 by = max(by, written - done.xs[x].first) if x in done.xs else by
             found[x] = by
         return found
+
+    @cached_property
+    def slabs(self) -> Mapping[Op, int]:
+        """Of each op, how many slabs of it are computed."""
+        return Counter(action.op for action in self.actions if isinstance(action, Slab))
+
+    @cached_property
+    def heights(self) -> Mapping[Op, int]:
+        """Of each op, the most rows of a slab."""
+        return {op: max(a.rows.count for a in self.actions if isinstance(a, Slab) and a.op is op) for op in self.ops}
+
+    @cached_property
+    def shifts(self) -> int:
+        """How often rows move."""
+        return sum(isinstance(action, Shift) for action in self.actions)
 
     @cached_property
     def shifted_bytes(self) -> int:

@@ -11,8 +11,7 @@ from smelt.planner.choice_solver import Choice, leanest, solve, solved_among
 from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
 from smelt.planner.decide import Decision
 from smelt.planner.refusals import over_both, over_flash, over_ram
-from smelt.planner.step import flow_of
-from smelt.planner.ways import Way
+from smelt.planner.step import AnyWay, flow_of
 
 
 def refusal(decision: Decision) -> DoesNotFit:
@@ -25,7 +24,7 @@ def refusal(decision: Decision) -> DoesNotFit:
     assert smallest is not None and lean is not None, "without limits everything fits"
     if smallest.flash > problem.flash:
         flash = limits.flash or there.board.chip.flash_bytes
-        calls = [way.call for way in _ways(there, smallest)]
+        calls = [piece.call for way in _ways(there, smallest) for piece in way.pieces]
         return over_flash(there.board, flash, calls, smallest.flash + FIXED_FLASH + limits.code)
     least = Decision(menu, replace(limits, ram=None), decision.planner).best("ram")
     if least is None:
@@ -41,11 +40,11 @@ def refusal(decision: Decision) -> DoesNotFit:
     return over_both(there.board, limits.ram, limits.flash, least.plan.ram_bytes)
 
 
-def _ways(there: Situation, choice: Choice) -> tuple[Way, ...]:
+def _ways(there: Situation, choice: Choice) -> tuple[AnyWay, ...]:
     return tuple(way for way, _ in there.in_order_of_graph(choice))
 
 
-def _board_refusal(decision: Decision, ways: tuple[Way, ...]) -> DoesNotFit:
+def _board_refusal(decision: Decision, ways: tuple[AnyWay, ...]) -> DoesNotFit:
     """What the planning of the leanest steps has to say."""
     try:
         decision.planner(ways, replace(decision.limits, ram=None, flash=None), False)

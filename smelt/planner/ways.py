@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from itertools import groupby, islice
+from itertools import groupby
 from typing import Any
 
 from smelt.errors import Unsupported
@@ -76,6 +76,11 @@ class Way(Noun):
     def ways(self) -> tuple[Way, ...]:
         """How each of `ops` is done."""
         return (self,)
+
+    @property
+    def spends_flash(self) -> bool:
+        """Whether it has tables that are much larger than the weights."""
+        return self.implementation.spends_flash
 
     @property
     def reads(self) -> tuple[Tensor, ...]:
@@ -190,9 +195,11 @@ class Ways:
         return self.first(op) if offer is None else self.built(op, offer)
 
     def first_of_each(self, op: Op, most: int) -> Iterator[Way]:
-        """The first `most` schedules of each implementation."""
-        for _, some in groupby(self.offers(op), key=lambda offer: offer[0].name):
-            yield from (self.built(op, offer) for offer in islice(some, most))
+        """The first `most` schedules of each implementation, and the last, which is the one with the least scratch where that is
+        a matter of schedules."""
+        for _, group in groupby(self.offers(op), key=lambda offer: offer[0].name):
+            some = list(group)
+            yield from (self.built(op, offer) for offer in (*some[:most], *some[most:][-1:]))
 
     def every(self, op: Op) -> Iterator[Way]:
         """All of them; of those with equal kernels the first."""
