@@ -33,8 +33,8 @@ from smelt.planner.waits import priced, waiting
 from smelt.planner.ways import Way, Ways
 from smelt.targets.types import Board
 
-SLACK = 0.01
-"""Of the fewest cycles that "balanced" gives for less RAM."""
+SLACK = 0.004
+"""Of the fewest cycles that "balanced" gives for less RAM: what moves with the code around kernels anyway."""
 
 Key = tuple[int, int]
 Planner = Callable[[tuple[AnyWay, ...], Limits, bool], Plan]
