@@ -164,7 +164,7 @@ def test_the_check_knows_the_budgets(kws):
     for limits, what in ((Limits(ram=plan.ram_bytes - 1), "RAM"), (Limits(flash=plan.flash_bytes - 1), "flash")):
         with pytest.raises(SmeltError, match=f"bytes of {what} are more than the budget"):
             check(replace(plan, limits=limits))
-    everything = replace(plan, steps=tuple(step.copied() for step in plan.steps))
+    everything = replace(plan, steps=tuple(replace(step, way=step.way.copied()) for step in plan.steps))
     with pytest.raises(SmeltError, match="bytes of RAM are more than the budget"):
         check(everything)
 
@@ -197,7 +197,7 @@ def everything_in_ram(path, board_, compiler="zig"):
     model = load(path)
     graph = prepare(model)
     plan = make_plan(graph, board_, FRUGAL)
-    plan = check(replace(plan, steps=tuple(step.copied() for step in plan.steps)))
+    plan = check(replace(plan, steps=tuple(replace(step, way=step.way.copied()) for step in plan.steps)))
     program = emit(plan)
     sources = render(program)
     image = build(render_harness(program, sources), board_, compiler)

@@ -193,7 +193,7 @@ class Decision:
         plain = self.first_guesses
         if plain is None:
             return None
-        most = max(plain.ram_bytes + plain.idle_bytes, _apart(plain))
+        most = max(plain.ram_bytes + plain.idle_bytes, apart(plain))
         return Decision(self.menu, replace(self.limits, ram=most), self.planner)._balanced(self.menu.trusted)
 
     @cached_property
@@ -356,7 +356,7 @@ def _copied(plan: Plan, ways: Sequence[AnyWay]) -> Plan | None:
     return None if excess(changed) else check(changed)
 
 
-def _apart(plan: Plan) -> int:
+def apart(plan: Plan) -> int:
     """The RAM that the ways of a plan need at least where results lie in place of operands or apart from them."""
     flow = flow_of(plan.graph, [step.way for step in plan.steps])
     uses = (replace(use, over={s: by for s, by in use.over.items() if by == 0}) for use in flow.uses)
