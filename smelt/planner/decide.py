@@ -33,8 +33,11 @@ from smelt.planner.waits import priced, waiting
 from smelt.planner.ways import Way, Ways
 from smelt.targets.types import Board
 
-SLACK = 0.004
-"""Of the fewest cycles that "balanced" gives for less RAM: what moves with the code around kernels anyway."""
+SLACK = 0.01
+"""Of the fewest cycles that "balanced" gives for less RAM."""
+
+SLACK_OF_BANDS = 0.004
+"""The same where ops are computed in bands, which is always an estimate: what moves with the code around kernels anyway."""
 
 Key = tuple[int, int]
 Planner = Callable[[tuple[AnyWay, ...], Limits, bool], Plan]
@@ -59,7 +62,7 @@ class Menu:
     @cached_property
     def _trusted(self) -> tuple[Situation, ...]:
         known = alternatives(self.default, self.predictor, self.ways, False, only_known=True)
-        return self._situations(known, 2 * SLACK)
+        return self._situations(known, 2 * SLACK_OF_BANDS)
 
     @cached_property
     def options(self) -> tuple[Singles, ...]:
@@ -205,12 +208,12 @@ class Decision:
             return None
 
     def _balanced(self, some: Sequence[Candidate]) -> Answer | None:
-        """Of what takes up to `SLACK` more than the fewest cycles the one with the least RAM."""
+        """Of what takes up to `SLACK` more than the fewest cycles, or `SLACK_OF_BANDS`, the one with the least RAM."""
         fastest, _ = self._search(some, "balanced")
         if fastest is None or fastest.interrupted:
             return fastest
         most = round(fastest.cycles * (1 + SLACK))
-        some = [c for c in some if self.menu.at_best(c) <= most]
+        some = [c for c in some if self.menu.at_best(c) <= fastest.cycles * (1 + _slack(c))]
         leanest, _ = self._search(some, "ram", copied=False, most=most)
         return leanest or fastest
 
@@ -354,6 +357,11 @@ def _copied(plan: Plan, ways: Sequence[AnyWay]) -> Plan | None:
         return None
     changed = replace(plan, steps=steps, placements=_moved(plan, steps))
     return None if excess(changed) else check(changed)
+
+
+def _slack(candidate: Candidate) -> float:
+    """What "balanced" gives for the RAM of a candidate."""
+    return SLACK_OF_BANDS if any(isinstance(way, Bands) for way in candidate.ways) else SLACK
 
 
 def apart(plan: Plan) -> int:
