@@ -176,7 +176,8 @@ class Decision:
     def best(self, goal: Goal) -> Answer | None:
         """The best answer for a goal; None where none fits."""
         if goal == "balanced":
-            return self._as_first_guesses() or self._balanced(self.menu.trusted) or self._balanced(self.menu.frugal)
+            usual = self._as_first_guesses() or self._balanced(self.menu.trusted) or self._balanced(self.menu.frugal)
+            return usual or self._balanced(self.menu.everything)
         some = self.menu.everything
         if goal == "flash":
             return self._search((*some, *self._smallest_that_fits()), goal)[0]

@@ -27,8 +27,8 @@ class Effort:
         return self.name
 
 
-QUICK = Effort("quick", 0.75, 1.0, 75_000, 3, 4)
-NORMAL = Effort("normal", 3.0, 4.0, 300_000, 6, 16)
+QUICK = Effort("quick", 0.75, 1.0, 75_000, 3, 3)
+NORMAL = Effort("normal", 3.0, 4.0, 300_000, 6, 8)
 THOROUGH = Effort("thorough", 12.0, 16.0, 1_200_000, 12, 64)
 EFFORTS = (QUICK, NORMAL, THOROUGH)
 

@@ -28,13 +28,13 @@ LONGEST = 9
 MOST_CALLS = 600
 """Kernel calls of a run at most: each is a line of C, but for those that come again."""
 
-HEIGHTS = (1, 2, 4, 8, 16)
+HEIGHTS = (1, 2, 4, 8)
 """Rows of the last result in a band that are tried."""
 
 SHIFTED = 0.4
 """Cycles of a byte that moves in a line buffer."""
 
-SCRATCH = (1 << 30, 12_000, 5_000, 2_000, 0)
+SCRATCH = (1 << 30, 5_000, 0)
 """Bytes of scratch that kernels of a run may take at most, as whole ops."""
 
 RUNG = 0.985
