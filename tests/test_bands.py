@@ -32,10 +32,10 @@ from smelt.planner.rowwise import Rowwise
 from smelt.planner.step import AnyWay
 from smelt.planner.ways import Part, Piece, Ways
 from smelt.targets.boards import board
-from tests.paths import IC, KWS, VWW
+from tests.paths import IC, KWS
 from tests.test_planner import computes_the_same
 
-MODELS = {"IC": IC, "VWW": VWW, "KWS": KWS}
+MODELS = {"IC": IC, "KWS": KWS}
 BOARD = board("nucleo_l4r5zi")
 
 
