@@ -32,7 +32,7 @@ from smelt.planner.rowwise import Rowwise
 from smelt.planner.step import AnyWay
 from smelt.planner.ways import Part, Piece, Ways
 from smelt.targets.boards import board
-from tests.paths import IC, KWS
+from tests.paths import IC, KWS, VWW
 from tests.test_planner import computes_the_same
 
 MODELS = {"IC": IC, "KWS": KWS}
