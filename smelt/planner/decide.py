@@ -39,6 +39,9 @@ SLACK = 0.01
 SLACK_OF_BANDS = 0.004
 """The same where ops are computed in bands, which is always an estimate: what moves with the code around kernels anyway."""
 
+WORTH = 0.02
+"""Of the RAM that must be saved at least for that."""
+
 Key = tuple[int, int]
 Planner = Callable[[tuple[AnyWay, ...], Limits, bool], Plan]
 """Order and addresses for ways, in the order of the graph, to do the steps: in as few bytes as can be or (True) where they wait
@@ -216,7 +219,8 @@ class Decision:
         most = round(fastest.cycles * (1 + SLACK))
         some = [c for c in some if self.menu.at_best(c) <= fastest.cycles * (1 + _slack(c))]
         leanest, _ = self._search(some, "ram", copied=False, most=most)
-        return leanest or fastest
+        worth = leanest is not None and leanest.plan.ram_bytes < (1 - WORTH) * fastest.plan.ram_bytes
+        return leanest if worth else fastest
 
     def _search(
         self, some: Sequence[Candidate], goal: Goal, copied: bool = True, most: int = ANYTHING

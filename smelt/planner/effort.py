@@ -13,7 +13,8 @@ from smelt.errors import OptionError
 class Effort:
     """`choice` and `addresses` limit one solution of CP-SAT in its deterministic seconds, `moves` a search for the best order.
 
-    `rungs` is how many budgets of RAM are tried where flash decides as well, `runs` how many runs of layers in bands are built.
+    `rungs` is how many budgets of RAM are tried where flash decides as well, `runs` how many runs of layers in bands are built,
+    and one more for every four steps.
     """
 
     name: str

@@ -85,12 +85,12 @@ class Runs:
             for n, (some, there) in enumerate(zip(options, alive, strict=True))
             for (_, cycles), bytes_ in zip(some, there, strict=True)
         ]
-        items, left = [*singles, *search.guesses(singles)], self._most
+        items, left = [*singles, *search.guesses(singles)], self._most + len(options) // 4
         while left > 0:
             wanted = [n for n in _on_ladder(items, len(options), slack) if items[n].layout and items[n].built is None]
             if not wanted:
                 break
-            for n in dict.fromkeys((wanted[0], wanted[-1])):  # what they teach may make others less promising
+            for n in dict.fromkeys((wanted[-1], wanted[0])):  # what they teach may make others less promising
                 items[n] = search.build(items[n])
                 left -= 1
             items = [item if item.built else search.guessed(item) for item in items if item.cycles >= 0]
