@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.ir import Scratch
@@ -124,7 +123,6 @@ class _Builder:
     def __init__(self, layout: Layout, whole: Sequence[Sequence[Way]], ways: Ways) -> None:
         self._axis, self._ways = layout.axis, ways
         self._names = {op: tuple(way.names for way in some) for op, some in zip(layout.ops, whole, strict=True)}
-        self._templates: dict[Any, Way] = {}
 
     def piece(self, action: Slab | Shift) -> Piece:
         if isinstance(action, Shift):
@@ -136,16 +134,17 @@ class _Builder:
         parts: dict[Tensor | Scratch, Part] = {tile.y: action.y}
         operands = zip(action.op.inputs, tile.inputs, strict=True)
         parts |= {new: action.xs[old] for old, new in operands if old in action.xs}
-        return Piece(self._built(tile, self._names[action.op]), parts)
+        return Piece(self._built(tile, action.op), parts)
 
-    def _built(self, op: Op, names: Sequence[tuple[str, str]] = ()) -> Way:
-        """A way to do an op, by the first of the names that there is."""
-        kinds = tuple(t if t.is_constant else (t.shape, t.dtype) for t in (*op.inputs, *op.ys))
-        key = type(op), kinds, getattr(op, "pad", None), getattr(op, "before", None), names
-        if key not in self._templates:
+    def _built(self, op: Op, whole: Op | None = None) -> Way:
+        """A way to do an op, which is a slab of `whole` where that is given: by the first of its names that there is."""
+        names = () if whole is None else self._names[whole]
+        shapes = tuple((t.shape, t.dtype) for t in (*op.activations, *op.ys))
+        key = whole, shapes, getattr(op, "pad", None), getattr(op, "before", None), names
+        if key not in self._ways.slabs:
             known = (way for name in names if (way := self._ways.named(op, name)) is not None)
-            self._templates[key] = next(known, None) or self._ways.first(op)
-        return _renamed(self._templates[key], op)
+            self._ways.slabs[key] = next(known, None) or self._ways.first(op)
+        return _renamed(self._ways.slabs[key], op)
 
 
 def _renamed(way: Way, op: Op) -> Way:

@@ -185,7 +185,9 @@ class Decision:
         if goal == "flash":
             return self._search((*some, *self._smallest_that_fits()), goal)[0]
         found, sure = self._search(some, goal)
-        return found if sure else self._search((*some, *self.menu.smallest(self._room - FIXED_RAM)), goal)[0]
+        if sure or (goal == "ram" and found is not None):  # the leanest ways are among them
+            return found
+        return self._search((*some, *self.menu.smallest(self._room - FIXED_RAM)), goal)[0]
 
     def _smallest_that_fits(self) -> Iterator[Candidate]:
         """The least flash: what has more bytes alive is the smaller one."""

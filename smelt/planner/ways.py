@@ -6,7 +6,7 @@ What is asked of a way for its place in a plan (`ops`, `pieces`, `tables`, `scra
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import groupby
@@ -177,6 +177,8 @@ class Ways:
         self.core, self.implementations = core, tuple(implementations)
         self._built: dict[tuple[Op, str, Schedule], Way] = {}
         self._names: dict[Op, dict[tuple[str, str], Offer]] = {}
+        self.slabs: dict[Hashable, Way] = {}
+        """Ways to compute slabs, by what tells those apart that have the same kernel and tables (`bands.py`)."""
 
     def offers(self, op: Op) -> Iterator[Offer]:
         """What is offered for `op`, best guess first."""
