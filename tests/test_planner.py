@@ -103,7 +103,7 @@ def test_real_models_lie_at_the_lower_bound(model: str) -> None:
     plan = plan_of(graph)
     assert plan.tensor_bytes == plan.bound == peak(flow_of(graph, plan.ways))
     if model in LOWER_BOUNDS:
-        assert plan.tensor_bytes == LOWER_BOUNDS[model]
+        assert plan.tensor_bytes <= LOWER_BOUNDS[model], "the bound of whole ops, below which runs in bands go"
     assert plan_of(graph, implementations=NOTHING_IN_PLACE).tensor_bytes >= plan.tensor_bytes
     computes_the_same(plan, graph)
 
