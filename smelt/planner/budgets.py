@@ -16,7 +16,7 @@ from smelt.planner.limits import Limits
 from smelt.planner.order import best_order
 from smelt.planner.placement import budgets
 from smelt.planner.runs import Found
-from smelt.planner.step import AnyWay, flow_of, use_of
+from smelt.planner.step import flow_of, use_of
 from smelt.planner.tables import TableKey
 from smelt.planner.ways import Way
 from smelt.targets.types import Board
@@ -50,10 +50,6 @@ class Situation:
         flash = flash if limits.flash is None else min(flash, limits.flash)
         kernels = tuple(map(limits.sizes.of, self.kernels))
         return replace(self.problem, kernels=kernels, ram=ram, flash=flash - FIXED_FLASH - limits.code)
-
-    def ways(self, choice: Choice) -> tuple[AnyWay, ...]:
-        """The ways that are taken, in the order of the situation."""
-        return tuple(some[i][0] for some, i in zip(self.options, choice.taken, strict=True) if i != COVERED)
 
     def in_order_of_graph(self, choice: Choice) -> tuple[Option, ...]:
         """The options that are taken, runs where their last op is."""
