@@ -115,7 +115,7 @@ def test_real_models_lie_in_the_fastest_memory(board: Board) -> None:
     plan = make_plan(graph, board, STAND_INS)
     assert [m.name for m in plan.memories] == [board.chip.rams[0].name]
     assert str(plan) == str(make_plan(graph, board, STAND_INS))
-    assert "55,296" in str(plan)
+    assert plan.tensor_bytes <= 55_296, "the two largest tensors beside each other"
 
 
 # Orders
@@ -583,7 +583,7 @@ def test_flow_and_live_bytes_of_a_hand_made_case() -> None:
 def test_convolutions_of_real_models_take_scratch_into_the_plan() -> None:
     graph = prepare(load(IC))
     columns = (stand_in(Conv2D, (), lambda op: (512,)), *(i for i in STAND_INS if i.op is not Conv2D))
-    plan = make_plan(graph, DISCO_F746NG, columns)
+    plan = make_plan(graph, DISCO_F746NG, columns, goal="speed")
     assert plan.tensor_bytes == 49_152 + 512 and plan.scratch_bytes == 512
     assert plan.live_tensor_bytes == 49_152
 

@@ -239,7 +239,7 @@ def _on_ladder(items: Sequence[_Item], steps: int, slack: float) -> tuple[int, .
     """The items, by number, that are taken on some rung."""
     taken: dict[int, None] = {}
     most, fewest = 1 << 60, 0
-    while (path := _shortest(items, steps, most)) is not None:
+    while path := _shortest(items, steps, most):  # none, or no steps
         cycles = sum(items[n].cycles for n in path)
         fewest = fewest or cycles
         if cycles > fewest * (1 + slack):
