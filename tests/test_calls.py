@@ -13,7 +13,7 @@ from smelt.errors import SmeltError
 from smelt.firmware.program import emit
 from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Argument, KernelCall
-from smelt.kernels.routines import GROUPS, ROUTINES, SIFTED, UNIT_OUTPUTS
+from smelt.kernels.routines import GROUPS, ROUTINES, SIFTED, UNIT_OUTPUTS, WINOGRAD_EIGHT
 from smelt.loops.bounds import OutOfBounds
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Scratch, Value
@@ -174,6 +174,21 @@ def test_a_call_of_a_routine_has_its_numbers_and_types(routine: Routine) -> None
         for value in wrong:
             with pytest.raises(WrongCall, match=routine.name):
                 checked_arguments(routine, (*good[:number], value, *good[number + 1 :]))
+
+
+def test_words_may_lie_in_scratch_of_bytes() -> None:
+    """From a multiple of four on; bytes of the image or of tables are no words."""
+    k = KernelBuilder("k")
+    room, x, number = k.scratch("room", "int8_t", 4 * LARGE), k.input("x", "int8_t", 4 * LARGE), k.let("n", 3)
+    good = good_arguments(WINOGRAD_EIGHT)
+    for index in (0, 8, number * 4 + 12, number * 2 * 6):
+        words, *_ = checked_arguments(WINOGRAD_EIGHT, (At(room, index), *good[1:]))
+        assert isinstance(words, Span) and words.words == "int32_t"
+        assert words.count == 4 * checked_arguments(WINOGRAD_EIGHT, good)[0].count  # bytes
+    wrong = (At(room, 6), At(room, number), At(room, number * 2 + 4), At(x), At(k.window("part", room, number)))
+    for place in wrong:
+        with pytest.raises(WrongCall, match="'tiles' is of int32_t"):
+            checked_arguments(WINOGRAD_EIGHT, (*good[:2], place, *good[3:]))
 
 
 def test_reaches_follow_from_the_numbers() -> None:

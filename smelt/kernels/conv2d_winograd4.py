@@ -13,6 +13,9 @@ word, `65536 * high + low`, by plain additions with shifts; the bias makes up fo
 
 Rows of x are copied before y is written: y may lie over x. Where rows or columns of y are no multiple of four, the last tiles start
 earlier, as blocks of their own, and make some outputs twice.
+
+Rows of the image are not needed while products are made, but for those that the next block begins with. Where a block is as wide as
+the image, sums and the transformed weights of a pair of channels may lie there (`tight`).
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ from smelt.kernels.routines import (
     named,
 )
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Const, Expr, Table, Window, cast
+from smelt.loops.ir import Buffer, Const, Expr, Table, Value, Window, cast
 from smelt.loops.routine import At, Passes
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
@@ -71,12 +74,14 @@ INPUT_WORK, WEIGHT_WORK, OUTPUT_WORK = (
 @dataclass(frozen=True)
 class TileBlock(Tiles):
     """Blocks of `rows` x `columns` tiles of 4x4 outputs; `whole` transforms all weights at once, else a pair of output
-    channels at a time, anew for each block."""
+    channels at a time, anew for each block; `tight` puts these and the sums where the rows of the image were."""
 
     whole: bool
+    tight: bool = False
 
     def __str__(self) -> str:
-        return f"tiles4(rows={self.rows}, columns={self.columns}{', whole' if self.whole else ''})"
+        flags = "".join(f", {name}" for name in ("whole", "tight") if getattr(self, name))
+        return f"tiles4(rows={self.rows}, columns={self.columns}{flags})"
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,18 @@ class _Kernel(Tiled):
     def slice_words(self) -> int:
         """Transformed weights of a pair of output channels."""
         return 2 * POSITIONS * self.words
+
+    def slice(self, pair: Expr) -> At:
+        """Where the transformed weights of a pair of output channels start."""
+        if self.schedule.tight:
+            return At(self.image, _kept(self.op))
+        return At(self.slices, pair * self.slice_words if self.schedule.whole else Const(0))
+
+    def sum(self, number: Value) -> At:
+        """Where the sum of that number lies."""
+        if self.schedule.tight:
+            return At(self.image, number * Const(4) + (_kept(self.op) + 4 * _slice_words(self.op)))
+        return At(self.sums, number)
 
 
 def has_tiles(op: Conv2D, core: Core) -> bool:
@@ -132,15 +149,18 @@ def with_bias(op: Conv2D) -> Requantizer:
 
 def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
     r, packed = with_bias(op), pack_weights(op.weights.constant)
-    batch, y_rows, columns, channels = op.y.shape
+    batch, y_rows, _, channels = op.y.shape
     depth = op.x.shape[3]
     k = CallBuilder("conv2d_winograd4", in_place=_may_overwrite(op))
     x, w, table = k.operand("x", op.x), bind_weights(k, op.weights, packed), r.bind(k)
-    image = k.scratch("image", "int8_t", (OUT * schedule.rows + 2) * (columns + 2) * depth)
+    image = k.scratch("image", "int8_t", _image_bytes(op, schedule))
     corner = None if is_shared(r) else k.scratch("corner", "int32_t", OUT * SIZE)
-    slices = k.scratch("slices", "int32_t", (channels // 2 if schedule.whole else 1) * POSITIONS * depth + 2)
+    slices = sums = image
+    if not schedule.tight:
+        slices = k.scratch("slices", "int32_t", (channels // 2 if schedule.whole else 1) * POSITIONS * depth + 2)
     tiles = k.scratch("tiles", "int32_t", POSITIONS * schedule.tiles * depth // 2 + GROUP)
-    sums = k.scratch("sums", "int32_t", _groups(schedule.tiles) * GROUP_SUMS)
+    if not schedule.tight:
+        sums = k.scratch("sums", "int32_t", _groups(schedule.tiles) * GROUP_SUMS)
     y = k.result("y", op.y)
     kernel = _Kernel(op, r, x, w, table, image, tiles, sums, y, schedule, corner, slices)
     if schedule.whole:
@@ -175,18 +195,28 @@ def _may_overwrite(op: Conv2D) -> bool:
 
 def _load_rows(k: KernelBuilder, kernel: _Kernel, batch: Expr, row: Expr, rows: int) -> None:
     """The rows of x under `rows` rows of tiles, with their border; the first two are there from the block before."""
-    length = kernel.row_length
     begin: Expr = Const(0)
     if not isinstance(row, Const) or row.value:
-        with k.when(row > 0):
-            k.copy(kernel.image, 0, kernel.image, OUT * kernel.schedule.rows * length, 2 * length)
+        if not kernel.schedule.tight:
+            with k.when(row > 0):
+                _keep_rows(k, kernel, kernel.schedule.rows)
         begin = k.let("begin", (row > 0) * 2)
-    copy_rows(k, kernel.op, kernel.x, kernel.image, length, batch, row * OUT, (begin, OUT * rows + 2))
+    lines = (begin, OUT * rows + 2)
+    copy_rows(k, kernel.op, kernel.x, kernel.image, kernel.row_length, batch, row * OUT, lines)
+
+
+def _keep_rows(k: KernelBuilder, kernel: _Kernel, rows: int) -> None:
+    """The last rows of the image, which the next block begins with, move to its beginning."""
+    length = kernel.row_length
+    k.copy(kernel.image, 0, kernel.image, OUT * rows * length, 2 * length)
 
 
 def _block(k: KernelBuilder, kernel: _Kernel, batch: Expr, first: tuple[Expr, Expr], block: tuple[int, int]) -> None:
     """All outputs of a block of tiles, whose first row and column of y are `first`."""
     _transform(k, kernel, first[1], block)
+    if kernel.schedule.tight:
+        with k.when(first[0] < kernel.op.y.shape[1] - OUT * block[0]):
+            _keep_rows(k, kernel, block[0])
     with k.loop("pair", 0, kernel.op.y.shape[3] // 2) as pair:
         if not kernel.schedule.whole:
             _slice(k, kernel, pair)
@@ -207,21 +237,16 @@ def _transform(k: KernelBuilder, kernel: _Kernel, column: Expr, block: tuple[int
 
 def _slice(k: KernelBuilder, kernel: _Kernel, pair: Expr) -> None:
     """G w G' of a pair of output channels."""
-    places = (At(kernel.slices, _place(kernel, pair)), At(kernel.weights, pair * (kernel.depth // 2 * 9)))
+    places = (kernel.slice(pair), At(kernel.weights, pair * (kernel.depth // 2 * 9)))
     routine = WINOGRAD_WEIGHTS[kernel.depth if kernel.depth in WINOGRAD_WEIGHTS else None]
     passes = {"slice": Passes(kernel.depth, 4 * kernel.depth)}
     k.routine(routine, (*places, kernel.depth), (), 2 * kernel.words * WEIGHT_WORK, passes=passes)
 
 
-def _place(kernel: _Kernel, pair: Expr) -> Expr:
-    """Where the transformed weights of a pair of output channels start."""
-    return pair * kernel.slice_words if kernel.schedule.whole else Const(0)
-
-
 def _multiply(k: KernelBuilder, kernel: _Kernel, pair: Expr, tiles: int) -> None:
     """The sums of a pair of channels at all positions of all tiles."""
     words = kernel.words
-    places = (At(kernel.sums), At(kernel.slices, _place(kernel, pair)), At(kernel.tiles))
+    places = (kernel.sum(0), kernel.slice(pair), At(kernel.tiles))
     fast = WINOGRAD_EIGHT if words == 8 else WINOGRAD_EIGHTS
     products = 2 * POSITIONS * tiles * words
     k.routine(
@@ -281,7 +306,7 @@ def _routine_outputs(
     """The outputs of a channel that are not clamped to less than int8, by a function that all layers share."""
     r, (rows, count) = kernel.r, block
     _, _, y_columns, channels = kernel.op.y.shape
-    places = (At(kernel.y, place), At(kernel.sums, half * GROUP), r.constants(kernel.table, channel))
+    places = (At(kernel.y, place), kernel.sum(half * GROUP), r.constants(kernel.table, channel))
     numbers = (rows, count, y_columns * channels, channels, *r.numbers)
     function = named(WINOGRAD_OUTPUTS, "winograd_positive" if r.saturates else "winograd_signed")
     tiles = rows * count
@@ -312,7 +337,7 @@ def _four(k: KernelBuilder, m: Sequence[Expr]) -> Sequence[tuple[Expr, int]]:
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
-    """Blocks with modest scratch first, then larger ones."""
+    """Blocks with modest scratch first, and with less where rows are not cut; then larger ones."""
     blocks = _blocks(op)
     found = [TileBlock(*b, False) for b in blocks]
     fitting = [s for s in found if scratch_bytes(op, s) + op.y.bytes <= ROOM] or found[:1]
@@ -320,18 +345,43 @@ def schedules(op: Conv2D, core: Core) -> Iterable[TileBlock]:
     larger = [s for s in found if s.tiles > first.tiles]
     smaller = [s for s in found if s.tiles < first.tiles]
     yield first
+    if _may_be_tight(op):
+        yield TileBlock(first.rows, op.y.shape[2] // OUT, False, tight=True)
     yield from larger
     yield from (replace(s, whole=True) for s in found if s.tiles < found[-1].tiles)
     yield from reversed(smaller)
 
 
+def _may_be_tight(op: Conv2D) -> bool:
+    """Whether blocks are as wide as the image, and outputs come from routines, which take bytes for words."""
+    return op.y.shape[2] % OUT == 0 and is_shared(with_bias(op))
+
+
 def scratch_bytes(op: Conv2D, schedule: TileBlock) -> int:
-    """What the buffers of a schedule take."""
+    """What the buffers of a schedule that is not tight take."""
     depth, channels = op.x.shape[3], op.y.shape[3]
-    image = (OUT * schedule.rows + 2) * (op.y.shape[2] + 2) * depth
     slices = POSITIONS * depth * 4 * (channels // 2 if schedule.whole else 1)
     sums = 4 * _groups(schedule.tiles) * GROUP_SUMS
-    return image + slices + POSITIONS * schedule.tiles * 2 * depth + sums + 4 * OUT * SIZE
+    tiles = POSITIONS * schedule.tiles * 2 * depth
+    return _image_bytes(op, schedule) + slices + tiles + sums + 4 * OUT * SIZE
+
+
+def _image_bytes(op: Conv2D, schedule: TileBlock) -> int:
+    """The rows of x under a block; of a tight schedule at least room for what comes into their place."""
+    rows = (OUT * schedule.rows + 2) * (op.y.shape[2] + 2) * op.x.shape[3]
+    if not schedule.tight:
+        return rows
+    return max(rows, _kept(op) + 4 * (_slice_words(op) + _groups(schedule.tiles) * GROUP_SUMS))
+
+
+def _kept(op: Conv2D) -> int:
+    """Bytes of the rows that the next block begins with."""
+    return 2 * (op.y.shape[2] + 2) * op.x.shape[3]
+
+
+def _slice_words(op: Conv2D) -> int:
+    """The transformed weights of a pair of output channels, and what may be read behind them."""
+    return POSITIONS * op.x.shape[3] + 2
 
 
 def _blocks(op: Conv2D) -> list[tuple[int, int]]:

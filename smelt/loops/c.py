@@ -88,7 +88,7 @@ def _statement(statement: Stmt) -> Iterator[str]:
         case Copy(target, target_index, source, source_index, count):
             yield _copy(target, target_index, source, source_index, count)
         case CallRoutine(routine, arguments):
-            values = (_address(a.buffer, a.index) if isinstance(a, Span) else _text(a) for a in arguments)
+            values = (_passed(a) if isinstance(a, Span) else _text(a) for a in arguments)
             yield f"{PREFIX}{routine.name}({', '.join(values)});"
         case Comment(text):
             yield f"/* {text} */"
@@ -119,6 +119,11 @@ def _copy(target: AnyBuffer, target_index: Expr, source: AnyBuffer | Const, sour
 
 def _address(buffer: AnyBuffer, index: Expr) -> str:
     return buffer.name if index == Const(0) else f"{buffer.name} + {_text(index, 9)}"
+
+
+def _passed(span: Span) -> str:
+    address = _address(span.buffer, span.index)
+    return address if span.words is None else f"({span.words} *)(void *)({address})"
 
 
 def _suffix(type: Type) -> str:

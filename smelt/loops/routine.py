@@ -18,6 +18,7 @@ from smelt.loops.ir import (
     SIZES,
     AnyBuffer,
     Binary,
+    Buffer,
     Const,
     Expr,
     Intrinsic,
@@ -135,7 +136,8 @@ class Routine:
 class Span:
     """`count` elements of a buffer from `index` on: what a routine may touch behind a pointer, and how.
 
-    With a `step` it only touches `width` bytes from there on and from every `step` bytes behind it.
+    With a `step` it only touches `width` bytes from there on and from every `step` bytes behind it. `words`: what it is passed as,
+    where it is a part of a buffer of bytes.
     """
 
     buffer: AnyBuffer
@@ -144,6 +146,7 @@ class Span:
     access: Access = "read"
     step: int = 0
     width: int = 0
+    words: Type | None = None
 
 
 @dataclass(frozen=True)
@@ -248,14 +251,34 @@ def _span(routine: Routine, parameter: Reads, argument: At | Value, size: int, s
     if not isinstance(argument, At):
         raise WrongCall(f"{routine.name}: '{parameter.name}' is a pointer")
     buffer = argument.buffer
-    if buffer.type not in (parameter.type, *parameter.also):
+    fits = buffer.type in (parameter.type, *parameter.also)
+    if not fits and not _may_be_words(parameter.type, buffer, argument.index):
         raise WrongCall(f"{routine.name}: '{parameter.name}' is of {parameter.type}, '{buffer.name}' of {buffer.type}")
     if parameter.access != "read" and buffer.role in ("input", "constant"):
         raise WrongCall(f"{routine.name}: '{buffer.name}' is read-only")
-    span = Span(buffer, expression(argument.index), -(-size // SIZES[buffer.type]), parameter.access)
+    words = None if fits else parameter.type
+    span = Span(buffer, expression(argument.index), -(-size // SIZES[buffer.type]), parameter.access, words=words)
     if stretch is None or stretch.low != 0 or stretch.step <= stretch.width:
         return span
     return replace(span, step=stretch.step, width=stretch.width)
+
+
+def _may_be_words(type: Type, buffer: AnyBuffer, index: Value) -> bool:
+    """Whether elements of `type` may lie in a buffer from there on: in scratch of bytes, which begins at a multiple of four."""
+    aligned = SIZES[type] <= 4 and _is_multiple(expression(index), SIZES[type])
+    return aligned and isinstance(buffer, Buffer) and buffer.role == "scratch" and buffer.type == "int8_t"
+
+
+def _is_multiple(value: Expr, size: int) -> bool:
+    """Whether it is a multiple of `size` whatever its variables are."""
+    match value:
+        case Const(int(constant)):
+            return constant % size == 0
+        case Binary("+" | "-", left, right):
+            return _is_multiple(left, size) and _is_multiple(right, size)
+        case Binary("*", left, right):
+            return _is_multiple(left, size) or _is_multiple(right, size)
+    return False
 
 
 def evaluated(value: Expr, numbers: Mapping[str, int]) -> int:
