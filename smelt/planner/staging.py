@@ -14,11 +14,12 @@ import numpy as np
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Array
 from smelt.planner.check import check
+from smelt.planner.hierarchy import POLLING, PROGRAMMING
 from smelt.planner.measurement import FLASH
 from smelt.planner.placement import Placement, Stage, budgets
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
-from smelt.planner.tiles import BURST, POLLING, PROGRAMMING, rounded
+from smelt.planner.tiles import BURST, rounded
 from smelt.planner.ways import Piece
 from smelt.targets.types import Dma, Memory
 

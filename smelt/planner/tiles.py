@@ -17,14 +17,12 @@ import numpy as np
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Conv2D, DepthwiseConv2D, Linear
 from smelt.model.slabs import Rows, needed, row_bytes, slab
+from smelt.planner.hierarchy import POLLING, PROGRAMMING
 from smelt.planner.ways import Way
 from smelt.targets.types import Dma, Reach
 
 ROWS = 1
 """The axis of rows."""
-
-PROGRAMMING, POLLING = 130, 60
-"""Cycles that the core spends to start a move (eight registers and what they are made of), and to see that it is over."""
 
 GRAIN, BURST = 16, 128
 """Tables and scratch lie at multiples of the one, buffers of tiles at multiples of the other, so that moves have long bursts."""
