@@ -51,12 +51,27 @@ class Situation:
         kernels = tuple(map(limits.sizes.of, self.kernels))
         return replace(self.problem, kernels=kernels, ram=ram, flash=flash - FIXED_FLASH - limits.code)
 
+    @property
+    def as_copied(self) -> Situation:
+        """The same where ways with their tables in flash cost what they do with copies of them in RAM."""
+        return replace(
+            self, problem=replace(self.problem, ways=tuple(map(_as_copied, self.options, self.problem.ways)))
+        )
+
     def in_order_of_graph(self, choice: Choice) -> tuple[Option, ...]:
         """The options that are taken, runs where their last op is."""
         taken = [
             (n, some[i]) for n, (some, i) in enumerate(zip(self.options, choice.taken, strict=True)) if i != COVERED
         ]
         return tuple(o for _, o in sorted(taken, key=lambda at: self.order[at[0] + len(at[1][0].ops) - 1]))
+
+
+def _as_copied(options: Options, costs: tuple[Cost, ...]) -> tuple[Cost, ...]:
+    copies = {way.kernel: cycles.value for way, cycles in options if isinstance(way, Way) and way.resident}
+    return tuple(
+        replace(cost, cycles=copies.get(way.kernel, cost.cycles)) if isinstance(way, Way) else cost
+        for (way, _), cost in zip(options, costs, strict=True)
+    )
 
 
 Finder = Callable[[Flow, Sequence[Singles], Sequence[Sequence[int]]], Iterable[Found]]

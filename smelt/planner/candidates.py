@@ -92,7 +92,8 @@ def in_flash(there: Situation, keep: Keep = lambda _, __: True) -> Left:
 
 def _named(there: Situation, choices: Iterable[Choice]) -> Iterator[Candidate]:
     for choice in choices:
-        yield Candidate(there.graph, there.in_order_of_graph(choice), choice.cycles, choice.flash)
+        options = there.in_order_of_graph(choice)
+        yield Candidate(there.graph, options, sum(cycles.value for _, cycles in options), choice.flash)
 
 
 def _ladder(problem: Problem, left: Left, effort: Effort) -> Iterator[Choice]:

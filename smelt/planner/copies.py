@@ -83,7 +83,7 @@ def _saves(before: np.ndarray, copy: Copy, units: int) -> int:
 
 
 def copies(chosen: Sequence[Option], offered: Sequence[Singles], same: bool) -> Copies:
-    """What may be copied for chosen options: those of `offered` that lie in memory as the chosen one does; with `same` only
+    """What may be copied for chosen options: those of `offered` that find room where the chosen one lies; with `same` only
     itself."""
     by_op = {some[0][0].op: some for some in offered}
     return Copies(tuple(chosen), tuple(tuple(_offers(option, by_op, same)) for option in chosen))
@@ -94,12 +94,17 @@ def _offers(chosen: Option, offered: Mapping[Op, Singles], same: bool) -> Iterat
     if isinstance(way, Bands):  # the tables of slabs are read from where they are
         return
     for other, fewer in offered[way.op]:
-        alike = other.kernel == way.kernel if same else layout(other) == layout(way)
-        if other.resident and alike and fewer.value < cycles.value:
+        fits = other.kernel == way.kernel if same else fits_where(other, way)
+        if other.resident and fits and fewer.value < cycles.value:
             yield Copy((other, fewer), -(-other.table_bytes // UNIT), cycles.value - fewer.value)
 
 
-def layout(way: Way) -> tuple[object, ...]:
-    """What a plan's addresses depend on."""
-    slides = tuple(way.slide(x) for x in way.reads) if len(way.ys) == 1 else ()
-    return tuple(s.bytes for s in way.scratch), slides
+def fits_where(other: Way, way: Way) -> bool:
+    """Whether one way finds room at the addresses that a plan has for another."""
+    if len(other.scratch) != len(way.scratch) or _slides(other) != _slides(way):
+        return False
+    return all(mine.bytes <= there.bytes for mine, there in zip(other.scratch, way.scratch, strict=True))
+
+
+def _slides(way: Way) -> tuple[int | None, ...]:
+    return tuple(way.slide(x) for x in way.reads) if len(way.ys) == 1 else ()

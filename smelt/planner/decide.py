@@ -101,7 +101,8 @@ class Menu:
     def everything(self) -> tuple[Candidate, ...]:
         """What any goal may take, but for the least flash."""
         of_all = candidates(self.situations, self.flash, _any, self.planning.effort)
-        return self._distinct((*self.trusted, *self.frugal, *of_all))
+        to_copy = candidates([there.as_copied for there in self.situations], self.flash, _any, self.planning.effort)
+        return self._distinct((*self.trusted, *self.frugal, *of_all, *to_copy))
 
     def smallest(self, most: int) -> Iterator[Candidate]:
         """Those of the least flash that have at most so many bytes alive, the least flash first."""
