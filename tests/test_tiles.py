@@ -1,5 +1,7 @@
 """Tiles of convolutions: each is an op that computes its part of the result bit for bit, from what a move brings."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,18 @@ def test_tiles_compute_their_part_of_the_result(op, rows, channels):
         assert (found[places] == 99).all()
         found[places] = part.reshape(-1)
     assert np.array_equal(found.reshape(op.y.shape), whole)
+
+
+@pytest.mark.parametrize("op", CASES, ids=lambda op: f"{type(op).__name__}{op.weights.shape}")
+@pytest.mark.parametrize("rows, columns", [(1, 1), (2, 3), (100, 2)])
+def test_tiles_of_columns_as_well(op, rows, columns):
+    x = np.random.default_rng(2).integers(-128, 128, op.x.shape, dtype=np.int8)
+    (_, high, wide, depth), whole = op.y.shape, computed(op, x)
+    for first, left in product(range(0, high, rows), range(0, wide, columns)):
+        down, across = Rows(first, min(first + rows, high)), Rows(left, min(left + columns, wide))
+        t = tile(op, down, Rows(0, depth), across)
+        part = computed(t.op, moved(x, t.x).reshape(t.op.x.shape))
+        assert np.array_equal(part.reshape(-1), moved(whole, t.y).reshape(-1))
 
 
 def test_buffers_hold_the_tables_of_all_tiles_of_a_block():

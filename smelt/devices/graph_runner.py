@@ -13,7 +13,8 @@ from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
 from smelt.devices.session import Session
 from smelt.errors import OptionError
 from smelt.firmware.module import HasProgram
-from smelt.firmware.program import Constant, Invocation, Place, Port, Program
+from smelt.firmware.program import Constant, Invocation, Port, Program
+from smelt.firmware.transports import Deeds, Place, Transport
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +74,25 @@ class GraphRunner:
             for move in self.program.moves:
                 if move.last == number:  # here the host does what a DMA does in firmware
                     self.session.write(self._address(move.place), move.table.data.tobytes())
-            cycles = [self._run(invocation).cycles for invocation in invocations]
+            deeds = self.program.deeds.get(step, ())
+            cycles = [self._run_in_turn(deeds, n, i).cycles for n, i in enumerate(invocations)]
+            self._carry(deeds, len(cycles))
             for y in step.ys:
                 placement = self.program.plan.placement(y)
                 value = self._read(Place(placement.memory, placement.offset), y.shape, y.dtype)
                 yield StepRun(step.name, y.name, value, None if None in cycles else sum(c for c in cycles if c))
+
+    def _run_in_turn(self, deeds: Deeds, number: int, invocation: Invocation) -> Call:
+        """A call of a step, after what is moved before it."""
+        self._carry(deeds, number)
+        return self._run(invocation)
+
+    def _carry(self, deeds: Deeds, number: int) -> None:
+        """Move the tiles that a DMA or the core moves in firmware."""
+        for t in (deed for at, deed in deeds if at == number and isinstance(deed, Transport)):
+            to, source = self._address(t.to), self._address(t.source)
+            for n in range(t.count):
+                self.session.write(to + n * t.to_pitch, self.session.read(source + n * t.source_pitch, t.size))
 
     def _write_inputs(self, inputs: Sequence[Array]) -> None:
         ports = self.program.inputs

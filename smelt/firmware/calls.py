@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from smelt.firmware.moves import dma_of, start, wait
-from smelt.firmware.program import Band, Constant, Invocation, Place, Program
+from smelt.firmware.moves import carry, clean, dma_of, start, wait
+from smelt.firmware.program import Band, Constant, Invocation, Program
 from smelt.firmware.repeats import Repeat, again, repeats
+from smelt.firmware.transports import Deed, Place, Shared, Transport
 from smelt.loops.ir import Buffer
+from smelt.planner.step import Step
 
 
 def comment(text: str) -> str:
@@ -31,6 +33,9 @@ def calls(program: Program) -> Iterator[str]:
     for number, (step, invocations) in enumerate(groupby(program.own, key=lambda i: i.step), first):
         yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
         yield from _moved(program, number)
+        if step in program.deeds:
+            yield from _tiles(program, step, tuple(invocations))
+            continue
         for repeat in repeats(tuple(invocations)):
             yield from _repeated(program, repeat)
 
@@ -44,6 +49,27 @@ def _moved(program: Program, number: int) -> Iterator[str]:
         if move.first == number:
             to = operand(program, move.place, "void")
             yield start(dma_of(program.plan.board.chip), move.channel, to, move.table.name, move.table.data.nbytes)
+
+
+def _tiles(program: Program, step: Step, invocations: Sequence[Invocation]) -> Iterator[str]:
+    """The calls of a step in tiles, with what is moved between them."""
+    for number in range(len(invocations) + 1):
+        for deed in (d for at, d in program.deeds[step] if at == number):
+            yield from _deed(program, deed)
+        for invocation in invocations[number : number + 1]:
+            yield f"    {_call(program, invocation, (0,) * len(invocation.arguments))}"
+
+
+def _deed(program: Program, deed: Deed) -> Iterator[str]:
+    if isinstance(deed, Shared):
+        yield clean(operand(program, deed.place, "void"), deed.bytes, deed.before)
+    elif isinstance(deed, Transport):
+        ends = operand(program, deed.to, "void"), operand(program, deed.source, "const void")
+        yield carry(
+            program.plan.board.chip, deed.channel, *ends, (deed.size, deed.count, deed.to_pitch, deed.source_pitch)
+        )
+    elif deed.transport.channel is not None:
+        yield wait(dma_of(program.plan.board.chip), deed.transport.channel)
 
 
 def _repeated(program: Program, repeat: Repeat) -> Iterator[str]:

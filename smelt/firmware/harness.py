@@ -119,7 +119,7 @@ def _arenas(programs: Sequence[Program]) -> Iterator[str]:
 
 def _grain(programs: Sequence[Program]) -> int:
     """What buffers begin at a multiple of: with moves, of the longest burst of a DMA."""
-    return LONGEST_BURST if any(p.moves for p in programs) else 8
+    return LONGEST_BURST if any(p.uses_dma for p in programs) else 8
 
 
 def _ports(program: Program, kind: str, all: str, ports: Sequence[Port]) -> Iterator[str]:

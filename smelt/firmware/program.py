@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, count
 from typing import Literal, Protocol
@@ -13,6 +13,7 @@ import numpy as np
 
 from smelt.firmware.moves import dma_of
 from smelt.firmware.names import check_name, part
+from smelt.firmware.transports import Deeds, Place, Transport, deeds_of
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.implementation import Argument, bytes_of
 from smelt.loops.floats import computes_in_floats
@@ -22,6 +23,7 @@ from smelt.loops.routine import WrongCall
 from smelt.model.graph import Array, State, Tensor
 from smelt.nouns import Noun
 from smelt.planner.bands import Bands
+from smelt.planner.in_tiles import InTiles
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.suite import Suite
@@ -40,14 +42,6 @@ class Constant(Noun):
     comment: str
     memory: str | None = None
     flash: str | None = None
-
-
-@dataclass(frozen=True)
-class Place:
-    """Bytes of a region, `offset` from its start."""
-
-    memory: str
-    offset: int
 
 
 @dataclass(frozen=True)
@@ -149,12 +143,24 @@ class Program(Noun):
     suite: str | None = None
     feed: Feed | None = None
     moves: tuple[Move, ...] = ()
+    deeds: Mapping[Step, Deeds] = field(default_factory=dict)
+    """Of steps in tiles: what happens before the call of that number."""
 
     @property
     def own(self) -> tuple[Invocation, ...]:
         """The kernel calls of a run: all but those of what is fed."""
         fed = sum(len(band.invocations) for band in self.feed.bands) if self.feed else 0
         return self.invocations[fed:]
+
+    @property
+    def transports(self) -> tuple[Transport, ...]:
+        """What is moved between the calls of steps in tiles."""
+        return tuple(d for some in self.deeds.values() for _, d in some if isinstance(d, Transport))
+
+    @property
+    def uses_dma(self) -> bool:
+        """Whether a DMA moves tables or tiles."""
+        return bool(self.moves) or any(t.channel is not None for t in self.transports)
 
     @property
     def owner(self) -> str:
@@ -217,6 +223,7 @@ class Program(Noun):
         lines += [f"  region {r.memory}: {r.bytes} bytes" for r in self.regions]
         lines += [f"  state {c.tensor.name}: {_shown(c.place)}" for c in self.cells]
         lines += [f"  move {m.in_full()}" for m in self.moves]
+        lines += [f"  {step.name}, before call {n}: {deed}" for step, some in self.deeds.items() for n, deed in some]
         lines += [f"  {i.step.name}: {i.kernel.name}({', '.join(map(_shown, i.arguments))})" for i in self.invocations]
         return "\n".join([*lines, "", *(k.in_full() for k in self.kernels)])
 
@@ -299,6 +306,7 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         joint.suite if joint else None,
         _feed(plan, invocations),
         tuple(_moves(plan, tables)),
+        {step: tuple(deeds_of(plan, step.way)) for step in plan.steps if isinstance(step.way, InTiles)},
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from smelt.firmware.calls import bands_of, calls, comment, operand
 from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
-from smelt.firmware.moves import HEADERS, dma_of, switched_on
+from smelt.firmware.moves import COPIES, HEADERS, dma_of, switched_on
 from smelt.firmware.program import Cell, Constant, Feed, Port, Program, Region
 from smelt.kernels.assembly import assembly_file, called, declarations
 from smelt.kernels.c_types import C_TYPES
@@ -62,7 +62,8 @@ def _library(name: str, programs: Sequence[Program], texts: dict[str, str], whos
     """`texts` and the files of code and tables called `name`."""
     core, assembly = programs[0].plan.board.core, f"{name}_{ASSEMBLY}"
     code = "\n".join(_kernel(kernel, programs) for kernel in kernels_of(programs))
-    moved = {HEADERS[dma_of(p.plan.board.chip).interface]: 0 for p in programs if p.moves}
+    moved = {HEADERS[dma_of(p.plan.board.chip).interface]: 0 for p in programs if p.uses_dma}
+    moved |= dict.fromkeys((COPIES,), 0) if any(t.channel is None for p in programs for t in p.transports) else {}
     headers, routines = (*needed(code, core), *moved), called(code, core)
     strings = "\n#include <string.h>" if any(p.cells or p.feed for p in programs) else ""
     tables = {c.name: c for p in programs for c in p.constants}.values()
@@ -139,7 +140,7 @@ def _values(program: Program) -> dict[str, str]:
 
 def _begin(program: Program) -> str:
     """What an instance begins with."""
-    begun = list(switched_on(dma_of(program.plan.board.chip))) if program.moves else []
+    begun = list(switched_on(dma_of(program.plan.board.chip))) if program.uses_dma else []
     begun += [f"    {program.name}_reset(net);"] if program.cells else []
     begun += ["    net->fed = 0u;", "    net->band = 0u;"] if program.feed else []
     return "".join(f"{line}\n" for line in begun)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from smelt.kernels.implementation import KernelCall
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Slice
@@ -144,18 +143,7 @@ class _Builder:
         if key not in self._ways.slabs:
             known = (way for name in names if (way := self._ways.named(op, name)) is not None)
             self._ways.slabs[key] = next(known, None) or self._ways.first(op)
-        return _renamed(self._ways.slabs[key], op)
-
-
-def _renamed(way: Way, op: Op) -> Way:
-    """The way for an op that differs in its tensors only."""
-    old = (*way.op.inputs, *way.op.ys)
-    renamed = dict(zip(old, (*op.inputs, *op.ys), strict=True))
-    arguments = tuple(
-        renamed.get(a, a) if isinstance(a, Tensor) else Scratch(a.bytes) if isinstance(a, Scratch) else a
-        for a in way.call.arguments
-    )
-    return Way(op, way.implementation, way.schedule, KernelCall(way.call.kernel, arguments), way.resident)
+        return self._ways.slabs[key].of(op)
 
 
 def _pooled(piece: Piece, pool: Scratch) -> Piece:

@@ -9,8 +9,8 @@ move is started; until the step before which that is waited for, nothing may tou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,18 +20,14 @@ from smelt.model.graph import Array, Tensor
 from smelt.model.ops import Slice
 from smelt.model.slabs import Rows, band_axis, needed, row_bytes
 from smelt.planner.bands import Bands
+from smelt.planner.check_tiles import NOTHING, VALUE, Range, Transfers, tile_problems, transfer_problems
 from smelt.planner.flow import ALIGN, index_of, steps_of, storages_of
+from smelt.planner.in_tiles import Event, InTiles, Transfer, Wait
 from smelt.planner.line_buffers import Arrival
 from smelt.planner.placement import Stage, budgets
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.ways import Part, Piece
-
-NOTHING = -1
-"""The mark of a byte that is of no value."""
-
-VALUE = 40
-"""Bits of a mark that say which byte it is; those above say of which value."""
 
 
 def check(plan: Plan) -> Plan:
@@ -40,6 +36,11 @@ def check(plan: Plan) -> Plan:
     if problems:
         raise SmeltError("the plan is wrong (a defect of smelt):\n" + "\n".join(f"  - {p}" for p in problems))
     return plan
+
+
+def is_sound(plan: Plan) -> bool:
+    """Whether `check` would have nothing to say."""
+    return not any(True for _ in _problems(plan))
 
 
 def excess(plan: Plan) -> str:
@@ -78,6 +79,7 @@ def _step_problems(plan: Plan) -> Iterator[str]:
         for piece in step.pieces:
             yield from _argument_problems(step, piece)
         yield from _band_problems(step, step.way) if isinstance(step.way, Bands) else ()
+        yield from tile_problems(step.name, step.way) if isinstance(step.way, InTiles) else ()
 
 
 def _argument_problems(step: Step, piece: Piece) -> Iterator[str]:
@@ -146,6 +148,10 @@ def _arrivals(step: Step) -> tuple[tuple[int, Arrival], ...]:
     return step.way.arrivals if isinstance(step.way, Bands) else ()
 
 
+def _events(step: Step) -> tuple[tuple[int, Event], ...]:
+    return step.way.events if isinstance(step.way, InTiles) else ()
+
+
 def _row_bytes(step: Step) -> int:
     """The bytes of a row of what a step is fed."""
     way = step.way
@@ -177,6 +183,8 @@ def _memory_problems(plan: Plan) -> Iterator[str]:
         yield "something has two places"
     yield from _life_problems(plan)
     yield from _stage_problems(plan)
+    for step in plan.steps:
+        yield from transfer_problems(plan, step, step.way) if isinstance(step.way, InTiles) else ()
 
 
 def _stage_problems(plan: Plan) -> Iterator[str]:
@@ -223,24 +231,6 @@ def _life_problems(plan: Plan) -> Iterator[str]:
             yield f"'{storage.name}' and its reshapes lie at different places"
 
 
-@dataclass(frozen=True)
-class _Range:
-    """Bytes of a memory that a call touches; `mark` is that of the first of them, NOTHING for scratch."""
-
-    name: str
-    memory: str
-    start: int
-    bytes: int
-    mark: int = NOTHING
-
-    def meets(self, other: _Range) -> bool:
-        return (
-            self.memory == other.memory
-            and self.start < other.start + other.bytes
-            and other.start < self.start + self.bytes
-        )
-
-
 class _Replay:
     """What every byte of every memory holds while the program runs."""
 
@@ -250,7 +240,8 @@ class _Replay:
         self._bytes: Mapping[str, Array] = {
             m.name: np.full(plan.used(m.name), NOTHING, np.int64) for m in plan.memories
         }
-        self._flying: dict[Stage, _Range] = {}
+        self._flying: dict[Stage, Range] = {}
+        self._transfers = Transfers()
 
     def problems(self) -> Iterator[str]:
         for tensor in (t for t in self.plan.graph.sources if t not in _fed(self.plan)):
@@ -263,7 +254,10 @@ class _Replay:
                     self._flying |= {stage: self._staged(stage)} if stage.last > number else {}
             for which, piece in enumerate(step.pieces):
                 self._arrive(step, which)
+                yield from self._move(step, which)
                 yield from self._run(number, step, piece)
+            yield from self._move(step, len(step.pieces))
+            yield from self._transfers.left(step.name)
         for tensor in self.plan.graph.sinks:
             found = self._range(Part(tensor, tensor=tensor), tensor.bytes)
             yield from self._missing(found, "after the last step")
@@ -274,8 +268,35 @@ class _Replay:
             if before == number:
                 self._write(self._range(arrival.part, arrival.rows.count * _row_bytes(step)))
 
+    def _move(self, step: Step, number: int) -> Iterator[str]:
+        """What begins or must be over before a piece: the bytes are taken for moved at once, and none are touched in between."""
+        for event in (e for at, e in _events(step) if at == number):
+            if isinstance(event, Wait):
+                yield from self._transfers.wait(step.name, event.transfer)
+                continue
+            source, target = self._ends(event.transfer)
+            yield from self._missing(source, f"when {step.name} moves it")
+            yield from self._untouched(step, (source,), (target,))
+            self._write(target)
+            yield from self._transfers.start(step.name, event.transfer, source, target)
+
+    def _ends(self, transfer: Transfer) -> tuple[Range, Range]:
+        """What a transfer reads, and what it writes."""
+        r = transfer.rectangle
+        near = self._range(Part(transfer.buffer, 0, transfer.tensor, r.first, r.size, r.pitch), r.bytes)
+        whole = self._range(Part(transfer.tensor, 0, transfer.tensor), transfer.tensor.bytes)
+        far = replace(near, memory=whole.memory, start=whole.start + r.first, row=r.size, apart=r.pitch)
+        return (far, near) if transfer.inward else (near, far)
+
+    def _untouched(self, step: Step, reads: Sequence[Range], writes: Sequence[Range]) -> Iterator[str]:
+        """Nobody touches what a move writes, nor writes what one reads."""
+        for touched in (*reads, *writes):
+            if any(touched.meets(moved) for moved in self._flying.values()):
+                yield f"{step.name} touches '{touched.name}', into whose bytes a table is being moved"
+        yield from self._transfers.touched(step.name, reads, writes)
+
     def _run(self, number: int, step: Step, piece: Piece) -> Iterator[str]:
-        reads, writes, scratch = list[_Range](), list[_Range](), list[_Range]()
+        reads, writes, scratch = list[Range](), list[Range](), list[Range]()
         for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True):
             if isinstance(argument, np.ndarray):
                 stage = self.plan.stage(number, argument)
@@ -285,15 +306,13 @@ class _Replay:
             {"input": reads, "output": writes, "scratch": scratch}[buffer.role].append(there)
         for x in reads:
             yield from self._missing(x, f"when {step.name} reads it")
-        for touched in (*reads, *writes, *scratch):
-            if any(touched.meets(moved) for moved in self._flying.values()):
-                yield f"{step.name} touches '{touched.name}', into whose bytes a table is being moved"
+        yield from self._untouched(step, reads, (*writes, *scratch))
         yield from self._meeting(step, piece, reads, writes, scratch)
         for there in (*scratch, *writes):
             self._write(there)
 
     def _meeting(
-        self, step: Step, piece: Piece, reads: list[_Range], writes: list[_Range], scratch: list[_Range]
+        self, step: Step, piece: Piece, reads: list[Range], writes: list[Range], scratch: list[Range]
     ) -> Iterator[str]:
         """Of what a call touches nothing meets what it writes, but for operands over which the kernel may write its result."""
         for n, a in enumerate((*writes, *scratch)):
@@ -304,7 +323,7 @@ class _Replay:
                 if a.meets(x) and not (a in writes and self._may_write_over(piece, a, x)):
                     yield f"{step.name} writes '{a.name}' over '{x.name}', which it reads"
 
-    def _may_write_over(self, piece: Piece, y: _Range, x: _Range) -> bool:
+    def _may_write_over(self, piece: Piece, y: Range, x: Range) -> bool:
         """Whether a result begins so far before an operand, or exactly where that begins, that the kernel's loops write no byte
         before they read it last."""
         op = piece.way.op
@@ -313,27 +332,27 @@ class _Replay:
         pairs = [piece.call.overlap(a, b) for a in operands for b in results]
         return bool(pairs) and all(pair.allows(x.start - y.start) for pair in pairs)
 
-    def _staged(self, stage: Stage) -> _Range:
+    def _staged(self, stage: Stage) -> Range:
         """Where a table is moved to; its marks are behind those of all values."""
         place = self.plan.places[stage.buffer]
         mark = (1 + max(self._values.values(), default=0) + self.plan.stages.index(stage)) << VALUE
-        return _Range(f"table of {place.name}", place.memory, place.offset, stage.table.nbytes, mark)
+        return Range(f"table of {place.name}", place.memory, place.offset, stage.table.nbytes, mark)
 
-    def _range(self, there: Part, size: int) -> _Range:
+    def _range(self, there: Part, size: int) -> Range:
         place = self.plan.places[there.owner]
         if there.tensor is None:
-            return _Range(f"scratch of {place.name}", place.memory, place.offset + there.offset, size)
+            return Range(f"scratch of {place.name}", place.memory, place.offset + there.offset, size)
         mark = (self._values[there.tensor] << VALUE) + there.first
-        return _Range(there.tensor.name, place.memory, place.offset + there.offset, size, mark)
+        start = place.offset + there.offset
+        return Range(there.tensor.name, place.memory, start, size, mark, of=there.row, every=there.pitch)
 
-    def _missing(self, there: _Range, when: str) -> Iterator[str]:
-        found = self._bytes[there.memory][there.start : there.start + there.bytes]
-        if found.size != there.bytes or not np.array_equal(found, np.arange(there.bytes) + there.mark):
+    def _missing(self, there: Range, when: str) -> Iterator[str]:
+        memory = self._bytes[there.memory]
+        if there.end > memory.size or not np.array_equal(memory[there.where], there.marks):
             yield f"'{there.name}' is not at {there.memory}+{there.start} {when}"
 
-    def _write(self, there: _Range) -> None:
-        marks = NOTHING if there.mark == NOTHING else np.arange(there.bytes) + there.mark
-        self._bytes[there.memory][there.start : there.start + there.bytes] = marks
+    def _write(self, there: Range) -> None:
+        self._bytes[there.memory][there.where] = there.marks
 
 
 def _numbers(plan: Plan) -> dict[Tensor, int]:

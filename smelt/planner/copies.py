@@ -11,7 +11,6 @@ import numpy as np
 
 from smelt.model.graph import Op
 from smelt.planner.alternatives import Option, Singles
-from smelt.planner.bands import Bands
 from smelt.planner.ways import Way
 
 UNIT = 64
@@ -91,7 +90,7 @@ def copies(chosen: Sequence[Option], offered: Sequence[Singles], same: bool) -> 
 
 def _offers(chosen: Option, offered: Mapping[Op, Singles], same: bool) -> Iterator[Copy]:
     way, cycles = chosen
-    if isinstance(way, Bands):  # the tables of slabs are read from where they are
+    if not isinstance(way, Way):  # the tables of slabs are read from where they are
         return
     for other, fewer in offered[way.op]:
         fits = other.kernel == way.kernel if same else fits_where(other, way)

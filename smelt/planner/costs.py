@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from smelt.planner.bands import Bands
+from smelt.planner.in_tiles import InTiles
 from smelt.planner.measurement import FLASH
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Cycles, Predictor
@@ -18,6 +19,8 @@ CALL = 40
 def cycles_of(predictor: Predictor, way: AnyWay) -> Cycles:
     """Cycles of a step. Those of bands are estimates: the slabs' static costs, in the ratio of what the whole op is known to take
     to its own static cost."""
+    if isinstance(way, InTiles):
+        return Cycles(way.cycles, "estimated")
     if isinstance(way, Bands):
         return Cycles(round(sum(cycles_of_pieces(predictor, way))), "estimated")
     cycles = predictor.cycles(way)

@@ -21,6 +21,7 @@ from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.copies import Copies, copies
 from smelt.planner.effort import Planning
 from smelt.planner.flow import Flow, peak
+from smelt.planner.in_tiles import InTiles
 from smelt.planner.limits import Limits
 from smelt.planner.measurement import FLASH, Places
 from smelt.planner.placement import Placement, budgets
@@ -29,6 +30,7 @@ from smelt.planner.predict import Predictor, memories
 from smelt.planner.runs import Found, Runs
 from smelt.planner.step import AnyWay, Step, flow_of, resident_tables
 from smelt.planner.tables import distributed
+from smelt.planner.tile_search import TileSearch
 from smelt.planner.waits import priced, waiting
 from smelt.planner.ways import Way, Ways
 from smelt.targets.types import Board
@@ -107,6 +109,11 @@ class Menu:
     def smallest(self, most: int) -> Iterator[Candidate]:
         """Those of the least flash that have at most so many bytes alive, the least flash first."""
         yield from smallest(self.situations, self.flash, _any, self.planning.effort, most)
+
+    @cached_property
+    def tiles(self) -> TileSearch:
+        """Finds tiles for steps whose operands lie in slow memories."""
+        return TileSearch(self.predictor, self.ways, self.planning.effort.choice)
 
     @cached_property
     def priced(self) -> bool:
@@ -312,7 +319,9 @@ class Decision:
             try:
                 plan = self.planner(candidate.ways, self.limits, by_price)
                 waits = waiting(self.menu.predictor, plan) if self.menu.priced else 0
-                answer = Answer(plan, candidate.options, self.menu.at_best(candidate) + waits)
+                least = self.menu.at_best(candidate)
+                plan, saved = self.menu.tiles.tiled(plan, by_price) if self.menu.priced else (plan, 0)
+                answer = Answer(plan, candidate.options, max(least + waits - saved, least))
                 self._planned[key] = self._all_copied(answer) if self.limits.in_ram else answer
             except DoesNotFit:
                 self._planned[key] = None
@@ -359,12 +368,19 @@ class _Entry:
 def _copied(plan: Plan, ways: Sequence[AnyWay]) -> Plan | None:
     """The plan with other ways that lie alike; None where their tables find no room or take too much flash."""
     new = {way.ops: way for way in ways}
-    steps = tuple(Step(new[step.ops], step.name) for step in plan.steps)
+    steps = tuple(Step(_as_planned(step.way, new[step.ops]), step.name) for step in plan.steps)
     left = {m: size - plan.used(m) for m, size in budgets(plan.board, plan.reserve).items()}
     if distributed(resident_tables(steps), left) is None:
         return None
     changed = replace(plan, steps=steps, placements=_moved(plan, steps))
     return None if excess(changed) else check(changed)
+
+
+def _as_planned(old: AnyWay, new: AnyWay) -> AnyWay:
+    """The new way; what is computed in tiles stays so."""
+    if not isinstance(old, InTiles):
+        return new
+    return old.copied() if new.resident else old
 
 
 def _slack(candidate: Candidate) -> float:

@@ -68,10 +68,11 @@ class Layer:
     """`rows`, `columns` and `outputs` (channels) of a result, each of which is summed over `inputs` (channels); depthwise, output
     channels are those of the operand, and there is one input.
 
-    `x`, `y`, `sum`: bytes of an element of the operand, of the result, of a partial sum. `weights`: bytes of the tables for a
-    channel of the result and one of the operand; 0 where kernels read them where they are. Cycles: `work` of all of it, in the
-    memory that kernels compute in, `call` of each kernel call; `scratch` are bytes that kernels need besides. Input channels are
-    divided only where kernels take `partial_sums`: smelt's own end with the rescaling, and have no way to begin with sums.
+    `x`, `y`, `sum`: bytes of an element of the operand, of the result (0: it is not moved), of a partial sum. `weights`: bytes of
+    the tables for a channel of the result and one of the operand; 0 where kernels read them where they are. Cycles: `work` of all
+    of it, in the memory that kernels compute in, `call` of each kernel call; `scratch` are bytes that kernels need besides. Input
+    channels are divided only where kernels take `partial_sums`: smelt's own end with the rescaling, and have no way to begin with
+    sums.
     """
 
     rows: Axis

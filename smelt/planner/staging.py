@@ -29,8 +29,9 @@ LEAST = 1024
 SHARE = 0.02
 """Of a step's cycles: what must be saved, as both sides are estimates."""
 
-AT_ONCE = 8
-"""Tables of one step that are moved: half the channels, as those of the next step may be under way."""
+AT_ONCE = 6
+"""Tables of one step that are moved: half the channels, as those of the next step may be under way, but for those that tiles of
+activations have (`in_tiles.py`)."""
 
 
 def staged(plan: Plan, predictor: Predictor) -> Plan:

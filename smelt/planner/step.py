@@ -11,11 +11,12 @@ from smelt.model.graph import Graph, Op, Tensor
 from smelt.nouns import Noun
 from smelt.planner.bands import Bands
 from smelt.planner.flow import Flow, Storage, Use, index_of, storages_of
+from smelt.planner.in_tiles import InTiles
 from smelt.planner.tables import TableKey
 from smelt.planner.ways import Piece, Way
 
-AnyWay = Way | Bands
-"""How a step is done: one op by one kernel, or several ops in bands of rows."""
+AnyWay = Way | Bands | InTiles
+"""How a step is done: one op by one kernel, several ops in bands of rows, or one op in tiles that are moved."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -149,10 +149,12 @@ class _Pricing:
     def _moves(self, n: int) -> tuple[Any, Any, Any]:
         """Cycles of all moves of a level, of what the core does for them, and of the first and last moves of a tile."""
         into, out = self._levels[n].inward, self._levels[n].outward
-        parts = [self._x(into, n), self._y(out, n)]
+        parts = [self._x(into, n)] if self._layer.x else []
+        parts += [self._y(out, n)] if self._layer.y else []
         parts += [self._weights(into, n)] if self._layer.weights else []
         parts += [self._sums(into, n)] if n > 0 and self._layer.partial_sums else []
-        ends = self._end(into, self._x_bytes(n) + self._weights_bytes(n)) + self._end(out, self._y_bytes(n))
+        ends = self._end(into, self._x_bytes(n) + self._weights_bytes(n)) if self._layer.x or self._layer.weights else 0
+        ends = ends + self._end(out, self._y_bytes(n)) if self._layer.y else ends
         return sum(p[0] for p in parts), sum(p[1] for p in parts), ends
 
     def _x(self, link: Link, n: int) -> tuple[Any, Any]:

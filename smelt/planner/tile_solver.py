@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
 MOST_TILES = 1024
-"""Tiles of a layer at most: a kernel call each."""
+"""Tiles of a layer at most, if nobody says otherwise: a kernel call each."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,14 @@ class Chosen:
         return _tiles(self.tiling)
 
 
-def best_tiles(layer: Layer, hierarchy: Hierarchy, limit: float = NORMAL.choice, solver: bool = True) -> Chosen | None:
-    """The tiles with the fewest cycles whose buffers fit every level; None where none do, or none were found within `limit`, in
-    deterministic seconds."""
+def best_tiles(
+    layer: Layer, hierarchy: Hierarchy, limit: float = NORMAL.choice, most: int = MOST_TILES, solver: bool = True
+) -> Chosen | None:
+    """The tiles with the fewest cycles, `most` of them, whose buffers fit every level; None where none do, or none were found
+    within `limit`, in deterministic seconds."""
     if solver and installed():
-        return _solved(layer, hierarchy, limit)
-    found = _level_by_level(layer, hierarchy)
+        return _solved(layer, hierarchy, limit, most)
+    found = _level_by_level(layer, hierarchy, most)
     return found and replace(found, proved=found.proved and len(hierarchy.levels) == 1)
 
 
@@ -59,17 +61,17 @@ def every_tiling(layer: Layer, hierarchy: Hierarchy) -> Iterator[Tiling]:
                 yield Tiling(cuts, by_place, double)
 
 
-def enumerated(layer: Layer, hierarchy: Hierarchy) -> Chosen | None:
+def enumerated(layer: Layer, hierarchy: Hierarchy, most: int = MOST_TILES) -> Chosen | None:
     """The best of all, one by one; of equal ones the first."""
     best: Chosen | None = None
     for tiling in every_tiling(layer, hierarchy):
-        best = _better(best, layer, hierarchy, tiling)
+        best = _better(best, layer, hierarchy, tiling, most)
     return best
 
 
-def _better(best: Chosen | None, layer: Layer, hierarchy: Hierarchy, tiling: Tiling) -> Chosen | None:
+def _better(best: Chosen | None, layer: Layer, hierarchy: Hierarchy, tiling: Tiling, most: int) -> Chosen | None:
     """The better one of what is known and a tiling, if that can be."""
-    if _tiles(tiling) > MOST_TILES:
+    if _tiles(tiling) > most:
         return best
     found = price(layer, hierarchy, tiling)
     fits = all(size <= level.bytes for size, level in zip(found.bytes, hierarchy.levels, strict=True))
@@ -86,7 +88,7 @@ def _tiles(tiling: Tiling) -> int:
     return found
 
 
-def _level_by_level(layer: Layer, hierarchy: Hierarchy) -> Chosen | None:
+def _level_by_level(layer: Layer, hierarchy: Hierarchy, most: int) -> Chosen | None:
     """The best of the first level alone, then of the second within it, and so on."""
     taken: Chosen | None = None
     axes = layer.axes
@@ -99,7 +101,7 @@ def _level_by_level(layer: Layer, hierarchy: Hierarchy) -> Chosen | None:
         for cuts in product(*kept):
             for by_place, double in product((False, True), mine):
                 tiling = Tiling(cuts, (*sides[0], by_place), (*sides[1], double))
-                taken = _better(taken, layer, there, tiling)
+                taken = _better(taken, layer, there, tiling, most)
         if taken is None:
             return None
     return taken
@@ -112,7 +114,7 @@ def _kept(axis: Axis, levels: int, sizes: tuple[int, ...] | None) -> list[Cut]:
 # --- the solver ---------------------------------------------------------------------------------------------------------
 
 
-def _solved(layer: Layer, hierarchy: Hierarchy, limit: float) -> Chosen | None:
+def _solved(layer: Layer, hierarchy: Hierarchy, limit: float, most: int) -> Chosen | None:
     from ortools.sat.python import cp_model
 
     levels = len(hierarchy.levels)
@@ -127,7 +129,7 @@ def _solved(layer: Layer, hierarchy: Hierarchy, limit: float) -> Chosen | None:
     for size, level in zip(found.bytes, hierarchy.levels, strict=True):
         model.add(_expression(size) <= level.bytes)
     model.add(_expression(found.impossible) == 0)
-    model.add(numbers.product(*(cut.counts[-1] for cut in cuts)).expression <= MOST_TILES)
+    model.add(numbers.product(*(cut.counts[-1] for cut in cuts)).expression <= most)
     model.minimize(_expression(found.cycles))
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1

@@ -21,8 +21,8 @@ from smelt.planner.hierarchy import POLLING, PROGRAMMING
 from smelt.planner.ways import Way
 from smelt.targets.types import Dma, Reach
 
-ROWS = 1
-"""The axis of rows."""
+ROWS, COLUMNS = 1, 2
+"""Axes of an image."""
 
 GRAIN, BURST = 16, 128
 """Tables and scratch lie at multiples of the one, buffers of tiles at multiples of the other, so that moves have long bursts."""
@@ -57,10 +57,11 @@ class Rectangle:
 
 @dataclass(frozen=True, eq=False)
 class Tile:
-    """`op` computes `rows` and `channels` of a larger one, in whose operand and result its own lie at `x` and `y`."""
+    """`op` computes `rows`, `columns` and `channels` of a larger one, in whose operand and result its own lie at `x` and `y`."""
 
     op: Op
     rows: Rows
+    columns: Rows
     channels: Rows
     x: Rectangle
     y: Rectangle
@@ -73,30 +74,28 @@ def can_tile(op: Op) -> bool:
     return isinstance(op, DepthwiseConv2D) and op.has_constants and op.multiplier == 1 and op.x.shape[0] == 1
 
 
-def tile(op: Any, rows: Rows, channels: Rows) -> Tile:
-    """The tile of an op that `can_tile` knows."""
-    (reach,) = needed(op, rows, ROWS).values()
-    cut = slab(op, rows, ROWS) if rows.count < op.y.shape[ROWS] else op
-    whole = channels.count == op.y.shape[-1]
-    cut = cut if whole else _of_channels(cut, channels)
-    every = Rows(0, op.x.shape[-1])
-    return Tile(
-        cut,
-        rows,
-        channels,
-        _rectangle(op.x, reach, channels if isinstance(op, DepthwiseConv2D) else every),
-        _rectangle(op.y, rows, channels),
-    )
+def tile(op: Any, rows: Rows, channels: Rows, columns: Rows | None = None) -> Tile:
+    """The tile of an op that `can_tile` knows; all columns where none are given. Of channels and columns one is whole."""
+    columns = columns or Rows(0, op.y.shape[COLUMNS])
+    place = tuple(r for axis in (ROWS, COLUMNS) for r in needed(op, (rows, columns)[axis - 1], axis).values())
+    cut = op
+    for axis, part in ((ROWS, rows), (COLUMNS, columns)):
+        cut = slab(cut, part, axis) if part.count < op.y.shape[axis] else cut
+    cut = cut if channels.count == op.y.shape[-1] else _of_channels(cut, channels)
+    of_x = channels if isinstance(op, DepthwiseConv2D) else Rows(0, op.x.shape[-1])
+    x, y = _rectangle(op.x, place[0], place[1], of_x), _rectangle(op.y, rows, columns, channels)
+    return Tile(cut, rows, columns, channels, x, y)
 
 
-def _rectangle(tensor: Tensor, rows: Rows, channels: Rows) -> Rectangle:
-    size = tensor.element.bits // 8
-    first = rows.first * row_bytes(tensor, ROWS) + channels.first * size
-    if channels.count == tensor.shape[-1]:
-        whole = rows.count * row_bytes(tensor, ROWS)
-        return Rectangle(first, whole, 1, whole)
-    pixels = rows.count * tensor.shape[2]
-    return Rectangle(first, channels.count * size, pixels, tensor.shape[-1] * size)
+def _rectangle(tensor: Tensor, rows: Rows, columns: Rows, channels: Rows) -> Rectangle:
+    size, row, depth = tensor.element.bits // 8, row_bytes(tensor, ROWS), tensor.shape[-1]
+    first = rows.first * row + (columns.first * depth + channels.first) * size
+    if channels.count < depth:
+        assert columns.count == tensor.shape[COLUMNS], "a move has no rows of rows"
+        return Rectangle(first, channels.count * size, rows.count * columns.count, depth * size)
+    if columns.count < tensor.shape[COLUMNS]:
+        return Rectangle(first, columns.count * depth * size, rows.count, row)
+    return Rectangle(first, rows.count * row, 1, rows.count * row)
 
 
 def _of_channels(op: Any, channels: Rows) -> Op:

@@ -29,12 +29,14 @@ from smelt.targets.types import Core
 @dataclass(frozen=True)
 class Part:
     """Where an argument of a kernel call lies and what it is: `tensor` from byte `first` on, kept at `offset` of `owner`. What has
-    no tensor is scratch."""
+    no tensor is scratch. Rows of `row` bytes that lie `pitch` apart in the tensor follow one another; 0: it is in one piece."""
 
     owner: Tensor | Scratch
     offset: int = 0
     tensor: Tensor | None = None
     first: int = 0
+    row: int = 0
+    pitch: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,16 @@ class Way(Noun):
             {name: self.__dict__[name] for name in ("counted", "tables", "pricer") if name in self.__dict__}
         )
         return way
+
+    def of(self, op: Op) -> Way:
+        """The way for an op that differs in its tensors only."""
+        renamed = dict(zip((*self.op.inputs, *self.op.ys), (*op.inputs, *op.ys), strict=True))
+        arguments = tuple(
+            renamed.get(a, a) if isinstance(a, Tensor) else Scratch(a.bytes) if isinstance(a, Scratch) else a
+            for a in self.call.arguments
+        )
+        call = KernelCall(self.call.kernel, arguments)
+        return Way(op, self.implementation, self.schedule, call, self.resident)
 
     def in_full(self) -> str:
         return f"{self.op.in_full()} by {self.implementation.name} [{self.schedule}]"

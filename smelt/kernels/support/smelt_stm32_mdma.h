@@ -5,8 +5,9 @@
  * defined, the core copies when a move is started, for other chips and for the host.
  *
  * The MDMA does not see the data cache. Where the core has written what is moved, smelt_clean it first; where it will read what
- * was moved, smelt_discard the target before the move and after it, and let it begin and end at a multiple of 32 bytes. None of this
- * for the tightly coupled memories, which are not cached, and for flash, which nobody writes.
+ * was moved, smelt_clean the target before the move and smelt_discard it after, and let it begin and end at a multiple of 32 bytes, or
+ * the core write nothing there in between. None of this for the tightly coupled memories, which are not cached, and for flash, which
+ * nobody writes.
  */
 #ifndef SMELT_STM32_MDMA_H
 #define SMELT_STM32_MDMA_H
@@ -36,6 +37,12 @@ SMELT_INLINE void smelt_mdma_move(uint32_t channel, void *to, const void *from, 
     for (uint32_t i = 0U; i < rows; i++) {
         memcpy((uint8_t *)to + i * to_pitch, (const uint8_t *)from + i * from_pitch, row);
     }
+}
+
+SMELT_SHARED void smelt_mdma_carry(uint32_t channel, void *to, const void *from, uint32_t row, uint32_t rows,
+                                   uint32_t to_pitch, uint32_t from_pitch)
+{
+    smelt_mdma_move(channel, to, from, row, rows, to_pitch, from_pitch);
 }
 
 SMELT_INLINE void smelt_mdma_wait(uint32_t channel)
@@ -118,6 +125,13 @@ SMELT_INLINE void smelt_mdma_move(uint32_t channel, void *to, const void *from, 
     SMELT_REGISTER(channel + 0x0CU) = 1U | 1U << 16;
 }
 
+/* The same as a function, for programs with many moves. */
+SMELT_SHARED void smelt_mdma_carry(uint32_t channel, void *to, const void *from, uint32_t row, uint32_t rows,
+                                   uint32_t to_pitch, uint32_t from_pitch)
+{
+    smelt_mdma_move(channel, to, from, row, rows, to_pitch, from_pitch);
+}
+
 /* Wait until the move of a channel is over. */
 SMELT_INLINE void smelt_mdma_wait(uint32_t channel)
 {
@@ -143,10 +157,10 @@ SMELT_INLINE void smelt_clean(const void *from, uint32_t bytes)
     __asm__ volatile("dsb" ::: "memory");
 }
 
-/* Let the data cache forget these whole lines. */
+/* Let the data cache forget the lines of these bytes. What else is in the first and the last line must have been written back. */
 SMELT_INLINE void smelt_discard(const void *from, uint32_t bytes)
 {
-    const uint32_t first = (uint32_t)(uintptr_t)from, end = first + bytes;
+    const uint32_t first = (uint32_t)(uintptr_t)from & ~31U, end = (uint32_t)(uintptr_t)from + bytes;
     __asm__ volatile("dsb" ::: "memory");
     for (uint32_t line = first; line < end; line += 32U) {
         SMELT_REGISTER(0xE000EF5CU) = line; /* DCIMVAC */
