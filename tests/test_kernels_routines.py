@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from smelt.devices.session import Session
+from smelt.kernels.conv2d_direct import CONV2D_DIRECT
 from smelt.kernels.conv2d_eight import CONV2D_EIGHT
 from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
 from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
@@ -22,6 +23,7 @@ from smelt.targets.types import Core
 from tests.mac_cases import RELU, Maker
 from tests.schedules import Made
 from tests.schedules import built as built_for_all
+from tests.test_kernels_direct import cases as direct_cases
 from tests.test_kernels_mac import check, inputs_of
 
 BOARDS = ("nucleo_l4r5zi", "disco_f746ng", "nucleo_u575zi_q")
@@ -55,7 +57,7 @@ def cases() -> list[tuple[Implementation, Op]]:
         m.depthwise((1, 7, 8, 2), 1, (3, 3), stride=(3, 1), pad=(0, 0, 1, 1), clamp=RELU),
     ]
     groups = ((CONV2D_POINTWISE, pointwise), (CONV2D_EIGHT, thin), (DEPTHWISE_LINES, depthwise))
-    return [(implementation, op) for implementation, ops in groups for op in ops]
+    return [(implementation, op) for implementation, ops in (*groups, (CONV2D_DIRECT, direct_cases())) for op in ops]
 
 
 def built(core: Core) -> list[Made]:
@@ -74,7 +76,7 @@ def everywhere() -> list[Made]:
 
 def test_every_schedule_equals_the_reference_on_the_host() -> None:
     made = everywhere()
-    assert len({op for op, _, _ in made}) >= 13 and len({call.kernel.name.rsplit("_", 1)[0] for *_, call in made}) == 3
+    assert len({op for op, _, _ in made}) >= 13 and len({call.kernel.name.rsplit("_", 1)[0] for *_, call in made}) == 4
     check(made)
 
 

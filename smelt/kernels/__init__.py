@@ -2,6 +2,7 @@
 
 from smelt.kernels.accepts import has_dual_mac
 from smelt.kernels.computed import COMPUTED
+from smelt.kernels.conv2d_direct import CONV2D_DIRECT
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
 from smelt.kernels.conv2d_eight import CONV2D_EIGHT
 from smelt.kernels.conv2d_gathered import CONV2D_GATHERED
@@ -50,6 +51,7 @@ INT8: tuple[Implementation, ...] = (
     CONV2D_GATHERED,
     CONV2D_PAIRS,
     CONV2D_DSP,
+    CONV2D_DIRECT,
     CONV2D_PORTABLE,
     through(CONV2D_DSP, "depthwise_single_dsp"),
     through(CONV2D_PORTABLE, "depthwise_single"),

@@ -31,6 +31,7 @@ from smelt.targets.types import Core
 STRETCH_BYTES = 6200
 WORTHWHILE = 33  # pixels for which more may be spent
 MOST_BYTES = 19200
+LEAN_BYTES = 1024  # where scratch is scarce
 
 
 def is_single(op: Conv2D, core: Core) -> bool:
@@ -54,12 +55,14 @@ def build_conv2d(op: Conv2D, schedule: GroupBlock) -> KernelCall:
 
 
 def schedules(op: Conv2D, core: Core) -> Iterable[GroupBlock]:
-    """Stretches of some kilobytes, chosen so that few outputs are made twice; longer and shorter ones."""
+    """Stretches of some kilobytes, chosen so that few outputs are made twice; longer and shorter ones, at last a lean one."""
     staged = leaves_cache(op, core) or op.weights.element.is_packed
     usual = max(STRETCH_BYTES, min(WORTHWHILE * 4 * words_of(op), MOST_BYTES))
     for pixels in dict.fromkeys(_stretch(op, most) for most in (usual, 2 * usual, usual // 3)):
         yield GroupBlock(pixels, staged)
         yield GroupBlock(pixels, not staged)
+    if (lean := _stretch(op, LEAN_BYTES)) < _stretch(op, usual // 3):
+        yield GroupBlock(lean, op.weights.element.is_packed)
 
 
 def _stretch(op: Conv2D, most: int) -> int:

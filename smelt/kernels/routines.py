@@ -11,6 +11,7 @@ from functools import partial
 
 from smelt.kernels.thumb.dense_floats import dense_floats as build_dense_floats
 from smelt.kernels.thumb.groups import groups as build_groups
+from smelt.kernels.thumb.pixels import pixels as build_pixels
 from smelt.kernels.thumb.planes import planes as build_planes
 from smelt.kernels.thumb.products import products as build_products
 from smelt.kernels.thumb.quantize import quantize as build_quantize
@@ -89,6 +90,7 @@ BUILT: Mapping[str, Builder] = {
     "groups": build_groups,
     **{f"plane_{stride}": partial(build_planes, stride=stride) for stride in (1, 2)},
     "thin": build_thin,
+    **{f"pixels_{count}": partial(build_pixels, count=count) for count in (1, 3)},
     "winograd_eight": partial(build_tiles, once=True),
     "winograd_eights": partial(build_tiles, once=False),
     "winograd_inputs": build_tile_inputs,
@@ -140,6 +142,16 @@ def _eight() -> Routine:
         *(_count("pixels", 4), Number("step", 1), ZERO, SHIFT),
     )
     return _built("thin", "smelt_thin.h", parameters)
+
+
+def _pixels(count: int) -> Routine:
+    """Pairs of channels of so many pixels."""
+    parameters = (
+        *(Writes("y", "int8_t"), Reads("w", "int32_t"), Reads("x", "int8_t"), Reads("scales", "int32_t")),
+        *(WORDS, ROWS, Number("pitch", 0), Number("skip", 0, 4), _count("pairs"), Number("more", 0, 4)),
+        *(Number("step", 1), Number("channels", 1), Number("zeros")),
+    )
+    return _built(f"pixels_{count}", "smelt_pixels.h", parameters)
 
 
 def _tile_groups(tiles: Expr) -> Expr:
@@ -261,6 +273,7 @@ SIFTED = _sifted()
 GROUPS = _groups()
 PLANES = {stride: _plane(stride) for stride in (1, 2)}
 THIN = _eight()
+PIXELS = {count: _pixels(count) for count in (1, 3)}
 WINOGRAD_INPUTS = _winograd_inputs()
 WINOGRAD_WEIGHTS = {depth: _winograd_weights(depth) for depth in (None, *DEPTHS)}
 WINOGRAD_EIGHT = _winograd_products("winograd_eight", Number("words", 8, 8, most=8))
@@ -278,9 +291,9 @@ SOFTMAX_RESULTS = _softmax(
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed"))
 
 ROUTINES = (
-    *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, WINOGRAD_INPUTS,
-    *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
-    SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS,
+    *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, *PIXELS.values(),
+    WINOGRAD_INPUTS, *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS,
+    QUANTIZE, DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS,
 )  # fmt: skip
 
 

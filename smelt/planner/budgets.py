@@ -11,7 +11,7 @@ from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option, Options, Singles
 from smelt.planner.choice_solver import COVERED, Choice, Cost, Problem
 from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
-from smelt.planner.flow import Flow, aligned, index_of, live_bytes
+from smelt.planner.flow import Flow, aligned, index_of, least_bytes, live_bytes
 from smelt.planner.limits import Limits
 from smelt.planner.order import best_order
 from smelt.planner.placement import budgets
@@ -139,13 +139,13 @@ class _Alive:
         self._known: dict[frozenset[tuple[int, int]], int] = {}
 
     def bytes(self, way: Way) -> int:
-        """Tensors and the scratch of a way to do it."""
+        """Tensors and the scratch of a way to do it; its result slides over what dies as far as it can."""
         over = use_of(way, self._flow.storages, self._index).over
         key = frozenset(over.items())
         if key not in self._known:
             uses = list(self._flow.uses)
             uses[self._position] = replace(uses[self._position], over=over)
-            self._known[key] = live_bytes(replace(self._flow, uses=tuple(uses)))[self._position + 1]
+            self._known[key] = least_bytes(replace(self._flow, uses=tuple(uses)), self._position)
         return self._known[key] + sum(aligned(s.bytes) for s in way.scratch)
 
 

@@ -229,6 +229,11 @@ def live_bytes(flow: Flow) -> tuple[int, ...]:
     return tuple(_alive(flow, lives(flow)))
 
 
+def least_bytes(flow: Flow, step: int) -> int:
+    """The same for the time of one step, if its result is written over what dies wherever that saves anything."""
+    return _alive(flow, _all_over(flow))[step + 1]
+
+
 def _alive(flow: Flow, lives: Sequence[Life]) -> list[int]:
     """The same for these lives: during a step that writes over a storage that counts, and what is more than that."""
     alive = [0] * (len(flow.uses) + 2)

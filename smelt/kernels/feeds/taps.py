@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import groupby
 
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Const, Expr, maximum, minimum
@@ -14,6 +16,29 @@ def clips(op: Conv2D) -> bool:
     """Whether some outputs see less than a whole kernel, so that the zero point cannot be part of the bias."""
     needed = [(op.y.shape[1 + a] - 1) * op.stride[a] + (op.weights.shape[1 + a] - 1) * op.dilation[a] for a in (0, 1)]
     return bool(op.pad) or needed[0] >= op.x.shape[1] or needed[1] >= op.x.shape[2]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Neighbouring outputs along an axis, from `first` on, that see the same taps, from `tap` on."""
+
+    first: int
+    count: int
+    tap: int
+    taps: int
+
+
+def stretches(op: Conv2D, axis: int) -> tuple[Stretch, ...]:
+    """All outputs of an undilated kernel along `axis`; those that see nothing of the image have no taps."""
+    before, stride = (op.pad.top, op.pad.left)[axis], op.stride[axis]
+    size, taps = op.x.shape[1 + axis], op.weights.shape[1 + axis]
+
+    def seen(at: int) -> tuple[int, int]:
+        first = min(max(before - at * stride, 0), taps)
+        return first, max(min(size + before - at * stride, taps) - first, 0)
+
+    groups = ((key, list(some)) for key, some in groupby(range(op.y.shape[1 + axis]), seen))
+    return tuple(Stretch(some[0], len(some), *key) for key, some in groups)
 
 
 def taps_range(k: KernelBuilder, op: Conv2D | DepthwiseConv2D, axis: int, at: Expr) -> tuple[Expr, Expr]:
