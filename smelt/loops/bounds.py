@@ -46,7 +46,7 @@ class OutOfBounds(Exception):
 
 @dataclass(frozen=True)
 class Affine:
-    """``constant + sum(coefficient * symbol)``; symbols are expressions."""
+    """``constant + sum(coefficient * symbol)``; symbols are expressions, and no coefficient is 0."""
 
     constant: int
     terms: Mapping[Expr, int] = field(default_factory=dict)
@@ -54,31 +54,44 @@ class Affine:
     def plus(self, other: Affine, factor: int = 1) -> Affine:
         terms = dict(self.terms)
         for symbol, coefficient in other.terms.items():
-            terms[symbol] = terms.get(symbol, 0) + factor * coefficient
-        return Affine(self.constant + factor * other.constant, {s: c for s, c in terms.items() if c})
-
-    def without(self, symbol: Expr) -> Affine:
-        return Affine(self.constant, {s: c for s, c in self.terms.items() if s != symbol})
+            _add(terms, symbol, factor * coefficient)
+        return Affine(self.constant + factor * other.constant, terms)
 
 
 def affine(value: Expr) -> Affine:
     """`value` as a sum over symbols; whatever is not linear is a symbol itself."""
+    terms: dict[Expr, int] = {}
+    return Affine(_gathered(value, 1, terms), terms)
+
+
+def _gathered(value: Expr, factor: int, terms: dict[Expr, int]) -> int:
+    """The constant of `factor` times `value`, whose symbols are added to `terms`."""
     match value:
         case Const(constant) if value.type != "float":
-            return Affine(constant)
+            return factor * int(constant)
         case Binary("+", left, right):
-            return affine(left).plus(affine(right))
+            return _gathered(left, factor, terms) + _gathered(right, factor, terms)
         case Binary("-", left, right):
-            return affine(left).plus(affine(right), -1)
+            return _gathered(left, factor, terms) + _gathered(right, -factor, terms)
         case Binary("*", left, right):
             a, b = affine(left), affine(right)
-            if not b.terms:
-                return Affine(0).plus(a, b.constant)
-            if not a.terms:
-                return Affine(0).plus(b, a.constant)
+            if not a.terms or not b.terms:
+                sum_, times = (a, b.constant) if not b.terms else (b, a.constant)
+                for symbol, coefficient in sum_.terms.items():
+                    _add(terms, symbol, factor * times * coefficient)
+                return factor * times * sum_.constant
         case Cast("int32_t", inner) if inner.type in ("int8_t", "uint8_t", "int16_t", "uint16_t"):
-            return affine(inner)
-    return Affine(0, {value: 1})
+            return _gathered(inner, factor, terms)
+    _add(terms, value, factor)
+    return 0
+
+
+def _add(terms: dict[Expr, int], symbol: Expr, coefficient: int) -> None:
+    total = terms.get(symbol, 0) + coefficient
+    if total:
+        terms[symbol] = total
+    else:
+        terms.pop(symbol, None)
 
 
 @dataclass(frozen=True)
@@ -99,16 +112,25 @@ RANGES: dict[Type, tuple[int, int]] = {
 
 
 class Scope:
-    """The variables that are visible at a place, with their limits."""
+    """The variables that are visible at a place, with their limits. What was found of sums of them is kept as long as their limits
+    stand: the accesses of a loop's body differ in constants mostly."""
 
-    def __init__(self, limits: Mapping[str, Limits] | None = None) -> None:
-        self.limits = dict(limits or {})
+    def __init__(self) -> None:
+        self.limits: dict[str, Limits] = {}
+        self._most: dict[frozenset[tuple[Expr, int]], int] = {}
 
     def inner(self) -> Scope:
-        return Scope(self.limits)
+        scope = Scope()
+        scope.limits, scope._most = self.limits.copy(), self._most.copy()
+        return scope
 
     def add(self, var: Var, low: tuple[Expr, ...], high: tuple[Expr, ...]) -> None:
-        self.limits[var.name] = Limits(len(self.limits), low, high)
+        self._set(var.name, Limits(len(self.limits), low, high))
+
+    def _set(self, name: str, limits: Limits) -> None:
+        if name in self.limits:  # of a new one nothing is known that could change
+            self._most.clear()
+        self.limits[name] = limits
 
     def assume(self, condition: Expr) -> None:
         """Take a condition for granted: comparisons of a variable with something, and conjunctions of these."""
@@ -132,7 +154,7 @@ class Scope:
             low += (other + 1 if operator == ">" else other,)
         # A bound may mention variables declared later than the subject; then it must be eliminated before them.
         rank = max([old.rank, *(self._rank(s) for s in affine(other).terms)])
-        self.limits[subject.name] = Limits(rank, low, high)
+        self._set(subject.name, Limits(rank, low, high))
 
     def _rank(self, symbol: Expr) -> int:
         """How far inside a symbol is; anything that is not a plain variable goes first."""
@@ -144,9 +166,17 @@ class Scope:
         """An upper bound of `value`."""
         if not value.terms:
             return value.constant
-        symbol = max(value.terms, key=self._rank)
-        coefficient = value.terms[symbol]
-        rest = value.without(symbol)
+        terms = frozenset(value.terms.items())
+        if terms not in self._most:
+            self._most[terms] = self._eliminated(value.terms)
+        most = self._most[terms]
+        return most if most >= INFINITE else most + value.constant
+
+    def _eliminated(self, terms: Mapping[Expr, int]) -> int:
+        """An upper bound of a sum of symbols, the innermost eliminated first."""
+        symbol = max(terms, key=self._rank)
+        coefficient = terms[symbol]
+        rest = Affine(0, {s: c for s, c in terms.items() if s is not symbol})
         if isinstance(symbol, Var) and symbol.name in self.limits:
             limits = self.limits[symbol.name]
             options = limits.high if coefficient > 0 else limits.low

@@ -8,35 +8,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from smelt.loops.ir import Buffer, Declare, If, Loop, Stmt, Var, Window
+from smelt.loops.ir import Buffer, Const, Declare, If, Loop, Stmt, Var, Window
 from smelt.loops.routine import CallRoutine
 
 
 def names_used(value: object) -> set[str]:
     """The names of the variables and buffers that statements or expressions use; declaring one is not using it."""
-    used, waiting = set[str](), [value]
+    used, seen, waiting = set[str](), set[int](), [value]
     while waiting:
         part = waiting.pop()
         if isinstance(part, tuple):
             waiting.extend(part)
-        elif isinstance(part, Var | Buffer | Window):
-            if part.name not in used:  # else what a window is made of has been seen, too
+        elif isinstance(part, Declare):
+            waiting.append(part.value)
+        elif isinstance(part, CallRoutine):  # the names in the parameters of a routine are its own
+            waiting.append(part.arguments)
+        elif isinstance(part, Const):
+            pass
+        elif id(part) not in seen:  # unrolled code has the same expressions again and again
+            seen.add(id(part))
+            if isinstance(part, Var | Buffer | Window):
                 used.add(part.name)
-                waiting.extend(_parts(part))
-        else:
-            waiting.extend(_parts(part))
+            waiting.extend(inside for inside in _fields(part) if not isinstance(inside, str | int))
     return used
 
 
-def _parts(value: object) -> Iterator[object]:
-    match value:
-        case Declare():
-            yield value.value
-        case CallRoutine():  # the names in the parameters of a routine are its own
-            yield value.arguments
-        case _:
-            for name in getattr(value, "__dataclass_fields__", ()):  # what `fields` makes anew for each object
-                yield getattr(value, name)
+def _fields(value: object) -> Iterator[object]:
+    for name in getattr(value, "__dataclass_fields__", ()):  # what `fields` makes anew for each object
+        yield getattr(value, name)
 
 
 def without_unused(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:

@@ -34,7 +34,7 @@ from smelt.planner.log import TuningLog
 from smelt.planner.measurement import FLASH, IN_FLASH, RAM, Place, Places
 from smelt.planner.placement import STACK_RESERVE
 from smelt.planner.ratios import ratios
-from smelt.planner.ways import Way, op_key
+from smelt.planner.ways import Way
 from smelt.targets.types import Board, Path
 
 Source = Literal["measured", "moved", "similar", "doubted", "ranked", "estimated"]
@@ -180,7 +180,7 @@ class Predictor:
     def relative(self, way: Way) -> int | None:
         """Cycles to be compared with each other only: of this kernel, else of one that differs in constants. None where there
         are none, or firmware was measured for such ops."""
-        board, key = self.board.name, op_key(way.op)
+        board, key = self.board.name, way.kind[0]
         for log, place in self.known.ratios(key):
             rows = {(name, text): cycles for name, text, cycles in log.ranked(key, board, place)}
             if rows:
@@ -189,7 +189,7 @@ class Predictor:
 
     def _figure(self, way: Way, place: Place) -> Cycles | None:
         """What was measured in firmware: of this kernel, else of one that differs in constants."""
-        known, board, key = self.known, self.board.name, op_key(way.op)
+        known, board, key = self.known, self.board.name, way.kind[0]
         mine = known.believed.find(way.kernel, board, place)
         if mine is not None and mine.cycles is not None:
             return Cycles(mine.cycles, known.grade(mine, way.call.kernel))

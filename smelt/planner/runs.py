@@ -20,7 +20,7 @@ from smelt.planner.costs import CALL, cycles_of_pieces
 from smelt.planner.flow import Flow, aligned, index_of, lives
 from smelt.planner.line_buffers import Layout, Slab, can_run
 from smelt.planner.predict import Cycles, Predictor
-from smelt.planner.ways import Way, Ways, op_key
+from smelt.planner.ways import Kind, Way, Ways
 
 LONGEST = 9
 """Steps of a run at most."""
@@ -71,8 +71,8 @@ class Runs:
         self._predictor, self._ways, self._most = predictor, ways, most
         self._built: dict[object, tuple[Bands, int] | None] = {}
         self._layouts: dict[tuple[tuple[Op, ...], int], Layout] = {}
-        self._beside: dict[_Kind, float] = {}
-        self._scratch: dict[_Kind, dict[int, int]] = {}
+        self._beside: dict[Kind, float] = {}
+        self._scratch: dict[Kind, dict[int, int]] = {}
 
     def find(
         self, flow: Flow, options: Sequence[Singles], alive: Sequence[Sequence[int]], slack: float
@@ -125,26 +125,19 @@ class Runs:
                 for action, piece, taken in zip(layout.actions, bands.pieces, pieces, strict=True)
                 if isinstance(action, Slab) and action.op is op
             ]
-            kind, rows = _kind(way), max(slab.op.y.shape[layout.axis] for slab, _ in mine)
+            kind, rows = way.kind, max(slab.op.y.shape[layout.axis] for slab, _ in mine)
             beside = (sum(taken for _, taken in mine) - cycles.value) / len(mine)
             self._beside[kind] = min(max(beside, 0.0), self._beside.get(kind, beside))
             self._scratch.setdefault(kind, {})[rows] = max(_scratch(slab) for slab, _ in mine)
 
     def beside(self, way: Way) -> float:
         """Cycles of a slab beside its part of what the whole op takes."""
-        return self._beside.get(_kind(way), float(CALL))
+        return self._beside.get(way.kind, float(CALL))
 
     def scratch(self, way: Way, rows: int) -> int:
         """Bytes of scratch of slabs of so many rows: as it was with about as many, else that of the whole op."""
-        known = self._scratch.get(_kind(way))
+        known = self._scratch.get(way.kind)
         return known[min(known, key=lambda r: abs(r - rows))] if known else _scratch(way)
-
-
-_Kind = tuple[str, tuple[str, str]]
-
-
-def _kind(way: Way) -> _Kind:
-    return op_key(way.op), way.names
 
 
 def _scratch(way: Way) -> int:

@@ -25,6 +25,9 @@ from smelt.planner.price import Pricer
 from smelt.planner.tables import TableKey, tables_of
 from smelt.targets.types import Core
 
+Kind = tuple[str, tuple[str, str]]
+"""`op_key` of an op, and the names of an implementation and a schedule."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -110,6 +113,11 @@ class Way(Noun):
         """Of the implementation and the schedule."""
         return self.implementation.name, str(self.schedule)
 
+    @cached_property
+    def kind(self) -> Kind:
+        """What it has in common with the ways to do such ops by the same implementation and schedule."""
+        return op_key(self.op), self.names
+
     @property
     def how(self) -> str:
         """Implementation and schedule, for people."""
@@ -163,7 +171,7 @@ class Way(Noun):
         """The same with its tables in RAM; what was found out about it already is not found out again."""
         way = Way(self.op, self.implementation, self.schedule, self.call, True)
         way.__dict__.update(
-            {name: self.__dict__[name] for name in ("counted", "tables", "pricer") if name in self.__dict__}
+            {name: self.__dict__[name] for name in ("counted", "tables", "pricer", "kind") if name in self.__dict__}
         )
         return way
 
