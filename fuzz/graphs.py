@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from fuzz.boards import random_board
+from fuzz.fits import Asked, asked_at_random
 from fuzz.growth import SHAPES, TYPES, Growth, Value, everything
 from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.host import run_on_host
@@ -142,7 +143,8 @@ def attempt(oracle: RemoteOracle, takes: Takes, boards: tuple[str, ...], case: C
         end = _as_tflm(graph, model, inputs, oracle)
         if case.number % COMPILED == 0:
             _judge("on this computer", graph, inputs, run_on_host(path, inputs))
-        missing = [name for name in boards if not _on_board(_board(name, case), path, graph, inputs)]
+        wanted = [(name, *_wanted(name, case, path)) for name in boards]
+        missing = [name for name, there, asked in wanted if not _on_board(there, path, graph, inputs, asked)]
     except (ModelError, Unsupported) as refusal:
         bounded(str(refusal))
         return f"refused: {type(refusal).__name__}"
@@ -167,16 +169,21 @@ def _judge(where: str, graph: Graph, inputs: list[Arrays], found: list[Arrays]) 
         raise Finding(f"as C, {where}: {different}")
 
 
-def _board(name: str, case: Case) -> Board:
-    """A board of smelt, or one at random, another one for each case."""
-    return random_board(case.dice) if name == "random" else board(name)
+def _wanted(name: str, case: Case, path: Path) -> tuple[Board, Asked]:
+    """A board of smelt as it is, or one at random, another one for each case, with a goal and as much memory as chance has it."""
+    if name != "random":
+        return board(name), Asked()
+    there = random_board(case.dice)
+    return there, asked_at_random(path, there, case.dice)
 
 
-def _on_board(target: Board, path: Path, graph: Graph, inputs: list[Arrays]) -> bool:
+def _on_board(target: Board, path: Path, graph: Graph, inputs: list[Arrays], asked: Asked) -> bool:
     """Compare firmware on a simulated board with the reference; whether it fits."""
     try:
-        compilation = compile(path, target, compiler="gcc")
-    except DoesNotFit:
+        compilation = compile(path, target, compiler="gcc", goal=asked.goal, regions=asked.regions)
+    except DoesNotFit as refusal:
+        bounded(str(refusal))
+        asked.judge(refusal)
         return False
     execution = execute(compilation, [tuple(arrays) for arrays in inputs], timing=False, sequence=True)
     _judge(f"on {target.name}", graph, inputs, [list(arrays) for arrays in execution.outputs])

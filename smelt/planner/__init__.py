@@ -12,6 +12,7 @@ from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
 from smelt.planner.addresses import place
 from smelt.planner.budgets import GOALS, Goal
+from smelt.planner.chains import chain_bound
 from smelt.planner.check import check, excess
 from smelt.planner.decide import Answer, Decision, Menu
 from smelt.planner.effort import USUAL, Planning
@@ -148,11 +149,12 @@ def _planned(menu: Menu, ways: Sequence[AnyWay], limits: Limits, by_price: bool)
     room = budgets(board, menu.reserve)
     flow = flow.reordered(order.steps)
     waits = waits_of(menu.predictor, steps, tuple(room)) if by_price else None
-    placements = place(flow, steps, room, effort, waits)
+    bound = chain_bound(flow, order.bound)
+    placements = place(flow, steps, room, effort, waits, bound)
     if placements is None:
         raise does_not_fit(board, room, flow, [step.name for step in steps], most_alive(flow))
-    plan = Plan(graph, board, steps, placements, menu.reserve, order.bound, limits=limits)
-    if order.peak > order.bound:
+    plan = Plan(graph, board, steps, placements, menu.reserve, bound, limits=limits)
+    if order.cut_short and plan.tensor_bytes > bound:
         plan = replace(plan, notes=(_cut_short(plan),))
     if over := excess(plan):
         raise DoesNotFit(f"the plan does not fit {board.name}: {over}")

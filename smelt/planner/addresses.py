@@ -11,6 +11,7 @@ from smelt.planner import solver
 from smelt.planner.blocks import Block, Blocks, Place, blocks_of, distance, first_fit, first_fit_in, height, load
 from smelt.planner.effort import NORMAL, Effort
 from smelt.planner.flow import Flow, aligned, lives
+from smelt.planner.loosen import loosened
 from smelt.planner.placement import Placement, scratch_name
 from smelt.planner.spread import Waits, by_price, waiting
 from smelt.planner.step import Step
@@ -22,12 +23,33 @@ def place(
     room: dict[str, int],
     effort: Effort = NORMAL,
     waits: Mapping[Tensor | Scratch, Sequence[int]] | None = None,
+    bound: int = 0,
 ) -> tuple[Placement, ...] | None:
     """Placements of all storages and scratch buffers in the memories of `room` (name -> bytes, fastest first): in as few bytes as
-    can be, or, with the cycles that steps wait for each of them in each memory, so that they wait least.
+    can be, or, with the cycles that steps wait for each of them in each memory, so that they wait least. At `bound` bytes nothing
+    better is looked for.
 
     None where they do not fit.
     """
+    loose = loosened(flow, bound)
+    flows = (flow,) if loose is flow else tuple(sorted((flow, loose), key=lambda some: _least_height(some, effort)))
+    found = (_placed(some, steps, room, effort, waits) for some in flows)
+    return next((placements for placements in found if placements is not None), None)
+
+
+def _least_height(flow: Flow, effort: Effort) -> int:
+    blocks = blocks_of(flow).blocks
+    return height(blocks, pack(blocks, load(blocks), effort))
+
+
+def _placed(
+    flow: Flow,
+    steps: Sequence[Step],
+    room: dict[str, int],
+    effort: Effort,
+    waits: Mapping[Tensor | Scratch, Sequence[int]] | None,
+) -> tuple[Placement, ...] | None:
+    """Placements where results lie over operands as `flow` has them."""
     numbered = blocks_of(flow)
     of_blocks = None if waits is None else _waits(numbered, flow, steps, waits, len(room))
     places = arrange(numbered.blocks, tuple(room.values()), effort, of_blocks)

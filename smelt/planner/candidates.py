@@ -14,6 +14,7 @@ from functools import cached_property
 from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option
 from smelt.planner.budgets import Situation
+from smelt.planner.chains import chain_bound
 from smelt.planner.choice_solver import Aim, Choice, Problem, leanest, solve, solved_among
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.effort import Effort
@@ -62,7 +63,7 @@ class Candidate:
     @cached_property
     def bound(self) -> int:
         """The same by a search for an order."""
-        return best_order(self._flow, FEW_MOVES).bound + FIXED_RAM
+        return chain_bound(self._flow, best_order(self._flow, FEW_MOVES).bound) + FIXED_RAM
 
 
 def candidates(situations: Iterable[Situation], limits: Limits, keep: Keep, effort: Effort) -> Iterator[Candidate]:

@@ -132,6 +132,14 @@ class Flow(Noun):
         """What the results of a step take up at least that was not taken before, in bytes."""
         return min([self.written[step], *(self.grown(step, s, by) for s, by in self.slides(step).items())])
 
+    def least_beside(self, step: int) -> int:
+        """The same for results that are written over several operands at once, which no plan does yet but any could: a bound."""
+        slides = self.slides(step)
+        if len(slides) < 2:
+            return self.least_written(step)
+        size = self.written[step]
+        return max(min(slides.values()), size - sum(size - self.grown(step, s, by) for s, by in slides.items()))
+
     def reordered(self, order: Sequence[int]) -> Flow:
         """The same flow with the steps in another order."""
         return Flow(self.storages, tuple(self.uses[i] for i in order), self.inputs, self.outputs)

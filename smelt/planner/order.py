@@ -6,7 +6,7 @@ Every search ends after a number of moves that it looked at, never after a time:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -25,12 +25,13 @@ BEAM_MOVES = 150_000
 class Order:
     """Steps by number, the `peak` of live bytes in this order, and a `bound` below which no order gets.
 
-    The order is proved best where `peak == bound`.
+    The order is proved best where `peak == bound`. `cut_short`: the search for it ended before it had looked at all.
     """
 
     steps: tuple[int, ...]
     peak: int
     bound: int
+    cut_short: bool = False
 
 
 class _Move(NamedTuple):
@@ -58,7 +59,10 @@ def best_order(flow: Flow, moves: int = NORMAL.moves) -> Order:
     deep = depth_first(flow)
     known = (given, search.beam(), Order(deep, peak(flow.reordered(deep)), given.bound))
     best = min((order for order in known if order is not None), key=lambda order: order.peak)
-    return best if best.peak == best.bound else search.run(best, moves)
+    found = best if best.peak == best.bound else search.run(best, moves)
+    # the search knows of results over one operand only
+    several = any(flow.least_beside(i) < flow.least_written(i) for i in range(len(flow.uses)))
+    return replace(found, bound=given.bound) if several else found
 
 
 def lower_bound(flow: Flow) -> int:
@@ -69,7 +73,7 @@ def lower_bound(flow: Flow) -> int:
 
 
 def _least_during(flow: Flow, step: int) -> int:
-    return sum(flow.sizes[s] for s in flow.uses[step].reads) + flow.least_written(step) + flow.scratch[step]
+    return sum(flow.sizes[s] for s in flow.uses[step].reads) + flow.least_beside(step) + flow.scratch[step]
 
 
 class _Search:
@@ -143,7 +147,7 @@ class _Search:
             if state == self.all:
                 return Order(self._path(came), top, top)
             if self.looked - start >= moves:
-                return Order(given.steps, given.peak, top)  # every better order has a set of this peak before it
+                return Order(given.steps, given.peak, top, True)  # every better order has a set of this peak before it
             key = self._key(state)
             if key in settled:
                 continue
