@@ -60,6 +60,11 @@ def test_more_ram_never_makes_speed_slower(plans):
     assert all(more <= less for less, more in pairwise(cycles)) and cycles[-1] < cycles[0]
 
 
+def test_the_least_ram_is_not_paid_with_portable_kernels(plans):
+    names = {way.implementation.name for step in plans[0]["ram"].steps for way in step.way.ways}
+    assert "conv2d_direct" in names and not any(name.endswith("portable") for name in names)
+
+
 def test_balanced_is_frugal_and_takes_the_least_ram_of_what_is_about_as_fast(kws, ways, plans):
     for here in plans:
         plan = here["balanced"]

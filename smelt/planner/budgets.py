@@ -99,17 +99,18 @@ def _situation(
     finder: Finder,
 ) -> Situation:
     singles = [given[i] for i in order]
-    alive = [
-        [there.bytes(way) for way, _ in some] for some, there in ((s, _Alive(flow, n)) for n, s in enumerate(singles))
-    ]
+    steps = [(some, _Alive(flow, n)) for n, some in enumerate(singles)]
+    alive = [[there.bytes(way) for way, _ in some] for some, there in steps]
+    still = [[there.bytes(way, still=True) for way, _ in some] for some, there in steps]
     options: list[list[Option]] = [list(some) for some in singles]
     for found in finder(flow, singles, alive):
         options[found.first].append(found.option)
         alive[found.first].append(found.alive)
+        still[found.first].append(found.alive)
     kernels, tables = _Numbers[str, Kernel](), _Numbers[TableKey, int]()
     costs = tuple(
-        tuple(_cost(bytes_, option, kernels, tables) for option, bytes_ in zip(some, there, strict=True))
-        for some, there in zip(options, alive, strict=True)
+        tuple(_cost(bytes_, option, kernels, tables) for option, *bytes_ in zip(some, *there, strict=True))
+        for some, *there in zip(options, alive, still, strict=True)
     )
     ends = live_bytes(flow)
     problem = Problem(costs, (), tuple(tables.things), max(ends[0], ends[-1]), 0, 0)
@@ -138,9 +139,12 @@ class _Alive:
         self._index = index_of(flow.storages)
         self._known: dict[frozenset[tuple[int, int]], int] = {}
 
-    def bytes(self, way: Way) -> int:
-        """Tensors and the scratch of a way to do it; its result slides over what dies as far as it can."""
+    def bytes(self, way: Way, still: bool = False) -> int:
+        """Tensors and the scratch of a way to do it; its result slides over what dies as far as it can, or (`still`) begins there,
+        if it may, or somewhere else."""
         over = use_of(way, self._flow.storages, self._index).over
+        if still:
+            over = {s: by for s, by in over.items() if by <= 0}
         key = frozenset(over.items())
         if key not in self._known:
             uses = list(self._flow.uses)
@@ -149,9 +153,11 @@ class _Alive:
         return self._known[key] + sum(aligned(s.bytes) for s in way.scratch)
 
 
-def _cost(alive: int, option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]) -> Cost:
+def _cost(
+    alive: Sequence[int], option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]
+) -> Cost:
     way, cycles = option
     called = {piece.call.kernel.name: piece.call.kernel for piece in way.pieces}
     used = tuple(tables.add(key, size) for key, size in way.tables.items())
     numbers = tuple(kernels.add(name, kernel) for name, kernel in called.items())
-    return Cost(cycles.value, alive, numbers, used, way.resident, len(way.ops))
+    return Cost(cycles.value, alive[0], numbers, used, way.resident, len(way.ops), alive[1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option
@@ -28,6 +29,9 @@ ANYTHING = 1 << 40
 
 FEW_MOVES = 20_000
 """How many moves an order is looked for that only bounds what a candidate needs."""
+
+LEAN_PARTS = (0.5, 0.75, 0.9, 0.95, 1.0)
+"""Of the most bytes alive with the leanest ways, beyond which these are kept."""
 
 Keep = Callable[[int, Option], bool]
 """Whether an option, the one of that number for its step, may be taken."""
@@ -118,6 +122,21 @@ def _ladder(problem: Problem, left: Left, effort: Effort) -> Iterator[Choice]:
         yield from () if least is None else (least,)
     elif lean.flash <= problem.flash:
         yield lean
+        yield from _almost_lean(problem, left, lean, effort)
+
+
+def _almost_lean(problem: Problem, left: Left, lean: Choice, effort: Effort) -> Iterator[Choice]:
+    """The leanest ways where more than a part of the most bytes is alive, the fastest elsewhere; once with results that slide, once
+    with those that lie still: of a chain of tensors that slide over one another each begins before the last, and needs room there,
+    which bytes alive do not tell."""
+    for part, still in product(LEAN_PARTS, (False, True)):
+        most, there = int(lean.ram * part), zip(problem.ways, left, lean.taken, strict=True)
+        few = [
+            [i for i in some if (ways[i].still if still else ways[i].alive) <= most or i == taken]
+            for ways, some, taken in there
+        ]
+        if (found := _solved(problem, few, ("cycles",), effort)) is not None:
+            yield found
 
 
 def _smallest(problem: Problem, left: Left, effort: Effort, most: int) -> Iterator[Choice]:

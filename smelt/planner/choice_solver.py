@@ -30,7 +30,8 @@ COVERED = -1
 @dataclass(frozen=True)
 class Cost:
     """What one way to do a step, or `covers` steps from there on, costs. `alive` are the bytes of tensors and scratch while it
-    runs; `kernels` and `tables` are positions in the problem's sizes; `resident`: its tables are in RAM as well."""
+    runs; `kernels` and `tables` are positions in the problem's sizes; `resident`: its tables are in RAM as well. `still`: what is
+    alive if its result does not begin before what it is written over; 0 where nobody asked."""
 
     cycles: int
     alive: int
@@ -38,6 +39,7 @@ class Cost:
     tables: tuple[int, ...] = ()
     resident: bool = False
     covers: int = 1
+    still: int = 0
 
 
 @dataclass(frozen=True)
