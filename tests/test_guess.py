@@ -1,11 +1,13 @@
 """What is chosen where nobody measured such ops."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 from smelt.importers import load
 from smelt.kernels import FRUGAL
 from smelt.passes import prepare
 from smelt.planner import chosen, make_plan
+from smelt.planner.alternatives import _of_interest
 from smelt.planner.guess import MARGIN, guessed
 from smelt.planner.known import Known
 from smelt.planner.log import TuningLog
@@ -84,3 +86,15 @@ def test_a_board_without_measurements_plans_by_those_of_its_kin():
     plans = [make_plan(prepare(load(KWS)), H743, FRUGAL, known=some) for some in (None, known)]
     by_default, by_kin = ([way.names[0] for way in plan.ways if way.op.y.shape == first.op.y.shape] for plan in plans)
     assert first.names[0] in by_default and first.names[0] not in by_kin
+
+
+def test_what_was_measured_as_fast_as_the_first_guess_is_looked_at():
+    """It may take less scratch; what is as slow as others is not built."""
+    ranked = [("a", str(n), 900 + n) for n in range(6)] + [
+        ("a", "first", 1000),
+        ("b", "lean", 1009),
+        ("c", "slow", 1011),
+    ]
+    default = SimpleNamespace(names=("a", "first"))
+    assert [*_of_interest(ranked, default)] == [*(("a", str(n)) for n in range(4)), ("a", "first"), ("b", "lean")]
+    assert [*_of_interest(ranked, SimpleNamespace(names=("d", "")))] == [("a", str(n)) for n in range(4)]

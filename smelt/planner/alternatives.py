@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 from smelt.planner.measurement import IN_FLASH
 from smelt.planner.predict import IN_COPIES, NOISE, Cycles, Predictor
@@ -15,6 +14,9 @@ MOST_SCHEDULES = 3
 
 MOST_MEASURED = 4
 """Of the measured ways to do a step that are built besides."""
+
+ALIKE, MOST_ALIKE = 0.01, 3
+"""Of the cycles of the first guess: what else was measured as fast as that is built as well, so many at most."""
 
 LEAST_RESIDENT = 256
 """Bytes of tables below which a copy in RAM is not worth a choice."""
@@ -58,11 +60,19 @@ def _considered(default: Way, predictor: Predictor, ways: Ways, only_known: bool
     known, key = predictor.known, op_key(default.op)
     firmware = ((log, place) for log in (known.believed, known.doubted) for place in (IN_FLASH, IN_COPIES))
     for log, place in (*firmware, *known.ratios(key)):
-        for name, schedule, _ in islice(log.ranked(key, known.board.name, place), MOST_MEASURED):
-            if (way := ways.named(default.op, (name, schedule))) is not None:
+        for names in _of_interest(log.ranked(key, known.board.name, place), default):
+            if (way := ways.named(default.op, names)) is not None:
                 yield way
     if not only_known:
         yield from ways.first_of_each(default.op, MOST_SCHEDULES)
+
+
+def _of_interest(ranked: Sequence[tuple[str, str, int]], default: Way) -> Iterator[tuple[str, str]]:
+    """The fastest of what was measured, and what takes as long as the first guess, perhaps with less scratch."""
+    first = next((cycles for *names, cycles in ranked if tuple(names) == default.names), 0)
+    alike = [entry for entry in ranked[MOST_MEASURED:] if abs(entry[2] - first) <= ALIKE * first]
+    for name, schedule, _ in (*ranked[:MOST_MEASURED], *alike[:MOST_ALIKE]):
+        yield name, schedule
 
 
 def _ranked(predictor: Predictor, way: Way, cycles: Cycles, before: Sequence[Single]) -> Cycles:
