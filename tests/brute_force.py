@@ -59,9 +59,9 @@ def things_of(flow: Flow, order: Sequence[int]) -> Things:
     return Things(tuple(sizes), tuple(pairs))
 
 
-def least_bytes(flow: Flow) -> int:
-    """What the storages and the scratch of a flow need in one memory, in the best order."""
-    best = sum(flow.sizes) + sum(flow.scratch) + 1
+def least_bytes(flow: Flow, most: int = 1 << 40) -> int:
+    """What the storages and the scratch of a flow need in one memory, in the best order; `most` where that is not less."""
+    best = min(most, sum(flow.sizes) + sum(flow.scratch) + 1)
     for order in orders(flow):
         there = things_of(flow, order)
         best = _least(there, [pair[2] for pair in there.pairs], (), [0] * len(there.sizes), best)

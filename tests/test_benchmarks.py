@@ -27,12 +27,16 @@ SMALLEST = {
     "simulator_speed": ("1", "--boards", "nucleo_l4r5zi"),
     "startup": ("--models", "hello", "--times", "1"),
 }
-ELSEWHERE = {"timing_table": "tests/test_timing.py measures the same rules", "tuning": "minutes for the smallest model"}
+ELSEWHERE = {
+    "dtcm_reasons": "the same programs as dtcm_cache, minutes for each layer",
+    "timing_table": "tests/test_timing.py measures the same rules",
+    "tuning": "minutes for the smallest model",
+}
 """What is not run here, but loads."""
 
 NAMES = {board.name for board in BOARDS}
 
-PARTS = {"data", "tables"}
+PARTS = {"data", "dtcm_layers", "dtcm_programs", "tables"}
 """What the programs import."""
 
 

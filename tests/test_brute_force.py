@@ -4,19 +4,30 @@ bound says, nor takes more than it reports."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from smelt.model.graph import Graph
+from smelt.kernels import IMPLEMENTATIONS
+from smelt.model.graph import Graph, Op, Quantization, Tensor
+from smelt.model.ops import Conv2D, DepthwiseConv2D, Padding
+from smelt.model.rescale import linear_rescale
+from smelt.planner import _menu, make_plan
 from smelt.planner.addresses import pack
 from smelt.planner.blocks import blocks_of, height, load
 from smelt.planner.chains import chain_bound
+from smelt.planner.effort import USUAL
 from smelt.planner.flow import Flow, Storage, Use
+from smelt.planner.limits import UNLIMITED
 from smelt.planner.loosen import loosened
-from smelt.planner.order import best_order
-from smelt.planner.step import flow_of
+from smelt.planner.order import best_order, lower_bound
+from smelt.planner.placement import STACK_RESERVE
+from smelt.planner.step import AnyWay, flow_of
+from smelt.planner.ways import Ways
+from smelt.targets.boards import NUCLEO_L4R5ZI
 from tests.brute_force import fits, least_bytes
 from tests.test_planner import STAND_INS, graphs, plan_of, tensor
 
@@ -119,3 +130,60 @@ def test_brute_force_knows_several_memories() -> None:
     flow = chain(40, 40, 40, by=4)
     assert fits(flow, (48,)) and not fits(flow, (44,))
     assert fits(flow, (40, 40)) and not fits(flow, (40, 36))
+
+
+# --- runs in bands ------------------------------------------------------------------------------------------------------
+
+
+def convolution(n: int, x: Tensor, depthwise: bool, kernel: int, stride: int, channels: int) -> Op:
+    """A convolution of x with padding, so that rows are halved by a stride of two."""
+    random = np.random.default_rng(n)
+    rows, depth = -(-x.shape[1] // stride), x.shape[3]
+    shape = (1, kernel, kernel, depth) if depthwise else (channels, kernel, kernel, depth)
+    weights = Tensor(f"w{n}", shape, "int8", Quantization((0.02,), (0,)), random.integers(-127, 128, shape, np.int8))
+    bias = Tensor(f"b{n}", (channels,), "int32", None, random.integers(-900, 900, channels).astype(np.int32))
+    y = Tensor(f"y{n}", (1, rows, rows, channels), "int8", Quantization((0.3,), (4,)))
+    total = max((rows - 1) * stride + kernel - x.shape[1], 0)
+    pad = Padding(total // 2, total - total // 2, total // 2, total - total // 2)
+    kind = DepthwiseConv2D if depthwise else Conv2D
+    scale = linear_rescale(x, weights, y)
+    return kind(x=x, weights=weights, bias=bias, y=y, rescale=scale, stride=(stride, stride), pad=pad)
+
+
+def expanded(size: int, depth: int, more: int, stride: int, results: int) -> Graph:
+    """A block of MobileNetV2 in small: what lies in between is several times as large as x and y."""
+    x = Tensor("x", (1, size, size, depth), "int8", Quantization((0.05,), (-3,)))
+    wide = convolution(0, x, False, 1, 1, depth * more)
+    middle = convolution(1, wide.y, True, 3, stride, depth * more)
+    last = convolution(2, middle.y, False, 1, 1, results)
+    return Graph("expanded", (x,), (last.y,), (wide, middle, last)).check()
+
+
+def choices(options: Sequence[Sequence[AnyWay]], at: int = 0) -> Iterator[tuple[AnyWay, ...]]:
+    """Everything that can be taken: at each step a way, or a run from there on."""
+    if at == len(options):
+        yield ()
+        return
+    for way in options[at]:
+        for others in choices(options, at + len(way.ops)):
+            yield (way, *others)
+
+
+def alike(way: AnyWay) -> tuple[object, ...]:
+    """What tells ways apart that do different things to memory."""
+    return len(way.ops), tuple(s.bytes for s in way.scratch), tuple(way.slide(x) for x in way.reads)
+
+
+@pytest.mark.parametrize("graph", [expanded(12, 2, 6, 2, 4), expanded(10, 4, 4, 1, 2)], ids=["strided", "plain"])
+def test_the_least_ram_is_that_of_the_best_ways_runs_order_and_addresses(graph: Graph) -> None:
+    ways = Ways(NUCLEO_L4R5ZI.core, IMPLEMENTATIONS)
+    plan = make_plan(graph, NUCLEO_L4R5ZI, ways, goal="ram")
+    menu = _menu(graph, NUCLEO_L4R5ZI, ways, STACK_RESERVE, None, UNLIMITED, USUAL)
+    best, tried = plan.tensor_bytes, 0
+    for situation in menu.situations:
+        some = [list({alike(way): way for way, _ in reversed(of_step)}.values()) for of_step in situation.options]
+        for taken in choices(some):
+            flow = flow_of(graph, taken)
+            best, tried = least_bytes(flow, best) if lower_bound(flow) < best else best, tried + 1
+    assert tried > 100 and any(len(step.ops) > 1 for step in plan.steps)
+    assert best == plan.tensor_bytes == plan.bound
