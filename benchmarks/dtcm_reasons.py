@@ -80,6 +80,7 @@ VARIANTS = (
     ),
     Variant("a word waits 6 cycles, not 12", uncached=bus_of(UNCACHED, 6)),
     Variant("a word waits 3 cycles", uncached=bus_of(UNCACHED, 3)),
+    Variant("a word waits 6 cycles, scratch in DTCM", Where(scratch=FAST), uncached=bus_of(UNCACHED, 6)),
     Variant("a line comes in half the time", cached=paths(H743, lambda m: faster(m.path))),
     Variant("a data cache of 64 KB", cached=cache_of(64 * KB)),
     Variant("a data cache of 1 MB: each line comes once", cached=cache_of(1024 * KB)),
