@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from smelt.errors import OptionError
 from smelt.loops.ir import Scratch
@@ -13,7 +14,7 @@ from smelt.planner.effort import NORMAL, Effort
 from smelt.planner.flow import Flow, aligned, lives
 from smelt.planner.loosen import loosened
 from smelt.planner.placement import Placement, scratch_name
-from smelt.planner.spread import Waits, by_price, waiting
+from smelt.planner.spread import TRIES, Waits, by_price, waiting
 from smelt.planner.step import Step
 
 
@@ -95,8 +96,10 @@ def _by_price(
     waits: Waits,
     alone: tuple[Place, ...] | None = None,
 ) -> tuple[Place, ...] | None:
-    """Where the steps wait least; `alone` are places in one memory."""
-    found = by_price(blocks, budgets, waits, lambda some: pack(some, load(some), effort), effort)
+    """Where the steps wait least; `alone` are places in one memory. Several choices of memories may be packed, each with less
+    effort than one that is the only one."""
+    less = replace(effort, addresses=effort.addresses / TRIES)
+    found = by_price(blocks, budgets, waits, lambda some: pack(some, load(some), less), effort)
     known = [places for places in (alone, found) if places is not None]
     return min(known, key=lambda places: waiting(waits, places), default=None)
 
