@@ -25,6 +25,9 @@ Goal = Literal["balanced", "speed", "ram", "flash", "energy"]
 
 GOALS: tuple[str, ...] = get_args(Goal)
 
+LEAST_SAVED = 16
+"""Bytes that a result must save that slides over something: for less no faster way is left out."""
+
 Key = TypeVar("Key")
 Thing = TypeVar("Thing")
 
@@ -143,8 +146,8 @@ class _Alive:
         """Tensors and the scratch of a way to do it; its result slides over what dies as far as it can, or (`still`) begins there,
         if it may, or somewhere else."""
         over = use_of(way, self._flow.storages, self._index).over
-        if still:
-            over = {s: by for s, by in over.items() if by <= 0}
+        most = 0 if still else sum(y.bytes for y in way.ys) - LEAST_SAVED
+        over = {s: by for s, by in over.items() if by <= max(most, 0)}
         key = frozenset(over.items())
         if key not in self._known:
             uses = list(self._flow.uses)
