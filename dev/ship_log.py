@@ -16,13 +16,13 @@ from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.kernels import FRUGAL, IMPLEMENTATIONS
 from smelt.passes import prepare
-from smelt.planner import make_plan
 from smelt.planner.log import TuningLog
 from smelt.planner.measurement import Origin
 from smelt.report.tuning import progress_bar, seconds
 from smelt.targets.boards import board
 from smelt.tuning.shipped import FILE
 from smelt.tuning.tune import tune
+from smelt.tuning.works import works
 
 ROOT = Path(__file__).resolve().parents[1]
 MODELS = (
@@ -50,15 +50,12 @@ def measure(models, boards, keep, budget):
             )
 
 
-def defaults(models, boards):
-    """The kernels that are chosen without a log."""
-    plans = [
-        make_plan(prepare(load(m)), board(b), some)
-        for m in models
-        for b in BOARDS
-        for some in (FRUGAL, IMPLEMENTATIONS)
-    ]
-    return {way.kernel for plan in plans for way in plan.ways}
+def defaults(models):
+    """The kernels that are the first guesses."""
+    graphs = [prepare(load(model)) for model in models]
+    targets = [board(name) for name in BOARDS]
+    sets = (FRUGAL, IMPLEMENTATIONS)
+    return {w.candidates[0].kernel for g in graphs for b in targets for some in sets for w in works(g, b, some)}
 
 
 def chosen(log, first):
@@ -102,7 +99,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         keep = options.keep or Path(folder) / "log.jsonl"
         measure(models, boards, keep, seconds(options.budget))
-        lines = [m.line for m in chosen(TuningLog.load(keep), defaults(models, boards))]
+        lines = [m.line for m in chosen(TuningLog.load(keep), defaults(models))]
     options.out.write_bytes(gzip.compress(b"".join(sorted(lines)), 9, mtime=0))
     print(f"{options.out}: {len(lines)} measurements, {options.out.stat().st_size:,} bytes")
 
