@@ -23,6 +23,7 @@ SMALLEST = {
     "layers": ("--models", "KWS", "--boards", "nucleo_l4r5zi"),
     "mlperf_tiny": ("--models", "KWS", "--boards", "nucleo_l4r5zi", "--markdown"),
     "mlperf_tiny_small": ("--models", "AD", "--boards", "pico"),
+    "planning": ("--models", "hello", "--boards", "nucleo_l4r5zi", "--goals", "balanced"),
     "prices": ("--models", "KWS", "--boards", "disco_f746ng", "--seconds", "0.1"),
     "simulator_speed": ("1", "--boards", "nucleo_l4r5zi"),
     "startup": ("--models", "hello", "--times", "1"),
