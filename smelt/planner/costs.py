@@ -44,9 +44,10 @@ def _outside(plan: Plan, predictor: Predictor, piece: Piece) -> float:
 
 
 def cycles_of_pieces(predictor: Predictor, bands: Bands) -> tuple[float, ...]:
-    """The same of each kernel call of a run."""
+    """The same of each kernel call of a run. Whole ops may have to lie in a slower memory than line buffers: what they wait there
+    is none of this."""
     core = predictor.board.core
-    by_names = {way.names: predictor.cycles(way).value / max(way.instructions(core), 1) for way in bands.ways}
+    by_names = {way.names: predictor.alone(way).value / max(way.instructions(core), 1) for way in bands.ways}
     by_name: dict[str, float] = {}
     for (name, _), ratio in by_names.items():
         by_name[name] = max(ratio, by_name.get(name, 0.0))

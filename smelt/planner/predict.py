@@ -101,6 +101,10 @@ class Predictor:
             return found
         return Cycles(round(self._estimate(way) + self._at_home(way)), "estimated")
 
+    def alone(self, way: Way) -> Cycles:
+        """The same, estimates without what it waits for operands and scratch."""
+        return self._figure(way, IN_FLASH) or Cycles(round(self._estimate(way)), "estimated")
+
     def _estimate(self, way: Way) -> float:
         """Cycles with tables in flash, and nothing to wait for but them."""
         ratio = self._ratios.get(way.implementation.name, self._ratio)
@@ -138,7 +142,7 @@ class Predictor:
             value = max(round(mine.value + here - there), 1)
             return mine if value == mine.value else Cycles(value, "moved" if mine.source == "measured" else mine.source)
         tables = {m for m, b in zip(memories, way.call.kernel.buffers, strict=True) if b.role == "constant"}
-        figure = self._figure(way, IN_FLASH) or Cycles(round(self._estimate(way)), "estimated")
+        figure = self.alone(way)
         usual = figure if tables <= {FLASH} else self.copied(way, figure)
         free = ["" if b.role != "constant" else m for m, b in zip(memories, way.call.kernel.buffers, strict=True)]
         return Cycles(round(usual.value + here - self.stalls(way, free)), usual.source)
