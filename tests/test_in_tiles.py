@@ -124,14 +124,28 @@ def _plain(plan, way):
     return (*kept, *found)
 
 
-def test_results_may_follow_the_operand_out_of_its_bytes():
-    """Where nobody needs the operand any more, rows of the result go over rows that have been moved."""
-    graph = replace(CASES["depthwise"], outputs=CASES["depthwise"].outputs[1:])
-    plan = planned(graph, "nucleo_h743zi")
-    x, y = (plan.placement(t) for t in (graph.inputs[0], graph.outputs[0]))
-    assert x.memory == y.memory and max(x.offset, y.offset) < min(x.end, y.end)
-    assert tiled(plan).size.split(" x ")[1:] == ["64", "32"]
-    simulated(plan)
+def over(plan, distance):
+    """The plan where nobody needs the operand any more and the result begins so far before it, and the same in tiles."""
+    graph = replace(plan.graph, outputs=plan.graph.outputs[1:])
+    places = [
+        replace(p, offset=distance * (p.name == "x")) if p.memory == "axi" else p for p in _plain(plan, tiled(plan))
+    ]
+    plain = replace(
+        plan,
+        graph=graph,
+        steps=(replace(plan.steps[0], way=tiled(plan).whole),),
+        placements=tuple(replace(p, last=0) if p.name == "x" else p for p in places),
+    )
+    return plain, TileSearch(Predictor(Known(plan.board)), Ways(plan.board.core, FRUGAL), 3.0).tiled(plain, True)[0]
+
+
+def test_results_may_follow_the_operand_out_of_its_bytes(plan):
+    """Rows of the result go over rows that have been moved; tiles of which that is not true are not taken."""
+    _, found = over(plan, 18_432)
+    assert tiled(found).size.split(" x ")[1:] == ["64", "32"]
+    simulated(check(found))
+    plain, same = over(plan, 1024)
+    assert same is plain
 
 
 def test_plans_are_the_same_every_time(plan):

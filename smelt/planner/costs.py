@@ -55,6 +55,6 @@ def cycles_of_pieces(predictor: Predictor, bands: Bands) -> tuple[float, ...]:
     for way in (piece.way for piece in bands.pieces):
         if way.kernel not in known:
             same = by_names.get(way.names) or by_name.get(way.implementation.name)
-            cycles = way.instructions(core) * same if same else predictor.cycles(way).value
+            cycles = way.instructions(core) * same if same else predictor.alone(way).value
             known[way.kernel] = cycles + CALL
     return tuple(known[piece.way.kernel] for piece in bands.pieces)

@@ -133,7 +133,7 @@ class Menu:
             fast = memories(way.call.kernel, Places(FLASH, FLASH, *(self.board.chip.rams[0].name,) * 3))
             home = self.predictor.home(way)
             waits = self.predictor.stalls(way, home) - self.predictor.stalls(way, fast) if home != fast else 0.0
-            self._aways[way.kernel] = max(round(waits), 0)
+            self._aways[way.kernel] = max(round(self.predictor.less_by_tiles(way, waits)), 0)
         return self._aways[way.kernel]
 
     @cached_property

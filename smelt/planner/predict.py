@@ -29,11 +29,13 @@ from statistics import median
 from typing import Literal
 
 from smelt.loops.kernel import Kernel
+from smelt.planner.hierarchy import KILO, link
 from smelt.planner.known import Grade, Known
 from smelt.planner.log import TuningLog
 from smelt.planner.measurement import FLASH, IN_FLASH, RAM, Place, Places
 from smelt.planner.placement import STACK_RESERVE
 from smelt.planner.ratios import ratios
+from smelt.planner.tiles import can_tile
 from smelt.planner.ways import Way
 from smelt.targets.types import Board, Path
 
@@ -111,10 +113,20 @@ class Predictor:
         return way.instructions(self.board.core) * ratio + self._wait(way, FLASH)
 
     def _at_home(self, way: Way) -> float:
-        """Cycles that it waits besides where its operands and scratch will probably lie."""
+        """Cycles that it waits besides where its operands and scratch will probably lie; in tiles, if that is less."""
         if not any(m.path.first for m in self.board.chip.rams):
             return 0.0
-        return self.stalls(way, self.home(way)) - self.stalls(way, _free(way))
+        return self.less_by_tiles(way, self.stalls(way, self.home(way)) - self.stalls(way, _free(way)))
+
+    def less_by_tiles(self, way: Way, waits: float) -> float:
+        """What is left of such waits where the op may be computed in tiles, which are moved to the first RAM."""
+        fast, name = self.board.chip.rams[0], self._with_room(sum(t.bytes for t in (*way.op.activations, *way.op.ys)))
+        if name == fast.name or fast.path.data is not None or not can_tile(way.op):
+            return waits
+        slow = next(m for m in self.board.chip.rams if m.name == name)
+        pairs = ((way.op.activations, slow, fast), (way.op.ys, fast, slow))
+        moved = sum(t.bytes * link(self.board, a, b).kilobyte / KILO for some, a, b in pairs for t in some)
+        return min(waits, moved)
 
     def home(self, way: Way) -> tuple[str, ...]:
         """For each buffer of the kernel the memory where it will probably lie: all in the first RAM that holds it; where operands
