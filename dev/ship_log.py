@@ -34,7 +34,7 @@ MODELS = (
 )
 BOARDS = ("nucleo_l4r5zi", "disco_f746ng", "nucleo_u575zi_q")
 BEST = 3  # of each step, with tables in flash and in RAM
-SMALLER = 4  # with less scratch or smaller tables than those
+SMALLER = 6  # with less scratch or smaller tables than those
 
 
 def measure(models, boards, keep, budget):
