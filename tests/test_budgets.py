@@ -18,7 +18,7 @@ from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.firmware import build, emit, render, render_harness
 from smelt.importers import load
 from smelt.inputs import random_inputs
-from smelt.kernels import FRUGAL
+from smelt.kernels import FRUGAL, IMPLEMENTATIONS
 from smelt.model.reference import run
 from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, make_plan, trade_offs
@@ -28,7 +28,7 @@ from smelt.planner.evidence import Evidence
 from smelt.planner.known import Known
 from smelt.planner.limits import size_of
 from smelt.planner.measurement import Measurement, Places
-from smelt.planner.ways import op_key
+from smelt.planner.ways import Ways, op_key
 from smelt.report.execute import execute
 from smelt.report.profile import profile
 from smelt.targets.boards import DISCO_F746NG, NUCLEO_L4R5ZI, board
@@ -39,6 +39,16 @@ from tests.tiny_firmware import need
 @pytest.fixture(scope="module")
 def kws():
     return prepare(load(KWS))
+
+
+@pytest.fixture(scope="module")
+def ways():
+    return Ways(NUCLEO_L4R5ZI.core, IMPLEMENTATIONS)
+
+
+@pytest.fixture(scope="module")
+def frugal():
+    return Ways(NUCLEO_L4R5ZI.core, FRUGAL)
 
 
 # --- the solver -------------------------------------------------------------------------------------------------------
@@ -103,22 +113,22 @@ def test_what_is_no_size(text):
         size_of(text)
 
 
-def test_a_budget_of_exactly_what_is_needed_fits_and_one_byte_less_is_refused(kws):
-    plan = make_plan(kws, NUCLEO_L4R5ZI, goal="ram")
+def test_a_budget_of_exactly_what_is_needed_fits_and_one_byte_less_is_refused(kws, ways):
+    plan = make_plan(kws, NUCLEO_L4R5ZI, ways, goal="ram")
     need = plan.ram_bytes
-    assert make_plan(kws, NUCLEO_L4R5ZI, goal="speed", limits=Limits(need)).ram_bytes <= need
+    assert make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(need)).ram_bytes <= need
     with pytest.raises(DoesNotFit) as refused:
-        make_plan(kws, NUCLEO_L4R5ZI, goal="speed", limits=Limits(need - 1))
+        make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(need - 1))
     message = str(refused.value)
     assert f"the RAM budget of {need - 1:,} bytes on nucleo_l4r5zi" in message and f"at least {need:,}" in message
     assert "Most is alive" in message and "bytes are missing" in message
 
 
-def test_a_budget_of_flash(kws):
-    least = make_plan(kws, NUCLEO_L4R5ZI, goal="flash").flash_bytes
-    assert make_plan(kws, NUCLEO_L4R5ZI, goal="speed", limits=Limits(flash=least)).flash_bytes <= least
+def test_a_budget_of_flash(kws, ways):
+    least = make_plan(kws, NUCLEO_L4R5ZI, ways, goal="flash").flash_bytes
+    assert make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(flash=least)).flash_bytes <= least
     with pytest.raises(DoesNotFit, match=rf"flash budget of {least - 1:,} bytes .*at least {least:,} bytes.*tables"):
-        make_plan(kws, NUCLEO_L4R5ZI, goal="speed", limits=Limits(flash=least - 1))
+        make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(flash=least - 1))
 
 
 def test_the_code_of_kernels_is_what_it_was_in_a_firmware():
@@ -140,26 +150,26 @@ def test_the_least_flash_is_that_of_firmware():
     assert made.image.size("flash") <= before.size("flash")
 
 
-def test_budgets_that_do_not_go_together(kws):
-    ram, flash = (make_plan(kws, NUCLEO_L4R5ZI, goal=goal) for goal in ("ram", "flash"))
+def test_budgets_that_do_not_go_together(kws, ways):
+    ram, flash = (make_plan(kws, NUCLEO_L4R5ZI, ways, goal=goal) for goal in ("ram", "flash"))
     both = Limits(ram.ram_bytes, flash.flash_bytes)
     try:
-        plan = make_plan(kws, NUCLEO_L4R5ZI, goal="speed", limits=both)
+        plan = make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=both)
         assert plan.ram_bytes <= both.ram and plan.flash_bytes <= both.flash
     except DoesNotFit as error:
         assert "at the same time" in str(error)
 
 
-def test_balanced_keeps_a_budget_and_says_what_gave_way(kws):
-    usual = make_plan(kws, NUCLEO_L4R5ZI, FRUGAL)
-    tight = make_plan(kws, NUCLEO_L4R5ZI, FRUGAL, limits=Limits(usual.ram_bytes - 200))
+def test_balanced_keeps_a_budget_and_says_what_gave_way(kws, frugal):
+    usual = make_plan(kws, NUCLEO_L4R5ZI, frugal)
+    tight = make_plan(kws, NUCLEO_L4R5ZI, frugal, limits=Limits(usual.ram_bytes - 200))
     assert tight.ram_bytes <= usual.ram_bytes - 200
     assert tight.notes and "because that does not fit" in tight.notes[0] and tight.notes[0] in str(tight)
     assert not any(step.resident for step in tight.steps)
 
 
-def test_the_check_knows_the_budgets(kws):
-    plan = make_plan(kws, NUCLEO_L4R5ZI, goal="speed", limits=Limits(30_000, 60_000))
+def test_the_check_knows_the_budgets(kws, ways):
+    plan = make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(30_000, 60_000))
     assert any(step.resident for step in plan.steps) and "budgets: about" in str(plan)
     for limits, what in ((Limits(ram=plan.ram_bytes - 1), "RAM"), (Limits(flash=plan.flash_bytes - 1), "flash")):
         with pytest.raises(SmeltError, match=f"bytes of {what} are more than the budget"):
@@ -174,9 +184,9 @@ def test_equal_choices_twice(kws):
     assert first == second
 
 
-def test_measured_cycles_decide(kws):
+def test_measured_cycles_decide(kws, frugal):
     """A step whose tables in RAM were measured to be slower stays in flash; one measured to be faster does not."""
-    usual = make_plan(kws, NUCLEO_L4R5ZI, FRUGAL)
+    usual = make_plan(kws, NUCLEO_L4R5ZI, frugal)
     rows = []
     for number, step in enumerate(s for s in usual.steps if s.operators == "Conv2D"):
         how = step.way.kernel, op_key(step.way.op), *step.way.names, "nucleo_l4r5zi"
@@ -301,12 +311,12 @@ def test_the_command_line_takes_budgets():
     assert refused.exit_code == 5 and "RAM budget of 2,048 bytes" in refused.output
 
 
-def test_the_curve(kws):
-    points = trade_offs(kws, NUCLEO_L4R5ZI)
+def test_the_curve(kws, ways):
+    points = trade_offs(kws, NUCLEO_L4R5ZI, ways)
     assert len(points) > 5
     for a, b in product(points, points):
         assert a is b or not all(x <= y for x, y in zip(a.costs, b.costs, strict=True)), "no point beats another"
-    assert points[0].ram_bytes == make_plan(kws, NUCLEO_L4R5ZI, goal="ram").ram_bytes
+    assert points[0].ram_bytes == make_plan(kws, NUCLEO_L4R5ZI, ways, goal="ram").ram_bytes
     shown = smelt("profile", AD, "-b", "nucleo_l4r5zi", "--curve", "--log", "none")
     assert shown.exit_code == 0 and "estimated)" in shown.output and "~" in shown.output
     found = json.loads(smelt("profile", AD, "-b", "nucleo_l4r5zi", "--curve", "--log", "none", "--json").stdout)

@@ -65,7 +65,7 @@ def make_plan(
 ) -> Plan:
     """Plan a prepared graph for a board: implementations and schedules, order, addresses; checked.
 
-    `implementations` come best first; as `Ways`, what was built for another plan of the same graph is not built again.
+    `implementations` come best first; as `Ways`, what was found out for another plan of the same graph is not found out again.
     `reserve` bytes of the first RAM are left alone. `known` says what is fastest on the board; what it does not know is
     estimated. All goals choose among the same candidates: "speed" and "energy" take the fewest cycles, tables in RAM included,
     "ram" and "flash" the least bytes, each within `limits`. "balanced" keeps tables in flash and no larger than the weights, and
@@ -91,22 +91,19 @@ def make_plan(
 def trade_offs(
     graph: Graph,
     board: Board,
-    implementations: Sequence[Implementation] = IMPLEMENTATIONS,
+    implementations: Sequence[Implementation] | Ways = IMPLEMENTATIONS,
     reserve: int = STACK_RESERVE,
     known: Known | None = None,
     limits: Limits = UNLIMITED,
     planning: Planning = USUAL,
 ) -> tuple[Point, ...]:
     """The trade-off curve of a prepared graph on a board, within `limits`. Raises Unsupported, DoesNotFit."""
-    menus: dict[int | None, Menu] = {}
+    ways = ways_for(board.core, implementations)
 
     def decision(within: Limits) -> Decision:
-        if within.flash not in menus:
-            menus[within.flash] = _menu(graph, board, ways, reserve, known, within, planning)
-        menu = menus[within.flash]
+        menu = _menu(graph, board, ways, reserve, known, within, planning)
         return Decision(menu, within, partial(_planned, menu))
 
-    ways = ways_for(board.core, implementations)
     return curve(decision, limits)
 
 
@@ -119,10 +116,21 @@ def _menu(
     limits: Limits,
     planning: Planning,
 ) -> Menu:
-    ways = ways_for(board.core, implementations)
+    ways, flash = ways_for(board.core, implementations), replace(limits, ram=None)
+    menus = ways.menus.setdefault((graph, board, reserve, known, planning), [])
+    menu: Menu | None = next((menu for menu in menus if menu.flash == flash), None)
+    if menu is None:
+        menu = menus[-1].within(flash) if menus else _new_menu(graph, board, ways, reserve, known, flash, planning)
+        menus.append(menu)
+    return menu
+
+
+def _new_menu(
+    graph: Graph, board: Board, ways: Ways, reserve: int, known: Known | None, flash: Limits, planning: Planning
+) -> Menu:
     predictor = Predictor(Known(board) if known is None else known)
     default = guessed(chosen(graph, ways), predictor, ways)
-    return Menu(graph, board, default, predictor, ways, reserve, replace(limits, ram=None), planning)
+    return Menu(graph, board, default, predictor, ways, reserve, flash, planning)
 
 
 def _given_up(decision: Decision, answer: Answer) -> Iterator[str]:

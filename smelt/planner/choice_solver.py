@@ -203,16 +203,17 @@ def _no_more(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
 
 
 def _solved(problem: Problem, aims: Sequence[Aim], limit: float) -> Choice | None:
+    """The least flash comes first where another aim does: it is soon found, a start, and says where nothing fits."""
     found: Choice | None = None
     proved = True
     reached: list[tuple[Aim, int]] = []
+    if aims[0] != "flash":
+        taken, best = _best(problem, "flash", limit, reached, None)
+        if taken is None and best:
+            return None
+        found = None if taken is None else evaluate(problem, taken, proved=False)
     for n, aim in enumerate(aims):
         taken, best = _best(problem, aim, limit if n == 0 else limit / LATER, reached, found)
-        if taken is None and aim == "cycles" and found is None and not best:
-            found = _solved(problem, ("flash",), limit) or _solved(
-                problem, ("ram",), limit
-            )  # what is easier to find is a start
-            taken, best = _best(problem, aim, limit, reached, found) if found else (None, False)
         if taken is None:
             return found if found is None else replace(found, proved=False)
         proved = proved and best

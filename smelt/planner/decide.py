@@ -15,7 +15,7 @@ from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option, Singles, alternatives
 from smelt.planner.bands import Bands
 from smelt.planner.budgets import Goal, Situation, situations
-from smelt.planner.candidates import ANYTHING, Candidate, candidates, smallest
+from smelt.planner.candidates import ANYTHING, Candidate, candidates, in_flash, smallest
 from smelt.planner.check import check, excess
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.copies import Copies, copies
@@ -64,6 +64,13 @@ class Menu:
     flash: Limits
     planning: Planning
 
+    def within(self, flash: Limits) -> Menu:
+        """The same within other limits; what does not depend on these is not found out again."""
+        menu = replace(self, flash=flash)
+        kept = ("options", "situations", "priced", "_trusted", "_runs", "_aways")
+        menu.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
+        return menu
+
     @cached_property
     def _trusted(self) -> tuple[Situation, ...]:
         known = alternatives(self.default, self.predictor, self.ways, False, only_known=True)
@@ -102,7 +109,8 @@ class Menu:
     @cached_property
     def everything(self) -> tuple[Candidate, ...]:
         """What any goal may take, but for the least flash."""
-        of_all = candidates(self.situations, self.flash, _any, self.planning.effort)
+        spending = [there for there in self.situations if in_flash(there) != in_flash(there, _frugal)]
+        of_all = candidates(spending, self.flash, _any, self.planning.effort)
         to_copy = candidates([there.as_copied for there in self.situations], self.flash, _any, self.planning.effort)
         return self._distinct((*self.trusted, *self.frugal, *of_all, *to_copy))
 

@@ -14,7 +14,7 @@ class Effort:
     """`choice` and `addresses` limit one solution of CP-SAT in its deterministic seconds, `moves` a search for the best order.
 
     `rungs` is how many budgets of RAM are tried where flash decides as well, `runs` how many runs of layers in bands are built,
-    and one more for every four steps.
+    and one more for every two steps.
     """
 
     name: str
@@ -28,8 +28,8 @@ class Effort:
         return self.name
 
 
-QUICK = Effort("quick", 0.75, 1.0, 75_000, 3, 3)
-NORMAL = Effort("normal", 3.0, 4.0, 300_000, 6, 8)
+QUICK = Effort("quick", 0.25, 1.0, 75_000, 3, 3)
+NORMAL = Effort("normal", 1.0, 4.0, 300_000, 6, 8)
 THOROUGH = Effort("thorough", 12.0, 16.0, 1_200_000, 12, 64)
 EFFORTS = (QUICK, NORMAL, THOROUGH)
 

@@ -199,6 +199,9 @@ class Ways:
         self._names: dict[Op, dict[tuple[str, str], Offer]] = {}
         self.slabs: dict[Hashable, Way] = {}
         """Ways to compute slabs, by what tells those apart that have the same kernel and tables (`bands.py`)."""
+        self.menus: dict[Hashable, list[Any]] = {}
+        """What there is to choose from (`decide.Menu`), by what it depends on beside budgets: who plans a graph for other goals and
+        budgets does not find it out again."""
 
     def offers(self, op: Op) -> Iterator[Offer]:
         """What is offered for `op`, best guess first."""
