@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smelt.kernels.requantize import GREATEST_SHIFT, requantizer
+from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantizer import GREATEST_SHIFT
 from smelt.model.arithmetic import requantize
 from tests.mac_cases import Maker, cases
 

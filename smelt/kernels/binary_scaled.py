@@ -11,7 +11,7 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.elementwise import Compute, broadcastable, elementwise, possible_values
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.lookup import Unrolled, unrolled
-from smelt.kernels.requantize import REQUANTIZE, SHIFT_LEFT
+from smelt.kernels.requantizer import REQUANTIZE, SHIFT_LEFT
 from smelt.kernels.rescale import INT32_MAX, limited, requantize, wide_high_product
 from smelt.loops.ir import Call, Expr, Var, binary, cast, minimum
 from smelt.model import arithmetic

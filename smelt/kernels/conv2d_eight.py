@@ -15,7 +15,8 @@ from smelt.kernels.feeds.columns import order_of
 from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.widened import Order, widen
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantizer import Requantizer
 from smelt.kernels.routines import THIN
 from smelt.loops.ir import Const
 from smelt.loops.routine import At

@@ -18,7 +18,8 @@ from smelt.kernels.feeds.rows import MOST_SUMS, Rows, parts_of
 from smelt.kernels.feeds.widened import Order
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import Row, fit_pairs, leaves_cache, multiply_row, pack_pairs
-from smelt.kernels.requantize import Requantizer, Scale, requantizer
+from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantizer import Requantizer, Scale
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Table, minimum
 from smelt.model.ops import Conv2D

@@ -25,7 +25,8 @@ from smelt.kernels.feeds.images import copy_rows
 from smelt.kernels.feeds.tiles import Tiled, Tiles
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import Row, multiply_row
-from smelt.kernels.requantize import Scale, requantizer
+from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantizer import Scale
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Table, Window
 from smelt.model.ops import Conv2D

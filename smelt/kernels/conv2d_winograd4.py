@@ -33,7 +33,8 @@ from smelt.kernels.feeds.images import copy_rows
 from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.tiles import Tiled, Tiles
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import Requantizer, Scale, requantizer
+from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantizer import Requantizer, Scale
 from smelt.kernels.routines import (
     GROUP,
     GROUP_SUMS,

@@ -15,7 +15,8 @@ from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.planes import gather_line
 from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantizer import Requantizer
 from smelt.kernels.routines import PLANE_PITCH as PITCH
 from smelt.kernels.routines import PLANES
 from smelt.loops.builder import KernelBuilder

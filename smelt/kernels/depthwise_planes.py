@@ -18,8 +18,9 @@ from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.planes import gather_line
 from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import Epilogue, Scale
+from smelt.kernels.requantize import Epilogue
 from smelt.kernels.requantize48 import epilogue
+from smelt.kernels.requantizer import Scale
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Call, Expr, Var, Window, cast
 from smelt.model.ops import DepthwiseConv2D

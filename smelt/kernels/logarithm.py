@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.requantize import SHIFT_LEFT
+from smelt.kernels.requantizer import SHIFT_LEFT
 from smelt.kernels.rescale import INT32_MAX, rounding_shift, wide_high_product
 from smelt.kernels.softmax import newton_reciprocal
 from smelt.loops.ir import Call, Const, Expr, cast, expression, maximum, minimum

@@ -14,157 +14,19 @@ Else `smelt_requantize` does it in 64 bits. Per channel constants lie side by si
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.requantize_exact import defined_requantizer, exact_requantizer
+from smelt.kernels.requantizer import GREATEST_SHIFT, INT32, Integers, Requantizer, Scale, table_of
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import (
-    AnyBuffer,
-    Buffer,
-    Call,
-    Const,
-    Expr,
-    Intrinsic,
-    Table,
-    Type,
-    Value,
-    Var,
-    cast,
-    maximum,
-    minimum,
-)
-from smelt.loops.routine import At
+from smelt.loops.ir import AnyBuffer, Buffer, Expr, Type, Value, Var
 from smelt.model.arithmetic import requantize
 from smelt.model.ops import Linear
-from smelt.model.rescale import Clamp, Rescale
-from smelt.targets.intrinsics import SMMLAR, SSAT8
-
-Form = Literal["fast", "general"]
-Integers = NDArray[np.int64]
-
-REQUANTIZE = Intrinsic("requantize", "int32_t", 24, 24)
-SHIFT_LEFT = Intrinsic("shift_left", "int32_t", 1, 1)
-INT32 = 2**31
-ROUND_ONCE = range(1, 14)  # shifts
-GREATEST_SHIFT = 22  # zero * 2^e stays below 2^30
-
-
-@dataclass(frozen=True)
-class Scale:
-    """The constants of one channel, in variables of the kernel."""
-
-    multiplier: Expr
-    shift: Expr
-    offset: Expr
-
-
-@dataclass(frozen=True, eq=False)
-class Requantizer:
-    """How sums become outputs. `columns` is (channels, 2 or 3): bias, multiplier and, unless all channels share it,
-    shift.
-
-    In the fast form `shift` counts to the right, in the general one to the left. `wraps` says that sums may leave
-    int32.
-    """
-
-    form: Form
-    columns: NDArray[np.int32]
-    shift: int | None
-    y_zero: int
-    clamp: Clamp
-    wraps: bool
-
-    @property
-    def table(self) -> Table:
-        """The argument for the buffer that `bind` makes."""
-        return self.columns.reshape(-1)
-
-    @property
-    def sum_type(self) -> Type:
-        return "uint32_t" if self.wraps else "int32_t"
-
-    @property
-    def saturates(self) -> bool:
-        """Whether ``ssat8((smmlar(sum) + offset) >> shift)`` is all that there is to do."""
-        hidden = self.clamp[0] >= self.y_zero or self.shift == 0
-        return self.form == "fast" and hidden and self.clamp == (-128, 127)
-
-    @property
-    def shifts(self) -> tuple[int, ...]:
-        """Every shift that there is."""
-        return tuple(int(s) for s in np.unique(self.columns[:, 2])) if self.shift is None else (self.shift,)
-
-    @property
-    def widest_bias(self) -> int:
-        return int(np.abs(self.columns[:, 0].astype(np.int64)).max())
-
-    @property
-    def widest_offset(self) -> int:
-        """The greatest magnitude of what is added before the shift, in the fast form."""
-        return abs(2 * self.y_zero + 1) << max(self.shifts) >> 1
-
-    @property
-    def rounds_once(self) -> bool:
-        """Whether one product may do both roundings, as in the routines for all layers: shifts from 1 to 13, sums below 2^22."""
-        return self.saturates and all(s in ROUND_ONCE for s in self.shifts) and self.widest_bias < 2**22
-
-    @property
-    def numbers(self) -> tuple[int, int]:
-        """The zero point of y, and the shift of all channels, -1 where each has its own: what routines for all layers get."""
-        return self.y_zero, -1 if self.shift is None else self.shift
-
-    def bind(self, k: CallBuilder) -> Buffer:
-        return k.table("channels", self.table)
-
-    def constants(self, table: AnyBuffer, channel: Value) -> At:
-        """Where those of a channel begin."""
-        return At(table, _index(self, channel, 0))
-
-    def bias(self, table: AnyBuffer, channel: Value) -> Expr:
-        return cast(self.sum_type, table[_index(self, channel, 0)])
-
-    def scale(self, k: KernelBuilder, table: AnyBuffer, channel: Value) -> Scale:
-        """Load what `output` needs for a channel."""
-        multiplier = k.let("multiplier", table[_index(self, channel, 1)])
-        if self.shift is not None:
-            half = (1 << self.shift) >> 1 if self.form == "fast" else 0
-            offset = half + (self.y_zero << self.shift) if self.form == "fast" else 0
-            return Scale(multiplier, Const(self.shift), Const(offset))
-        shift = k.let("shift", table[_index(self, channel, 2)])
-        if self.form == "general":
-            return Scale(multiplier, shift, Const(0))
-        offset_var = k.let("offset", Call(SHIFT_LEFT, (Const(2 * self.y_zero + 1), shift - 1)))
-        return Scale(multiplier, shift, offset_var)
-
-    def output(self, k: KernelBuilder, total: Expr, scale: Scale) -> Expr:
-        """The int8 result for one sum."""
-        total = cast("int32_t", total)
-        if self.form == "general":
-            return self._general(total, scale)
-        x: Expr = k.let("scaled", Call(SMMLAR, (total, scale.multiplier, total)))
-        if self.clamp[0] < self.y_zero and self.shift != 0:
-            x = x + (x >> 31)
-        return self._limited(Call(SSAT8, ((x + scale.offset) >> scale.shift,)))
-
-    def _limited(self, value: Expr) -> Expr:
-        low, high = self.clamp
-        if low > -128:
-            value = maximum(value, low)
-        return minimum(value, high) if high < 127 else value
-
-    def _general(self, total: Expr, scale: Scale) -> Expr:
-        """Clamped before the zero point is added, so that the addition cannot overflow."""
-        low, high = self.clamp[0] - self.y_zero, self.clamp[1] - self.y_zero
-        value = Call(REQUANTIZE, (total, scale.multiplier, scale.shift))
-        return minimum(maximum(value, low), high) + self.y_zero
-
-
-def _index(requantizer: Requantizer, channel: Value, column: int) -> Expr:
-    return channel * Const(requantizer.columns.shape[1]) + column
+from smelt.model.rescale import Rescale
 
 
 def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requantizer:
@@ -176,12 +38,16 @@ def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requanti
     wraps = bool(max(np.max(high), -np.min(low), np.max(partial)) >= INT32)
     if folded:
         bias = bias - p.x_zero * weights.sum(axis=1, dtype=np.int64)
+    if p.rounding != "tflm":
+        return exact_requantizer(p, op.y.dtype, bias, (low, high), wraps)
     fast = None if wraps or op.y.dtype != "int8" else _fast(p, bias, low, high)
     return fast or _general(p, bias, wraps)
 
 
 def unknown_sums(op: Linear) -> Requantizer:
     """Where weights or bias are computed: sums may wrap, and the table has a bias only where it is a constant."""
+    if op.rescale.rounding != "tflm":
+        return defined_requantizer(op.rescale, constant_bias(op), None)
     return _general(op.rescale, constant_bias(op), wraps=True)
 
 
@@ -202,7 +68,7 @@ def ranges(weights: Integers, bias: Integers, x_zero: int, x: tuple[int, int]) -
 def _general(p: Rescale, bias: Integers, wraps: bool) -> Requantizer:
     common = int(p.shifts[0]) if np.all(p.shifts == p.shifts[0]) else None
     columns: list[NDArray[Any]] = [bias, p.multipliers]
-    table = _table(columns if common is not None else [*columns, p.shifts])
+    table = table_of(columns if common is not None else [*columns, p.shifts])
     return Requantizer("general", table, common, p.y_zero, p.clamp, wraps)
 
 
@@ -219,7 +85,7 @@ def _fast(p: Rescale, bias: Integers, low: Integers, high: Integers) -> Requanti
     if not np.all(normal & (reach < INT32 - 2)) or (common is None and np.any(shifts == 0)):
         return None
     columns: list[NDArray[Any]] = [bias, 2 * multipliers - 2 * INT32]
-    table = _table(columns if common is not None else [*columns, shifts])
+    table = table_of(columns if common is not None else [*columns, shifts])
     return Requantizer("fast", table, common, p.y_zero, p.clamp, wraps=False)
 
 
@@ -236,11 +102,6 @@ def _with_constants(
         np.where(constant, INT32 - 1, multipliers),
         np.where(constant, min(usual, GREATEST_SHIFT), shifts),
     )
-
-
-def _table(columns: Sequence[NDArray[Any]]) -> NDArray[np.int32]:
-    """One row per channel; numbers beyond int32 wrap."""
-    return np.stack([np.asarray(c, np.int64) for c in columns], axis=1).astype(np.int32)
 
 
 class Epilogue(Protocol):

@@ -13,17 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.requantize import (
-    INT32,
-    SHIFT_LEFT,
-    Epilogue,
-    Integers,
-    Scale,
-    constant_bias,
-    ranges,
-    requantizer,
-    unknown_sums,
-)
+from smelt.kernels.requantize import Epilogue, constant_bias, ranges, requantizer, unknown_sums
+from smelt.kernels.requantizer import INT32, SHIFT_LEFT, Integers, Scale
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Table, Type, Value, cast, maximum, minimum
 from smelt.model.arithmetic16 import halved_multiplier

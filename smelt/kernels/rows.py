@@ -7,7 +7,7 @@ import numpy as np
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
 from smelt.kernels.logarithm import leading_zeros, logarithm
-from smelt.kernels.requantize import REQUANTIZE, SHIFT_LEFT
+from smelt.kernels.requantizer import REQUANTIZE, SHIFT_LEFT
 from smelt.kernels.rescale import INT32_MAX, clamped, requantize, rounding_shift
 from smelt.kernels.roots import newton_root
 from smelt.loops.ir import AnyBuffer, Call, Const, Expr, cast, maximum, minimum

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
-from smelt.kernels.requantize import SHIFT_LEFT
+from smelt.kernels.requantizer import SHIFT_LEFT
 from smelt.kernels.rescale import INT32_MAX, wide_high_product
 from smelt.kernels.routines import SOFTMAX_RESULTS, SOFTMAX_TOTAL
 from smelt.kernels.words import EACH_BYTE, WORD, has_bytes

@@ -185,7 +185,7 @@ def weights_by_channel(op: Linear) -> Integers | None:
 def _requantized(op: Linear, least: Integers, most: Integers) -> Bounds:
     """Requantisation is monotone as long as nothing wraps at 32 bits; where something could, a channel may be anything."""
     p = op.rescale
-    scale = np.left_shift(1, np.maximum(p.shifts, 0).astype(np.int64))
+    scale = np.left_shift(1, p.left)
     safe = (p.multipliers >= 0) & (least * scale >= INT32_MIN) & (most * scale <= INT32_MAX)
     low, high = (p.apply(np.where(safe, t, 0)) for t in (least, most))
     return Bounds(np.where(safe, low, -128), np.where(safe, high, 127))

@@ -36,5 +36,5 @@ def wrapping_sums(graph: Graph) -> tuple[str, ...]:
 def wrapping_channels(op: Linear, least: Integers, most: Integers) -> int:
     """How many channels have sums from `least` to `most` that, shifted left as the multiplier asks, leave int32."""
     p = op.rescale
-    scale = np.left_shift(1, np.maximum(p.shifts, 0).astype(np.int64))
+    scale = np.left_shift(1, p.left)
     return int(np.count_nonzero((least * scale < INT32_MIN) | (most * scale > INT32_MAX)))

@@ -18,6 +18,7 @@ SXTB16_ROR8 = Intrinsic("sxtb16_ror8", "int32_t", 1, 8)
 PKHBT = Intrinsic("pkhbt", "int32_t", 1, 4)
 PKHTB = Intrinsic("pkhtb", "int32_t", 1, 4)
 SMMLAR = Intrinsic("smmlar", "int32_t", 1, 7)
+SMMLA = Intrinsic("smmla", "int32_t", 1, 5)
 SMMULR = Intrinsic("smmulr", "int32_t", 1, 6)
 SSAT8 = Intrinsic("ssat8", "int32_t", 1, 6)
 SADD16 = Intrinsic("sadd16", "int32_t", 1, 7)
@@ -50,7 +51,7 @@ POW = Intrinsic("pow", "float", 130, 260)
 ROUND = Intrinsic("round", "float", 18, 18)
 
 DSP: tuple[Intrinsic, ...] = (
-    SMLAD, SMLALD, SMLAWB, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLAR, SMMULR, SSAT8,
+    SMLAD, SMLALD, SMLAWB, SMLABB, SMLABT, SMLATB, SMLATT, SXTB16, SXTB16_ROR8, PKHBT, PKHTB, SMMLA, SMMLAR, SMMULR, SSAT8,
     SADD16, SSUB16, BOTH_SUMS, HIGH_SUM, MAX_BYTES, MIN_BYTES, SMLAWT, SXTAB16, SXTAB16_ROR8, USAT16, SIGNED_BYTES,
 )  # fmt: skip
 """What the DSP extension of Armv7E-M and Armv8-M adds (Cortex-M4, M7, M33)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smelt.kernels.requantize import Requantizer
+from smelt.kernels.requantizer import Requantizer
 from smelt.loops.ir import Buffer
 from smelt.model.ops import Conv2D
 

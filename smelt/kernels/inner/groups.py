@@ -15,7 +15,8 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.columns import GROUP, order_of, words_of
 from smelt.kernels.feeds.nibbles import Slices, bind_slices, bind_weights, even
 from smelt.kernels.inner.pairs import MOST_SUM, fit_pairs, pack_pairs
-from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantizer import Requantizer
 from smelt.kernels.routines import GROUPS
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, Table, minimum

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.requantize import Requantizer
+from smelt.kernels.requantizer import Requantizer
 from smelt.kernels.routines import products
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import SIZES, AnyBuffer, Expr, Table

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.requantize import Requantizer, Scale
+from smelt.kernels.requantizer import Requantizer, Scale
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Call, Const, Expr, Table
 from smelt.targets.intrinsics import HIGH_SUM

@@ -97,6 +97,14 @@ SMELT_INLINE int32_t smelt_smmulr(int32_t a, int32_t b)
     return result;
 }
 
+/* SMMLA: c plus the upper word of the product. */
+SMELT_INLINE int32_t smelt_smmla(int32_t a, int32_t b, int32_t c)
+{
+    int32_t result;
+    __asm__("smmla %0, %1, %2, %3" : "=r"(result) : "r"(a), "r"(b), "r"(c));
+    return result;
+}
+
 /* SSAT #8: the nearest int8. */
 SMELT_INLINE int32_t smelt_ssat8(int32_t x)
 {

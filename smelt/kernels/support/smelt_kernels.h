@@ -186,6 +186,12 @@ SMELT_INLINE int32_t smelt_smmulr(int32_t a, int32_t b)
     return smelt_smmlar(a, b, 0);
 }
 
+/* SMMLA: c plus the upper word of the product. */
+SMELT_INLINE int32_t smelt_smmla(int32_t a, int32_t b, int32_t c)
+{
+    return smelt_wrapping_add((int32_t)(((int64_t)a * b) >> 32), c);
+}
+
 /* SSAT #8: the nearest int8. */
 SMELT_INLINE int32_t smelt_ssat8(int32_t x)
 {
