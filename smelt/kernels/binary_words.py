@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from smelt.kernels.binary import add_compute, add_problem, mul_compute
+from smelt.kernels.binary import add_compute, add_problem, mul_compute, sum_form
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.elementwise import broadcastable, nest_of
 from smelt.kernels.exact import Halves, find_halves
@@ -53,7 +53,8 @@ def _by_routine(
 
 def _sum(op: Add) -> Halves | None:
     problem = add_problem(op)
-    if problem is None:
+    # Where ties become even there is none, which is seen sooner in whole products.
+    if problem is None or (op.terms is not None and sum_form(op) is None):
         return None
     xs, wanted, ratios = problem
     return find_halves((xs[0] * UP, xs[1] * UP), wanted + SIGN, (0, 255), (ratios[0] / UP, ratios[1] / UP))
@@ -80,7 +81,7 @@ ADD_WORDS = Implementation("add_words", Add, plain, build_add, (*ACCEPTS, all_of
 
 def shifts_right(op: Mul, core: Core) -> bool:
     """a product that is scaled down, by 2^3 to 2^15"""
-    return mul_parameters(op).output.shift in MUL_SHIFTS
+    return op.rescale is None and mul_parameters(op).output.shift in MUL_SHIFTS
 
 
 def build_mul(op: Mul, schedule: Plain) -> KernelCall:

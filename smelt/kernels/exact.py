@@ -12,7 +12,8 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.loops.ir import Expr, expression
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Expr, binary, expression
 
 Integers = NDArray[np.int64]
 Reals = NDArray[np.float64]
@@ -20,6 +21,7 @@ Reals = NDArray[np.float64]
 REACH = 6  # how far factors are varied around the nearest ones
 TRIED = 4  # how many shifts are tried
 LIMIT = 2**31
+MOST_OTHERS = 4  # points beside a form
 AT_ONCE = 100_000  # how many points, times changes of the factors, are looked at together
 
 
@@ -114,6 +116,49 @@ def _fits(xs: tuple[Integers, ...], factors: tuple[int, ...], offset: int) -> bo
         if low < -LIMIT or high >= LIMIT:
             return False
     return low + offset >= -LIMIT and high + offset < LIMIT and -LIMIT < offset < LIMIT
+
+
+@dataclass(frozen=True)
+class Even:
+    """A weighted sum and a shift, one less where the sum is just at a result that is odd: halves become even. To results for the
+    points of `others` a number is added: (operands, number)."""
+
+    sum: Affine
+    others: tuple[tuple[tuple[int, ...], int], ...] = ()
+
+    def of(self, k: KernelBuilder, *xs: Expr) -> Expr:
+        """The form in C."""
+        total = k.let("total", Affine(self.sum.factors, self.sum.offset, 0).of(*xs))
+        result = k.let("halves_up", total >> self.sum.shift)
+        tie = binary("==", total & ((1 << self.sum.shift) - 1), 0)
+        result = result - k.let("odd", result & 1) * tie
+        for operands, added in self.others:
+            there = expression(1)
+            for x, value in zip(xs, operands, strict=True):
+                there = there.both(binary("==", x, value)) if there != expression(1) else binary("==", x, value)
+            result = k.let("result", result + there * added)
+        return result
+
+
+def find_even(
+    xs: tuple[Integers, ...], wanted: Integers, clamp: tuple[int, int], ratios: tuple[float, ...], added: float
+) -> Even | None:
+    """Of sum(ratios[i] * xs[i]) + added, whose halves become even; None where that does not give `wanted` of every point."""
+    largest = sum(abs(r) * max(int(np.abs(x).max()), 1) for r, x in zip(ratios, xs, strict=True))
+    if not np.isfinite(largest) or largest == 0:
+        return None
+    top = min(int(np.floor(np.log2(LIMIT / (largest + abs(added) + 1)))), 30)
+    for shift in range(top, max(top - 3 * TRIED, 0), -1):
+        factors = tuple(round(r * 2**shift) for r in ratios)
+        offset = round((added + 0.5) * 2**shift)
+        total = _weighted(factors, xs) + offset
+        result = total >> shift
+        result = result - ((result & 1) & ((total & ((1 << shift) - 1)) == 0))
+        off = np.flatnonzero(np.clip(result, *clamp) != wanted)
+        if off.size <= MOST_OTHERS and _fits(xs, factors, offset):
+            others = [(tuple(int(x[n]) for x in xs), int(wanted[n] - result[n])) for n in off]
+            return Even(Affine(factors, offset, shift), tuple(others))
+    return None
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from math import prod
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.lookup import Unrolled, unrolled
+from smelt.kernels.requantize_exact import single_output
 from smelt.kernels.nests import Nest, blocks, loops, merged, row_major
 from smelt.kernels.rescale import clamped, requantize
 from smelt.loops.ir import Expr, Var
@@ -22,12 +23,13 @@ Total = Mean | Sum
 
 def scaled_tensors(op: Total, core: Core) -> bool:
     """x and y are both int8 or both int16"""
-    return op.x.dtype == op.y.dtype and op.x.dtype in ("int8", "int16")
+    wide = isinstance(op, Mean) and op.rescale is not None and op.y.dtype in ("int8", "int16", "int32")
+    return (op.x.dtype == op.y.dtype or wide) and op.x.dtype in ("int8", "int16")
 
 
 def sum_fits(op: Total, core: Core) -> bool:
     """so few elements are added that their sum fits 32 bits"""
-    return prod(op.x.shape[axis] for axis in op.axes) * farthest(op.x) < 2**31
+    return _count(op) * farthest(op.x) < 2**31
 
 
 def build_total(op: Total, schedule: Unrolled) -> KernelCall:
@@ -61,12 +63,22 @@ def _parameters(op: Total) -> MeanParameters:
 
 def initial_total(op: Total) -> int:
     """What the zero points of all elements add up to, taken off."""
+    if isinstance(op, Mean) and op.rescale is not None:
+        return -_count(op) * op.rescale.x_zero
     p = _parameters(op)
     return -p.count * p.x_zero
 
 
+def _count(op: Total) -> int:
+    """How many elements are added."""
+    return prod(op.x.shape[axis] for axis in op.axes)
+
+
 def finished_total(k: CallBuilder, op: Total, total: Var) -> Expr:
     """The element of y for a total that began with `initial_total`."""
+    if isinstance(op, Mean) and op.rescale is not None:
+        low, high = (_count(op) * (end - op.rescale.x_zero) for end in op.x.element.range)
+        return single_output(k, op.rescale, op.y.dtype, (low, high), total)
     p = _parameters(op)
     scaled, limit = requantize(k, total, p.count * farthest(op.x), p.output.multiplier, p.output.shift)
     return clamped(k, scaled + p.y_zero, op.y.element.range, (-limit + p.y_zero, limit + p.y_zero))

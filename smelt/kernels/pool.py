@@ -12,9 +12,11 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.exact import find_affine
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.nests import blocks, loops, merged
+from smelt.kernels.requantize_exact import single_output
 from smelt.kernels.rescale import clamped
 from smelt.loops.ir import AnyBuffer, Expr, Value, Var, expression, maximum, minimum
 from smelt.model.ops import AveragePool2D, MaxPool2D, Pool
+from smelt.model.rescale import Rescale
 from smelt.targets.types import Core
 
 LARGEST_PROOF = 1 << 20  # how many sums a window may have so that all are tried
@@ -37,6 +39,8 @@ def schedules(op: Pool, core: Core) -> Iterable[Channels]:
 
 def scaled_image(op: Pool, core: Core) -> bool:
     """x and y are images of four axes, of int8 or int16"""
+    if isinstance(op, AveragePool2D) and op.rescale is not None and op.x.dtype == "int8":
+        return op.y.dtype in ("int8", "int16", "int32") and len(op.x.shape) == len(op.y.shape) == 4
     return op.x.dtype == op.y.dtype in ("int8", "int16") and len(op.x.shape) == len(op.y.shape) == 4
 
 
@@ -123,6 +127,9 @@ def build_max(op: MaxPool2D, schedule: Channels) -> KernelCall:
 
 
 def build_average(op: AveragePool2D, schedule: Channels) -> KernelCall:
+    if op.rescale is not None:
+        return _rescaled(op, op.rescale, schedule)
+
     def finish(k: CallBuilder, rows: Span, columns: Span) -> Finish:
         if rows.count is not None and columns.count is not None:
             divide = _divided_by(rows.count * columns.count, op.x.element.range)
@@ -132,6 +139,20 @@ def build_average(op: AveragePool2D, schedule: Channels) -> KernelCall:
         return lambda value: clamped(k, divide(value), op.clamp, op.x.element.range)
 
     return pooled(CallBuilder("average_pool"), op, schedule, 0, lambda total, x: total + x, finish)
+
+
+def _rescaled(op: AveragePool2D, p: Rescale, schedule: Channels) -> KernelCall:
+    """The sums of what lies inside the image, less their zero points."""
+    most = op.size[0] * op.size[1]
+    ends = [most * (end - p.x_zero) for end in op.x.element.range]
+
+    def finish(k: CallBuilder, rows: Span, columns: Span) -> Finish:
+        extents = [s.stop - s.first if s.count is None else expression(s.count) for s in (rows, columns)]
+        zeros = k.let("zeros", extents[0] * extents[1] * p.x_zero)
+        sums = min(*ends, 0), max(*ends, 0)
+        return lambda total: single_output(k, p.clamped(op.clamp), op.y.dtype, sums, k.let("sum", total - zeros))
+
+    return pooled(CallBuilder("average_pool_rescaled"), op, schedule, 0, lambda total, x: total + x, finish)
 
 
 def _divided_by(count: int, x: tuple[int, int]) -> Finish:

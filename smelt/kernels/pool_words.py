@@ -101,9 +101,13 @@ def _average(op: AveragePool2D) -> Halves | None:
     """The average of every sum that a window can have."""
     count = prod(op.size)
     totals = np.arange(-SIGN * count, (SIGN - 1) * count + 1, dtype=np.int64)
-    wanted = np.clip(np.sign(totals) * ((np.abs(totals) + count // 2) // count), *op.clamp) + SIGN
+    if op.rescale is None:
+        made, ratio = np.sign(totals) * ((np.abs(totals) + count // 2) // count), 1 / count
+    else:
+        made, ratio = op.rescale.apply(totals - count * op.rescale.x_zero), op.rescale.largest
+    wanted = np.clip(made, *op.clamp) + SIGN
     clamp = op.clamp[0] + SIGN, op.clamp[1] + SIGN
-    return find_halves((totals,), wanted, clamp, (1 / count,))
+    return find_halves((totals,), wanted, clamp, (ratio,))
 
 
 def whole_windows(op: AveragePool2D, core: Core) -> bool:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 import numpy as np
+from numpy.typing import NDArray
 
 from smelt.kernels.once import INT32, Integers, Once, find_once
-from smelt.kernels.requantizer import Requantizer, Scale, index, table_of
+from smelt.kernels.requantizer import Numbers, Requantizer, Scale, index, table_of
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Call, Const, Expr, Intrinsic, Value, binary, cast, maximum, minimum
+from smelt.loops.ir import Call, Const, Expr, Intrinsic, Value, binary, cast, maximum, minimum
 from smelt.model.ops import FULL
 from smelt.model.rescale import Rescale
 from smelt.targets.intrinsics import SMMLA, SMMLAR, SSAT8
@@ -41,6 +42,33 @@ def exact_requantizer(
         if near is not None:
             return near
     return defined_requantizer(p, bias, None if wraps else np.maximum(np.abs(low), np.abs(high)))
+
+
+class _Known:
+    """A table of one channel whose numbers are written into the code."""
+
+    def __init__(self, columns: NDArray[np.int32]) -> None:
+        self._columns = columns
+
+    def __getitem__(self, place: Value) -> Expr:
+        return Const(int(self._columns[0, place.value if isinstance(place, Const) else int(place)]))
+
+
+def single_output(k: KernelBuilder, p: Rescale, y: str, sums: tuple[int, int], total: Expr) -> Expr:
+    """The output of type `y` for one sum, of 32 bits, from `sums[0]` to `sums[1]`, where there is only one multiplier."""
+    low, high = (np.array([end], np.int64) for end in sums)
+    return _single(k, exact_requantizer(p, y, np.zeros(1, np.int64), (low, high), wraps=False), total)
+
+
+def once_output(k: KernelBuilder, p: Rescale, form: Once, total: Expr) -> Expr:
+    """The int8 for one sum of the only channel of `form`."""
+    return _single(k, _once(p, np.zeros(1, np.int64), form), total)
+
+
+def _single(k: KernelBuilder, r: Requantizer, total: Expr) -> Expr:
+    added = int(r.columns[0, 0])
+    scale = r.scale(k, _Known(r.columns), Const(0))
+    return r.output(k, total + added if added else total, scale)
 
 
 def _once(p: Rescale, bias: Integers, form: Once) -> OnceRequantizer:
@@ -95,7 +123,7 @@ class OnceRequantizer(Requantizer):
         """By how many bits sums grow, and the shift of all channels."""
         return self.proved.up, self.proved.shift
 
-    def scale(self, k: KernelBuilder, table: AnyBuffer, channel: Value) -> Scale:
+    def scale(self, k: KernelBuilder, table: Numbers, channel: Value) -> Scale:
         multiplier = k.let("multiplier", table[index(self, channel, 1)])
         shift = Const(self.proved.shift)
         if self.offset is not None:
@@ -134,7 +162,7 @@ class NearRequantizer(Requantizer):
     """`columns` are bias and multiplier, exact, whose products with sums have `shift` bits more than outputs, the upper word of them
     rounded: where these are 0, once the half is added, the product is near a tie."""
 
-    def scale(self, k: KernelBuilder, table: AnyBuffer, channel: Value) -> Scale:
+    def scale(self, k: KernelBuilder, table: Numbers, channel: Value) -> Scale:
         multiplier = k.let("multiplier", table[index(self, channel, 1)])
         shift = self.shift or 0
         return Scale(multiplier, Const(shift), Const((2 * self.y_zero + 1) << (shift - 1)))
@@ -171,7 +199,7 @@ def _floor(p: Rescale, bias: Integers, reach: Integers | None) -> Requantizer:
 class TiesEvenRequantizer(Requantizer):
     """`columns` are bias, multiplier (24 bits) and, unless all channels share it, by how many bits products are shifted."""
 
-    def scale(self, k: KernelBuilder, table: AnyBuffer, channel: Value) -> Scale:
+    def scale(self, k: KernelBuilder, table: Numbers, channel: Value) -> Scale:
         multiplier = k.let("multiplier", table[index(self, channel, 1)])
         shift = Const(self.shift) if self.shift is not None else k.let("shift", table[index(self, channel, 2)])
         return Scale(multiplier, shift, Const(0))
@@ -187,7 +215,7 @@ class FloorRequantizer(Requantizer):
 
     narrow: bool
 
-    def scale(self, k: KernelBuilder, table: AnyBuffer, channel: Value) -> Scale:
+    def scale(self, k: KernelBuilder, table: Numbers, channel: Value) -> Scale:
         multiplier = k.let("multiplier", table[index(self, channel, 1)])
         low = table[index(self, channel, 2)]
         if not self.narrow:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,12 @@ SHIFT_LEFT = Intrinsic("shift_left", "int32_t", 1, 1)
 INT32 = 2**31
 ROUND_ONCE = range(1, 14)  # shifts
 GREATEST_SHIFT = 22  # zero * 2^e stays below 2^30
+
+
+class Numbers(Protocol):
+    """Where the numbers of channels are: a buffer, mostly."""
+
+    def __getitem__(self, place: Value, /) -> Expr: ...
 
 
 @dataclass(frozen=True)
@@ -139,7 +145,7 @@ class Requantizer:
     def bias(self, table: AnyBuffer, channel: Value) -> Expr:
         return cast(self.sum_type, table[index(self, channel, 0)])
 
-    def scale(self, k: KernelBuilder, table: AnyBuffer, channel: Value) -> Scale:
+    def scale(self, k: KernelBuilder, table: Numbers, channel: Value) -> Scale:
         """Load what `output` needs for a channel."""
         multiplier = k.let("multiplier", table[index(self, channel, 1)])
         if self.shift is not None:

@@ -11,10 +11,10 @@ from smelt.kernels.requantizer import SHIFT_LEFT
 from smelt.kernels.rescale import INT32_MAX, wide_high_product
 from smelt.kernels.routines import SOFTMAX_RESULTS, SOFTMAX_TOTAL
 from smelt.kernels.words import EACH_BYTE, WORD, has_bytes
-from smelt.loops.ir import AnyBuffer, Call, Const, Expr, Var, cast, expression, maximum, minimum
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Const, Expr, Var, cast, expression, maximum, minimum
 from smelt.loops.routine import At
 from smelt.model.ops import Softmax
-from smelt.model.parameters import softmax_parameters
+from smelt.model.parameters import SoftmaxParameters, softmax_parameters
 from smelt.targets.intrinsics import MAX_BYTES, SMMLAR, SMMULR
 from smelt.targets.types import Core
 
@@ -37,25 +37,34 @@ def short_rows(op: Softmax, core: Core) -> bool:
 def build_softmax(op: Softmax, schedule: Plain) -> KernelCall:
     k, byte = CallBuilder("softmax", in_place=op.y.dtype == "int8"), op.y.dtype == "int8"
     x = k.operand("x", op.x)
-    entries = _trimmed(softmax_parameters(op).exponentials)
+    p = softmax_parameters(op)
+    entries = _trimmed(p.exponentials)
     table = k.table("exponentials", entries)
+    results = _results(k, p, entries, table)
     y = k.result("y", op.y)
     columns = op.x.shape[-1]
     with k.loop("row", 0, op.x.elements // columns) as row:
         source, target = k.window("from", x, row * columns), k.window("to", y, row * columns)
         largest = _largest(k, source, columns)
 
-        def exponential(i: Expr) -> Expr:
+        def exponential(i: Expr, table: Buffer = table) -> Expr:
             return table[_difference(largest, source[i], entries.size)]
 
         total = k.var("total", 0)
         with k.loop("i", 0, columns) as i:
             k.assign(total, total + (((exponential(i) >> 11) + 1) >> 1))
-        shift, scale = _reciprocal(k, total, columns, 33 if byte else 25)
+        shift, scale = _reciprocal(k, total, columns, 41 - p.fraction_bits)
         with k.loop("i", 0, columns) as i:
-            product = wide_high_product(scale, exponential(i))
-            k.store(target, i, minimum((((product >> shift) + 1) >> 1) + op.y.element.low, op.y.element.high))
+            product = wide_high_product(scale, exponential(i, results))
+            k.store(target, i, minimum((((product >> shift) + 1) >> 1) + p.y_zero, op.y.element.high))
     return k.finish_call()
+
+
+def _results(k: CallBuilder, p: SoftmaxParameters, entries: NDArray[np.int32], table: Buffer) -> Buffer:
+    """The table of what becomes results: that of exponentials, where they are the same."""
+    if np.array_equal(p.results, p.exponentials):
+        return table
+    return k.table("results", np.where(entries != 0, p.results[: entries.size], 0).astype(np.int32))
 
 
 def _trimmed(exponentials: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -110,7 +119,12 @@ def newton_reciprocal(k: CallBuilder, total: Expr) -> Expr:
 
 
 def to_int8(op: Softmax, core: Core) -> bool:
-    """x and y are int8, and a row has at least eight elements"""
+    """x and y are int8, a row has at least eight elements, and y at most 256 steps, the first one -128"""
+    p = softmax_parameters(op) if op.x.dtype == op.y.dtype == "int8" else None
+    return p is not None and (p.fraction_bits, p.y_zero) == (8, -128) and _is_long(op)
+
+
+def _is_long(op: Softmax) -> bool:
     return op.x.dtype == op.y.dtype == "int8" and len(op.x.shape) > 0 and op.x.shape[-1] >= 2 * WORD
 
 
@@ -118,8 +132,10 @@ def build_words(op: Softmax, schedule: Plain) -> KernelCall:
     """The same with the bytes of a word at once: their distances from the largest, limited to the table, in two instructions. What
     is added to a total is e / 2^12, and a result is the product with `factor`, both rounded by multiplications."""
     k = CallBuilder("softmax_words", in_place=True)
-    x, entries = k.operand("x", op.x), _trimmed(softmax_parameters(op).exponentials)
-    table, sums, y = k.table("exponentials", entries), k.scratch("sums", "int32_t", 1), k.result("y", op.y)
+    x, p = k.operand("x", op.x), softmax_parameters(op)
+    entries = _trimmed(p.exponentials)
+    table = k.table("exponentials", entries)
+    results, sums, y = _results(k, p, entries, table), k.scratch("sums", "int32_t", 1), k.result("y", op.y)
     columns, left_out = op.x.shape[-1], (256 - entries.size) * EACH_BYTE
     rounds = columns // WORD
     rest = range(WORD * rounds, columns)
@@ -131,13 +147,16 @@ def build_words(op: Softmax, schedule: Plain) -> KernelCall:
         work = (SMMLAR, WORD * rounds)
         k.routine(SOFTMAX_TOTAL, (At(sums), At(source), At(table), *numbers, entries.size), (work,), 20 * rounds + 30)
         total = k.var("total", sums[0])
-        singles = [k.let("exponential", table[_difference(largest, source[i], entries.size)]) for i in rest]
+        of_rest = [_difference(largest, source[i], entries.size) for i in rest]
+        singles = [k.let("exponential", table[place]) for place in of_rest]
         for e in singles:
             k.assign(total, total + (((e >> 11) + 1) >> 1))
         shift, scale = _reciprocal(k, total, columns, 33)
         multiplier = k.let("multiplier", cast("int32_t", cast("uint32_t", scale) * 2))
         factor = k.let("factor", Call(SHIFT_LEFT, (Const(1), 31 - shift)))
-        places = (At(target), At(source), At(table))
+        if results is not table:
+            singles = [k.let("share", results[place]) for place in of_rest]
+        places = (At(target), At(source), At(results))
         k.routine(
             SOFTMAX_RESULTS, (*places, *numbers, multiplier, factor, entries.size), (work, work), 22 * rounds + 30
         )

@@ -10,9 +10,12 @@ from dataclasses import dataclass, replace
 from math import inf, prod
 from typing import ClassVar, Literal
 
+import numpy as np
+
 from smelt.model.graph import Op, Tensor
 from smelt.model.rescale import Clamp as Clamp
 from smelt.model.rescale import Rescale
+from smelt.model.terms import Terms
 
 
 @dataclass(frozen=True)
@@ -165,8 +168,12 @@ class Pool(Op):
         return (self.x,)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AveragePool2D(Pool):
-    pass
+    """With a `rescale` y is that of the sum of a window's elements without the zero point of x, whatever their number: what lies
+    outside of the image adds nothing, as reals of 0 would."""
+
+    rescale: Rescale | None = None
 
 
 class L2Pool2D(Pool):
@@ -189,7 +196,12 @@ class Reduce(Op):
         return () if len(self.x.shape) - 1 in self.axes else (self.x,)
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Mean(Reduce):
+    """With a `rescale` y is that of the sum of all elements without the zero point of x."""
+
+    rescale: Rescale | None = None
+
     @property
     def directions(self) -> tuple[int, ...]:
         return (1,)
@@ -211,17 +223,26 @@ class Binary(Op):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Add(Binary):
+    """`terms` say how integers with a scale are added; without, as TensorFlow Lite Micro does, which `subtract` is about."""
+
     clamp: Clamp = FULL
     subtract: bool = False
+    terms: Terms | None = None
 
     @property
     def directions(self) -> tuple[int, ...]:
+        if self.terms is not None:
+            first, second = self.terms.ratios
+            return int(np.sign(first)), int(np.sign(second))
         return (1, -1 if self.subtract else 1)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Mul(Binary):
+    """With a `rescale` y is that of the product of both operands without their zero points."""
+
     clamp: Clamp = FULL
+    rescale: Rescale | None = None
 
     @property
     def directions(self) -> tuple[int, ...]:
@@ -337,10 +358,11 @@ class ResizeBilinear(Resize):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Softmax(Op):
-    """Over the last axis."""
+    """Over the last axis. With `steps` y is the nearest integer to so many times the probability, and the zero point of y."""
 
     x: Tensor
     beta: float = 1.0
+    steps: int | None = None
 
 
 UnaryFunction = Literal[
@@ -383,11 +405,13 @@ class Lookup(Op):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Quantize(Op):
-    """float32 to integers with a scale."""
+    """float32 to integers with a scale: the quotient in float32, rounded to an integer, halves away from zero or ("ties_even") to
+    the even one, and the zero point added."""
 
     of_one_value: ClassVar[bool] = True
 
     x: Tensor
+    rounding: Literal["tflm", "ties_even"] = "tflm"
 
     @property
     def carried(self) -> tuple[Tensor, ...]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from smelt.model import arithmetic
 from smelt.model.arithmetic import float32, quantize_multiplier
+from smelt.model.graph import Tensor
 from smelt.model.ops import (
     Add,
     Mean,
@@ -90,16 +91,20 @@ def mul_parameters(op: Mul) -> MulParameters:
 
 @dataclass(frozen=True, eq=False)
 class SoftmaxParameters:
-    """exp(x - max) depends on max - x alone: 256 numbers, `exponentials[max - x]`, with 31 fraction bits.
+    """exp(x - max) depends on max - x alone: 256 numbers, `exponentials[max - x]`, with 31 fraction bits. `results` are the same, times
+    what a probability of 1 is of 2^fraction_bits steps.
 
     Differences below `diff_min` count as nothing (their entries are 0, which has the same effect). For each row:
     sum = total of rounding_shift(e, 12) over the row; z = leading_zeros32(sum);
-    scale = one_over_one_plus((sum << z) - 2**31); y = clip(rounding_shift(high_product(scale, e), 35 - z) - 128).
+    scale = one_over_one_plus((sum << z) - 2**31); y = clip(rounding_shift(high_product(scale, r), 43 - fraction_bits - z) + y_zero).
     """
 
     input: Factor
     diff_min: int
     exponentials: Int32s  # (256,)
+    results: Int32s  # (256,)
+    fraction_bits: int
+    y_zero: int
 
 
 _SOFTMAX_INTEGER_BITS = 5
@@ -114,7 +119,20 @@ def softmax_parameters(op: Softmax) -> SoftmaxParameters:
     used = differences >= diff_min
     scaled = arithmetic.requantize(np.where(used, differences, 0), multiplier, shift)
     exponentials = np.where(used, arithmetic.exp_on_negative(scaled, bits), 0)
-    return SoftmaxParameters(Factor(multiplier, shift), diff_min, exponentials.astype(np.int32))
+    made = exponentials.astype(np.int32)
+    if op.steps is None:
+        return SoftmaxParameters(
+            Factor(multiplier, shift), diff_min, made, made, 8 if op.y.dtype == "int8" else 16, op.y.element.low
+        )
+    fraction_bits = max(8, (op.steps - 1).bit_length())
+    share = (2 * exponentials * op.steps + (1 << fraction_bits)) >> (fraction_bits + 1)
+    results = np.minimum(share, 2**31 - 1).astype(np.int32)
+    return SoftmaxParameters(Factor(multiplier, shift), diff_min, made, results, fraction_bits, op.y.q.zero_point)
+
+
+def softmax_steps(y: Tensor) -> int:
+    """How many steps of y onnxruntime's `QLinearSoftmax` takes a probability of 1 to be."""
+    return int(np.floor(np.float32(1) / np.float32(y.q.scale)))
 
 
 @dataclass(frozen=True)

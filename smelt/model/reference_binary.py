@@ -62,6 +62,8 @@ def _plain(function: Callable[[Array, Array], Array], op: Add | Mul | Div, x: Ar
 
 def add(op: Add, x: Array, x2: Array) -> Array:
     """Sum or difference."""
+    if op.terms is not None:
+        return _stored(op, op.terms.apply(x.astype(np.int64), x2.astype(np.int64)), op.clamp)
     if not is_scaled(op.y.dtype):
         return _plain(operator.sub if op.subtract else operator.add, op, x, x2)
     p = add_parameters(op)
@@ -74,6 +76,9 @@ def add(op: Add, x: Array, x2: Array) -> Array:
 def mul(op: Mul, x: Array, x2: Array) -> Array:
     if not is_scaled(op.y.dtype):
         return _plain(operator.mul, op, x, x2)
+    if op.rescale is not None:
+        total = _centred(x, op.x.q.zero_point) * _centred(x2, op.x2.q.zero_point)
+        return _stored(op, op.rescale.apply(total), op.clamp)
     p = mul_parameters(op)
     product = _rescale(_centred(x, p.x_zero) * _centred(x2, p.x2_zero), p.output)
     return _stored(op, product + p.y_zero, op.clamp)

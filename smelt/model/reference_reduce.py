@@ -40,6 +40,8 @@ def _stored(op: Op, y: Integers) -> Array:
 def total(op: Mean | Sum, x: Array) -> Array:
     """The sum of all along the axes, requantised; the factor of a mean contains its division. Plain integers wrap."""
     summed: Integers = np.asarray(x.sum(axis=op.axes, dtype=np.int64)).reshape(op.y.shape)
+    if isinstance(op, Mean) and op.rescale is not None:
+        return _stored(op, op.rescale.apply(summed - x.size // summed.size * op.rescale.x_zero))
     if not is_scaled(op.x.dtype):
         return np.asarray(summed, op.y.element.numpy)
     p = mean_parameters(op) if isinstance(op, Mean) else sum_parameters(op)
@@ -97,14 +99,14 @@ def softmax(op: Softmax, x: Array) -> Array:
     """See `SoftmaxParameters`."""
     if op.x.dtype == "int16":
         return _softmax16(op, x.astype(np.int64))
-    wide = x.astype(np.int64)
-    e = softmax_parameters(op).exponentials.astype(np.int64)[wide.max(axis=-1, keepdims=True) - wide]
+    wide, p = x.astype(np.int64), softmax_parameters(op)
+    differences = wide.max(axis=-1, keepdims=True) - wide
+    e = p.exponentials.astype(np.int64)[differences]
     summed = wrap32(arithmetic.rounding_shift(e, 12).sum(axis=-1, keepdims=True))
     zeros = arithmetic.leading_zeros32(summed)
     scale = arithmetic.one_over_one_plus((summed << zeros) - 2**31)
-    fraction_bits = 8 if op.y.dtype == "int8" else 16
-    result = arithmetic.rounding_shift(arithmetic.high_product(scale, e), 43 - fraction_bits - zeros)
-    return _stored(op, result + op.y.element.low)
+    high = arithmetic.high_product(scale, p.results.astype(np.int64)[differences])
+    return _stored(op, arithmetic.rounding_shift(high, 43 - p.fraction_bits - zeros) + p.y_zero)
 
 
 def _softmax16(op: Softmax, x: Integers) -> Array:

@@ -13,6 +13,9 @@ from smelt.model.parameters import AxisWeights, average_counts, bilinear_paramet
 
 
 def average_pool2d(op: AveragePool2D, x: Array) -> Array:
+    if op.rescale is not None:
+        summed = np.sum(_windows(op, x.astype(np.int64) - op.rescale.x_zero, 0), axis=(-2, -1))
+        return np.asarray(np.clip(op.rescale.apply(summed), *op.clamp), op.y.element.numpy)
     total = np.sum(_windows(op, x.astype(np.int64), 0), axis=(-2, -1))
     count = average_counts(op)[..., np.newaxis]
     magnitude = (np.abs(total) + count // 2) // count

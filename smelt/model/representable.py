@@ -46,6 +46,8 @@ def excesses(op: Op) -> tuple[str, ...]:
             found = _sum(op)
         case Mul():
             found = _product(op)
+        case Mean() if op.rescale is not None:
+            found = iter(())
         case Mean():
             count = prod(op.x.shape[axis] for axis in op.axes)
             found = rescaled(count * farthest(op.x), op.x.q.scale / op.y.q.scale, "x.scale / y.scale")
@@ -112,7 +114,7 @@ def _lstm(op: Lstm) -> Iterator[str]:
 
 def _sum(op: Add) -> Iterator[str]:
     """The oracle aligns both operands to twice the larger scale with 20 (of int16 15) more bits; the result must not need more."""
-    if op.x.dtype not in ("int8", "int16"):
+    if op.x.dtype not in ("int8", "int16") or op.terms is not None:
         return
     ratio = 2 * max(op.x.q.scale, op.x2.q.scale) / op.y.q.scale
     if not ratio < 1 << (15 if op.x.dtype == "int16" else 20):
@@ -121,7 +123,7 @@ def _sum(op: Add) -> Iterator[str]:
 
 def _product(op: Mul) -> Iterator[str]:
     """Products have 16 (of int16 31) bits; the oracle shifts them left by as many bits as the ratio has before it multiplies."""
-    if op.x.dtype not in ("int8", "int16"):
+    if op.x.dtype not in ("int8", "int16") or op.rescale is not None:
         return
     ratio, limit = op.x.q.scale * op.x2.q.scale / op.y.q.scale, 1 if op.x.dtype == "int16" else 1 << 14
     if not ratio < limit:
@@ -147,6 +149,8 @@ def _softmax(op: Softmax) -> Iterator[str]:
 
 def _softmax8(op: Softmax) -> Iterator[str]:
     """The oracle multiplies by beta * scale * 2^26 and needs that above one."""
+    if op.steps is not None and not op.steps < 1 << 12:
+        yield f"y.scale is {op.y.q.scale:.3g}; with steps so fine, a probability of 1 is too far beyond int8"
     if not (isfinite(op.beta) and op.beta * op.x.q.scale * 2.0**26 > 1):
         yield f"beta {op.beta:.3g} with input scale {op.x.q.scale:.3g} is out of range"
 

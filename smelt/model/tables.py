@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,8 +31,29 @@ def dequantize_table(op: Dequantize) -> NDArray[np.float32]:
 
 def dequantized(op: Dequantize, x: NDArray[np.int64]) -> NDArray[np.float32]:
     """The real numbers that stored integers stand for."""
+    return dequantize_integers(x, op.x)
+
+
+def dequantize_integers(integers: NDArray[Any], tensor: Tensor) -> NDArray[np.float32]:
+    """The real numbers that stored integers of `tensor` stand for, in float32 as TensorFlow Lite Micro and onnxruntime compute."""
     with np.errstate(over="ignore"):  # `representable` refuses what becomes infinite
-        return (np.float32(op.x.q.scale) * (x - op.x.q.zero_point).astype(np.float32)).astype(np.float32)
+        distances = (np.asarray(integers, np.int64) - tensor.q.zero_point).astype(np.float32)
+        return (np.float32(tensor.q.scale) * distances).astype(np.float32)
+
+
+def quantize_floats(reals: NDArray[Any], tensor: Tensor) -> Array:
+    """The integers that `tensor` stores for real numbers, in onnxruntime's arithmetic; NaN becomes the least."""
+    least, most = tensor.element.range
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        steps = np.rint(np.asarray(reals, np.float32) / np.float32(tensor.q.scale)).astype(np.float64)
+    steps = np.nan_to_num(steps + tensor.q.zero_point, nan=least, posinf=most, neginf=least)
+    return np.clip(steps, least, most).astype(tensor.element.numpy)
+
+
+def tabulated(x: Tensor, y: Tensor, function: Callable[[NDArray[np.float32]], NDArray[Any]]) -> Array:
+    """The 256 results, beginning with that for the least x, of a function of reals between 8-bit tensors, in onnxruntime's
+    arithmetic: what `Lookup` takes."""
+    return quantize_floats(function(dequantize_integers(every_value(x), x)), y)
 
 
 def quantize_thresholds(op: Quantize) -> NDArray[np.float32]:
@@ -58,7 +82,8 @@ def _quantize(x: NDArray[np.float32], op: Quantize) -> NDArray[np.float64]:
     """The result for each x before saturation, straight from the definition."""
     with np.errstate(over="ignore", invalid="ignore"):
         steps = (x / np.float32(op.y.q.scale)).astype(np.float64)
-    return np.trunc(steps + np.copysign(0.5, steps)) + op.y.q.zero_point
+    rounded = np.rint(steps) if op.rounding == "ties_even" else np.trunc(steps + np.copysign(0.5, steps))
+    return np.asarray(rounded + op.y.q.zero_point)
 
 
 def _ordinal(x: float) -> int:

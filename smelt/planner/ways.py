@@ -7,7 +7,7 @@ What is asked of a way for its place in a plan (`ops`, `pieces`, `tables`, `scra
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, Field, dataclass, field, fields
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -18,6 +18,8 @@ from smelt.loops.cost import Counts, count
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Linear
+from smelt.model.rescale import Rescale
+from smelt.model.terms import FloorTerms, FusedTerms
 from smelt.nouns import Noun
 from smelt.planner.measurement import Place
 from smelt.planner.offers import Offer, offers, refusals
@@ -252,14 +254,24 @@ class Ways:
 
 def op_key(op: Op) -> str:
     """An operator with its shapes and attributes as text; ops of the same text may still have different kernels."""
-    names = [field.name for field in fields(op) if field.name not in (*op.results, "origin", "rescale")]
+    names = [f.name for f in fields(op) if f.name not in (*op.results, "origin", *NUMBERS) or _differs(op, f)]
     if isinstance(op, Linear):
         names.append("clamp")
     operands = " ".join(f"{name}={_text(getattr(op, name))}" for name in names)
     return f"{type(op).__name__} {operands} -> {' '.join(map(_text, op.ys))}"
 
 
+NUMBERS = ("rescale", "terms", "steps", "rounding")
+"""Fields that say whose arithmetic an op has: named where it is not the usual one."""
+
+
+def _differs(op: Op, field: Field[Any]) -> bool:
+    return field.default is not MISSING and getattr(op, field.name) != field.default
+
+
 def _text(value: Any) -> str:
+    if isinstance(value, Rescale | FusedTerms | FloorTerms):
+        return getattr(value, "rounding", type(value).__name__)
     if isinstance(value, Tensor):
         return f"{value.dtype}[{'x'.join(map(str, value.shape))}]" + ("!" if value.is_constant else "")
     if isinstance(value, tuple):
