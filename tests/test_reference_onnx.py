@@ -34,7 +34,9 @@ def run(kind: str, inputs: list[Array], y: Any, domain: str = "", **attributes: 
     names = [f"i{n}" for n in range(len(inputs))]
     kinds = [helper.np_dtype_to_tensor_dtype(np.asarray(i).dtype) for i in inputs]
     node = helper.make_node(kind, names, ["y"], domain=domain, **attributes)
-    fed = [helper.make_tensor_value_info(n, k, np.asarray(i).shape) for n, k, i in zip(names, kinds, inputs, strict=True)]
+    fed = [
+        helper.make_tensor_value_info(n, k, np.asarray(i).shape) for n, k, i in zip(names, kinds, inputs, strict=True)
+    ]
     result = helper.make_tensor_value_info("y", helper.np_dtype_to_tensor_dtype(np.dtype(y)), None)
     # Scales and zero points are constants, as in models.
     constants = [onnx.numpy_helper.from_array(np.asarray(i), n) for n, i in zip(names[1:], inputs[1:], strict=True)]
@@ -96,7 +98,9 @@ def test_convolutions_are_equal(seed: int, dtype: str, pow2: bool) -> None:
     w, weights = per_channel(r, (9, 3, 3, 6), pow2)
     bias = r.random.integers(-9000, 9000, 9).astype(np.int32)
     rescale = linear_rescale(x, w, y, rounding="ties_even")
-    op = Conv2D(y=y, x=x, weights=w, bias=Tensor("b", (9,), "int32", None, bias), rescale=rescale, pad=Padding(1, 1, 1, 1))
+    op = Conv2D(
+        y=y, x=x, weights=w, bias=Tensor("b", (9,), "int32", None, bias), rescale=rescale, pad=Padding(1, 1, 1, 1)
+    )
     value = r.values(x.shape)
     inputs = [r.filed(value).transpose(0, 3, 1, 2), *r.parameters(x), weights.transpose(0, 3, 1, 2)]
     inputs += [np.asarray(w.q.scales, np.float32), np.zeros(9, np.int8), *r.parameters(y), bias]
@@ -156,7 +160,10 @@ def test_global_averages_are_equal(dtype: str) -> None:
     for seed in range(8):
         r = Random(seed, dtype)
         scale = r.scale()
-        x, y = r.tensor("x", (1, 7, 5, 640), scale), r.tensor("y", (1, 640), np.float32(scale * r.random.uniform(0.2, 1)))
+        x, y = (
+            r.tensor("x", (1, 7, 5, 640), scale),
+            r.tensor("y", (1, 640), np.float32(scale * r.random.uniform(0.2, 1))),
+        )
         op = Mean(y=y, x=x, axes=(1, 2), rescale=mean_rescale(x, 35, y))
         value = r.values(x.shape)
         inputs = [r.filed(value).transpose(0, 3, 1, 2), *r.parameters(x), *r.parameters(y)]
@@ -213,4 +220,6 @@ def test_edges_are_equal(dtype: str) -> None:
         assert np.array_equal(evaluate(back, bytes_), theirs)
         z = r.tensor("z", (5000,), r.scale())
         table = tabulated(y, z, lambda reals: reals)
-        assert np.array_equal(r.filed(table[bytes_.astype(int) + 128]), run("QuantizeLinear", [theirs, *r.parameters(z)], dtype))
+        assert np.array_equal(
+            r.filed(table[bytes_.astype(int) + 128]), run("QuantizeLinear", [theirs, *r.parameters(z)], dtype)
+        )

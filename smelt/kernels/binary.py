@@ -177,7 +177,9 @@ def _table_of(k: CallBuilder, op: Binary, results: Integers) -> Compute:
     table = k.table("results", every)
 
     def compute(a: Expr, b: Expr) -> Expr:
-        first, second = (minimum(maximum(e - least, 0), n - 1) for e, least, n in ((a, low, values), (b, low2, values2)))
+        first, second = (
+            minimum(maximum(e - least, 0), n - 1) for e, least, n in ((a, low, values), (b, low2, values2))
+        )
         return table[first * values2 + second]
 
     return compute

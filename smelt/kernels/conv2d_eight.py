@@ -10,15 +10,16 @@ from dataclasses import dataclass
 
 from smelt.kernels.accepts import has_dual_mac, is_pointwise, is_ungrouped, pixels_of
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.doubts import bind_doubts, look_again
 from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.columns import order_of
 from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.widened import Order, widen
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantize import for_routines
 from smelt.kernels.requantizer import Requantizer
-from smelt.kernels.routines import THIN
-from smelt.loops.ir import Const
+from smelt.kernels.routines import THIN, THIN_ONCE
+from smelt.loops.ir import Const, Expr
 from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
@@ -50,21 +51,33 @@ def rounds_once(op: Conv2D, core: Core) -> bool:
 
 
 def _requantizer(op: Conv2D) -> Requantizer:
-    return requantizer(op, op.weights.constant.reshape(op.y.shape[3], -1), folded=True)
+    return for_routines(op, op.weights.constant.reshape(op.y.shape[3], -1))
 
 
 def build_eight(op: Conv2D, schedule: EightBlock) -> KernelCall:
-    r, channels, pixels, order = _requantizer(op), op.y.shape[3], schedule.pixels, Order(mixed=True)
+    r, channels, pixels, order = _requantizer(op).in_bits, op.y.shape[3], schedule.pixels, Order(mixed=True)
     k = CallBuilder("conv2d_eight")
     x = k.operand("x", op.x)
     w = bind_weights(k, op.weights, op.weights.constant.reshape(channels, DEPTH)[:, order_of(1, DEPTH)])
-    table, wide, y = r.bind(k), order.scratch(k, (pixels + 1) * DEPTH), k.result("y", op.y)
-    routine, work = THIN, ((SMLAD, 4 * pixels), (SMMLAR, pixels))
+    table, doubts = r.bind(k), bind_doubts(k, r)
+    wide, y = order.scratch(k, (pixels + 1) * DEPTH), k.result("y", op.y)
+    routine, work = THIN_ONCE if r.form == "once" else THIN, ((SMLAD, 4 * pixels), (SMMLAR, pixels))
     with in_stretches(k, pixels_of(op), pixels) as first:
         widen(k, order, wide, Const(0), x, first * DEPTH, pixels * DEPTH)
         with k.loop("channel", 0, channels) as channel:
             places = (At(w, channel * DEPTH), At(wide), At(y, first * channels + channel), r.constants(table, channel))
             k.routine(routine, (*places, pixels, channels, *r.numbers), work, 9 * pixels + 60)
+
+        def sum_of(channel: Expr, bias: Expr, pixel: Expr) -> Expr:
+            total = k.var("again_sum", bias)
+            for tap in range(DEPTH):
+                k.assign(total, total + w[channel * DEPTH + tap] * wide[pixel * DEPTH + tap])
+            return total
+
+        def place_of(channel: Expr, pixel: Expr) -> Expr:
+            return (first + pixel) * channels + channel
+
+        look_again(k, r, doubts, y, pixels, place_of, sum_of)
     return k.finish_call()
 
 

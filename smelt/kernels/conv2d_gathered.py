@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from smelt.kernels.accepts import has_dual_mac, has_enough_taps, is_undilated, is_ungrouped, pixels_of
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.doubts import bind_doubts
 from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.columns import GROUP, Gathered, gather, words_of
 from smelt.kernels.feeds.images import ONLY, copy_rows
@@ -43,9 +44,10 @@ def build_conv2d(op: Conv2D, schedule: GroupBlock) -> KernelCall:
     r, pixels, g = requantizer_of(op), schedule.pixels, Gathered(op, schedule.pixels)
     k = CallBuilder("conv2d_gathered")
     x, w, table = k.operand("x", op.x), bind_pairs(k, op, schedule.staged), r.bind(k)
+    doubts = bind_doubts(k, r)
     image = k.scratch("image", "int8_t", g.x_rows * g.row_length)
     columns, part = bind_columns(k, op, pixels, "columns"), bind_slice(k, op, schedule.staged)
-    groups = Groups(op, r, pixels, w, table, columns, part, k.result("y", op.y))
+    groups = Groups(op, r, pixels, w, table, columns, part, k.result("y", op.y), doubts)
     with in_stretches(k, pixels_of(op), pixels) as first:
         first_row = k.let("first_row", first // op.y.shape[2])
         copy_rows(k, op, x, image, g.row_length, ONLY, first_row * op.stride[0], (0, g.x_rows))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from smelt.kernels.accepts import has_dual_mac, is_pointwise, is_ungrouped, pixels_of
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.doubts import bind_doubts
 from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.columns import GROUP, widen_pixels, words_of
 from smelt.kernels.implementation import Implementation, KernelCall
@@ -37,8 +38,9 @@ def build_pointwise(op: Conv2D, schedule: GroupBlock) -> KernelCall:
     r, pixels = requantizer_of(op), schedule.pixels
     k = CallBuilder("conv2d_pointwise")
     x, w, table = k.operand("x", op.x), bind_pairs(k, op, schedule.staged), r.bind(k)
+    doubts = bind_doubts(k, r)
     wide, part = bind_columns(k, op, pixels, "wide"), bind_slice(k, op, schedule.staged)
-    groups = Groups(op, r, pixels, w, table, wide, part, k.result("y", op.y))
+    groups = Groups(op, r, pixels, w, table, wide, part, k.result("y", op.y), doubts)
     with in_stretches(k, pixels_of(op), pixels) as first:
         widen_pixels(k, op, x, wide, pixels, first)
         groups.outputs(k, first)

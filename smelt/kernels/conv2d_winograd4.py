@@ -28,12 +28,14 @@ from numpy.typing import NDArray
 
 from smelt.kernels.accepts import has_dual_mac, is_undilated, is_ungrouped
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.doubts import bind_doubts, look_again
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.images import copy_rows
 from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.tiles import Tiled, Tiles
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantize import for_routines, requantizer
+from smelt.kernels.requantize_exact import OnceRequantizer
 from smelt.kernels.requantizer import Requantizer, Scale
 from smelt.kernels.routines import (
     GROUP,
@@ -55,6 +57,8 @@ from smelt.targets.intrinsics import SMLAD, SMMLAR
 from smelt.targets.types import Core
 
 SIZE, OUT = 6, 4  # elements of x under a tile, outputs of a tile, in either direction
+A_TRANSPOSED = ((6, -4, -4, 1, 1, 0), (0, -4, 4, 2, -2, 0), (0, -4, -4, 4, 4, 0), (0, -4, 4, 8, -8, 24))
+"""A' as it makes sums 576 times too large, all of it at once."""
 BIAS_FACTOR = 36  # what adds 576 to all outputs of a tile, at the position in row 1, column 1
 BIAS_POSITION = 7
 INVERSE_OF_9 = 954437177
@@ -92,6 +96,8 @@ class _Kernel(Tiled):
     schedule: TileBlock
     corner: Buffer | None
     slices: Buffer
+    doubts: Buffer | None
+    factors: Buffer | None
 
     @property
     def slice_words(self) -> int:
@@ -142,10 +148,14 @@ def with_bias(op: Conv2D) -> Requantizer:
     """A requantizer whose biases are for x + 128, times `BIAS_FACTOR`."""
     weights = op.weights.constant
     flat = weights.reshape(len(weights), -1)
-    r = requantizer(op, flat, folded=True)
+    r = for_routines(op, flat)
+    r = (r.grown(EXTRA_BITS) if r.saturates else requantizer(op, flat, folded=True)) or requantizer(
+        op, flat, folded=True
+    )
     columns = r.columns.astype(np.int64)
     columns[:, 0] = BIAS_FACTOR * (columns[:, 0] - 128 * flat.sum(axis=1, dtype=np.int64))
-    return replace(r, columns=columns.astype(np.int32))
+    r = replace(r, columns=columns.astype(np.int32))
+    return r.after_bias() if isinstance(r, OnceRequantizer) else r
 
 
 def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
@@ -155,6 +165,8 @@ def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
     k = CallBuilder("conv2d_winograd4", in_place=_may_overwrite(op))
     x, w, table = k.operand("x", op.x), bind_weights(k, op.weights, packed), r.bind(k)
     image = k.scratch("image", "int8_t", _image_bytes(op, schedule))
+    doubts = bind_doubts(k, r)
+    factors = None if doubts is None else k.table("factors", np.array(A_TRANSPOSED, np.int32))
     corner = None if is_shared(r) else k.scratch("corner", "int32_t", OUT * SIZE)
     slices = sums = image
     if not schedule.tight:
@@ -163,7 +175,7 @@ def build_conv2d(op: Conv2D, schedule: TileBlock) -> KernelCall:
     if not schedule.tight:
         sums = k.scratch("sums", "int32_t", _groups(schedule.tiles) * GROUP_SUMS)
     y = k.result("y", op.y)
-    kernel = _Kernel(op, r, x, w, table, image, tiles, sums, y, schedule, corner, slices)
+    kernel = _Kernel(op, r, x, w, table, image, tiles, sums, y, schedule, corner, slices, doubts, factors)
     if schedule.whole:
         with k.loop("pair", 0, channels // 2) as pair:
             _slice(k, kernel, pair)
@@ -265,6 +277,8 @@ def _groups(tiles: int) -> int:
 
 def is_shared(r: Requantizer) -> bool:
     """Whether outputs need nothing but what the functions for all layers do."""
+    if r.form == "once":
+        return True
     return r.form == "fast" and r.clamp == (-128, 127) and max(r.shifts) <= GREATEST_SHIFT
 
 
@@ -308,10 +322,52 @@ def _routine_outputs(
     r, (rows, count) = kernel.r, block
     _, _, y_columns, channels = kernel.op.y.shape
     places = (At(kernel.y, place), kernel.sum(half * GROUP), r.constants(kernel.table, channel))
-    numbers = (rows, count, y_columns * channels, channels, *r.numbers)
-    function = named(WINOGRAD_OUTPUTS, "winograd_positive" if r.saturates else "winograd_signed")
+    numbers = (rows, count, y_columns * channels, channels, *(r.numbers[-1:] if r.form == "once" else r.numbers))
+    sign = "once" if r.form == "once" else "positive" if r.saturates else "signed"
+    function = named(WINOGRAD_OUTPUTS, f"winograd_{sign}")
     tiles = rows * count
     k.routine(function, (*places, *numbers), ((SMMLAR, tiles * OUT * OUT),), tiles * OUTPUT_WORK)
+    again = _Again(k, kernel, half, block)
+    made = tiles * OUT * OUT
+    look_again(
+        k, r, kernel.doubts, kernel.y, made, lambda _, number: place + again.beside(number), again.sum, only=channel
+    )
+
+
+@dataclass(frozen=True)
+class _Again:
+    """Where outputs of a channel are in a block of tiles, and the sum of one, from the sums of its tile, which have the bias."""
+
+    k: KernelBuilder
+    kernel: _Kernel
+    half: Expr
+    block: tuple[int, int]
+
+    def beside(self, number: Expr) -> Expr:
+        """How far the output of that number lies behind the first."""
+        _, _, y_columns, channels = self.kernel.op.y.shape
+        tile, row, column = self._split(number)
+        rows, columns = tile // self.block[1] * OUT + row, tile % self.block[1] * OUT + column
+        return (rows * y_columns + columns) * channels
+
+    def _split(self, number: Expr) -> tuple[Expr, Expr, Expr]:
+        """(tile, row, column)."""
+        return number // (OUT * OUT), number // OUT % OUT, number % OUT
+
+    def sum(self, channel: Expr, bias: Expr, number: Expr) -> Expr:
+        """A' m A, row `i` of A' times all sums times row `j`; `bias` is what is still to be added."""
+        k, (tile, row, column) = self.k, self._split(number)
+        first = self.half * GROUP + tile // GROUP * GROUP_SUMS + tile % GROUP
+        total = k.var("again_sum", Const(0, "uint32_t"))
+        factors = self.kernel.factors
+        assert factors is not None
+        with k.loop("i", 0, SIZE) as i, k.loop("j", 0, SIZE) as j:
+            at = self.kernel.sum(first + (i * SIZE + j) * (2 * GROUP))
+            m = at.buffer.load("int32_t", at.index) if self.kernel.schedule.tight else at.buffer[at.index]
+            factor = k.let("factor", factors[row * SIZE + i] * factors[column * SIZE + j])
+            k.assign(total, total + cast("uint32_t", m) * cast("uint32_t", factor))
+        exact = cast("int32_t", total * Const(INVERSE_OF_9, "uint32_t")) >> EXTRA_BITS
+        return k.let("again_total", exact + bias)
 
 
 def _tile(k: KernelBuilder, kernel: _Kernel, corner: Buffer, sums: Window, scale: Scale, ys: Window) -> None:

@@ -15,9 +15,9 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import fit_pairs, pack_pairs
-from smelt.kernels.inner.units import PairOutputs, bind_outputs, direct_scale, is_direct
+from smelt.kernels.inner.units import PairOutputs, bind_outputs
 from smelt.kernels.requantize import requantizer
-from smelt.kernels.routines import UNIT_OUTPUTS, UNITS
+from smelt.kernels.routines import UNIT_OUTPUTS, UNIT_OUTPUTS_ONCE, UNITS
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Buffer, Const, Expr, Intrinsic, Table
 from smelt.loops.routine import At
@@ -68,7 +68,7 @@ def build_dense(op: Dense, schedule: UnitPairs) -> KernelCall:
     k = CallBuilder("dense_pairs")
     x, w, outputs = k.operand("x", op.x), k.table("weights", packed), bind_outputs(k, r)
     full, rest = units // 2 // schedule.pairs, units // 2 % schedule.pairs
-    whole = is_direct(r)
+    whole = r.is_direct
     sums = None if whole else k.scratch("sums", "int32_t", 2 * max(_run(full) * schedule.pairs, rest))
     y = k.result("y", op.y)
     with k.loop("row", 0, op.x.elements // depth) as row:
@@ -126,8 +126,10 @@ def _outputs(k: KernelBuilder, kernel: _Kernel, unit: int, blocks: int, pairs: i
     words = kernel.words
     others = blocks * (words * (2 * pairs + 2) + OTHERS + OUTPUT * 2 * pairs) + CALL
     places = (At(kernel.y, kernel.row + unit), *kernel.places(Const(unit)))
-    arguments = (*places, words, *direct_scale(kernel.outputs.r), blocks)
-    k.routine(UNIT_OUTPUTS[pairs], arguments, _work(words, blocks, pairs), others, 2 * blocks * words)
+    r = kernel.outputs.r
+    routine = (UNIT_OUTPUTS_ONCE if r.form == "once" else UNIT_OUTPUTS)[pairs]
+    arguments = (*places, words, *r.direct_scale, blocks)
+    k.routine(routine, arguments, _work(words, blocks, pairs), others, 2 * blocks * words)
 
 
 def _work(words: int, blocks: int, pairs: int) -> tuple[tuple[Intrinsic, int], ...]:

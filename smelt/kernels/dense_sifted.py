@@ -19,9 +19,9 @@ from smelt.kernels.accepts import has_byte_weights, has_dual_mac
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import fit_pairs, pack_pairs
-from smelt.kernels.inner.units import direct_scale, is_direct, start_table
+from smelt.kernels.inner.units import start_table
 from smelt.kernels.requantize import requantizer
-from smelt.kernels.routines import SIFT, SIFTED
+from smelt.kernels.routines import SIFT, SIFTED, SIFTED_ONCE
 from smelt.loops.ir import Intrinsic, Table
 from smelt.loops.routine import At
 from smelt.model.ops import Dense
@@ -63,7 +63,7 @@ def pays(op: Dense, core: Core) -> bool:
 def weights_fit_pairs(op: Dense, core: Core) -> bool:
     """weights of one scale of which two fit one halfword, sums that stay below 2^23, and outputs that use all of int8"""
     r = requantizer(op, op.weights.constant, folded=True)
-    return is_direct(r) and fit_pairs(op.weights.constant, r)
+    return r.is_direct and fit_pairs(op.weights.constant, r)
 
 
 def pack(weights: NDArray[np.int8], lane: int) -> Table:
@@ -89,7 +89,8 @@ def build_dense(op: Dense, schedule: Sifted) -> KernelCall:
             read = At(w, number * (depth * lane // 4))
             places = (At(y, row * units + unit), At(starts, unit), read, At(entries))
             listings = blocks * (depth // 3)
-            k.routine(SIFTED, (*places, *direct_scale(r), blocks, depth), _work(listings), 4 * depth * blocks, listings)
+            routine = SIFTED_ONCE if r.form == "once" else SIFTED
+            k.routine(routine, (*places, *r.direct_scale, blocks, depth), _work(listings), 4 * depth * blocks, listings)
     return k.finish_call()
 
 

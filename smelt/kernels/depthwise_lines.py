@@ -11,14 +11,15 @@ from dataclasses import dataclass
 
 from smelt.kernels.accepts import has_dual_mac, is_undilated
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.doubts import bind_doubts, look_again
 from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.planes import gather_line
 from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantize import for_routines
 from smelt.kernels.requantizer import Requantizer
 from smelt.kernels.routines import PLANE_PITCH as PITCH
-from smelt.kernels.routines import PLANES
+from smelt.kernels.routines import PLANES, PLANES_ONCE
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Const, Expr
 from smelt.loops.routine import At
@@ -92,15 +93,16 @@ def rounds_once(op: DepthwiseConv2D, core: Core) -> bool:
 
 
 def _requantizer(op: DepthwiseConv2D) -> Requantizer:
-    return requantizer(op, op.weights.constant.reshape(-1, op.y.shape[3]).T, folded=True)
+    return for_routines(op, op.weights.constant.reshape(-1, op.y.shape[3]).T)
 
 
 def build_lines(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
-    r = _requantizer(op)
+    r = _requantizer(op).in_bits
     lines, along = _axes(op, schedule.transposed)
     k = CallBuilder("depthwise_lines")
     x = k.operand("x", op.x)
     w, table = bind_weights(k, op.weights, op.weights.constant.reshape(9, -1).T), r.bind(k)
+    doubts = bind_doubts(k, r)
     plane = k.scratch("plane", "int16_t", lines.seen * PITCH)
     y = k.result("y", op.y)
     fill(k, plane, Const(0), op.x.q.zero_point, plane.size)
@@ -112,13 +114,41 @@ def build_lines(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
         numbers = (lines.tap_step, along.tap_step, lines.y_size, pitch, along.y_size, along.y_step, lines.y_step)
         outputs = lines.y_size * along.y_size
         work = ((SMLAD, 6 * outputs), (SMMLAR, outputs))
+        routine = (PLANES_ONCE if r.form == "once" else PLANES)[along.stride]
         k.routine(
-            PLANES[along.stride],
+            routine,
             (*places, *numbers, *r.numbers),
             work,
             9 * outputs + 100,
         )
+        again = _Again(k, w, plane, first - channel, (lines, along))
+        look_again(k, r, doubts, y, outputs, again.place, again.sum, only=channel)
     return k.finish_call()
+
+
+@dataclass(frozen=True)
+class _Again:
+    """Where an output of a channel is in y, and its sum from the plane."""
+
+    k: KernelBuilder
+    weights: Buffer
+    plane: Buffer
+    first: Expr
+    axes: tuple[_Axis, _Axis]
+
+    def place(self, channel: Expr, number: Expr) -> Expr:
+        lines, along = self.axes
+        return self.first + channel + number // along.y_size * lines.y_step + number % along.y_size * along.y_step
+
+    def sum(self, channel: Expr, bias: Expr, number: Expr) -> Expr:
+        lines, along = self.axes
+        at = number // along.y_size * (lines.stride * PITCH) + number % along.y_size * along.stride
+        total = self.k.var("again_sum", bias)
+        for tap in range(9):
+            down, across = divmod(tap, 3)
+            weight = self.weights[channel * 9 + (down * lines.tap_step + across * along.tap_step)]
+            self.k.assign(total, total + weight * self.plane[at + (down * PITCH + across)])
+        return total
 
 
 def _gather(k: KernelBuilder, x: Buffer, plane: Buffer, first: Expr, axes: tuple[_Axis, _Axis]) -> None:

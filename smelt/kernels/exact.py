@@ -7,6 +7,7 @@ one shift. `find_affine` looks for such a form; what it returns holds for all po
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 
 import numpy as np
@@ -129,13 +130,11 @@ class Even:
     def of(self, k: KernelBuilder, *xs: Expr) -> Expr:
         """The form in C."""
         total = k.let("total", Affine(self.sum.factors, self.sum.offset, 0).of(*xs))
-        result = k.let("halves_up", total >> self.sum.shift)
+        halves_up = k.let("halves_up", total >> self.sum.shift)
         tie = binary("==", total & ((1 << self.sum.shift) - 1), 0)
-        result = result - k.let("odd", result & 1) * tie
+        result: Expr = halves_up - k.let("odd", halves_up & 1) * tie
         for operands, added in self.others:
-            there = expression(1)
-            for x, value in zip(xs, operands, strict=True):
-                there = there.both(binary("==", x, value)) if there != expression(1) else binary("==", x, value)
+            there = reduce(Expr.both, (binary("==", x, value) for x, value in zip(xs, operands, strict=True)))
             result = k.let("result", result + there * added)
         return result
 

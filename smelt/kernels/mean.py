@@ -7,8 +7,8 @@ from math import prod
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.lookup import Unrolled, unrolled
-from smelt.kernels.requantize_exact import single_output
 from smelt.kernels.nests import Nest, blocks, loops, merged, row_major
+from smelt.kernels.requantize_exact import single_output
 from smelt.kernels.rescale import clamped, requantize
 from smelt.loops.ir import Expr, Var
 from smelt.model.limits import farthest

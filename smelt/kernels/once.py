@@ -108,7 +108,7 @@ def _guess(p: Rescale, outputs: Integers, low: Integers, high: Integers) -> Inte
     """About where steps lie."""
     factors = np.abs(_factors(p))
     about = (outputs - _beside(p)) / np.where(factors > 0, factors, 1)
-    return np.clip(np.nan_to_num(np.ceil(about)), low, high).astype(np.int64)
+    return np.asarray(np.clip(np.nan_to_num(np.ceil(about)), low, high), np.int64)
 
 
 def _factors(p: Rescale) -> NDArray[np.float64]:
@@ -149,7 +149,7 @@ def _solved(
     easy = varies & (least <= most)
     multipliers = np.where(easy, (least + most) >> 1, 0)
     offsets, added = np.where(varies, nearest, always << shift), np.zeros_like(nearest)
-    for channel in np.flatnonzero(varies & ~easy):
+    for channel in np.flatnonzero(varies & ~easy).tolist():
         found = _line(steps.of(channel), int(near[channel]), shift, up)
         multipliers[channel], offsets[channel], added[channel] = found
     form = Once(multipliers * steps.signs, offsets, added * steps.signs, shift, up, ())

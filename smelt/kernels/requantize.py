@@ -13,14 +13,13 @@ Else `smelt_requantize` does it in 64 bits. Per channel constants lie side by si
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.requantize_exact import defined_requantizer, exact_requantizer
+from smelt.kernels.requantize_exact import defined_requantizer, exact_requantizer, routine_requantizer
 from smelt.kernels.requantizer import GREATEST_SHIFT, INT32, Integers, Requantizer, Scale, table_of
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import AnyBuffer, Buffer, Expr, Type, Value, Var
@@ -42,6 +41,18 @@ def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requanti
         return exact_requantizer(p, op.y.dtype, bias, (low, high), wraps)
     fast = None if wraps or op.y.dtype != "int8" else _fast(p, bias, low, high)
     return fast or _general(p, bias, wraps)
+
+
+def for_routines(op: Linear, weights: NDArray[np.int8]) -> Requantizer:
+    """`requantizer`, folded, for routines that make outputs themselves: a few of these may have to be looked at again (`doubts`)."""
+    p = op.rescale
+    if p.rounding not in ("ties_even", "floor") or op.y.dtype != "int8":
+        return requantizer(op, weights, folded=True)
+    bias, wide = constant_bias(op), weights.astype(np.int64)
+    low, high, partial = ranges(wide, bias, p.x_zero, op.x.element.range)
+    wraps = max(np.max(high), -np.min(low), np.max(partial)) >= INT32
+    form = None if wraps else routine_requantizer(p, bias - p.x_zero * wide.sum(axis=1), (low, high))
+    return form or requantizer(op, weights, folded=True)
 
 
 def unknown_sums(op: Linear) -> Requantizer:

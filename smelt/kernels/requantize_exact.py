@@ -8,6 +8,7 @@ and a shift of 32 bits where the range shows that they suffice, else of 64; "tie
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,13 +25,12 @@ MANTISSA = 24  # bits of a float32
 BITS = range(2, 9)  # by which routines let weights grow
 SHIFTS = (14, 8)  # that their outputs have then
 MOST_BIAS = 2**22
+MOST_DOUBTS = 0.25  # of a channel
 MOST_OFFSET = 2**30
 MOST_NEAR = 20  # bits more: the zero point still fits
 
 
-def exact_requantizer(
-    p: Rescale, y: str, bias: Integers, sums: tuple[Integers, Integers], wraps: bool
-) -> Requantizer:
+def exact_requantizer(p: Rescale, y: str, bias: Integers, sums: tuple[Integers, Integers], wraps: bool) -> Requantizer:
     """For outputs of type `y`. `bias` is that of the table; `sums` are the least and the greatest of each channel, which say nothing
     where sums may wrap."""
     low, high = sums
@@ -51,7 +51,8 @@ class _Known:
         self._columns = columns
 
     def __getitem__(self, place: Value) -> Expr:
-        return Const(int(self._columns[0, place.value if isinstance(place, Const) else int(place)]))
+        number = place.value if isinstance(place, Const) else place
+        return Const(int(self._columns.reshape(-1)[number]))
 
 
 def single_output(k: KernelBuilder, p: Rescale, y: str, sums: tuple[int, int], total: Expr) -> Expr:
@@ -71,27 +72,47 @@ def _single(k: KernelBuilder, r: Requantizer, total: Expr) -> Expr:
     return r.output(k, total + added if added else total, scale)
 
 
+def routine_requantizer(p: Rescale, bias: Integers, sums: tuple[Integers, Integers]) -> OnceRequantizer | None:
+    """The form for routines, with a few doubtful outputs where it must be; None where there are many, or there is none."""
+    form = find_once(p, *sums)
+    if form is None or len(form.doubtful) > MOST_DOUBTS * len(bias):
+        return None
+    return _once(p, bias, form)
+
+
 def _once(p: Rescale, bias: Integers, form: Once) -> OnceRequantizer:
     offsets = form.offsets
     common = int(offsets[0]) if np.all(offsets == offsets[0]) else None
     columns = [bias + form.added, form.multipliers, *(() if common is not None else (offsets,))]
-    return OnceRequantizer("once", table_of(columns), form.shift, p.y_zero, p.clamp, False, form, common)
+    doubts = np.zeros((0, 5), np.int32)
+    if form.doubtful:
+        channels, outputs = np.array(form.doubtful).T
+        shifts = MANTISSA - p.shifts[channels].astype(np.int64)
+        multipliers = p.multipliers[channels] >> (31 - MANTISSA)
+        doubts = table_of([channels, outputs, bias[channels], multipliers, shifts])
+    return OnceRequantizer("once", table_of(columns), form.shift, p.y_zero, p.clamp, False, form, common, doubts)
 
 
 @dataclass(frozen=True, eq=False)
 class OnceRequantizer(Requantizer):
-    """`columns` are bias, multiplier and, unless all channels share it, offset."""
+    """`columns` are bias, multiplier and, unless all channels share it, offset. `doubts` are channel, output, bias, multiplier and shift
+    of what is doubtful, which only routines leave to be looked at again."""
 
     proved: Once
     offset: int | None
+    doubts: NDArray[np.int32]
 
     @property
     def saturates(self) -> bool:
         return self.clamp == FULL
 
     @property
+    def is_shared(self) -> bool:
+        return self.offset is not None and bool(np.all(self.columns[:, 1] == self.columns[0, 1]))
+
+    @property
     def is_direct(self) -> bool:
-        return self.is_shared and self.offset is not None and self.clamp == FULL and self.proved.up == 0
+        return self.is_shared and not self.proved.doubtful and self.clamp == FULL and self.proved.up == 0
 
     @property
     def direct_scale(self) -> tuple[Const, Const, Const]:
@@ -107,12 +128,22 @@ class OnceRequantizer(Requantizer):
         columns = table_of([self.columns[:, 0], form.multipliers, form.offsets])
         return replace(self, columns=columns, shift=form.shift, proved=form, offset=None)
 
+    def after_bias(self) -> OnceRequantizer:
+        """The same where sums have the bias of the table in them when they are looked at again: `doubts` take off what it has more."""
+        doubts = self.doubts.copy()
+        doubts[:, 2] = -self.proved.added[doubts[:, 0]]
+        return replace(self, doubts=doubts)
+
     @property
     def bits(self) -> int:
         """By how many bits sums grow so that the shift is one of `SHIFTS`; 0 where none is right."""
         shift = self.proved.shift - self.proved.up
         fitting = (s - shift for s in SHIFTS if s - shift in BITS and s - shift >= self.proved.up)
         return next(fitting, 0)
+
+    @property
+    def in_bits(self) -> Requantizer:
+        return self.grown(self.bits) or self
 
     @property
     def rounds_once(self) -> bool:

@@ -105,8 +105,10 @@ class Requantizer:
 
     @property
     def is_shared(self) -> bool:
-        """Whether all channels have the same multiplier and shift."""
-        return self.shift is not None and bool(np.all(self.columns[:, 1] == self.columns[0, 1]))
+        """Whether all channels have one scale, and `direct_scale` has it."""
+        return (
+            self.form != "exact" and self.shift is not None and bool(np.all(self.columns[:, 1] == self.columns[0, 1]))
+        )
 
     @property
     def is_direct(self) -> bool:
@@ -123,6 +125,11 @@ class Requantizer:
 
     def grown(self, bits: int) -> Requantizer | None:
         """The same for sums that a routine makes larger by so many bits; None where that is not possible."""
+        return self
+
+    @property
+    def in_bits(self) -> Requantizer:
+        """The same for routines that let sums grow so that shifts become what they are in the code, where it `rounds_once`."""
         return self
 
     @property

@@ -46,7 +46,8 @@ def _count(name: str, multiple: int = 1) -> Number:
 
 
 WORDS, ROWS, BLOCKS, DEPTH = _count("words"), _count("rows"), _count("blocks"), Number("depth")
-ZERO, SHIFT = Number("zero"), Number("shift")
+ZERO, SHIFT, BITS = Number("zero"), Number("shift"), Number("bits")
+_ONCE = ("", "_once")
 SCALE = (Number("multiplier"), Number("offset"), SHIFT)  # of all units
 
 
@@ -83,13 +84,18 @@ BUILT: Mapping[str, Builder] = {
     **{f"plain_{pixels}": partial(build_products, pixels=pixels, plain=True) for pixels in (1, 2, 3)},
     **{f"units_{pairs}": partial(build_units, pairs=pairs, whole=False) for pairs in (1, 2, 3)},
     **{f"unit_outputs_{pairs}": partial(build_units, pairs=pairs, whole=True) for pairs in (1, 2, 3)},
+    **{f"unit_outputs_{pairs}_once": partial(build_units, pairs=pairs, whole=True, once=True) for pairs in (1, 2, 3)},
     "quantize": build_quantize,
     "dense_eights": build_dense_floats,
     "sift": build_sift,
     "sifted": build_sifted,
+    "sifted_once": partial(build_sifted, once=True),
     "groups": build_groups,
+    "groups_once": partial(build_groups, once=True),
     **{f"plane_{stride}": partial(build_planes, stride=stride) for stride in (1, 2)},
+    **{f"plane_{stride}_once": partial(build_planes, stride=stride, once=True) for stride in (1, 2)},
     "thin": build_thin,
+    "thin_once": partial(build_thin, once=True),
     **{f"pixels_{count}": partial(build_pixels, count=count) for count in (1, 3)},
     "winograd_eight": partial(build_tiles, once=True),
     "winograd_eights": partial(build_tiles, once=False),
@@ -98,6 +104,7 @@ BUILT: Mapping[str, Builder] = {
     **{f"winograd_weights_{depth}": partial(build_tile_weights, depth=depth) for depth in DEPTHS},
     "winograd_positive": partial(build_tile_outputs, signed=False),
     "winograd_signed": partial(build_tile_outputs, signed=True),
+    "winograd_once": partial(build_tile_outputs, signed=False, once=True),
     "sum_words": sum_words,
     "product_words": product_words,
     "lookup_words": lookup_words,
@@ -107,41 +114,41 @@ BUILT: Mapping[str, Builder] = {
 """The routines that are built as assembly for each core, by name; the others are written in the headers."""
 
 
-def _units(pairs: int, whole: bool) -> Routine:
+def _units(pairs: int, whole: bool, once: bool = False) -> Routine:
     """The sums of blocks of so many pairs of units; or their outputs, where all units share their scale."""
     read = Reads("starts", "int32_t"), Reads("w", "int32_t"), Reads("x", "int8_t")
     if whole:
         parameters = (Writes("y", "int8_t"), *read, WORDS, *SCALE, BLOCKS)
-        return _built(f"unit_outputs_{pairs}", "smelt_units.h", parameters)
+        return _built(f"unit_outputs_{pairs}{_ONCE[once]}", "smelt_units.h", parameters)
     return _built(f"units_{pairs}", "smelt_units.h", (Writes("sums", "int32_t"), *read, WORDS, BLOCKS))
 
 
-def _groups() -> Routine:
+def _groups(once: bool = False) -> Routine:
     """Two channels of groups of three pixels."""
     parameters = (
         *(Reads("w", "int32_t"), Reads("x", "int32_t"), Writes("y", "int8_t"), Reads("channel", "int32_t")),
-        *(WORDS, _count("groups"), Number("step", 1), ZERO, SHIFT),
+        *(WORDS, _count("groups"), Number("step", 1), *((SHIFT,) if once else (ZERO, SHIFT))),
     )
-    return _built("groups", "smelt_groups.h", parameters)
+    return _built(f"groups{_ONCE[once]}", "smelt_groups.h", parameters)
 
 
-def _plane(stride: int) -> Routine:
+def _plane(stride: int, once: bool = False) -> Routine:
     """All outputs of a channel of a depthwise layer, from a plane; `pitch` is in bytes."""
     parameters = (
         *(Reads("w", "int8_t"), Reads("x", "int16_t"), Writes("y", "int8_t"), Reads("channel", "int32_t")),
         *(Number("down"), Number("along"), _count("lines"), Number("pitch", 1), Number("outputs", 4)),
-        *(Number("step", 1), Number("line_step", 1), ZERO, SHIFT),
+        *(Number("step", 1), Number("line_step", 1), BITS if once else ZERO, SHIFT),
     )
-    return _built(f"plane_{stride}", "smelt_planes.h", parameters)
+    return _built(f"plane_{stride}{_ONCE[once]}", "smelt_planes.h", parameters)
 
 
-def _eight() -> Routine:
+def _eight(once: bool = False) -> Routine:
     """One channel of a pointwise layer that reads eight; a pixel of x is four words."""
     parameters = (
         *(Reads("w", "int8_t"), Reads("x", "int32_t"), Writes("y", "int8_t"), Reads("channel", "int32_t")),
-        *(_count("pixels", 4), Number("step", 1), ZERO, SHIFT),
+        *(_count("pixels", 4), Number("step", 1), BITS if once else ZERO, SHIFT),
     )
-    return _built("thin", "smelt_thin.h", parameters)
+    return _built(f"thin{_ONCE[once]}", "smelt_thin.h", parameters)
 
 
 def _pixels(count: int) -> Routine:
@@ -174,7 +181,8 @@ def _winograd_outputs(name: str) -> Routine:
     """The outputs of one channel of tiles, whose biases are added to the sums where they are."""
     parameters = (
         *(Writes("y", "int8_t"), Updates("sums", "int32_t"), Reads("channel", "int32_t")),
-        *(ROWS, _count("columns"), Number("length", 1), _count("channels"), ZERO, SHIFT),
+        *(ROWS, _count("columns"), Number("length", 1), _count("channels")),
+        *((SHIFT,) if name.endswith(_ONCE[True]) else (ZERO, SHIFT)),
     )
     return _built(name, "smelt_tiles.h", parameters)
 
@@ -206,7 +214,7 @@ def _sift() -> Routine:
     return _built("sift", "smelt_sifted.h", parameters)
 
 
-def _sifted() -> Routine:
+def _sifted(once: bool = False) -> Routine:
     """The outputs of blocks of eight units, from a list of elements of a row of `depth`."""
     depth = Number("depth", passed=False)
     parameters = (
@@ -215,7 +223,7 @@ def _sifted() -> Routine:
         Reads("list", "int32_t", depth.value + 3, by_data=True),
         *(*SCALE, BLOCKS, depth),
     )
-    return _built("sifted", "smelt_sifted.h", parameters)
+    return _built(f"sifted{_ONCE[once]}", "smelt_sifted.h", parameters)
 
 
 def _quantize() -> Routine:
@@ -268,11 +276,13 @@ def _softmax(name: str, result: Writes, rounds: Number, *numbers: str) -> Routin
 PRODUCTS = tuple(_products(pixels, plain) for plain in (False, True) for pixels in (1, 2, 3))
 UNITS = {pairs: _units(pairs, whole=False) for pairs in (1, 2, 3)}
 UNIT_OUTPUTS = {pairs: _units(pairs, whole=True) for pairs in (1, 2, 3)}
+UNIT_OUTPUTS_ONCE = {pairs: _units(pairs, whole=True, once=True) for pairs in (1, 2, 3)}
 SIFT = _sift()
-SIFTED = _sifted()
-GROUPS = _groups()
+SIFTED, SIFTED_ONCE = _sifted(), _sifted(once=True)
+GROUPS, GROUPS_ONCE = _groups(), _groups(once=True)
 PLANES = {stride: _plane(stride) for stride in (1, 2)}
-THIN = _eight()
+PLANES_ONCE = {stride: _plane(stride, once=True) for stride in (1, 2)}
+THIN, THIN_ONCE = _eight(), _eight(once=True)
 PIXELS = {count: _pixels(count) for count in (1, 3)}
 WINOGRAD_INPUTS = _winograd_inputs()
 WINOGRAD_WEIGHTS = {depth: _winograd_weights(depth) for depth in (None, *DEPTHS)}
@@ -288,12 +298,13 @@ SOFTMAX_TOTAL = _softmax("softmax_total", Writes("total", "int32_t", Const(1)), 
 SOFTMAX_RESULTS = _softmax(
     "softmax_results", Writes("y", "int8_t", _count("rounds").value * 4), _count("rounds"), "multiplier", "factor"
 )
-WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed"))
+WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed", "once"))
 
 ROUTINES = (
-    *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), SIFT, SIFTED, GROUPS, *PLANES.values(), THIN, *PIXELS.values(),
-    WINOGRAD_INPUTS, *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS,
-    QUANTIZE, DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS,
+    *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), *UNIT_OUTPUTS_ONCE.values(), SIFT, SIFTED, SIFTED_ONCE, GROUPS, GROUPS_ONCE,
+    *PLANES.values(), *PLANES_ONCE.values(), THIN, THIN_ONCE, *PIXELS.values(), WINOGRAD_INPUTS,
+    *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
+    SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS,
 )  # fmt: skip
 
 

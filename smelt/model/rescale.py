@@ -85,7 +85,7 @@ class Rescale(Noun):
 
     def apply(self, total: Integers) -> Integers:
         """The outputs for sums whose last axis is the channel."""
-        return np.clip(self._rounded(total) + self.y_zero, self.low, self.high)
+        return np.asarray(np.clip(self._rounded(total) + self.y_zero, self.low, self.high))
 
     def _rounded(self, total: Integers) -> Integers:
         match self.rounding:
@@ -103,8 +103,8 @@ class Rescale(Noun):
     def _ties_even(self, total: Integers) -> Integers:
         product = total.astype(np.float32) * self.factors
         if self.inside is None:
-            return np.rint(product).astype(np.int64)
-        return np.rint(product + np.float32(self.inside)).astype(np.int64) - self.inside
+            return np.asarray(np.rint(product).astype(np.int64))
+        return np.asarray(np.rint(product + np.float32(self.inside)).astype(np.int64) - self.inside)
 
 
 def linear_rescale(
@@ -145,7 +145,9 @@ def floor_rescale(
     """
     wide, added = np.asarray(multipliers, np.int64), np.asarray(addends, np.int64)
     if not 0 <= shift <= 62 or np.abs(wide).max(initial=0) >= 2**31 or np.abs(added).max(initial=0) >= 2**61:
-        raise ModelError(f"a shift of {shift}, or multipliers or addends so large that 64 bits do not hold their results")
+        raise ModelError(
+            f"a shift of {shift}, or multipliers or addends so large that 64 bits do not hold their results"
+        )
     shifts = np.full(wide.shape, 31 - shift, np.int32)
     return Rescale(wide.astype(np.int32), shifts, "floor", x_zero, y_zero, *clamp, addends=added)
 
@@ -163,8 +165,8 @@ def mean_rescale(x: Tensor, count: int, y: Tensor, clamp: Clamp | None = None) -
 
 
 def product_rescale(x: Tensor, x2: Tensor, y: Tensor, clamp: Clamp | None = None, unsigned: bool = False) -> Rescale:
-    """onnxruntime's `QLinearMul`, of the product of both operands without their zero points. Where the file has them `unsigned`, its
-    zero points are 128 larger than these, and one of them is added before rounding."""
+    """onnxruntime's `QLinearMul`, of the product of both operands without their zero points. Where the file has them `unsigned`,
+    its zero points are 128 larger than these, and one of them is added before rounding."""
     found = _of_one(ratio(x.q.scale, x2.q.scale, y.q.scale), x, y, clamp)
     return replace(found, inside=y.q.zero_point + (128 if unsigned else 0))
 

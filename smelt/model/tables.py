@@ -47,7 +47,7 @@ def quantize_floats(reals: NDArray[Any], tensor: Tensor) -> Array:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         steps = np.rint(np.asarray(reals, np.float32) / np.float32(tensor.q.scale)).astype(np.float64)
     steps = np.nan_to_num(steps + tensor.q.zero_point, nan=least, posinf=most, neginf=least)
-    return np.clip(steps, least, most).astype(tensor.element.numpy)
+    return np.asarray(np.clip(steps, least, most), tensor.element.numpy)
 
 
 def tabulated(x: Tensor, y: Tensor, function: Callable[[NDArray[np.float32]], NDArray[Any]]) -> Array:

@@ -12,19 +12,22 @@ import numpy as np
 
 from smelt.kernels.accepts import pixels_of
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.doubts import look_again
 from smelt.kernels.feeds.columns import GROUP, order_of, words_of
 from smelt.kernels.feeds.nibbles import Slices, bind_slices, bind_weights, even
 from smelt.kernels.inner.pairs import MOST_SUM, fit_pairs, pack_pairs
-from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantize import for_routines
+from smelt.kernels.requantize_exact import OnceRequantizer
 from smelt.kernels.requantizer import Requantizer
-from smelt.kernels.routines import GROUPS
+from smelt.kernels.routines import GROUPS, GROUPS_ONCE
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Expr, Table, minimum
+from smelt.loops.ir import Buffer, Call, Expr, Table, minimum
 from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
-from smelt.targets.intrinsics import SMLAD, SMMLAR, SXTB16
+from smelt.targets.intrinsics import HIGH_SUM, SMLAD, SMMLAR, SXTB16
 from smelt.targets.types import Core
 
+BITS = 8  # by which the routine lets sums grow
 OTHERS = 70  # instructions for a group, besides its products
 
 
@@ -36,10 +39,15 @@ def has_groups(op: Conv2D, core: Core) -> bool:
 def fits_groups(op: Conv2D, core: Core) -> bool:
     """weights of which two fit one halfword, sums that stay below 2^23, outputs that use all of int8 from their zero point on"""
     flat = op.weights.constant.reshape(len(op.weights.constant), -1)
-    r = requantizer(op, flat, folded=True)
+    r = for_routines(op, flat)
     # The last pair of an odd number is not one that fit_pairs looks at.
     shifted = len(flat) % 2 == 1 and flat.min() == -128
-    return r.saturates and r.widest_offset < MOST_SUM and not shifted and fit_pairs(flat, r)
+    if isinstance(r, OnceRequantizer):
+        # What is unpacked slice by slice cannot be looked at again.
+        fits = r.grown(BITS) is not None and not (r.proved.doubtful and op.weights.element.is_packed)
+    else:
+        fits = r.widest_offset < MOST_SUM
+    return r.saturates and fits and not shifted and fit_pairs(flat, r)
 
 
 def pack(op: Conv2D) -> Table:
@@ -75,11 +83,36 @@ class Groups:
     columns: Buffer
     slice: Buffer | None
     y: Buffer
+    doubts: Buffer | None
 
     def outputs(self, k: KernelBuilder, first: Expr) -> None:
         """All outputs of the stretch that begins with pixel `first`."""
         with k.loop("pair", 0, -(-self.op.y.shape[3] // 2)) as pair:
             self._pair(k, first, pair)
+        channels = self.op.y.shape[3]
+
+        def place_of(channel: Expr, pixel: Expr) -> Expr:
+            return (first + pixel) * channels + channel
+
+        def sum_of(channel: Expr, bias: Expr, pixel: Expr) -> Expr:
+            return self._sum(k, channel, bias, pixel)
+
+        look_again(k, self.r, self.doubts, self.y, self.pixels, place_of, sum_of)
+
+    def _sum(self, k: KernelBuilder, channel: Expr, bias: Expr, pixel: Expr) -> Expr:
+        """That of one pixel, from its bias on, in plain steps."""
+        words, channels = words_of(self.op), self.op.y.shape[3]
+        table = self.weights.table if isinstance(self.weights, Slices) else self.weights
+        pair = k.let("of_pair", channel >> 1)
+        start = k.let("from_pixel", pixel // GROUP * (GROUP * words) + pixel % GROUP)
+        low, both = k.var("again_low", 0), k.var("again_both", 0)
+        with k.loop("word", 0, words) as word:
+            pairs = k.let("word_of_pair", table[pair * words + word])
+            value = k.let("elements", self.columns[start + word * GROUP])
+            k.assign(low, Call(SMLAD, (Call(SXTB16, (pairs,)), value, low)))
+            k.assign(both, Call(SMLAD, (pairs, value, both)))
+        upper = channel - minimum(pair * 2, channels - 2)
+        return k.let("again_sum", bias + low + (Call(HIGH_SUM, (both, low)) - low) * upper)
 
     def _pair(self, k: KernelBuilder, first: Expr, pair: Expr) -> None:
         r, words, channels, groups = self.r, words_of(self.op), self.op.y.shape[3], self.pixels // GROUP
@@ -93,12 +126,15 @@ class Groups:
         places = (weights, At(self.columns), At(self.y, first * channels + channel), r.constants(self.table, channel))
         work = ((SMLAD, 6 * groups * words), (SXTB16, groups * words), (SMMLAR, 6 * groups))
         turns = groups * words if weights.buffer.role == "constant" else 0
-        routine = GROUPS
-        k.routine(routine, (*places, words, groups, channels, *r.numbers), work, groups * (5 * words + OTHERS), turns)
+        numbers = r.numbers[-1:] if r.form == "once" else r.numbers
+        routine = GROUPS_ONCE if r.form == "once" else GROUPS
+        k.routine(routine, (*places, words, groups, channels, *numbers), work, groups * (5 * words + OTHERS), turns)
 
 
 def requantizer_of(op: Conv2D) -> Requantizer:
-    return requantizer(op, op.weights.constant.reshape(op.y.shape[3], -1), folded=True)
+    """For the routine, which lets sums grow."""
+    r = for_routines(op, op.weights.constant.reshape(op.y.shape[3], -1))
+    return r.grown(BITS) or r
 
 
 def bind_columns(k: CallBuilder, op: Conv2D, pixels: int, name: str) -> Buffer:

@@ -12,7 +12,7 @@ import numpy as np
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.requantizer import Requantizer, Scale
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Call, Const, Expr, Table
+from smelt.loops.ir import Buffer, Call, Expr, Table
 from smelt.targets.intrinsics import HIGH_SUM
 
 
@@ -38,31 +38,14 @@ class PairOutputs:
     def _scale(self, k: KernelBuilder, unit: Expr) -> Scale:
         if self.table is not None:
             return self.r.scale(k, self.table, unit)
-        multiplier, offset, shift = direct_scale(self.r)
+        multiplier, offset, shift = self.r.direct_scale
         return Scale(multiplier, shift, offset)
 
 
 def bind_outputs(k: CallBuilder, r: Requantizer) -> PairOutputs:
     """The tables of a kernel for an even number of units."""
     starts = k.table("starts", start_table(r))
-    return PairOutputs(r, starts, None if is_shared(r) else r.bind(k))
-
-
-def is_shared(r: Requantizer) -> bool:
-    """Whether all units have the same multiplier and shift."""
-    return r.shift is not None and bool(np.all(r.columns[:, 1] == r.columns[0, 1]))
-
-
-def is_direct(r: Requantizer) -> bool:
-    """Whether a routine may make the outputs: one scale, nothing to clamp beyond int8, and a shift that rounds away from zero."""
-    return r.form == "fast" and is_shared(r) and r.clamp == (-128, 127) and r.shift != 0
-
-
-def direct_scale(r: Requantizer) -> tuple[Const, Const, Const]:
-    """Multiplier, offset and shift for a routine."""
-    shift = r.shift or 0
-    offset = ((1 << shift) >> 1) + (r.y_zero << shift) if r.form == "fast" else 0
-    return Const(int(r.columns[0, 1])), Const(offset), Const(shift)
+    return PairOutputs(r, starts, None if r.is_shared else r.bind(k))
 
 
 def start_table(r: Requantizer) -> Table:

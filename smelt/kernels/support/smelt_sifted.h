@@ -5,7 +5,7 @@
 
 #include "smelt_units.h"
 
-/* Routines: smelt_sift, smelt_sifted. */
+/* Routines: smelt_sift, smelt_sifted, smelt_sifted_once. */
 
 #if !SMELT_HAS_DSP
 
@@ -43,6 +43,22 @@ SMELT_SHARED void smelt_sifted(int8_t *y, const int32_t *starts, const void *w, 
             both = smelt_smlad(word, entry[0], both);
         }
         smelt_pair_outputs(y + 2 * pair, low, both, multiplier, offset, shift);
+    }
+}
+
+SMELT_SHARED void smelt_sifted_once(int8_t *y, const int32_t *starts, const void *w, const int32_t *list, int32_t multiplier,
+        int32_t offset, int32_t shift, int32_t blocks)
+{
+    for (int32_t pair = 0; pair < 4 * blocks; ++pair) {
+        const char *const weights = (const char *)w + 2 * pair;
+        int32_t low = starts[2 * pair], both = starts[2 * pair + 1];
+        for (const int32_t *entry = list; entry[1] >= 0; entry += 2) {
+            const int16_t former = smelt_load_i16(weights + (entry[1] & 0xffff)), latter = smelt_load_i16(weights + (entry[1] >> 16));
+            const int32_t word = smelt_pack_halves(former, latter);
+            low = smelt_smlad(smelt_sxtb16(word), entry[0], low);
+            both = smelt_smlad(word, entry[0], both);
+        }
+        smelt_pair_outputs_once(y + 2 * pair, low, both, multiplier, offset, shift);
     }
 }
 

@@ -5,7 +5,7 @@
 
 #include "smelt_dsp.h"
 
-/* Routines: smelt_thin. */
+/* Routines: smelt_thin, smelt_thin_once. */
 
 #if !SMELT_HAS_DSP
 
@@ -20,6 +20,18 @@ SMELT_INLINE void smelt_thin(const int8_t *w, const void *x, int8_t *y, const in
             sum += w[i] * smelt_load_i16((const char *)x + 16 * pixel + 2 * i);
         }
         y[pixel * step] = (int8_t)smelt_ssat8((smelt_smmlar(sum, channel[1], sum) + offset) >> shift);
+    }
+}
+
+SMELT_INLINE void smelt_thin_once(const int8_t *w, const void *x, int8_t *y, const int32_t *channel, int32_t pixels,
+        int32_t step, int32_t bits, int32_t shift)
+{
+    for (int32_t pixel = 0; pixel < pixels; ++pixel) {
+        int32_t sum = channel[0];
+        for (int32_t i = 0; i < 8; ++i) {
+            sum += w[i] * smelt_load_i16((const char *)x + 16 * pixel + 2 * i);
+        }
+        y[pixel * step] = (int8_t)smelt_ssat8(smelt_smmla(smelt_shift_left(sum, bits), channel[1], channel[2]) >> shift);
     }
 }
 

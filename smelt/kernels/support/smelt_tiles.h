@@ -5,7 +5,7 @@
 #include "smelt_winograd.h"
 
 /* Routines: smelt_winograd_products, smelt_winograd_eight, smelt_winograd_eights, smelt_winograd_positive,
-   smelt_winograd_signed. */
+   smelt_winograd_signed, smelt_winograd_once. */
 
 /* The sums of a group of `count` tiles at all 36 positions, to [position][channel][3]. */
 SMELT_SHARED void smelt_winograd_group(int32_t *sums, const int32_t *weights, const int32_t *tiles, int32_t words,
@@ -98,6 +98,49 @@ SMELT_SHARED void smelt_winograd_outputs(int8_t *y, int32_t *sums, const int32_t
         for (int32_t column = 0; column < columns; ++column) {
             sums[42] = smelt_wrapping_add(sums[42], channel[0]);
             smelt_tiles_outputs(to, sums, &frame, sign);
+            to += 4 * channels;
+            ++sums;
+            if (++inside == 3) {
+                sums += 36 * 6 - 3;
+                inside = 0;
+            }
+        }
+        y += 4 * length;
+    }
+}
+
+/* The same by one product: the table has bias, multiplier and offset. */
+SMELT_SHARED void smelt_tiles_once(int8_t *y, const int32_t *sums, const smelt_tiles_frame *frame)
+{
+    uint32_t corner[24];
+    for (int32_t j = 0; j < 6; ++j) {
+        uint32_t m[6];
+        for (int32_t i = 0; i < 6; ++i) {
+            m[i] = (uint32_t)sums[6 * j + 36 * i];
+        }
+        smelt_tiles_four(corner + j, 6, m);
+    }
+    for (int32_t i = 0; i < 4; ++i) {
+        uint32_t line[4];
+        smelt_tiles_four(line, 1, corner + 6 * i);
+        for (int32_t j = 0; j < 4; ++j) {
+            const int32_t sum = (int32_t)(line[j] * 954437177u);
+            y[j * frame->column] = (int8_t)smelt_ssat8(smelt_smmla(sum, frame->multiplier, frame->offset) >> frame->shift);
+        }
+        y += frame->row;
+    }
+}
+
+SMELT_SHARED void smelt_winograd_once(int8_t *y, int32_t *sums, const int32_t *channel, int32_t rows, int32_t columns,
+        int32_t length, int32_t channels, int32_t shift)
+{
+    const smelt_tiles_frame frame = {channel[1], channel[2], shift, channels, length};
+    int32_t inside = 0;
+    for (int32_t row = 0; row < rows; ++row) {
+        int8_t *to = y;
+        for (int32_t column = 0; column < columns; ++column) {
+            sums[42] = smelt_wrapping_add(sums[42], channel[0]);
+            smelt_tiles_once(to, sums, &frame);
             to += 4 * channels;
             ++sums;
             if (++inside == 3) {

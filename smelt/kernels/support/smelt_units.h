@@ -5,7 +5,8 @@
 
 #include "smelt_dsp.h"
 
-/* Routines: smelt_units_1, smelt_units_2, smelt_units_3, smelt_unit_outputs_1, smelt_unit_outputs_2, smelt_unit_outputs_3. */
+/* Routines: smelt_units_1, smelt_units_2, smelt_units_3, smelt_unit_outputs_1, smelt_unit_outputs_2, smelt_unit_outputs_3,
+   smelt_unit_outputs_1_once, smelt_unit_outputs_2_once, smelt_unit_outputs_3_once. */
 
 #if !SMELT_HAS_DSP
 
@@ -56,6 +57,27 @@ SMELT_INLINE void smelt_unit_outputs_any(int32_t pairs, int8_t *y, const int32_t
     }
 }
 
+SMELT_INLINE void smelt_pair_outputs_once(
+    int8_t *y, int32_t low, int32_t both, int32_t multiplier, int32_t offset, int32_t shift)
+{
+    y[0] = (int8_t)smelt_ssat8(smelt_smmla(low, multiplier, offset) >> shift);
+    y[1] = (int8_t)smelt_ssat8(smelt_smmla(smelt_high_sum(both, low), multiplier, offset) >> shift);
+}
+
+SMELT_INLINE void smelt_unit_outputs_once(int32_t pairs, int8_t *y, const int32_t *starts, const void *w, const void *x, int32_t words,
+        int32_t multiplier, int32_t offset, int32_t shift, int32_t blocks)
+{
+    for (int32_t pair = 0; pair < pairs * blocks; ++pair) {
+        const char *const from = (const char *)w + pair / pairs * (8 * pairs * words) + pair % pairs * 4;
+        int32_t low = starts[2 * pair], both = starts[2 * pair + 1];
+        smelt_units_of(&low, &both, from, x, words, pairs);
+        smelt_pair_outputs_once(y + 2 * pair, low, both, multiplier, offset, shift);
+    }
+}
+
+#define smelt_unit_outputs_1_once(...) smelt_unit_outputs_once(1, __VA_ARGS__)
+#define smelt_unit_outputs_2_once(...) smelt_unit_outputs_once(2, __VA_ARGS__)
+#define smelt_unit_outputs_3_once(...) smelt_unit_outputs_once(3, __VA_ARGS__)
 #define smelt_unit_outputs_1(...) smelt_unit_outputs_any(1, __VA_ARGS__)
 #define smelt_unit_outputs_2(...) smelt_unit_outputs_any(2, __VA_ARGS__)
 #define smelt_unit_outputs_3(...) smelt_unit_outputs_any(3, __VA_ARGS__)

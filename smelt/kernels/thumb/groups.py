@@ -3,7 +3,7 @@
 One routine serves the layers of a network, whatever their sizes, so that it stays in small caches. Words of x of the three
 pixels of a group lie side by side; a word of w is for both channels (see smelt_both_sums). `channel` is the table of the two
 channels: bias, multiplier and, where `shift` is negative, shift. Outputs saturate at the ends of int8; those of a pixel lie
-`step` bytes behind those of the one before. A word of w and the words of a pixel of each of the three more may be read.
+`step` bytes behind those of the one before. `once`: the table is bias, multiplier and offset. A word of w and the words of a pixel of each of the three more may be read.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from smelt.loops.assembly.ir import Code, Instruction, Lead, Place, Register, Sh
 from smelt.loops.assembly.timing import Timing
 
 PARAMETERS = ("w", "x", "y", "channel", "words", "groups", "step", "zero", "shift")
+ONCE = ("w", "x", "y", "channel", "words", "groups", "step", "shift")
 LOOP = "words"
 PIXELS = 3
 BITS = 8  # that sums grow before they become outputs
@@ -61,15 +62,15 @@ class _Loop:
     mask: Register | None
 
 
-def groups(timing: Timing) -> Code:
-    a = Assembler("groups", PARAMETERS)
+def groups(timing: Timing, once: bool = False) -> Code:
+    a = Assembler("groups_once", ONCE) if once else Assembler("groups", PARAMETERS)
     at = _Slots(*(a.slot(f.name) for f in fields(_Slots)))
     mask = a.register("mask") if timing.shifts_at_once else None
     w, x, left = (a.register(name) for name in ("w", "x", "left"))
     loop = _Loop(w, x, left, a.registers("low", PIXELS), a.registers("both", PIXELS), mask)
     turn = _turn(a, loop)
     unroll = unrolled(len(turn), timing)
-    _start(a, at, loop, len(turn), unroll)
+    _start(a, at, loop, (len(turn), unroll), once)
     a.label("group")
     for slot, register in ((at.x, loop.x), (at.w, loop.w), (at.rounds, loop.left)):
         a.get(slot, register)
@@ -105,7 +106,8 @@ def _turn(a: Assembler, loop: _Loop) -> list[Instruction]:
     return turn
 
 
-def _start(a: Assembler, at: _Slots, loop: _Loop, length: int, unroll: int) -> None:
+def _start(a: Assembler, at: _Slots, loop: _Loop, turns: tuple[int, int], once: bool) -> None:
+    length, unroll = turns
     w, x, y, first = (a.argument(name) for name in PARAMETERS[:4])
     for slot, register in ((at.w, w), (at.x, x), (at.y, y)):
         a.put(slot, register)
@@ -114,6 +116,25 @@ def _start(a: Assembler, at: _Slots, loop: _Loop, length: int, unroll: int) -> N
     a.put(at.end, a.new("add", bytes, x))
     a.put(at.rounds, a.new("lsr", a.new("add", words, unroll - 1), unroll.bit_length() - 1))
     a.put(at.entry, a.enter(LOOP, length, a.new("and", a.new("rsb", words, 0), unroll - 1)))
+    second = _scales_once(a, at, first) if once else _scales(a, at, first)
+    bias, other = (a.new("ldr", Place(c, region="channel"), into="bias") for c in (first, second))
+    a.put(at.both, a.new("add", bias, Shifted(other, "lsl", 8)))
+    a.put(at.low, bias if loop.mask is None else a.new("lsl", bias, BITS))
+
+
+def _scales_once(a: Assembler, at: _Slots, first: Register) -> Register:
+    """What the outputs of both channels need; the place of the second one's table."""
+    second = a.new("add", first, 12, into="second")
+    shift = a.get(a.passed("shift"))
+    for channel, slots in ((first, at.scales[0]), (second, at.scales[1])):
+        a.put(slots[0], outputs.known(a, channel, 1, "multiplier"))
+        a.put(slots[1], outputs.known(a, channel, 2, "offset"))
+        a.put(slots[2], shift)
+    return second
+
+
+def _scales(a: Assembler, at: _Slots, first: Register) -> Register:
+    """What the outputs of both channels need; the place of the second one's table."""
     low, high = a.get(a.passed("shift")), a.register("high")
     second = a.new("add", first, 8, into="second")
     a.do("mov", high, low)
@@ -128,9 +149,7 @@ def _start(a: Assembler, at: _Slots, loop: _Loop, length: int, unroll: int) -> N
         a.put(slots[0], outputs.multiplier(a, channel, 4))
         a.put(slots[1], outputs.offset(a, zero, shift, BITS))
         a.put(slots[2], a.new("add", shift, BITS - 1))
-    bias, other = (a.new("ldr", Place(c, region="channel"), into="bias") for c in (first, second))
-    a.put(at.both, a.new("add", bias, Shifted(other, "lsl", 8)))
-    a.put(at.low, bias if loop.mask is None else a.new("lsl", bias, BITS))
+    return second
 
 
 def _outputs(a: Assembler, at: _Slots, loop: _Loop) -> None:

@@ -2,6 +2,9 @@
 
 With 2^n times a sum, (sum + its product with the multiplier, rounded, + offset) >> shift is (upper word of 2^n * sum * half of the
 whole multiplier, + 2^(n-1) * offset + 2^(n-2)) >> (shift + n - 1): one SMMLA and one shift.
+
+Routines `once` do the same for any rounding, with a multiplier and an offset that were found for that (see kernels/once.py): their
+tables have bias, multiplier and offset, as large as the sums that become outputs.
 """
 
 from __future__ import annotations
@@ -67,17 +70,27 @@ def start(a: Assembler, starts: Slot, sums: Iterable[tuple[Register, Register]])
     a.put(starts, place)
 
 
-def shared(a: Assembler, sums: Iterable[tuple[Register, Register]], scale: Sequence[Register], y: Register) -> None:
+def known(a: Assembler, channel: Register, number: int, into: str) -> Register:
+    """A number of a channel's table, as it is."""
+    return a.new("ldr", Place(channel, offset=4 * number, region="channel"), into=into)
+
+
+def shared(
+    a: Assembler, sums: Iterable[tuple[Register, Register]], scale: Sequence[Register], y: Register, once: bool = False
+) -> None:
     """Outputs, side by side, from the sums of low units and of both, which are changed: (x + (x >> 31) + offset) >> shift of each
-    sum's x, sum + its product with the multiplier, rounded."""
+    sum's x, sum + its product with the multiplier, rounded; `once`: (upper word of the product + offset) >> shift."""
     multiplier, offset, shift = scale
     for number, (low, both) in enumerate(sums):
         a.do("sub", both, both, low)
         a.do("asr", both, both, 8)
         for place, sum in enumerate((low, both), 2 * number):
-            a.do("smmlar", sum, sum, multiplier, sum)
-            a.do("add", sum, sum, Shifted(sum, "asr", 31))
-            a.do("add", sum, sum, offset)
+            if once:
+                a.do("smmla", sum, sum, multiplier, offset)
+            else:
+                a.do("smmlar", sum, sum, multiplier, sum)
+                a.do("add", sum, sum, Shifted(sum, "asr", 31))
+                a.do("add", sum, sum, offset)
             a.do("asr", sum, sum, shift)
             a.do("ssat", sum, 8, sum)
             a.do("strb", sum, Place(y, offset=place, region="y"))

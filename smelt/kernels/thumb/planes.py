@@ -3,7 +3,8 @@
 One routine for each `stride` serves the layers of a network, whatever their sizes. A plane holds int16 in lines of 52; `w` are
 the nine weights of the channel, `down` and `along` elements apart. Outputs lie `step` bytes apart along a line, `line_step`
 from line to line; a line has at least four, and the last four of a line overlap those before where they are no multiple of
-four. `channel` is bias, multiplier and, where `shift` is negative, shift; shifts are 1 to 13.
+four. `channel` is bias, multiplier and, where `shift` is negative, shift; shifts are 1 to 13. `once`: it is bias, multiplier and
+offset, for sums that grow by `bits`; shifts are 8 or 14.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from smelt.loops.assembly.timing import Timing
 PARAMETERS = (
     "w", "x", "y", "channel", "down", "along", "lines", "pitch", "outputs", "step", "line_step", "zero", "shift",
 )  # fmt: skip
+ONCE = (*PARAMETERS[:-2], "bits", "shift")
 PITCH = 104  # bytes of a line of the plane
 OUTPUTS = 4  # at a time
 
@@ -39,27 +41,31 @@ class _Slots:
     end: Slot
 
 
-def planes(timing: Timing, stride: int) -> Code:
-    a = Assembler(f"plane_{stride}", PARAMETERS)
+def planes(timing: Timing, stride: int, once: bool = False) -> Code:
+    a = Assembler(f"plane_{stride}_once", ONCE) if once else Assembler(f"plane_{stride}", PARAMETERS)
     at = _Slots(*(a.slot(f.name) for f in fields(_Slots)))
     x = a.register("x")
-    taps, shift = _start(a, at, x, stride)
-    a.do("cmp", shift, outputs.LEAST_SHIFT)
+    taps, shift = _start(a, at, x, stride, once)
+    a.do("cmp", shift, outputs.SHIFTS[1] if once else outputs.LEAST_SHIFT)
     a.branch("ge", "large_four")
     for name, count in zip(("small", "large"), outputs.SHIFTS, strict=True):
         _lines(a, at, x, taps, (name, stride, count))
     return a.finish()
 
 
-def _start(a: Assembler, at: _Slots, x: Register, stride: int) -> tuple[list[Register], Register]:
+def _start(a: Assembler, at: _Slots, x: Register, stride: int, once: bool) -> tuple[list[Register], Register]:
     w, from_x, y, channel = (a.argument(name) for name in PARAMETERS[:4])
     for slot, register in ((at.y, y), (at.line_y, y), (at.line_x, from_x)):
         a.put(slot, register)
-    shift = outputs.own_shift(a, a.passed("shift"), channel)
-    bits = outputs.more_bits(a, shift)
+    shift = a.get(a.passed("shift")) if once else outputs.own_shift(a, a.passed("shift"), channel)
+    bits = a.get(a.passed("bits")) if once else outputs.more_bits(a, shift)
     a.put(at.bias, a.new("lsl", a.new("ldr", Place(channel, region="channel")), bits))
-    a.put(at.multiplier, outputs.multiplier(a, channel, 4))
-    a.put(at.offset, outputs.offset(a, a.get(a.passed("zero")), shift, bits))
+    if once:
+        a.put(at.multiplier, outputs.known(a, channel, 1, "multiplier"))
+        a.put(at.offset, outputs.known(a, channel, 2, "offset"))
+    else:
+        a.put(at.multiplier, outputs.multiplier(a, channel, 4))
+        a.put(at.offset, outputs.offset(a, a.get(a.passed("zero")), shift, bits))
     last = a.new("sub", a.get(a.passed("outputs")), OUTPUTS)
     a.put(at.last, a.new("add", from_x, Shifted(last, "lsl", stride)))
     lines, pitch = a.get(a.passed("lines")), a.get(a.passed("pitch"))

@@ -100,11 +100,11 @@ class _Slots:
     left: Slot
 
 
-def sifted(timing: Timing) -> Code:
+def sifted(timing: Timing, once: bool = False) -> Code:
     """The outputs of blocks of eight units that share their scale. `starts` has, for each pair, what the sum of the low unit begins
     with, then that of both (see smelt_both_sums). Of weights there are for each element two words of two pairs for each block;
     `w` is the first element's."""
-    a = Assembler("sifted", SIFTED)
+    a = Assembler("sifted_once" if once else "sifted", SIFTED)
     at = _Slots(*(a.slot(f.name) for f in fields(_Slots)))
     for slot, name in zip((at.y, at.starts, at.w, at.list), SIFTED[:4], strict=True):
         a.put(slot, a.argument(name))
@@ -122,7 +122,7 @@ def sifted(timing: Timing) -> Code:
     a.branch("pl", "entry")
     a.label("outputs")
     y = a.get(at.y)
-    outputs.shared(a, sums, [a.get(a.passed(name)) for name in outputs.SCALE], y)
+    outputs.shared(a, sums, [a.get(a.passed(name)) for name in outputs.SCALE], y, once)
     a.put(at.y, a.new("add", y, 2 * PAIRS))
     a.put(at.w, a.new("add", a.get(at.w), 2 * PAIRS))
     left = a.get(at.left)

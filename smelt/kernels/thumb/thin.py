@@ -2,7 +2,8 @@
 
 The weights stay in registers. `w` are the eight of the channel, in the order of the halves of x; pixels of x are four words,
 those of y `step` bytes apart, their number a multiple of four; a pixel more may be read. `channel` is bias, multiplier and,
-where `shift` is negative, shift; shifts are 1 to 13.
+where `shift` is negative, shift; shifts are 1 to 13. `once`: it is bias, multiplier and offset, for sums that grow by `bits`; shifts
+are 8 or 14.
 """
 
 from __future__ import annotations
@@ -17,24 +18,28 @@ from smelt.loops.assembly.timing import Timing
 
 PARAMETERS = ("w", "x", "y", "channel", "pixels", "step", "zero", "shift")
 WORDS = 4  # of a pixel
+ONCE = ("w", "x", "y", "channel", "pixels", "step", "bits", "shift")
 UNROLL = 4
 
 
-def thin(timing: Timing) -> Code:
-    a = Assembler("thin", PARAMETERS)
+def thin(timing: Timing, once: bool = False) -> Code:
+    a = Assembler("thin_once", ONCE) if once else Assembler("thin", PARAMETERS)
     left_at = a.slot("rounds")
     w, x, y, channel = (a.argument(name) for name in PARAMETERS[:4])
-    shift = outputs.own_shift(a, a.passed("shift"), channel)
-    bits = outputs.more_bits(a, shift)
+    shift = a.get(a.passed("shift")) if once else outputs.own_shift(a, a.passed("shift"), channel)
+    bits = a.get(a.passed("bits")) if once else outputs.more_bits(a, shift)
     step, weights = a.get(a.passed("step")), []
     for word in range(WORDS):
         halves = [a.new("ldrsb", Place(w, offset=2 * word + half, region="w")) for half in range(2)]
         weights.append(outputs.pair(a, *(a.new("lsl", h, bits) for h in halves)))
     bias = a.new("lsl", a.new("ldr", Place(channel, region="channel")), bits, into="bias")
-    multiplier = outputs.multiplier(a, channel, 4)
-    offset = outputs.offset(a, a.get(a.passed("zero")), shift, bits)
+    if once:
+        multiplier, offset = outputs.known(a, channel, 1, "multiplier"), outputs.known(a, channel, 2, "offset")
+    else:
+        multiplier = outputs.multiplier(a, channel, 4)
+        offset = outputs.offset(a, a.get(a.passed("zero")), shift, bits)
     a.put(left_at, a.new("lsr", a.get(a.passed("pixels")), UNROLL.bit_length() - 1))
-    a.do("cmp", shift, outputs.LEAST_SHIFT)
+    a.do("cmp", shift, outputs.SHIFTS[1] if once else outputs.LEAST_SHIFT)
     a.branch("ge", "large")
     for name, count in zip(("small", "large"), outputs.SHIFTS, strict=True):
         a.label(name, LOOP_ALIGN)

@@ -2,7 +2,7 @@
 
 `sums` are those of smelt/kernels/thumb/tiles.py: [group][position][channel][3]; the bias, 36 times as large, is added to them at
 position 7, where it adds 576 to all sixteen. `channel` is bias, multiplier and, where `shift` is negative, shift; shifts are 0 to
-17. Rows of y have `length` bytes, pixels `channels`.
+17; `once` it is bias, multiplier and offset. Rows of y have `length` bytes, pixels `channels`.
 
 What is 576 = 9 * 64 times too large is multiplied by the inverse of 9 modulo 2^32; with 64 times a sum, one SMMLA multiplies and
 rounds (see outputs.py, with six bits). A' of six values gives four that lack a factor of 1, 2, 4, 4: that of the columns goes into
@@ -20,6 +20,7 @@ from smelt.loops.assembly.ir import STACK, WIDE, Code, Place, Register, Shifted,
 from smelt.loops.assembly.timing import Timing
 
 PARAMETERS = ("y", "sums", "channel", "rows", "columns", "length", "channels", "zero", "shift")
+ONCE = (*PARAMETERS[:-2], "shift")
 SIZE, OUT, GROUP = 6, 4, 3
 POSITION = 4 * 2 * GROUP  # bytes of the sums of a position
 SUMS = SIZE * SIZE * POSITION  # of a group
@@ -49,12 +50,13 @@ class _Slots:
     next_line: Slot
 
 
-def tile_outputs(timing: Timing, signed: bool) -> Code:
-    """With `signed` halves are rounded away from zero; else sums below zero are hidden by the clamp."""
-    a = Assembler(f"winograd_{'signed' if signed else 'positive'}", PARAMETERS)
+def tile_outputs(timing: Timing, signed: bool, once: bool = False) -> Code:
+    """With `signed` halves are rounded away from zero; else sums below zero are hidden by the clamp, or all is done `once`."""
+    name = "once" if once else "signed" if signed else "positive"
+    a = Assembler(f"winograd_{name}", ONCE if once else PARAMETERS)
     corner = a.room("corner", OUT * LINE // 4)
     at = _Slots(*(a.slot(f.name) for f in fields(_Slots)))
-    _start(a, at, corner, signed)
+    _start(a, at, corner, signed, once)
     a.label("tile")
     sums = a.get(at.sums)
     sum = a.new("ldr", Place(sums, offset=BIAS, region="sums"))
@@ -66,18 +68,23 @@ def tile_outputs(timing: Timing, signed: bool) -> Code:
     return a.finish()
 
 
-def _start(a: Assembler, at: _Slots, corner: Slot, signed: bool) -> None:
+def _start(a: Assembler, at: _Slots, corner: Slot, signed: bool, once: bool) -> None:
     y, sums, channel, rows = (a.argument(name) for name in PARAMETERS[:4])
     for slot, register in ((at.y, y), (at.line_y, y), (at.sums, sums), (at.rows, rows)):
         a.put(slot, register)
     a.put(at.last, a.new("add", sums, 4 * (GROUP - 1)))
     a.put(at.left, a.get(a.passed("columns")))
     a.put(at.bias, a.new("ldr", Place(channel, region="channel")))
-    a.put(at.multiplier, outputs.multiplier(a, channel, 4))
-    shift = outputs.own_shift(a, a.passed("shift"), channel)
-    zero = a.get(a.passed("zero"))
-    a.put(at.offset, _half(a, zero, shift) if signed else outputs.offset(a, zero, shift, BITS))
-    a.put(at.shift, a.new("add", shift, BITS - 1))
+    if once:
+        a.put(at.multiplier, outputs.known(a, channel, 1, "multiplier"))
+        a.put(at.offset, outputs.known(a, channel, 2, "offset"))
+        a.put(at.shift, a.get(a.passed("shift")))
+    else:
+        a.put(at.multiplier, outputs.multiplier(a, channel, 4))
+        shift = outputs.own_shift(a, a.passed("shift"), channel)
+        zero = a.get(a.passed("zero"))
+        a.put(at.offset, _half(a, zero, shift) if signed else outputs.offset(a, zero, shift, BITS))
+        a.put(at.shift, a.new("add", shift, BITS - 1))
     channels = a.get(a.passed("channels"))
     three = a.new("add", channels, Shifted(channels, "lsl", 1))
     a.put(at.next_line, a.new("sub", a.get(a.passed("length")), three))

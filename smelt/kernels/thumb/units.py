@@ -36,9 +36,10 @@ class _Slots:
     left: Slot
 
 
-def units(timing: Timing, pairs: int, whole: bool) -> Code:
+def units(timing: Timing, pairs: int, whole: bool, once: bool = False) -> Code:
     """The routine for blocks of `pairs` pairs; `whole`: it makes outputs."""
-    a = Assembler(f"unit_outputs_{pairs}" if whole else f"units_{pairs}", OUTPUTS if whole else SUMS)
+    name = f"unit_outputs_{pairs}_once" if once else f"unit_outputs_{pairs}"
+    a = Assembler(name if whole else f"units_{pairs}", OUTPUTS if whole else SUMS)
     at = _Slots(*(a.slot(f.name) for f in fields(_Slots)))
     w, x = a.register("w"), a.register("x")
     sums = [(low, both) for low, both in zip(a.registers("low", pairs), a.registers("both", pairs), strict=True)]
@@ -56,7 +57,7 @@ def units(timing: Timing, pairs: int, whole: bool) -> Code:
     a.do("sub", w, w, Lead(LOOP, w))
     to = a.get(at.to)
     if whole:
-        outputs.shared(a, sums, [a.get(a.passed(name)) for name in outputs.SCALE], to)
+        outputs.shared(a, sums, [a.get(a.passed(name)) for name in outputs.SCALE], to, once)
         a.do("add", to, to, 2 * pairs)
     else:
         for sum in (s for pair in sums for s in pair):
