@@ -7,11 +7,30 @@ from typing import Any
 
 import numpy as np
 
+from smelt.model.arithmetic import quantize_multipliers
 from smelt.model.graph import Op, Quantization, Tensor
 from smelt.model.ops import FULL, Clamp, Conv2D, Dense, DepthwiseConv2D, Padding, TransposeConv2D
-from smelt.model.rescale import linear_rescale
+from smelt.model.rescale import floor_rescale, linear_rescale
 
 RELU = "relu"
+
+
+def rounded(op: Any, how: str, seed: int = 0) -> Any:
+    """The op with another rounding: "even" as in ONNX, "pow2" the same with scales that are powers of two, "floor" with numbers of
+    an integer network, some of them negative."""
+    r = linear_rescale(op.x, op.weights, op.y, op.rescale.clamp, "ties_even")
+    if how == "pow2":
+        exponents = np.rint(np.log2(np.maximum(r.factors, 2.0**-30)))
+        multipliers, shifts = quantize_multipliers(np.exp2(exponents).tolist())
+        r = replace(r, multipliers=multipliers, shifts=shifts)
+    if how == "floor":
+        random, channels = np.random.default_rng(seed), op.y.shape[-1]
+        shift = int(random.integers(12, 25))
+        factors = np.rint(r.factors.astype(np.float64) * 2**shift).astype(np.int64)
+        factors = np.clip(np.maximum(factors, 1) * random.choice([1, 1, 1, -1], channels), -(2**31) + 1, 2**31 - 1)
+        addends = random.integers(-(2 ** (shift + 5)), 2 ** (shift + 5), channels)
+        r = floor_rescale(factors, addends, shift, op.rescale.clamp, r.x_zero, r.y_zero)
+    return replace(op, rescale=r)
 
 
 class Maker:

@@ -19,7 +19,7 @@ from smelt.model.rescale import linear_rescale
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.cortex_m7 import CORTEX_M7
 from smelt.targets.cores.cortex_m33 import CORTEX_M33
-from tests.mac_cases import RELU, Maker
+from tests.mac_cases import RELU, Maker, rounded
 from tests.test_kernels_mac import inputs_of
 from tests.thumb_programs import Case
 
@@ -60,6 +60,21 @@ def layers() -> list[Op]:
         m.dense(1, 24, 44, style=narrow),
         m.dense(2, 8, 8, style=narrow, rectified=True),
         m.dense(1, 31, 32, style=narrow, rectified=True),
+        *(
+            rounded(op, how)
+            for how in ("even", "floor")
+            for op in (
+                m.conv((1, 4, 8, 16), 2, (3, 3), pad=around, style="narrow"),
+                m.conv((1, 3, 5, 34), 5, (1, 1), style=narrow),
+                m.conv((1, 3, 7, 8), 3, (1, 1), style="tensor"),
+                m.depthwise((1, 5, 7, 2), 1, (3, 3), pad=around),
+                m.depthwise((1, 8, 12, 7), 1, (3, 3), pad=(0, 1, 0, 1), stride=(2, 2)),
+            )
+        ),
+        rounded(m.dense(2, 20, 10, style=narrow, bias="none"), "even"),
+        rounded(m.dense(1, 8, 6, style=narrow, bias="none"), "even"),
+        rounded(m.dense(1, 4, 2, style=narrow, bias="none"), "even"),
+        rounded(m.dense(2, 8, 8, style=narrow, rectified=True, bias="none"), "even"),
         quantize(29, 0.37, -7),
         quantize(16, 1e-9, 0),
         dense_of_reals(2, 7, 19),

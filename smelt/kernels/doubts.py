@@ -1,7 +1,7 @@
 """Outputs of routines that must be looked at again, because near-ties are too many for one product (see `once`).
 
-After a routine has made outputs, those of a doubtful channel that have a doubtful value are computed anew, from what the routine read.
-They are few: about one value of 256, in one channel of twenty.
+After a routine has made outputs, those of a doubtful channel that have a doubtful value are computed anew, from what the routine
+read. They are few: about one value of 256, in one channel of twenty.
 """
 
 from __future__ import annotations

@@ -1,10 +1,13 @@
 """Outputs by one product and one shift, ``(upper word of sum * 2^up * multiplier, + offset) >> shift``, proved by thresholds.
 
-Whatever the rounding of a `Rescale`, its output is a step function of the sum that never falls, with at most 255 steps inside int8.
-Where each step lies is found exactly, among the sums that weights and bias allow. That an output is at least k where the step of k
-is, and is not one sum before it, bounds the multiplier, once the offset is chosen: a multiplier within all bounds of a channel makes
-every output what it should be, ties and near-ties included, and none may be left unproved. Where channels have no such multiplier,
-as with ties that are exact (a scale that is a power of two), there is no such form.
+Whatever the rounding of a `Rescale`, its output is a step function of the sum that never falls, with at most 255 steps inside
+int8. Where each step lies is found exactly, among the sums that weights and bias allow. That an output is at least k where the
+step of k is, and is not one sum before it, bounds the multiplier, once the offset is chosen: a multiplier within all bounds of a
+channel makes every output what it should be, ties and near-ties included, and none may be left unproved. Where there is no such
+multiplier, because near-ties ask for more than one number can give, a number is added to the sums as well (to the bias, that is),
+which makes offsets as fine as they need to be. A few channels have more near-ties than that serves: for them, and for all whose
+ties are exact (a scale that is a power of two), the form says which outputs are doubtful, so that only their sums need to be looked
+at again.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ class Once:
 
 
 def find_once(p: Rescale, low: Integers, high: Integers) -> Once | None:
-    """The form for sums from `low` to `high` of each channel, which fit 32 bits, with the fewest doubts; None where there is none."""
+    """The form for sums from `low` to `high` of each channel, which fit 32 bits, with the fewest doubts; None where there is
+    none."""
     return _found(p, low.tobytes(), high.tobytes())
 
 
@@ -141,8 +145,8 @@ def _at(p: Rescale, steps: Steps, up: int) -> Once | None:
 def _solved(
     steps: Steps, about: tuple[Integers, Integers], varies: NDArray[np.bool_], shift: int, up: int
 ) -> Once:  # fmt: skip
-    """Channels for which the nearest offset does get a multiplier for it; others an offset, and something added to their sums. `about`
-    are the nearest multipliers and offsets."""
+    """Channels for which the nearest offset does get a multiplier for it; others an offset, and something added to their sums.
+    `about` are the nearest multipliers and offsets."""
     near, nearest = about
     always = np.count_nonzero(steps.first <= steps.low, axis=0) + (steps.outputs[0, 0] - 1 if steps.outputs.size else 0)
     least, most = _bounds(steps, nearest, shift, up)
@@ -173,7 +177,8 @@ def _doubtful(form: Once, steps: Steps) -> tuple[tuple[int, int], ...]:
 def _line(steps: Steps, multiplier: int, shift: int, up: int) -> tuple[int, int, int]:
     """(multiplier, offset, what is added to the sum) of one channel, near that multiplier, that leave the fewest steps elsewhere.
 
-    With n added to sums, and an offset of o, 2^32 * o + n * multiplier is what is added to products: as n goes on, all numbers occur.
+    With n added to sums, and an offset of o, 2^32 * o + n * multiplier is what is added to products: as n goes on, all numbers
+    occur.
     """
     candidates = np.clip(multiplier + TILTS, 1, INT32 - 1)
     needed, first = steps.outputs << (shift + 32), steps.first << up

@@ -44,7 +44,8 @@ def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requanti
 
 
 def for_routines(op: Linear, weights: NDArray[np.int8]) -> Requantizer:
-    """`requantizer`, folded, for routines that make outputs themselves: a few of these may have to be looked at again (`doubts`)."""
+    """`requantizer`, folded, for routines that make outputs themselves: a few of these may have to be looked at again
+    (`doubts`)."""
     p = op.rescale
     if p.rounding not in ("ties_even", "floor") or op.y.dtype != "int8":
         return requantizer(op, weights, folded=True)

@@ -31,8 +31,8 @@ MOST_NEAR = 20  # bits more: the zero point still fits
 
 
 def exact_requantizer(p: Rescale, y: str, bias: Integers, sums: tuple[Integers, Integers], wraps: bool) -> Requantizer:
-    """For outputs of type `y`. `bias` is that of the table; `sums` are the least and the greatest of each channel, which say nothing
-    where sums may wrap."""
+    """For outputs of type `y`. `bias` is that of the table; `sums` are the least and the greatest of each channel, which say
+    nothing where sums may wrap."""
     low, high = sums
     if not wraps and y == "int8":
         form = find_once(p, low, high)
@@ -51,7 +51,7 @@ class _Known:
         self._columns = columns
 
     def __getitem__(self, place: Value) -> Expr:
-        number = place.value if isinstance(place, Const) else place
+        number: int = place.value if isinstance(place, Const) else 0
         return Const(int(self._columns.reshape(-1)[number]))
 
 
@@ -95,8 +95,8 @@ def _once(p: Rescale, bias: Integers, form: Once) -> OnceRequantizer:
 
 @dataclass(frozen=True, eq=False)
 class OnceRequantizer(Requantizer):
-    """`columns` are bias, multiplier and, unless all channels share it, offset. `doubts` are channel, output, bias, multiplier and shift
-    of what is doubtful, which only routines leave to be looked at again."""
+    """`columns` are bias, multiplier and, unless all channels share it, offset. `doubts` are channel, output, bias, multiplier and
+    shift of what is doubtful, which only routines leave to be looked at again."""
 
     proved: Once
     offset: int | None
@@ -129,7 +129,8 @@ class OnceRequantizer(Requantizer):
         return replace(self, columns=columns, shift=form.shift, proved=form, offset=None)
 
     def after_bias(self) -> OnceRequantizer:
-        """The same where sums have the bias of the table in them when they are looked at again: `doubts` take off what it has more."""
+        """The same where sums have the bias of the table in them when they are looked at again: `doubts` take off what it has
+        more."""
         doubts = self.doubts.copy()
         doubts[:, 2] = -self.proved.added[doubts[:, 0]]
         return replace(self, doubts=doubts)
@@ -190,8 +191,8 @@ def _near(p: Rescale, bias: Integers, low: Integers, high: Integers) -> NearRequ
 
 @dataclass(frozen=True, eq=False)
 class NearRequantizer(Requantizer):
-    """`columns` are bias and multiplier, exact, whose products with sums have `shift` bits more than outputs, the upper word of them
-    rounded: where these are 0, once the half is added, the product is near a tie."""
+    """`columns` are bias and multiplier, exact, whose products with sums have `shift` bits more than outputs, the upper word of
+    them rounded: where these are 0, once the half is added, the product is near a tie."""
 
     def scale(self, k: KernelBuilder, table: Numbers, channel: Value) -> Scale:
         multiplier = k.let("multiplier", table[index(self, channel, 1)])

@@ -112,8 +112,8 @@ class Requantizer:
 
     @property
     def is_direct(self) -> bool:
-        """Whether a routine may make outputs that share their scale: nothing to clamp beyond int8, and a shift that rounds away from
-        zero."""
+        """Whether a routine may make outputs that share their scale: nothing to clamp beyond int8, and a shift that rounds away
+        from zero."""
         return self.form == "fast" and self.is_shared and self.clamp == FULL and self.shift != 0
 
     @property

@@ -35,7 +35,7 @@ def short_rows(op: Softmax, core: Core) -> bool:
 
 
 def build_softmax(op: Softmax, schedule: Plain) -> KernelCall:
-    k, byte = CallBuilder("softmax", in_place=op.y.dtype == "int8"), op.y.dtype == "int8"
+    k = CallBuilder("softmax", in_place=op.y.dtype == "int8")
     x = k.operand("x", op.x)
     p = softmax_parameters(op)
     entries = _trimmed(p.exponentials)

@@ -91,12 +91,12 @@ def mul_parameters(op: Mul) -> MulParameters:
 
 @dataclass(frozen=True, eq=False)
 class SoftmaxParameters:
-    """exp(x - max) depends on max - x alone: 256 numbers, `exponentials[max - x]`, with 31 fraction bits. `results` are the same, times
-    what a probability of 1 is of 2^fraction_bits steps.
+    """exp(x - max) depends on max - x alone: 256 numbers, `exponentials[max - x]`, with 31 fraction bits. `results` are the same,
+    times what a probability of 1 is of 2^fraction_bits steps.
 
-    Differences below `diff_min` count as nothing (their entries are 0, which has the same effect). For each row:
-    sum = total of rounding_shift(e, 12) over the row; z = leading_zeros32(sum);
-    scale = one_over_one_plus((sum << z) - 2**31); y = clip(rounding_shift(high_product(scale, r), 43 - fraction_bits - z) + y_zero).
+    Differences below `diff_min` count as nothing (their entries are 0, which has the same effect). For each row: sum = total of
+    rounding_shift(e, 12) over the row; z = leading_zeros32(sum); scale = one_over_one_plus((sum << z) - 2**31); y =
+    clip(rounding_shift(high_product(scale, r), 43 - fraction_bits - z) + y_zero).
     """
 
     input: Factor

@@ -18,8 +18,8 @@ Reals = NDArray[np.float64]
 class FusedTerms(Noun):
     """onnxruntime's `QLinearAdd` (x86): y = nearest integer to fma(x, factor, fma(x2, factor2, constant)), halves to the even one.
 
-    All is float32; a fused product is not rounded. `more` is what the file's integers have more than the stored ones: 128 where they
-    are unsigned.
+    All is float32; a fused product is not rounded. `more` is what the file's integers have more than the stored ones: 128 where
+    they are unsigned.
     """
 
     factor: float

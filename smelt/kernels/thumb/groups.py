@@ -1,9 +1,10 @@
 """Pointwise convolutions: two channels of groups of three pixels, all of a stretch in one call.
 
-One routine serves the layers of a network, whatever their sizes, so that it stays in small caches. Words of x of the three
-pixels of a group lie side by side; a word of w is for both channels (see smelt_both_sums). `channel` is the table of the two
-channels: bias, multiplier and, where `shift` is negative, shift. Outputs saturate at the ends of int8; those of a pixel lie
-`step` bytes behind those of the one before. `once`: the table is bias, multiplier and offset. A word of w and the words of a pixel of each of the three more may be read.
+One routine serves the layers of a network, whatever their sizes, so that it stays in small caches. Words of x of the three pixels
+of a group lie side by side; a word of w is for both channels (see smelt_both_sums). `channel` is the table of the two channels:
+bias, multiplier and, where `shift` is negative, shift. Outputs saturate at the ends of int8; those of a pixel lie `step` bytes
+behind those of the one before. `once`: the table is bias, multiplier and offset. A word of w and the words of a pixel of each of
+the three more may be read.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Pointwise convolutions of images with eight channels: one channel of y, all of a stretch in one call.
 
-The weights stay in registers. `w` are the eight of the channel, in the order of the halves of x; pixels of x are four words,
-those of y `step` bytes apart, their number a multiple of four; a pixel more may be read. `channel` is bias, multiplier and,
-where `shift` is negative, shift; shifts are 1 to 13. `once`: it is bias, multiplier and offset, for sums that grow by `bits`; shifts
-are 8 or 14.
+The weights stay in registers. `w` are the eight of the channel, in the order of the halves of x; pixels of x are four words, those
+of y `step` bytes apart, their number a multiple of four; a pixel more may be read. `channel` is bias, multiplier and, where
+`shift` is negative, shift; shifts are 1 to 13. `once`: it is bias, multiplier and offset, for sums that grow by `bits`; shifts are
+8 or 14.
 """
 
 from __future__ import annotations
