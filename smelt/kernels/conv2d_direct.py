@@ -27,7 +27,8 @@ from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.taps import Stretch, stretches
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import MOST_SUM, fit_pairs, pack_pairs
-from smelt.kernels.requantize import Requantizer, requantizer
+from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantizer import Requantizer
 from smelt.kernels.routines import PIXELS
 from smelt.kernels.thumb.pixels import EXTRA
 from smelt.loops.builder import KernelBuilder

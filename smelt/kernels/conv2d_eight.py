@@ -19,7 +19,7 @@ from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.requantize import for_routines
 from smelt.kernels.requantizer import Requantizer
 from smelt.kernels.routines import THIN, THIN_ONCE
-from smelt.loops.ir import Const, Expr
+from smelt.loops.ir import Const, Expr, cast
 from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
@@ -70,8 +70,10 @@ def build_eight(op: Conv2D, schedule: EightBlock) -> KernelCall:
 
         def sum_of(channel: Expr, bias: Expr, pixel: Expr) -> Expr:
             total = k.var("again_sum", bias)
-            for tap in range(DEPTH):
-                k.assign(total, total + w[channel * DEPTH + tap] * wide[pixel * DEPTH + tap])
+            for place in range(DEPTH // 2):
+                pair = k.let("elements", wide[pixel * (DEPTH // 2) + place])
+                for half, element in enumerate((cast("int32_t", cast("int16_t", pair)), pair >> 16)):
+                    k.assign(total, total + w[channel * DEPTH + (2 * place + half)] * element)
             return total
 
         def place_of(channel: Expr, pixel: Expr) -> Expr:
