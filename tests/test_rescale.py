@@ -19,6 +19,7 @@ from tests.reference_check import cases
 
 REALS = st.lists(st.floats(2.0**-20, 2.0**6), min_size=1, max_size=4)
 SUMS = st.integers(-(2**23), 2**23)
+WIDE_SUMS = SUMS | st.integers(-(2**31), 2**31 - 1)
 
 
 def made(reals, rounding, zero=0, low=-(2**40), high=2**40):
@@ -30,18 +31,28 @@ def halves_to_even(value):
     return round(value)  # of a Fraction: to the nearest, halves to even
 
 
-@pytest.mark.parametrize(("rounding", "meaning"), [("floor", floor), ("ties_even", halves_to_even)])
 @given(st.data())
 @cases(60)
-def test_exact_roundings_are_those_of_the_real_number(rounding, meaning, data):
+def test_ties_even_is_what_float32_makes_of_it(data):
+    """Sums become float32, and so does the product, which doubles have exactly; the rest is exact."""
+    reals = [float(np.float32(real)) for real in data.draw(REALS)]
+    r = made(reals, "ties_even", zero=3)
+    total = np.array([data.draw(WIDE_SUMS) for _ in reals])
+    products = [float(np.float32(float(np.float32(int(t))) * real)) for t, real in zip(total, reals, strict=True)]
+    assert r.apply(total).tolist() == [halves_to_even(Fraction(value)) + 3 for value in products]
+
+
+@given(st.data())
+@cases(60)
+def test_floor_is_that_of_the_real_number(data):
     reals = data.draw(REALS)
-    r = made(reals, rounding, zero=3)
+    r = made(reals, "floor", zero=3)
     total = np.array([data.draw(SUMS) for _ in reals])
     exact = [
         Fraction(int(t) * int(m)) * Fraction(2) ** (int(s) - 31)
         for t, m, s in zip(total, r.multipliers, r.shifts, strict=True)
     ]
-    assert r.apply(total).tolist() == [meaning(value) + 3 for value in exact]
+    assert r.apply(total).tolist() == [floor(value) + 3 for value in exact]
 
 
 def test_halves():

@@ -12,8 +12,9 @@ at again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,12 @@ class Once:
         """What becomes of sums whose last axis is the channel, before int8 limits it."""
         return ((((totals + self.added) << self.up) * self.multipliers >> 32) + self.offsets) >> self.shift
 
+    def repeated(self, channels: int) -> Once:
+        """The same for so many channels, where it is that of one."""
+        multipliers, offsets, added = (np.repeat(c, channels) for c in (self.multipliers, self.offsets, self.added))
+        doubtful = tuple((channel, output) for channel in range(channels) for _, output in self.doubtful)
+        return Once(multipliers, offsets, added, self.shift, self.up, doubtful)
+
     def grown(self, up: int) -> Once:
         """The same for sums that grow by `up` bits, no fewer than here: it loses nothing."""
         more = up - self.up
@@ -59,12 +66,37 @@ class Once:
 def find_once(p: Rescale, low: Integers, high: Integers) -> Once | None:
     """The form for sums from `low` to `high` of each channel, which fit 32 bits, with the fewest doubts; None where there is
     none."""
-    return _found(p, low.tobytes(), high.tobytes())
+    if len(low) > 1 and _is_shared(p):
+        ends = low.min(keepdims=True), high.max(keepdims=True)
+        one = _found(_Asked.of(p.of(np.zeros(1, np.intp)), *ends))
+        return None if one is None else one.repeated(len(low))
+    return _found(_Asked.of(p, low, high))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a form is looked for; two are the same where all of their numbers are."""
+
+    numbers: tuple[Any, ...]
+    p: Rescale = field(compare=False)
+    low: Integers = field(compare=False)
+    high: Integers = field(compare=False)
+
+    @staticmethod
+    def of(p: Rescale, low: Integers, high: Integers) -> _Asked:
+        arrays = (p.multipliers, p.shifts, low, high, *(() if p.addends is None else (p.addends,)))
+        return _Asked((p.rounding, p.y_zero, p.clamp, p.inside, *(a.tobytes() for a in arrays)), p, low, high)
+
+
+def _is_shared(p: Rescale) -> bool:
+    """Whether all channels have the same numbers."""
+    columns = (p.multipliers, p.shifts, *(() if p.addends is None else (p.addends,)))
+    return all(bool(np.all(column == column[0])) for column in columns)
 
 
 @lru_cache(KEPT)
-def _found(p: Rescale, low: bytes, high: bytes) -> Once | None:
-    bounds = np.frombuffer(low, np.int64), np.frombuffer(high, np.int64)
+def _found(asked: _Asked) -> Once | None:
+    p, bounds = asked.p, (asked.low, asked.high)
     steps = steps_of(p, *bounds)
     reach = max(int(np.abs(end).max(initial=0)) for end in bounds)
     for up in UPS:
