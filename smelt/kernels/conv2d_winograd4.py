@@ -49,6 +49,7 @@ from smelt.kernels.routines import (
     WINOGRAD_WEIGHTS,
     named,
 )
+from smelt.kernels.winograd4_sums import A_TRANSPOSED, EXTRA_BITS, INVERSE_OF_9, OUT, SIZE, TileSum
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Const, Expr, Table, Value, Window, cast
 from smelt.loops.routine import At, Passes
@@ -56,13 +57,8 @@ from smelt.model.ops import Conv2D
 from smelt.targets.intrinsics import SMLAD, SMMLAR
 from smelt.targets.types import Core
 
-SIZE, OUT = 6, 4  # elements of x under a tile, outputs of a tile, in either direction
-A_TRANSPOSED = ((6, -4, -4, 1, 1, 0), (0, -4, 4, 2, -2, 0), (0, -4, -4, 4, 4, 0), (0, -4, 4, 8, -8, 24))
-"""A' as it makes sums 576 times too large, all of it at once."""
 BIAS_FACTOR = 36  # what adds 576 to all outputs of a tile, at the position in row 1, column 1
 BIAS_POSITION = 7
-INVERSE_OF_9 = 954437177
-EXTRA_BITS = 6  # 576 = 9 * 2^6
 GREATEST_SHIFT = 17  # of the routines for outputs: what they add is 32 times as large
 MOST_SUM = 2 ** (31 - EXTRA_BITS)
 WORTHWHILE = 12  # rows or columns that need not be a multiple of four,
@@ -327,47 +323,11 @@ def _routine_outputs(
     function = named(WINOGRAD_OUTPUTS, f"winograd_{sign}")
     tiles = rows * count
     k.routine(function, (*places, *numbers), ((SMMLAR, tiles * OUT * OUT),), tiles * OUTPUT_WORK)
-    again = _Again(k, kernel, half, block)
+    again = TileSum(k, (y_columns, channels), kernel.sum, kernel.schedule.tight, kernel.factors, half, block)
     made = tiles * OUT * OUT
     look_again(
         k, r, kernel.doubts, kernel.y, made, lambda _, number: place + again.beside(number), again.sum, only=channel
     )
-
-
-@dataclass(frozen=True)
-class _Again:
-    """Where outputs of a channel are in a block of tiles, and the sum of one, from the sums of its tile, which have the bias."""
-
-    k: KernelBuilder
-    kernel: _Kernel
-    half: Expr
-    block: tuple[int, int]
-
-    def beside(self, number: Expr) -> Expr:
-        """How far the output of that number lies behind the first."""
-        _, _, y_columns, channels = self.kernel.op.y.shape
-        tile, row, column = self._split(number)
-        rows, columns = tile // self.block[1] * OUT + row, tile % self.block[1] * OUT + column
-        return (rows * y_columns + columns) * channels
-
-    def _split(self, number: Expr) -> tuple[Expr, Expr, Expr]:
-        """(tile, row, column)."""
-        return number // (OUT * OUT), number // OUT % OUT, number % OUT
-
-    def sum(self, channel: Expr, bias: Expr, number: Expr) -> Expr:
-        """A' m A, row `i` of A' times all sums times row `j`; `bias` is what is still to be added."""
-        k, (tile, row, column) = self.k, self._split(number)
-        first = self.half * GROUP + tile // GROUP * GROUP_SUMS + tile % GROUP
-        total = k.var("again_sum", Const(0, "uint32_t"))
-        factors = self.kernel.factors
-        assert factors is not None
-        with k.loop("i", 0, SIZE) as i, k.loop("j", 0, SIZE) as j:
-            at = self.kernel.sum(first + (i * SIZE + j) * (2 * GROUP))
-            m = at.buffer.load("int32_t", at.index) if self.kernel.schedule.tight else at.buffer[at.index]
-            factor = k.let("factor", factors[row * SIZE + i] * factors[column * SIZE + j])
-            k.assign(total, total + cast("uint32_t", m) * cast("uint32_t", factor))
-        exact = cast("int32_t", total * Const(INVERSE_OF_9, "uint32_t")) >> EXTRA_BITS
-        return k.let("again_total", exact + bias)
 
 
 def _tile(k: KernelBuilder, kernel: _Kernel, corner: Buffer, sums: Window, scale: Scale, ys: Window) -> None:
