@@ -254,7 +254,8 @@ class Ways:
 
 def op_key(op: Op) -> str:
     """An operator with its shapes and attributes as text; ops of the same text may still have different kernels."""
-    names = [f.name for f in fields(op) if f.name not in (*op.results, "origin", *NUMBERS) or _differs(op, f)]
+    named = (f for f in fields(op) if f.name not in (*op.results, "origin"))
+    names = [f.name for f in named if f.name not in NUMBERS or _differs(op, f)]
     if isinstance(op, Linear):
         names.append("clamp")
     operands = " ".join(f"{name}={_text(getattr(op, name))}" for name in names)
