@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """A trained model in, bare-metal firmware out.
 
-    smelt turns an int8 .tflite file into C99 specialised for the model and the chip, builds firmware from it, and runs that
+    smelt turns a .tflite or .onnx file into C99 specialised for the model and the chip, builds firmware from it, and runs that
     firmware on a simulated copy of the board. No board and no network are needed.
     """
 
@@ -119,10 +119,10 @@ def run_command(
 @click.option("--input", "-i", "files", multiple=True, type=click.Path(path_type=Path), help="Real inputs as well.")
 @click.option(
     "--oracle",
-    type=click.Choice(["reference", "tflm"]),
+    type=click.Choice(["reference", "tflm", "onnxruntime"]),
     default="reference",
     show_default=True,
-    help="smelt's NumPy reference, or TensorFlow Lite Micro itself.",
+    help="smelt's NumPy reference, or, on the file itself, TensorFlow Lite Micro (.tflite) or onnxruntime (.onnx).",
 )
 @click.option(
     "--layers", is_flag=True, help="Run operator by operator and name the first layer that differs (reference only)."
@@ -158,9 +158,7 @@ def verify_command(
     from smelt.report.verify import Verification, verify
 
     if layers and oracle != "reference":
-        raise OptionError(
-            "--layers compares with the reference: TensorFlow Lite Micro does not show what is between layers"
-        )
+        raise OptionError("--layers compares with the reference: other oracles do not show what is between layers")
 
     find_board(board_name)
     compilation = firmware(model, board_name, options)

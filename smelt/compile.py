@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
 
     from smelt.firmware.image import Image, Sources
     from smelt.firmware.program import Program
-    from smelt.importers import ModelSummary
+    from smelt.importers import Layout, ModelSummary
     from smelt.model.graph import Graph
     from smelt.passes.edge_types import EdgeType
     from smelt.planner import Goal, Limits
@@ -60,6 +60,9 @@ class Compilation(Noun):
     evidence: Evidence
     warnings: tuple[str, ...] = ()
     """What the model's author should know: how its file was read, sums that may leave 32 bits."""
+
+    layout: Layout = "channels_last"
+    """How edges of ONNX models that are images lie."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -119,6 +122,7 @@ def compile(
     input_type: EdgeType | None = None,
     output_type: EdgeType | None = None,
     feed: bool = False,
+    layout: Layout = "channels_last",
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
     firmware prints for classes.
@@ -132,6 +136,7 @@ def compile(
     `effort` "quick", "normal" or "thorough" is how hard planning tries. `report` hears how far planning is; where it is given,
     KeyboardInterrupt ends the planning with the best plan so far, if there is one, and the plan's notes say so.
     `input_type` and `output_type` replace the file's: int8, uint8 or float32 at the edges, the same numbers inside.
+    `layout` "keep" leaves images at the edges of an ONNX model as its file has them, "channels_last" as they are computed.
     With `feed` the input comes in a few rows at a time and never is whole, and the plan is the one with the least RAM.
     `log` holds measurements: what was fastest on this board with this compiler is used as far as it fits.
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
@@ -154,7 +159,7 @@ def compile(
 
     check_name(name)  # before the minutes that a plan may take
     board = named(board)
-    model = with_edge_types(load(path), input_type, output_type)
+    model = with_edge_types(load(path, layout), input_type, output_type)
     graph = prepare(model)
     warnings = (*model.remarks, *wrapping_sums(graph))
     known = measured(log, board, compiler)
@@ -176,7 +181,7 @@ def compile(
         program = emit(plan, name)
         sources = render(program)
         image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
-        return Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings)
+        return Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings, layout)
 
     return least_of_builds(made_within, limits, goal)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GOALS = ("balanced", "speed", "ram", "flash", "energy")  # of the planner, whose import takes longer than --help may
 EFFORTS = ("quick", "normal", "thorough")
+LAYOUTS = ("channels_last", "keep")
 EDGE_TYPES = ("int8", "uint8", "float32")
 MOST_LABELS = 1 << 20  # bytes
 
@@ -136,6 +137,13 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "--input-type", type=click.Choice(EDGE_TYPES), help="What the network is given, whatever the file says."
     )
     @click.option("--output-type", type=click.Choice(EDGE_TYPES), help="What it gives.")
+    @click.option(
+        "--layout",
+        type=click.Choice(LAYOUTS),
+        default="channels_last",
+        show_default=True,
+        help="How images at the edges of an ONNX model lie: as the network computes them, or as its file has them.",
+    )
     @click.option("--max-ram", metavar="BYTES", help="Budget for all RAM: 20000, 57K (of 1024), 1M. Stack: estimated.")
     @click.option("--max-flash", metavar="BYTES", help="Budget for code and constants.")
     @click.option(
@@ -169,6 +177,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         goal: str,
         input_type: str | None,
         output_type: str | None,
+        layout: str,
         max_ram: str | None,
         max_flash: str | None,
         regions: tuple[str, ...],
@@ -177,7 +186,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         logs: tuple[Path, ...],
         **kwargs: Any,
     ) -> Any:
-        options: dict[str, Any] = {"goal": goal, "input_type": input_type, "output_type": output_type}
+        options: dict[str, Any] = {"goal": goal, "input_type": input_type, "output_type": output_type, "layout": layout}
         options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
         options |= {"regions": read_regions(regions), "weights": weights, "effort": effort}
         return command(*args, options=options, **kwargs)

@@ -14,6 +14,7 @@ from smelt.nouns import Noun
 
 if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.image import Image, Sources
+    from smelt.importers import Layout
     from smelt.model.graph import Graph
     from smelt.passes.edge_types import EdgeType
     from smelt.planner import Goal, Limits
@@ -86,6 +87,7 @@ def compile_suite(
     report: Callable[[str], None] | None = None,
     input_type: EdgeType | None = None,
     output_type: EdgeType | None = None,
+    layout: Layout = "channels_last",
 ) -> SuiteCompilation:
     """Compile the models at `paths` for one program on `board`, in which one of them runs at a time.
 
@@ -105,7 +107,7 @@ def compile_suite(
 
     names = names_of(paths, names, suite)
     board = named(board)
-    networks = {name: _read(name, path, input_type, output_type) for name, path in zip(names, paths, strict=True)}
+    networks = {name: _read(path, (input_type, output_type), layout) for name, path in zip(names, paths, strict=True)}
     known = measured(log, board, compiler)
     planning = planning_of(effort, report)
     limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)
@@ -131,6 +133,7 @@ def compile_suite(
                 only(image, f"{program.name}_run", program.calls) if image else None,
                 evidence(program.plan, known),
                 networks[program.name].warnings,
+                layout,
             )
             for program in programs
         )
@@ -148,13 +151,13 @@ class _Network:
     warnings: tuple[str, ...]
 
 
-def _read(name: str, path: Path | str, input_type: EdgeType | None, output_type: EdgeType | None) -> _Network:
+def _read(path: Path | str, types: tuple[EdgeType | None, EdgeType | None], layout: Layout) -> _Network:
     from smelt.importers import load
     from smelt.passes import prepare
     from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums
 
-    model = with_edge_types(load(path), input_type, output_type)
+    model = with_edge_types(load(path, layout), *types)
     graph = prepare(model)
     return _Network(model, graph, (*model.remarks, *wrapping_sums(graph)))
 

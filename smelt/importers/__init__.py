@@ -14,15 +14,20 @@ from smelt.files import read
 from smelt.importers.c_array import ENDINGS as C_ENDINGS
 from smelt.importers.c_array import MAGIC, from_c, is_text
 from smelt.importers.foreign import Foreign, foreign, of_folder
+from smelt.importers.onnx_edges import Layout
+from smelt.importers.onnx_file import is_onnx
+from smelt.importers.onnx_load import describe_onnx, load_onnx
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite import describe_tflite, load_tflite
 from smelt.model.graph import Graph
 
 __all__ = [
+    "Layout",
     "ModelSummary",
     "OperatorSummary",
     "TensorSummary",
     "describe",
+    "is_tflite",
     "load",
     "model_bytes",
 ]
@@ -32,13 +37,14 @@ MOST_ENTRIES = 1000  # of a folder
 Result = TypeVar("Result")
 
 
-def load(path: Path | str) -> Graph:
-    """The graph in a model file, named after the file.
+def load(path: Path | str, layout: Layout = "channels_last") -> Graph:
+    """The graph in a model file, named after the file. `layout` says how edges of ONNX models that are images lie in memory:
+    with the channels last, as the network computes them, or as the file has them ("keep").
 
     Raises ModelError where the file is unreadable, damaged or no model, Unsupported (with every reason) where it is a
     model that smelt cannot compile.
     """
-    return _dispatch(path, load_tflite)
+    return _dispatch(path, load_tflite, lambda file, name, folder: load_onnx(file, name, folder, layout))
 
 
 def describe(path: Path | str) -> ModelSummary:
@@ -46,17 +52,17 @@ def describe(path: Path | str) -> ModelSummary:
 
     Raises ModelError where the file cannot be read at all, Unsupported for formats smelt does not read.
     """
-    return _dispatch(path, describe_tflite)
+    return _dispatch(path, describe_tflite, describe_onnx)
 
 
 def model_bytes(path: Path | str) -> bytes:
-    """The .tflite file that `path` is, or that it holds as a C array.
+    """The bytes of the .tflite or .onnx file that `path` is, or of the .tflite file that it holds as a C array.
 
     Raises ModelError where it holds none, Unsupported where it is a model of another format.
     """
     path = Path(path)
     name, file = printable(path), _bytes(path)
-    if file[4:8] == MAGIC:
+    if is_tflite(file) or is_onnx(file):
         return file
     what = foreign(path, file)
     if what:
@@ -67,15 +73,28 @@ def model_bytes(path: Path | str) -> bytes:
         raise ModelError(f"{name}: {error}") from None
     if found is None:
         kind = "C without a model in it" if path.suffix.lower() in C_ENDINGS else "not a model file"
-        raise ModelError(f"{name} is {kind} (a .tflite file has TFL3 at byte 4, as a file or as a C array)")
+        known = "a .tflite file has TFL3 at byte 4, as a file or as a C array; an .onnx file is a message with a graph"
+        raise ModelError(f"{name} is {kind} ({known})")
     return found
 
 
-def _dispatch(path: Path | str, decode: Callable[[bytes, str], Result]) -> Result:
+def is_tflite(file: bytes) -> bool:
+    """Whether a file says that it is a .tflite file."""
+    return file[4:8] == MAGIC
+
+
+def _dispatch(
+    path: Path | str,
+    decode_tflite: Callable[[bytes, str], Result],
+    decode_onnx: Callable[[bytes, str, Path], Result],
+) -> Result:
     """Read the file in the format that its content says."""
     name, file = printable(path), model_bytes(path)
+    called = printable(Path(path).stem)
     try:
-        return decode(file, printable(Path(path).stem))
+        if is_tflite(file):
+            return decode_tflite(file, called)
+        return decode_onnx(file, called, Path(path).parent)
     except ModelError as error:
         raise ModelError(f"{name}: {error}") from error
     except Unsupported as refusal:

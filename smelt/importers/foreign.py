@@ -6,7 +6,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePath
 
-CONVERT = "convert it to an int8 .tflite file"
+CONVERT = "convert it to an int8 .tflite file, or to an .onnx file"
+TO_ONNX = """export it from the program that defines the model:
+      import torch
+      model.load_state_dict(torch.load('weights.pt'))
+      model.eval()
+      example = (torch.randn(1, 3, 32, 32),)
+      torch.onnx.export(model, example, 'model.onnx', dynamo=True)"""
+TO_TFLITE = """convert it:
+      import tensorflow as tf
+      converter = tf.lite.TFLiteConverter.%s
+      converter.optimizations = [tf.lite.Optimize.DEFAULT]
+      converter.representative_dataset = samples
+      open('model.tflite', 'wb').write(converter.convert())"""
+FROM_KERAS = TO_TFLITE % "from_keras_model(tf.keras.models.load_model('FILE'))"
+FROM_FOLDER = TO_TFLITE % "from_saved_model('FOLDER')"
 UNPACK = "unpack it first"
 FETCH = "fetch it with `git lfs pull`"
 HUB = "download the file itself"
@@ -21,16 +35,19 @@ class Foreign:
 
     @property
     def model(self) -> bool:
-        return self.remedy == CONVERT
+        return self.remedy in (CONVERT, TO_ONNX, FROM_KERAS, FROM_FOLDER)
 
     def __str__(self) -> str:
         return f"{self.what}; {self.remedy}" if self.remedy else self.what
 
 
-KERAS, KERAS_ZIP = Foreign("a Keras model (HDF5)", CONVERT), Foreign("a Keras model (.keras, a zip archive)", CONVERT)
-TORCH, TORCH_ZIP = Foreign("a PyTorch model", CONVERT), Foreign("a PyTorch model (a zip archive)", CONVERT)
-ONNX, FROZEN = Foreign("an ONNX model, which cannot be read yet", CONVERT), Foreign("a TensorFlow graph", CONVERT)
-SAVED_MODEL = Foreign("the folder of a TensorFlow SavedModel", CONVERT)
+KERAS, KERAS_ZIP = (
+    Foreign("a Keras model (HDF5)", FROM_KERAS),
+    Foreign("a Keras model (.keras, a zip archive)", FROM_KERAS),
+)
+TORCH, TORCH_ZIP = Foreign("a PyTorch model", TO_ONNX), Foreign("a PyTorch model (a zip archive)", TO_ONNX)
+FROZEN = Foreign("a TensorFlow graph", CONVERT)
+SAVED_MODEL = Foreign("the folder of a TensorFlow SavedModel", FROM_FOLDER)
 LFS, PAGE = Foreign("a Git LFS pointer, not the file itself", FETCH), Foreign("a web page, not a file behind it", HUB)
 ARRAYS = Foreign("an archive of NumPy arrays (.npz)", "save each array with numpy.save as a .npy file")
 ZIPPED = Foreign("a zip archive", UNPACK)
@@ -57,7 +74,6 @@ CONTENTS: tuple[tuple[bytes, Foreign], ...] = (
 PAGES = (b"<!doctype html", b"<html")
 
 ENDINGS: tuple[tuple[str, Foreign], ...] = (
-    (".onnx", ONNX),
     (".h5", KERAS),
     (".hdf5", KERAS),
     (".keras", KERAS_ZIP),

@@ -82,6 +82,7 @@ FUNCTIONS: dict[str, Compute] = {
     "hard_swish": _hard_swish,
     "elu": _calling(ELU),
     "gelu": _gelu,
+    "erf": lambda k, op, x: real(1.0) - k.call(ERFC, x),
     "gelu_tanh": _gelu_tanh,
     "abs": lambda k, op, x: maximum(x, x * real(-1.0)),
     "neg": lambda k, op, x: x * real(-1.0),

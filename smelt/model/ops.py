@@ -368,7 +368,7 @@ class Softmax(Op):
 UnaryFunction = Literal[
     "relu", "relu6", "relu_n1_to_1", "relu_0_to_1", "leaky_relu", "logistic", "tanh", "hard_swish", "requantize", "elu",
     "gelu", "gelu_tanh", "abs", "neg", "sign", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "floor", "ceil",
-    "round", "not",
+    "round", "erf", "not",
 ]  # fmt: skip
 
 

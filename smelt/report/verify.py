@@ -15,7 +15,7 @@ import numpy as np
 from smelt.compile import Compilation
 from smelt.devices.choose import Device
 from smelt.errors import OptionError
-from smelt.importers import load, model_bytes
+from smelt.importers import is_tflite, load, model_bytes
 from smelt.model.graph import Array
 from smelt.nouns import Noun
 from smelt.report.execute import Execution, execute
@@ -74,7 +74,7 @@ def verify(
     device: Device | None = None,
     sequence: bool = False,
 ) -> Verification:
-    """Run `inputs` on the device and through `oracle` ("reference", or "tflm" on the file `model` itself).
+    """Run `inputs` on the device and through `oracle` ("reference"; "tflm" and "onnxruntime" on the file `model` itself).
 
     In a `sequence`, what the model remembers is carried from each input to the next.
     """
@@ -119,13 +119,28 @@ def by_reference(compilation: Compilation, inputs: Runs, model: Path | str, sequ
     return [run(compilation.model, arrays) for arrays in inputs]
 
 
+def by_onnxruntime(
+    compilation: Compilation, inputs: Runs, model: Path | str, sequence: bool
+) -> list[tuple[Array, ...]]:
+    """The file, computed by onnxruntime with quantised operators fused (docs/onnx.md says what that means).
+
+    Raises OptionError where its package is missing, the file is of another format, or the edges are not of the file's types.
+    """
+    from smelt.report.onnx_oracle import computed
+
+    _demand_own_types(compilation, model, "onnxruntime")
+    return computed(model_bytes(model), compilation, inputs)
+
+
 def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence: bool) -> list[tuple[Array, ...]]:
     """The file, computed by TensorFlow Lite Micro in a process of its own, since it aborts on what it does not like. Outputs that
     it leaves unwritten are the reference's.
 
     Raises OptionError where its package is missing, it gives up, or the edges are not of the file's types.
     """
-    _demand_own_types(compilation, model)
+    _demand_own_types(compilation, model, "tflm")
+    if not is_tflite(model_bytes(model)):
+        raise OptionError("the oracle tflm computes .tflite files: use --oracle reference or --oracle onnxruntime")
     with tempfile.TemporaryDirectory(prefix="smelt-") as folder:
         given, made, file = (Path(folder, name) for name in ("inputs.npz", "outputs.npz", "model.tflite"))
         file.write_bytes(model_bytes(model))
@@ -143,14 +158,14 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence:
     return filled_in(compilation.model, inputs, list(zip(*shaped, strict=True)), sequence)
 
 
-def _demand_own_types(compilation: Compilation, model: Path | str) -> None:
-    file, asked = load(model), compilation.model
+def _demand_own_types(compilation: Compilation, model: Path | str, oracle: str) -> None:
+    file, asked = load(model, compilation.layout), compilation.model
     for own, other in zip((*file.inputs, *file.outputs), (*asked.inputs, *asked.outputs), strict=True):
         if own.dtype != other.dtype:
             raise OptionError(
-                f"'{own.name}' is {own.dtype} in the file that the oracle tflm computes, and {other.dtype} was asked for: "
+                f"'{own.name}' is {own.dtype} in the file that the oracle {oracle} computes, and {other.dtype} was asked for: "
                 "use --oracle reference"
             )
 
 
-ORACLES = {"reference": by_reference, "tflm": by_tflm}
+ORACLES = {"reference": by_reference, "tflm": by_tflm, "onnxruntime": by_onnxruntime}

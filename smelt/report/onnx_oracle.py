@@ -1,0 +1,63 @@
+"""onnxruntime as an oracle: quantised operators fused, int8 included, on one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smelt.errors import OptionError, printable
+from smelt.importers.onnx_file import is_onnx
+from smelt.importers.onnx_load import edge_orders
+from smelt.model.graph import Array
+
+if TYPE_CHECKING:
+    from smelt.compile import Compilation
+
+MISSING = "onnxruntime is not installed: pip install onnxruntime"
+
+
+def computed(file: bytes, compilation: Compilation, inputs: Sequence[tuple[Array, ...]]) -> list[tuple[Array, ...]]:
+    """What onnxruntime makes of inputs that lie as the firmware has them; results lie so, too. Raises OptionError."""
+    if not is_onnx(file):
+        raise OptionError("the oracle onnxruntime computes .onnx files: use --oracle reference or --oracle tflm")
+    session = session_of(file)
+    orders_in, orders_out = edge_orders(file, compilation.layout)
+    names = [edge.name for edge in session.get_inputs()]
+    found = []
+    for arrays in inputs:
+        feed = {n: _as_in_file(a, order) for n, a, order in zip(names, arrays, orders_in, strict=True)}
+        results = session.run(None, feed)
+        found.append(
+            tuple(
+                np.ascontiguousarray(np.asarray(y).transpose(order)).reshape(t.shape).astype(t.element.numpy)
+                for y, order, t in zip(results, orders_out, compilation.model.outputs, strict=True)
+            )
+        )
+    return found
+
+
+def _as_in_file(x: Array, order: tuple[int, ...]) -> Array:
+    return np.ascontiguousarray(x.transpose([order.index(axis) for axis in range(len(order))]))
+
+
+def session_of(file: bytes) -> Any:
+    """A session that fuses quantised operators, as docs/onnx.md describes. Raises OptionError."""
+    try:
+        import onnxruntime as ort
+        from onnxruntime.capi import onnxruntime_pybind11_state as native
+    except ImportError:
+        raise OptionError(MISSING) from None
+    kinds = vars(native).values()
+    refusals: tuple[type[Exception], ...]
+    refusals = (*(k for k in kinds if isinstance(k, type) and issubclass(k, Exception)), RuntimeError, ValueError)
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.add_session_config_entry("session.qdqisint8allowed", "1")
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    except refusals as error:
+        raise OptionError(f"the oracle onnxruntime refuses the file: {printable(error)}") from None
