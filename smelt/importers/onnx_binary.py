@@ -9,6 +9,7 @@ from math import inf
 
 import numpy as np
 
+from smelt.importers.onnx_fused import added, multiplied_bytes, subtracted
 from smelt.importers.onnx_nodes import Constant
 from smelt.importers.onnx_site import OnnxArm, Site
 from smelt.importers.onnx_unary import Reals, reals_of, table_of
@@ -58,10 +59,7 @@ def tensor_of(at: Site, operand: Operand) -> Tensor:
 
 def aligned(at: Site, operands: Sequence[Operand], dtype: str = "float32") -> Aligned:
     """Bring operands to one order of axes: that in which the largest value is stored; constants follow it."""
-    try:
-        shape = np.broadcast_shapes(*(o.shape for o in operands))
-    except ValueError:
-        at.broken(f"operands of shapes {' and '.join(str(list(o.shape)) for o in operands)} do not fit")
+    shape = at.broadcast(*(o.shape for o in operands))
     views = [o for o in operands if isinstance(o, View)]
     first = views[0]
     rest = [o for o in operands if not isinstance(o, View)]
@@ -290,10 +288,16 @@ def _by_channel(data: Array, view: View) -> Floats | None:
     channels = view.stored[-1] if view.stored else 1
     if data.size == 1:
         return np.full(channels, data.reshape(()), np.float32)
-    if np.broadcast_shapes(data.shape, view.shape) != view.shape:
+    if not _fits(data.shape, view.shape):
         return None
     by_place = _scattered(Constant(data.astype(np.float32)), view).data.reshape(-1, channels)
     return np.asarray(by_place[0], np.float32) if (by_place == by_place[0]).all() else None
+
+
+def _fits(shape: Shape, wanted: Shape) -> bool:
+    """Whether one shape broadcasts to another, in that direction."""
+    tail = wanted[len(wanted) - len(shape) :]
+    return len(shape) <= len(wanted) and all(a in (1, b) for a, b in zip(shape, tail, strict=True))
 
 
 def _several(at: Site, how: Arithmetic) -> Operand:
@@ -342,7 +346,7 @@ def power(at: Site) -> None:
 def prelu(at: Site) -> None:
     """The slope broadcasts to x, in one direction."""
     x, slope = at.running(0), at.any(1)
-    if np.broadcast_shapes(x.shape, slope.shape) != x.shape:
+    if not _fits(slope.shape, x.shape):
         at.broken(f"a slope of shape {list(slope.shape)} does not broadcast to {list(x.shape)}")
     at.give(combined(at, x, slope, PRELU))
 
@@ -389,9 +393,9 @@ RELATIONS: dict[str, Relation] = {
 }
 
 POINTWISE: tuple[OnnxArm, ...] = (
-    OnnxArm("Add", "", partial(arithmetic, how=ADD)),
-    OnnxArm("Sub", "", partial(arithmetic, how=SUB)),
-    OnnxArm("Mul", "", partial(arithmetic, how=MUL)),
+    OnnxArm("Add", "", partial(arithmetic, how=ADD, quantised=added)),
+    OnnxArm("Sub", "", partial(arithmetic, how=SUB, quantised=subtracted)),
+    OnnxArm("Mul", "", partial(arithmetic, how=MUL, quantised=multiplied_bytes)),
     OnnxArm("Div", "", partial(arithmetic, how=DIV)),
     OnnxArm("Min", "", partial(extreme_of, how=MIN)),
     OnnxArm("Max", "", partial(extreme_of, how=MAX)),

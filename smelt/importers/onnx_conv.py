@@ -69,6 +69,9 @@ def conv_transpose(at: Site) -> None:
         at.broken(f"a bias of {bias.data.size} numbers for {channels} channels")
     axes = rank - 2
     stride, dilation = at.many("strides", (1,) * axes, axes), at.many("dilations", (1,) * axes, axes)
+    if min(*stride, *dilation, *weights.shape) < 1:
+        at.broken("windows, strides and dilations are 1 or more")
+    at.bounded([*weights.shape[:2], groups, *(n * d for n, d in zip(weights.shape[2:], dilation, strict=True))])
     size, pad = _transposed_size(at, seen.shape, weights.shape[2:], stride, dilation)
 
     def layout(a: Array) -> Array:

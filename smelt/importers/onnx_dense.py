@@ -98,7 +98,7 @@ def stacked(at: Site, a: View, b: View) -> View:
         at.broken(f"matrices of shapes {list(a.shape)} and {list(b.shape)} do not fit")
     x, transposed = _matrix(at, a)
     x2, transposed2 = _matrix(at, b)
-    shape = (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
+    shape = (*at.broadcast(a.shape[:-2], b.shape[:-2]), a.shape[-2], b.shape[-1])
 
     def real(limits: tuple[float, float]) -> Tensor:
         y = at.fresh(shape)

@@ -86,7 +86,7 @@ def _joined(at: Site, views: Sequence[View], axis: int, shape: Shape) -> Source:
         narrowed = replace(target, low=low, high=high)
         return join([integers(at, view, narrowed) for view in views])
 
-    return Promise(shape, real, quantised)
+    return Promise(shape, real, quantised, types=("int8", "int16"))
 
 
 # Padding
@@ -102,6 +102,7 @@ def pad(at: Site) -> None:
         at.refuse("nothing is left of its operand")
     if any(b < 0 or a < 0 for b, a in zip(before, after, strict=True)):
         x = sliced(at, x, parts)
+    at.bounded([size + max(b, 0) + max(a, 0) for b, a, size in zip(before, after, x.shape, strict=True)])
     before, after = tuple(max(b, 0) for b in before), tuple(max(a, 0) for a in after)
     mode = at.text("mode", "constant")
     if mode == "constant":
@@ -171,7 +172,7 @@ def _padded(at: Site, x: View, shape: Shape, around: object, value: float) -> So
                 found: Tensor = around(promised(limits), float(np.clip(value, *limits)))
                 return found
 
-            return Promise(shape, real, None if quantised is None else integers_, source.limits)
+            return Promise(shape, real, None if quantised is None else integers_, source.limits, source.types)
         case Stored() as source:
             offset = -128 if x.dtype.startswith("u") else 0
             return Stored(shape, source.target, lambda target: around(source.make(target), int(value) + offset))
@@ -230,15 +231,19 @@ def _sizes(at: Site, x: View) -> tuple[tuple[int, ...], tuple[float, ...]]:
         for axis, size in zip(axes, wanted, strict=True):
             sizes[axis], scales[axis] = size, size / x.shape[axis]
     else:
-        factors = tuple(map(float, given)) if isinstance(given, tuple) else tuple(at.constant(first).data.reshape(-1).tolist())
+        factors = (
+            tuple(map(float, given))
+            if isinstance(given, tuple)
+            else tuple(at.constant(first).data.reshape(-1).tolist())
+        )
         if len(factors) != len(axes):
             at.broken(f"{len(factors)} scales for {len(axes)} axes")
         for axis, factor in zip(axes, factors, strict=True):
             scales[axis] = float(np.float32(factor))
-            sizes[axis] = int(np.floor(x.shape[axis] * scales[axis]))
-    if min(sizes) < 1:
+            sizes[axis] = int(np.floor(x.shape[axis] * scales[axis])) if 0 < scales[axis] < 1 << 30 else 0
+    if min(sizes) < 1 or not all(0 < scale < inf for scale in scales):
         at.refuse(f"its result would have the shape {sizes}")
-    return tuple(sizes), tuple(scales)
+    return at.bounded(sizes), tuple(scales)
 
 
 def _origin(how: str, old: int, new: int, scale: float) -> Array:

@@ -84,7 +84,9 @@ class Linear:
 
     def promise(self) -> Promise:
         """The result, as reals or integers."""
-        return Promise(self.shape, self._real, self._quantised if self._is_integer() else None, affine=self._affine)
+        quantised = self._quantised if self._is_integer() else None
+        types = (self.x.source.tensor.dtype,) if isinstance(self.x.source, Decoded) else ()
+        return Promise(self.shape, self._real, quantised, types=types, affine=self._affine)
 
     def _is_integer(self) -> bool:
         x = self.x.source

@@ -176,7 +176,7 @@ def _looked_up(at: Site, indices: View) -> None:
 
 def expand(at: Site) -> None:
     x, wanted = at.running(0), at.integers(1)
-    shape = np.broadcast_shapes(x.shape, wanted)
+    shape = at.broadcast(x.shape, wanted)
     x = replace(x, shape=(1,) * (len(shape) - len(x.shape)) + x.shape)
     order = natural_order(x)
     x = at.bench.arranged(x, order)
@@ -193,6 +193,7 @@ def tile(at: Site) -> None:
     x, repeats = at.running(0), at.integers(1)
     if len(repeats) != len(x.shape) or min(repeats, default=1) < 1:
         at.refuse(f"it repeats a value of shape {list(x.shape)} {list(repeats)} times")
+    at.bounded([size * count for size, count in zip(x.shape, repeats, strict=True)])
     for axis, count in enumerate(repeats):
         if count > 1:
             x = gathered(at, x, axis, np.tile(np.arange(x.shape[axis]), count))

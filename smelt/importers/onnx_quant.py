@@ -55,7 +55,9 @@ class Parameters:
             return None
         low, high = RANGES[self.dtype]
         q = Quantization((float(self.scales.reshape(-1)[0]),), (zero,))
-        return Target("int16" if self.dtype == "int16" else "int8", q, low + self.offset, high + self.offset)
+        return Target(
+            "int16" if self.dtype == "int16" else "int8", q, low + self.offset, high + self.offset, self.offset != 0
+        )
 
 
 def parameters(at: Site, scale: int, zero: int, dtype: str = "", axis: int | None = None, block: int = 0) -> Parameters:
@@ -214,13 +216,13 @@ def _makes_int16(source: Source) -> bool:
 def integers(at: Site, x: View, target: Target) -> Tensor:
     """Stored integers of a value of reals."""
     match x.source:
-        case Promise() as promise if promise.quantised is not None and target.dtype == "int8":
+        case Promise() as promise if promise.quantised is not None and target.dtype in promise.types:
             return promise.quantised(target, promise.limits)
         case Decoded() as known_:
             return _looked_up(at, known_, target)
     real = at.bench.real(x)
     y = at.bench.tensor(at.wish, real.shape, target.dtype, target.quantization)  # type: ignore[arg-type]
-    found = at.bench.add(Quantize(x=real, y=y, **ties_even()))
+    found = at.bench.add(Quantize(x=real, y=y, rounding="ties_even"))
     if (target.low, target.high) == y.element.range:
         return found
     return _looked_up(at, Decoded(found), target)
@@ -246,11 +248,6 @@ def stored(reals: Floats, target: Target) -> Array:
         steps = np.rint((reals / np.float32(target.quantization.scale)).astype(np.float32)).astype(np.float64)
     limited = np.clip(np.nan_to_num(steps, nan=-inf) + target.quantization.zero_point, target.low, target.high)
     return limited.astype(np.int8 if target.dtype == "int8" else np.int16)
-
-
-def ties_even() -> dict[str, str]:
-    """How ONNX's quantiser rounds."""
-    return {}
 
 
 def _faked(at: Site, x: View, p: Parameters) -> View:

@@ -10,6 +10,7 @@ from math import inf, prod
 import numpy as np
 
 from smelt.importers.onnx_binary import ADD, MUL, combined, into_weights
+from smelt.importers.onnx_fused import byte_of, meant, pooled_means, soft_maxima
 from smelt.importers.onnx_moves import axes_of
 from smelt.importers.onnx_nodes import Constant
 from smelt.importers.onnx_site import OnnxArm, Site
@@ -70,12 +71,34 @@ def reduction(at: Site, kind: type[Reduce], before: str = "", behind: str = "") 
 
 
 def mean(at: Site) -> None:
-    reduction(at, Mean)
+    x = at.running(0)
+    axes = axes_of(at, 1, len(x.shape)) or tuple(range(len(x.shape)))
+    if at.integer("noop_with_empty_axes", 0) and not axes_of(at, 1, len(x.shape)):
+        at.give(x)
+    else:
+        at.give(mean_along(at, x, axes, bool(at.integer("keepdims", 1))))
+
+
+def mean_along(at: Site, x: View, axes: tuple[int, ...], keep: bool) -> View:
+    """The mean of all along axes of ONNX."""
+    order = natural_order(x)
+    x = at.bench.arranged(x, order)
+    places = tuple(sorted(order.index(axis) for axis in axes))
+    stored = tuple(1 if place in places else size for place, size in enumerate(x.stored))
+
+    def real(limits: Limits) -> Tensor:
+        found = at.bench.add(Mean(x=at.bench.real(x), y=at.fresh(stored), axes=places), at.node.where)
+        return found if limits == (-inf, inf) else reals_of(at).between(found, *limits)
+
+    promise, byte = Promise(stored, real), byte_of(x.source)
+    seen = stored_as(promise if byte is None else meant(at, byte, places, promise), order, x.dtype)
+    return seen if keep else replace(seen, shape=tuple(s for a, s in enumerate(x.shape) if a not in axes))
 
 
 def global_pool(at: Site, kind: type[Reduce]) -> None:
     x = at.running(0)
-    at.give(reduced(at, x, tuple(range(2, len(x.shape))), kind, True))
+    axes = tuple(range(2, len(x.shape)))
+    at.give(mean_along(at, x, axes, True) if kind is Mean else reduced(at, x, axes, kind, True))
 
 
 def arg_extreme(at: Site, kind: type[ArgExtreme]) -> None:
@@ -148,7 +171,10 @@ def averaged(at: Site, x: View) -> View:
         op = AveragePool2D(x=tensor, y=y, size=w.size, stride=w.stride, pad=pad, clamp=limits)
         return at.bench.add(op, at.node.where)
 
-    return as_it_was(stored_as(Promise(stored, real), CHANNELS_LAST, "float32"), len(x.shape))
+    promise, byte = Promise(stored, real), byte_of(seen.source)
+    if byte is not None and (not w.pad or (counts and not at.integer("ceil_mode", 0))):
+        promise = pooled_means(at, byte, w.size, w.stride, w.pad, promise)
+    return as_it_was(stored_as(promise, CHANNELS_LAST, "float32"), len(x.shape))
 
 
 def _padded(at: Site, x: Tensor, w: Windows) -> tuple[Tensor, Padding]:
@@ -207,7 +233,10 @@ def of_axis(at: Site, x: View, version: int, log: bool = False) -> View:
         found = at.bench.add(op, at.node.where)
         return found if limits == (-inf, inf) else reals_of(at).between(found, *limits)
 
-    return replace(stored_as(Promise(seen.stored, real), order, "float32"), shape=shape)
+    promise, byte = Promise(seen.stored, real), byte_of(seen.source)
+    if byte is not None and not log:
+        promise = soft_maxima(at, byte, promise)
+    return replace(stored_as(promise, order, "float32"), shape=shape)
 
 
 def cumulative_sum(at: Site) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import NoReturn
 
 import numpy as np
 
 from smelt.errors import ModelError
-from smelt.importers.onnx_bench import Bench, Refusal
+from smelt.importers.onnx_bench import MOST_ELEMENTS, Bench, Refusal
 from smelt.importers.onnx_nodes import Constant, Node
 from smelt.importers.onnx_views import Promise, Source, View, plain
 from smelt.model.graph import Array, Tensor
@@ -140,6 +141,19 @@ class Site:
         if not -rank <= axis < rank:
             self.broken(f"axis {axis} of a value with {rank} axes")
         return axis % rank
+
+    def bounded(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """A shape that no one would take for absurd."""
+        if any(size < 0 for size in shape) or prod(shape) > MOST_ELEMENTS:
+            self.broken(f"its result would have the shape {list(shape)[:8]}")
+        return tuple(shape)
+
+    def broadcast(self, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape that operands of these shapes have together."""
+        try:
+            return self.bounded(np.broadcast_shapes(*shapes))
+        except ValueError:
+            self.broken(f"operands of shapes {' and '.join(str(list(s)) for s in shapes)} do not fit")
 
     # Results
 

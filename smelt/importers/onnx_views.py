@@ -39,12 +39,13 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Target:
-    """What a quantiser wants: stored integers of `dtype` (uint8 of the file as int8), no others than `low` to `high`."""
+    """What a quantiser wants: stored integers of `dtype` (uint8 of the file as int8, `unsigned`), no others than `low` to `high`."""
 
     dtype: str
     quantization: Quantization
     low: int
     high: int
+    unsigned: bool = False
 
 
 Build = Callable[[Tensor], Tensor]
@@ -62,6 +63,7 @@ class Promise:
     real: Callable[[Limits], Tensor]
     quantised: Callable[[Target, Limits], Tensor] | None = None
     limits: Limits = UNLIMITED
+    types: tuple[str, ...] = ("int8",)  # that `quantised` can make
     affine: Callable[[Floats, Floats], Promise | None] | None = None
 
     def limited(self, low: float, high: float) -> Promise:

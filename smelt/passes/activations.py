@@ -7,25 +7,27 @@ from dataclasses import replace
 import numpy as np
 
 from smelt.model.graph import Graph, Op, Tensor
-from smelt.model.ops import Clamp, Unary
+from smelt.model.ops import Clamp, Lookup, Unary
 from smelt.model.tables import every_value
 from smelt.passes.lookups import BYTES, table_of
 from smelt.passes.rewrite import readers
 
+FUNCTIONS = (Unary, Lookup)
+
 
 def fuse_activation(graph: Graph) -> Graph:
-    """Turn a unary op into the clamp of the op before it: relu and relu6, and whatever else only clamps.
+    """Turn a function of one byte into the clamp of the op before it: relu and relu6, and whatever else only clamps.
 
-    Exact: the 256 values of the unary op are compared with those of the clamp, `x` and `y` have the same quantisation
+    Exact: the 256 values of the function are compared with those of the clamp, `x` and `y` have the same quantisation
     (so the op before requantises as it did), nobody else reads `x`, and a clamp after a clamp is the clamp whose ends
     are the clamped ends.
     """
     uses = readers(graph)
     made: dict[Tensor, Op] = {}
     for op in graph.ops:
-        before = made.get(op.x) if isinstance(op, Unary) and uses[op.x] == 1 else None
+        before = made.get(op.x) if isinstance(op, FUNCTIONS) and uses[op.x] == 1 else None
         limits = None if before is None else before.limits
-        clamp = _clamp_of(op) if isinstance(op, Unary) and limits is not None else None
+        clamp = _clamp_of(op) if isinstance(op, FUNCTIONS) and limits is not None else None
         if before is not None and limits is not None and clamp is not None:
             del made[before.y]
             op = replace(before, y=op.y).limited(_both(limits, clamp))
@@ -33,7 +35,7 @@ def fuse_activation(graph: Graph) -> Graph:
     return replace(graph, ops=tuple(made.values()))
 
 
-def _clamp_of(op: Unary) -> Clamp | None:
+def _clamp_of(op: Unary | Lookup) -> Clamp | None:
     """The clamp that `op` is, or None where it is more than that."""
     if (op.x.quantization, op.x.dtype) != (op.y.quantization, op.y.dtype) or op.x.dtype not in BYTES:
         return None
