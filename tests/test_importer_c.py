@@ -130,7 +130,7 @@ FOREIGN = {
     "model.pt": (zipped(**{"archive/data.pkl": b""}), Unsupported, "PyTorch model"),
     "old.pth": (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.torch", Unsupported, "PyTorch model"),
     "model.h5": (b"\x89HDF\r\n\x1a\n" + bytes(100), Unsupported, "Keras model"),
-    "model.onnx": (b"\x08\x07\x12\x07pytorch", Unsupported, "ONNX model"),
+    "model.onnx": (b"\x08\x07\x12\x07pytorch", ModelError, "holds no graph"),
     "model.tar.gz": (gzip.compress(tarred()), ModelError, "gzip archive"),
     "model.tar": (tarred(), ModelError, "tar archive"),
     "saved_model.pb": (b"\x08\x01\x12", Unsupported, "TensorFlow graph"),

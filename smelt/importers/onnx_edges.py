@@ -152,7 +152,11 @@ def add_outputs(bench: Bench, inputs: list[Tensor], layout: Layout) -> tuple[lis
 def _output(bench: Bench, edge: Edge, taken: set[Tensor], layout: Layout) -> Tensor:
     found = bench.value(edge.name)
     if isinstance(found, Constant):
-        raise Refusal("it is a constant")
+        dtype = found.dtype
+        if dtype not in TYPES:
+            raise Refusal(f"it is a constant of {dtype}")
+        bench.orders[edge.name] = tuple(range(found.data.ndim))
+        return replace(bench.constant(edge.name, found.data, dtype), name=edge_name(edge))  # type: ignore[arg-type]
     own = tuple(range(len(found.shape)))
     order = natural_order(found) if layout == "channels_last" and len(own) in (3, 4) else own
     view = bench.arranged(found, order)

@@ -11,8 +11,8 @@ from smelt.importers.onnx_site import Site
 from smelt.importers.onnx_views import Decoded, Limits, Promise, Shape, Source, Target
 from smelt.model.graph import Tensor
 from smelt.model.ops import Add, AveragePool2D, Mean, Mul, Padding, Softmax
-from smelt.model.rescale import mean_rescale, product_rescale
 from smelt.model.parameters import softmax_steps
+from smelt.model.rescale import mean_rescale, product_rescale
 from smelt.model.terms import fused_terms
 
 

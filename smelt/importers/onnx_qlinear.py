@@ -1,4 +1,4 @@
-"""QOperator form: integers with their scales as operands. Each operator is what it is in QDQ form: dequantise, compute, quantise."""
+"""QOperator form: integers with their scales as operands. Each is what it is in QDQ form: dequantise, compute, quantise."""
 
 from __future__ import annotations
 

@@ -276,8 +276,8 @@ def batch_normalization(at: Site) -> None:
     at.give(combined(at, product, Constant(addends.reshape(along)), ADD))
 
 
-def normalized(at: Site, x: View, axes: tuple[int, ...], epsilon: float) -> View:
-    """(x - mean) / sqrt(variance + epsilon) along axes of ONNX."""
+def normalized(at: Site, x: View, axes: tuple[int, ...], epsilon: float, parts: bool = False) -> View:
+    """(x - mean) / sqrt(variance + epsilon) along axes of ONNX; with `parts`, the mean and the inverse of the root are results."""
     order = natural_order(x)
     x = at.bench.arranged(x, order)
     r, tensor = reals_of(at), at.bench.real(x)
@@ -287,16 +287,19 @@ def normalized(at: Site, x: View, axes: tuple[int, ...], epsilon: float) -> View
     def average(of: Tensor) -> Tensor:
         return at.bench.add(Mean(x=of, y=at.fresh(stored), axes=places))
 
-    centred = r.plus(tensor, average(tensor), subtract=True)
-    spread = average(r.unary("square", centred))
-    return stored_as(r.over(centred, r.unary("sqrt", r.plus(spread, epsilon))), order, "float32")
+    mean_ = average(tensor)
+    centred = r.plus(tensor, mean_, subtract=True)
+    root = r.unary("sqrt", r.plus(average(r.unary("square", centred)), epsilon))
+    if parts and any(at.node.outputs[1:]):
+        at.give(stored_as(mean_, order, "float32"), 1)
+        at.give(stored_as(r.over(1.0, root), order, "float32"), 2)
+    return stored_as(r.over(centred, root), order, "float32")
 
 
 def layer_normalization(at: Site) -> None:
     x = at.running(0)
-    at.demand(not any(at.node.outputs[1:]), "mean and deviation as results are not supported")
     first = at.axis(at.integer("axis", -1), len(x.shape))
-    y: View | Constant = normalized(at, x, tuple(range(first, len(x.shape))), at.real("epsilon", 1e-5))
+    y: View | Constant = normalized(at, x, tuple(range(first, len(x.shape))), at.real("epsilon", 1e-5), parts=True)
     y = combined(at, y, at.any(1), MUL)
     at.give(combined(at, y, at.any(2), ADD) if at.has(2) else y)
 

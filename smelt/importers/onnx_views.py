@@ -39,7 +39,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Target:
-    """What a quantiser wants: stored integers of `dtype` (uint8 of the file as int8, `unsigned`), no others than `low` to `high`."""
+    """What a quantiser wants: stored integers of `dtype` (uint8 of the file as int8, `unsigned`), none beyond `low` and `high`."""
 
     dtype: str
     quantization: Quantization

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from smelt.errors import ModelError
 
-MOST_FIELDS = 4_000_000
+MOST_FIELDS = 1_000_000
 """Of a whole file: a few bytes of it must not become gigabytes of objects."""
 
 VARINT, FIXED64, LENGTH, FIXED32 = 0, 1, 2, 5

@@ -14,6 +14,9 @@ from types import CodeType, FunctionType
 from typing import Any
 
 from smelt.errors import OptionError
+from smelt.importers.onnx_fold import FOLDS
+from smelt.importers.onnx_load import ARMS as ONNX_ARMS
+from smelt.importers.onnx_site import OnnxArm
 from smelt.importers.tflite import ARMS
 from smelt.importers.tflite_constants import FUNCTIONS, OF_SHAPES, PLAIN
 from smelt.importers.tflite_site import Arm
@@ -26,6 +29,8 @@ from smelt.targets.boards import BOARDS
 from smelt.targets.types import Core
 
 CUSTOM = " (custom)"
+HEAD = ("operator", "types", "notes", "oracle", "becomes")
+REALS = ("float32", "int8")
 WITHIN = "smelt.importers.tflite_"  # `tflite` itself converts whole subgraphs
 WHOLE = tuple(element.name for element in ELEMENT_TYPES if not element.is_packed)
 CORES: tuple[Core, ...] = tuple({board.core.name: board.core for board in BOARDS}.values())
@@ -63,17 +68,25 @@ def operators() -> tuple[Operator, ...]:
     }
     of_shapes = {code: Operator("tflite", code, ("any",), "known from the shape", "TFLM", ()) for code in OF_SHAPES}
     constant = {code: Operator("tflite", code, PLAIN, "of constants only", "NumPy", ()) for code in FUNCTIONS}
-    return tuple(sorted((constant | of_shapes | running).values(), key=lambda operator: operator.name))
+    onnx = {f"onnx {arm.code}": _of_onnx(arm) for arm in ONNX_ARMS}
+    every = (constant | of_shapes | running | onnx).values()
+    return tuple(sorted(every, key=lambda operator: (operator.format != "tflite", operator.name)))
+
+
+def _of_onnx(arm: OnnxArm) -> Operator:
+    return Operator("onnx", arm.code, REALS, arm.note, arm.oracle, ())
 
 
 def chosen(names: tuple[str, ...]) -> tuple[Operator, ...]:
-    """Those with these names, all where there are none. Raises OptionError."""
-    known = {operator.name.removesuffix(CUSTOM).upper(): operator for operator in operators()}
+    """Those with these names, of every format that has them; all where there are none. Raises OptionError."""
+    known: dict[str, list[Operator]] = {}
+    for operator in operators():
+        known.setdefault(operator.name.removesuffix(CUSTOM).rpartition(".")[2].upper(), []).append(operator)
     for name in names:
         if name.upper() not in known:
             near = get_close_matches(name.upper(), known, 3)
             raise OptionError(f"smelt knows no operator {name}" + (f"; near is {' or '.join(near)}" if near else ""))
-    return tuple(known[name.upper()] for name in names) or operators()
+    return tuple(operator for name in names for operator in known[name.upper()]) or operators()
 
 
 def ways() -> tuple[Way, ...]:
@@ -159,7 +172,9 @@ def _of_core(accept: Predicate) -> bool:
 
 def show(found: tuple[Operator, ...], ways: bool) -> None:
     """A table of operators, and another one of the ways to compute them."""
-    table("", ("operator", "types", "notes", "oracle", "becomes"), map(_row, found))
+    for kind in dict.fromkeys(operator.format for operator in found):
+        rows = [_row(operator) for operator in found if operator.format == kind]
+        table(f".{kind}" if len({o.format for o in found}) > 1 else "", HEAD, rows)
     if ways:
         several = dict.fromkeys(way for operator in found for way in ways_of(operator))
         table("", ("op", "way, best first", "x", "needs", "cores"), map(_way_row, several))
@@ -177,7 +192,14 @@ def markdown() -> str:
         "",
         "## Operators of .tflite files",
         "",
-        *_table(("operator", "types", "constraints", "oracle", "becomes"), map(_row, operators())),
+        *_table(HEAD, (_row(o) for o in operators() if o.format == "tflite")),
+        "",
+        "## Operators of .onnx files",
+        "",
+        "Between quantisers they compute in int8 (docs/onnx.md), else in float32. Operators of constants are computed while the",
+        f"file is read: {', '.join(sorted(FOLDS))}.",
+        "",
+        *_table(("operator", "constraints"), ((o.name, o.note) for o in operators() if o.format == "onnx")),
         "",
         "## Ways to compute them",
         "",
