@@ -248,6 +248,7 @@ def test_exports_of_real_tools(path):
 
 
 LOOSE = {
+    "qdq_nncf_mixed": 5e-7,  # a bias of float32, rounded to int32
     "qdq_executorch_cortex_m": 0.00225,  # onnxruntime drops the first of two quantisers in a row (DoubleQDQPairsRemover)
     "qdq_torchao_pt2e_xnnpack": 0.0002,  # relu6 between two quantisers leaves a convolution in float32 there: a near-tie
 }

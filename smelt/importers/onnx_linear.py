@@ -17,7 +17,9 @@ from smelt.importers.onnx_site import Site
 from smelt.importers.onnx_views import Decoded, Floats, Limits, Promise, Shape, Target, View
 from smelt.model.dtypes import DType
 from smelt.model.graph import Array, Op, Quantization, Tensor
-from smelt.model.rescale import Rescale, linear_rescale
+from smelt.model.ops import Mul
+from smelt.model.ops_pointwise import Cast
+from smelt.model.rescale import Rescale, linear_rescale, raw_sums
 
 Layout = Callable[[Array], Array]
 Make = Callable[[dict[str, Any]], Op]
@@ -105,19 +107,39 @@ class Linear:
 
     def _real(self, limits: Limits) -> Tensor:
         bench, at = self.at.bench, self.at
+        if self._is_integer() and self.x.source.tensor.dtype == "int8":  # type: ignore[union-attr]
+            return self._sums(limits)
         x = bench.real(self.x)
         weights = bench.constant(f"{at.wish}.weights", self.weights.reals)
         bias = None if self.bias is None else bench.constant(f"{at.wish}.bias", self.bias.reals)
         y = bench.tensor(at.wish, self.shape, "float32")
         return self._add(x, weights, bias, y, linear_rescale(x, weights, y, limits))
 
-    def _quantised(self, target: Target, limits: Limits) -> Tensor:
+    def _sums(self, limits: Limits) -> Tensor:
+        """Reals of integers where no quantiser follows: f32(f32(sum) * f32(s_x * s_w))."""
+        bench, at = self.at.bench, self.at
+        x, weights, bias = self._integers()
+        sums = bench.tensor(f"{at.wish}.sums", self.shape, "int32")
+        self._add(x, weights, bias, sums, raw_sums(x, sums))
+        scales = (np.float32(x.q.scale) * self.weights.scales).astype(np.float32)
+        counted = bench.tensor(f"{at.wish}.counted", self.shape, "float32")
+        bench.add(Cast(x=sums, y=counted), at.node.where)
+        factors = bench.constant(f"{at.wish}.scales", scales.reshape((1,) * (len(self.shape) - 1) + (-1,)))
+        y = bench.tensor(at.wish, self.shape, "float32")
+        return bench.add(Mul(x=counted, x2=factors, y=y, clamp=limits), at.node.where)
+
+    def _integers(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """x, weights and bias, all of integers."""
         bench, at = self.at.bench, self.at
         assert isinstance(self.x.source, Decoded) and self.weights.stored is not None
         x, scales = self.x.source.tensor, self.weights.scales
         q = Quantization(tuple(map(float, scales)), (0,) * len(scales), self.weights.axis if len(scales) > 1 else None)
         weights = bench.constant(f"{at.wish}.weights", self.weights.stored, self.weights.dtype, q)
-        bias = self._integer_bias(x, scales)
+        return x, weights, self._integer_bias(x, scales)
+
+    def _quantised(self, target: Target, limits: Limits) -> Tensor:
+        bench, at = self.at.bench, self.at
+        x, weights, bias = self._integers()
         y = bench.tensor(at.wish, self.shape, target.dtype, target.quantization)  # type: ignore[arg-type]
         return self._add(x, weights, bias, y, linear_rescale(x, weights, y, stored_limits(target, limits), "ties_even"))
 

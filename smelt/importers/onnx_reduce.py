@@ -262,7 +262,9 @@ def batch_normalization(at: Site) -> None:
     """Factors and addends for each channel: part of the weights before it, or two steps."""
     at.demand(not at.integer("training_mode", 0), "training_mode is not supported; export in eval mode")
     scale, bias, mean_, variance = (at.constant(place).data.astype(np.float64) for place in range(1, 5))
-    factors = scale / np.sqrt(variance + at.real("epsilon", 1e-5))
+    with np.errstate(all="ignore"):
+        factors = scale / np.sqrt(variance + at.real("epsilon", 1e-5))
+    at.demand(bool(np.all(np.isfinite(factors))), "its variance and epsilon make factors that are no numbers")
     addends = (bias - mean_ * factors).astype(np.float32)
     x = at.running(0)
     if len(x.shape) < 2 or factors.shape != (x.shape[1],):
