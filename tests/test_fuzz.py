@@ -18,6 +18,7 @@ FUZZERS = (
     ("commands", 150, 40, "posix"),  # pipes and devices with names
     ("boards", 1000, 20, ""),
     ("logs", 2000, 20, ""),
+    ("onnx_files", 1000, 10, ""),
 )
 
 

@@ -35,8 +35,9 @@ def network(dtype="int8"):
     return b.file([SHAPE], b.qdq(b.add("Softmax", y, axis=1), 1 / 256, z - 128))
 
 
-@pytest.mark.parametrize("board", ["nucleo_l4r5zi", "nucleo_h743zi", "esp32c3"])
-@pytest.mark.parametrize("dtype", ["int8", "uint8"])
+@pytest.mark.parametrize(
+    ("board", "dtype"), [("nucleo_l4r5zi", "int8"), ("nucleo_h743zi", "uint8"), ("esp32c3", "int8")]
+)
 def test_quantised_networks_are_equal_to_the_bit(tmp_path, board, dtype):
     path = tmp_path / "net.onnx"
     path.write_bytes(network(dtype))

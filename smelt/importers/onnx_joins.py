@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from math import inf
+from math import inf, isfinite
 
 import numpy as np
 
@@ -97,6 +97,7 @@ def pad(at: Site) -> None:
     rank = len(x.shape)
     before, after = _margins(at, rank)
     value = _value(at)
+    at.demand(isfinite(value), "it pads with what is no finite number")
     parts = [slice(-min(b, 0), size + min(a, 0)) for b, a, size in zip(before, after, x.shape, strict=True)]
     if any(part.stop <= part.start for part in parts):
         at.refuse("nothing is left of its operand")

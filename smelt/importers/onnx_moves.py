@@ -96,14 +96,11 @@ def sliced(at: Site, x: View, parts: Sequence[slice]) -> View:
 
 def slice_(at: Site) -> None:
     x = at.running(0)
+    operands: list[Array] = []
     if len(at.node.inputs) > 2:
-        names = [
-            at.constant(place).data if at.has(place) else np.zeros(0, np.int64)
-            for place in range(1, len(at.node.inputs))
-        ]
-        operands: list[Array] = [np.zeros(0), *names]
-    else:
-        operands = []
+        places = range(1, len(at.node.inputs))
+        found = (at.integers(place) if at.has(place) else () for place in places)
+        operands = [np.zeros(0), *(np.array(numbers, np.int64) for numbers in found)]
     at.give(sliced(at, x, slices_of(at, x.shape, operands)))
 
 
@@ -152,6 +149,8 @@ def gather(at: Site) -> None:
         return
     x = at.running(0)
     axis = at.axis(at.integer("axis", 0), len(x.shape))
+    if indices.data.dtype.kind not in "iu":
+        at.broken(f"its indices are of {indices.data.dtype}")
     places = indices.data.astype(np.int64)
     if places.size == 0 or places.min() < -x.shape[axis] or places.max() >= x.shape[axis]:
         at.broken(f"its indices leave an axis of {x.shape[axis]}")

@@ -243,7 +243,7 @@ def cumulative_sum(at: Site) -> None:
     x = at.running(0)
     order = natural_order(x)
     x = at.bench.arranged(x, order)
-    axis = order.index(at.axis(int(at.number(1)), len(x.shape)))
+    axis = order.index(at.axis(at.integers(1)[0] if at.integers(1) else 0, len(x.shape)))
     tensor = at.bench.real(x)
     op = CumulativeSum(
         x=tensor,

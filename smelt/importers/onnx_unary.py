@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import erf, inf, sqrt
+from math import erf, inf, isnan, sqrt
 from typing import Any
 
 import numpy as np
@@ -109,8 +109,8 @@ def relu(at: Site) -> None:
 def clip(at: Site) -> None:
     low, high = _bounds(at)
     found = at.running(0)
-    if low > high:
-        low = high
+    at.demand(not (isnan(low) or isnan(high)), "a limit is no number")
+    low = min(low, high)
     if isinstance(found.source, Stored):
         at.give(_of_integers(found, found.source, low, high))
     else:
