@@ -1,4 +1,4 @@
-"""Networks of ONNX files as firmware on simulated boards: every byte is the reference's, and onnxruntime's where it says the same."""
+"""Networks of ONNX files as firmware on simulated boards: every byte is the reference's, and onnxruntime's."""
 
 import numpy as np
 import pytest
