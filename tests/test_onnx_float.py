@@ -40,11 +40,11 @@ def test_normalisations_and_activations_move_into_the_convolution():
 def test_a_shuffle_of_channels_is_one_transposition():
     nodes = [
         node("Conv", "x w", "c"),
-        *CASES["reshape transposed"][0][:2],
+        node("Reshape", "c s", "r"),
+        node("Transpose", "r", "t", perm=[0, 2, 1, 3, 4]),
         node("Reshape", "t s2", "h"),
         node("Conv", "h v", "y"),
     ]
-    nodes[1].input[0] = "c"
     constants = {"w": reals(4, 4, 1, 1), "v": reals(2, 4, 1, 1), **CASES["reshape transposed"][2]}
     graph = prepare(load_onnx(model(nodes, {"x": IMAGE}, ["y"], constants), "net"))
     assert [type(op).__name__ for op in graph.ops if type(op).__name__ != "Reshape"] == [
