@@ -28,6 +28,7 @@ PREPARE: tuple[Pass, ...] = (
     unary_to_lookup,
     fuse_functions,
     fuse_lookups,
+    fuse_activation,
     drop_dead,
     drop_dead_channels,
     fuse_channel_functions,
