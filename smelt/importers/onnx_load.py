@@ -14,6 +14,7 @@ from smelt.importers.onnx_dense import PRODUCTS
 from smelt.importers.onnx_edges import Layout, add_inputs, add_outputs, edge_name
 from smelt.importers.onnx_file import read_onnx
 from smelt.importers.onnx_fold import FOLDS, folded, given_shape
+from smelt.importers.onnx_integer import begin, dialect_of, finish, integer_arms, with_bytes
 from smelt.importers.onnx_joins import JOINS
 from smelt.importers.onnx_moves import MOVES
 from smelt.importers.onnx_nodes import Constant, Node, OnnxModel
@@ -97,7 +98,8 @@ def edge_orders(file: bytes, layout: Layout = "channels_last") -> tuple[tuple[Or
 
 def convert(model: OnnxModel, layout: Layout = "channels_last") -> Conversion:
     """Convert every operator that can be, and collect every complaint about the others."""
-    bench = Bench(model)
+    dialect = dialect_of(model)
+    bench = Bench(model if dialect is None else with_bytes(model))
     for edge in model.outputs:
         bench.names.unique(edge_name(edge))
     errors: list[str] = []
@@ -105,9 +107,14 @@ def convert(model: OnnxModel, layout: Layout = "channels_last") -> Conversion:
     inputs, found = add_inputs(bench, layout)
     reasons += found
     arms = {arm.code: arm for arm in ARMS}
+    if dialect is not None:
+        begin(bench, dialect)
+        arms = integer_arms(arms)
     unknown: dict[str, list[Node]] = {}
     for node in model.nodes:
         _convert(bench, node, arms, errors, reasons, unknown)
+    if dialect is not None:
+        reasons += finish(bench)
     outputs, found, wrong = add_outputs(bench, inputs, layout)
     reasons += found
     errors += wrong
