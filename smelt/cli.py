@@ -17,6 +17,7 @@ from smelt.options import (
     build_options,
     device_option,
     feed_option,
+    golden_options,
     json_option,
     model_argument,
     models_argument,
@@ -29,6 +30,7 @@ from smelt.report.text import emit
 if TYPE_CHECKING:
     from smelt.devices.choose import Device
     from smelt.firmware.build import Compiler
+    from smelt.report.golden import Order as GoldenOrder
 
 
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -113,7 +115,7 @@ def run_command(
 
 
 @main.command("verify", short_help="Compare the firmware with an oracle, bit for bit.")
-@board_option
+@golden_options
 @click.option("--inputs", "-n", "count", default=10, show_default=True, type=click.IntRange(0), help="Random inputs.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0), help="Of the random inputs.")
 @click.option("--input", "-i", "files", multiple=True, type=click.Path(path_type=Path), help="Real inputs as well.")
@@ -134,7 +136,9 @@ def run_command(
 @json_option
 def verify_command(
     model: Path,
-    board_name: str,
+    board_name: str | None,
+    golden: Path | None,
+    order: GoldenOrder | None,
     count: int,
     seed: int,
     files: tuple[Path, ...],
@@ -145,10 +149,18 @@ def verify_command(
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """Run MODEL's firmware on random inputs (and real ones) and compare every output value with an oracle.
+    """Run MODEL's firmware on random inputs (and real ones) and compare every output value with an oracle, or layer by layer with
+    what another tool wrote (--golden).
 
     Exit code 8 if a single value differs.
     """
+    from smelt.golden_command import verify_golden
+
+    if golden is not None:
+        verify_golden(model, board_name, golden, order, device, options, as_json)
+        return
+    if board_name is None or order is not None:
+        raise OptionError("give --board" if board_name is None else "--golden-order is about --golden, which is missing")
     from smelt.devices.choose import open_link
     from smelt.errors import Mismatch
     from smelt.inputs import random_inputs, read_inputs

@@ -55,6 +55,30 @@ def board_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
+def golden_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Of `verify`: the layers that another tool wrote, for which no board is needed."""
+    for option in (
+        click.option(
+            "--golden-order",
+            "order",
+            type=click.Choice(["hwc", "chw"]),
+            help="How the golden files' images lie, whatever their labels say.  [default: as more of the layers are equal]",
+        ),
+        click.option(
+            "--golden",
+            type=click.Path(path_type=Path),
+            metavar="FOLDER",
+            help="Compare layer by layer with the activations that FOLDER holds as text (input.txt, out_layer0.txt, ...): the "
+            "reference, and with --board the firmware.",
+        ),
+        click.option(
+            "--board", "-b", "board_name", metavar="BOARD", help="One of `smelt boards`, or a .toml file; only --golden needs none."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--device",

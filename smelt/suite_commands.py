@@ -60,7 +60,9 @@ def run(
 
 def verify(
     models: Sequence[Path],
-    board_name: str,
+    board_name: str | None,
+    golden: Path | None,
+    order: str | None,
     count: int,
     seed: int,
     files: Sequence[Path],
@@ -76,6 +78,8 @@ def verify(
     from smelt.report.suite import verify_suite
     from smelt.report.terminal import line, show_verification, working
 
+    if golden is not None or order is not None or board_name is None:
+        raise OptionError("--golden is of one model, and several were given" if board_name else "give --board")
     if layers:
         raise OptionError("--layers looks into one network, and several models were given")
     compilation = _firmware(models, board_name, options)

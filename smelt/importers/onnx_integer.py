@@ -28,10 +28,11 @@ from smelt.importers.onnx_integer_ops import (
 )
 from smelt.importers.onnx_integer_sums import average_pool, conv, gemm, global_pool, matmul, reduced
 from smelt.importers.onnx_integer_values import UNSIGNED, Integers, is_whole
-from smelt.importers.onnx_nodes import Node, OnnxModel
+from smelt.importers.onnx_nodes import Constant, Node, OnnxModel
 from smelt.importers.onnx_site import Arm, OnnxArm, Site
 from smelt.importers.onnx_views import Decoded, View
 from smelt.model.graph import Array, Tensor
+from smelt.model.ops_pointwise import Cast
 
 Dialect = Literal["NEMO", "QuantLab"]
 
@@ -125,7 +126,7 @@ OWN: dict[str, Arm] = {
 
 SEEN = ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Dropout")
 """What a value goes through as it is."""
-MOVING = (*SEEN, "Transpose", "MaxPool", "Slice", "Split", "Gather", "Concat")
+MOVING = (*SEEN, "Transpose", "MaxPool", "Slice", "Split", "Gather")
 """What moves stored integers of any width."""
 
 
@@ -154,18 +155,38 @@ def _after_settling(arm: OnnxArm) -> Arm:
             for name in at.node.inputs:
                 found = at.bench.values.get(name)
                 if isinstance(found, View) and is_whole(found.source):
-                    at.bench.values[name] = _ready(at, settled(at.bench, found))
+                    at.bench.values[name] = settled(at.bench, found)
+            if at.node.op not in MOVING and not _are_alike(at):
+                for name in at.node.inputs:
+                    if name in at.bench.values:
+                        at.bench.values[name] = _for_reals(at, at.bench.values[name])
         arm.build(at)
 
     return build
 
 
-def _ready(at: Site, view: View) -> View:
-    """Integers for operators of other files: those that compute know bytes, and reals."""
-    source = view.source
-    if at.node.op in MOVING or not isinstance(source, Decoded) or source.tensor.dtype == "int8":
-        return view
-    return view.of(at.bench.real(view), "float32")
+def _are_alike(at: Site) -> bool:
+    """Whether values are joined that are all integers of one type."""
+    found = [at.bench.values.get(name) for name in at.node.inputs]
+    sources = [view.source for view in found if isinstance(view, View)]
+    tensors = [source.tensor for source in sources if isinstance(source, Decoded) and is_whole(source)]
+    kinds = {(tensor.dtype, tensor.quantization) for tensor in tensors}
+    return at.node.op == "Concat" and len(tensors) == len(found) and len(kinds) == 1
+
+
+def _for_reals(at: Site, value: View | Constant) -> View | Constant:
+    """Integers for operators of other files: those know bytes, and reals."""
+    if not isinstance(value, View) or not is_whole(value.source) or not isinstance(value.source, Decoded):
+        return value
+    x = value.source.tensor
+    if x.dtype == "int8":
+        return value
+
+    def made() -> Tensor:
+        y = at.bench.tensor(f"{x.name}.real", x.shape, "float32")
+        return at.bench.add(Cast(x=x, y=y))
+
+    return value.of(at.bench.once((id(x), "cast"), x, made), "float32")
 
 
 # Edges

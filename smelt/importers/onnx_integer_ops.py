@@ -24,9 +24,11 @@ from smelt.importers.onnx_integer_values import (
     stored_range,
 )
 from smelt.importers.onnx_joins import pad
+from smelt.importers.onnx_joins import padded as around
 from smelt.importers.onnx_nodes import Constant, Node
 from smelt.importers.onnx_site import Site
 from smelt.importers.onnx_views import Decoded, View, natural_order, places, same_place
+from smelt.importers.onnx_windows import as_it_was, image
 
 Change = Callable[[Pending], Pending]
 LEAST_MASK = 31  # 2^5 - 1: smaller divisors one below a power of two are meant as they are
@@ -303,13 +305,21 @@ def _requantised(at: Site, x: View, which: str) -> View:
 
 
 def padded(at: Site) -> None:
-    """What is around an image is one of its values."""
-    at.bench.values[at.node.inputs[0]] = settled(at.bench, whole(at, 0))
-    pad(at)
+    """What is around an image is one of its values; a sequence is padded as the image that it is to convolutions."""
+    view = settled(at.bench, whole(at, 0))
+    at.bench.values[at.node.inputs[0]] = view
+    if at.text("mode", "constant") != "constant":
+        pad(at)
+        return
+    value = (at.number(2) if at.has(2) else 0.0) if at.version >= 11 else at.real("value", 0.0)
+    pads = at.integers(1) if at.version >= 11 else at.many("pads", ())
+    if len(view.shape) == 3 and len(pads) == 6 and not at.has(3) and min(pads) >= 0:
+        before, after = (*pads[:2], 0, pads[2]), (*pads[3:5], 0, pads[5])
+        at.give(as_it_was(around(at, image(at, view), before, after, value), 3))
+    else:
+        pad(at)
     found = at.bench.value(at.node.outputs[0])
-    if at.text("mode", "constant") == "constant" and isinstance(found, View) and isinstance(found.source, Integers):
-        value = (at.number(2) if at.has(2) else 0.0) if at.version >= 11 else at.real("value", 0.0)
+    if isinstance(found, View) and isinstance(found.source, Integers):
         source = found.source
-        around = replace(source, low=min(source.low, int(value)), high=max(source.high, int(value)))
-        at.give(found.of(around))
-
+        wider = replace(source, low=min(source.low, int(value)), high=max(source.high, int(value)))
+        at.give(found.of(wider))

@@ -1,0 +1,308 @@
+"""Integer networks of NEMO and QuantLab, bit for bit, against an evaluation in int64 by other code."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from smelt.errors import OptionError, Unsupported
+from smelt.importers.onnx_file import read_onnx
+from smelt.importers.onnx_integer import dialect_of
+from smelt.importers.onnx_load import load_onnx
+from smelt.model.ops import Add, AveragePool2D, Conv2D, Linear, Lookup, Pad
+from smelt.model.reference import run, trace
+from smelt.passes import prepare
+from smelt.report.golden import compare_golden
+from smelt.report.golden_files import read_golden
+from tests.integer_models import Net, residual_net, sequence_net
+
+NETS = {
+    "nemo": lambda seed, stray: residual_net(seed, stray),
+    "quantlab": lambda seed, stray: residual_net(seed, stray, "QuantLab"),
+    "sequence": lambda seed, stray: sequence_net(seed, stray),
+}
+
+
+def last_axis(x):
+    return np.ascontiguousarray(np.moveaxis(x, 1, -1)) if x.ndim > 2 else x
+
+
+def given(net, graph):
+    return (last_axis(net.input).reshape(graph.inputs[0].shape).astype(np.uint8),)
+
+
+def numbers(graph, values):
+    """What every tensor stands for, by name."""
+    made = {y.name: y for op in graph.ops for y in op.ys}
+    return {n: v.astype(np.int64) - made[n].q.zero_point for n, v in values.items() if n in made and made[n].quantization}
+
+
+def has_layers(net, graph):
+    """Whether every layer is some tensor of the graph; in order of the layers, those that are not."""
+    found = [v.reshape(-1).tolist() for v in numbers(graph, trace(graph, given(net, graph))).values()]
+    return [i for i, layer in enumerate(net.layers) if last_axis(layer).reshape(-1).tolist() not in found]
+
+
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("stray", [False, True], ids=["plain", "stray"])
+@pytest.mark.parametrize("seed", range(4))
+def test_every_layer_is_exact(name, stray, seed):
+    """Also where nodes that change nothing are strewn in, operands are swapped and nodes stand in any order."""
+    net = NETS[name](seed, stray)
+    graph = load_onnx(net.model(shuffled=stray), "net")
+    assert has_layers(net, graph) == []
+    (y,) = run(prepare(graph), given(net, graph))
+    assert y.dtype == np.int32
+    np.testing.assert_array_equal(y.reshape(-1), net.layers[-1].reshape(-1))
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_stray_nodes_cost_nothing(name):
+    """Both files become the same ops."""
+    plain, stray = (load_onnx(NETS[name](0, stray).model(), "net") for stray in (False, True))
+    kinds = [[type(op).__name__ for op in prepare(graph).ops] for graph in (plain, stray)]
+    assert sorted(kinds[0]) == sorted(kinds[1])
+
+
+def test_dialects_are_told_apart():
+    assert dialect_of(read_onnx(residual_net().model())) == "NEMO"
+    assert dialect_of(read_onnx(residual_net(dialect="QuantLab").model())) == "QuantLab"
+    plain = onnx.load_model_from_string(residual_net(dialect="QuantLab").model())
+    for node in plain.graph.node:
+        del node.attribute[[a.name.endswith("_bits") for a in node.attribute].index(True) :] if node.op_type == "MatMul" else []
+    assert dialect_of(read_onnx(plain.SerializeToString())) == "QuantLab"
+
+
+def test_float_networks_are_no_dialect():
+    weights = numpy_helper.from_array(np.full((2, 3, 1, 1), 0.5, np.float32), "w")
+    conv = helper.make_node("Conv", ["x", "w"], ["y"])
+    x, y = (helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in (("x", (1, 3, 4, 4)), ("y", None)))
+    file = helper.make_model(helper.make_graph([conv], "g", [x], [y], [weights])).SerializeToString()
+    assert dialect_of(read_onnx(file)) is None
+
+
+# How values are kept
+
+
+def test_sums_without_a_limit_are_stored_wider():
+    """A residual sum beyond 255 keeps its value, and what reads it is exact."""
+    net = Net((1, 2, 5, 5))
+    net.conv(4, 1, shift=10)
+    skip = net.name, net.value
+    net.conv(4, 1, shift=12)
+    net.residual(skip, 32, 32, 32)
+    assert net.value.max() > 255
+    net.conv(4, 3)
+    graph = load_onnx(net.model(), "net")
+    (added,) = [op for op in graph.ops if isinstance(op, Add)]
+    assert added.y.dtype == "int16" and has_layers(net, graph) == []
+
+
+def test_weights_of_few_bits_are_packed():
+    graph = load_onnx(residual_net().model(), "net")
+    kinds = [op.weights.dtype for op in graph.ops if isinstance(op, Linear)]
+    assert kinds == ["int8", "int4", "int8", "int8", "int8"] or kinds.count("int4") >= 1
+
+
+def test_products_beyond_32_bits():
+    """The shift of 24 bits leaves products beyond 2^31 for results above 127."""
+    net = Net((1, 8, 4, 4), seed=3)
+    net.conv(4, 3, shift=24)
+    assert net.layers[-1].max() > 127
+    graph = load_onnx(net.model(), "net")
+    assert has_layers(net, graph) == []
+
+
+def test_requantisations_of_one_value_are_tables():
+    graph = load_onnx(residual_net(dialect="QuantLab").model(), "net")
+    assert sum(isinstance(op, Lookup) for op in graph.ops) == 2
+
+
+def test_multiplying_by_what_is_divided_by_is_nothing():
+    """m = 2^d behind a residual sum: one op."""
+    net = sequence_net()
+    graph = load_onnx(net.model(), "net")
+    kinds = [op.y.dtype for op in graph.ops if isinstance(op, Add)]
+    assert kinds.count("int8") == 2 and len(kinds) == 3
+
+
+def test_padding_goes_into_convolutions():
+    assert not [op for op in prepare(load_onnx(sequence_net().model(), "net")).ops if isinstance(op, Pad)]
+
+
+def test_any_divisor():
+    """Division by what is no power of two is a product and a shift that give the same."""
+    net = Net((1, 3, 4, 5))
+    net.conv(3, 1)
+    made = net.value.sum(axis=(2, 3), keepdims=True) // 20
+    net.give(net.add("Floor", net.add("AveragePool", net.name, kernel_shape=[4, 5])), made)
+    graph = load_onnx(net.model(), "net")
+    assert isinstance(graph.ops[-2], AveragePool2D) and has_layers(net, graph) == []
+
+
+def test_the_tail_is_computed_in_reals():
+    net = residual_net()
+    graph = load_onnx(net.model(("Sigmoid",)), "net")
+    (y,) = run(prepare(graph), given(net, graph))
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y.reshape(-1), 1 / (1 + np.exp(-net.layers[-1].reshape(-1).astype(np.float64))), atol=1e-6)
+
+
+def test_quantlab_tail():
+    """MatMul -> Gather, Gather -> Sigmoid -> Unsqueeze -> Concat."""
+    net = residual_net(dialect="QuantLab")
+    last = net.name
+    first, second = (net.add("Gather", last, net.constant(np.array(i, np.int64)), axis=1) for i in (0, 1))
+    parts = [net.add("Unsqueeze", n, axes=[-1]) for n in (first, net.add("Sigmoid", second))]
+    net.name = net.add("Concat", *parts, axis=-1)
+    graph = load_onnx(net.model(), "net")
+    (y,) = run(prepare(graph), given(net, graph))
+    one, two = net.layers[-1].reshape(-1)[:2].astype(np.float64)
+    np.testing.assert_allclose(y.reshape(-1), [one, 1 / (1 + np.exp(-two))], rtol=1e-6)
+
+
+def test_outputs_are_integers():
+    net = Net((1, 2, 4, 4))
+    net.conv(3, 1)
+    graph = load_onnx(net.model(), "net")
+    assert graph.inputs[0].dtype == "uint8" and graph.outputs[0].dtype == "uint8"
+    (y,) = run(prepare(graph), given(net, graph))
+    np.testing.assert_array_equal(y, last_axis(net.value))
+
+
+# What is refused, and how
+
+
+def refusal(net):
+    with pytest.raises(Unsupported) as caught:
+        load_onnx(net.model(), "net")
+    return str(caught.value)
+
+
+def test_a_fraction_is_refused():
+    net = residual_net()
+    place = next(i for i, c in enumerate(net.constants) if len(c.dims) == 4 and c.dims[0] == 1)
+    data = numpy_helper.to_array(net.constants[place]).copy()
+    data.reshape(-1)[2] = 7.5
+    net.constants[place] = numpy_helper.from_array(data, net.constants[place].name)
+    said = refusal(net)
+    assert "whole numbers" in said and "7.5 at [0, 2, 0, 0]" in said and "Mul" in said
+
+
+def test_a_missing_floor_is_named():
+    net = Net((1, 2, 4, 4))
+    net.conv(3, 1)
+    skip = net.name, net.value
+    net.conv(3, 1)
+    a, b = (net.add("Mul", n, net.real(3.0)) for n in (net.name, skip[0]))
+    net.name = net.add("Div", net.add("Add", a, b), net.real(64.0))
+    net.value = net.value * 0
+    net.conv(2, 1)
+    said = refusal(net)
+    assert "Mul, Mul -> Add -> Div -> Floor; missing: a Floor" in said and "Conv_" in said and "Add_" in said
+
+
+def test_a_missing_clip_is_named():
+    net = Net((1, 2, 4, 4))
+    net.conv(300, 1)
+    weights = net.real(np.ones((4, 300, 1, 1)))
+    net.name = net.add("Conv", net.name, weights, kernel_shape=[1, 1])
+    net.name = net.add("Conv", net.name, net.real(np.ones((2, 4, 1, 1))), kernel_shape=[1, 1])
+    said = refusal(net)
+    assert "missing: a Clip behind operator" in said and "0 to 76500" in said
+
+
+def test_reals_are_refused_where_integers_belong():
+    net = Net((1, 2, 4, 4))
+    net.conv(3, 1)
+    net.name = net.add("Sigmoid", net.name)
+    net.value = net.value * 0
+    net.conv(2, 1)
+    said = refusal(net)
+    assert "Sigmoid_" in said and "gives reals" in said and "Conv ->" in said
+
+
+def test_rounding_towards_zero_must_be_hidden():
+    """Without a limit at 0 the division of NEMO would round negative numbers up."""
+    net = Net((1, 2, 4, 4))
+    net.conv(3, 1)
+    for node in net.nodes:
+        if node.op_type == "Clip":
+            next(a for a in node.attribute if a.name == "min").f = -128.0
+    assert "a Clip with a minimum of 0 or more" in refusal(net)
+
+
+def test_weights_of_more_bits_are_refused():
+    net = Net((1, 2, 4, 4))
+    net.conv(3, 1)
+    net.name = net.add("Conv", net.name, net.real(np.full((2, 3, 1, 1), 200)), kernel_shape=[1, 1])
+    assert "weights of 8 bits" in refusal(net) and "to 200" in refusal(net)
+
+
+# Golden folders
+
+
+def folder_of(net, path, chw=False):
+    net.write_golden(path, chw)
+    return read_golden(path)
+
+
+@pytest.mark.parametrize("chw", [False, True], ids=["hwc", "chw"])
+@pytest.mark.parametrize("name", NETS)
+def test_golden_layers_are_found(name, chw, tmp_path):
+    """The order of the numbers shows itself; only the input's must be said."""
+    net = NETS[name](1, False)
+    graph = load_onnx(net.model(), "net")
+    folder = folder_of(net, tmp_path, chw)
+    found = compare_golden(graph, folder, "chw" if chw else None)
+    assert found.mismatches == 0 and found.order == ("chw" if chw else "hwc")
+    assert [layer.file for layer in found.layers] == [f"out_layer{i}.txt" for i in range(len(net.layers))]
+
+
+def test_the_order_is_told_by_the_layers(tmp_path):
+    net = Net((1, 1, 6, 6))
+    net.conv(5, 3)
+    net.conv(4, 3)
+    assert compare_golden(load_onnx(net.model(), "net"), folder_of(net, tmp_path, chw=True)).order == "chw"
+
+
+def test_the_first_difference_is_told(tmp_path):
+    net = residual_net()
+    folder = folder_of(net, tmp_path)
+    wrong = folder.layers[2].numbers.copy()
+    wrong[[5, 9]] += 1
+    folder = replace(folder, layers=(*folder.layers[:2], replace(folder.layers[2], numbers=wrong), *folder.layers[3:]))
+    found = compare_golden(load_onnx(net.model(), "net"), folder)
+    assert [layer.is_equal for layer in found.layers].count(False) == 1
+    told = found.layers[2].reference
+    assert (told.element, told.mismatches, told.golden - told.got) == (5, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "said"),
+    [
+        ("out_layer0.txt", "# a (shape [2]),\n1.000,\nx,\n", "'x' where a number belongs"),
+        ("out_layer0.txt", "", "is empty"),
+        ("input.txt", "# input (shape [3]),\n1,\\\n2,\\\n", "input.txt has 2 numbers"),
+        ("input.txt", "# input\n" + "300,\n" * 507, "cannot hold"),
+    ],
+)
+def test_damaged_folders_are_refused(file, text, said, tmp_path):
+    net = residual_net()
+    net.write_golden(tmp_path)
+    (tmp_path / file).write_text(text)
+    with pytest.raises(OptionError) as caught:
+        compare_golden(load_onnx(net.model(), "net"), read_golden(tmp_path))
+    assert said in str(caught.value) or "nothing" in str(caught.value)
+
+
+def test_a_folder_needs_both(tmp_path):
+    with pytest.raises(OptionError, match=r"input\.txt"):
+        read_golden(tmp_path)
+
+
+def json_of(text):
+    return json.loads(text[text.index("{") :])
