@@ -1,6 +1,5 @@
 """Integer networks of NEMO and QuantLab, bit for bit, against an evaluation in int64 by other code."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -70,9 +69,13 @@ def test_stray_nodes_cost_nothing(name):
 def test_dialects_are_told_apart():
     assert dialect_of(read_onnx(residual_net().model())) == "NEMO"
     assert dialect_of(read_onnx(residual_net(dialect="QuantLab").model())) == "QuantLab"
-    plain = onnx.load_model_from_string(residual_net(dialect="QuantLab").model())
+    net = Net((1, 2, 4, 4), dialect="QuantLab")
+    net.conv(3, 1)
+    plain = onnx.load_model_from_string(net.model())
     for node in plain.graph.node:
-        del node.attribute[[a.name.endswith("_bits") for a in node.attribute].index(True) :] if node.op_type == "MatMul" else []
+        kept = [a for a in node.attribute if not a.name.endswith("_bits")]
+        del node.attribute[:]
+        node.attribute.extend(kept)
     assert dialect_of(read_onnx(plain.SerializeToString())) == "QuantLab"
 
 
@@ -104,7 +107,7 @@ def test_sums_without_a_limit_are_stored_wider():
 def test_weights_of_few_bits_are_packed():
     graph = load_onnx(residual_net().model(), "net")
     kinds = [op.weights.dtype for op in graph.ops if isinstance(op, Linear)]
-    assert kinds == ["int8", "int4", "int8", "int8", "int8"] or kinds.count("int4") >= 1
+    assert kinds == ["int8", "int4", "int8", "int8", "int8"]  # those of 2 bits read 16-bit sums, for which none are packed
 
 
 def test_products_beyond_32_bits():
@@ -122,11 +125,25 @@ def test_requantisations_of_one_value_are_tables():
 
 
 def test_multiplying_by_what_is_divided_by_is_nothing():
-    """m = 2^d behind a residual sum: one op."""
-    net = sequence_net()
+    """m = 2^d behind a residual sum: one op, which limits to a byte."""
+    net = Net((1, 2, 5, 5))
+    net.conv(4, 1, shift=10)
+    skip = net.name, net.value
+    net.conv(4, 1, shift=12)
+    net.residual(skip, 32, 32, 32, m=32, d=5)
     graph = load_onnx(net.model(), "net")
-    kinds = [op.y.dtype for op in graph.ops if isinstance(op, Add)]
-    assert kinds.count("int8") == 2 and len(kinds) == 3
+    assert [type(op) for op in graph.ops].count(Add) == 1 and graph.ops[-2].y.dtype == "int8"
+    assert has_layers(net, graph) == []
+
+
+def test_sums_are_requantised_from_their_own_type():
+    net = Net((1, 2, 5, 5))
+    net.conv(4, 1, shift=10)
+    skip = net.name, net.value
+    net.conv(4, 1, shift=12)
+    net.residual(skip, 40, 64, 64, m=54, d=6)
+    graph = load_onnx(net.model(), "net")
+    assert [op.y.dtype for op in graph.ops if isinstance(op, Add)] == ["int16", "int8"] and has_layers(net, graph) == []
 
 
 def test_padding_goes_into_convolutions():
@@ -140,7 +157,8 @@ def test_any_divisor():
     made = net.value.sum(axis=(2, 3), keepdims=True) // 20
     net.give(net.add("Floor", net.add("AveragePool", net.name, kernel_shape=[4, 5])), made)
     graph = load_onnx(net.model(), "net")
-    assert isinstance(graph.ops[-2], AveragePool2D) and has_layers(net, graph) == []
+    (pool,) = [op for op in graph.ops if isinstance(op, AveragePool2D)]
+    assert pool.rescale.shifts[0] < 31 - 5 and has_layers(net, graph) == []
 
 
 def test_the_tail_is_computed_in_reals():
@@ -148,7 +166,8 @@ def test_the_tail_is_computed_in_reals():
     graph = load_onnx(net.model(("Sigmoid",)), "net")
     (y,) = run(prepare(graph), given(net, graph))
     assert y.dtype == np.float32
-    np.testing.assert_allclose(y.reshape(-1), 1 / (1 + np.exp(-net.layers[-1].reshape(-1).astype(np.float64))), atol=1e-6)
+    assert set(y.reshape(-1)) <= {0.0, 1.0}
+    np.testing.assert_array_equal(y.reshape(-1), net.layers[-1].reshape(-1) > 0)
 
 
 def test_quantlab_tail():
@@ -189,7 +208,7 @@ def test_a_fraction_is_refused():
     data.reshape(-1)[2] = 7.5
     net.constants[place] = numpy_helper.from_array(data, net.constants[place].name)
     said = refusal(net)
-    assert "whole numbers" in said and "7.5 at [0, 2, 0, 0]" in said and "Mul" in said
+    assert "whole numbers" in said and "7.5 at [0, 2, 0, 0]" in said and " Mul 'Mul_" in said
 
 
 def test_a_missing_floor_is_named():
@@ -212,7 +231,7 @@ def test_a_missing_clip_is_named():
     net.name = net.add("Conv", net.name, weights, kernel_shape=[1, 1])
     net.name = net.add("Conv", net.name, net.real(np.ones((2, 4, 1, 1))), kernel_shape=[1, 1])
     said = refusal(net)
-    assert "missing: a Clip behind operator" in said and "0 to 76500" in said
+    assert "missing: a Clip behind operator" in said and "reach from 0 to " in said
 
 
 def test_reals_are_refused_where_integers_belong():
@@ -302,7 +321,3 @@ def test_damaged_folders_are_refused(file, text, said, tmp_path):
 def test_a_folder_needs_both(tmp_path):
     with pytest.raises(OptionError, match=r"input\.txt"):
         read_golden(tmp_path)
-
-
-def json_of(text):
-    return json.loads(text[text.index("{") :])

@@ -193,8 +193,23 @@ def _for_reals(at: Site, value: View | Constant) -> View | Constant:
 
 
 def with_bytes(model: OnnxModel) -> OnnxModel:
-    """The model with inputs of uint8, as its writers mean them."""
-    return replace(model, inputs=tuple(replace(edge, dtype="uint8") for edge in model.inputs))
+    """The model with inputs of uint8, as its writers mean them, and without reshapes to the shape that is there already: behind an
+    input they would hide that it is an image."""
+    inputs = tuple(replace(edge, dtype="uint8") for edge in model.inputs)
+    made = {name: node for node in model.nodes for name in node.outputs}
+    shapes = {edge.name: edge.shape for edge in model.inputs}
+    nodes = tuple(_unless_same(model, made, shapes, node) for node in model.nodes)
+    return replace(model, inputs=inputs, nodes=nodes)
+
+
+def _unless_same(
+    model: OnnxModel, made: Mapping[str, Node], shapes: Mapping[str, tuple[int | str, ...] | None], node: Node
+) -> Node:
+    """A node, or in the place of one that reshapes to the shape of its operand one that does nothing."""
+    shape = _constant(model, made, node, 1) if node.op == "Reshape" and not node.attributes.get("allowzero") else None
+    if shape is None or not shape.size or not (not shape.any() or tuple(shape) == shapes.get(node.inputs[0])):
+        return node
+    return replace(node, op="Identity", inputs=node.inputs[:1], attributes={})
 
 
 def begin(bench: Bench, dialect: Dialect) -> None:

@@ -38,7 +38,7 @@ def _pads_image(op: Pad) -> bool:
         len(op.x.shape) == 4
         and amounts[0] == amounts[3] == (0, 0)
         and min(op.before + op.after) >= 0
-        and op.x.dtype == "int8"
+        and op.x.dtype in ("int8", "int16")
         and op.x.quantization == op.y.quantization
     )
 
@@ -54,13 +54,13 @@ def _can_take(op: Op, pad: Pad, made: dict[Tensor, Op]) -> bool:
     if isinstance(op, MaxPool2D):
         total = _sum(op.pad, pad)
         touches = max(total.top, total.bottom) < op.size[0] and max(total.left, total.right) < op.size[1]
-        return touches and pad.value <= max(op.clamp[0], _least(made.get(pad.x)))
+        return touches and pad.value <= max(op.clamp[0], _least(made.get(pad.x), pad.x))
     return pad.value == pad.x.q.zero_point
 
 
-def _least(producer: Op | None) -> int:
-    """The least value that can occur in what `producer` makes."""
-    clamp: tuple[int, int] = getattr(producer, "clamp", (-128, 127))
+def _least(producer: Op | None, y: Tensor) -> int:
+    """The least value that can occur in y, which `producer` makes."""
+    clamp: tuple[int, int] = getattr(producer, "clamp", y.element.range)
     return clamp[0]
 
 
