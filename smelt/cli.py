@@ -160,7 +160,9 @@ def verify_command(
         verify_golden(model, board_name, golden, order, device, options, as_json)
         return
     if board_name is None or order is not None:
-        raise OptionError("give --board" if board_name is None else "--golden-order is about --golden, which is missing")
+        raise OptionError(
+            "give --board" if board_name is None else "--golden-order is about --golden, which is missing"
+        )
     from smelt.devices.choose import open_link
     from smelt.errors import Mismatch
     from smelt.inputs import random_inputs, read_inputs

@@ -8,6 +8,7 @@ MOST_CHARACTERS = 4000  # of all lines together
 LONGEST_LINE = 500
 LONGEST_NAME = 60  # converters join the names of everything they fuse
 _OF_OPERATOR = re.compile(r"(operator \d+ [^\s:']+)(?: '[^']*')?: (.*)", re.DOTALL)
+_NAME = re.compile(r"'([^'\n]*)'")  # names are quoted in pairs: what is between two of them is none
 _MORE = re.compile(r"\.\.\. and (\d+) more")
 _PARTICULAR = re.compile(r"'[^']*'|[-+]?\d[\d.,e+-]*|\[[^\]]*\]")  # names, numbers, shapes
 
@@ -50,7 +51,9 @@ def _merged(members: list[str]) -> str:
 
 def _shortened(reason: str) -> str:
     """Without the ends of long names, and of long reasons."""
-    reason = re.sub(rf"'([^'\n]{{{LONGEST_NAME}}})[^'\n]+'", r"'\1...'", reason)
+    reason = _NAME.sub(
+        lambda name: name[0] if len(name[1]) <= LONGEST_NAME else f"'{name[1][:LONGEST_NAME]}...'", reason
+    )
     return reason if len(reason) <= LONGEST_LINE else f"{reason[:LONGEST_LINE]}..."
 
 

@@ -72,7 +72,11 @@ def golden_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "reference, and with --board the firmware.",
         ),
         click.option(
-            "--board", "-b", "board_name", metavar="BOARD", help="One of `smelt boards`, or a .toml file; only --golden needs none."
+            "--board",
+            "-b",
+            "board_name",
+            metavar="BOARD",
+            help="One of `smelt boards`, or a .toml file; only --golden needs none.",
         ),
     ):
         command = option(command)

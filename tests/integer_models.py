@@ -19,7 +19,11 @@ class Net:
     """A network under construction. `layers` are the golden ones so far."""
 
     def __init__(self, shape: tuple[int, ...], seed: int = 0, stray: bool = False, dialect: str = "NEMO") -> None:
-        self.rng, self.stray, self.dialect = np.random.default_rng(seed), random.Random(seed) if stray else None, dialect
+        self.rng, self.stray, self.dialect = (
+            np.random.default_rng(seed),
+            random.Random(seed) if stray else None,
+            dialect,
+        )
         self.input = self.value = self.rng.integers(0, 256, shape).astype(np.int64)
         self.nodes: list = []
         self.constants: list = []
@@ -130,7 +134,7 @@ class Net:
 
     def average_pool(self, factor: int, shift: int) -> None:
         """Of whole images: floor(sum * factor / 2^shift)."""
-        n, c, h, w = self.value.shape
+        h, w = self.value.shape[2:]
         made = (self.value.sum(axis=(2, 3), keepdims=True) * factor) >> shift
         y = self.add("AveragePool", self.same(self.name, 4), kernel_shape=[h, w], strides=[1, 1])
         y = self.add("Mul", self.add("Mul", y, self.real(float(h * w))), self.real(float(factor)))
@@ -203,7 +207,9 @@ def convolved(x: Ints, weights: Ints, stride: int, pads: tuple[int, int], groups
     """Sums in int64, tap by tap. `pads` are those before and behind every axis."""
     axes = x.ndim - 2
     padded = np.pad(x, [(0, 0), (0, 0), *(pads,) * axes])
-    sizes = [(n - (k - 1) * dilation - 1) // stride + 1 for n, k in zip(padded.shape[2:], weights.shape[2:], strict=True)]
+    sizes = [
+        (n - (k - 1) * dilation - 1) // stride + 1 for n, k in zip(padded.shape[2:], weights.shape[2:], strict=True)
+    ]
     each, depth = weights.shape[0] // groups, weights.shape[1]
     y = np.zeros((x.shape[0], weights.shape[0], *sizes), np.int64)
     for tap in np.ndindex(*weights.shape[2:]):

@@ -39,10 +39,12 @@ BESIDE = {
     "compile": BELOW_FIRMWARE | {"firmware", "devices", "tuning"},
     "several": BELOW_FIRMWARE | {"firmware", "compile"},
     "suite_commands": {"compiling", "several", "devices", "inputs", "model", "report"},
+    "golden_command": {"compiling", "devices", "importers", "report"},
     "options": {"files", "planner", "report"},
     "command_group": {"report"},
     "compiling": {"board_files", "compile", "report", "targets"},
-    "cli": set(ROOMS) | {"board_files", "command_group", "compile", "compiling", "inputs", "options", "suite_commands"},
+    "cli": set(ROOMS)
+    | {"board_files", "command_group", "compile", "compiling", "golden_command", "inputs", "options", "suite_commands"},
     "__init__": {"compile"},
     "__main__": {"cli"},
 }

@@ -1,22 +1,27 @@
 """Integer networks of NEMO and QuantLab, bit for bit, against an evaluation in int64 by other code."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 
+import smelt
+from smelt.cli import main
 from smelt.errors import OptionError, Unsupported
 from smelt.importers.onnx_file import read_onnx
 from smelt.importers.onnx_integer import dialect_of
 from smelt.importers.onnx_load import load_onnx
-from smelt.model.ops import Add, AveragePool2D, Conv2D, Linear, Lookup, Pad
+from smelt.model.ops import Add, AveragePool2D, Linear, Lookup, Pad
 from smelt.model.reference import run, trace
 from smelt.passes import prepare
-from smelt.report.golden import compare_golden
+from smelt.report.golden import compare_golden, golden_on_board
 from smelt.report.golden_files import read_golden
 from tests.integer_models import Net, residual_net, sequence_net
+from tests.paths import SHARED
 
 NETS = {
     "nemo": lambda seed, stray: residual_net(seed, stray),
@@ -36,7 +41,9 @@ def given(net, graph):
 def numbers(graph, values):
     """What every tensor stands for, by name."""
     made = {y.name: y for op in graph.ops for y in op.ys}
-    return {n: v.astype(np.int64) - made[n].q.zero_point for n, v in values.items() if n in made and made[n].quantization}
+    return {
+        n: v.astype(np.int64) - made[n].q.zero_point for n, v in values.items() if n in made and made[n].quantization
+    }
 
 
 def has_layers(net, graph):
@@ -107,7 +114,13 @@ def test_sums_without_a_limit_are_stored_wider():
 def test_weights_of_few_bits_are_packed():
     graph = load_onnx(residual_net().model(), "net")
     kinds = [op.weights.dtype for op in graph.ops if isinstance(op, Linear)]
-    assert kinds == ["int8", "int4", "int8", "int8", "int8"]  # those of 2 bits read 16-bit sums, for which none are packed
+    assert kinds == [
+        "int8",
+        "int4",
+        "int8",
+        "int8",
+        "int8",
+    ]  # those of 2 bits read 16-bit sums, for which none are packed
 
 
 def test_products_beyond_32_bits():
@@ -221,7 +234,12 @@ def test_a_missing_floor_is_named():
     net.value = net.value * 0
     net.conv(2, 1)
     said = refusal(net)
-    assert "Mul, Mul -> Add -> Div -> Floor; missing: a Floor" in said and "Conv_" in said and "Add_" in said
+    assert (
+        "missing for an integer network: a Floor" in said
+        and "Mul, Mul -> Add -> Div -> Floor" in said
+        and "Conv_" in said
+        and "Add_" in said
+    )
 
 
 def test_a_missing_clip_is_named():
@@ -231,7 +249,7 @@ def test_a_missing_clip_is_named():
     net.name = net.add("Conv", net.name, weights, kernel_shape=[1, 1])
     net.name = net.add("Conv", net.name, net.real(np.ones((2, 4, 1, 1))), kernel_shape=[1, 1])
     said = refusal(net)
-    assert "missing: a Clip behind operator" in said and "reach from 0 to " in said
+    assert "missing for an integer network: a Clip behind operator" in said and "reach from 0 to " in said
 
 
 def test_reals_are_refused_where_integers_belong():
@@ -321,3 +339,81 @@ def test_damaged_folders_are_refused(file, text, said, tmp_path):
 def test_a_folder_needs_both(tmp_path):
     with pytest.raises(OptionError, match=r"input\.txt"):
         read_golden(tmp_path)
+
+
+# On a board
+
+
+def test_the_firmware_beside_golden_layers(tmp_path):
+    """Outputs, and every layer that a step writes."""
+    net = Net((1, 2, 6, 6), seed=5)
+    net.conv(4, 3, pads=1)
+    skip = net.name, net.value
+    net.conv(4, 3, pads=1, groups=4)
+    net.residual(skip, 64, 53, 64)
+    net.average_pool(33, 8)
+    net.dense(3)
+    (tmp_path / "net.onnx").write_bytes(net.model())
+    compilation = smelt.compile(tmp_path / "net.onnx", "nucleo_h743zi")
+    found = golden_on_board(compilation, folder_of(net, tmp_path))
+    assert found.mismatches == 0 and found.outputs == 3 and found.cycles
+    assert all(layer.seen for layer in found.layers)
+
+
+@pytest.mark.parametrize("wrong", [False, True], ids=["equal", "wrong"])
+def test_the_command(wrong, tmp_path):
+    """`smelt verify MODEL --golden FOLDER` needs no board, prints a line for each layer, and exits with 8 where one differs."""
+    net = Net((1, 2, 6, 6))
+    net.conv(4, 3, pads=1)
+    net.dense(3)
+    (tmp_path / "net.onnx").write_bytes(net.model())
+    net.layers[1][0, 1] += wrong
+    net.write_golden(tmp_path)
+    done = CliRunner().invoke(main, ["verify", str(tmp_path / "net.onnx"), "--golden", str(tmp_path)])
+    assert done.exit_code == (8 if wrong else 0)
+    assert "out_layer1.txt" in done.output and f"{2 - wrong} of 2 golden layers equal" in done.output
+    told = CliRunner().invoke(main, ["verify", str(tmp_path / "net.onnx"), "--golden", str(tmp_path), "--json"])
+    assert json.loads(told.stdout[told.stdout.index("{") : told.stdout.rindex("}") + 1])["mismatches"] == wrong
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ((), "give --board"),
+        (("--golden-order", "chw", "-b", "nucleo_h743zi"), "--golden"),
+        (("--golden", ".", "--layout", "keep"), "channels last"),
+    ],
+)
+def test_options_that_do_not_fit(options, said, tmp_path):
+    (tmp_path / "net.onnx").write_bytes(b"")
+    done = CliRunner().invoke(main, ["verify", str(tmp_path / "net.onnx"), *options])
+    assert done.exit_code == 2 and said in done.output + str(done.exception)
+
+
+# DORY's networks
+
+
+DORY = SHARED / "models" / "dory"
+LAYERS = {
+    "PenguiNet_32": 9,
+    "Residual_connection_test_1": 8,
+    "Residual_connection_test_2": 9,
+    "TCN_T": 12,
+    "dronet_complete": 15,
+    "dronet_complete_2": 15,
+    "dronet_no_pooling": 16,
+    "dscnn_test": 11,
+    "mobilenet_v1_128": 29,
+    "quantlab_dronet": 15,
+}
+
+
+@pytest.mark.extra
+@pytest.mark.parametrize("name", LAYERS)
+def test_golden_layers_of_dory(name):
+    """139 layers of ten networks."""
+    folder = DORY / name
+    (file,) = folder.glob("*.onnx")
+    found = compare_golden(load_onnx(file.read_bytes(), name), read_golden(folder))
+    assert len(found.layers) == LAYERS[name] and found.mismatches == 0
+    assert found.order == ("chw" if name == "dscnn_test" else "hwc")

@@ -133,7 +133,11 @@ MOVING = (*SEEN, "Transpose", "MaxPool", "Slice", "Split", "Gather")
 def integer_arms(arms: Mapping[str, OnnxArm]) -> dict[str, OnnxArm]:
     """The arms of integer networks: their own, and those of other files on integers that are made before."""
     known = {code: replace(arm, build=_after_settling(arm)) for code, arm in arms.items()}
-    own = {code: replace(arms[code], build=_own(build, known.get(code), code)) for code, build in OWN.items() if code in arms}
+    own = {
+        code: replace(arms[code], build=_own(build, known.get(code), code))
+        for code, build in OWN.items()
+        if code in arms
+    }
     floored = OnnxArm("Floor", "", _own(floor, known.get("Floor"), "Floor"))
     return known | own | {"Floor": floored}
 
@@ -214,7 +218,9 @@ def _unless_same(
 
 def begin(bench: Bench, dialect: Dialect) -> None:
     """Let inputs be whole numbers, int8 inside."""
-    bench.remark(f"this is an integer network ({dialect}): inputs are uint8, outputs that are whole numbers are integers")
+    bench.remark(
+        f"this is an integer network ({dialect}): inputs are uint8, outputs that are whole numbers are integers"
+    )
     for edge in bench.model.inputs:
         view = bench.values.get(edge.name)
         if isinstance(view, View) and isinstance(view.source, Tensor):

@@ -1,4 +1,4 @@
-"""From exact fractions to ops: one op with a rescaling that rounds down makes what is `Pending`, in the smallest type that holds it."""
+"""From exact fractions to ops: one op that rounds down makes what is `Pending`, in the smallest type that holds it."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def numerators(p: Pending) -> Range:
     if isinstance(p.base, Sums):
         ends = [(p.base.low, p.base.high)]
     else:
-        ends = [tuple(np.array([end], np.int64) for end in _range(view)) for view in p.base]
+        ends = [(np.array([low]), np.array([high])) for low, high in map(_range, p.base)]
     low, high = p.addends, p.addends
     if max(int(np.abs(f).max()) for f in p.factors) >= INT32:
         raise Refusal("its sums are multiplied by numbers beyond 32 bits")
@@ -130,7 +130,7 @@ def _type_of(p: Pending, low: int, high: int, is_raw: bool) -> tuple[DType, Quan
 
 
 def _by_product(p: Pending, least: int, most: int, low: int, high: int) -> tuple[tuple[Numbers, ...], Numbers, int]:
-    """Division by a number that is no power of two as a product and a shift, proved for every numerator whose result is not limited.
+    """Division by a number that is no power of two as a product and a shift, for every numerator whose result is not limited.
 
     With m = ceil(2^s / d), (n * m) >> s is n // d for 0 <= n while n * (m * d - 2^s) < 2^s. Negative numerators are moved up.
     """
@@ -221,4 +221,3 @@ def _by_channel(bench: Bench, p: Pending, form: Form, x: Tensor) -> Tensor:
     rescale = _rescale(form, channels, x.q.zero_point)
     made = bench.add(DepthwiseConv2D(x=seen, weights=ones, bias=None, y=y, rescale=rescale), p.where)
     return bench.reshaped(made, x.shape)
-

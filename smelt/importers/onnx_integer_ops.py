@@ -100,7 +100,9 @@ def by_channel(numbers: Numbers, view: View) -> Numbers:
         return numbers.reshape(1)
     shape = numbers.shape[max(0, numbers.ndim - len(view.shape)) :]
     if np.prod(shape) != numbers.size or np.broadcast_shapes(shape, view.shape) != view.shape:
-        raise missing(REQUANTISED, f"one number for each channel, or one for all, in a constant of {list(numbers.shape)}")
+        raise missing(
+            REQUANTISED, f"one number for each channel, or one for all, in a constant of {list(numbers.shape)}"
+        )
     scattered = np.empty(view.elements, np.int64)
     scattered[places(view).reshape(-1)] = np.broadcast_to(numbers.reshape(shape), view.shape).reshape(-1)
     rows = scattered.reshape(-1, view.stored[-1])

@@ -12,7 +12,16 @@ import numpy as np
 from smelt.importers.onnx_bench import Refusal
 from smelt.importers.onnx_dense import rows_of
 from smelt.importers.onnx_integer_ops import integers_of, narrow, stored
-from smelt.importers.onnx_integer_values import PLAIN, POOLED, REQUANTISED, Numbers, Sums, missing, of_sums, stored_range
+from smelt.importers.onnx_integer_values import (
+    PLAIN,
+    POOLED,
+    REQUANTISED,
+    Numbers,
+    Sums,
+    missing,
+    of_sums,
+    stored_range,
+)
 from smelt.importers.onnx_moves import axes_of
 from smelt.importers.onnx_site import Site
 from smelt.importers.onnx_views import Decoded, View, plain, stored_as
@@ -89,9 +98,7 @@ def conv(at: Site) -> None:
     at.give(as_it_was(stored_as(made, CHANNELS_LAST, "float32"), rank))
 
 
-def _with_weights(
-    at: Site, x: Tensor, lying: Numbers, bias: Numbers, build: Callable[[dict[str, Any]], Op]
-) -> Make:
+def _with_weights(at: Site, x: Tensor, lying: Numbers, bias: Numbers, build: Callable[[dict[str, Any]], Op]) -> Make:
     """Make an op of constants as they lie in memory."""
 
     def make(y: Tensor, rescale: Rescale) -> Op:

@@ -37,7 +37,7 @@ POOLED = "AveragePool -> Mul -> Mul -> Div -> Floor"
 
 def missing(pattern: str, what: str) -> Refusal:
     """A refusal that says what an integer network would have had there."""
-    return Refusal(f"the nearest pattern of integer networks is {pattern}; missing: {what}")
+    return Refusal(f"missing for an integer network: {what}; the nearest pattern: {pattern}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def is_whole(source: Source) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What multiplies and accumulates: `make` builds its op of y and a rescaling. `low` and `high` bound the sums of each channel."""
+    """What multiplies and accumulates: `make` builds its op of y and a rescaling; `low` and `high` bound each channel's sums."""
 
     low: Numbers
     high: Numbers
@@ -146,9 +146,7 @@ class Pending(Promise):
 def of_sums(sums: Sums, shape: Shape, where: str, wish: str, pattern: str = REQUANTISED, divisor: int = 1) -> Pending:
     """The sums of an op, over a divisor."""
     one = np.ones(1, np.int64)
-    return Pending(
-        shape, _nobody, base=sums, factors=(one,), divisor=divisor, where=where, wish=wish, pattern=pattern
-    )
+    return Pending(shape, _nobody, base=sums, factors=(one,), divisor=divisor, where=where, wish=wish, pattern=pattern)
 
 
 def of_values(views: tuple[View, ...], where: str, wish: str, pattern: str) -> Pending:

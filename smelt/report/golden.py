@@ -20,8 +20,8 @@ from smelt.model.graph import Array, Graph, Tensor
 from smelt.model.reference import trace
 from smelt.nouns import Noun
 from smelt.report.execute import execute
-from smelt.report.rounding import allowance, wrong
 from smelt.report.golden_files import GoldenFolder, GoldenLayer, Numbers
+from smelt.report.rounding import allowance, wrong
 
 Order = Literal["hwc", "chw"]
 STEP_SECONDS = 60.0  # that a single step may take
@@ -60,7 +60,7 @@ class LayerComparison(Noun):
 
 @dataclass(frozen=True)
 class GoldenComparison(Noun):
-    """All layers; `order` is that of the files' numbers. On a board, how many of the outputs' values differ from the reference's."""
+    """All layers; `order` is that of the files' numbers. On a board, how many output values differ from the reference's."""
 
     model: str
     order: Order
@@ -88,8 +88,8 @@ class GoldenComparison(Noun):
 
 
 def compare_golden(graph: Graph, folder: GoldenFolder, order: Order | None = None) -> GoldenComparison:
-    """The graph's reference beside golden layers. Without an `order` it is that in which more of the layers are equal: not all files
-    are labelled right.
+    """The graph's reference beside golden layers. Without an `order` it is that in which more of the layers are equal: labels may
+    be wrong.
 
     A layer is the first tensor of its size that has its numbers and is no layer yet; where none has, the one most like it.
     Raises OptionError where the input does not fit.
@@ -188,7 +188,9 @@ def golden_on_board(
     )
     shown, remark = _shown(compilation, inputs, device)
     tensors = {y.name: y for op in compilation.graph.ops for y in op.ys}
-    layers = tuple(_on_board(*pair, shown, tensors, found.order) for pair in zip(found.layers, folder.layers, strict=True))
+    layers = tuple(
+        _on_board(*pair, shown, tensors, found.order) for pair in zip(found.layers, folder.layers, strict=True)
+    )
     return GoldenComparison(
         found.model,
         found.order,
@@ -223,7 +225,10 @@ def _shown(compilation: Compilation, inputs: tuple[Array, ...], device: Device |
         ):
             return dict(_results(runner, inputs)), ""
     except DeviceHeapFull:
-        return {}, "layers are not shown: run step by step, kernels and tables do not fit the board's RAM beside the tensors"
+        return (
+            {},
+            "layers are not shown: run step by step, kernels and tables do not fit the board's RAM beside the tensors",
+        )
 
 
 def _results(runner: GraphRunner, inputs: tuple[Array, ...]) -> Iterator[tuple[str, Array]]:

@@ -1,4 +1,4 @@
-"""Folders of golden activations, as DORY's tools write them: `input.txt`, `out_layer0.txt`, `out_layer1.txt`..., a number in each line.
+"""Folders of golden activations, as DORY's tools write them: `input.txt`, `out_layer0.txt`..., a number in each line.
 
 The first line may be a label, `# name (shape [H, W, C]),`; numbers are separated by commas, and lines may end with a backslash.
 """
@@ -49,10 +49,10 @@ def read_golden(folder: Path) -> GoldenFolder:
         raise OptionError(f"cannot read the folder {printable(folder)}: {error.strerror or error}") from None
     layers = sorted((int(found[1]), name) for name in names if (found := LAYER.fullmatch(name)))
     if INPUT not in names or not layers:
-        raise OptionError(f"{printable(folder)} is no folder of golden layers: it needs {INPUT} and out_layer0.txt, ...")
-    return GoldenFolder(
-        read_layer(folder / INPUT).numbers, tuple(read_layer(folder / name) for _, name in layers)
-    )
+        raise OptionError(
+            f"{printable(folder)} is no folder of golden layers: it needs {INPUT} and out_layer0.txt, ..."
+        )
+    return GoldenFolder(read_layer(folder / INPUT).numbers, tuple(read_layer(folder / name) for _, name in layers))
 
 
 def read_layer(file: Path) -> GoldenLayer:

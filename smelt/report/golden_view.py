@@ -9,7 +9,15 @@ from smelt.report.terminal import line, table
 def show_golden(found: GoldenComparison) -> None:
     """The table of layers, then what holds for all of them."""
     on_board = found.board is not None
-    columns = ("golden layer", "label", "values", "tensor", "reference", *(("board",) if on_board else ()), "first difference")
+    columns = (
+        "golden layer",
+        "label",
+        "values",
+        "tensor",
+        "reference",
+        *(("board",) if on_board else ()),
+        "first difference",
+    )
     rows = [_row(layer, on_board) for layer in found.layers]
     title = found.model if found.board is None else f"{found.model} on {found.board}"
     table(f"{title}: golden layers, images as {found.order.upper()}", columns, rows, right=(2,))
@@ -18,7 +26,11 @@ def show_golden(found: GoldenComparison) -> None:
     if found.remark:
         line(found.remark)
     if found.outputs is not None:
-        how = "equal the reference" if not found.wrong_outputs else f"differ from the reference in {found.wrong_outputs:,}"
+        how = (
+            "equal the reference"
+            if not found.wrong_outputs
+            else f"differ from the reference in {found.wrong_outputs:,}"
+        )
         cycles = "" if found.cycles is None else f" in {found.cycles:,} cycles"
         line(f"the firmware's {found.outputs:,} output values{cycles} {how}")
     line(found.verdict)

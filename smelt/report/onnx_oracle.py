@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smelt.errors import OptionError, printable
-from smelt.importers.onnx_file import is_onnx
+from smelt.importers.onnx_file import is_onnx, read_onnx
+from smelt.importers.onnx_integer import dialect_of
 from smelt.importers.onnx_load import edge_orders
 from smelt.model.graph import Array
 
 if TYPE_CHECKING:
     from smelt.compile import Compilation
 
+NO_ORACLE = (
+    "this is an integer network, whose products leave what float32 holds exactly: onnxruntime is no oracle of it; compare with "
+    "--golden FOLDER, or --oracle reference"
+)
 MISSING = "onnxruntime is not installed: pip install onnxruntime"
 
 
@@ -22,6 +27,8 @@ def computed(file: bytes, compilation: Compilation, inputs: Sequence[tuple[Array
     """What onnxruntime makes of inputs that lie as the firmware has them; results lie so, too. Raises OptionError."""
     if not is_onnx(file):
         raise OptionError("the oracle onnxruntime computes .onnx files: use --oracle reference or --oracle tflm")
+    if dialect_of(read_onnx(file)) is not None:
+        raise OptionError(NO_ORACLE)
     session = session_of(file)
     orders_in, orders_out = edge_orders(file, compilation.layout)
     names = [edge.name for edge in session.get_inputs()]
