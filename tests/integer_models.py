@@ -78,7 +78,8 @@ class Net:
 
     # Layers
 
-    def conv(self, channels, size, stride=1, pads=0, groups=1, dilation=1, bias=False, bits=8, shift=None) -> None:
+    def conv(self, channels, size, stride=1, pads=0, groups=1, dilation=1, bias=False, bits=8, shift=None, dead=0) -> None:
+        """`dead` is how many channels are 0 whatever comes."""
         axes = self.value.ndim - 2
         limit = 1 << (bits - 1)
         shape = (channels, self.value.shape[1] // groups, *(size,) * axes)
@@ -97,9 +98,9 @@ class Net:
             "Conv", *operands, group=groups, kernel_shape=[size] * axes, strides=[stride] * axes, pads=list(kept),
             dilations=[dilation] * axes, **more,
         )  # fmt: skip
-        self.requantise(y, sums, axes, shift)
+        self.requantise(y, sums, axes, shift, dead)
 
-    def requantise(self, y: str, sums: Ints, axes: int, shift: int | None = None) -> None:
+    def requantise(self, y: str, sums: Ints, axes: int, shift: int | None = None, dead: int = 0) -> None:
         channels = sums.shape[1]
         along = (-1, *(1,) * axes)
         kappa = self.rng.integers(900, 2048, channels) * self.rng.choice([1, 1, 1, -1], channels)
@@ -107,6 +108,7 @@ class Net:
         spread = int(np.abs(sums).max() + 1) * 2047 * m
         shift = max(spread.bit_length() - 8, 1) if shift is None else shift
         lamda = self.rng.integers(-(1 << 20), 1 << 20, channels)
+        lamda[:dead] = -(1 << 40)
         total = m * (kappa.reshape(along) * sums + lamda.reshape(along))
         made = np.clip(total >> shift, 0, 255)
         k, lam = (self.real(a.reshape((1, *along)[-axes - 2 :])) for a in (kappa, lamda))

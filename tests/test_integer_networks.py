@@ -360,6 +360,17 @@ def test_the_firmware_beside_golden_layers(tmp_path):
     assert all(layer.seen for layer in found.layers)
 
 
+def test_layers_that_the_board_has_in_part_are_not_shown(tmp_path):
+    """Channels that are always 0 are left out of the firmware."""
+    net = Net((1, 2, 6, 6), seed=5)
+    net.conv(4, 3, pads=1, dead=2)
+    net.conv(3, 1)
+    (tmp_path / "net.onnx").write_bytes(net.model())
+    compilation = smelt.compile(tmp_path / "net.onnx", "nucleo_h743zi")
+    found = golden_on_board(compilation, folder_of(net, tmp_path))
+    assert [layer.seen for layer in found.layers] == [False, True] and found.mismatches == 0
+
+
 @pytest.mark.parametrize("wrong", [False, True], ids=["equal", "wrong"])
 def test_the_command(wrong, tmp_path):
     """`smelt verify MODEL --golden FOLDER` needs no board, prints a line for each layer, and exits with 8 where one differs."""

@@ -206,8 +206,9 @@ def golden_on_board(
 def _on_board(
     layer: LayerComparison, golden: GoldenLayer, shown: Values, tensors: Mapping[str, Tensor], order: Order
 ) -> LayerComparison:
+    """A layer that the board shows whole: passes may have dropped channels that nothing needs."""
     name = layer.tensor
-    if name is None or name not in shown:
+    if name is None or name not in shown or shown[name].size != golden.numbers.size:
         return layer
     told = difference(in_order(tensors[name], shown[name], order), golden.numbers)
     return replace(layer, seen=True, board=told)
