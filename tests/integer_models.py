@@ -78,7 +78,9 @@ class Net:
 
     # Layers
 
-    def conv(self, channels, size, stride=1, pads=0, groups=1, dilation=1, bias=False, bits=8, shift=None, dead=0) -> None:
+    def conv(
+        self, channels, size, stride=1, pads=0, groups=1, dilation=1, bias=False, bits=8, shift=None, dead=0
+    ) -> None:
         """`dead` is how many channels are 0 whatever comes."""
         axes = self.value.ndim - 2
         limit = 1 << (bits - 1)

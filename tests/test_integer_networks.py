@@ -1,6 +1,8 @@
 """Integer networks of NEMO and QuantLab, bit for bit, against an evaluation in int64 by other code."""
 
+import contextlib
 import json
+import random
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 import smelt
 from smelt.cli import main
-from smelt.errors import OptionError, Unsupported
+from smelt.errors import OptionError, SmeltError, Unsupported
 from smelt.importers.onnx_file import read_onnx
 from smelt.importers.onnx_integer import dialect_of
 from smelt.importers.onnx_load import load_onnx
@@ -428,3 +430,34 @@ def test_golden_layers_of_dory(name):
     found = compare_golden(load_onnx(file.read_bytes(), name), read_golden(folder))
     assert len(found.layers) == LAYERS[name] and found.mismatches == 0
     assert found.order == ("chw" if name == "dscnn_test" else "hwc")
+
+
+# Files that are wrong
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_changed_files_are_refused_or_read(seed):
+    """Operands exchanged, operators renamed, nodes missing, numbers that are none: nothing but smelt's own errors."""
+    chance = random.Random(seed)
+    model = onnx.load_model_from_string(residual_net(seed % 3, dialect=chance.choice(["NEMO", "QuantLab"])).model())
+    for _ in range(chance.randint(1, 3)):
+        changed(chance, model.graph)
+    with contextlib.suppress(SmeltError):
+        load_onnx(model.SerializeToString(), "net")
+
+
+def changed(chance, graph):
+    node, stored = chance.choice(graph.node), chance.choice(graph.initializer)
+    match chance.randrange(4):
+        case 0 if node.input:
+            node.input[0] = chance.choice([*(n.output[0] for n in graph.node), *(c.name for c in graph.initializer)])
+        case 1:
+            node.op_type = chance.choice(
+                [*(n.op_type for n in graph.node), "Relu", "Min", "Sub", "ReduceMean", "Squeeze"]
+            )
+        case 2:
+            del graph.node[chance.randrange(len(graph.node))]
+        case _:
+            data = numpy_helper.to_array(stored).copy()
+            data.reshape(-1)[chance.randrange(data.size)] = chance.choice([0, -1, 1e9, 255])
+            stored.CopyFrom(numpy_helper.from_array(data.reshape(-1) if chance.random() < 0.3 else data, stored.name))

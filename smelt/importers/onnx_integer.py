@@ -211,7 +211,8 @@ def _unless_same(
 ) -> Node:
     """A node, or in the place of one that reshapes to the shape of its operand one that does nothing."""
     shape = _constant(model, made, node, 1) if node.op == "Reshape" and not node.attributes.get("allowzero") else None
-    if shape is None or not shape.size or not (not shape.any() or tuple(shape) == shapes.get(node.inputs[0])):
+    wanted = () if shape is None else tuple(shape.reshape(-1).tolist())
+    if not wanted or (any(wanted) and wanted != shapes.get(node.inputs[0])):
         return node
     return replace(node, op="Identity", inputs=node.inputs[:1], attributes={})
 

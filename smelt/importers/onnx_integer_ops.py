@@ -99,9 +99,11 @@ def by_channel(numbers: Numbers, view: View) -> Numbers:
     if numbers.size == 1:
         return numbers.reshape(1)
     shape = numbers.shape[max(0, numbers.ndim - len(view.shape)) :]
-    if np.prod(shape) != numbers.size or np.broadcast_shapes(shape, view.shape) != view.shape:
+    fits = all(size in (1, own) for size, own in zip(reversed(shape), reversed(view.shape), strict=False))
+    if int(np.prod(shape)) != numbers.size or not fits:
         raise missing(
-            REQUANTISED, f"one number for each channel, or one for all, in a constant of {list(numbers.shape)}"
+            REQUANTISED,
+            f"one number for each channel, or one for all, of a value of {list(view.shape)} in a constant of {list(numbers.shape)}",
         )
     scattered = np.empty(view.elements, np.int64)
     scattered[places(view).reshape(-1)] = np.broadcast_to(numbers.reshape(shape), view.shape).reshape(-1)
