@@ -82,8 +82,9 @@ class GoldenComparison(Noun):
     @property
     def verdict(self) -> str:
         equal = sum(layer.is_equal for layer in self.layers)
-        where = "the reference" if self.board is None else f"the reference and {self.board}"
-        found = f"{equal} of {len(self.layers)} golden layers equal {where}"
+        found = f"{equal} of {len(self.layers)} golden layers equal the reference"
+        if self.board is not None:
+            found += f", and what {self.board} shows of {sum(layer.seen for layer in self.layers)}"
         return f"{found}; {self.wrong_outputs:,} values of the board's outputs differ" if self.wrong_outputs else found
 
 
