@@ -11,6 +11,7 @@ import click
 from smelt import suite_commands
 from smelt.command_group import EXIT_CODES, Commands
 from smelt.compiling import compiled, emit_json, find_board, firmware, show_notes, show_warnings
+from smelt.data_commands import evaluate_command, quantize_command, stored_preparation
 from smelt.errors import OptionError
 from smelt.options import (
     board_option,
@@ -106,7 +107,7 @@ def run_command(
 
     find_board(board_name)
     compilation = firmware(model, board_name, options)
-    inputs = read_inputs(files, compilation.model)
+    inputs = read_inputs(files, compilation.model, stored_preparation(model))
     with working(f"simulating {len(inputs)} inference(s)"):
         result = execute(compilation, inputs, device=device, sequence=sequence)
     if output is not None:
@@ -176,7 +177,9 @@ def verify_command(
 
     find_board(board_name)
     compilation = firmware(model, board_name, options)
-    inputs = random_inputs(compilation.model, count, seed) + (read_inputs(files, compilation.model) if files else [])
+    inputs = random_inputs(compilation.model, count, seed) + (
+        read_inputs(files, compilation.model, stored_preparation(model)) if files else []
+    )
     if not inputs:
         raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")
     with working(f"verifying {len(inputs)} input(s) against {oracle}"):
@@ -429,3 +432,7 @@ def demo_command(picture: str, board_name: str | None, compiler: Compiler, as_js
     with working(f"compiling ResNet-8 for {board.name} and simulating it"):
         result = demo(picture, board, compiler)
     emit_json(result.as_json()) if as_json else show_demo(result)
+
+
+main.add_command(quantize_command)
+main.add_command(evaluate_command)

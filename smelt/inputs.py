@@ -17,12 +17,14 @@ from smelt.importers.foreign import by_content
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.npy import parse_npy
 from smelt.npz import parse_npz
+from smelt.preparation import Preparation
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
 RAW = ("", ".bin", ".raw", ".dat")  # such a file may begin as another by chance
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "WEBP", "TIFF")
 MOST_BYTES = 1 << 30
 MOST_PICTURE_BYTES = 64 << 20
+MOST_PIXELS = 64 << 20
 
 # What the picture decoders of Pillow let escape on damaged files: they are written by many hands, and no contract names it.
 DAMAGED = (
@@ -31,27 +33,29 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def read_inputs(files: Sequence[Path | str], graph: Graph) -> list[tuple[Array, ...]]:
+def read_inputs(
+    files: Sequence[Path | str], graph: Graph, preparation: Preparation | None = None
+) -> list[tuple[Array, ...]]:
     """One tuple of input arrays per run. Each file feeds one input of the graph, in order; a .npy or raw file may hold
-    several runs. Raises OptionError naming the file, what it holds, and what the model wants.
+    several runs; pictures are prepared. Raises OptionError naming the file, what it holds, and what the model wants.
     """
     if len(files) != len(graph.inputs):
         wanted = ", ".join(str(t) for t in graph.inputs)
         raise OptionError(f"the model has {len(graph.inputs)} input(s) ({wanted}), but {len(files)} file(s) were given")
-    columns = [read_input(Path(file), tensor) for file, tensor in zip(files, graph.inputs, strict=True)]
+    columns = [read_input(Path(file), tensor, preparation) for file, tensor in zip(files, graph.inputs, strict=True)]
     if len({len(c) for c in columns}) > 1:
         raise OptionError(f"the input files hold different numbers of runs: {[len(c) for c in columns]}")
     return list(zip(*columns, strict=True))
 
 
-def read_input(file: Path, tensor: Tensor) -> list[Array]:
+def read_input(file: Path, tensor: Tensor, preparation: Preparation | None = None) -> list[Array]:
     """The arrays for `tensor` that `file` holds, one per run, in the tensor's own shape and type.
 
     No more memory is taken than the file is large, whatever it says of itself. Raises OptionError.
     """
     suffix, source = file.suffix.lower(), printable(file)
     if suffix in PICTURES:
-        return [from_picture(read(file, MOST_PICTURE_BYTES), tensor, source)]
+        return [from_picture(read(file, MOST_PICTURE_BYTES), tensor, source, preparation)]
     data = read(file, MOST_BYTES)
     if suffix == ".npy":
         return from_array(parse_npy(data, source), tensor, source)
@@ -125,14 +129,26 @@ def from_bytes(data: bytes, tensor: Tensor, source: str) -> list[Array]:
     return list(_finite(values.reshape(-1, *tensor.shape), source))
 
 
-def from_picture(data: bytes, tensor: Tensor, source: str) -> Array:
-    """A picture of the input's size: pixel for uint8 inputs, (pixel - 128) for int8 ones and pixel / 255 for float32 ones."""
+def from_picture(data: bytes, tensor: Tensor, source: str, preparation: Preparation | None = None) -> Array:
+    """A picture of the input's size, or of any, where the preparation has one. Without mean and std it is the pixel for uint8
+    inputs, (pixel - 128) for int8 ones and pixel / 255 for float32 ones."""
     if len(tensor.shape) != 4 or tensor.shape[0] != 1 or tensor.shape[3] not in (1, 3):
         raise OptionError(f"{source} is a picture, but the model's input is {tensor}: give a .npy or raw file")
     if tensor.dtype not in ("int8", "uint8", "float32"):
         raise OptionError(
             f"{source} is a picture, but the model's input is {tensor}: pictures are for int8, uint8 and float32"
         )
+    preparation = preparation or Preparation()
+    pixels = _decoded(data, tensor, source, preparation.size)
+    if preparation.scales:
+        return _converted(preparation.reals(pixels), tensor, source)
+    if tensor.element.is_float:
+        return (pixels / 255).astype(np.float32)
+    return (pixels + tensor.element.low).astype(tensor.element.numpy)
+
+
+def _decoded(data: bytes, tensor: Tensor, source: str, size: tuple[int, int] | None) -> Array:
+    """The pixels of a picture, 0 to 255, of the tensor's shape. Nothing is decoded that is too large."""
     try:
         from PIL import Image, UnidentifiedImageError
     except ImportError:
@@ -142,21 +158,29 @@ def from_picture(data: bytes, tensor: Tensor, source: str) -> Array:
         with warnings.catch_warnings():  # of sizes, which are compared here before anything is decoded
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
-                size = picture.size
-                if size == (columns, rows):
+                found = picture.size
+                fits = found == (columns, rows) if size is None else found[0] * found[1] <= MOST_PIXELS
+                if fits:
                     decoded = picture.convert("L" if channels == 1 else "RGB")
+                    if size is not None and size != found:
+                        decoded = decoded.resize(size, Image.Resampling.BILINEAR)
     except UnidentifiedImageError:
         raise OptionError(f"cannot read picture {source}: it is none of {', '.join(FORMATS)}") from None
     except (*DAMAGED, Image.DecompressionBombError) as error:
         raise OptionError(f"cannot read picture {source}: {error or type(error).__name__}") from None
-    if size != (columns, rows):
+    if not fits:
         raise OptionError(
-            f"{source} is {size[0]}x{size[1]} pixels, but the model's input is {columns}x{rows}: resize it first"
+            f"{source} is {found[0]}x{found[1]} pixels, but the model's input is {columns}x{rows}: resize it first"
+            if size is None
+            else f"{source} has {found[0]}x{found[1]} pixels, which is too large"
         )
-    pixels = np.asarray(decoded, np.int16).reshape(tensor.shape)
-    if tensor.element.is_float:
-        return (pixels / 255).astype(np.float32)
-    return (pixels + tensor.element.low).astype(tensor.element.numpy)
+    left, top = ((size[0] - columns) // 2, (size[1] - rows) // 2) if size else (0, 0)
+    if min(left, top) < 0:
+        raise OptionError(
+            f"pictures of {decoded.width}x{decoded.height} are too small for the model's {columns}x{rows}"
+        )
+    cut = decoded.crop((left, top, left + columns, top + rows)) if size else decoded
+    return np.asarray(cut, np.int16).reshape(tensor.shape)
 
 
 def random_inputs(graph: Graph, count: int, seed: int = 0) -> list[tuple[Array, ...]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections.abc import Container
 
 from smelt.errors import OptionError
 from smelt.model.graph import Array
@@ -17,14 +18,15 @@ SUFFIX = ".npy"
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError, OSError)
 
 
-def parse_npz(data: bytes, source: str, most: int) -> dict[str, Array]:
-    """The arrays in the content of a .npz file, by name, of together at most `most` bytes, whatever it is packed to.
+def parse_npz(data: bytes, source: str, most: int, wanted: Container[str] | None = None) -> dict[str, Array]:
+    """The arrays in the content of a .npz file, by name, of together at most `most` bytes, whatever it is packed to: all of them,
+    or those `wanted`.
 
     Raises OptionError where it is damaged, holds too much, or something that is no array.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            infos = archive.infolist()
+            infos = [i for i in archive.infolist() if wanted is None or i.filename.removesuffix(SUFFIX) in wanted]
             if len(infos) > MOST_ARRAYS or sum(info.file_size for info in infos) > most:
                 raise OptionError(f"{source} unpacks to more than {MOST_ARRAYS} arrays or {most:,} bytes")
             return {info.filename.removesuffix(SUFFIX): _array(archive, info, source) for info in infos}

@@ -17,6 +17,7 @@ from smelt.importers.foreign import Foreign, foreign, of_folder
 from smelt.importers.onnx_edges import Layout
 from smelt.importers.onnx_file import is_onnx
 from smelt.importers.onnx_load import describe_onnx, load_onnx
+from smelt.importers.onnx_metadata import metadata as onnx_metadata
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite import describe_tflite, load_tflite
 from smelt.model.graph import Graph
@@ -29,6 +30,7 @@ __all__ = [
     "describe",
     "is_tflite",
     "load",
+    "metadata",
     "model_bytes",
 ]
 
@@ -53,6 +55,11 @@ def describe(path: Path | str) -> ModelSummary:
     Raises ModelError where the file cannot be read at all, Unsupported for formats smelt does not read.
     """
     return _dispatch(path, describe_tflite, describe_onnx)
+
+
+def metadata(path: Path | str) -> dict[str, str]:
+    """What a model file says beside its graph: pairs of texts. Only .onnx files have such. Raises what `load` raises."""
+    return _dispatch(path, lambda file, name: {}, lambda file, name, folder: onnx_metadata(file))
 
 
 def model_bytes(path: Path | str) -> bytes:

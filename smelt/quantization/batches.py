@@ -68,7 +68,9 @@ def batch_size(graph: Graph, most: int = 64) -> int:
     return max(1, min(most, MOST_BYTES // (16 * largest)))
 
 
-def forward(graph: Graph, inputs: Sequence[Array], seen: Seen | None = None, constants: Mapping[Tensor, Array] | None = None) -> tuple[Array, ...]:
+def forward(
+    graph: Graph, inputs: Sequence[Array], seen: Seen | None = None, constants: Mapping[Tensor, Array] | None = None
+) -> tuple[Array, ...]:
     """The outputs for inputs that are stacked along their first axis. `constants` replace those of the graph.
 
     Sums of reals are added up in another order than in firmware: their last bits differ.
@@ -110,5 +112,11 @@ def outputs_of(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """The outputs for stacked inputs, side by side where that is possible, else one by one."""
     if can_batch(graph):
         return forward(graph, inputs)
-    each = [run(graph, [a[i : i + 1].reshape(t.shape) for a, t in zip(inputs, graph.inputs, strict=True)]) for i in range(len(inputs[0]))]
-    return tuple(np.concatenate([y.reshape(1, *y.shape[1:]) if y.shape[:1] == (1,) else y[None] for y in ys]) for ys in zip(*each, strict=True))
+    each = [
+        run(graph, [a[i : i + 1].reshape(t.shape) for a, t in zip(inputs, graph.inputs, strict=True)])
+        for i in range(len(inputs[0]))
+    ]
+    return tuple(
+        np.concatenate([y.reshape(1, *y.shape[1:]) if y.shape[:1] == (1,) else y[None] for y in ys])
+        for ys in zip(*each, strict=True)
+    )

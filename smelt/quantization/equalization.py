@@ -23,7 +23,12 @@ LINEAR_CLAMPS = ((0.0, inf), (-inf, inf))
 def equalised(graph: Graph) -> Graph:
     """The graph with other weights and biases."""
     pairs = _pairs(graph)
-    data = {t: t.constant.astype(np.float64) for op in graph.ops for t in op.inputs if t.is_constant and isinstance(op, Linear)}
+    data = {
+        t: t.constant.astype(np.float64)
+        for op in graph.ops
+        for t in op.inputs
+        if t.is_constant and isinstance(op, Linear)
+    }
     factors = {first: np.ones(first.y.shape[-1]) for first, _ in pairs}
     for _ in range(ROUNDS):
         for first, second in pairs:
@@ -45,7 +50,13 @@ def _pairs(graph: Graph) -> list[tuple[Linear, Linear]]:
         if second is None or not isinstance(op, Linear) or op.y in graph.outputs or op.clamp not in LINEAR_CLAMPS:
             continue
         own = [t for layer in (op, second) for t in layer.inputs if t.is_constant]
-        if is_product(op) and is_product(second) and second.x is op.y and _reads_channels(second) and all(len(readers[t]) == 1 for t in own):
+        if (
+            is_product(op)
+            and is_product(second)
+            and second.x is op.y
+            and _reads_channels(second)
+            and all(len(readers[t]) == 1 for t in own)
+        ):
             found.append((op, second))
     return found
 

@@ -98,7 +98,13 @@ def operand(tensor: Tensor, values: Mapping[Tensor, Array], given: Scheme) -> Ar
     return faked(tensor.constant, given[tensor]) if tensor.is_constant else values[tensor]
 
 
-def simulated(graph: Graph, inputs: Sequence[Array], given: Scheme, layers: Mapping[Linear, Layer], seen: Callable[[Op, Array], None] | None = None) -> tuple[Array, ...]:
+def simulated(
+    graph: Graph,
+    inputs: Sequence[Array],
+    given: Scheme,
+    layers: Mapping[Linear, Layer],
+    seen: Callable[[Op, Array], None] | None = None,
+) -> tuple[Array, ...]:
     """What the quantised network makes of stacked inputs: in reals, within the rounding of sums."""
     values = {t: faked(a, given[t], t in given.wide) for t, a in zip(graph.inputs, inputs, strict=True)}
     last = {tensor: number for number, op in enumerate(graph.ops) for tensor in op.inputs}

@@ -57,7 +57,8 @@ def onnx_bytes(graph: Graph, given: Scheme, layers: Mapping[Linear, Layer], meta
 
 
 class _Writer:
-    """Collects operators and constants. The reals that an op reads are called as its tensor is."""
+    """Collects operators and constants. What an op computes is called as its tensor is, and what is read of it `read`; of an
+    output of the graph it is the other way around."""
 
     def __init__(self, graph: Graph, given: Scheme, layers: Mapping[Linear, Layer]) -> None:
         self.graph, self.given, self.layers = graph, given, layers
@@ -69,10 +70,7 @@ class _Writer:
         for tensor in self.graph.inputs:
             self.quantised(tensor, tensor.name)
         for op in self.graph.ops:
-            real = self.op(op)
-            if isinstance(op, Linear | Add | Mul | Pool):
-                real = self.limited(real, op.y, op.clamp)  # type: ignore[attr-defined]
-            self.quantised(op.y, real)
+            self.quantised(op.y, self.op(op))
         inputs = [edge(t.name, self.shape(t)) for t in self.graph.inputs]
         outputs = [edge(t.name, self.shape(t)) for t in self.graph.outputs]
         return model(self.graph.name, self.nodes, [*self.constants.values()], inputs, outputs, metadata)
@@ -98,7 +96,7 @@ class _Writer:
     def read(self, tensor: Tensor, rank: int = 0) -> str:
         """The name of the reals that an op reads, those of a constant among operands of so many axes."""
         if not tensor.is_constant:
-            return f"{tensor.name}/read" if tensor in self.graph.inputs else tensor.name
+            return tensor.name if tensor in self.graph.outputs else f"{tensor.name}/read"
         data = tensor.constant.reshape((1,) * max(rank - len(tensor.shape), 0) + tensor.shape)
         if self.turned and data.ndim == 4:
             data = data.transpose(FIRST)
@@ -120,7 +118,13 @@ class _Writer:
         return self.constant(name, np.array(numbers, np.int64), "int64")
 
     def dequantised(
-        self, name: str, stored: Array, dtype: str, scales: Sequence[float], zeros: Sequence[int], axis: int | None = None
+        self,
+        name: str,
+        stored: Array,
+        dtype: str,
+        scales: Sequence[float],
+        zeros: Sequence[int],
+        axis: int | None = None,
     ) -> str:
         """The reals of a constant of integers."""
         if f"{name}/stored" not in self.constants:
@@ -142,23 +146,29 @@ class _Writer:
         stored = self.add("QuantizeLinear", [real, scale, point], f"{name}/stored")
         self.add("DequantizeLinear", [stored, scale, point], self.read(tensor))
 
-    def limited(self, real: str, y: Tensor, clamp: Clamp) -> str:
-        """An activation, where it is more than the ends of the integers."""
-        if is_implied(self.given[y], clamp, y in self.given.wide):
-            return real
+    def limited(self, real: str, clamp: Clamp, out: str) -> str:
+        """Reals within limits."""
         if clamp == (0.0, inf):
-            return self.add("Relu", [real], f"{y.name}/relu")
+            return self.add("Relu", [real], out)
         ends = [
-            "" if np.isinf(end) else self.constant(f"{y.name}/{what}", np.array(end, np.float32), "float32")
+            "" if np.isinf(end) else self.constant(f"{out}/{what}", np.array(end, np.float32), "float32")
             for end, what in zip(clamp, ("low", "high"), strict=True)
         ]
-        return self.add("Clip", [real, *ends], f"{y.name}/clip")
+        return self.add("Clip", [real, *ends], out)
 
     # Operators
 
     def op(self, op: Op) -> str:
-        """The reals that an op computes."""
-        out = f"{op.y.name}/real"
+        """The reals that an op computes, and its activation, where that is more than the ends of the integers."""
+        y = op.y
+        out = f"{y.name}/real" if y in self.graph.outputs else y.name
+        clamp = op.limits if isinstance(op, Linear | Add | Mul | Pool) else None
+        if clamp is None or is_implied(self.given[y], clamp, y in self.given.wide):
+            return self.computed(op, out)
+        return self.limited(self.computed(op, f"{y.name}/unlimited"), clamp, out)
+
+    def computed(self, op: Op, out: str) -> str:
+        """What an op computes without an activation."""
         match op:
             case Dense():
                 return self.dense(op, out)
@@ -178,16 +188,16 @@ class _Writer:
             case Softmax():
                 return self.add("Softmax", [self.read(op.x)], out, axis=self.axis(op.x, -1))
             case Unary(function="relu6"):
-                ends = [self.constant(f"{out}/{end}", np.array(end, np.float32), "float32") for end in (0, 6)]
-                return self.add("Clip", [self.read(op.x), *ends], out)
+                return self.limited(self.read(op.x), (0.0, 6.0), out)
             case Unary():
                 alpha: dict[str, Value] = {"alpha": float(op.alpha)} if op.function == "leaky_relu" else {}
                 return self.add(FUNCTIONS[op.function], [self.read(op.x)], out, **alpha)
             case Reshape():
                 return self.reshaped(self.read(op.x), op.x, op.y, out)
-        return self.movement(op, out)
+        return self.moved(op, out)
 
-    def movement(self, op: Op, out: str) -> str:
+    def moved(self, op: Op, out: str) -> str:
+        """What an op moves."""
         match op:
             case Concat():
                 names = [self.read(x, len(op.y.shape)) for x in op.xs]
@@ -200,10 +210,16 @@ class _Writer:
                 numbers = (op.begin, _ends(op), range(len(op.begin)), op.stride)
                 given = [self.along(op.x, n) for n in numbers]
                 given[2] = [*range(len(op.begin))]
-                names = [self.integers(f"{out}/{what}", n) for what, n in zip(("from", "to", "axes", "by"), given, strict=True)]
+                names = [
+                    self.integers(f"{out}/{what}", n)
+                    for what, n in zip(("from", "to", "axes", "by"), given, strict=True)
+                ]
                 return self.add("Slice", [self.read(op.x), *names], out)
             case Transpose():
-                order = [self.axis(op.x, op.permutation[a]) for a in (FIRST if self.is_image(op.y) else range(len(op.permutation)))]
+                order = [
+                    self.axis(op.x, op.permutation[a])
+                    for a in (FIRST if self.is_image(op.y) else range(len(op.permutation)))
+                ]
                 return self.add("Transpose", [self.read(op.x)], out, perm=order)
             case ResizeNearest():
                 sizes = self.integers(f"{out}/sizes", self.shape(op.y))
@@ -290,6 +306,7 @@ def _pads(
 ) -> list[int]:
     before = [pad.top, pad.left]
     after = [
-        max((y.shape[a + 1] - 1) * stride[a] + (size[a] - 1) * dilation[a] + 1 - before[a] - x.shape[a + 1], 0) for a in (0, 1)
+        max((y.shape[a + 1] - 1) * stride[a] + (size[a] - 1) * dilation[a] + 1 - before[a] - x.shape[a + 1], 0)
+        for a in (0, 1)
     ]
     return [*before, *after]

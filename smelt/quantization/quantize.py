@@ -1,4 +1,4 @@
-"""The sentence: a float `Graph` and what flows through it -> scales -> layers -> the bytes of an .onnx file -> an integer `Graph`."""
+"""The sentence: a float `Graph` and what flows through it -> scales -> layers -> an .onnx file -> an integer `Graph`."""
 
 from __future__ import annotations
 
@@ -73,10 +73,14 @@ class Quantised(Noun):
         return sum((layer.stored.size * layer.bits + 7) // 8 for layer in self.layers)
 
     def in_full(self) -> str:
-        return f"{self.graph.name}: {len(self.layers)} layers, {self.weight_bytes:,} bytes of weights, {self.sqnr:.1f} dB"
+        return (
+            f"{self.graph.name}: {len(self.layers)} layers, {self.weight_bytes:,} bytes of weights, {self.sqnr:.1f} dB"
+        )
 
 
-def quantise(model: Graph, inputs: Sequence[Array], settings: Settings | None = None, report: Report | None = None) -> Quantised:
+def quantise(
+    model: Graph, inputs: Sequence[Array], settings: Settings | None = None, report: Report | None = None
+) -> Quantised:
     """Quantise a graph of reals, given for each of its inputs an array of values, stacked along the first axis.
 
     Raises OptionError where there are none, or they are not finite, Unsupported where the graph has what cannot be quantised.
@@ -131,10 +135,14 @@ def _rounded(
 ) -> dict[Linear, Layer]:
     """The layers with the bits that they get."""
 
-    def layers(narrow: frozenset[Linear], what: str, rounding: Rounding | None = settings.rounding) -> dict[Linear, Layer]:
+    def layers(
+        narrow: frozenset[Linear], what: str, rounding: Rounding | None = settings.rounding
+    ) -> dict[Linear, Layer]:
         choices = {op: _choice(4 if op in narrow else 8, rounding) for op in linear}
         done = iter(range(len(linear)))
-        return quantised_layers(graph, some, given, choices, settings.correct, lambda name: report(what, next(done), len(linear)))
+        return quantised_layers(
+            graph, some, given, choices, settings.correct, lambda name: report(what, next(done), len(linear))
+        )
 
     everything = frozenset(linear)
     if settings.weight_bits == "8":

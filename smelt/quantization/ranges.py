@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,9 @@ BINS = 4096
 LEVELS = 255
 PERCENTILE = 99.99
 SHARES = np.linspace(0.3, 1.0, 71)
-"""Of the whole range: what `mse` and `entropy` choose from."""
+"""Of the whole range: what `mse` and `entropy` choose from, but for those that leave out more than the last one of 1000 values."""
+
+LEAST_PERCENTILE = 99.9
 
 Range = tuple[float, float]
 
@@ -34,7 +37,9 @@ class Histogram:
         """Count values. Raises OptionError where one is no finite number."""
         low, high = float(values.min(initial=0.0)), float(values.max(initial=0.0))
         if not np.isfinite(low) or not np.isfinite(high) or np.isnan(values).any():
-            raise OptionError(f"'{name}' is not finite for the data that was given: is it prepared as the model wants it?")
+            raise OptionError(
+                f"'{name}' is not finite for the data that was given: is it prepared as the model wants it?"
+            )
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._widen(max(-low, high))
         if self.most:
@@ -73,11 +78,14 @@ class Histogram:
         high = (int(np.searchsorted(total, total[-1] - tail)) + 1) * width - self.most
         return min(max(low, self.low), 0.0), max(min(high, self.high), 0.0)
 
-    def _best(self, loss) -> Range:  # type: ignore[no-untyped-def]
+    def _best(self, loss: Callable[[float, float], float]) -> Range:
         if self.low == self.high:
             return self.low, self.high
-        losses = [loss(self.low * share, self.high * share) for share in SHARES]
-        share = float(SHARES[int(np.argmin(losses))])
+        low, high = self._within(LEAST_PERCENTILE)
+        least = max(low / self.low if self.low else 0, high / self.high if self.high else 0)
+        shares = [*SHARES[least <= SHARES], 1.0]
+        losses = [loss(self.low * share, self.high * share) for share in shares]
+        share = float(shares[int(np.argmin(losses))])
         return self.low * share, self.high * share
 
     def _squared_error(self, low: float, high: float) -> float:

@@ -1,9 +1,10 @@
 """Weights become integers: a scale for each channel, and which way each weight is rounded.
 
 "nearest" rounds each weight for itself. "adaptive" rounds so that the sums that a layer computes are right, as AdaRound does
-(Nagel et al. 2020): over all inputs seen, the squared error of a sum is a quadratic form of the errors of its weights, whose matrix is
-the covariance of the layer's patches. No descent over inputs is needed then: weights are rounded one after the other, what each one
-leaves is made up for by those that follow (Frantar et al. 2022), and each is changed as long as that lowers the form.
+(Nagel et al. 2020): over all inputs seen, the squared error of a sum is a quadratic form of the errors of its weights, whose
+matrix is the covariance of the layer's patches. No descent over inputs is needed then: weights are rounded one after the other,
+what each one leaves is made up for by those that follow (Frantar et al. 2022), and each is changed as long as that lowers the
+form.
 """
 
 from __future__ import annotations
@@ -68,7 +69,10 @@ def adaptive(filters: Floats, scales: Floats, bits: int, seen: Moments) -> Float
     """Integers, as float64, of filters (groups, filters, elements)."""
     exact = filters.astype(np.float64)
     return np.stack(
-        [_of_group(exact[g], scales[g].astype(np.float64), bits, seen.own[g], seen.shared[g]) for g in range(len(exact))]
+        [
+            _of_group(exact[g], scales[g].astype(np.float64), bits, seen.own[g], seen.shared[g])
+            for g in range(len(exact))
+        ]
     )
 
 

@@ -37,7 +37,20 @@ FIXED = {
 }
 """Of functions whose ends are known beforehand."""
 
-FUNCTIONS = ("relu", "relu6", "leaky_relu", "logistic", "tanh", "hard_swish", "elu", "gelu", "exp", "sqrt", "abs", "neg")
+FUNCTIONS = (
+    "relu",
+    "relu6",
+    "leaky_relu",
+    "logistic",
+    "tanh",
+    "hard_swish",
+    "elu",
+    "gelu",
+    "exp",
+    "sqrt",
+    "abs",
+    "neg",
+)
 
 
 @dataclass(frozen=True)

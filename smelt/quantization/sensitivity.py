@@ -92,6 +92,3 @@ def layers_for_fewer_bits(noise: Mapping[Linear, float], base: float, least: flo
             left -= noise[op]
             chosen.add(op)
     return frozenset(chosen)
-
-
-

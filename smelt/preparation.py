@@ -1,0 +1,95 @@
+"""How pictures and arrays become what a network wants: (pixel - mean) / std, sizes, the order of axes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from smelt.errors import OptionError
+from smelt.model.graph import Array
+
+PREFIX = "smelt."
+MOST_SIDE = 1 << 14
+DataLayout = Literal["channels_last", "channels_first"]
+LAYOUTS: tuple[DataLayout, ...] = ("channels_last", "channels_first")
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to pixels of 0 to 255: `mean` is taken off them and they are divided by `std`, each one number or one for each
+    channel. Pictures are first resized to `size` (columns, rows); of that the middle is taken. `layout` says how images lie in
+    arrays. Where neither mean nor std is given, pixels become what a model's type suggests."""
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    size: tuple[int, int] | None = None
+    layout: DataLayout = "channels_last"
+
+    @property
+    def scales(self) -> bool:
+        """Whether it says which reals stand for pixels."""
+        return bool(self.mean or self.std)
+
+    def reals(self, pixels: Array) -> Array:
+        """Pixels, channels last, as float32. Raises OptionError where there are other channels than numbers."""
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if len(numbers) > 1 and len(numbers) != pixels.shape[-1]:
+                raise OptionError(f"--{name} has {len(numbers)} numbers, but pictures have {pixels.shape[-1]} channels")
+        mean, std = np.array(self.mean or (0,), np.float32), np.array(self.std or (1,), np.float32)
+        return np.asarray((pixels.astype(np.float32) - mean) / std, np.float32)
+
+    def as_metadata(self) -> dict[str, str]:
+        """What a model's file keeps of it."""
+        found = {"mean": _text(self.mean), "std": _text(self.std), "layout": self.layout}
+        found["size"] = "x".join(map(str, self.size)) if self.size else ""
+        return {PREFIX + key: value for key, value in found.items() if value and value != "channels_last"}
+
+
+def from_metadata(metadata: Mapping[str, str]) -> Preparation:
+    """What a model's file says. Raises OptionError where that is no sense."""
+    mean, std, size, layout = (metadata.get(PREFIX + key) or None for key in ("mean", "std", "size", "layout"))
+    return preparation(mean, std, size, layout)
+
+
+def preparation(
+    mean: str | None, std: str | None, size: str | None, layout: str | None, other: Preparation | None = None
+) -> Preparation:
+    """From what users write; `other` says what they left out. Raises OptionError."""
+    other = other or Preparation()
+    if layout is not None and layout not in LAYOUTS:
+        raise OptionError(f"'{layout}' is no layout: {' or '.join(LAYOUTS)}")
+    found = Preparation(
+        other.mean if mean is None else _numbers("mean", mean),
+        other.std if std is None else _numbers("std", std),
+        other.size if size is None else _size(size),
+        other.layout if layout is None else "channels_first" if layout == "channels_first" else "channels_last",
+    )
+    if not all(found.std):
+        raise OptionError("--std must not be 0")
+    return found
+
+
+def _text(numbers: tuple[float, ...]) -> str:
+    return ",".join(f"{number:g}" if float(f"{number:g}") == number else repr(number) for number in numbers)
+
+
+def _numbers(name: str, text: str) -> tuple[float, ...]:
+    try:
+        found = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        found = ()
+    if not found or not np.isfinite(found).all():
+        raise OptionError(f"--{name} is one number, or one for each channel: 127.5 or 123.7,116.3,103.5; not '{text}'")
+    return found
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
+    columns, rows = (int(match[1]), int(match[2])) if match else (0, 0)
+    if not (0 < columns <= MOST_SIDE and 0 < rows <= MOST_SIDE):
+        raise OptionError(f"--size is columns x rows, such as 256x256; not '{text}'")
+    return columns, rows
