@@ -12,12 +12,16 @@ import click
 from smelt.compiling import compiled, emit_json, find_board, show_warnings
 from smelt.errors import Mismatch, OptionError
 from smelt.options import json_option, model_argument
-from smelt.preparation import LAYOUTS, Preparation, from_metadata, preparation
 
 if TYPE_CHECKING:
     from smelt.datasets import Dataset
     from smelt.model.graph import Graph
+    from smelt.preparation import Preparation
 
+    Given = Callable[[Preparation], Preparation]
+    """The preparation that users gave, completed by what a file says of it."""
+
+LAYOUTS = ("channels_last", "channels_first")  # as below, of modules that import NumPy
 METHODS = ("minmax", "percentile", "mse", "entropy")
 
 
@@ -39,13 +43,14 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(
         *args: Any, mean: str | None, std: str | None, size: str | None, layout: str | None, **kwargs: Any
     ) -> Any:
-        return command(*args, given=functools.partial(preparation, mean, std, size, layout), **kwargs)
+        def given(stored: Preparation) -> Preparation:
+            from smelt.preparation import preparation
+
+            return preparation(mean, std, size, layout, stored)
+
+        return command(*args, given=given, **kwargs)
 
     return wrapped
-
-
-Given = Callable[[Preparation], Preparation]
-"""What users said of the preparation, beside what a file says of it."""
 
 
 @click.command("quantize", short_help="A float model and data to an int8 ONNX file.")
@@ -181,5 +186,6 @@ def read_data(path: Path, graph: Graph, prepared: Preparation) -> Dataset:
 def stored_preparation(model: Path) -> Preparation:
     """What a model's file says of how its inputs are prepared."""
     from smelt.importers import metadata
+    from smelt.preparation import from_metadata
 
     return from_metadata(metadata(model))

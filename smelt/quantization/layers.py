@@ -25,6 +25,8 @@ MOST_ELEMENTS = 2048
 """Filters with more elements are rounded to the nearest: the moments would take as many numbers squared."""
 
 INT32 = 2**31 - 1
+LARGEST_BIAS = 2**30
+"""What a bias may be: scales of weights that are next to nothing are raised until it is."""
 
 
 @dataclass(frozen=True)
@@ -131,21 +133,22 @@ def _of_layer(layer: Layer, x: Floats, given: Scheme) -> Floats:
 
 def _layer(op: Linear, real: Floats, x: Floats, given: Scheme, choice: Choice, correct: bool) -> Layer:
     filters = filters_of(op, op.weights.constant).astype(np.float64)
-    few = choice.bits < 8
+    few, step = choice.bits < 8, np.float32(given[op.x].scale)
+    bias = np.zeros(op.y.shape[-1]) if op.bias is None else op.bias.constant.astype(np.float64)
+    least = (np.abs(bias) / (step * LARGEST_BIAS)).astype(np.float32).reshape(filters.shape[:2])
     if choice.rounding == "adaptive" and filters.shape[-1] <= MOST_ELEMENTS:
         seen = moments(*(patches_of(op, part) for part in _sampled(op, x, real)))
-        scales = scales_of(filters, choice.bits, few, np.diagonal(seen.own, axis1=1, axis2=2))
+        scales = np.maximum(scales_of(filters, choice.bits, few, np.diagonal(seen.own, axis1=1, axis2=2)), least)
         chosen = adaptive(filters, scales, choice.bits, seen)
     else:
-        scales = scales_of(filters, choice.bits, few)
+        scales = np.maximum(scales_of(filters, choice.bits, few), least)
         chosen = nearest(filters, scales, choice.bits)
     stored, flat = weights_of(op, chosen).astype(np.int8), scales.reshape(-1)
-    bias = np.zeros(len(flat)) if op.bias is None else op.bias.constant.astype(np.float64)
     if correct:
         exact = sums_of(op, real, op.weights.constant)
         found = sums_of(op, x, stored.astype(np.float32) * along(op, flat))
         bias = bias + (by_channel(exact).mean(0, dtype=np.float64) - by_channel(found).mean(0, dtype=np.float64))
-    integers = np.rint(bias / (np.float32(given[op.x].scale) * flat))
+    integers = np.rint(bias / (step * flat))
     if np.abs(integers).max(initial=0) > INT32:
         raise ModelError(f"the bias of '{op.y.name}' leaves int32 at the scales of its input and weights")
     return Layer(op, choice.bits, stored, flat, integers.astype(np.int32))

@@ -16,8 +16,8 @@ METHODS: tuple[Method, ...] = ("minmax", "percentile", "mse", "entropy")
 BINS = 4096
 LEVELS = 255
 PERCENTILE = 99.99
-SHARES = np.linspace(0.3, 1.0, 71)
-"""Of the whole range: what `mse` and `entropy` choose from, but for those that leave out more than the last one of 1000 values."""
+SHARES = np.linspace(0.0, 1.0, 65) ** 2
+"""Of the way from what all but the last one of 1000 values are within to the whole range: what `mse` and `entropy` choose from."""
 
 LEAST_PERCENTILE = 99.9
 
@@ -81,12 +81,11 @@ class Histogram:
     def _best(self, loss: Callable[[float, float], float]) -> Range:
         if self.low == self.high:
             return self.low, self.high
-        low, high = self._within(LEAST_PERCENTILE)
-        least = max(low / self.low if self.low else 0, high / self.high if self.high else 0)
-        shares = [*SHARES[least <= SHARES], 1.0]
-        losses = [loss(self.low * share, self.high * share) for share in shares]
-        share = float(shares[int(np.argmin(losses))])
-        return self.low * share, self.high * share
+        inner, outer = np.array(self._within(LEAST_PERCENTILE)), np.array((self.low, self.high))
+        ends = [inner + share * (outer - inner) for share in SHARES]
+        losses = [loss(*one) for one in ends]
+        low, high = ends[int(np.argmin(losses))].tolist()
+        return low, high
 
     def _squared_error(self, low: float, high: float) -> float:
         step = (high - low) / LEVELS

@@ -24,10 +24,16 @@ BLOCK = 64
 @dataclass(frozen=True, eq=False)
 class Moments:
     """Of the patches that a layer sees: `own` (groups, elements, elements) is the covariance of those of the quantised network,
-    `shared` that of them with those of the network of reals."""
+    `shared` that of them with those of the network of reals; both of so many `outputs`."""
 
     own: Floats
     shared: Floats
+    outputs: int
+
+    @property
+    def damping(self) -> float:
+        """How much is added to the variances, as a share of them: more where there are few outputs for many elements."""
+        return max(DAMPING, int(self.own.shape[-1]) / self.outputs)
 
 
 def moments(quantised: Floats, real: Floats) -> Moments:
@@ -35,7 +41,8 @@ def moments(quantised: Floats, real: Floats) -> Moments:
     centred, exact = (patches - patches.mean(1, keepdims=True) for patches in (quantised, real))
     turned = centred.transpose(0, 2, 1)
     count = max(quantised.shape[1], 1)
-    return Moments((turned @ centred / count).astype(np.float64), (turned @ exact / count).astype(np.float64))
+    own, shared = ((turned @ other / count).astype(np.float64) for other in (centred, exact))
+    return Moments(own, shared, count)
 
 
 def limits_of(bits: int) -> tuple[int, int]:
@@ -67,20 +74,16 @@ def scales_of(filters: Floats, bits: int, best: bool, importance: Floats | None 
 
 def adaptive(filters: Floats, scales: Floats, bits: int, seen: Moments) -> Floats:
     """Integers, as float64, of filters (groups, filters, elements)."""
-    exact = filters.astype(np.float64)
-    return np.stack(
-        [
-            _of_group(exact[g], scales[g].astype(np.float64), bits, seen.own[g], seen.shared[g])
-            for g in range(len(exact))
-        ]
-    )
+    exact, each = filters.astype(np.float64), scales.astype(np.float64)
+    return np.stack([_of_group(exact[g], each[g], bits, seen, g) for g in range(len(exact))])
 
 
-def _of_group(filters: Floats, scales: Floats, bits: int, own: Floats, shared: Floats) -> Floats:
+def _of_group(filters: Floats, scales: Floats, bits: int, seen: Moments, group: int) -> Floats:
     """Of filters (filters, elements). The form is (q - wanted) form (q - wanted)': what is wanted makes up for what the
     quantised network's patches are off, but stays near the weights where the patches say little."""
+    own, shared = seen.own[group], seen.shared[group]
     elements = len(own)
-    damping = DAMPING * float(np.trace(own)) / elements + 1e-12
+    damping = seen.damping * float(np.trace(own)) / elements + 1e-12
     form = own + damping * np.eye(elements)
     wanted = np.linalg.solve(form, (filters @ (shared.T + damping * np.eye(elements))).T).T
     units = wanted / scales[:, np.newaxis]

@@ -1,0 +1,243 @@
+"""`smelt quantize` and `smelt evaluate` as users meet them: data sets of every kind, what is kept in files, errors."""
+
+import json
+import re
+import wave
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smelt.datasets import dataset
+from smelt.errors import OptionError
+from smelt.importers import load, metadata
+from smelt.inputs import read_inputs
+from smelt.model.graph import Graph
+from smelt.preparation import Preparation, from_metadata, preparation
+from tests import paths
+from tests.float_ops import real
+from tests.test_cli import smelt
+from tests.tflite_writer import ModelWriter
+
+CLASSES = ("dark", "red", "green", "blue")
+
+
+def classifier() -> bytes:
+    """A float .tflite that tells which channel of an 8x8 picture (0 to 1) is bright: 4 classes."""
+    w = ModelWriter()
+    x = w.tensor("x", (1, 8, 8, 3), "float32")
+    eye = np.zeros((4, 3, 3, 3), np.float32)
+    for channel in range(3):
+        eye[channel + 1, :, :, channel] = 1 / 9
+    kernel = w.tensor("kernel", eye.shape, "float32", data=eye)
+    bias = w.tensor("bias", (4,), "float32", data=np.array([0.4, 0, 0, 0], np.float32))
+    seen = w.tensor("seen", (1, 6, 6, 4), "float32")
+    w.op("CONV_2D", [x, kernel, bias], [seen], Padding=1, StrideW=1, StrideH=1, FusedActivationFunction=1)
+    mean = w.tensor("mean", (1, 1, 1, 4), "float32")
+    w.op("AVERAGE_POOL_2D", [seen], [mean], Padding=1, StrideW=1, StrideH=1, FilterWidth=6, FilterHeight=6)
+    flat = w.tensor("flat", (1, 4), "float32")
+    w.op("RESHAPE", [mean, w.constant("shape", [1, 4])], [flat], NewShape=[1, 4])
+    y = w.tensor("y", (1, 4), "float32")
+    w.op("SOFTMAX", [flat], [y], Beta=1.0)
+    return w.finish([x], [y])
+
+
+def pictures(count=40):
+    """Pixels and classes."""
+    random = np.random.default_rng(0)
+    labels = np.arange(count) % 4
+    pixels = random.integers(0, 60, (count, 8, 8, 3))
+    for number, label in enumerate(labels):
+        if label:
+            pixels[number, :, :, label - 1] += 180
+    return pixels.astype(np.uint8), labels
+
+
+@pytest.fixture
+def model(tmp_path):
+    file = tmp_path / "colours.tflite"
+    file.write_bytes(classifier())
+    return file
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Pictures of 10x10 in a folder for each class, numbered so that they are in order."""
+    pixels, labels = pictures()
+    for number, label in enumerate(labels):
+        place = tmp_path / "pictures" / str(label)
+        place.mkdir(parents=True, exist_ok=True)
+        large = np.pad(pixels[number], ((1, 1), (1, 1), (0, 0)))
+        Image.fromarray(large).save(place / f"{number:02}.png")
+    return tmp_path / "pictures"
+
+
+def answer(*arguments):
+    code, out, err = smelt(*arguments, "--json")
+    assert code == 0, err
+    return json.loads(out)
+
+
+def test_from_a_float_model_to_a_board(model, folder, tmp_path):
+    """The preparation is given once; float, quantised and firmware stand side by side."""
+    file = tmp_path / "colours.onnx"
+    made = answer("quantize", model, "--data", folder, "--size", "10x10", "--mean", "0", "--std", "255", "--out", file)
+    assert made["inputs"] == 40 and made["sqnr_db"] > 30 and {r["weight_bits"] for r in made["layers"]} == {8, None}
+    assert metadata(file) == {"smelt.mean": "0", "smelt.std": "255", "smelt.size": "10x10"}
+    found = answer(
+        "evaluate",
+        file,
+        "--data",
+        folder,
+        "--against",
+        model,
+        "--board",
+        "disco_f746ng",
+        "--limit",
+        "12",
+        "--worst",
+        "2",
+    )
+    assert found["inputs"] == 12 and found["differing"] == 0 and found["classes"] == ["0", "1", "2", "3"]
+    assert [p["name"] for p in found["predictions"]] == ["against: colours", "colours", "firmware on disco_f746ng"]
+    assert all(p["accuracy"] == 1 for p in found["predictions"])
+    assert found["predictions"][1]["agreement"] == 1 and found["predictions"][2]["sqnr_db"] > 25
+    assert np.array_equal(found["confusion"]["colours"], np.diag([3] * 4)) and not found["worst"]
+
+
+def test_run_prepares_pictures_as_the_file_says(model, folder, tmp_path):
+    file = tmp_path / "colours.onnx"
+    assert not smelt("quantize", model, "--data", folder, "--size", "10x10", "--std", "255", "--out", file)[0]
+    picture = folder / "2" / "02.png"
+    out = tmp_path / "y.npy"
+    assert not smelt("run", file, "--board", "disco_f746ng", "--input", picture, "--output", out)[0]
+    assert np.load(out).argmax() == 2
+
+
+def test_tables(model, tmp_path):
+    pixels, labels = pictures()
+    np.savez(tmp_path / "d.npz", x=pixels, y=np.roll(labels, 1))
+    code, out, err = smelt(
+        "quantize", model, "--data", tmp_path / "d.npz", "--std", "255", "--out", tmp_path / "q.onnx"
+    )
+    assert not code and "dB alone" in out and "written to" in out, err
+    code, out, err = smelt("evaluate", tmp_path / "q.onnx", "--data", tmp_path / "d.npz", "--worst", "1")
+    assert not code and "0.00%" in out and "worst input" in out, err
+
+
+def test_worst_inputs_without_labels(model, tmp_path):
+    pixels, _ = pictures()
+    np.savez(tmp_path / "d.npz", x=(pixels / 255).astype(np.float32))
+    smelt("quantize", model, "--data", tmp_path / "d.npz", "--weight-bits", "4", "--out", tmp_path / "q.onnx")
+    found = answer("evaluate", tmp_path / "q.onnx", "--data", tmp_path / "d.npz", "--against", model, "--worst", "3")
+    by = [w["by"] for w in found["worst"]]
+    assert len(by) == 3 and by == sorted(by, reverse=True) and found["confusion"] == {}
+
+
+# Data sets
+
+
+def image_graph():
+    x = real("x", (1, 8, 8, 3))
+    return Graph("g", (x,), (x,), ())
+
+
+def test_archives_and_folders_hold_the_same(folder, tmp_path):
+    pixels, labels = pictures()
+    given = preparation("10", "2,3,4", "10x10", None)
+    np.savez(tmp_path / "last.npz", images=pixels, labels=labels, names=np.array(["a", "b"]))
+    np.savez(tmp_path / "first.npz", x=pixels.transpose(0, 3, 1, 2), y=np.eye(4)[labels])
+    last = dataset(tmp_path / "last.npz", image_graph(), given)
+    first = dataset(tmp_path / "first.npz", image_graph(), preparation(None, None, None, "channels_first", given))
+    files = dataset(folder, image_graph(), given)
+    assert last.count == first.count == files.count == 40
+    assert np.array_equal(last.labels, labels) and np.array_equal(first.labels, labels)
+    order = np.argsort(labels, kind="stable")
+    assert files.classes == ("0", "1", "2", "3") and np.array_equal(files.labels, labels[order])
+    wanted = ((pixels.astype(np.float32) - 10) / np.array([2, 3, 4], np.float32))[3]
+    for found in (last.read(3), first.read(3), files.read(int(np.flatnonzero(order == 3)[0]))):
+        assert np.array_equal(found[0][0], wanted)
+    few = last.chosen(5)
+    assert few.count == 5 and np.array_equal(few.stacked()[0][4], last.read(39)[0][0]) and few.sources(4) == "39"
+
+
+def test_recordings(tmp_path):
+    graph = Graph("g", (real("x", (1, 100)),), (), ())
+    samples = np.arange(-60, 60, dtype="<i2") * 256
+    for name, used in (("a", samples), ("b", samples[:30])):
+        with wave.open(str(tmp_path / f"{name}.wav"), "wb") as file:
+            file.setparams((1, 2, 16000, 0, "NONE", ""))
+            file.writeframes(used.tobytes())
+    (long,), (brief,) = (dataset(tmp_path, graph).read(i) for i in range(2))
+    assert np.array_equal(long[0], samples[:100] / np.float32(32768))
+    assert np.array_equal(brief[0], np.pad(samples[:30] / np.float32(32768), (0, 70)))
+    with pytest.raises(OptionError, match="save these as"):
+        dataset(tmp_path, image_graph())
+    (tmp_path / "a.wav").write_bytes(b"RIFF....")
+    with pytest.raises(OptionError, match="cannot read recording"):
+        dataset(tmp_path, graph)
+
+
+def test_several_inputs_by_name(tmp_path):
+    graph = Graph("g", (real("a", (1, 2)), real("b", (1, 3))), (), ())
+    np.savez(tmp_path / "d.npz", a=np.ones((4, 2)), b=np.zeros((4, 3)))
+    assert [a.shape for a in dataset(tmp_path / "d.npz", graph).stacked()] == [(4, 2), (4, 3)]
+    np.savez(tmp_path / "d.npz", a=np.ones((4, 2)), b=np.zeros((5, 3)))
+    with pytest.raises(OptionError, match=r"different numbers of inputs: \[4, 5\]"):
+        dataset(tmp_path / "d.npz", graph)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"z": np.ones(3)}, "no array called x or images"),
+        ({"x": np.ones((0, 8, 8, 3))}, "holds no inputs"),
+        ({"x": np.ones((4, 8, 7, 3))}, r"has shape \(8, 7, 3\), but the model's input is"),
+        ({"x": np.ones((4, 3, 8, 8))}, "--layout channels_first"),
+        ({"x": np.full((4, 8, 8, 3), np.nan)}, "has nan at"),
+        ({"x": np.ones((4, 8, 8, 3)), "y": np.arange(3)}, r"has 4 inputs, but labels of shape \(3,\)"),
+        ({"x": np.ones((4, 8, 8, 3)), "y": np.arange(4) / 2}, "labels that are no whole numbers"),
+        ({"x": np.ones((4, 8, 8, 3)), "y": -np.arange(4)}, "negative labels"),
+        ({"x": np.ones((4, 8, 8, 3)), "y": np.arange(4) + 1}, "labels of 5 classes, but .* tells 4 apart"),
+    ],
+)
+def test_archives_that_do_not_fit(model, tmp_path, arrays, message):
+    np.savez(tmp_path / "d.npz", **arrays)
+    code, _, err = smelt("evaluate", model, "--data", tmp_path / "d.npz")
+    assert code == 2 and re.search(message, " ".join(err.split()))
+
+
+def test_folders_that_do_not_fit(model, folder, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for data, words in ((empty, "holds no files to read"), (tmp_path / "none", "neither a folder nor a .npz")):
+        code, _, err = smelt("quantize", model, "--data", data)
+        assert code == 2 and words in " ".join(err.split())
+    code, _, err = smelt("quantize", model, "--data", folder)
+    assert code == 2 and "10x10 pixels, but the model's input is 8x8" in " ".join(err.split())
+    code, _, err = smelt("quantize", model, "--data", folder, "--size", "4x4")
+    assert code == 2 and "too small" in err
+    code, _, err = smelt("quantize", paths.KWS, "--data", folder)
+    assert code == 2
+    for name in ("4", "5"):
+        (folder / name).mkdir()
+    code, _, err = smelt("evaluate", model, "--data", folder, "--size", "10x10")
+    assert code == 2 and "6 classes" in err
+
+
+def test_options_of_the_preparation():
+    given = preparation("123.7,116.3,103.5", "58.4", "256x200", "channels_first")
+    assert from_metadata(given.as_metadata()) == given and from_metadata({}) == Preparation()
+    for wrong in (("a", None, None), ("nan", None, None), (None, "0", None), (None, None, "8"), (None, None, "0x4")):
+        with pytest.raises(OptionError):
+            preparation(*wrong, None)
+    with pytest.raises(OptionError, match="has 2 numbers, but pictures have 3 channels"):
+        preparation("1,2", None, None, None).reals(np.zeros((1, 2, 2, 3)))
+
+
+def test_integer_inputs_are_quantised_from_prepared_pixels():
+    """The int8 ResNet-8 has pixels less 128: a mean of 0 and a std of 1 say the same."""
+    graph = load(paths.IC)
+    picture = paths.PICTURES[0]
+    (plain,), (prepared,) = (read_inputs([picture], graph, p) for p in (None, preparation("0", "1", None, None)))
+    assert np.array_equal(plain[0], prepared[0])
