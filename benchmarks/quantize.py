@@ -96,7 +96,9 @@ def cases() -> tuple[Case, ...]:
     methods = [(f"8 bits, {m}", Settings(method=m)) for m in ("percentile", "mse", "entropy")]
     plain = ("8 bits, no correction", Settings(correct=False))
     nearest = ("4 bits, nearest", Settings(weight_bits="4", rounding="nearest"))
-    resnet = (eight, plain, *methods, ("8 bits, adaptive", Settings(rounding="adaptive")), equal, auto, four, nearest)
+    narrow = ("4 bits, equalised", Settings(weight_bits="4", equalise=True))
+    adaptive = ("8 bits, adaptive", Settings(rounding="adaptive"))
+    resnet = (eight, plain, *methods, adaptive, equal, auto, four, narrow, nearest)
     return (
         Case("resnet", "pretrainedResnet.tflite", pictures, cifar["labels"], resnet),
         Case("vww", "vww_96_float.tflite", enlarged, None, (eight, equal, auto, four)),

@@ -14,9 +14,13 @@ from smelt.importers import load, metadata
 from smelt.inputs import read_inputs
 from smelt.model.graph import Graph
 from smelt.preparation import Preparation, from_metadata, preparation
+from smelt.quantization.batches import outputs_of
 from tests import paths
 from tests.float_ops import real
+from tests.onnx_models import model as onnx_model
+from tests.onnx_models import node
 from tests.test_cli import smelt
+from tests.test_quantization import by_onnxruntime
 from tests.tflite_writer import ModelWriter
 
 CLASSES = ("dark", "red", "green", "blue")
@@ -112,6 +116,31 @@ def test_run_prepares_pictures_as_the_file_says(model, folder, tmp_path):
     out = tmp_path / "y.npy"
     assert not smelt("run", file, "--board", "disco_f746ng", "--input", picture, "--output", out)[0]
     assert np.load(out).argmax() == 2
+
+
+def test_a_float_onnx_file_with_its_own_arrays(tmp_path):
+    """Arrays lie as the file has them, channels first; the file that is made is computed by onnxruntime as by smelt."""
+    random = np.random.default_rng(1)
+    constants = {
+        "w": random.normal(0, 0.3, (6, 3, 3, 3)),
+        "b": random.normal(0, 0.1, 6),
+        "v": random.normal(0, 0.1, (4, 216)),
+    }
+    nodes = [node("Conv", "x w b", "c", strides=[1, 1]), node("Relu", "c", "r"), node("Flatten", "r", "f")]
+    nodes += [node("Gemm", "f v", "y", transB=1)]
+    single = {name: value.astype(np.float32) for name, value in constants.items()}
+    (tmp_path / "float.onnx").write_bytes(onnx_model(nodes, {"x": ["N", 3, 8, 8]}, ["y"], single))
+    x = random.normal(0, 1, (30, 3, 8, 8)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=x)
+    file = tmp_path / "q.onnx"
+    answer(
+        "quantize", tmp_path / "float.onnx", "--data", tmp_path / "d.npz", "--layout", "channels_first", "--out", file
+    )
+    assert metadata(file) == {"smelt.layout": "channels_first"}
+    found = answer("evaluate", file, "--data", tmp_path / "d.npz", "--against", tmp_path / "float.onnx")
+    assert found["predictions"][1]["sqnr_db"] > 28
+    mine = outputs_of(load(file), [np.ascontiguousarray(x.transpose(0, 2, 3, 1))])[0]
+    assert np.array_equal(mine, by_onnxruntime(file.read_bytes(), x.transpose(0, 2, 3, 1)))
 
 
 def test_tables(model, tmp_path):
@@ -223,6 +252,12 @@ def test_folders_that_do_not_fit(model, folder, tmp_path):
         (folder / name).mkdir()
     code, _, err = smelt("evaluate", model, "--data", folder, "--size", "10x10")
     assert code == 2 and "6 classes" in err
+
+
+def test_folders_of_too_many_files(folder, monkeypatch):
+    monkeypatch.setattr("smelt.datasets.MOST_FILES", 39)
+    with pytest.raises(OptionError, match="holds more than 39 files"):
+        dataset(folder, image_graph(), Preparation(size=(10, 10)))
 
 
 def test_options_of_the_preparation():
