@@ -13,7 +13,20 @@ from smelt.importers import load
 from smelt.importers.onnx_load import load_onnx
 from smelt.importers.onnx_metadata import metadata
 from smelt.model.graph import Quantization
-from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, Linear, Softmax
+from smelt.model.ops import (
+    Add,
+    Conv2D,
+    Dense,
+    DepthwiseConv2D,
+    Linear,
+    Mean,
+    Reshape,
+    ResizeNearest,
+    Slice,
+    Softmax,
+    Transpose,
+    Unary,
+)
 from smelt.model.ops_pointwise import Div
 from smelt.model.reference import computes_reals, results, run
 from smelt.passes import prepare
@@ -24,7 +37,7 @@ from smelt.quantization.products import filters_of, is_product, sums_of, weights
 from smelt.quantization.quantize import Settings, calibrated, quantise
 from smelt.quantization.ranges import Histogram, faked, int8_of, sqnr
 from smelt.quantization.rounding import adaptive, moments, nearest, scales_of
-from smelt.quantization.scheme import scheme
+from smelt.quantization.scheme import FUNCTIONS, scheme
 from smelt.quantization.sensitivity import layers_for_fewer_bits
 from tests.float_networks import Network, residual, varied
 from tests.paths import SHARED
@@ -92,6 +105,40 @@ def test_the_simulation_is_what_the_integers_compute():
     found = outputs_of(quantise(graph, [x]).graph, [x])[0]
     same = simulated(ready, [x], given, layers)[0] == found
     assert same.mean() > 0.98
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_functions_become_tables(function):
+    """Of bytes, with the formula of onnxruntime."""
+    n = Network((1, 12))
+    clamp = (0.0, inf) if function == "sqrt" else (-inf, inf)
+    x = n.linear(Dense, n.x, (9, 12), (1, 9), clamp)
+    graph, data = n.graph(n.add(Unary, (1, 9), x=x, function=function, alpha=0.1)), n.data(60)
+    found = quantise(graph, [data])
+    assert not computes_reals(prepare(found.graph)) and quality(graph, found, data) > 20
+    assert np.array_equal(outputs_of(found.graph, [data])[0], by_onnxruntime(found.file, data))
+
+
+def test_movements_keep_their_scale_and_order():
+    """Between images and rows in both directions, along every axis."""
+    n = Network((1, 6, 6, 4))
+    first = n.linear(Conv2D, n.x, (8, 3, 3, 4), (1, 4, 4, 8))
+    part = n.add(Slice, (1, 2, 4, 4), x=first, begin=(0, 3, 0, 2), stride=(1, -2, 1, 1))
+    turned = n.add(Transpose, (1, 4, 2, 4), x=part, permutation=(0, 3, 1, 2))
+    larger = n.add(ResizeNearest, (1, 8, 4, 4), x=turned)
+    rows = n.add(Reshape, (1, 8, 16), x=larger)
+    image = n.add(Reshape, (1, 4, 8, 4), x=rows)
+    second = n.linear(Conv2D, image, (6, 1, 1, 4), (1, 4, 8, 6))
+    means = n.add(Mean, (1, 1, 1, 6), x=second, axes=(1, 2))
+    column = n.add(Mean, (1, 8, 6), x=second, axes=(1,))
+    both = n.add(Add, (1, 8, 6), x=column, x2=n.add(Reshape, (1, 1, 6), x=means), clamp=(-inf, inf))
+    graph, x = n.graph(n.linear(Dense, both, (3, 48), (1, 3), (-inf, inf))), n.data(64)
+    found = quantise(graph, [x])
+    onnx.checker.check_model(onnx.load_from_string(found.file), full_check=True)
+    assert quality(graph, found, x) > 25
+    step = found.graph.ops[-1].x.q.scale
+    difference = np.abs(outputs_of(found.graph, [x])[0] - by_onnxruntime(found.file, x))
+    assert difference.max() <= 2.01 * step and (difference > 0).mean() < 0.1
 
 
 def test_softmax_ends_at_a_256th():

@@ -40,15 +40,10 @@ from smelt.model.ops import (
 from smelt.quantization.layers import Layer
 from smelt.quantization.onnx_message import Message, Value, edge, initialiser, model, node
 from smelt.quantization.products import groups_of
-from smelt.quantization.scheme import Scheme
+from smelt.quantization.scheme import FUNCTIONS, Scheme
 
 FIRST, LAST = (0, 3, 1, 2), (0, 2, 3, 1)
 """Axes of images: where the file's are in smelt's, and smelt's in the file's."""
-
-FUNCTIONS = {
-    "relu": "Relu", "leaky_relu": "LeakyRelu", "logistic": "Sigmoid", "tanh": "Tanh", "hard_swish": "HardSwish", "elu": "Elu",
-    "gelu": "Gelu", "exp": "Exp", "sqrt": "Sqrt", "abs": "Abs", "neg": "Neg",
-}  # fmt: skip
 
 
 def onnx_bytes(graph: Graph, given: Scheme, layers: Mapping[Linear, Layer], metadata: Mapping[str, str]) -> bytes:

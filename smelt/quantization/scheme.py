@@ -37,20 +37,11 @@ FIXED = {
 }
 """Of functions whose ends are known beforehand."""
 
-FUNCTIONS = (
-    "relu",
-    "relu6",
-    "leaky_relu",
-    "logistic",
-    "tanh",
-    "hard_swish",
-    "elu",
-    "gelu",
-    "exp",
-    "sqrt",
-    "abs",
-    "neg",
-)
+FUNCTIONS = {
+    "relu": "Relu", "relu6": "Clip", "leaky_relu": "LeakyRelu", "logistic": "Sigmoid", "tanh": "Tanh", "hard_swish": "HardSwish",
+    "elu": "Elu", "gelu": "Gelu", "exp": "Exp", "sqrt": "Sqrt", "abs": "Abs", "neg": "Neg",
+}  # fmt: skip
+"""Of one value, with the operators of ONNX that compute them."""
 
 
 @dataclass(frozen=True)
