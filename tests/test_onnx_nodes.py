@@ -2,12 +2,15 @@
 
 from collections import Counter
 
+import onnx
+
 from dev.onnx_nodes import PAGE, outcomes, page
 
 
 def test_the_page_is_current():
-    """`python dev/onnx_nodes.py` writes it."""
+    """`python dev/onnx_nodes.py` writes it; another version of the package has other tests."""
     found = list(outcomes())
     ends = Counter(outcome.end for outcome in found)
     assert not ends["wrong"] and ends["passed"] > 420
-    assert PAGE.read_text("utf-8") == page(found)
+    written = PAGE.read_text("utf-8")
+    assert written == page(found) or f"onnx {onnx.__version__} " not in written
