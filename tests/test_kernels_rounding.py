@@ -141,6 +141,7 @@ def test_doubtful_outputs_are_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
     ]
     ops = [rounded(op, "even") for op in ops]
     monkeypatch.setattr(requantize_exact, "find_once", wholly_doubtful)
+    monkeypatch.setattr(requantize_exact, "MOST_AGAIN", 1)
     monkeypatch.setattr(requantize_exact, "MOST_DOUBTS", 1000)
     made = [m for implementation in LINEAR for m in built(implementation, ops, most=2)]
     again = {

@@ -12,10 +12,10 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.requantize_exact import TIES_EVEN, OnceRequantizer
 from smelt.kernels.requantizer import Requantizer
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import AnyBuffer, Buffer, Call, Expr, binary, maximum, minimum
+from smelt.loops.ir import AnyBuffer, Buffer, Call, Expr, binary, cast, maximum, minimum
 from smelt.targets.intrinsics import SSAT8
 
-NUMBERS = 5  # of a doubt: channel, output, bias, multiplier, shift
+NUMBERS = 6  # of a doubt: channel, least output, how many, bias, multiplier, shift
 
 SumOf = Callable[[Expr, Expr, Expr], Expr]
 """The sum of a channel at a place, from its bias on: (channel, bias, place)."""
@@ -36,24 +36,24 @@ def look_again(
     if doubts is None:
         return
     with k.loop("doubt", 0, doubts.size // NUMBERS) as doubt:
-        channel, value, bias, multiplier, shift = (doubts[doubt * NUMBERS + n] for n in range(NUMBERS))
+        channel, *numbers = (doubts[doubt * NUMBERS + n] for n in range(NUMBERS))
         if only is None:
             inside = k.let("doubtful", minimum(maximum(channel, 0), len(r.columns) - 1))
-            _channel(k, r, (value, bias, multiplier, shift), y, (inside, places), place_of, sum_of)
+            _channel(k, r, numbers, y, (inside, places), place_of, sum_of)
             return
         with k.when(binary("==", channel, only)):
-            _channel(k, r, (value, bias, multiplier, shift), y, (only, places), place_of, sum_of)
+            _channel(k, r, numbers, y, (only, places), place_of, sum_of)
 
 
 def _channel(
-    k: KernelBuilder, r: Requantizer, numbers: tuple[Expr, Expr, Expr, Expr], y: AnyBuffer, where: tuple[Expr, int],
+    k: KernelBuilder, r: Requantizer, numbers: list[Expr], y: AnyBuffer, where: tuple[Expr, int],
     place_of: Callable[[Expr, Expr], Expr], sum_of: SumOf,
 ) -> None:  # fmt: skip
-    (value, bias, multiplier, shift), (channel, places) = numbers, where
-    value = k.let("value", value)
+    (least, count, bias, multiplier, shift), (channel, places) = numbers, where
+    least, count = k.let("least", least), k.let("count", cast("uint32_t", count))
     with k.loop("again", 0, places) as number:
         place = k.let("at", place_of(channel, number))
-        with k.when(binary("==", y[place], value)):
+        with k.when(cast("uint32_t", y[place] - least) < count):
             total = sum_of(channel, bias, number)
             exact = Call(TIES_EVEN, (total, multiplier, shift)) + r.y_zero
             k.store(y, place, Call(SSAT8, (exact,)))

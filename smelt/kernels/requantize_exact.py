@@ -25,8 +25,10 @@ MANTISSA = 24  # bits of a float32
 BITS = range(2, 9)  # by which routines let weights grow
 SHIFTS = (14, 8)  # that their outputs have then
 MOST_BIAS = 2**22
-MOST_DOUBTS = 0.25  # of a channel
+MOST_DOUBTS, MOST_ALONE = 0.25, 4  # spans of a channel, single outputs of one
+MOST_AGAIN, OUTPUTS = 0.03, 256  # the share of outputs that may be doubtful
 MOST_OFFSET = 2**30
+FINE = 7  # bits more than outputs, with which few products are near a tie
 MOST_NEAR = 20  # bits more: the zero point still fits
 
 
@@ -75,7 +77,10 @@ def _single(k: KernelBuilder, r: Requantizer, total: Expr) -> Expr:
 def routine_requantizer(p: Rescale, bias: Integers, sums: tuple[Integers, Integers]) -> OnceRequantizer | None:
     """The form for routines, with a few doubtful outputs where it must be; None where there are many, or there is none."""
     form = find_once(p, *sums)
-    if form is None or len(form.doubtful) > MOST_DOUBTS * len(bias):
+    if form is None:
+        return None
+    spans = _spans(form)
+    if len(spans) > MOST_DOUBTS * len(bias) or sum(count for *_, count in spans) > MOST_AGAIN * OUTPUTS * len(bias):
         return None
     return _once(p, bias, form)
 
@@ -84,19 +89,31 @@ def _once(p: Rescale, bias: Integers, form: Once) -> OnceRequantizer:
     offsets = form.offsets
     common = int(offsets[0]) if np.all(offsets == offsets[0]) else None
     columns = [bias + form.added, form.multipliers, *(() if common is not None else (offsets,))]
-    doubts = np.zeros((0, 5), np.int32)
+    doubts = np.zeros((0, 6), np.int32)
     if form.doubtful:
-        channels, outputs = np.array(form.doubtful).T
+        channels, outputs, counts = np.array(_spans(form)).T
         shifts = MANTISSA - p.shifts[channels].astype(np.int64)
         multipliers = p.multipliers[channels] >> (31 - MANTISSA)
-        doubts = table_of([channels, outputs, bias[channels], multipliers, shifts])
+        doubts = table_of([channels, outputs, counts, bias[channels], multipliers, shifts])
     return OnceRequantizer("once", table_of(columns), form.shift, p.y_zero, p.clamp, False, form, common, doubts)
+
+
+def _spans(form: Once) -> list[tuple[int, int, int]]:
+    """(channel, least output, how many) of what is doubtful: one by one, or all between where a channel has many."""
+    found: list[tuple[int, int, int]] = []
+    for channel in sorted({channel for channel, _ in form.doubtful}):
+        outputs = [output for c, output in form.doubtful if c == channel]
+        if len(outputs) > MOST_ALONE:
+            found.append((channel, min(outputs), max(outputs) - min(outputs) + 1))
+        else:
+            found.extend((channel, output, 1) for output in outputs)
+    return found
 
 
 @dataclass(frozen=True, eq=False)
 class OnceRequantizer(Requantizer):
-    """`columns` are bias, multiplier and, unless all channels share it, offset. `doubts` are channel, output, bias, multiplier and
-    shift of what is doubtful, which only routines leave to be looked at again."""
+    """`columns` are bias, multiplier and, unless all channels share it, offset. `doubts` are channel, output, how many, bias,
+    multiplier and shift of what is doubtful, which only routines leave to be looked at again."""
 
     proved: Once
     offset: int | None
@@ -132,7 +149,7 @@ class OnceRequantizer(Requantizer):
         """The same where sums have the bias of the table in them when they are looked at again: `doubts` take off what it has
         more."""
         doubts = self.doubts.copy()
-        doubts[:, 2] = -self.proved.added[doubts[:, 0]]
+        doubts[:, 3] = -self.proved.added[doubts[:, 0]]
         return replace(self, doubts=doubts)
 
     @property
@@ -176,23 +193,30 @@ def _near(p: Rescale, bias: Integers, low: Integers, high: Integers) -> NearRequ
     largest = float(real[~constant].max(initial=0))
     if largest == 0 or np.any(p.multipliers < 0):
         return None
-    shift = -2 - int(np.floor(np.log2(largest)))
-    multipliers = np.where(constant, 0, np.ldexp(real, 32 + shift))
+    bare = -2 - int(np.floor(np.log2(largest)))
+    room = 30 - int(max(np.abs(low).max(), np.abs(high).max())).bit_length()
+    up = max(0, min(FINE - bare, room))
+    shift = bare + up
+    multipliers = np.where(constant, 0, np.ldexp(real, 32 + bare))
     if not 1 <= shift <= MOST_NEAR or np.any(multipliers != np.rint(multipliers)):
         return None
     steps = p.apply(low) - p.y_zero
     if np.any(constant & (steps != 0) & (low != high)):
         return None
     fixed = constant & (low == high)  # no weights: the bias is the sum
-    bias = np.where(fixed, steps << (shift + 2), bias)
+    bias = np.where(fixed, steps << (bare + 2), bias) if bare >= -2 else bias
+    if bare < -2 and fixed.any():
+        return None
     columns = [bias, np.where(fixed, 1 << 30, multipliers.astype(np.int64))]
-    return NearRequantizer("exact", table_of(columns), shift, p.y_zero, p.clamp, False)
+    return NearRequantizer("exact", table_of(columns), shift, p.y_zero, p.clamp, False, up)
 
 
 @dataclass(frozen=True, eq=False)
 class NearRequantizer(Requantizer):
     """`columns` are bias and multiplier, exact, whose products with sums have `shift` bits more than outputs, the upper word of
-    them rounded: where these are 0, once the half is added, the product is near a tie."""
+    them rounded, where sums grow by `up` bits: where these are 0, once the half is added, the product is near a tie."""
+
+    up: int
 
     def scale(self, k: KernelBuilder, table: Numbers, channel: Value) -> Scale:
         multiplier = k.let("multiplier", table[index(self, channel, 1)])
@@ -202,10 +226,11 @@ class NearRequantizer(Requantizer):
     def output(self, k: KernelBuilder, total: Expr, scale: Scale) -> Expr:
         total = k.let("total", cast("int32_t", total))
         shift = self.shift or 0
-        scaled = k.let("scaled", Call(SMMLAR, (total, scale.multiplier, scale.offset)))
+        grown = total * (1 << self.up) if self.up else total
+        scaled = k.let("scaled", Call(SMMLAR, (grown, scale.multiplier, scale.offset)))
         y = k.var("y", scaled >> shift)
         with k.when(binary("==", scaled & ((1 << shift) - 1), 0)):
-            k.assign(y, Call(TIES_EVEN, (total, scale.multiplier, Const(32 + shift))) + self.y_zero)
+            k.assign(y, Call(TIES_EVEN, (total, scale.multiplier, Const(32 + shift - self.up))) + self.y_zero)
         return self.limited(Call(SSAT8, (y,)))
 
 
