@@ -41,7 +41,7 @@ def look_again(
             inside = k.let("doubtful", minimum(maximum(channel, 0), len(r.columns) - 1))
             _channel(k, r, numbers, y, (inside, places), place_of, sum_of)
             return
-        with k.when(binary("==", channel, only)):
+        with k.when(binary("==", channel, only), rarely=True):
             _channel(k, r, numbers, y, (only, places), place_of, sum_of)
 
 
@@ -53,7 +53,7 @@ def _channel(
     least, count = k.let("least", least), k.let("count", cast("uint32_t", count))
     with k.loop("again", 0, places) as number:
         place = k.let("at", place_of(channel, number))
-        with k.when(cast("uint32_t", y[place] - least) < count):
+        with k.when(cast("uint32_t", y[place] - least) < count, rarely=True):
             total = sum_of(channel, bias, number)
             exact = Call(TIES_EVEN, (total, multiplier, shift)) + r.y_zero
             k.store(y, place, Call(SSAT8, (exact,)))

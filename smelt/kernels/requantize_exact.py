@@ -88,7 +88,12 @@ def routine_requantizer(p: Rescale, bias: Integers, sums: tuple[Integers, Intege
 def _once(p: Rescale, bias: Integers, form: Once) -> OnceRequantizer:
     offsets = form.offsets
     common = int(offsets[0]) if np.all(offsets == offsets[0]) else None
-    columns = [bias + form.added, form.multipliers, *(() if common is not None else (offsets,))]
+    # Channels that are constant may have the strangest biases, which must not spoil anything for the rest.
+    columns = [
+        np.where(form.multipliers == 0, 0, bias + form.added),
+        form.multipliers,
+        *(() if common is not None else (offsets,)),
+    ]
     doubts = np.zeros((0, 6), np.int32)
     if form.doubtful:
         channels, outputs, counts = np.array(_spans(form)).T
@@ -229,7 +234,7 @@ class NearRequantizer(Requantizer):
         grown = total * (1 << self.up) if self.up else total
         scaled = k.let("scaled", Call(SMMLAR, (grown, scale.multiplier, scale.offset)))
         y = k.var("y", scaled >> shift)
-        with k.when(binary("==", scaled & ((1 << shift) - 1), 0)):
+        with k.when(binary("==", scaled & ((1 << shift) - 1), 0), rarely=True):
             k.assign(y, Call(TIES_EVEN, (total, scale.multiplier, Const(32 + shift - self.up))) + self.y_zero)
         return self.limited(Call(SSAT8, (y,)))
 

@@ -152,8 +152,8 @@ class KernelBuilder:
         self._emit(Loop(variable, first, end, step, body, keep))
 
     @contextmanager
-    def when(self, condition: Value) -> Iterator[None]:
-        """`if (condition)`; known conditions are decided now."""
+    def when(self, condition: Value, rarely: bool = False) -> Iterator[None]:
+        """`if (condition)`, which is true or `rarely` so; known conditions are decided now."""
         condition = expression(condition)
         self._bodies.append([])
         yield
@@ -161,7 +161,7 @@ class KernelBuilder:
         if isinstance(condition, Const):
             self._bodies[-1].extend(body if condition.value else ())
         else:
-            self._emit(If(condition, tuple(body)))
+            self._emit(If(condition, tuple(body), rarely=rarely))
 
     @contextmanager
     def otherwise(self) -> Iterator[None]:

@@ -33,6 +33,7 @@ from smelt.loops.kernel import Kernel
 from smelt.loops.routine import CallRoutine
 
 REGISTERS = 13  # that a compiler can hand out in a loop, besides the loop's counter
+RARELY = 1 / 64  # how often a condition is true that seldom is
 LOOP = 2.0  # count and branch, per round
 BRANCH = 2.0
 
@@ -103,11 +104,11 @@ def executed(statement: Stmt, values: Values) -> Counts:
             _indirect(index, total)
         case Loop():
             return _loop(statement, values)
-        case If(condition, then, otherwise):
+        case If(condition, then, otherwise, rarely):
             _expression(condition, total)
             total.branches += 0.5
             taken = middle(condition, values)
-            share = 0.5 if taken is None else float(bool(taken))
+            share = (RARELY if rarely else 0.5) if taken is None else float(bool(taken))
             total.add(_block(then, values), share)
             total.add(_block(otherwise, values), 1 - share)
         case Copy(_, _, _, _, count):

@@ -338,9 +338,12 @@ class Loop(Stmt):
 
 @dataclass(frozen=True)
 class If(Stmt):
+    """`rarely` says, to those who estimate what it costs, that the condition is seldom true."""
+
     condition: Expr
     then: tuple[Stmt, ...]
     otherwise: tuple[Stmt, ...] = ()
+    rarely: bool = False
 
 
 @dataclass(frozen=True)
