@@ -75,10 +75,10 @@ def _single(k: KernelBuilder, r: Requantizer, total: Expr) -> Expr:
 
 
 def routine_requantizer(p: Rescale, bias: Integers, sums: tuple[Integers, Integers]) -> OnceRequantizer | None:
-    """The form for routines, with a few doubtful outputs where it must be; None where there are many, or there is none, or where
-    they could not be looked at again: that is done in the arithmetic of "ties_even" alone."""
+    """The form for routines, with a few doubtful outputs where it must be; None where there is none, or where these are many or
+    could not be looked at again: that is done in the arithmetic of "ties_even" alone, and knows no limits but those of int8."""
     form = find_once(p, *sums)
-    if form is None or (form.doubtful and p.rounding != "ties_even"):
+    if form is None or (form.doubtful and (p.rounding != "ties_even" or p.clamp != FULL)):
         return None
     spans = _spans(form)
     if len(spans) > MOST_DOUBTS * len(bias) or sum(count for *_, count in spans) > MOST_AGAIN * OUTPUTS * len(bias):
