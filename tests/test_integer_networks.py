@@ -17,8 +17,11 @@ from smelt.errors import OptionError, SmeltError, Unsupported
 from smelt.importers.onnx_file import read_onnx
 from smelt.importers.onnx_integer import dialect_of
 from smelt.importers.onnx_load import load_onnx
+from smelt.kernels import requantize_exact
+from smelt.kernels.once import find_once
 from smelt.model.ops import Add, AveragePool2D, Linear, Lookup, Pad
 from smelt.model.reference import run, trace
+from smelt.model.rescale import floor_rescale
 from smelt.passes import prepare
 from smelt.report.golden import compare_golden, golden_on_board
 from smelt.report.golden_files import read_golden
@@ -461,3 +464,16 @@ def changed(chance, graph):
             data = numpy_helper.to_array(stored).copy()
             data.reshape(-1)[chance.randrange(data.size)] = chance.choice([0, -1, 1e9, 255])
             stored.CopyFrom(numpy_helper.from_array(data.reshape(-1) if chance.random() < 0.3 else data, stored.name))
+
+
+@pytest.mark.parametrize("rounding", ["floor", "ties_even"])
+def test_routines_leave_no_doubt_in_the_arithmetic_of_integer_networks(rounding, monkeypatch):
+    """What is looked at again behind a routine is computed in the arithmetic of "ties_even"."""
+    floor = floor_rescale([3000] * 8, [77] * 8, 14, (-128, 127), -128, -128)
+    p, none = replace(floor, rounding=rounding, addends=None), np.zeros(8, np.int64)
+    sums = none - 900, none + 900
+    form = find_once(floor, *sums)
+    assert form is not None and not form.doubtful
+    monkeypatch.setattr(requantize_exact, "find_once", lambda *_: replace(form, doubtful=((2, 5),)))
+    made = requantize_exact.routine_requantizer(p, none, sums)
+    assert (made is None) == (rounding == "floor")
