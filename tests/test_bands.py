@@ -13,6 +13,7 @@ from smelt.errors import SmeltError
 from smelt.firmware import build, emit, render, render_harness
 from smelt.importers import load
 from smelt.kernels import IMPLEMENTATIONS
+from smelt.loops.ir import Scratch
 from smelt.model import reference
 from smelt.model.graph import Array, Graph, Op
 from smelt.model.reference import evaluate, trace
@@ -170,6 +171,23 @@ def test_what_is_wrong_in_a_run_is_found() -> None:
             computes_the_same(changed, plan.graph)
             harmless += 1
     assert found > 10 * harmless
+
+
+def test_an_argument_that_reaches_out_of_its_buffer_is_found() -> None:
+    """Even where nobody needs the bytes behind: a line buffer that is said to be smaller than what lies in it."""
+    plan = planned(prepare(load(IC)), [(1, 4, 8)])
+    bands = next(step.way for step in plan.steps if isinstance(step.way, Bands))
+    old = bands.scratch[0]
+    new = Scratch(old.bytes - 4)
+
+    def parts(piece: Piece) -> Piece:
+        return Piece(piece.way, {a: replace(p, owner=new) if p.owner is old else p for a, p in piece.parts.items()})
+
+    way = replace(bands, pieces=tuple(map(parts, bands.pieces)), scratch=(new, *bands.scratch[1:]))
+    steps = tuple(replace(step, way=way) if step.way is bands else step for step in plan.steps)
+    places = tuple(replace(p, scratch=new, size=p.size - 4) if p.scratch is old else p for p in plan.placements)
+    with pytest.raises(SmeltError, match="reaches out of"):
+        check(replace(plan, steps=steps, placements=places))
 
 
 def test_firmware_of_a_run_is_exact_and_its_tables_have_names_of_their_own() -> None:

@@ -15,6 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from smelt.errors import SmeltError
+from smelt.kernels.implementation import bytes_of
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Tensor
 from smelt.model.ops import Slice
@@ -77,14 +78,19 @@ def _step_problems(plan: Plan) -> Iterator[str]:
         yield "two steps have the same name"
     for step in plan.steps:
         for piece in step.pieces:
-            yield from _argument_problems(step, piece)
+            yield from _argument_problems(plan, step, piece)
         yield from _band_problems(step, step.way) if isinstance(step.way, Bands) else ()
         yield from tile_problems(step.name, step.way) if isinstance(step.way, InTiles) else ()
 
 
-def _argument_problems(step: Step, piece: Piece) -> Iterator[str]:
-    """The kernel writes the op's result, and reads its operands."""
+def _argument_problems(plan: Plan, step: Step, piece: Piece) -> Iterator[str]:
+    """The kernel writes the op's result, and reads its operands; none reaches out of the buffer in which it lies."""
     for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True):
+        if not isinstance(argument, np.ndarray):
+            part = piece.part(argument)
+            place = plan.places.get(part.owner)
+            if place is not None and not 0 <= part.offset <= place.size - bytes_of(buffer):
+                yield f"{step.name}: '{buffer.name}' reaches out of the {place.size} bytes of '{place.name}'"
         if isinstance(argument, Tensor):
             allowed = piece.way.op.ys if buffer.role == "output" else piece.way.op.activations
             if not any(argument is t for t in allowed):
