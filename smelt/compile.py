@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.planner.suite import Suite
     from smelt.targets.types import Board
 
-BUILDS = 4
+BUILDS = 6
 """How often a firmware is built anew because its code has other sizes than were estimated."""
 
 MORE = 256

@@ -29,6 +29,7 @@ SMALLEST = {
     "startup": ("--models", "hello", "--times", "1"),
 }
 ELSEWHERE = {
+    "quantize": "models and pictures that lie beside the repository, minutes for each; tests/test_quantization.py has the parts",
     "dtcm_reasons": "the same programs as dtcm_cache, minutes for each layer",
     "timing_table": "tests/test_timing.py measures the same rules",
     "tuning": "minutes for the smallest model",

@@ -303,7 +303,7 @@ def test_rubbish_is_told_with_the_name_of_the_file(name, tmp_path):
 
 
 WITH_BOARD = {name: c for name, c in main.commands.items() if "board_name" in [p.name for p in c.params]}
-NEEDED = {"run": ("--input", "x.npy"), "pack": ("--out", "x")}
+NEEDED = {"run": ("--input", "x.npy"), "pack": ("--out", "x"), "evaluate": ("--data", "x.npz")}
 
 
 @pytest.mark.parametrize("name", WITH_BOARD)

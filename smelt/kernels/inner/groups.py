@@ -46,7 +46,7 @@ def fits_groups(op: Conv2D, core: Core) -> bool:
         # What is unpacked slice by slice cannot be looked at again.
         fits = r.grown(BITS) is not None and not (r.proved.doubtful and op.weights.element.is_packed)
     else:
-        fits = r.widest_offset < MOST_SUM
+        fits = r.saturates and r.widest_offset < MOST_SUM
     return r.saturates and fits and not shifted and fit_pairs(flat, r)
 
 

@@ -120,7 +120,9 @@ SMELT_INLINE void smelt_mdma_move(uint32_t channel, void *to, const void *from, 
     SMELT_REGISTER(channel + 0x20U) = rows > 1U ? behind | after << 16 : 0U;          /* CBRUR */
     SMELT_REGISTER(channel + 0x28U) =                                                 /* CTBR */
         smelt_is_tightly_coupled(source) << 16 | smelt_is_tightly_coupled(target) << 17;
+#ifdef __arm__
     __asm__ volatile("dsb" ::: "memory"); /* what the core has written is there */
+#endif
     SMELT_REGISTER(channel + 0x0CU) = 1U; /* CCR: on; then the request */
     SMELT_REGISTER(channel + 0x0CU) = 1U | 1U << 16;
 }
