@@ -239,17 +239,19 @@ LEFT = frozenset(
 @pytest.mark.extra
 @pytest.mark.parametrize("path", sorted((SHARED / "models" / "onnx").glob("*.onnx")), ids=lambda p: p.stem)
 def test_exports_of_real_tools(path):
-    """Equal to what onnxruntime gave, with quantised operators fused; `LOOSE` says what is not, and why."""
+    """Equal to what onnxruntime gave, with quantised operators fused; `AS_WRITTEN` and `LOOSE` say what is not, and why."""
     expected = np.load(path.parent / "expected.npz")
     graph = load(path, layout="keep")
-    for x, y in zip(expected[f"{path.stem}/x"], expected[f"{path.stem}/y_fused"], strict=True):
+    wanted = "y_as_written" if path.stem in AS_WRITTEN else "y_fused"
+    for x, y in zip(expected[f"{path.stem}/x"], expected[f"{path.stem}/{wanted}"], strict=True):
         found = run(graph, [x.reshape(graph.inputs[0].shape)])[0].reshape(-1)
         assert np.max(np.abs(found - y.reshape(-1))) <= LOOSE.get(path.stem, 1e-6 if "float" in path.stem else 2e-7)
 
 
+# Fused, onnxruntime is up to 0.0022 away from what this file says: probably as it drops the first of two quantisers in a row.
+AS_WRITTEN = ("qdq_executorch_cortex_m",)
 LOOSE = {
     "qdq_nncf_mixed": 5e-7,  # a bias of float32, rounded to int32
-    "qdq_executorch_cortex_m": 0.00225,  # onnxruntime drops the first of two quantisers in a row (DoubleQDQPairsRemover)
     "qdq_torchao_pt2e_xnnpack": 0.0002,  # relu6 between two quantisers leaves a convolution in float32 there: a near-tie
 }
 

@@ -368,9 +368,9 @@ def graphs(draw):
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(graphs())
 def test_random_graphs(drawn):
-    """Nothing crashes, all is computed in integers, and equal to onnxruntime where it does not round reals of its own."""
+    """Nothing crashes, all is computed in integers, and equal to onnxruntime; where that rounds reals of its own, but for near-ties."""
     file, shape, scale, exact = drawn
     assert integers_only(file)
     found, wanted = both(file, [shape])
     steps = np.abs(found - wanted) / scale
-    assert steps.max() < 0.5 if exact else np.mean(steps > 0.5) < 0.2
+    assert steps.max() < 0.5 or (not exact and steps.max() < 1.5 and np.mean(steps > 0.5) < 0.01)

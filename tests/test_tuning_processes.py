@@ -27,8 +27,8 @@ BOARD = board("nucleo_l4r5zi")
 HANGS = 600  # seconds after which a process is believed to hang, on a machine with a lot else to do
 
 
-def started(file, *more):
-    arguments = ["tune", str(HELLO), "--board", BOARD.name, "--log", str(file), "--exhaustive", *more]
+def started(file, *more, model=HELLO):
+    arguments = ["tune", str(model), "--board", BOARD.name, "--log", str(file), "--exhaustive", *more]
     return subprocess.Popen(
         [sys.executable, "-m", "smelt", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -135,7 +135,7 @@ def test_a_file_that_cannot_grow_keeps_its_lines(tmp_path):
 @LINUX
 def test_interrupted_it_keeps_what_it_has(tmp_path):
     file = tmp_path / "log.jsonl"
-    process = started(file)
+    process = started(file, model=KWS)  # minutes: it does not end before it is interrupted, however busy the computer is
     while process.poll() is None and not lines(file):
         time.sleep(0.01)
     others = below(process.pid)
