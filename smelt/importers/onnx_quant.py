@@ -7,7 +7,6 @@ channel of an activation, int16 with a zero point, 32 bits) is computed as it is
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from smelt.importers.onnx_unary import casted, reals_of, table_of
 from smelt.importers.onnx_views import Decoded, Floats, Promise, Source, Stored, Target, View, natural_order, stored_as
 from smelt.model.graph import Array, Quantization, Tensor
 from smelt.model.ops import Lookup, Quantize
-from smelt.model.tables import every_value
+from smelt.model.tables import every_value, quantized_within
 
 RANGES: dict[str, tuple[int, int]] = {
     "int8": (-128, 127), "uint8": (0, 255), "int4": (-8, 7), "uint4": (0, 15), "int2": (-2, 1), "uint2": (0, 3),
@@ -243,10 +242,8 @@ def _looked_up(at: Site, source: Decoded, target: Target) -> Tensor:
 
 
 def stored(reals: Floats, target: Target) -> Array:
-    """sat(rne(f32(x / s)) + z): as onnxruntime quantises, no number as the least."""
-    with np.errstate(all="ignore"):
-        steps = np.rint((reals / np.float32(target.quantization.scale)).astype(np.float32)).astype(np.float64)
-    limited = np.clip(np.nan_to_num(steps, nan=-inf) + target.quantization.zero_point, target.low, target.high)
+    """The integers that a quantiser makes of reals."""
+    limited = quantized_within(reals, target.quantization, target.low, target.high)
     return limited.astype(np.int8 if target.dtype == "int8" else np.int16)
 
 

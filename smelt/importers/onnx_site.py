@@ -13,7 +13,7 @@ from smelt.errors import ModelError
 from smelt.importers.onnx_bench import MOST_ELEMENTS, Bench, Refusal
 from smelt.importers.onnx_nodes import Constant, Node
 from smelt.importers.onnx_views import Promise, Source, View, plain
-from smelt.model.graph import Array, Tensor
+from smelt.model.graph import Tensor
 
 REAL = "float32"
 
@@ -185,8 +185,3 @@ class OnnxArm:
     note: str
     build: Arm
     oracle: str = "onnxruntime"
-
-
-def as_floats(data: Array) -> Array:
-    """Numbers as float32."""
-    return np.asarray(data, np.float32)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.model.graph import Array, Tensor
+from smelt.model.graph import Array, Quantization, Tensor
 from smelt.model.ops import Dequantize, Quantize, Unary
 from smelt.model.unary import unary_integers
 
@@ -43,11 +44,16 @@ def dequantize_integers(integers: NDArray[Any], tensor: Tensor) -> NDArray[np.fl
 
 def quantize_floats(reals: NDArray[Any], tensor: Tensor) -> Array:
     """The integers that `tensor` stores for real numbers, in onnxruntime's arithmetic; NaN becomes the least."""
-    least, most = tensor.element.range
+    return quantized_within(reals, tensor.q, *tensor.element.range).astype(tensor.element.numpy)
+
+
+def quantized_within(reals: NDArray[Any], q: Quantization, least: float, most: float) -> NDArray[np.float64]:
+    """The integers that stand for real numbers within limits, as onnxruntime computes them: sat(rne(f32(x / scale)) + zero point),
+    NaN as the least."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        steps = np.rint(np.asarray(reals, np.float32) / np.float32(tensor.q.scale)).astype(np.float64)
-    steps = np.nan_to_num(steps + tensor.q.zero_point, nan=least, posinf=most, neginf=least)
-    return np.asarray(np.clip(steps, least, most), tensor.element.numpy)
+        steps = np.rint(np.asarray(reals, np.float32) / np.float32(q.scale)).astype(np.float64)
+    steps = np.nan_to_num(steps, nan=-inf, posinf=inf, neginf=-inf)
+    return np.asarray(np.clip(steps + q.zero_point, least, most), np.float64)
 
 
 def tabulated(x: Tensor, y: Tensor, function: Callable[[NDArray[np.float32]], NDArray[Any]]) -> Array:
