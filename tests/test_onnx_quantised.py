@@ -368,7 +368,7 @@ def graphs(draw):
 @settings(max_examples=25, deadline=None, derandomize=True)
 @given(graphs())
 def test_random_graphs(drawn):
-    """Nothing crashes, all is computed in integers, and equal to onnxruntime; where that rounds reals of its own, but for near-ties."""
+    """Nothing crashes, all is computed in integers, and equal to onnxruntime, but for near-ties where that rounds reals."""
     file, shape, scale, exact = drawn
     assert integers_only(file)
     found, wanted = both(file, [shape])

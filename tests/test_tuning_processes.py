@@ -135,7 +135,7 @@ def test_a_file_that_cannot_grow_keeps_its_lines(tmp_path):
 @LINUX
 def test_interrupted_it_keeps_what_it_has(tmp_path):
     file = tmp_path / "log.jsonl"
-    process = started(file, model=KWS)  # minutes: it does not end before it is interrupted, however busy the computer is
+    process = started(file, model=KWS)  # takes minutes: it cannot end before it is interrupted
     while process.poll() is None and not lines(file):
         time.sleep(0.01)
     others = below(process.pid)
