@@ -25,6 +25,7 @@ SMALLEST = {
     "mlperf_tiny_small": ("--models", "AD", "--boards", "pico"),
     "planning": ("--models", "hello", "--boards", "nucleo_l4r5zi", "--goals", "balanced"),
     "prices": ("--models", "KWS", "--boards", "disco_f746ng", "--seconds", "0.1"),
+    "qdq_cycles": ("--models", "AD", "--boards", "nucleo_l4r5zi"),
     "simulator_speed": ("1", "--boards", "nucleo_l4r5zi"),
     "startup": ("--models", "hello", "--times", "1"),
 }

@@ -138,6 +138,7 @@ def test_doubtful_outputs_are_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
         m.conv((1, 4, 6, 8), 3, (1, 1)),
         m.depthwise((1, 5, 8, 3), 1, (3, 3), pad=around),
         m.depthwise((1, 9, 8, 3), 1, (3, 3), pad=around, stride=(2, 2)),
+        m.depthwise((2, 58, 58, 2), 2, (3, 5), pad=around),
     ]
     ops = [rounded(op, "even") for op in ops]
     monkeypatch.setattr(requantize_exact, "find_once", wholly_doubtful)
@@ -149,7 +150,8 @@ def test_doubtful_outputs_are_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
         for _, _, call in made
         if any(b.name == "doubts" for b in call.kernel.buffers)
     }
-    assert {"conv2d_winograd4", "conv2d_gathered", "conv2d_pointwise", "conv2d_eight", "depthwise_lines"} <= again
+    convolutions = {"conv2d_winograd4", "conv2d_gathered", "conv2d_pointwise", "conv2d_eight"}
+    assert convolutions | {"depthwise_lines", "depthwise_dsp", "depthwise_planes"} <= again
     check(made)
 
 

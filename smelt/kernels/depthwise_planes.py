@@ -11,15 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smelt.kernels.accepts import has_dual_mac, is_undilated
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.doubts import bind_doubts, look_again
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.planes import gather_line
 from smelt.kernels.feeds.widened import fill
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.requantize import Epilogue
+from smelt.kernels.requantize import Epilogue, for_routines
 from smelt.kernels.requantize48 import epilogue
+from smelt.kernels.requantize_exact import NearRequantizer, OnceRequantizer
 from smelt.kernels.requantizer import Scale
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Call, Expr, Var, Window, cast
@@ -53,6 +58,7 @@ class _Kernel:
     x: Buffer
     weights: Buffer
     table: Buffer
+    doubts: Buffer | None
     plane: Buffer
     y: Buffer
 
@@ -88,12 +94,13 @@ def build_single(op: DepthwiseConv2D, schedule: PlaneBlock) -> KernelCall:
 
 def _build(op: DepthwiseConv2D, schedule: PlaneBlock, dual: bool) -> KernelCall:
     weights = op.weights.constant.reshape(-1, op.y.shape[3]).T
-    r = epilogue(op, weights, folded=True)
+    r = _epilogue(op, weights)
     k = CallBuilder("depthwise_dsp" if dual else "depthwise_planes")
     x, w, table = k.operand("x", op.x), bind_weights(k, op.weights, weights), r.bind(k)
+    doubts = bind_doubts(k, r)
     size = plane_rows(op, schedule.rows) * plane_columns(op)
     plane = k.scratch("plane", "int16_t", size)
-    kernel = _Kernel(op, r, schedule, dual, x, w, table, plane, k.result("y", op.y))
+    kernel = _Kernel(op, r, schedule, dual, x, w, table, doubts, plane, k.result("y", op.y))
     _fill_sides(k, kernel)
     with k.loop("image", 0, op.y.shape[0]) as image:
         for first, rows in in_blocks(k, "strip", op.y.shape[1], schedule.rows):
@@ -103,7 +110,14 @@ def _build(op: DepthwiseConv2D, schedule: PlaneBlock, dual: bool) -> KernelCall:
                 with k.loop("copy", 0, op.multiplier) as copy:
                     channel = k.let("channel", x_channel * op.multiplier + copy)
                     _channel(k, kernel, image, row, rows, channel)
+                    _look_again(k, kernel, image, row, rows, channel)
     return k.finish_call()
+
+
+def _epilogue(op: DepthwiseConv2D, weights: NDArray[np.int8]) -> Epilogue:
+    """A test of every sum takes registers from the taps: a few outputs are looked at again instead."""
+    r = epilogue(op, weights, folded=True)
+    return for_routines(op, weights) if isinstance(r, NearRequantizer) else r
 
 
 def _fill_sides(k: KernelBuilder, kernel: _Kernel) -> None:
@@ -143,6 +157,29 @@ def _channel(k: KernelBuilder, kernel: _Kernel, image: Expr, row: Expr, rows: in
         for column, pixels in in_blocks(k, "column", y_columns, kernel.schedule.pixels):
             xs = k.window("xs", line, column * op.stride[1])
             _outputs(k, kernel, xs, ys, taps, (bias, scale), column, pixels)
+
+
+def _look_again(k: KernelBuilder, kernel: _Kernel, image: Expr, row: Expr, rows: int, channel: Expr) -> None:
+    """The doubtful ones of the outputs that `_channel` made."""
+    op, r = kernel.op, kernel.r
+    if not isinstance(r, OnceRequantizer):
+        return
+    _, y_rows, y_columns, y_channels = op.y.shape
+    first = (image * y_rows + row) * y_columns
+
+    def place(channel: Expr, number: Expr) -> Expr:
+        return (first + number) * y_channels + channel
+
+    def sum_of(channel: Expr, bias: Expr, number: Expr) -> Expr:
+        _, height, width, _ = op.weights.shape
+        down, across = number // y_columns * op.stride[0], number % y_columns * op.stride[1]
+        total = k.var("again_sum", bias)
+        with k.loop("tap_row", 0, height) as tap_row, k.loop("tap", 0, width) as tap:
+            weight = kernel.weights[channel * (height * width) + tap_row * width + tap]
+            k.assign(total, total + weight * kernel.plane[(down + tap_row) * kernel.columns + across + tap])
+        return total
+
+    look_again(k, r, kernel.doubts, kernel.y, rows * y_columns, place, sum_of, only=channel)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.requantize import Epilogue
 from smelt.kernels.requantize_exact import TIES_EVEN, OnceRequantizer
 from smelt.kernels.requantizer import Requantizer
 from smelt.loops.builder import KernelBuilder
@@ -21,7 +22,7 @@ SumOf = Callable[[Expr, Expr, Expr], Expr]
 """The sum of a channel at a place, from its bias on: (channel, bias, place)."""
 
 
-def bind_doubts(k: CallBuilder, r: Requantizer) -> Buffer | None:
+def bind_doubts(k: CallBuilder, r: Epilogue) -> Buffer | None:
     """The table of what is doubtful; None where nothing is."""
     if not isinstance(r, OnceRequantizer) or not r.proved.doubtful:
         return None
