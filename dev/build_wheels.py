@@ -18,7 +18,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from smelt.devices.qemu_run import plugin
-from smelt.devices.simulators.native_library import COUNTER, Native, Platform, zig_command
+from smelt.devices.simulators.native_library import CLUSTER, COUNTER, Native, Platform, zig_command
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_BYTES = 5_000_000
@@ -47,7 +47,7 @@ TARGETS = (
 def parts(target: Target) -> tuple[Native, ...]:
     """What is compiled for a platform. On Windows QEMU loads no such plugins."""
     plugins = () if target.platform.system == "win32" else tuple(plugin(n) for n in INTERFACES)
-    return (COUNTER, *plugins)
+    return (COUNTER, CLUSTER, *plugins)
 
 
 def compiled(part: Native, target: Target) -> bytes:

@@ -7,6 +7,7 @@ import difflib
 from smelt.errors import OptionError
 from smelt.targets.chips.esp32 import ESP32C3
 from smelt.targets.chips.external import STM32F746_SDRAM, STM32H735, STM32H750
+from smelt.targets.chips.gap8 import GAP8
 from smelt.targets.chips.mps import AN386, AN500, AN505, AN547
 from smelt.targets.chips.rp2040 import RP2040
 from smelt.targets.chips.stm32f7 import STM32F746
@@ -36,6 +37,9 @@ MPS2_AN500 = Board("mps2_an500", "Arm MPS2 with AN500 (Cortex-M7), QEMU", AN500,
 MPS2_AN505 = Board("mps2_an505", "Arm MPS2 with AN505 (Cortex-M33), QEMU", AN505, 20 * MHZ, qemu="mps2-an505")
 MPS3_AN547 = Board("mps3_an547", "Arm MPS3 with AN547 (Cortex-M55), QEMU", AN547, 32 * MHZ, qemu="mps3-an547")
 
+# A chip for which nothing can be compiled yet; its simulator can be used (docs/gap8.md).
+GAPUINO = Board("gapuino", "GreenWaves GAPuino (GAP8, cluster of 8 RI5CY), HyperRAM and HyperFlash", GAP8, 100 * MHZ)
+
 # Boards with memories outside of the chip, which somebody else must set up: docs/boards.md.
 DISCO_F746NG_SDRAM = Board(
     "disco_f746ng_sdram",
@@ -51,6 +55,9 @@ PRODUCTS = (NUCLEO_L4R5ZI, DISCO_F746NG, NUCLEO_H743ZI, NUCLEO_U575ZI_Q, ESP32_C
 MPS_BOARDS = (MPS2_AN386, MPS2_AN500, MPS2_AN505, MPS3_AN547)
 WITH_EXTERNAL = (DISCO_F746NG_SDRAM, STM32H750B_DK, STM32H735G_DK)
 BOARDS = (*PRODUCTS, *WITH_EXTERNAL, *MPS_BOARDS)
+
+TO_COME = (GAPUINO,)
+"""Not offered yet: there are no kernels for them."""
 
 DEMO = DISCO_F746NG
 """Where the demo runs if it is not told: the one with a display, which a picture suits."""

@@ -13,6 +13,7 @@ from typing import Literal
 from smelt.loops.assembly.timing import Timing
 from smelt.loops.ir import Intrinsic
 from smelt.nouns import Noun
+from smelt.targets.cluster import Bursts, Cluster
 
 KB = 1024
 MB = 1024 * KB
@@ -50,6 +51,9 @@ ARMV6M = Isa("armv6m", "arm", "startup_armv6m.S", "entry_armv6m.S", code_bit=1, 
 """Armv6-M and Armv8-M Baseline: Thumb without most of Thumb-2. Words and halfwords lie at their multiples, or the access faults."""
 
 RISCV32 = Isa("riscv32", "riscv", "startup_riscv32.S", "entry_riscv32.S")
+
+XPULPV2 = Isa("xpulpv2", "riscv", "startup_xpulpv2.S", "entry_riscv32.S")
+"""RV32IMC and PULP's second set of extensions: loops in hardware, pointers that move on, vectors of bytes and halfwords."""
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,9 @@ class Memory:
 
     An `external` memory is another chip on the board, behind a controller that must be set up before anything is there: nothing
     runs from it, and neither the stack nor the firmware's own variables are in it. One of code is flash for tables.
+
+    On chips where programs move data between them, memories have a `level`: 1 is the one that kernels compute in. One that is not
+    `mapped` has addresses of its own, which only a DMA knows.
     """
 
     name: str
@@ -201,6 +208,8 @@ class Memory:
         default=None, repr=False
     )  # the alias where instructions are fetched, if not at `start`
     external: bool = field(default=False, repr=False)
+    level: int = field(default=0, repr=False)
+    mapped: bool = field(default=True, repr=False)
 
     @property
     def end(self) -> int:
@@ -320,6 +329,10 @@ class Chip(Noun):
     dma: tuple[Dma, ...] = field(default=(), repr=False)
     boot_bytes: int = field(default=0, repr=False)
     """What the chip's own second boot stage takes at the start of the flash; the image begins behind it."""
+    cluster: Cluster | None = field(
+        default=None, repr=False
+    )  # cores that compute for `core`, which then is their controller
+    outside: Bursts | None = field(default=None, repr=False)  # how memories that are not mapped are reached
 
     @property
     def float_unit(self) -> FloatUnit | None:

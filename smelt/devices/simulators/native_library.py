@@ -77,6 +77,14 @@ class Native:
 
 
 COUNTER = Native("smelt.devices.simulators", "simulator.c", ("counter.c", "clock.h", "flights.h", "entry.c"))
+CLUSTER = Native(
+    "smelt.devices.simulators",
+    "cluster.c",
+    (
+        *("cluster.h", "cluster_memory.h", "cluster_events.h", "cluster_dma.h", "cluster_system.h", "cluster_scalar.h"),
+        *("cluster_simd.h", "cluster_table.h", "cluster_decode.h", "entry.c"),
+    ),
+)
 
 
 def load_native() -> ctypes.CDLL:
