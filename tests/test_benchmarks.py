@@ -34,6 +34,7 @@ ELSEWHERE = {
     "dtcm_reasons": "the same programs as dtcm_cache, minutes for each layer",
     "timing_table": "tests/test_timing.py measures the same rules",
     "tuning": "minutes for the smallest model",
+    "weight_bits": "a model and pictures that lie beside the repository; qdq_cycles measures firmware of such files",
 }
 """What is not run here, but loads."""
 
