@@ -1,7 +1,7 @@
 """What weights of 4 bits cost and save: `python benchmarks/weight_bits.py [--boards a,b] [--goals balanced,speed]`.
 
-The float ResNet-8 of MLPerf Tiny quantised by `smelt quantize` with weights of 8 and of 4 bits, on simulated boards with int8 at its
-edges. Every output equals the reference.
+The float ResNet-8 of MLPerf Tiny quantised by `smelt quantize` with weights of 8 and of 4 bits, on simulated boards with int8 at
+its edges. Every output equals the reference.
 """
 
 import argparse

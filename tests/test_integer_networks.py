@@ -365,6 +365,16 @@ def test_the_firmware_beside_golden_layers(tmp_path):
     assert all(layer.seen for layer in found.layers)
 
 
+@pytest.mark.parametrize("board", ["nucleo_u575zi_q", "nucleo_g0b1re", "esp32c3"])
+def test_every_core_computes_integer_networks(board, tmp_path):
+    """The network above is for an M7; these are M33, M0+ and RISC-V."""
+    net = residual_net(1, True, "QuantLab")
+    (tmp_path / "net.onnx").write_bytes(net.model())
+    compilation = smelt.compile(tmp_path / "net.onnx", board)
+    found = smelt.execute(compilation, [given(net, compilation.model)])
+    np.testing.assert_array_equal(found.outputs[0][0].reshape(-1), net.layers[-1].reshape(-1))
+
+
 def test_layers_that_the_board_has_in_part_are_not_shown(tmp_path):
     """Channels that are always 0 are left out of the firmware."""
     net = Net((1, 2, 6, 6), seed=5)

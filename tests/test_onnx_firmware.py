@@ -35,9 +35,17 @@ def network(dtype="int8"):
     return b.file([SHAPE], b.qdq(b.add("Softmax", y, axis=1), 1 / 256, z - 128))
 
 
-@pytest.mark.parametrize(
-    ("board", "dtype"), [("nucleo_l4r5zi", "int8"), ("nucleo_h743zi", "uint8"), ("esp32c3", "int8")]
-)
+BOARDS = {
+    "nucleo_l4r5zi": "int8",
+    "nucleo_h743zi": "uint8",
+    "nucleo_u575zi_q": "uint8",
+    "nucleo_g0b1re": "uint8",
+    "esp32c3": "int8",
+}
+"""One of each core: M4, M7, M33, M0+, RISC-V."""
+
+
+@pytest.mark.parametrize(("board", "dtype"), BOARDS.items())
 def test_quantised_networks_are_equal_to_the_bit(tmp_path, board, dtype):
     path = tmp_path / "net.onnx"
     path.write_bytes(network(dtype))
