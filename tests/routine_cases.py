@@ -135,11 +135,15 @@ def every_case() -> tuple[Case, ...]:
         values = tuple(inputs_of(op, len(found)))
         expected = evaluate(op, *values)
         used: set[Routine] = set()
+        tried = set[tuple[str, object]]()  # cores share most of them
         for core in CORES:
             for implementation in IMPLEMENTATIONS:
                 if not implementation.takes(op, core):
                     continue
                 for schedule in islice(implementation.schedules(op, core), SCHEDULES):
+                    if (implementation.name, schedule) in tried:
+                        continue
+                    tried.add((implementation.name, schedule))
                     call = implementation.build(op, schedule)
                     if routines_of(call.kernel) - used:  # another schedule with the same routines shows nothing new
                         used |= routines_of(call.kernel)

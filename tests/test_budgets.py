@@ -248,6 +248,12 @@ def test_tables_go_to_the_fastest_memory_with_room():
     assert "tables in RAM" in str(plan)
 
 
+@pytest.fixture(scope="module")
+def library():
+    """Sources with tables in RAM."""
+    return compile(KWS, DISCO_F746NG, compiler="none", goal="speed", max_ram=30_000, log=TuningLog.empty)
+
+
 @pytest.mark.parametrize(
     "compiler",
     [
@@ -260,12 +266,11 @@ def test_tables_go_to_the_fastest_memory_with_room():
     ],
     ids=["gcc", "arm", "riscv", "clang", "macos", "windows"],
 )
-def test_the_library_alone_compiles_without_a_warning(compiler, tmp_path):
+def test_the_library_alone_compiles_without_a_warning(compiler, library, tmp_path):
     need(compiler[0])
-    compilation = compile(KWS, DISCO_F746NG, compiler="none", goal="speed", max_ram=30_000, log=TuningLog.empty)
-    data = compilation.sources.files["network_weights.c"]
-    assert "NETWORK_RESIDENT(" in data and compilation.plan.resident_bytes > 0
-    for name, text in compilation.sources.files.items():
+    data = library.sources.files["network_weights.c"]
+    assert "NETWORK_RESIDENT(" in data and library.plan.resident_bytes > 0
+    for name, text in library.sources.files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     flags = "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wundef -Werror -ffreestanding -O1".split()
     done = subprocess.run(
@@ -317,7 +322,7 @@ def test_the_curve(kws, ways):
     for a, b in product(points, points):
         assert a is b or not all(x <= y for x, y in zip(a.costs, b.costs, strict=True)), "no point beats another"
     assert points[0].ram_bytes == make_plan(kws, NUCLEO_L4R5ZI, ways, goal="ram").ram_bytes
-    shown = smelt("profile", AD, "-b", "nucleo_l4r5zi", "--curve", "--log", "none")
+    shown = smelt("profile", HELLO, "-b", "nucleo_l4r5zi", "--curve", "--log", "none")
     assert shown.exit_code == 0 and "estimated)" in shown.output and "~" in shown.output
     found = json.loads(smelt("profile", AD, "-b", "nucleo_l4r5zi", "--curve", "--log", "none", "--json").stdout)
     assert found["points"][0]["ram_bytes"] < found["points"][-1]["ram_bytes"]

@@ -38,6 +38,11 @@ def ways():
 
 
 @pytest.fixture(scope="module")
+def disco_ways():
+    return Ways(DISCO_F746NG.core, IMPLEMENTATIONS)
+
+
+@pytest.fixture(scope="module")
 def plans(kws, ways):
     """For each budget of RAM, from the least on, the plans of all goals that find one."""
     least = make_plan(kws, NUCLEO_L4R5ZI, ways, goal="ram").ram_bytes
@@ -77,8 +82,9 @@ def test_balanced_is_frugal_and_takes_the_least_ram_of_what_is_about_as_fast(kws
 
 def test_plans_are_equal_on_every_run(kws):
     """Other ways are built, nothing else is kept from one to the next."""
+    runs = [Ways(DISCO_F746NG.core, IMPLEMENTATIONS) for _ in range(2)]
     for goal, budget in (("flash", 20_000), ("speed", 25_000)):
-        first, second = (make_plan(kws, DISCO_F746NG, goal=goal, limits=Limits(budget)) for _ in range(2))
+        first, second = (make_plan(kws, DISCO_F746NG, ways, goal=goal, limits=Limits(budget)) for ways in runs)
         assert str(first) == str(second) and first.in_full() == second.in_full()
 
 
@@ -114,18 +120,18 @@ def test_copies_are_those_that_save_most_in_every_room():
 # --- regions and weights ----------------------------------------------------------------------------------------------
 
 
-def test_a_region_bounds_what_is_taken_of_a_memory(kws):
+def test_a_region_bounds_what_is_taken_of_a_memory(kws, disco_ways):
     for regions in ((("dtcm", 8 * 1024),), (("dtcm", 0),)):
-        plan = make_plan(kws, DISCO_F746NG, goal="speed", limits=Limits(regions=regions))
+        plan = make_plan(kws, DISCO_F746NG, disco_ways, goal="speed", limits=Limits(regions=regions))
         taken = plan.used("dtcm") + plan.resident_uses.get("dtcm", 0)
         assert taken <= regions[0][1] and plan.used("sram1") > 0
         assert plan.board is DISCO_F746NG and "regions: dtcm" in str(plan.in_full())
-    free = make_plan(kws, DISCO_F746NG)
+    free = make_plan(kws, DISCO_F746NG, disco_ways)
     with pytest.raises(SmeltError, match="bytes of dtcm are more than the 100 of its region"):
         check(replace(free, limits=Limits(regions=(("dtcm", 100),))))
     nothing = tuple((m.name, 0) for m in DISCO_F746NG.chip.rams)
     with pytest.raises(DoesNotFit):
-        make_plan(kws, DISCO_F746NG, limits=Limits(regions=nothing))
+        make_plan(kws, DISCO_F746NG, disco_ways, limits=Limits(regions=nothing))
 
 
 def test_weights_lie_where_they_are_told_to():

@@ -5,8 +5,11 @@ Operands come to have no effect where scales differ so much that a factor is zer
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from operator import attrgetter
+from typing import Any
 
 from smelt.loops.ir import Buffer, Const, Declare, If, Loop, Stmt, Var, Window
 from smelt.loops.routine import CallRoutine
@@ -19,23 +22,29 @@ def names_used(value: object) -> set[str]:
         part = waiting.pop()
         if isinstance(part, tuple):
             waiting.extend(part)
-        elif isinstance(part, Declare):
-            waiting.append(part.value)
-        elif isinstance(part, CallRoutine):  # the names in the parameters of a routine are its own
-            waiting.append(part.arguments)
-        elif isinstance(part, Const):
-            pass
-        elif id(part) not in seen:  # unrolled code has the same expressions again and again
-            seen.add(id(part))
-            if isinstance(part, Var | Buffer | Window):
-                used.add(part.name)
-            waiting.extend(inside for inside in _fields(part) if not isinstance(inside, str | int))
+            continue
+        kind: Any = type(part)
+        inside = _inside(kind)
+        if inside is None or id(part) in seen:  # unrolled code has the same expressions again and again
+            continue
+        seen.add(id(part))
+        if isinstance(part, Var | Buffer | Window):
+            used.add(part.name)
+        waiting.extend(inside(part))
     return used
 
 
-def _fields(value: object) -> Iterator[object]:
-    for name in getattr(value, "__dataclass_fields__", ()):  # what `fields` makes anew for each object
-        yield getattr(value, name)
+@cache
+def _inside(kind: type) -> Callable[[Any], tuple[object, ...]] | None:
+    """What gives the parts of such a node in which names may be; None where there are none, as in numbers and text."""
+    if kind is Declare:
+        return lambda part: (part.value,)
+    if kind is CallRoutine:  # the names in the parameters of a routine are its own
+        return lambda part: part.arguments
+    if kind is Const or not is_dataclass(kind):
+        return None
+    names = [f.name for f in fields(kind)]
+    return attrgetter(*names, names[0])  # of two names or more it gives a tuple
 
 
 def without_unused(body: tuple[Stmt, ...]) -> tuple[Stmt, ...]:

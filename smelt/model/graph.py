@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from math import prod
 from typing import Any, ClassVar
 
@@ -149,7 +150,7 @@ class Op(Noun):
         changed: dict[str, Any] = {"clamp": clamp}
         return replace(self, **changed)
 
-    @property
+    @cached_property
     def ys(self) -> tuple[Tensor, ...]:
         """Every result, in the order of `results`."""
         found: list[Tensor] = []
@@ -158,7 +159,7 @@ class Op(Noun):
             found.extend(value if isinstance(value, tuple) else (value,))
         return tuple(found)
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[Tensor, ...]:
         """Every operand that is read, constants included, in the order of the fields."""
         found: list[Tensor] = []
@@ -172,7 +173,7 @@ class Op(Noun):
                 found.extend(v for v in value if isinstance(v, Tensor))
         return tuple(found)
 
-    @property
+    @cached_property
     def activations(self) -> tuple[Tensor, ...]:
         """The operands that are not constants."""
         return tuple(t for t in self.inputs if not t.is_constant)

@@ -88,7 +88,7 @@ def situations(
     with the least tensors and scratch of the first options, where that is another one."""
     flow = flow_of(graph, [some[0][0] for some in options])
     bare = replace(flow, uses=tuple(replace(use, scratch=()) for use in flow.uses))
-    orders = dict.fromkeys((best_order(bare).steps, best_order(flow).steps))
+    orders = dict.fromkeys(best_order(some).steps for some in ((bare,) if bare == flow else (bare, flow)))
     return tuple(_situation(graph, board, options, reserve, bare.reordered(order), order, finder) for order in orders)
 
 

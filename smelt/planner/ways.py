@@ -164,7 +164,7 @@ class Way(Noun):
         """What its constants take up."""
         return sum(self.tables.values())
 
-    @property
+    @cached_property
     def scratch(self) -> tuple[Scratch, ...]:
         """The scratch arguments of the call, in order."""
         return tuple(a for a in self.call.arguments if isinstance(a, Scratch))
