@@ -110,9 +110,10 @@ def support_files(board: Board, tables: tuple[str, ...] = ()) -> Mapping[str, st
     """The hand-written part of a firmware for this board, by file name."""
     folder = files("smelt.firmware") / "support"
     start_up = board.core.isa.start_up
-    names = [f.name for f in folder.iterdir() if f.name.endswith((".c", ".h", ".S"))]
-    chosen = [n for n in names if not n.startswith("startup_") or n == start_up]
-    texts = {name: (folder / name).read_text(encoding="utf-8") for name in sorted(chosen)}
+    found = [f for f in folder.iterdir() if not f.name.startswith("startup_") or f.name == start_up]
+    found += (folder / "cluster").iterdir() if board.chip.cluster else ()
+    files_of_c = sorted((f for f in found if f.name.endswith((".c", ".h", ".S"))), key=lambda f: f.name)
+    texts = {f.name: f.read_text(encoding="utf-8") for f in files_of_c}
     return {**texts, "smelt_board.h": board_header(board, tables)}
 
 

@@ -15,8 +15,9 @@ from string import Template
 
 from smelt.planner.placement import STACK_RESERVE
 from smelt.targets.start_up import changes
-from smelt.targets.types import Board, Memory
+from smelt.targets.types import Board, Chip, Memory
 
+WORKER_STACK_BYTES = 512  # of each core of a cluster, at the end of the memory that they share
 STACK_BYTES = STACK_RESERVE - 64  # of what plans leave alone; the rest is for .data, .bss and aligning them
 
 
@@ -30,7 +31,11 @@ def linker_script(
     filled = {m.name: _tables(m, home) for m in chip.rams if m.name in tables}
     template = files("smelt.firmware") / "support" / chip.linker_script
     view = chip.flash.start if chip.flash.reads_at is None else chip.flash.reads_at
-    regions = [_region(m, chip.boot_bytes if m is chip.flash else 0) for m in chip.memories]
+    stacks = _worker_stacks(chip)
+    regions = [
+        _region(m, chip.boot_bytes if m is chip.flash else 0, len(stacks) if stacks and m.end == stacks.stop else 0)
+        for m in chip.memories
+    ]
     if chip.flash.reads_at is not None:
         regions.append(_region(Memory("drom", view, chip.flash.size, "code")))
     return Template(template.read_text(encoding="utf-8")).substitute(
@@ -41,7 +46,17 @@ def linker_script(
         tables="\n".join(_flash_tables(m) for m in chip.flashes[1:]),
         ram="\n".join([*_other_rams(board, filled), *_main_ram(board, stack_bytes, filled)]),  # .bss takes what is left
         loads="\n".join(_load(name, home.reads_at is not None, home.start, view) for name in tables),
+        worker_stacks=f"{stacks.start:#x}",
+        worker_stack_bytes=WORKER_STACK_BYTES,
     )
+
+
+def _worker_stacks(chip: Chip) -> range:
+    """The addresses of the stacks of a cluster's cores; none where there is no cluster."""
+    if chip.cluster is None:
+        return range(0)
+    end = next(m.end for m in chip.memories if m.name == chip.cluster.memory)
+    return range(end - chip.cluster.count * WORKER_STACK_BYTES, end)
 
 
 def _other_rams(board: Board, filled: Mapping[str, str]) -> list[str]:
@@ -69,10 +84,10 @@ def _load(name: str, seen_twice: bool, flash_start: int, view: int) -> str:
     return f"    __smelt_tables_{name}_load = {moved}LOADADDR(.smelt.tables.{name});"
 
 
-def _region(memory: Memory, taken: int = 0) -> str:
-    """A memory whose first `taken` bytes are somebody else's."""
-    access = "rx" if memory.holds == "code" else "rw"
-    return f"    {memory.name} ({access}) : ORIGIN = {memory.start + taken:#x}, LENGTH = {memory.size - taken:#x}"
+def _region(memory: Memory, taken: int = 0, last: int = 0) -> str:
+    """A memory whose first `taken` and `last` bytes are somebody else's."""
+    access, size = "rx" if memory.holds == "code" else "rw", memory.size - taken - last
+    return f"    {memory.name} ({access}) : ORIGIN = {memory.start + taken:#x}, LENGTH = {size:#x}"
 
 
 def _main_ram(board: Board, stack_bytes: int, filled: Mapping[str, str]) -> list[str]:
@@ -106,4 +121,10 @@ def board_header(board: Board, tables: tuple[str, ...] = ()) -> str:
         f"#define SMELT_BOARD_EXTERNAL {int(any(m.external for m in board.chip.memories))}\n"
         f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(registers)}\n"
         f"#define SMELT_BOARD_TABLES(X) {' '.join(f'X({name})' for name in tables)}\n"
+        f"{_outside(board.chip)}"
     )
+
+
+def _outside(chip: Chip) -> str:
+    """The longest request that may be made of memories that are not mapped."""
+    return f"#define SMELT_OUTSIDE_BURST {chip.outside.burst}U\n" if chip.outside else ""

@@ -39,7 +39,7 @@ class ClusterDma(Noun):
 @dataclass(frozen=True)
 class Bursts(Noun):
     """How memories outside of the chip are reached that are not mapped: a request of at most `burst` bytes takes `first` cycles
-    and then `thousandths` of a cycle for each byte. One is under way at a time, one more may wait."""
+    and then `thousandths` of a cycle for each byte. One is under way at a time."""
 
     first: int
     thousandths: int

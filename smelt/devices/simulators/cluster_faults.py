@@ -29,7 +29,7 @@ DMA_DETAILS = (
     "the bytes are part of another transfer that has not ended",
     "its source was never written",
     "its lines have no length",
-    "one request is under way and another one waits already",
+    "a request is under way",
     "a request is longer than the driver's bursts",
 )
 LOOP_DETAILS = ("", "its body has fewer than two instructions", "its last instruction is a jump or a branch")

@@ -177,7 +177,10 @@ def loaded(board: Board, image: Image, strict: bool = True) -> ClusterMachine:
     machine = ClusterMachine(board.chip, start.address if start else image.parsed.entry, strict)
     for segment in image.parsed.segments:
         try:
-            machine.write(segment.load, segment.data)
+            if any(not m.mapped and m.start <= segment.load < m.end for m in board.chip.memories):
+                machine.fill_outside(segment.load, segment.data)
+            else:
+                machine.write(segment.load, segment.data)
         except BadPointer as error:
             raise BuildError(f"the program has bytes where {board.name} has no memory: {error}") from error
     for core, (low, high) in stacks(image).items():

@@ -8,7 +8,7 @@ RI5CY = Core(
     name="ri5cy",
     isa=XPULPV2,
     zig=("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+c", "-mabi=ilp32"),
-    gcc=("riscv64-unknown-elf-gcc", "-march=rv32imc", "-mabi=ilp32", "-mcmodel=medany"),
+    gcc=("riscv64-unknown-elf-gcc", "-march=rv32imc_zicsr", "-mabi=ilp32", "-mcmodel=medany"),
     timing=CoreTiming(
         pipeline="xpulpv2",
         validated=True,

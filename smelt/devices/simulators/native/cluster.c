@@ -172,13 +172,10 @@ static inline void cycle(machine *m)
     const uint32_t workers = m->p[P_WORKERS];
     const uint32_t dma_first = (uint32_t)m->now & 1U;
     m->soonest = NEVER;
-    if (m->outside.is_busy) {
-        if (m->outside.end <= m->now) {
-            end_burst(m);
-        }
-        if (m->outside.is_busy) {
-            m->soonest = m->outside.end;
-        }
+    if (m->outside.is_busy && m->outside.end <= m->now) {
+        end_burst(m);
+    } else if (m->outside.is_busy) {
+        m->soonest = m->outside.end;
     }
     if (m->mover.count && dma_first) {
         dma_step(m);

@@ -129,8 +129,7 @@ typedef struct {
 } dma;
 
 typedef struct {
-    uint32_t near, far, size, outwards, is_busy, is_pending;
-    uint32_t next_near, next_far, next_size, next_outwards;
+    uint32_t near, far, size, outwards, is_busy;
     uint32_t registers[16];
     uint64_t end, busy_cycles, bytes, bursts, left; /* left: thousandths of a cycle */
 } hyper;

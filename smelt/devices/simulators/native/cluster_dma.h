@@ -264,8 +264,7 @@ static uint32_t dma_write(machine *m, core *c, uint32_t offset, uint32_t value)
 /* --- outside of the chip ---------------------------------------------------------------------------------------------------------------- */
 
 enum { H_IN_ADDRESS = 0x00, H_IN_SIZE = 0x04, H_IN_START = 0x08, H_OUT_ADDRESS = 0x10, H_OUT_SIZE = 0x14, H_OUT_START = 0x18, H_FAR = 0x20,
-       H_END = 0x40, H_STARTS = 1 << 4, H_PENDS = 1 << 5 };
-enum { OUTSIDE_IN = 4, OUTSIDE_OUT = 5 };
+       H_END = 0x40, H_STARTS = 1 << 4 };
 
 static region *outside_region(machine *m, uint32_t address, uint32_t size)
 {
@@ -285,7 +284,6 @@ static void begin_burst(machine *m, hyper *h)
     h->bursts++;
 }
 
-/* Start a burst, or let one wait behind that which is under way. */
 static uint32_t start_burst(machine *m, core *c, uint32_t outwards)
 {
     hyper *h = &m->outside;
@@ -293,7 +291,7 @@ static uint32_t start_burst(machine *m, core *c, uint32_t outwards)
     const uint32_t near = h->registers[base / 4U], size = h->registers[base / 4U + 1U], far = h->registers[H_FAR / 4U];
     region *here = region_of(m, near, size);
     const region *there = outside_region(m, far, size);
-    uint32_t wrong = !size ? DMA_EMPTY : size > m->p[P_HYPER_BURST] ? DMA_LONG : h->is_pending ? DMA_BUSY : 0U;
+    uint32_t wrong = !size ? DMA_EMPTY : size > m->p[P_HYPER_BURST] ? DMA_LONG : h->is_busy ? DMA_BUSY : 0U;
     wrong = wrong ? wrong : !here || !there || here == &m->regions[L1] || (outwards && there == &m->flash) ? DMA_OUTSIDE : 0U;
     if (!wrong && m->p[P_STRICT]) {
         wrong = any(here, near, size, outwards ? TARGET : SOURCE | TARGET, 0) ? DMA_OVERLAPS : 0U;
@@ -303,13 +301,8 @@ static uint32_t start_burst(machine *m, core *c, uint32_t outwards)
         return fail(m, c, WRONG_DMA, here ? far : near, wrong);
     }
     mark(here, near, size, outwards ? SOURCE : TARGET);
-    if (h->is_busy) {
-        h->is_pending = 1;
-        h->next_near = near, h->next_far = far, h->next_size = size, h->next_outwards = outwards;
-    } else {
-        h->near = near, h->far = far, h->size = size, h->outwards = outwards;
-        begin_burst(m, h);
-    }
+    h->near = near, h->far = far, h->size = size, h->outwards = outwards;
+    begin_burst(m, h);
     return 0;
 }
 
@@ -324,13 +317,8 @@ static void end_burst(machine *m)
         mark(here, h->near, h->size, WRITTEN);
         forget(here, h->near - here->start, h->size);
     }
-    h->is_busy = h->is_pending;
+    h->is_busy = 0;
     raise_event(m, &m->cores[CONTROLLER], EVENT_OUTSIDE);
-    if (h->is_pending) {
-        h->near = h->next_near, h->far = h->next_far, h->size = h->next_size, h->outwards = h->next_outwards;
-        h->is_pending = 0;
-        begin_burst(m, h);
-    }
 }
 
 static uint32_t hyper_read(machine *m, uint32_t offset)
@@ -340,8 +328,7 @@ static uint32_t hyper_read(machine *m, uint32_t offset)
     if (!starts) {
         return h->registers[offset / 4U];
     }
-    const uint32_t busy = h->is_busy && h->outwards == outwards, pending = h->is_pending && h->next_outwards == outwards;
-    return (busy || pending ? H_STARTS : 0U) | (pending ? H_PENDS : 0U);
+    return h->is_busy && h->outwards == outwards ? H_STARTS : 0U;
 }
 
 static uint32_t hyper_write(machine *m, core *c, uint32_t offset, uint32_t value)
