@@ -198,7 +198,7 @@ def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal:
         sizes.append(flash_of(made))
         if keeps_flash(made):
             best = made if best is None or flash_of(made) < flash_of(best) else best
-            if goal != "flash" or not limits.sizes.unknown(made.plan.calls):
+            if goal != "flash" or not limits.sizes.unknown(made.plan.calls, made.plan.board.core):
                 return best
         limits = corrected(limits, made, number)
     if best is not None:
@@ -256,16 +256,18 @@ def flash_of(made: Built) -> int:
 
 
 def corrected(limits: Limits, made: Built, number: int) -> Limits:
-    """What the next plan goes by after a build, the one of that number: the sizes that its kernels have, and how far the
+    """What the next plan goes by after a build, the one of that number: the sizes that its code has, and how far the
     rest of it is from the estimate."""
+    from smelt.kernels.assembly import in_assembly, symbol
+
     assert made.image is not None
-    found = {
-        name: made.image.symbols[function].size
-        for name, function in made.functions.items()
-        if function in made.image.symbols
-    }
+    core, symbols = made.plan.board.core, made.image.symbols
+    kernels = {call.kernel.name: call.kernel for call in made.plan.calls}.values()
+    routines = in_assembly({name for kernel in kernels for name in kernel.callees}, core)
+    functions = {**made.functions, **{routine.name: symbol(routine, core) for routine in routines}}
+    found = {name: symbols[function].size for name, function in functions.items() if function in symbols}
     sizes = limits.sizes.with_measured(found)
-    code = sizes.of_all(made.plan.calls)
+    code = sizes.of_all(made.plan.calls, core)
     return replace(limits, sizes=sizes, code=flash_of(made) - made.plan.table_bytes - code + number * MORE)
 
 

@@ -45,10 +45,15 @@ TAIL = """\
 
 def called(code: str, core: Core) -> tuple[Routine, ...]:
     """The routines in assembly that `code`, C of kernels for `core`, calls. There are none for cores without the instructions."""
+    return in_assembly(re.findall(rf"\b{PREFIX}\w+(?=\()", code), core)
+
+
+def in_assembly(names: Iterable[str], core: Core) -> tuple[Routine, ...]:
+    """Those functions of smelt's headers, named as C calls them, that are routines in assembly on `core`."""
     if not core.has(SMLAD.name):
         return ()
-    names = set(re.findall(rf"\b{PREFIX}(\w+)\(", code))
-    return tuple(r for r in ROUTINES if r.name in BUILT.keys() & names and (core.floats is not None or not r.floats))
+    wanted = BUILT.keys() & {name.removeprefix(PREFIX) for name in names}
+    return tuple(r for r in ROUTINES if r.name in wanted and (core.floats is not None or not r.floats))
 
 
 def routine_text(routine: Routine, core: Core) -> str:

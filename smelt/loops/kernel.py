@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from smelt.loops.c import print_definition
+from smelt.loops.c import PREFIX, print_definition
 from smelt.loops.ir import Buffer, If, Loop, Stmt
 from smelt.loops.routine import CallRoutine
 from smelt.nouns import Noun
@@ -51,6 +52,11 @@ class Kernel(Noun):
     def letters(self) -> int:
         """The characters of its C but for spaces: what there is to estimate the size of its machine code by."""
         return sum(map(len, self.c().split()))
+
+    @cached_property
+    def callees(self) -> frozenset[str]:
+        """The functions of smelt's headers that its C calls by name, routines among them."""
+        return frozenset(re.findall(rf"\b{PREFIX}\w+(?=\()", self.c()))
 
     @property
     def calls(self) -> tuple[CallRoutine, ...]:

@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Generic, Literal, TypeVar, get_args
 
-from smelt.loops.kernel import Kernel
 from smelt.model.graph import Graph
 from smelt.planner.alternatives import Option, Options, Singles
 from smelt.planner.choice_solver import COVERED, Choice, Cost, Problem
-from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
+from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM, Code, code_of
 from smelt.planner.flow import Flow, aligned, index_of, least_bytes, live_bytes
 from smelt.planner.limits import Limits
 from smelt.planner.order import best_order
@@ -19,7 +18,7 @@ from smelt.planner.runs import Found
 from smelt.planner.step import flow_of, use_of
 from smelt.planner.tables import TableKey
 from smelt.planner.ways import Way
-from smelt.targets.types import Board
+from smelt.targets.types import Board, Core
 
 Goal = Literal["balanced", "speed", "ram", "flash", "energy"]
 
@@ -35,15 +34,15 @@ Thing = TypeVar("Thing")
 @dataclass(frozen=True, eq=False)
 class Situation:
     """What there is to choose from: the options of each step of a graph, and the problem that they make within the board's own
-    memories (`reserve` bytes of the first RAM left alone), the steps in `order`. What the numbers of its kernels stand for are
-    `kernels`."""
+    memories (`reserve` bytes of the first RAM left alone), the steps in `order`. What the numbers of code in it stand for is
+    `code`."""
 
     graph: Graph
     board: Board
     options: tuple[Options, ...]
     reserve: int
     problem: Problem
-    kernels: tuple[Kernel, ...]
+    code: tuple[Code, ...]
     order: tuple[int, ...]
 
     def within(self, limits: Limits) -> Problem:
@@ -51,8 +50,8 @@ class Situation:
         total, flash = sum(budgets(self.board, self.reserve).values()), self.board.chip.flash_bytes
         ram = total if limits.ram is None else min(total, limits.ram - FIXED_RAM)
         flash = flash if limits.flash is None else min(flash, limits.flash)
-        kernels = tuple(map(limits.sizes.of, self.kernels))
-        return replace(self.problem, kernels=kernels, ram=ram, flash=flash - FIXED_FLASH - limits.code)
+        code = tuple(map(limits.sizes.of, self.code))
+        return replace(self.problem, code=code, ram=ram, flash=flash - FIXED_FLASH - limits.code)
 
     @property
     def as_copied(self) -> Situation:
@@ -110,14 +109,14 @@ def _situation(
         options[found.first].append(found.option)
         alive[found.first].append(found.alive)
         still[found.first].append(found.alive)
-    kernels, tables = _Numbers[str, Kernel](), _Numbers[TableKey, int]()
+    code, tables = _Numbers[str, Code](), _Numbers[TableKey, int]()
     costs = tuple(
-        tuple(_cost(bytes_, option, kernels, tables) for option, *bytes_ in zip(some, *there, strict=True))
+        tuple(_cost(bytes_, option, board.core, code, tables) for option, *bytes_ in zip(some, *there, strict=True))
         for some, *there in zip(options, alive, still, strict=True)
     )
     ends = live_bytes(flow)
     problem = Problem(costs, (), tuple(tables.things), max(ends[0], ends[-1]), 0, 0)
-    return Situation(graph, board, tuple(map(tuple, options)), reserve, problem, tuple(kernels.things), tuple(order))
+    return Situation(graph, board, tuple(map(tuple, options)), reserve, problem, tuple(code.things), tuple(order))
 
 
 class _Numbers(Generic[Key, Thing]):
@@ -157,10 +156,11 @@ class _Alive:
 
 
 def _cost(
-    alive: Sequence[int], option: Option, kernels: _Numbers[str, Kernel], tables: _Numbers[TableKey, int]
+    alive: Sequence[int], option: Option, core: Core, code: _Numbers[str, Code], tables: _Numbers[TableKey, int]
 ) -> Cost:
     way, cycles = option
     called = {piece.call.kernel.name: piece.call.kernel for piece in way.pieces}
     used = tuple(tables.add(key, size) for key, size in way.tables.items())
-    numbers = tuple(kernels.add(name, kernel) for name, kernel in called.items())
+    parts = dict.fromkeys(part for kernel in called.values() for part in code_of(kernel, core))
+    numbers = tuple(code.add(part.name, part) for part in parts)
     return Cost(cycles.value, alive[0], numbers, used, way.resident, len(way.ops), alive[1])

@@ -30,12 +30,12 @@ COVERED = -1
 @dataclass(frozen=True)
 class Cost:
     """What one way to do a step, or `covers` steps from there on, costs. `alive` are the bytes of tensors and scratch while it
-    runs; `kernels` and `tables` are positions in the problem's sizes; `resident`: its tables are in RAM as well. `still`: what is
+    runs; `code` and `tables` are positions in the problem's sizes; `resident`: its tables are in RAM as well. `still`: what is
     alive if its result does not begin before what it is written over; 0 where nobody asked."""
 
     cycles: int
     alive: int
-    kernels: tuple[int, ...]
+    code: tuple[int, ...]
     tables: tuple[int, ...] = ()
     resident: bool = False
     covers: int = 1
@@ -44,11 +44,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Problem:
-    """Ways to do each step, or what begins there; the bytes of kernels and of tables, each of which takes up room once however
-    many use it; `floor`, the bytes alive before and after all steps; and the limits of RAM and flash, fixed costs taken off."""
+    """Ways to do each step, or what begins there; the bytes of pieces of code and of tables, each of which takes up room once
+    however many use it; `floor`, the bytes alive before and after all steps; and the limits of RAM and flash, fixed costs taken
+    off."""
 
     ways: tuple[tuple[Cost, ...], ...]
-    kernels: tuple[int, ...]
+    code: tuple[int, ...]
     tables: tuple[int, ...]
     floor: int
     ram: int
@@ -71,7 +72,7 @@ def evaluate(problem: Problem, taken: Sequence[int], proved: bool = True) -> Cho
     ways = [options[i] for options, i in zip(problem.ways, taken, strict=True) if i != COVERED]
     resident = {t for w in ways if w.resident for t in w.tables}
     ram = max([problem.floor, *(w.alive for w in ways)]) + sum(problem.tables[t] for t in resident)
-    flash = sum(problem.kernels[k] for k in {k for w in ways for k in w.kernels})
+    flash = sum(problem.code[k] for k in {k for w in ways for k in w.code})
     flash += sum(problem.tables[t] for t in {t for w in ways for t in w.tables})
     return Choice(tuple(taken), sum(w.cycles for w in ways), ram, flash, proved)
 
@@ -138,7 +139,7 @@ def _given_way(problem: Problem, aims: Sequence[Aim]) -> Choice | None:
     """Without the solver: each step by itself, with the cycles that the RAM allows or with the least of what is asked for."""
 
     def cost(way: Cost) -> tuple[int, ...] | None:
-        flash = sum(problem.kernels[k] for k in way.kernels) + sum(problem.tables[t] for t in way.tables)
+        flash = sum(problem.code[k] for k in way.code) + sum(problem.tables[t] for t in way.tables)
         values = {"cycles": way.cycles, "ram": way.alive, "flash": flash}
         return None if way.alive > problem.ram or way.resident else tuple(values[aim] for aim in aims)
 
@@ -187,7 +188,7 @@ def _costs(problem: Problem, way: Cost, free: Collection[tuple[str, int]]) -> tu
     """Cycles, bytes alive, flash and copies of a way, without what is `free`."""
     flash = copies = 0
     for kind, n in set(_things(way)) - set(free):
-        size = problem.kernels[n] if kind == "kernel" else problem.tables[n]
+        size = problem.code[n] if kind == "code" else problem.tables[n]
         if kind == "copy":
             copies += size
         else:
@@ -280,14 +281,14 @@ def _values(
     return {
         "cycles": sum(cycles),
         "ram": peak + sum(problem.tables[n] * v for (kind, n), v in used.items() if kind == "copy"),
-        "flash": sum(problem.kernels[n] * v for (kind, n), v in used.items() if kind == "kernel")
+        "flash": sum(problem.code[n] * v for (kind, n), v in used.items() if kind == "code")
         + sum(problem.tables[n] * v for (kind, n), v in used.items() if kind == "table"),
     }
 
 
 def _things(way: Cost) -> Iterator[tuple[str, int]]:
-    """What a way needs that others may need as well: its kernel, its tables, their copies in RAM."""
-    yield from (("kernel", k) for k in way.kernels)
+    """What a way needs that others may need as well: its code, its tables, their copies in RAM."""
+    yield from (("code", k) for k in way.code)
     yield from (("table", t) for t in way.tables)
     yield from (("copy", t) for t in way.tables if way.resident)
 

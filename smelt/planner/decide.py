@@ -17,7 +17,7 @@ from smelt.planner.bands import Bands
 from smelt.planner.budgets import Goal, Situation, situations
 from smelt.planner.candidates import ANYTHING, Candidate, candidates, in_flash, smallest
 from smelt.planner.check import check, excess
-from smelt.planner.code_size import FIXED_RAM
+from smelt.planner.code_size import FIXED_FLASH, FIXED_RAM
 from smelt.planner.copies import Copies, copies
 from smelt.planner.effort import Planning
 from smelt.planner.flow import Flow, peak
@@ -291,7 +291,7 @@ class Decision:
 
     def _flash(self, candidate: Candidate) -> int:
         """A bound of what `Plan.flash_bytes` will be."""
-        return self.limits.sizes.of_all(()) + candidate.flash + self.limits.code
+        return FIXED_FLASH + candidate.flash + self.limits.code
 
     @cached_property
     def _room(self) -> int:

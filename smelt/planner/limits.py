@@ -13,7 +13,7 @@ from smelt.targets.types import Board
 
 @dataclass(frozen=True)
 class Limits:
-    """Budgets in bytes, everything included; None: what the board has. `sizes` are those of kernels; `code` is what the firmware
+    """Budgets in bytes, everything included; None: what the board has. `sizes` are those of code; `code` is what the firmware
     that was built of a plan has beyond them and the estimate of what all share. `regions` say what may be taken of some memories
     (name, bytes); `weights` where tables lie: "flash", "ram", the name of a RAM, or nothing for as the goal has it."""
 

@@ -119,7 +119,7 @@ class Plan(Noun):
     @property
     def flash_bytes(self) -> int:
         """What the firmware will take up in flash: tables and code, which is measured or an estimate."""
-        return self.table_bytes + self.limits.sizes.of_all(self.calls) + self.limits.code
+        return self.table_bytes + self.limits.sizes.of_all(self.calls, self.board.core) + self.limits.code
 
     def stage(self, step: int, table: Array) -> Stage | None:
         """The move by which a step has a table in RAM; None where it reads the table where it lies."""

@@ -111,7 +111,7 @@ class Suite(Noun):
     @property
     def flash_bytes(self) -> int:
         """What the firmware will take up in flash: tables and code, each once, which is measured or an estimate."""
-        return self.table_bytes + self.limits.sizes.of_all(self.calls) + self.limits.code
+        return self.table_bytes + self.limits.sizes.of_all(self.calls, self.board.core) + self.limits.code
 
     def table_memory(self, table: Array) -> str | None:
         """The RAM in which a table lies; None for one that stays in flash."""

@@ -15,6 +15,7 @@ from smelt.kernels.assembly import called, symbol
 from smelt.loops.c import PREFIX
 from smelt.model.graph import Array
 from smelt.nouns import Noun
+from smelt.planner.code_size import code_of
 from smelt.planner.suite import state_bytes, turn_bytes
 from smelt.report.execute import Execution, arrays_of, stream
 from smelt.report.profile import estimated_use, memory_use
@@ -136,9 +137,10 @@ def saved(compilation: SuiteCompilation) -> Saved:
 
 
 def _code_sizes(compilation: SuiteCompilation, part: Compilation) -> dict[str, int]:
-    """The bytes of the kernels of a network and of what they call, by name: as they were built; else estimates of kernels."""
+    """The bytes of the kernels of a network and of what they call, by name: as they were built; else estimates."""
     if compilation.image is None:
-        return {kernel.name: compilation.plan.limits.sizes.of(kernel) for kernel in part.program.kernels}
+        sizes, core = compilation.plan.limits.sizes, compilation.plan.board.core
+        return {code.name: sizes.of(code) for kernel in part.program.kernels for code in code_of(kernel, core)}
     symbols = compilation.image.symbols
     names = {*part.functions.values(), *_called(part)}
     return {name: symbols[name].size for name in sorted(names & symbols.keys())}
