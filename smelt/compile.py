@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.importers import Layout, ModelSummary
     from smelt.model.graph import Graph
     from smelt.passes.edge_types import EdgeType
+    from smelt.passes.weight_types import WeightType
     from smelt.planner import Goal, Limits
     from smelt.planner.evidence import Evidence
     from smelt.planner.known import Known
@@ -49,7 +50,7 @@ Made = TypeVar("Made", bound=Built)
 @dataclass(frozen=True, eq=False)
 class Compilation(Noun):
     """Every noun on the way from a model file to firmware. `model` is the graph as the file has it, but for other types at its
-    edges where they were asked for."""
+    edges and of its weights where they were asked for."""
 
     model: Graph
     graph: Graph
@@ -123,6 +124,7 @@ def compile(
     output_type: EdgeType | None = None,
     feed: bool = False,
     layout: Layout = "channels_last",
+    weight_type: WeightType | None = None,
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
     firmware prints for classes.
@@ -136,6 +138,7 @@ def compile(
     `effort` "quick", "normal" or "thorough" is how hard planning tries. `report` hears how far planning is; where it is given,
     KeyboardInterrupt ends the planning with the best plan so far, if there is one, and the plan's notes say so.
     `input_type` and `output_type` replace the file's: int8, uint8 or float32 at the edges, the same numbers inside.
+    `weight_type` "float16" stores weights of float32 in half the bytes; a warning says what that changes.
     `layout` "keep" leaves images at the edges of an ONNX model as its file has them, "channels_last" as they are computed.
     With `feed` the input comes in a few rows at a time and never is whole, and the plan is the one with the least RAM.
     `log` holds measurements: what was fastest on this board with this compiler is used as far as it fits.
@@ -148,6 +151,7 @@ def compile(
     from smelt.passes import prepare
     from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums
+    from smelt.passes.weight_types import with_weight_type
     from smelt.planner import Limits, make_plan
     from smelt.planner.advice import plan_or_advice
     from smelt.planner.effort import planning_of
@@ -159,7 +163,7 @@ def compile(
 
     check_name(name)  # before the minutes that a plan may take
     board = named(board)
-    model = with_edge_types(load(path, layout), input_type, output_type)
+    model = with_weight_type(with_edge_types(load(path, layout), input_type, output_type), weight_type)
     graph = prepare(model)
     warnings = (*model.remarks, *wrapping_sums(graph))
     known = measured(log, board, compiler)

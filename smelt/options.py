@@ -20,6 +20,7 @@ GOALS = ("balanced", "speed", "ram", "flash", "energy")  # of the planner, whose
 EFFORTS = ("quick", "normal", "thorough")
 LAYOUTS = ("channels_last", "keep")
 EDGE_TYPES = ("int8", "uint8", "float32")
+WEIGHT_TYPES = ("float16",)
 MOST_LABELS = 1 << 20  # bytes
 
 
@@ -172,6 +173,11 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="How images at the edges of an ONNX model lie: as the network computes them, or as its file has them.",
     )
+    @click.option(
+        "--weight-type",
+        type=click.Choice(WEIGHT_TYPES),
+        help="How weights of float32 are stored: float16 takes half the flash; the arithmetic stays float32.",
+    )
     @click.option("--max-ram", metavar="BYTES", help="Budget for all RAM: 20000, 57K (of 1024), 1M. Stack: estimated.")
     @click.option("--max-flash", metavar="BYTES", help="Budget for code and constants.")
     @click.option(
@@ -206,6 +212,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         input_type: str | None,
         output_type: str | None,
         layout: str,
+        weight_type: str | None,
         max_ram: str | None,
         max_flash: str | None,
         regions: tuple[str, ...],
@@ -216,6 +223,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         options: dict[str, Any] = {"goal": goal, "input_type": input_type, "output_type": output_type, "layout": layout}
         options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
+        options |= {"weight_type": weight_type}
         options |= {"regions": read_regions(regions), "weights": weights, "effort": effort}
         return command(*args, options=options, **kwargs)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.importers import Layout
     from smelt.model.graph import Graph
     from smelt.passes.edge_types import EdgeType
+    from smelt.passes.weight_types import WeightType
     from smelt.planner import Goal, Limits
     from smelt.planner.log import TuningLog
     from smelt.planner.suite import Suite
@@ -88,6 +89,7 @@ def compile_suite(
     input_type: EdgeType | None = None,
     output_type: EdgeType | None = None,
     layout: Layout = "channels_last",
+    weight_type: WeightType | None = None,
 ) -> SuiteCompilation:
     """Compile the models at `paths` for one program on `board`, in which one of them runs at a time.
 
@@ -107,7 +109,10 @@ def compile_suite(
 
     names = names_of(paths, names, suite)
     board = named(board)
-    networks = {name: _read(path, (input_type, output_type), layout) for name, path in zip(names, paths, strict=True)}
+    networks = {
+        name: _read(path, (input_type, output_type), weight_type, layout)
+        for name, path in zip(names, paths, strict=True)
+    }
     known = measured(log, board, compiler)
     planning = planning_of(effort, report)
     limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)
@@ -151,13 +156,16 @@ class _Network:
     warnings: tuple[str, ...]
 
 
-def _read(path: Path | str, types: tuple[EdgeType | None, EdgeType | None], layout: Layout) -> _Network:
+def _read(
+    path: Path | str, edges: tuple[EdgeType | None, EdgeType | None], weights: WeightType | None, layout: Layout
+) -> _Network:
     from smelt.importers import load
     from smelt.passes import prepare
     from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums
+    from smelt.passes.weight_types import with_weight_type
 
-    model = with_edge_types(load(path, layout), *types)
+    model = with_weight_type(with_edge_types(load(path, layout), *edges), weights)
     graph = prepare(model)
     return _Network(model, graph, (*model.remarks, *wrapping_sums(graph)))
 

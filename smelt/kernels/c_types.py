@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from smelt.loops.ir import Type
-from smelt.model.dtypes import ELEMENT_TYPES
+from smelt.model.dtypes import ELEMENT_TYPES, HALF
 from smelt.model.graph import Tensor
 
 C_TYPES: dict[str, Type] = {
@@ -13,6 +13,7 @@ C_TYPES: dict[str, Type] = {
     **{e.name: "uint8_t" for e in ELEMENT_TYPES if e.kind == "bool" or e.is_packed},
     "uint16": "uint16_t",
     **{e.name: "float" for e in ELEMENT_TYPES if e.is_float},
+    HALF.name: "uint16_t",
 }
 """What C calls the elements of each type; what is packed is bytes."""
 

@@ -9,7 +9,16 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.real_rows import Rows
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.inner.floats import FloatBlock, Outputs, float_blocks, multiply, real_operands, side_by_side, zeros
+from smelt.kernels.inner.floats import (
+    FloatBlock,
+    Outputs,
+    float_blocks,
+    multiply,
+    real_or_half_weights,
+    side_by_side,
+    weight_table,
+    zeros,
+)
 from smelt.loops.ir import AnyBuffer, Expr, Var
 from smelt.model.graph import Tensor
 from smelt.model.ops import Conv2D
@@ -39,7 +48,7 @@ def build_conv2d(op: Conv2D, schedule: FloatBlock) -> KernelCall:
     weights, groups = op.weights.constant, op.x.shape[3] // op.weights.shape[3]
     k = CallBuilder("conv2d_floats")
     rows = Rows.bound(k, op, x)
-    w = k.table("weights", side_by_side(weights.reshape(groups, group_size(op), -1), schedule.channels))
+    w = weight_table(k, "weights", side_by_side(weights.reshape(groups, group_size(op), -1), schedule.channels))
     outputs, y = Outputs.bound(k, op.bias, op.clamp), k.result("y", y_tensor)
     batch, y_rows, y_columns, channels = op.y.shape
     with k.loop("image", 0, batch) as image, k.loop("row", 0, y_rows) as row:
@@ -91,4 +100,4 @@ def schedules(op: Conv2D, core: Core) -> Iterable[FloatBlock]:
     return float_blocks(flat(op).y.shape[2], group_size(op), core)
 
 
-CONV2D_FLOATS = Implementation("conv2d_floats", Conv2D, schedules, build_conv2d, (real_operands,))
+CONV2D_FLOATS = Implementation("conv2d_floats", Conv2D, schedules, build_conv2d, (real_or_half_weights,))

@@ -9,7 +9,16 @@ import numpy as np
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.inner.floats import FloatBlock, Outputs, float_blocks, multiply, real_operands, side_by_side, zeros
+from smelt.kernels.inner.floats import (
+    FloatBlock,
+    Outputs,
+    float_blocks,
+    multiply,
+    real_or_half_weights,
+    side_by_side,
+    weight_table,
+    zeros,
+)
 from smelt.kernels.routines import DENSE_EIGHTS
 from smelt.loops.routine import At
 from smelt.model.ops import Dense
@@ -25,8 +34,8 @@ def build_dense(op: Dense, schedule: FloatBlock) -> KernelCall:
     units, depth = weights.shape
     k = CallBuilder("dense_floats")
     x = k.operand("x", op.x)
-    w = k.table("weights", side_by_side(weights[np.newaxis], schedule.channels))
-    whole = units // LINES.channels * LINES.channels if schedule == LINES else 0
+    w = weight_table(k, "weights", side_by_side(weights[np.newaxis], schedule.channels))
+    whole = units // LINES.channels * LINES.channels if schedule == LINES and w.type == "float" else 0
     bias = np.zeros(units, np.float32) if op.bias is None else op.bias.constant
     outputs = Outputs(k.table("bias", bias), op.clamp) if whole else Outputs.bound(k, op.bias, op.clamp)
     y = k.result("y", op.y)
@@ -55,4 +64,4 @@ def schedules(op: Dense, core: Core) -> Iterable[FloatBlock]:
     return float_blocks(op.x.elements // op.weights.shape[1], op.weights.shape[0], core)
 
 
-DENSE_FLOATS = Implementation("dense_floats", Dense, schedules, build_dense, (real_operands,))
+DENSE_FLOATS = Implementation("dense_floats", Dense, schedules, build_dense, (real_or_half_weights,))

@@ -11,7 +11,16 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.real_rows import Rows
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.inner.floats import FloatBlock, Outputs, add_products, real_operands, side_by_side, zeros
+from smelt.kernels.inner.floats import (
+    FloatBlock,
+    Outputs,
+    add_products,
+    real_or_half_weights,
+    side_by_side,
+    weight,
+    weight_table,
+    zeros,
+)
 from smelt.loops.ir import AnyBuffer, Expr, Var
 from smelt.model.ops import DepthwiseConv2D
 from smelt.targets.types import Core
@@ -26,7 +35,7 @@ def build_depthwise(op: DepthwiseConv2D, schedule: FloatBlock) -> KernelCall:
     rows = Rows.bound(k, op, op.x)
     flat = weights.reshape(-1, weights.shape[3]).T
     own = flat[np.newaxis] if op.multiplier == 1 else flat.reshape(op.x.shape[3], op.multiplier, -1)
-    w = k.table("weights", side_by_side(own, schedule.channels))
+    w = weight_table(k, "weights", side_by_side(own, schedule.channels))
     outputs, y = Outputs.bound(k, op.bias, op.clamp), k.result("y", op.y)
     batch, y_rows, y_columns, channels = op.y.shape
     with k.loop("image", 0, batch) as image, k.loop("row", 0, y_rows) as row:
@@ -75,7 +84,10 @@ def _accumulate(
         ws = k.window("ws", w, channel * (height * width) + kernel_row * (width * count))
         written = width if width <= WIDEST else 1
         with k.loop("kernel_column", 0, width // written) as tap:
-            weights = [[k.let("w", ws[(tap * written + t) * count + c]) for c in range(count)] for t in range(written)]
+            weights = [
+                [k.let("w", weight(k, ws, (tap * written + t) * count + c)) for c in range(count)]
+                for t in range(written)
+            ]
             seen: dict[int, list[tuple[int, int]]] = {}
             for pixel, t in product(range(len(sums)), range(written)):
                 seen.setdefault(pixel * stride + t * spread, []).append((pixel, t))
@@ -92,4 +104,6 @@ def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[FloatBlock]:
     return tuple(FloatBlock(p, c, fused) for p, c in clipped)
 
 
-DEPTHWISE_FLOATS = Implementation("depthwise_floats", DepthwiseConv2D, schedules, build_depthwise, (real_operands,))
+DEPTHWISE_FLOATS = Implementation(
+    "depthwise_floats", DepthwiseConv2D, schedules, build_depthwise, (real_or_half_weights,)
+)

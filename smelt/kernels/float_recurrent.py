@@ -15,8 +15,9 @@ from smelt.kernels.inner.floats import (
     float_blocks,
     limited,
     multiply,
-    real_operands,
+    real_or_half_weights,
     side_by_side,
+    weight_table,
     zeros,
 )
 from smelt.kernels.recurrent import CANDIDATE, FORGET, GATES, INPUT, OUTPUT, PLACES, row_of
@@ -35,7 +36,7 @@ def build_svdf(op: RealSvdf, schedule: FloatBlock) -> KernelCall:
     memory, filters, units, depth = op.memory, op.filters, op.filters // op.rank, op.x.shape[1]
     k = CallBuilder("svdf_floats", in_place=True)  # ages move down by one, the youngest comes last
     x, state = k.operand("x", op.x), k.operand("state", op.state)
-    weights = k.table("weights", side_by_side(op.weights.constant[np.newaxis], schedule.channels))
+    weights = weight_table(k, "weights", side_by_side(op.weights.constant[np.newaxis], schedule.channels))
     time_weights, bias = k.operand("time_weights", op.time_weights), k.operand("bias", op.bias)
     columns = k.scratch("columns", "float", filters)
     y, following = k.result("y", op.y), k.result("next_state", op.next_state)
@@ -71,8 +72,8 @@ def build_lstm(op: RealLstm, schedule: FloatBlock) -> KernelCall:
     units = op.units
     k = CallBuilder("lstm_floats")
     x, hidden, cell = k.operand("x", op.x), k.operand("hidden", op.hidden), k.operand("cell", op.cell)
-    weights = k.table("weights", _blocked(op.weights, schedule.channels))
-    recurrent = k.table("recurrent_weights", _blocked(op.recurrent_weights, schedule.channels))
+    weights = weight_table(k, "weights", _blocked(op.weights, schedule.channels))
+    recurrent = weight_table(k, "recurrent_weights", _blocked(op.recurrent_weights, schedule.channels))
     bias = k.table("bias", _by_place(op.biases).reshape(-1))
     last, gates = k.scratch("last", "float", units), k.scratch("gates", "float", GATES * units)
     y = k.result("y", op.y)
@@ -128,6 +129,6 @@ def _advance(k: CallBuilder, op: RealLstm, gates: AnyBuffer, cells: AnyBuffer, l
 
 
 RECURRENT_FLOATS: tuple[Implementation, ...] = (
-    Implementation("svdf_floats", RealSvdf, svdf_schedules, build_svdf, (real_operands,)),
-    Implementation("lstm_floats", RealLstm, lstm_schedules, build_lstm, (real_operands,)),
+    Implementation("svdf_floats", RealSvdf, svdf_schedules, build_svdf, (real_or_half_weights,)),
+    Implementation("lstm_floats", RealLstm, lstm_schedules, build_lstm, (real_or_half_weights,)),
 )

@@ -10,7 +10,16 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.feeds.taps import taps_reaching
 from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.inner.floats import FloatBlock, Outputs, float_blocks, multiply, real_operands, side_by_side, zeros
+from smelt.kernels.inner.floats import (
+    FloatBlock,
+    Outputs,
+    float_blocks,
+    multiply,
+    real_or_half_weights,
+    side_by_side,
+    weight_table,
+    zeros,
+)
 from smelt.model.ops import TransposeConv2D
 from smelt.targets.types import Core
 
@@ -20,7 +29,7 @@ def build_transpose_conv(op: TransposeConv2D, schedule: FloatBlock) -> KernelCal
     _, height, width, depth = weights.shape
     k = CallBuilder("transpose_conv2d_floats")
     x = k.operand("x", op.x)
-    w = k.table("weights", side_by_side(weights.reshape(len(weights), -1)[np.newaxis], schedule.channels))
+    w = weight_table(k, "weights", side_by_side(weights.reshape(len(weights), -1)[np.newaxis], schedule.channels))
     outputs, y = Outputs.bound(k, op.bias, op.clamp), k.result("y", op.y)
     batch, rows, columns, channels = op.y.shape
     _, x_rows, x_columns, _ = op.x.shape
@@ -46,5 +55,5 @@ def schedules(op: TransposeConv2D, core: Core) -> Iterable[FloatBlock]:
 
 
 TRANSPOSE_CONV_FLOATS = Implementation(
-    "transpose_conv2d_floats", TransposeConv2D, schedules, build_transpose_conv, (real_operands,)
+    "transpose_conv2d_floats", TransposeConv2D, schedules, build_transpose_conv, (real_or_half_weights,)
 )

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-DType = Literal["int4", "int8", "int16", "int32", "int64", "uint8", "uint32", "uint64", "bool", "float32"]
+DType = Literal["int4", "int8", "int16", "int32", "int64", "uint8", "uint32", "uint64", "bool", "float32", "float16"]
 Kind = Literal["signed", "unsigned", "bool", "float"]
 
 
@@ -109,10 +109,13 @@ ELEMENT_TYPES: tuple[ElementType, ...] = (
 DTYPES: dict[str, ElementType] = {element.name: element for element in ELEMENT_TYPES}
 """Every type that a graph may have, by name."""
 
+HALF = ElementType("float16", 16, "float")
+"""How weights of float32 may be stored. Nothing else is of this type: what a file has in it is read as float32."""
+
 
 def element_type(name: str) -> ElementType:
     """The type called `name`. Raises KeyError where graphs have no such type."""
-    return DTYPES[name]
+    return HALF if name == HALF.name else DTYPES[name]
 
 
 def bits_of(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -179,6 +179,11 @@ class Op(Noun):
         return tuple(t for t in self.inputs if not t.is_constant)
 
     @property
+    def storable(self) -> tuple[Tensor, ...]:
+        """The operands, large constants of float32, that kernels read as float16 as well: the weights."""
+        return ()
+
+    @property
     def macs(self) -> int:
         """Multiply-accumulates of one execution, padding included (the usual way of counting)."""
         return 0
@@ -249,6 +254,11 @@ class Graph(Noun):
             seen.update(dict.fromkeys((*op.inputs, *op.ys)))
         seen.update(dict.fromkeys(self.sinks))
         return tuple(seen)
+
+    @property
+    def storable(self) -> tuple[Tensor, ...]:
+        """The operands, large constants of float32, that kernels read as float16 as well: the weights."""
+        return ()
 
     @property
     def macs(self) -> int:

@@ -60,6 +60,10 @@ class Linear(Op):
         return self.weights.is_constant and (self.bias is None or self.bias.is_constant)
 
     @property
+    def storable(self) -> tuple[Tensor, ...]:
+        return (self.weights,) if self.has_constants and self.rescale.rounding == "real" else ()
+
+    @property
     def clamp(self) -> Clamp:
         """The least and the greatest output."""
         return self.rescale.clamp

@@ -77,6 +77,10 @@ class RealSvdf(AnySvdf):
 
     clamp: Clamp = UNBOUNDED
 
+    @property
+    def storable(self) -> tuple[Tensor, ...]:
+        return (self.weights,) if self.weights.is_constant else ()
+
 
 def svdf_numbers(x: Tensor, weights: Tensor, time_weights: Tensor, state: Tensor, y: Tensor) -> SvdfNumbers:
     """Of the tensors of a file."""
@@ -157,6 +161,10 @@ class RealLstm(AnyLstm):
     """Of float32; the cell stays within `cell_limit` on both sides, anywhere where that is None."""
 
     cell_limit: float | None = None
+
+    @property
+    def storable(self) -> tuple[Tensor, ...]:
+        return tuple(t for t in (*self.weights, *self.recurrent_weights) if t.is_constant)
 
 
 def lstm_numbers(

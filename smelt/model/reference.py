@@ -99,12 +99,14 @@ def evaluate(op: Op, *arrays: Array) -> Array:
 
 
 def results(op: Op, *arrays: Array) -> tuple[Array, ...]:
-    """All results of one op, in the order of `op.ys`. Raises Unsupported where nothing says what it computes."""
+    """All results of one op, in the order of `op.ys`; weights of float16 are computed with as float32.
+
+    Raises Unsupported where nothing says what it computes."""
     meaning = REALS.get(type(op)) if is_real(op) else None
     meaning = meaning or MEANINGS.get(type(op))
     if meaning is None:
         raise Unsupported(str(op), (f"there is no reference for {type(op).__name__}",))
-    found = meaning(op, *arrays)
+    found = meaning(op, *(a.astype(np.float32) if a.dtype == np.float16 else a for a in arrays))
     values = found if isinstance(found, tuple) else (found,)
     return tuple(np.ascontiguousarray(v).reshape(y.shape) for v, y in zip(values, op.ys, strict=True))
 

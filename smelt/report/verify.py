@@ -16,6 +16,7 @@ from smelt.compile import Compilation
 from smelt.devices.choose import Device
 from smelt.errors import OptionError
 from smelt.importers import is_tflite, load, model_bytes
+from smelt.model.dtypes import HALF
 from smelt.model.graph import Array
 from smelt.nouns import Noun
 from smelt.report.execute import Execution, execute
@@ -160,6 +161,10 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence:
 
 def _demand_own_types(compilation: Compilation, model: Path | str, oracle: str) -> None:
     file, asked = load(model, compilation.layout), compilation.model
+    if any(t.dtype == HALF.name for t in asked.tensors):
+        raise OptionError(
+            f"weights are stored as float16, and the oracle {oracle} computes with those of the file: use --oracle reference"
+        )
     for own, other in zip((*file.inputs, *file.outputs), (*asked.inputs, *asked.outputs), strict=True):
         if own.dtype != other.dtype:
             raise OptionError(

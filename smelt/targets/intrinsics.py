@@ -35,6 +35,7 @@ HIGH_SUM = Intrinsic("high_sum", "int32_t", 2, 2)
 
 FMA = Intrinsic("fma", "float", 1, 2)
 LOADED = Intrinsic("loaded", "float", 0, 0)
+HALF = Intrinsic("half", "float", 2, 8)
 SQRT = Intrinsic("sqrt", "float", 14, 150)
 EXP = Intrinsic("exp", "float", 40, 40)
 LOG = Intrinsic("log", "float", 50, 50)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from smelt.kernels.calls import CallBuilder
-from smelt.loops.ir import AnyBuffer, Expr, Table, Value, Var, maximum, minimum, real
+from smelt.loops.ir import AnyBuffer, Buffer, Expr, Table, Value, Var, maximum, minimum, real
 from smelt.model.graph import Array, Op, Tensor
 from smelt.model.ops import UNBOUNDED, Clamp
-from smelt.targets.intrinsics import FMA, LOADED
+from smelt.targets.intrinsics import FMA, HALF, LOADED
 from smelt.targets.types import Core
 
 BLOCKS = (
@@ -59,6 +59,22 @@ def real_operands(op: Op, core: Core) -> bool:
     return op.y.dtype == "float32" and all(t.dtype == "float32" for t in op.inputs)
 
 
+def real_or_half_weights(op: Op, core: Core) -> bool:
+    """operands and result that are float32, weights of float16 allowed"""
+    others = [t for t in op.inputs if not (t in op.storable and t.dtype == "float16")]
+    return op.y.dtype == "float32" and all(t.dtype == "float32" for t in others)
+
+
+def weight_table(k: CallBuilder, name: str, data: Table) -> Buffer:
+    """Weights as a table; those of float16 are the bits of them there."""
+    return k.table(name, data.view(np.uint16) if data.dtype == np.float16 else data)
+
+
+def weight(k: CallBuilder, weights: AnyBuffer, index: Value) -> Expr:
+    """A weight of such a table, as float32."""
+    return k.call(HALF, weights[index]) if weights.type == "uint16_t" else weights[index]
+
+
 def zeros(k: CallBuilder, pixels: int, channels: int) -> list[list[Var]]:
     """The sums of a block, [pixel][channel]."""
     return [[k.var("sum", real(0.0)) for _ in range(channels)] for _ in range(pixels)]
@@ -84,7 +100,7 @@ def multiply(
     with k.loop("i", 0, rounds // step) as i:
         for element in range(step):
             loads = [x[i * step + element] for x in xs]
-            loads += [ws[i * (step * channels) + (element * channels + c)] for c in range(channels)]
+            loads += [weight(k, ws, i * (step * channels) + (element * channels + c)) for c in range(channels)]
             loaded = _loaded(k, loads, fused)
             values, weights = loaded[: len(xs)], loaded[len(xs) :]
             for row, value in zip(sums, values, strict=True):

@@ -42,6 +42,23 @@ SMELT_INLINE float smelt_float_of(int32_t bits)
     return smelt_load_f32(&bits);
 }
 
+/* A finite number of float16, from its bits: exactly. All units of Arm's microcontrollers convert it. */
+SMELT_INLINE float smelt_half(uint16_t bits)
+{
+#if defined(__ARM_FP) && defined(__ARM_FEATURE_FMA) && defined(__GNUC__) && !defined(__aarch64__)
+    float x;
+    __asm__("vcvtb.f32.f16 %0, %1" : "=t"(x) : "t"(smelt_float_of(bits)));
+    return x;
+#else
+    const int32_t size = bits & 0x7FFF;
+    if (size < 0x0400) {
+        const float x = (float)size * 5.9604644775390625e-8f; /* steps of 2 to the power of -24 */
+        return size == bits ? x : -x;
+    }
+    return smelt_float_of((bits ^ size) * -65536 + size * 8192 + (112 << 23));
+#endif
+}
+
 /* 2 to the power of n, -126 to 127. */
 SMELT_INLINE float smelt_power_of_two(int32_t n)
 {
