@@ -289,6 +289,4 @@ def tolerances(op: Op, *values: np.ndarray) -> tuple[np.ndarray, ...]:
     if isinstance(op, ROWS):
         largest, terms = np.abs(values[0]).max(), 4 + op.x.shape[-1]
         return tuple(2 * terms * np.spacing(np.maximum(np.abs(w), largest)) for w in wanted)
-    if getattr(op, "function", "") == "erf":  # what another function leaves of 1: units in the last place of that
-        return tuple(np.full_like(w, 2 * np.spacing(np.float32(1))) for w in wanted)
     return tuple(2 * np.spacing(np.abs(w)) for w in wanted)

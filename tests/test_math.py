@@ -68,7 +68,7 @@ int main(int count, char **values)
     const long stride = count > 1 ? atol(values[1]) : 1;
     TRY(sqrt, sqrt) TRY(exp, exp) TRY(log, log) TRY(tanh, tanh) TRY(logistic, logistic) TRY(elu, elu)
     TRY(sin, sin) TRY(cos, cos) TRY(floor, floor) TRY(ceil, ceil) TRY(round, rint)
-    TRY(erfc, erfc) TRY(square, square) TRY(cube_root, cube_root) TRY(steep, steep) TRY(of_half, of_half)
+    TRY(erfc, erfc) TRY(erf, erf) TRY(square, square) TRY(cube_root, cube_root) TRY(steep, steep) TRY(of_half, of_half)
     return 0;
 }
 """  # noqa: E501
@@ -87,7 +87,7 @@ def worst(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
 @pytest.mark.parametrize(
     "name",
     (
-        *("sqrt", "exp", "log", "tanh", "logistic", "elu", "sin", "cos", "floor", "ceil", "round", "erfc"),
+        *("sqrt", "exp", "log", "tanh", "logistic", "elu", "sin", "cos", "floor", "ceil", "round", "erfc", "erf"),
         *("square", "cube_root", "steep", "of_half"),
     ),
 )

@@ -13,7 +13,7 @@ from smelt.kernels.lookup import Unrolled, unrolled
 from smelt.loops.ir import Expr, Intrinsic, cast, maximum, minimum, real
 from smelt.model.ops import Unary
 from smelt.model.unary import CUBIC, SQRT_2_OVER_PI, SQRT_HALF
-from smelt.targets.intrinsics import CEIL, COS, ELU, ERFC, EXP, FLOOR, LOG, LOGISTIC, ROUND, SIN, SQRT, TANH
+from smelt.targets.intrinsics import CEIL, COS, ELU, ERF, ERFC, EXP, FLOOR, LOG, LOGISTIC, ROUND, SIN, SQRT, TANH
 from smelt.targets.types import Core
 
 Compute = Callable[[CallBuilder, Unary, Expr], Expr]
@@ -82,7 +82,7 @@ FUNCTIONS: dict[str, Compute] = {
     "hard_swish": _hard_swish,
     "elu": _calling(ELU),
     "gelu": _gelu,
-    "erf": lambda k, op, x: real(1.0) - k.call(ERFC, x),
+    "erf": _calling(ERF),
     "gelu_tanh": _gelu_tanh,
     "abs": lambda k, op, x: maximum(x, x * real(-1.0)),
     "neg": lambda k, op, x: x * real(-1.0),

@@ -5,7 +5,7 @@ reference kernels. Functions of C's library are correctly rounded here; hers are
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import erfc
+from math import erf, erfc
 from typing import Any
 
 import numpy as np
@@ -153,11 +153,6 @@ def _gelu(op: Unary, x: Array) -> Array:
     return np.float32(0.5) * x * rounded(np.vectorize(erfc, otypes=[np.float64]), x * np.float32(-SQRT_HALF))
 
 
-def _erf(op: Unary, x: Array) -> Array:
-    """By the function that `_gelu` has, too."""
-    return np.float32(1) - rounded(np.vectorize(erfc, otypes=[np.float64]), x)
-
-
 def _gelu_tanh(op: Unary, x: Array) -> Array:
     """x * (1 + tanh(u)) / 2 as x / (1 + exp(-2 u)): the same, without what the sum loses where x is negative."""
     twice = np.float32(-2 * SQRT_2_OVER_PI) * x * (np.float32(CUBIC) * (x * x) + np.float32(1))
@@ -175,7 +170,7 @@ FUNCTIONS: dict[str, Callable[[Unary, Array], Array]] = {
     "hard_swish": _hard_swish,
     "elu": lambda op, x: np.where(x < 0, rounded(np.expm1, x), x),
     "gelu": _gelu,
-    "erf": _erf,
+    "erf": _exact(np.vectorize(erf, otypes=[np.float64])),
     "gelu_tanh": _gelu_tanh,
     "abs": lambda op, x: np.abs(x),
     "neg": lambda op, x: -x,

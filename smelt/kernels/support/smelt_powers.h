@@ -75,6 +75,20 @@ SMELT_SHARED float smelt_erfc(float x)
     return x < 0.0f ? 2.0f - y : y;
 }
 
+/* The error function: near 0 as x and a share of it, which is a polynomial of the square, elsewhere by what it leaves of 1. */
+SMELT_SHARED float smelt_erf(float x)
+{
+    const float a = smelt_max_f32(x, -x);
+    float t, y;
+    if (a < 0.5f) {
+        t = x * x;
+        y = (t * 0.00471908257f - 0.0267577327f) * t + 0.112828314f;
+        return x + x * ((y * t - 0.37612609f) * t + 0.128379166f);
+    }
+    y = 1.0f - smelt_erfc(a);
+    return x < 0.0f ? -y : y;
+}
+
 /* The logarithm to the base 2 of a positive, finite number, with 55 fraction bits. A factor of nine bits brings the number near 1; what
  * is left, r, is exact, and log2(1 + r) = r (log2 e + r p(r)). */
 SMELT_SHARED int64_t smelt_log2(float x)
