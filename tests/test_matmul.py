@@ -11,7 +11,10 @@ from hypothesis import strategies as st
 
 from smelt.importers import load
 from smelt.kernels.matmul import MATMUL
+from smelt.model.graph import Quantization, Tensor
+from smelt.model.ops_matmul import BatchMatMul
 from smelt.model.reference import evaluate, run
+from smelt.model.rescale import matmul_rescale
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from tests.kernels_host import run_calls
 from tests.oracle import Oracle
@@ -60,6 +63,27 @@ def test_the_reference_is_the_oracle(file, dtype, numbers):
     file.write_bytes(data)
     (found,), (expected,) = run(load(file), arrays), Oracle(data).run(arrays)
     np.testing.assert_array_equal(found, expected)
+
+
+def test_products_of_onnx_are_the_reference():
+    """Every sum that there can be, halves of steps among them: with one product and a shift, or as it is defined."""
+    made = []
+    for number, (scale, dtype) in enumerate(
+        [(0.5, "int8"), (0.0371, "int8"), (0.25, "int16"), (3e-5, "int8"), (0.7, "int8")]
+    ):
+        x, x2 = (
+            Tensor(name, shape, "int8", Quantization((scale,), (zero,)))
+            for name, shape, scale, zero in (("x", (64, 2), 1.0, -128), ("x2", (2, 64), scale, number * 50 - 100))
+        )
+        y = Tensor("y", (64, 64), dtype, Quantization((1.0 if number < 4 else 160.0,), (0 if dtype == "int16" else 7,)))
+        op = BatchMatMul(x=x, x2=x2, y=y, rescale=matmul_rescale(x, x2, y), x2_zero=x2.q.zero_point)
+        (way,) = MATMUL
+        made += [(op, way.build(op, schedule)) for schedule in way.schedules(op, CORTEX_M4)]
+    rng = np.random.default_rng(0)
+    arrays = [rng.integers(-128, 128, shape).astype(np.int8) for shape in ((64, 2), (2, 64))]
+    inputs = [{op.x: arrays[0], op.x2: arrays[1]} for op, _ in made]
+    for (op, call), found in zip(made, run_calls([call for _, call in made], inputs, sanitize=True), strict=True):
+        np.testing.assert_array_equal(found, evaluate(op, *arrays), err_msg=f"{call.kernel.name} {op}")
 
 
 def test_every_schedule_is_the_reference(file):

@@ -200,6 +200,22 @@ def test_sums_and_products(name, dtype):
     assert integers_only(file) and np.mean(found != wanted) <= share and np.max(np.abs(found - wanted)) <= scale * 1.001
 
 
+@pytest.mark.parametrize(("left", "right"), [("int8", "int8"), ("uint8", "uint8"), ("uint8", "int8")])
+def test_products_of_two_values_are_equal(left, right):
+    """An attention head: queries times keys that are transposed, a softmax, times values."""
+    b = Builder(left)
+    z, z2 = (3 if dtype == "int8" else 131 for dtype in (left, right))
+    x, x2 = b.qdq("x", 0.024, z), b.qdq("x2", 0.05, z2 - 8, right)
+    scores = b.qdq(b.add("MatMul", f"{x} {b.add('Transpose', x2, perm=[0, 2, 1])}"), 0.11, z + 4)
+    file = b.file([(2, 9, 12), (2, 7, 12)], scores)
+    found, wanted = both(file, [(2, 9, 12), (2, 7, 12)])
+    assert integers_only(file) and np.array_equal(found, wanted) and np.unique(found).size > 60
+    soft = b.qdq(b.add("Softmax", scores, axis=-1), 1 / 256, -128 if left == "int8" else 0)
+    file = b.file([(2, 9, 12), (2, 7, 12)], b.qdq(b.add("MatMul", f"{soft} {x2}"), 0.03, z - 9))
+    found, wanted = both(file, [(2, 9, 12), (2, 7, 12)])
+    assert integers_only(file) and np.mean(found != wanted) < 0.02 and np.max(np.abs(found - wanted)) <= 0.0301
+
+
 FUNCTIONS = {
     "LeakyRelu": {}, "Sigmoid": {}, "Tanh": {}, "HardSigmoid": {}, "HardSwish": {}, "Elu": {}, "Abs": {}, "Erf": {},
     "Softmax": {"axis": 1}, "GlobalAveragePool": {}, "AveragePool": {"kernel_shape": [3, 2]},
@@ -250,6 +266,21 @@ def test_moves_commute_with_quantisation():
     file = b.file([IMAGE, IMAGE], b.qdq(b.add("Transpose", up, perm=[0, 2, 3, 1]), 0.05, -8))
     found, wanted = both(file, [IMAGE, IMAGE])
     assert integers_only(file) and np.array_equal(found, wanted)
+
+
+def test_int16_is_moved_and_quantised_anew_and_computed_with_as_written():
+    """onnxruntime has no fused operators of int16: what computes is float32, and equal."""
+    b = Builder("int16")
+    x, x2 = b.qdq("x", 0.001, 0), b.qdq("x2", 0.002, 0)
+    pool = b.qdq(b.add("MaxPool", x, kernel_shape=[3, 3], pads=[1, 1, 1, 1]), 0.001, 0)
+    both_scales = b.qdq(b.add("Concat", f"{pool} {x2}", axis=1), 0.002, 0)
+    file = b.file([IMAGE, IMAGE], both_scales, opset=21)
+    found, wanted = both(file, [IMAGE, IMAGE])
+    assert np.array_equal(found, wanted) and integers_only(file)
+    words = b.qdq(b.add("Add", f"{x} {x2}"), 0.003, 0)
+    file = b.file([IMAGE, IMAGE], b.qdq(b.add("Relu", words), 0.03, -5, "int8"), opset=21)
+    found, wanted = both(file, [IMAGE, IMAGE])
+    assert np.array_equal(found, wanted) and np.unique(found).size > 60
 
 
 def test_a_scale_for_each_channel_of_an_activation_is_computed_as_written():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from smelt.importers.onnx_fused import byte_of, matrix_products
 from smelt.importers.onnx_linear import Bias, Linear, bias_of, weights_of
 from smelt.importers.onnx_nodes import Constant
 from smelt.importers.onnx_site import OnnxArm, Site
@@ -91,7 +92,7 @@ def matmul(at: Site) -> None:
 
 
 def stacked(at: Site, a: View, b: View) -> View:
-    """The products of stacks of matrices, in float32."""
+    """The products of stacks of matrices, in integers where both are dequantised bytes."""
     if len(a.shape) < 2 or len(b.shape) < 2:
         at.refuse("products of vectors are not supported; give them two axes")
     if a.shape[-1] != b.shape[-2]:
@@ -107,7 +108,10 @@ def stacked(at: Site, a: View, b: View) -> View:
         op = BatchMatMul(x=left, x2=right, y=y, rescale=rescale, transposed=transposed, transposed2=transposed2)
         return at.bench.add(op, at.node.where)
 
-    return plain(Promise(shape, real), "float32")
+    promise, left, right = Promise(shape, real), byte_of(x.source), byte_of(x2.source)
+    if left is not None and right is not None:
+        promise = matrix_products(at, left, right, promise, transposed, transposed2)
+    return plain(promise, "float32")
 
 
 def _matrix(at: Site, view: View) -> tuple[View, bool]:
@@ -120,5 +124,5 @@ def _matrix(at: Site, view: View) -> tuple[View, bool]:
 
 PRODUCTS: tuple[OnnxArm, ...] = (
     OnnxArm("Gemm", "constant weights and bias", gemm),
-    OnnxArm("MatMul", "constant weights, or two values in float32", matmul),
+    OnnxArm("MatMul", "constant weights, or two values", matmul),
 )

@@ -11,8 +11,9 @@ from smelt.importers.onnx_site import Site
 from smelt.importers.onnx_views import Decoded, Limits, Promise, Shape, Source, Target
 from smelt.model.graph import Tensor
 from smelt.model.ops import Add, AveragePool2D, Mean, Mul, Padding, Softmax
+from smelt.model.ops_matmul import BatchMatMul
 from smelt.model.parameters import softmax_steps
-from smelt.model.rescale import mean_rescale, product_rescale
+from smelt.model.rescale import matmul_rescale, mean_rescale, product_rescale
 from smelt.model.terms import fused_terms
 
 
@@ -51,6 +52,20 @@ def multiplied_bytes(at: Site, x: Tensor, x2: Tensor, shape: Shape, promise: Pro
         y, clamp = result(at, shape, target), stored_limits(target, limits)
         rescale = product_rescale(x, x2, y, clamp, unsigned=target.unsigned)
         return at.bench.add(Mul(x=x, x2=x2, y=y, clamp=clamp, rescale=rescale), at.node.where)
+
+    return replace(promise, quantised=quantised)
+
+
+def matrix_products(at: Site, x: Tensor, x2: Tensor, promise: Promise, transposed: bool, transposed2: bool) -> Promise:
+    """The products of stacks of matrices of bytes."""
+
+    def quantised(target: Target, limits: Limits) -> Tensor:
+        y = result(at, promise.shape, target)
+        rescale = matmul_rescale(x, x2, y, stored_limits(target, limits))
+        op = BatchMatMul(
+            x=x, x2=x2, y=y, rescale=rescale, x2_zero=x2.q.zero_point, transposed=transposed, transposed2=transposed2
+        )
+        return at.bench.add(op, at.node.where)
 
     return replace(promise, quantised=quantised)
 

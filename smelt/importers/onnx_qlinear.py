@@ -148,6 +148,6 @@ MICROSOFT: tuple[OnnxArm, ...] = (
 
 QLINEAR: tuple[OnnxArm, ...] = (
     OnnxArm("QLinearConv", "constant weights of int8, or of uint8 that fit int8 less their zero point", conv),
-    OnnxArm("QLinearMatMul", "constant weights", matmul),
+    OnnxArm("QLinearMatMul", "constant weights, or two values", matmul),
     *(replace(arm, code=f"com.microsoft.{arm.code}") for arm in MICROSOFT),
 )

@@ -14,7 +14,7 @@ from smelt.importers.onnx_arrays import TYPES
 from smelt.importers.onnx_nodes import Constant, Quantised, along
 from smelt.importers.onnx_site import OnnxArm, Site
 from smelt.importers.onnx_unary import casted, reals_of, table_of
-from smelt.importers.onnx_views import Decoded, Floats, Promise, Source, Stored, Target, View, natural_order, stored_as
+from smelt.importers.onnx_views import Decoded, Floats, Promise, Stored, Target, View, natural_order, stored_as
 from smelt.model.graph import Array, Quantization, Tensor
 from smelt.model.ops import Lookup, Quantize
 from smelt.model.tables import every_value, quantized_within
@@ -195,7 +195,7 @@ def quantised(at: Site, x: View, p: Parameters) -> View:
     """The integers that a quantiser makes of reals: made when it is known what limits them."""
     target = p.target()
     at.demand(x.dtype == "float32", f"it quantises {x.dtype}")
-    if target is None or (target.dtype == "int16" and not _makes_int16(x.source)):
+    if target is None:
         return _faked(at, x, p)
     source, where = x.source, at.node.where
 
@@ -208,16 +208,12 @@ def quantised(at: Site, x: View, p: Parameters) -> View:
     return x.of(Stored(x.stored, target, make), p.dtype)
 
 
-def _makes_int16(source: Source) -> bool:
-    return not isinstance(source, Decoded) or source.tensor.dtype == "int16"
-
-
 def integers(at: Site, x: View, target: Target) -> Tensor:
     """Stored integers of a value of reals."""
     match x.source:
         case Promise() as promise if promise.quantised is not None and target.dtype in promise.types:
             return promise.quantised(target, promise.limits)
-        case Decoded() as known_:
+        case Decoded() as known_ if _is_same(known_, target) or {known_.tensor.dtype, target.dtype} == {"int8"}:
             return _looked_up(at, known_, target)
     real = at.bench.real(x)
     y = at.bench.tensor(at.wish, real.shape, target.dtype, target.quantization)  # type: ignore[arg-type]
@@ -227,13 +223,19 @@ def integers(at: Site, x: View, target: Target) -> Tensor:
     return _looked_up(at, Decoded(found), target)
 
 
+def _is_same(source: Decoded, target: Target) -> bool:
+    """Whether a quantiser gives what its reals were dequantised from."""
+    x = source.tensor
+    full = (target.low, target.high) == x.element.range
+    return source.table is None and _alike(x.q, target.quantization) and full and x.dtype == target.dtype
+
+
 def _looked_up(at: Site, source: Decoded, target: Target) -> Tensor:
     """A function of a byte as one step; none where nothing changes."""
     x = source.tensor
-    full = (target.low, target.high) == x.element.range
-    if source.table is None and _alike(x.q, target.quantization) and full and x.dtype == target.dtype:
+    if _is_same(source, target):
         return x
-    at.demand(x.dtype == "int8", "int16 values that are quantised anew are not supported")
+    at.demand(x.dtype == "int8", "integers of int16 are limited by a Clip; limit the reals before the QuantizeLinear")
     table = stored(table_of(source), target)
     y = at.bench.tensor(at.wish, x.shape, target.dtype, target.quantization)  # type: ignore[arg-type]
     return at.bench.add(

@@ -9,6 +9,7 @@ from smelt.kernels.feeds.blocks import in_blocks
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.portable import ChannelBlock, channel_blocks
 from smelt.kernels.nests import broadcast, loops, merged, row_major
+from smelt.kernels.requantize_exact import single_output
 from smelt.kernels.rescale import clamped, requantize, requantize48
 from smelt.loops.ir import Expr, Type, Var, cast, expression, real
 from smelt.model.ops_matmul import BatchMatMul
@@ -65,6 +66,8 @@ def _output(k: CallBuilder, op: BatchMatMul, total: Var) -> Expr:
     p = op.rescale
     if op.y.element.is_float:
         return total
+    if p.rounding == "ties_even":
+        return single_output(k, p, op.y.dtype, _sums(op), total)
     multiplier, shift = int(p.multipliers[0]), int(p.shifts[0])
     if op.x.dtype == "int16":
         value, limit = requantize48(total, op.depth << 30, multiplier, shift)
@@ -72,6 +75,15 @@ def _output(k: CallBuilder, op: BatchMatMul, total: Var) -> Expr:
         value, limit = requantize(k, total, op.depth * 255**2, multiplier, shift)
     low, high = p.low - p.y_zero, p.high - p.y_zero
     return clamped(k, value, (low, high), (-limit, limit)) + p.y_zero
+
+
+def _sums(op: BatchMatMul) -> tuple[int, int]:
+    """The least and the greatest sum that there can be."""
+    ends, ends2 = (
+        [end - zero for end in t.element.range] for t, zero in ((op.x, op.rescale.x_zero), (op.x2, op.x2_zero))
+    )
+    products = [a * b for a in ends for b in ends2]
+    return op.depth * min(products), op.depth * max(products)
 
 
 def schedules(op: BatchMatMul, core: Core) -> Iterable[ChannelBlock]:

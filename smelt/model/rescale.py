@@ -164,6 +164,11 @@ def mean_rescale(x: Tensor, count: int, y: Tensor, clamp: Clamp | None = None) -
     return _of_one(real, x, y, clamp)
 
 
+def matmul_rescale(x: Tensor, x2: Tensor, y: Tensor, clamp: Clamp | None = None) -> Rescale:
+    """onnxruntime's `QLinearMatMul` of two values that are computed, each with one scale."""
+    return _of_one(ratio(x.q.scale, x2.q.scale, y.q.scale), x, y, clamp)
+
+
 def product_rescale(x: Tensor, x2: Tensor, y: Tensor, clamp: Clamp | None = None, unsigned: bool = False) -> Rescale:
     """onnxruntime's `QLinearMul`, of the product of both operands without their zero points. Where the file has them `unsigned`,
     its zero points are 128 larger than these, and one of them is added before rounding."""
