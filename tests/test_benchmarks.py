@@ -30,6 +30,7 @@ SMALLEST = {
     "startup": ("--models", "hello", "--times", "1"),
 }
 ELSEWHERE = {
+    "emx": "emx-onnx-cgen, which lies in an environment of its own, and models beside the repository",
     "quantize": "models and pictures that lie beside the repository, minutes for each; tests/test_quantization.py has the parts",
     "dtcm_reasons": "the same programs as dtcm_cache, minutes for each layer",
     "timing_table": "tests/test_timing.py measures the same rules",
@@ -40,7 +41,7 @@ ELSEWHERE = {
 
 NAMES = {board.name for board in BOARDS}
 
-PARTS = {"data", "dtcm_layers", "dtcm_programs", "tables"}
+PARTS = {"data", "emx_models", "dtcm_layers", "dtcm_programs", "tables"}
 """What the programs import."""
 
 
