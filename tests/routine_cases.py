@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -77,6 +77,8 @@ def layers() -> list[Op]:
         rounded(m.dense(2, 8, 8, style=narrow, rectified=True, bias="none"), "even"),
         quantize(29, 0.37, -7),
         quantize(16, 1e-9, 0),
+        quantize(29, 2.0, 12, "ties_even"),
+        quantize(16, 1e-9, 0, "ties_even"),
         dense_of_reals(2, 7, 19),
         dense_of_reals(1, 1, 8),
         binary(Add, (16,), 0.031),
@@ -90,9 +92,9 @@ def layers() -> list[Op]:
     ]
 
 
-def quantize(count: int, scale: float, zero: int) -> Op:
+def quantize(count: int, scale: float, zero: int, rounding: Literal["tflm", "ties_even"] = "tflm") -> Op:
     y = Tensor("y", (count,), "int8", Quantization((float(np.float32(scale)),), (zero,)))
-    return Quantize(x=Tensor("x", (count,), "float32"), y=y)
+    return Quantize(x=Tensor("x", (count,), "float32"), y=y, rounding=rounding)
 
 
 def dense_of_reals(rows: int, depth: int, units: int) -> Op:

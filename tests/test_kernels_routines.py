@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import pytest
 
@@ -12,15 +14,20 @@ from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
 from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
 from smelt.kernels.implementation import Implementation
 from smelt.kernels.inner.groups import GroupBlock
+from smelt.kernels.quantize import QUANTIZE_FLOATS
 from smelt.loops.ir import Scratch
-from smelt.model.graph import Op, Tensor
+from smelt.model.graph import Array, Op, Tensor
+from smelt.model.ops import Quantize
 from smelt.model.reference import evaluate
+from smelt.model.tables import quantize_thresholds
 from smelt.targets.boards import board
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.cortex_m7 import CORTEX_M7
 from smelt.targets.cores.cortex_m33 import CORTEX_M33
 from smelt.targets.types import Core
+from tests.kernels_host import run_calls
 from tests.mac_cases import RELU, Maker
+from tests.routine_cases import quantize
 from tests.schedules import Made
 from tests.schedules import built as built_for_all
 from tests.test_kernels_direct import cases as direct_cases
@@ -108,6 +115,29 @@ def _argument(session, argument, x):
         case Tensor():
             return session.empty(argument.shape, "int8")
     return session.tensor(np.ascontiguousarray(argument))
+
+
+def steps_and_others(op: Quantize) -> Array:
+    """Where results change, the numbers around it, and what is no number or leaves int32."""
+    at = quantize_thresholds(op)
+    ends = np.array([1e30, -1e30, np.inf, -np.inf, np.nan, 0, -0.0, 1e-40], np.float32)
+    return np.concatenate([at, *(np.nextafter(at, np.float32(end)) for end in (-np.inf, np.inf)), ends])
+
+
+@pytest.mark.parametrize("rounding", ["tflm", "ties_even"])
+def test_reals_become_integers_as_the_operator_says(rounding: Literal["tflm", "ties_even"]) -> None:
+    """Halves of steps exist at all of these scales."""
+    ops = [quantize(3 * 255 + 8, scale, zero, rounding) for scale, zero in ((0.5, -128), (0.37, 127), (1 / 255, -3))]
+    assert all(QUANTIZE_FLOATS.takes(op, CORTEX_M4) for op in ops)
+    calls = [QUANTIZE_FLOATS.build(op, next(iter(QUANTIZE_FLOATS.schedules(op, CORTEX_M4)))) for op in ops]
+    xs = [steps_and_others(op) for op in ops]
+    on_host = run_calls(calls, [{op.x: x} for op, x in zip(ops, xs, strict=True)])
+    with Session(board("nucleo_l4r5zi")) as session:
+        for op, call, x, portable in zip(ops, calls, xs, on_host, strict=True):
+            arguments = [_argument(session, a, x) for a in call.arguments]
+            getattr(session.load(call), call.kernel.name)(*arguments)
+            expected = evaluate(op, x)
+            assert np.array_equal(portable, expected) and np.array_equal(arguments[-1].numpy(), expected)
 
 
 def test_refusals_say_why() -> None:

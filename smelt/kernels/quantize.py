@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
-from smelt.kernels.routines import QUANTIZE as ROUTINE
+from smelt.kernels.routines import QUANTIZE as AWAY
+from smelt.kernels.routines import QUANTIZE_EVEN as EVEN
 from smelt.loops.ir import AnyBuffer, Expr, expression
 from smelt.loops.routine import At
 from smelt.model.ops import Quantize
@@ -91,17 +92,24 @@ def products_divide(op: Quantize, core: Core) -> bool:
     before = np.nextafter(thresholds, np.float32(-np.inf))
     wanted = np.arange(-127, 128)
     return all(
-        _steps(x, high, rest) + op.y.q.zero_point == expected
+        _steps(x, high, rest, _is_even(op)) + op.y.q.zero_point == expected
         for xs, expectations in ((thresholds, wanted), (before, wanted - 1))
         for x, expected in zip(xs, expectations, strict=True)
     )
 
 
-def _steps(x: np.float32, high: np.float32, low: np.float32) -> int:
+def _is_even(op: Quantize) -> bool:
+    return op.rounding == "ties_even"
+
+
+def _steps(x: np.float32, high: np.float32, low: np.float32, even: bool) -> int:
     """The steps that the routine counts: a product that rounds, and a fused one."""
     with np.errstate(under="ignore"):
         rounded = Fraction(float(x * low))
-    halves = int(2 * Fraction(float(_nearest(Fraction(float(x)) * Fraction(float(high)) + rounded))))
+    steps = Fraction(float(_nearest(Fraction(float(x)) * Fraction(float(high)) + rounded)))
+    if even:
+        return round(steps)
+    halves = int(2 * steps)
     return (halves + 1 + (halves >> 31)) >> 1
 
 
@@ -117,7 +125,7 @@ def build_with_floats(op: Quantize, schedule: Plain) -> KernelCall:
     x = k.operand("x", op.x)
     table = k.table("factors", factors(op.y.q.scale))
     y = k.result("y", op.y)
-    k.routine(ROUTINE, (At(y), At(x), At(table), count, op.y.q.zero_point), (), 7 * count + 30)
+    k.routine(EVEN if _is_even(op) else AWAY, (At(y), At(x), At(table), count, op.y.q.zero_point), (), 7 * count + 30)
     return k.finish_call()
 
 

@@ -86,6 +86,7 @@ BUILT: Mapping[str, Builder] = {
     **{f"unit_outputs_{pairs}": partial(build_units, pairs=pairs, whole=True) for pairs in (1, 2, 3)},
     **{f"unit_outputs_{pairs}_once": partial(build_units, pairs=pairs, whole=True, once=True) for pairs in (1, 2, 3)},
     "quantize": build_quantize,
+    "quantize_even": partial(build_quantize, even=True),
     "dense_eights": build_dense_floats,
     "sift": build_sift,
     "sifted": build_sifted,
@@ -226,13 +227,13 @@ def _sifted(once: bool = False) -> Routine:
     return _built(f"sifted{_ONCE[once]}", "smelt_sifted.h", parameters)
 
 
-def _quantize() -> Routine:
+def _quantize(name: str) -> Routine:
     """float32 to int8; the factors are the high and the low part of 1 / scale, and the scale."""
     parameters = (
         *(Writes("y", "int8_t"), Reads("x", "float"), Reads("factors", "float")),
         *(_count("count"), ZERO),
     )
-    return _built("quantize", "smelt_float.h", parameters, floats=True)
+    return _built(name, "smelt_float.h", parameters, floats=True)
 
 
 def _dense_eights() -> Routine:
@@ -289,7 +290,7 @@ WINOGRAD_WEIGHTS = {depth: _winograd_weights(depth) for depth in (None, *DEPTHS)
 WINOGRAD_EIGHT = _winograd_products("winograd_eight", Number("words", 8, 8, most=8))
 WINOGRAD_EIGHTS = _winograd_products("winograd_eights", Number("words", 16, 8))
 WINOGRAD_PRODUCTS = _winograd_products("winograd_products", WORDS)  # for all numbers of words; no assembly
-QUANTIZE = _quantize()
+QUANTIZE, QUANTIZE_EVEN = _quantize("quantize"), _quantize("quantize_even")
 DENSE_EIGHTS = _dense_eights()
 SUM_WORDS = _of_words("sum_words", "factor", "factor2", "offset")
 PRODUCT_WORDS = _of_words("product_words", "multiplier", "scale", "offset", "zeros", "zeros2")
@@ -303,8 +304,8 @@ WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("pos
 ROUTINES = (
     *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), *UNIT_OUTPUTS_ONCE.values(), SIFT, SIFTED, SIFTED_ONCE, GROUPS, GROUPS_ONCE,
     *PLANES.values(), *PLANES_ONCE.values(), THIN, THIN_ONCE, *PIXELS.values(), WINOGRAD_INPUTS,
-    *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, DENSE_EIGHTS,
-    SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS,
+    *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, QUANTIZE_EVEN,
+    DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS,
 )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ Eight values a round. x / scale is x * low, and x * high added in one go, which 
 each step). VCVT leaves halves of steps, cut off, and 16 bits of them. x whose steps those do not hold, and what is no number,
 show in FPSCR's IOC: then all are divided, one after the other, and so are those that eights leave over. What is no number
 becomes -128. `factors` are the high and the low part of 1 / scale, and the scale.
+
+`quantize_even` gives halves to the even step: VCVTR rounds so, in the mode that FPSCR begins with.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ LOADED = tuple(f"s{n}" for n in range(VALUES))
 INVALID = 1  # IOC
 SIGNS = 0x80808080
 INFINITY = 0xFF000000  # twice its bits
+STEPS = 15  # bits of steps that are kept: with `zero` they are 16 at most
 
 
 @dataclass(frozen=True)
@@ -33,13 +36,11 @@ class _Slots:
     x: Slot
 
 
-def quantize(timing: Timing) -> Code:
-    a = Assembler("quantize", PARAMETERS)
+def quantize(timing: Timing, even: bool = False) -> Code:
+    a = Assembler("quantize_even" if even else "quantize", PARAMETERS)
     at = _Slots(*(a.slot(f.name) for f in fields(_Slots)))
     y, x, factors, count = (a.argument(name) for name in PARAMETERS[:4])
-    # halves of steps, this added, without the last bit: steps above `zero`, plus 128
-    above = a.new("add", a.new("lsl", a.get(a.passed("zero")), 1), 256, into="above")
-    a.do("add", above, above, 1)
+    above = _above(a, a.get(a.passed("zero")), even)
     rounds = a.new("lsr", count, VALUES.bit_length() - 1, into="rounds")
     a.do("cmp", rounds, 0)
     a.branch("eq", "rest")
@@ -52,7 +53,7 @@ def quantize(timing: Timing) -> Code:
         a.do("vldr", factor, Place(factors, offset=4 * place, region="factors"))
     both = a.new("pkhbt", above, Shifted(above, "lsl", 16), into="both")
     a.label("round", LOOP_ALIGN)
-    _round(a, y, x, (high, low), both)
+    _round(a, y, x, (high, low), both, even)
     a.do("subs", rounds, rounds, 1)
     a.branch("ne", "round")
     found = a.new("vmrs", FPSCR, into="found")
@@ -72,14 +73,25 @@ def quantize(timing: Timing) -> Code:
     scale = a.float("scale")
     a.do("vldr", scale, Place(factors, offset=8, region="factors"))
     a.label("one", LOOP_ALIGN)
-    _one(a, y, x, scale, above)
+    _one(a, y, x, scale, above, even)
     a.do("subs", left, left, 1)
     a.branch("ne", "one")
     a.label("done")
     return a.finish()
 
 
-def _round(a: Assembler, y: Register, x: Register, factors: Sequence[Register], both: Register) -> None:
+def _above(a: Assembler, zero: Register, even: bool) -> Register:
+    """What is added to steps: `zero`, plus 128. To halves of steps: twice that and 1, and the last bit is left out."""
+    if even:
+        return a.new("add", zero, 128, into="above")
+    above = a.new("add", a.new("lsl", zero, 1), 256, into="above")
+    a.do("add", above, above, 1)
+    return above
+
+
+def _round(
+    a: Assembler, y: Register, x: Register, factors: Sequence[Register], both: Register, even: bool
+) -> None:  # fmt: skip
     """Eight values."""
     high, low = factors
     values = [a.float(name, name) for name in LOADED]
@@ -92,22 +104,28 @@ def _round(a: Assembler, y: Register, x: Register, factors: Sequence[Register], 
         for to, value in zip(pair, values[number : number + 2], strict=True):
             a.do("vfma.f32", to, value, high)
         for to in pair:
-            a.do("vcvt.s16.f32", to, to, 1)
+            if even:
+                a.do("vcvtr.s32.f32", to, to)
+            else:
+                a.do("vcvt.s16.f32", to, to, 1)
         both_halves = a.registers("half", 2)
         a.do("vmov", *both_halves, *pair)
         halves += both_halves
         if number % 4 == 2:
-            a.do("str", _bytes(a, halves[-4:], both), Place(y, step=4, region="y"))
+            a.do("str", _bytes(a, halves[-4:], both, even), Place(y, step=4, region="y"))
 
 
-def _bytes(a: Assembler, halves: Sequence[Register], both: Register) -> Register:
-    """Four results in a word, from halves of steps."""
+def _bytes(a: Assembler, halves: Sequence[Register], both: Register, even: bool) -> Register:
+    """Four results in a word, from halves of steps, or from steps."""
     for half in halves:
-        a.do("bic", half, half, Shifted(half, "lsr", 31))  # those of negative numbers are rounded the other way
+        if even:
+            a.do("ssat", half, STEPS, half)
+        else:
+            a.do("bic", half, half, Shifted(half, "lsr", 31))  # those of negative numbers are rounded the other way
     words = []
     for first, second in zip(halves[:2], halves[2:], strict=True):
         word = a.new("pkhbt", first, Shifted(second, "lsl", 16), into="word")
-        a.do("shadd16", word, word, both)
+        a.do("sadd16" if even else "shadd16", word, word, both)
         a.do("usat16", word, 8, word)
         words.append(word)
     a.do("orr", words[0], words[0], Shifted(words[1], "lsl", 8))
@@ -115,19 +133,26 @@ def _bytes(a: Assembler, halves: Sequence[Register], both: Register) -> Register
     return words[0]
 
 
-def _one(a: Assembler, y: Register, x: Register, scale: Register, above: Register) -> None:
+def _one(a: Assembler, y: Register, x: Register, scale: Register, above: Register, even: bool) -> None:
     """A value, whatever it is."""
     value, result = a.float("value"), a.register("result")
     twice = a.new("lsl", a.new("ldr", Place(x, region="x"), into="bits"), 1, into="twice")
     a.do("vldr", value, Place(x, region="x"))
     a.do("add", x, x, 4)
     a.do("vdiv.f32", value, value, scale)
-    a.do("vcvt.s32.f32", value, value, 1)
-    a.do("vmov", result, value)
-    a.do("ssat", result, 16, result)
-    a.do("bic", result, result, Shifted(result, "lsr", 31))
-    a.do("add", result, result, above)
-    a.do("usat", result, 8, Shifted(result, "asr", 1))
+    if even:
+        a.do("vcvtr.s32.f32", value, value)
+        a.do("vmov", result, value)
+        a.do("ssat", result, STEPS, result)
+        a.do("add", result, result, above)
+        a.do("usat", result, 8, result)
+    else:
+        a.do("vcvt.s32.f32", value, value, 1)
+        a.do("vmov", result, value)
+        a.do("ssat", result, 16, result)
+        a.do("bic", result, result, Shifted(result, "lsr", 31))
+        a.do("add", result, result, above)
+        a.do("usat", result, 8, Shifted(result, "asr", 1))
     a.do("eor", result, result, SIGNS & 0xFF)
     a.do("cmp", twice, INFINITY)
     a.branch("ls", "number")

@@ -127,6 +127,7 @@ SHAPES: dict[str, tuple[Kind, str]] = {
     "vfma.f32": ("fmac", "cmm"),
     "vdiv.f32": ("fdivide", "wuu"),
     **dict.fromkeys(("vcvt.s16.f32", "vcvt.s32.f32"), ("fadd", "bu#")),
+    "vcvtr.s32.f32": ("fadd", "wu"),
     **dict.fromkeys(("vmov", "vmrs", "vmsr"), ("fcore", "wu")),
     "vmov 4": ("fcore", "wwuu"),
     "b": ("branch", "l"),
