@@ -1,12 +1,18 @@
 """Programs in assembly for a simulated cluster: how tests build and run them."""
 
 import tempfile
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from smelt.devices.simulators.cluster_simulator import ClusterRun, ClusterSimulator
+from smelt.devices.simulators.cluster_faults import fault_of
+from smelt.devices.simulators.cluster_machine import EXITED, ClusterMachine
+from smelt.devices.simulators.cluster_simulator import ClusterRun, ClusterSimulator, loaded
 from smelt.firmware.build import Compiler, compiler_command, compiler_environment, run_compiler
+from smelt.firmware.elf import read_elf
+from smelt.firmware.image import Image
 from smelt.targets.boards import GAPUINO
+from smelt.targets.types import Board
 from tests.xpulp import Assembler
 
 BOARD = GAPUINO
@@ -40,6 +46,9 @@ _start:
     li t0, {cores}
     sw t0, 0x20(t1)
     sw t0, 8(t1)
+    li t1, 0x10200400
+    li t0, 3
+    sw t0, 0(t1)
     li t1, 0x10200800
     {controller}
 1:  wfi
@@ -96,6 +105,20 @@ def program(body: str, cores: int = 0xFF, controller: str = "", results: int = R
 def translated(text: str) -> str:
     """Assembly in which XpulpV2's instructions are `.insn`, and nothing is compressed."""
     return Assembler().text([line for line in text.splitlines() if line.strip()])
+
+
+def machine_after(body: str, given: Mapping[int, bytes] | None = None, board: Board = BOARD) -> ClusterMachine:
+    """The machine after a program that began with `given` bytes in its memories; raises `Fault` if it does anything wrong."""
+    elf = built(program(body))
+    parsed = read_elf(elf)
+    image = Image(elf, board.name, "zig", parsed, (), "", ())
+    machine = loaded(board, image)
+    for address, data in (given or {}).items():
+        machine.write(address, data)
+    reason = machine.run(20_000_000)
+    if reason != EXITED:
+        raise fault_of(machine, reason, board.name, image, 20_000_000)
+    return machine
 
 
 def ran(body: str, cores: int = 0xFF, controller: str = "", strict: bool = True, limit: int = 50_000_000) -> ClusterRun:

@@ -52,7 +52,7 @@ class Assembler:
         return _register_form(encoding, registers)
 
     def _memory(self, name: str, value: str, offset: str, pointer: str, post: str) -> str:
-        is_number = re.fullmatch(r"-?\w+", offset) and not re.fullmatch(r"[a-z]\w*", offset)
+        is_number = re.fullmatch(r"-?[0-9]\w*", offset)
         encoding = self._by_name[f"{name} {'imm' if is_number else 'rs2'}{post}" if name != "p.elw" else name]
         opcode, f3 = encoding["opcode"], encoding["funct3"]
         if encoding["format"] in ("LPOST", "L"):

@@ -229,7 +229,16 @@ def parameters(chip: Chip, strict: bool) -> tuple[int, ...]:
     cluster, outside = cluster_of(chip), chip.outside or Bursts(1, 1000, 1)
     t, dma, core = cluster.timing, cluster.dma, chip.core.timed
     return (
-        *(cluster.count, cluster.banks, 1 + core.taken, t.jump, 1 + core.indirect, core.multiply_long, t.divide),
+        *(
+            cluster.count,
+            cluster.banks,
+            1 + core.taken,
+            t.jump,
+            1 + core.indirect,
+            core.multiply,
+            core.multiply_long,
+            t.divide,
+        ),
         *(core.misaligned_target, t.far, t.demux, t.peripheral, t.controller_l2, t.controller_far, t.request, t.wake),
         *(t.refill, t.controller_refill, *cluster.instructions, *cluster.controller_instructions),
         *(

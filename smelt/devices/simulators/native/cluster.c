@@ -110,9 +110,18 @@ static void follow_calls(machine *m, core *c)
     }
 }
 
+/* The same where it is usually found. */
+static inline const op *next_instruction(machine *m, core *c)
+{
+    const region *r = &m->regions[L2];
+    const uint32_t at = c->pc - r->start;
+    const op *o = at < r->size && !(at & 1U) ? &r->ops[at / 2U] : NULL;
+    return o && o->run ? o : instruction(m, c);
+}
+
 static inline void step(machine *m, core *c)
 {
-    op *o = instruction(m, c);
+    const op *o = next_instruction(m, c);
     if (!o) {
         return;
     }

@@ -47,7 +47,12 @@ ARITHMETIC(do_srli, a >> (i & 31U))
 ARITHMETIC(do_srai, shift_signed(a, i & 31U))
 ARITHMETIC(do_lui, i)
 ARITHMETIC(do_auipc, c->pc + i)
-ARITHMETIC(do_mul, a * b)
+
+HANDLER(do_mul)
+{
+    c->r[o->rd] = c->r[o->rs1] * c->r[o->rs2];
+    return m->p[P_MULTIPLY] - 1U;
+}
 
 #define HIGH_PRODUCT(name, product)                                                                                    \
     HANDLER(name)                                                                                                      \

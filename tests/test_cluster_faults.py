@@ -1,0 +1,124 @@
+"""What goes wrong on a simulated cluster is found, by a program made for it, and told with core, function and address."""
+
+import pytest
+
+from smelt.devices.faults import Fault
+from tests.cluster_c import image, run
+from tests.cluster_programs import ran
+
+ON_CORE_3 = "li t0, 3\nbne s0, t0, over\n{0}\nover: p.elw t0, 0x21C(s1)"
+DMA = "li t0, 0x10204400\nlw t1, 0(t0)\nli t1, {command}\nsw t1, 0(t0)\nli t1, {near}\nsw t1, 0(t0)\nli t1, {far}\nsw t1, 0(t0)"
+IN, OUT, L1, L2 = 0x30000, 0x20000, 0x10002000, 0x1C008000
+
+
+def dma(command: int, near: int = L1, far: int = 0x1C000000) -> str:
+    return DMA.format(command=command, near=near, far=far)
+
+
+SLOW = dma(IN | 1 << 18 | 256) + "\nli t1, 0x10001\nsw t1, 0(t0)"  # line by line of a byte
+
+PROGRAMS = {
+    "read outside memory": ("li t0, 0x20000000\nlw t1, 0(t0)", 0x20000000, ""),
+    "write outside memory": ("li t0, 0x10010000\nsw t1, 0(t0)", 0x10010000, ""),
+    "fetch outside memory": ("li t0, 0x10000000\njalr ra, 0(t0)", 0x10000000, ""),
+    "misaligned": ("li t0, 0x1020040A\nlw t1, 0(t0)", 0x1020040A, "read outside memory"),
+    "null pointer": ("lw t1, 8(x0)", 8, "read outside memory"),
+    "undefined instruction": (".word 0x0000007F", None, "0x0000007f"),
+    "no such register": ("csrr t0, 0xB00", None, "no such register: 0x00000b00"),
+    "environment call": ("ecall", None, "environment call"),
+    "breakpoint": ("ebreak", None, "unexpected breakpoint"),
+    "never written": ("li t0, 0x10002000\nlbu t1, 5(t0)", 0x10002005, "read of memory never written"),
+    "loop too short": ("li t0, 4\n.insn i 0x7b,4,x0,t0,2\nnop", None, "fewer than two instructions"),
+    "loop ends in a jump": ("li t0, 4\nlp.setup x0, t0, 8f\nnop\n8: j 9f\n9: nop", None, "a jump or a branch"),
+    "touched before it came": (dma(IN | 256) + f"\nli t0, {L1}\nlw t1, 4(t0)", L1 + 4, "access in flight"),
+    "overwritten before it came": (dma(IN | 256) + f"\nli t0, {L1}\nsw t1, 8(t0)", L1 + 8, "a DMA writes it"),
+    "overwritten before it went": (dma(IN | 256) + "\nli t0, 0x1C000010\nsw t1, 0(t0)", 0x1C000010, "a DMA reads it"),
+    "transfer of nothing": (dma(IN), L1, "no bytes"),
+    "transfer from nowhere": (dma(IN | 256, far=0x20000000), 0x20000000, "not in the memory where it must be"),
+    "transfer within L1": (dma(IN | 256, far=L1 + 0x1000), L1 + 0x1000, "not in the memory where it must be"),
+    "transfers that overlap": (f"{SLOW}\n{dma(IN | 64, near=L1 + 64)}", L1 + 64, "another transfer"),
+    "transfer of what is not there": (dma(OUT | 64, far=L2), L2, "never written"),
+    "no such event register": ("sw t1, 0x60(s1)", 0x60, "the event unit has no such register"),
+}
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_mistake_is_found_where_it_happens(name):
+    body, address, text = PROGRAMS[name]
+    with pytest.raises(Fault) as error:
+        ran(ON_CORE_3.format(body))
+    told = str(error.value)
+    assert text in told or error.value.kind == name
+    assert "on core 3" in told and error.value.function == "worker" and error.value.address == address
+    assert text or name in told
+
+
+def test_a_barrier_that_one_core_misses_is_told_with_all_who_wait():
+    with pytest.raises(Fault, match="all cores wait") as error:
+        ran("li t0, 5\nbeq s0, t0, over\np.elw t0, 0x21C(s1)\nover: nop")
+    told = str(error.value)
+    assert (
+        error.value.kind == "deadlock" and told.count("at barrier 0") == 7 and "core 5 in worker for an event" in told
+    )
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [("p.elw t0, 0x80(s1)", "that nobody dispatches"), ("p.elw t0, 0xC0(s1)\np.elw t0, 0xC0(s1)", "a mutex")],
+)
+def test_waiting_for_nobody_is_a_deadlock(body, what):
+    with pytest.raises(Fault, match=what):
+        ran(body)
+
+
+def test_a_program_that_never_ends_is_stopped():
+    with pytest.raises(Fault, match=r"run-away.*more than 10000 instructions"):
+        ran(ON_CORE_3.format("round: j round"), limit=10_000)
+
+
+def test_without_strictness_foreign_programs_may_read_anything():
+    ran(ON_CORE_3.format(PROGRAMS["never written"][0]), strict=False)
+    ran(ON_CORE_3.format(PROGRAMS["touched before it came"][0]), strict=False)
+
+
+DEEP = """
+KERNEL uint32_t deep(uint32_t n)
+{
+    volatile uint32_t room[16];
+    room[n & 15U] = n;
+    return n == 0U ? 0U : deep(n - 1U) + room[n & 15U];
+}
+KERNEL void on_worker(void *argument) { if (smelt_worker_number() == 6U) (void)deep(*(uint32_t *)argument); }
+static void master(void *argument)
+{
+    static SMELT_L1 uint32_t depth;
+    (void)argument;
+    depth = %d;
+    %s
+}
+"""
+UNANSWERED = """
+static SMELT_L2 uint8_t there[64];
+static void master(void *argument)
+{
+    (void)argument;
+    (void)smelt_outside_read(there, 0U, sizeof there);
+    for (volatile uint32_t i = 0U; i < 60U; i++) {
+    }
+    output[0] = there[5];
+    smelt_outside_wait(1U);
+}
+"""
+
+
+def test_a_stack_that_is_too_small_is_told_before_it_destroys_anything():
+    result = run(image(DEEP % (2, "smelt_fork(on_worker, &depth);")))
+    assert 200 < result.worker_stacks[6] <= 512 and result.worker_stacks[5] < 100
+    with pytest.raises(Fault, match=r"stack overflow.* in deep .*on core 6") as error:
+        run(image(DEEP % (9, "smelt_fork(on_worker, &depth);")))
+    assert 0x1000FA00 <= error.value.address < 0x1000FC00
+
+
+def test_bytes_that_come_from_outside_must_not_be_touched_before():
+    with pytest.raises(Fault, match=r"access in flight.*on core 0: a DMA writes it"):
+        run(image(UNANSWERED))
