@@ -27,12 +27,14 @@ SMALLEST = {
     "prices": ("--models", "KWS", "--boards", "disco_f746ng", "--seconds", "0.1"),
     "qdq_cycles": ("--models", "AD", "--boards", "nucleo_l4r5zi"),
     "simulator_speed": ("1", "--boards", "nucleo_l4r5zi"),
+    "pytorch_differences": ("cnn1d_ort_qdq", "--inputs", "2", "--board", "pico"),
     "startup": ("--models", "hello", "--times", "1"),
 }
 ELSEWHERE = {
     "emx": "emx-onnx-cgen, which lies in an environment of its own, and models beside the repository",
     "quantize": "models and pictures that lie beside the repository, minutes for each; tests/test_quantization.py has the parts",
     "dtcm_reasons": "the same programs as dtcm_cache, minutes for each layer",
+    "pytorch_exports": "PyTorch, which is gigabytes; tests/test_pytorch_files.py reads what it made",
     "timing_table": "tests/test_timing.py measures the same rules",
     "tuning": "minutes for the smallest model",
     "weight_bits": "a model and pictures that lie beside the repository; qdq_cycles measures firmware of such files",
@@ -41,7 +43,7 @@ ELSEWHERE = {
 
 NAMES = {board.name for board in BOARDS}
 
-PARTS = {"data", "emx_models", "dtcm_layers", "dtcm_programs", "tables"}
+PARTS = {"data", "emx_models", "dtcm_layers", "dtcm_programs", "pytorch_networks", "tables"}
 """What the programs import."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smelt.errors import Unsupported
 from smelt.importers.onnx_load import load_onnx
 from smelt.model.reference import computes_reals
 from smelt.passes import prepare
@@ -283,7 +284,7 @@ def test_int16_is_moved_and_quantised_anew_and_computed_with_as_written():
     assert np.array_equal(found, wanted) and np.unique(found).size > 60
 
 
-def test_a_scale_for_each_channel_of_an_activation_is_computed_as_written():
+def test_a_zero_point_for_each_channel_of_an_activation_is_computed_as_written():
     b = Builder("uint8")
     scales = b.constant("s", np.array([0.02, 0.03, 0.04, 0.05], np.float32))
     zeros = b.constant("z", np.array([128, 120, 110, 130], np.uint8))
@@ -291,7 +292,35 @@ def test_a_scale_for_each_channel_of_an_activation_is_computed_as_written():
     file = b.file([IMAGE], b.add("DequantizeLinear", f"{q} {scales} {zeros}", axis=1))
     found, wanted = both(file, [IMAGE])
     assert np.allclose(found, wanted, rtol=1e-6, atol=1e-7)
-    assert any("scale for each channel" in remark for remark in load_onnx(file, "net").remarks)
+    assert any("zero points for each channel" in remark for remark in load_onnx(file, "net").remarks)
+
+
+@pytest.mark.parametrize("behind", ["depthwise", "reals", "clipped"])
+def test_one_zero_point_and_scales_for_each_channel_are_bytes(behind):
+    """As NNCF writes them: scales for each channel become part of the weights behind them, or of reals where there are none."""
+    b = Builder()
+    x = b.qdq("x", 0.024, 3)
+    c = b.qdq(b.conv(x, 0.024, 4, 4, pads=[1] * 4), 0.02, 3)
+    total = b.add("Add", f"{c} {b.qdq(b.add('Tanh', c), 0.01, 3)}")
+    scales = b.constant("s", np.array([0.02, 0.03, 0.04, 0.05], np.float32))
+    zeros = b.constant("z", np.full(4, 128, np.uint8))
+    q = b.add("QuantizeLinear", f"{total} {scales} {zeros}", axis=1)
+    if behind == "clipped":
+        q = b.add("Clip", f"{q} {b.constant('l', np.uint8(100))} {b.constant('h', np.uint8(150))}")
+    y = b.add("DequantizeLinear", f"{q} {scales} {zeros}", axis=1)
+    if behind == "depthwise":
+        y = b.qdq(b.conv(y, 0.03, 8, 4, 3, 4, float_bias=True, pads=[1] * 4), 0.05, -20)
+    file = b.file([IMAGE], y)
+    found, wanted = both(file, [IMAGE])
+    graph = prepare(load_onnx(file, "net"))
+    assert sum(type(op).__name__ == "Quantize" for op in graph.ops) == 2
+    assert not any("kept as float32" in remark for remark in graph.remarks)
+    if behind == "depthwise":
+        (conv,) = (op for op in graph.ops if type(op).__name__ == "DepthwiseConv2D")
+        assert conv.x.dtype == conv.y.dtype == "int8"
+        assert np.max(np.abs(found - wanted)) <= 0.0501 and np.mean(found != wanted) < 0.01
+    else:
+        assert np.array_equal(found, wanted)
 
 
 def test_a_float_head_and_tail_work():
@@ -405,3 +434,14 @@ def test_random_graphs(drawn):
     found, wanted = both(file, [shape])
     steps = np.abs(found - wanted) / scale
     assert steps.max() < 0.5 or (not exact and steps.max() < 1.5 and np.mean(steps > 0.5) < 0.01)
+
+
+def test_clipped_integers_that_are_kept_as_reals_are_refused():
+    b = Builder("uint8")
+    scales = b.constant("s", np.array([0.02, 0.03, 0.04, 0.05], np.float32))
+    zeros = b.constant("z", np.array([128, 120, 110, 130], np.uint8))
+    q = b.add("QuantizeLinear", f"x {scales} {zeros}", axis=1)
+    q = b.add("Clip", f"{q} {b.constant('l', np.uint8(100))} {b.constant('h', np.uint8(150))}")
+    file = b.file([IMAGE], b.add("DequantizeLinear", f"{q} {scales} {zeros}", axis=1))
+    with pytest.raises(Unsupported, match="float32 are clipped"):
+        load_onnx(file, "net")

@@ -171,6 +171,8 @@ class Bench:
             real=lambda limits: build(source.real(limits)),
             quantised=None if quantised is None else as_integers,
             affine=None,
+            by_channel=False,
+            scaled=None,
         )
 
     def arranged(self, view: View, order: Order) -> View:

@@ -263,7 +263,7 @@ def _as_affine(at: Site, x: Operand, x2: Operand, how: Arithmetic) -> View | Non
     promise = view.source
     if promise.affine is None or not at.alone(int(first)) or promise.limits != (-inf, inf):
         return None
-    numbers = _by_channel(constant.data, view)
+    numbers = by_channel(constant.data, view)
     found = None if numbers is None else how.affine(numbers, first)
     taken = None if found is None else promise.affine(*found)
     return None if taken is None else view.of(taken)
@@ -274,14 +274,14 @@ def into_weights(at: Site, x: View, factors: Array, addends: Array) -> View | No
     promise = x.source
     if not isinstance(promise, Promise) or promise.affine is None or not at.alone(0):
         return None
-    numbers = _by_channel(factors, x), _by_channel(addends, x)
+    numbers = by_channel(factors, x), by_channel(addends, x)
     if numbers[0] is None or numbers[1] is None:
         return None
     taken = promise.affine(numbers[0], numbers[1])
     return None if taken is None else x.of(taken)
 
 
-def _by_channel(data: Array, view: View) -> Floats | None:
+def by_channel(data: Array, view: View) -> Floats | None:
     """A constant as one number for each index of the stored last axis; None where it is more than that."""
     if data.ndim > len(view.shape) or view.elements > MOST_PLACES:
         return None

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from smelt.importers.onnx_channels import with_integers
 from smelt.importers.onnx_linear import Linear, Weights, bias_of, weights_of
 from smelt.importers.onnx_nodes import Constant
 from smelt.importers.onnx_site import OnnxArm, Site
@@ -33,6 +34,8 @@ def convolved(at: Site, x: View, weights: Constant, bias: Constant | None) -> Vi
     w = windows(at, seen.shape, weights.shape[2:])
     single = depth == 1 and groups > 1
     filters = _filters(at, weights, single)
+    if single:
+        seen, filters = with_integers(seen, filters)
     settings: dict[str, Any] = {"stride": w.stride, "dilation": w.dilation, "pad": w.pad}
     kind = DepthwiseConv2D if single else Conv2D
     shape = (seen.shape[0], *w.count, channels)

@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smelt.importers.onnx_nodes import Constant, Quantised
 from smelt.importers.onnx_site import Site
-from smelt.importers.onnx_views import Decoded, Floats, Limits, Promise, Shape, Target, View
+from smelt.importers.onnx_views import UNLIMITED, Decoded, Floats, Limits, Promise, Shape, Target, View
 from smelt.model.dtypes import DType
 from smelt.model.graph import Array, Op, Quantization, Tensor
-from smelt.model.ops import Mul
+from smelt.model.ops import Add, Mul
 from smelt.model.ops_pointwise import Cast
 from smelt.model.rescale import Rescale, linear_rescale, raw_sums
 
@@ -88,7 +89,7 @@ class Linear:
         """The result, as reals or integers."""
         quantised = self._quantised if self._is_integer() else None
         types = (self.x.source.tensor.dtype,) if isinstance(self.x.source, Decoded) else ()
-        return Promise(self.shape, self._real, quantised, types=types, affine=self._affine)
+        return Promise(self.shape, self._real, quantised, types=types, affine=self._affine, by_channel=True)
 
     def _is_integer(self) -> bool:
         x = self.x.source
@@ -116,9 +117,10 @@ class Linear:
         return self._add(x, weights, bias, y, linear_rescale(x, weights, y, limits))
 
     def _sums(self, limits: Limits) -> Tensor:
-        """Reals of integers where no quantiser follows: f32(f32(sum) * f32(s_x * s_w))."""
+        """Reals of integers where no quantiser follows: f32(f32(sum) * f32(s_x * s_w)), and to that a bias that is real."""
         bench, at = self.at.bench, self.at
-        x, weights, bias = self._integers()
+        own = self.bias if self.bias is not None and self.bias.quantised is None else None
+        x, weights, bias = (self if own is None else replace(self, bias=None))._integers()
         sums = bench.tensor(f"{at.wish}.sums", self.shape, "int32")
         self._add(x, weights, bias, sums, raw_sums(x, sums))
         scales = (np.float32(x.q.scale) * self.weights.scales).astype(np.float32)
@@ -126,20 +128,26 @@ class Linear:
         bench.add(Cast(x=sums, y=counted), at.node.where)
         factors = bench.constant(f"{at.wish}.scales", scales.reshape((1,) * (len(self.shape) - 1) + (-1,)))
         y = bench.tensor(at.wish, self.shape, "float32")
-        return bench.add(Mul(x=counted, x2=factors, y=y, clamp=limits), at.node.where)
+        if own is None:
+            return bench.add(Mul(x=counted, x2=factors, y=y, clamp=limits), at.node.where)
+        product = bench.tensor(f"{at.wish}.product", self.shape, "float32")
+        bench.add(Mul(x=counted, x2=factors, y=product, clamp=UNLIMITED), at.node.where)
+        x2 = bench.constant(f"{at.wish}.bias", own.reals.reshape((1,) * (len(self.shape) - 1) + (-1,)))
+        return bench.add(Add(x=product, x2=x2, y=y, clamp=limits), at.node.where)
 
-    def _integers(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """x, weights and bias, all of integers."""
+    def _integers(self, factors: tuple[float, ...] = ()) -> tuple[Tensor, Tensor, Tensor | None]:
+        """x, weights and bias, all of integers. Factors of y, one for each channel, are taken off the scales of the weights."""
         bench, at = self.at.bench, self.at
         assert isinstance(self.x.source, Decoded) and self.weights.stored is not None
         x, scales = self.x.source.tensor, self.weights.scales
-        q = Quantization(tuple(map(float, scales)), (0,) * len(scales), self.weights.axis if len(scales) > 1 else None)
+        left = scales / np.asarray(factors, np.float32) if factors else scales
+        q = Quantization(tuple(map(float, left)), (0,) * len(left), self.weights.axis if len(left) > 1 else None)
         weights = bench.constant(f"{at.wish}.weights", self.weights.stored, self.weights.dtype, q)
         return x, weights, self._integer_bias(x, scales)
 
     def _quantised(self, target: Target, limits: Limits) -> Tensor:
         bench, at = self.at.bench, self.at
-        x, weights, bias = self._integers()
+        x, weights, bias = self._integers(target.factors)
         y = bench.tensor(at.wish, self.shape, target.dtype, target.quantization)  # type: ignore[arg-type]
         return self._add(x, weights, bias, y, linear_rescale(x, weights, y, stored_limits(target, limits), "ties_even"))
 
@@ -164,9 +172,20 @@ class Linear:
 
 
 def stored_limits(target: Target, limits: Limits) -> tuple[int, int]:
-    """Real limits in the stored integers that a quantiser wants, within its own: clamp and rounding commute."""
-    scale, zero = np.float32(target.quantization.scale), target.quantization.zero_point
-    with np.errstate(over="ignore"):
-        ends = np.rint(np.asarray(limits, np.float32) / scale).astype(np.float64) + zero
-    low, high = np.clip(ends, target.low, target.high).astype(np.int64).tolist()
+    """Real limits in the stored integers that a quantiser wants, within its own: clamp and rounding commute. Where it has factors,
+    those of the first channel (`one_limit` says whether they are those of all)."""
+    low, high = _ends(target, limits)[0].tolist()
     return low, high
+
+
+def one_limit(target: Target, limits: Limits) -> bool:
+    """Whether real limits are the same stored integers for all channels."""
+    ends = _ends(target, limits)
+    return bool(np.all(ends == ends[0]))
+
+
+def _ends(target: Target, limits: Limits) -> NDArray[np.int64]:
+    scales = np.asarray(target.factors or target.quantization.scales, np.float32)[:, np.newaxis]
+    with np.errstate(over="ignore"):
+        ends = np.rint(np.asarray(limits, np.float32) / scales).astype(np.float64) + target.quantization.zero_point
+    return np.asarray(np.clip(ends, target.low, target.high), np.int64)

@@ -1,7 +1,7 @@
 """QuantizeLinear and DequantizeLinear: quantisers decide in which form the values before them are computed.
 
-Bytes are int8 inside: uint8 of the file less 128, zero points too. A quantiser that smelt's integers cannot hold (a scale for each
-channel of an activation, int16 with a zero point, 32 bits) is computed as it is written, in float32.
+Bytes are int8 inside: uint8 of the file less 128, zero points too. A quantiser that smelt's integers cannot hold (several zero
+points, int16 with a zero point, 32 bits) is computed as it is written, in float32.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from smelt.importers import onnx_channels
 from smelt.importers.onnx_arrays import TYPES
 from smelt.importers.onnx_nodes import Constant, Quantised, along
 from smelt.importers.onnx_site import OnnxArm, Site
@@ -57,6 +58,15 @@ class Parameters:
         return Target(
             "int16" if self.dtype == "int16" else "int8", q, low + self.offset, high + self.offset, self.offset != 0
         )
+
+    def by_channel(self, x: View) -> Target | None:
+        """What smelt stores of x with a scale for each channel; None where it has no such integers."""
+        zeros = set(self.zeros.reshape(-1).tolist())
+        if self.axis is None or self.block or self.dtype not in BYTES or len(zeros) != 1:
+            return None
+        low, high, zero = (n + self.offset for n in (*RANGES[self.dtype], int(zeros.pop())))
+        scales = along(self.scales, self.axis, len(x.shape))
+        return onnx_channels.target_of(scales, zero, low, high, self.offset != 0, x)
 
 
 def parameters(at: Site, scale: int, zero: int, dtype: str = "", axis: int | None = None, block: int = 0) -> Parameters:
@@ -124,7 +134,14 @@ def _of_blocks(at: Site, numbers: Array, x: Constant, p: Parameters) -> Array:
 def decoded(at: Site, x: View, p: Parameters) -> View:
     """The reals that integers stand for."""
     target, source = p.target(), x.source
+    if isinstance(source, onnx_channels.ByChannel):
+        own, other = source.target, p.by_channel(x)
+        if other is None or (other.quantization, other.factors) != (own.quantization, own.factors):
+            at.refuse("integers of a scale for each channel are read with other scales")
+        return onnx_channels.read(at, x, source)
     if isinstance(source, Faked):
+        if (source.target.low, source.target.high) != RANGES["int8"]:
+            at.refuse("integers that smelt keeps as float32 are clipped")
         if source.parameters is not p and not source.is_alike(p):
             at.refuse("integers of a scale for each channel are read with other scales")
         return x.of(source.tensor, "float32")
@@ -196,7 +213,8 @@ def quantised(at: Site, x: View, p: Parameters) -> View:
     target = p.target()
     at.demand(x.dtype == "float32", f"it quantises {x.dtype}")
     if target is None:
-        return _faked(at, x, p)
+        several = p.by_channel(x)
+        return _faked(at, x, p) if several is None else onnx_channels.made(at, x, several, p.dtype)
     source, where = x.source, at.node.where
 
     def make(wanted: Target) -> Tensor:
@@ -267,7 +285,7 @@ def _faked(at: Site, x: View, p: Parameters) -> View:
     tensor = r.times(r.plus(limited, zero, subtract=True), scale)
     at.bench.remark(
         f"{at.node.where} quantises to {p.dtype}"
-        + ("" if p.is_single else " with a scale for each channel")
+        + ("" if p.is_single else " with scales and zero points for each channel")
         + ": its values are rounded as written, but computed and kept as float32"
     )
     target = Target("int8", Quantization((1.0,), (0,)), -128, 127)

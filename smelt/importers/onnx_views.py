@@ -39,13 +39,15 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Target:
-    """What a quantiser wants: stored integers of `dtype` (uint8 of the file as int8, `unsigned`), none beyond `low` and `high`."""
+    """What a quantiser wants: stored integers of `dtype` (uint8 of the file as int8, `unsigned`), none beyond `low` and `high`.
+    `factors` are scales for each index of the stored last axis, where it has such; the one of `quantization` is 1 then."""
 
     dtype: str
     quantization: Quantization
     low: int
     high: int
     unsigned: bool = False
+    factors: tuple[float, ...] = ()
 
 
 Build = Callable[[Tensor], Tensor]
@@ -56,7 +58,8 @@ class Promise:
     """Reals that are computed when it is known in what form they are wanted: as float32 by `real`, or as integers by `quantised`.
 
     `limits` are those of activations behind the operator. `affine` gives the same value times numbers plus numbers, one for
-    each index of the stored last axis; None where the operator cannot take (these) in.
+    each index of the stored last axis; None where the operator cannot take (these) in. `scaled` gives integers of scale 1, and
+    what each index of the stored last axis is times.
     """
 
     shape: Shape
@@ -65,11 +68,13 @@ class Promise:
     limits: Limits = UNLIMITED
     types: tuple[str, ...] = ("int8",)  # that `quantised` can make
     affine: Callable[[Floats, Floats], Promise | None] | None = None
+    by_channel: bool = False  # whether `quantised` takes targets with factors
+    scaled: Callable[[], tuple[Tensor, Floats]] | None = None
 
     def limited(self, low: float, high: float) -> Promise:
         """With the limits of one more activation behind it."""
         least, most = np.clip(self.limits, low, high).tolist()
-        return replace(self, limits=(least, most), affine=None)
+        return replace(self, limits=(least, most), affine=None, scaled=None)
 
 
 @dataclass(frozen=True, eq=False)
