@@ -11,6 +11,7 @@ from smelt.targets.types import Board
 
 if TYPE_CHECKING:
     from smelt.devices.qemu import QemuLink
+    from smelt.devices.simulators.cluster_link import ClusterLink
     from smelt.devices.simulators.link import SimulatorLink
 
 Device = Literal["simulator", "qemu"]
@@ -40,17 +41,25 @@ def run_image(
         from smelt.devices.qemu_run import Qemu
 
         return Qemu(board, counting).run(image, inputs)
+    if board.chip.cluster:
+        from smelt.devices.simulators.cluster_simulator import ClusterSimulator
+
+        return ClusterSimulator(board).run(image, inputs)
     from smelt.devices.simulators.simulator import Simulator
 
     return Simulator(board, timing).run(image, inputs)
 
 
-def open_link(board: Board, device: Device | None = None) -> SimulatorLink | QemuLink:
+def open_link(board: Board, device: Device | None = None) -> SimulatorLink | ClusterLink | QemuLink:
     """A new debug link, to be closed by the caller (or `with`). Raises `DeviceError` if the device is missing."""
     if chosen(board, device) == "qemu":
         from smelt.devices.qemu import QemuLink
 
         return QemuLink(board)
+    if board.chip.cluster:
+        from smelt.devices.simulators.cluster_link import ClusterLink
+
+        return ClusterLink(board)
     from smelt.devices.simulators.link import SimulatorLink
 
     return SimulatorLink(board)

@@ -54,6 +54,7 @@ from smelt.targets.types import Board
 
 if TYPE_CHECKING:
     from smelt.devices.qemu import QemuLink
+    from smelt.devices.simulators.cluster_link import ClusterLink
     from smelt.devices.simulators.link import SimulatorLink
 
 LEAST_WORDS = 8  # the runtime always loads as many arguments as travel in registers
@@ -92,7 +93,7 @@ class Session:
         self._tensors: dict[int, RemoteTensor] = {}
         self._counter = 0
         self._device = device
-        self._own: SimulatorLink | QemuLink | None = None
+        self._own: SimulatorLink | ClusterLink | QemuLink | None = None
         self.layout = make_layout(self.board, stack_bytes, compiler)
         self.heap = Heap(self.board, self.layout.heap)
 
