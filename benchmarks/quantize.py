@@ -91,6 +91,7 @@ def cases() -> tuple[Case, ...]:
     enlarged = pictures.repeat(3, 1).repeat(3, 2) / np.float32(255)
     frames = np.fromfile(shared("inputs/mlperf_tiny/ad01_normal_id_01_hist.bin"), np.float32).reshape(-1, 640)
     eight, four = ("8 bits", Settings()), ("4 bits", Settings(weight_bits="4"))
+    every = ("4 bits, every layer", Settings(weight_bits="4", kept_wide=0))
     auto = ("4 bits where 25 dB", Settings(weight_bits="auto"))
     equal = ("8 bits, equalised", Settings(equalise=True))
     methods = [(f"8 bits, {m}", Settings(method=m)) for m in ("percentile", "mse", "entropy")]
@@ -98,12 +99,12 @@ def cases() -> tuple[Case, ...]:
     nearest = ("4 bits, nearest", Settings(weight_bits="4", rounding="nearest"))
     narrow = ("4 bits, equalised", Settings(weight_bits="4", equalise=True))
     adaptive = ("8 bits, adaptive", Settings(rounding="adaptive"))
-    resnet = (eight, plain, *methods, adaptive, equal, auto, four, narrow, nearest)
+    resnet = (eight, plain, *methods, adaptive, equal, auto, four, every, narrow, nearest)
     return (
         Case("resnet", "pretrainedResnet.tflite", pictures, cifar["labels"], resnet),
-        Case("vww", "vww_96_float.tflite", enlarged, None, (eight, equal, auto, four)),
-        Case("kws", "kws_ref_model_float32.tflite", spoken(), None, (eight, equal, auto, four)),
-        Case("ad", "ad01_fp32.tflite", frames, None, (eight, auto, four)),
+        Case("vww", "vww_96_float.tflite", enlarged, None, (eight, equal, auto, four, every)),
+        Case("kws", "kws_ref_model_float32.tflite", spoken(), None, (eight, equal, auto, four, every)),
+        Case("ad", "ad01_fp32.tflite", frames, None, (eight, auto, four, every)),
     )
 
 

@@ -29,7 +29,7 @@ def files(folder):
     pictures = np.load(shared("inputs/cifar10_test_500.npz"))["images"].astype(np.float32)
     for bits in BITS:
         file = folder / f"resnet8_{bits}.onnx"
-        file.write_bytes(quantise(model, [pictures[::STEP]], Settings(weight_bits=bits)).file)
+        file.write_bytes(quantise(model, [pictures[::STEP]], Settings(weight_bits=bits, kept_wide=0)).file)
         yield bits, file
 
 

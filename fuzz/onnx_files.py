@@ -1,5 +1,6 @@
-"""Damaged ONNX files: bytes are changed, and messages are: names, shapes, types, attributes, links between nodes. What comes of it
-is a graph, which the reference can compute, or a ModelError or an Unsupported of bounded size, in bounded time and memory.
+"""Damaged ONNX files: bytes are changed, and messages are: names, shapes, types, attributes, links between nodes; a third of the
+damage is aimed (`onnx_aimed`). What comes of it is a graph, which the reference can compute, or a ModelError or an Unsupported of
+bounded size, in bounded time and memory; nothing outside of the model's folder is read.
 
 `python -m fuzz.onnx_files --cases 20000 --seed 1`; exit code 1 if there are findings.
 """
@@ -15,6 +16,7 @@ import onnx
 
 from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.mutations import spoilt
+from fuzz.onnx_aimed import AIMS, reads_elsewhere
 from smelt.errors import ModelError, Unsupported
 from smelt.importers import describe, load
 from smelt.model.graph import Graph
@@ -50,8 +52,10 @@ def sources() -> tuple[bytes, ...]:
 
 def mutant(dice: random.Random) -> bytes:
     """A damaged file."""
-    file = dice.choice(sources())
-    if dice.random() < 0.4:
+    file, sort = dice.choice(sources()), dice.random()
+    if sort < 0.3:
+        return dice.choice(AIMS)(onnx.ModelProto.FromString(file), dice)
+    if sort < 0.55:
         return spoilt(file, dice, WORDS, dice.randint(1, 6))
     model = onnx.ModelProto.FromString(file)
     for _ in range(dice.randint(1, 4)):
@@ -109,6 +113,8 @@ def attempt(case: Case) -> str:
             raise Finding(f"a message of {len(str(error))} characters") from error
         return type(error).__name__
     _look(file, refused=False)
+    if reads_elsewhere(file.read_bytes()):
+        raise Finding("data outside of the model's folder is read")
     return _computed(graph)
 
 

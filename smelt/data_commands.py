@@ -68,7 +68,14 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     type=click.Choice(["8", "4", "auto"]),
     default="8",
     show_default=True,
-    help="auto: 4 for layers that can do with it.",
+    help="4: but for the most sensitive layers (--kept-wide); auto: for layers that can do with it.",
+)
+@click.option(
+    "--kept-wide",
+    default=6.25,
+    show_default=True,
+    type=click.FloatRange(0, 100),
+    help="Of the weights, the percentage that may stay 8 bits with --weight-bits 4.",
 )
 @click.option(
     "--least-sqnr",
@@ -99,6 +106,7 @@ def quantize_command(
     wide: tuple[str, ...],
     equalize: bool,
     no_correction: bool,
+    kept_wide: float,
     **chosen: Any,
 ) -> None:
     """Quantise the float MODEL (.tflite or .onnx), with DATA to see what its values are, and write an .onnx file of integers.
@@ -115,7 +123,12 @@ def quantize_command(
     prepared = given(stored_preparation(model))
     few = read_data(data, graph, prepared).chosen(limit).within_memory()
     settings = Settings(
-        **chosen, equalise=equalize, correct=not no_correction, int16=wide, metadata=prepared.as_metadata()
+        **chosen,
+        kept_wide=kept_wide / 100,
+        equalise=equalize,
+        correct=not no_correction,
+        int16=wide,
+        metadata=prepared.as_metadata(),
     )
     target = out or Path(f"{model.stem}_int8.onnx")
     with stages() as report:

@@ -11,9 +11,12 @@ import numpy as np
 from smelt.errors import ModelError, printable
 from smelt.importers.onnx_wire import Value, Wire, integers, message, number, text
 from smelt.model.graph import Array
+from smelt.nouns import clipped
 
 MOST_ELEMENTS = 1 << 26
 MOST_AXES = 8
+MOST_OF_NAME = 200
+"""Characters of a name in a message, about."""
 
 TYPES: dict[int, str] = {
     1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16",
@@ -85,7 +88,7 @@ def packed_type(raw: RawTensor) -> str:
 
 def array_of(raw: RawTensor, folder: Path | None) -> Array:
     """The array of a tensor: reals as float32. External data lies in `folder` or below it. Raises ModelError."""
-    what = f"tensor '{printable(raw.name)}'"
+    what = f"tensor '{clipped(printable(raw.name), MOST_OF_NAME)}'"
     name = TYPES.get(raw.dtype)
     if name is None:
         raise ModelError(f"{what} is of {type_name(raw.dtype)}, which smelt does not read")
@@ -103,13 +106,14 @@ def array_of(raw: RawTensor, folder: Path | None) -> Array:
 def _external(raw: RawTensor, what: str, folder: Path | None) -> memoryview:
     """The part of a file beside the model that holds the tensor. Nothing outside the model's folder is opened."""
     place = raw.external.get("location", "")
+    shown = clipped(printable(place), MOST_OF_NAME)
     if folder is None or not place:
         raise ModelError(f"{what} has its data in another file, which is not there")
     home = folder.resolve()
     try:
         file = (home / place).resolve()
         if not file.is_relative_to(home) or Path(place).is_absolute():
-            raise ModelError(f"{what} has its data in '{printable(place)}', outside the model's folder")
+            raise ModelError(f"{what} has its data in '{shown}', outside the model's folder")
         size = file.stat().st_size
         offset = int(raw.external.get("offset", "0"))
         length = int(raw.external.get("length", str(size - offset)))
@@ -122,7 +126,7 @@ def _external(raw: RawTensor, what: str, folder: Path | None) -> memoryview:
             return memoryview(opened.read(length))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its place is no number or no name"
-        raise ModelError(f"{what} has its data in '{printable(place)}', which cannot be read: {reason}") from None
+        raise ModelError(f"{what} has its data in '{shown}', which cannot be read: {reason}") from None
 
 
 def _from_bytes(data: memoryview, name: str, elements: int, what: str) -> Array:

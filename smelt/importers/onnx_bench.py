@@ -32,6 +32,8 @@ from smelt.model.ops import Dequantize, Lookup, Reshape, Transpose, Unary
 from smelt.model.representable import excesses
 
 MOST_ELEMENTS = 1 << 26
+DEEP, DEEPEST = 24, 40
+"""Promises that wait for one another: from how many on one that takes nothing more in is computed, and at most."""
 
 
 class Refusal(Exception):
@@ -66,6 +68,7 @@ class Bench:
         self.orders: dict[str, Order] = {}  # of the axes of edges, as they are stored
         self.readers: Counter[str] = Counter(name for node in model.nodes for name in node.inputs if name)
         self.readers.update(edge.name for edge in model.outputs)
+        self._depths: dict[str, int] = {}  # of names: how many promises wait for one another behind each
         self._made: dict[tuple[Any, ...], Tensor] = {}
         self._kept: list[object] = []  # what `_made` knows by identity must live as long as it does
 
@@ -147,6 +150,29 @@ class Bench:
         if isinstance(view.source, Promise | Stored):
             return view.of(self.held(view))
         return view
+
+    def shallow(self, node: Node) -> None:
+        """See to it that not too many promises wait for one another: what an operator promises behind many others is computed now,
+        for promises are kept by recursion."""
+        depth = 1 + max((self._depth(name) for name in node.inputs), default=0)
+        for name in node.outputs:
+            view = self.values.get(name)
+            if not isinstance(view, View) or not self._waits(view.source):
+                continue
+            self._depths[name] = depth
+            takes_in = isinstance(view.source, Promise) and view.source.affine is not None
+            if depth >= (DEEPEST if takes_in else DEEP):
+                self.values[name] = self.settled(view)
+
+    def _depth(self, name: str) -> int:
+        view = self.values.get(name)
+        return self._depths.get(name, 0) if isinstance(view, View) and self._waits(view.source) else 0
+
+    def _waits(self, source: Source) -> bool:
+        """Whether it is not computed yet."""
+        if isinstance(source, Stored):
+            return (id(source), source.target) not in self._made
+        return isinstance(source, Promise) and (id(source), "real") not in self._made
 
     # Moving
 

@@ -141,6 +141,7 @@ def _convert(
         arm = arms.get(node.code)
         if arm is not None:
             arm.build(at)
+            bench.shallow(node)
             return
         if not any(name in bench.lost for name in node.inputs) or node.op not in FOLDS:
             unknown.setdefault(node.code, []).append(node)

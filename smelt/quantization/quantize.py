@@ -21,13 +21,23 @@ from smelt.quantization.onnx_writer import onnx_bytes
 from smelt.quantization.products import Floats
 from smelt.quantization.ranges import PERCENTILE, Histogram, Method, Ranges, sqnr
 from smelt.quantization.scheme import Scheme, check_quantizable, scheme
-from smelt.quantization.sensitivity import Sensitivity, layers_for_fewer_bits, logits, noises, sensitivities
+from smelt.quantization.sensitivity import (
+    Sensitivity,
+    layers_for_fewer_bits,
+    layers_for_more_bits,
+    logits,
+    noises,
+    sensitivities,
+)
 
 Report = Callable[[str, int, int], None]
 """Hears what is done, how much of it is, and of how much."""
 
 WeightBits = Literal["8", "4", "auto"]
 LEAST_SQNR = 25.0
+KEPT_WIDE = 1 / 16
+"""Of all weights, the share that may stay 8 bits in a network of 4 bits: the first and the last layer of one, about."""
+
 MOST_IMAGES = 256
 """Inputs on which layers are rounded and biases corrected: all of them lie in memory at once."""
 
@@ -41,7 +51,8 @@ FEW_IMAGES = 32
 @dataclass(frozen=True)
 class Settings:
     """How to quantise. Without `rounding`, weights of 8 bits are rounded to the nearest, others adaptively. With `weight_bits`
-    "auto", layers get 4 bits as long as the outputs stay `least_sqnr` dB above the noise. Layers named in `int16` read and make
+    "auto", layers get 4 bits as long as the outputs stay `least_sqnr` dB above the noise; with "4" all do but those that lose
+    most by it for what it saves, which have at most the share `kept_wide` of all weights. Layers named in `int16` read and make
     int16."""
 
     method: Method = "minmax"
@@ -49,6 +60,7 @@ class Settings:
     weight_bits: WeightBits = "8"
     rounding: Rounding | None = None
     least_sqnr: float = LEAST_SQNR
+    kept_wide: float = KEPT_WIDE
     equalise: bool = False
     correct: bool = True
     int16: tuple[str, ...] = ()
@@ -147,13 +159,14 @@ def _rounded(
     everything = frozenset(linear)
     if settings.weight_bits == "8":
         return layers(frozenset(), "rounding")
-    if settings.weight_bits == "4":
-        return layers(everything, "rounding")
-    wide = layers(frozenset(), "rounding to 8 bits", "nearest")
     narrow = layers(everything, "rounding to 4 bits")
+    found = noises(graph, few, {op: layer.weights for op, layer in narrow.items()})
+    if settings.weight_bits == "4":
+        kept = layers_for_more_bits(found, settings.kept_wide)
+        return layers(everything - kept, "rounding") if kept else narrow
+    wide = layers(frozenset(), "rounding to 8 bits", "nearest")
     last = logits(graph)
     base = 10 ** (-sqnr(forward(last, few)[0], simulated(last, few, given, wide)[0]) / 10)
-    found = noises(graph, few, {op: layer.weights for op, layer in narrow.items()})
     return layers(layers_for_fewer_bits(found, base, settings.least_sqnr), "rounding")
 
 

@@ -92,3 +92,14 @@ def layers_for_fewer_bits(noise: Mapping[Linear, float], base: float, least: flo
             left -= noise[op]
             chosen.add(op)
     return frozenset(chosen)
+
+
+def layers_for_more_bits(noise: Mapping[Linear, float], share: float) -> frozenset[Linear]:
+    """Which layers keep more bits, given what the outputs lose where each alone does not: those that lose most for each weight, as
+    long as they have together at most a share of all weights."""
+    left, chosen = share * sum(op.weights.elements for op in noise), set()
+    for op in sorted(noise, key=lambda op: noise[op] / op.weights.elements, reverse=True):
+        if op.weights.elements <= left:
+            left -= op.weights.elements
+            chosen.add(op)
+    return frozenset(chosen)
