@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import onnx
@@ -153,6 +154,22 @@ def test_deep_and_endless_messages():
     with pytest.raises(SmeltError):
         load_onnx(b"\x08\x08\x3a" + inner[1:], "net")
     assert "fields" in refused(b"\x08\x08\x3a\x04" + b"\x0a\x00" * 2 + b"\x08\x01" * 1_100_000, ModelError)
+
+
+@pytest.mark.parametrize("op", ["Relu", "Neg", "Add"])
+def test_long_chains_are_read(op):
+    """What is promised behind many promises is computed; nothing depends on how deep Python recurses."""
+    names = ["x", *(f"t{i}" for i in range(700)), "y"]
+    nodes = [node(op, f"{a} {a}" if op == "Add" else a, b) for a, b in pairwise(names)]
+    graph = load_onnx(model(nodes, {"x": (1, 3)}, ["y"]), "net")
+    assert len(graph.ops) >= (1 if op == "Relu" else 700)
+    (found,) = run(graph, [np.array([[-1, 0, 1]], np.float32)])
+    assert found[0, 2] == {"Relu": 1, "Neg": -1, "Add": np.inf}[op]
+
+
+def test_integers_where_reals_belong_are_refused():
+    file = model([node("Softmax", "x", "y")], {"x": (1, 3)}, ["y"], types={"x": onnx.TensorProto.INT8})
+    assert "integers are read where reals belong" in refused(file)
 
 
 def external(folder, location, size=None):

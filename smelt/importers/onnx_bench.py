@@ -68,6 +68,7 @@ class Bench:
         self.orders: dict[str, Order] = {}  # of the axes of edges, as they are stored
         self.readers: Counter[str] = Counter(name for node in model.nodes for name in node.inputs if name)
         self.readers.update(edge.name for edge in model.outputs)
+        self.recursive = True  # whether promises wait for one another; in integer networks they become one
         self._depths: dict[str, int] = {}  # of names: how many promises wait for one another behind each
         self._made: dict[tuple[Any, ...], Tensor] = {}
         self._kept: list[object] = []  # what `_made` knows by identity must live as long as it does
@@ -121,7 +122,7 @@ class Bench:
         """The tensor of float32 that holds a value of reals, stored as the view's source is."""
         source = view.source
         match source:
-            case Tensor():
+            case Tensor() if source.element.is_float:
                 return source
             case Promise():
                 return self.once((id(source), "real"), source, lambda: source.real(source.limits))
@@ -143,7 +144,7 @@ class Bench:
         if isinstance(source, Stored):
             target = source.target
             return self.once((id(source), target), source, lambda: source.make(target))
-        return self.real(view)
+        return source if isinstance(source, Tensor) else self.real(view)
 
     def settled(self, view: View) -> View:
         """The view with a source that needs nothing any more to be computed."""
@@ -154,6 +155,8 @@ class Bench:
     def shallow(self, node: Node) -> None:
         """See to it that not too many promises wait for one another: what an operator promises behind many others is computed now,
         for promises are kept by recursion."""
+        if not self.recursive:
+            return
         depth = 1 + max((self._depth(name) for name in node.inputs), default=0)
         for name in node.outputs:
             view = self.values.get(name)

@@ -222,6 +222,7 @@ def begin(bench: Bench, dialect: Dialect) -> None:
     bench.remark(
         f"this is an integer network ({dialect}): inputs are uint8, outputs that are whole numbers are integers"
     )
+    bench.recursive = False
     for edge in bench.model.inputs:
         view = bench.values.get(edge.name)
         if isinstance(view, View) and isinstance(view.source, Tensor):

@@ -177,7 +177,7 @@ def _padded(at: Site, x: View, shape: Shape, around: object, value: float) -> So
         case Stored() as source:
             offset = -128 if x.dtype.startswith("u") else 0
             return Stored(shape, source.target, lambda target: around(source.make(target), int(value) + offset))
-    found: Tensor = around(at.bench.real(x), value)
+    found: Tensor = around(at.bench.held(x), value)
     return found
 
 

@@ -47,7 +47,7 @@ def reduced(at: Site, x: View, axes: tuple[int, ...], kind: type[Reduce], keep: 
     if kind in (ReduceMax, ReduceMin) and (plain_byte or isinstance(x.source, Stored)):
         source = at.bench.move(x.source, stored, build)
     else:
-        held = at.bench.held(x) if isinstance(x.source, Stored) else at.bench.real(x)
+        held = at.bench.held(x)
         at.demand(held.dtype == "float32" or held.quantization is None, "it reduces quantised integers")
         source = build(held)
     seen = stored_as(source, order, x.dtype)
@@ -244,7 +244,7 @@ def cumulative_sum(at: Site) -> None:
     order = natural_order(x)
     x = at.bench.arranged(x, order)
     axis = order.index(at.axis(at.integers(1)[0] if at.integers(1) else 0, len(x.shape)))
-    tensor = at.bench.real(x)
+    tensor = at.bench.held(x)
     op = CumulativeSum(
         x=tensor,
         y=at.fresh(x.stored, tensor.dtype),
