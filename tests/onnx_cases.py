@@ -88,6 +88,8 @@ CASES = {
         {"w": W["w"], "g": reals(120, 3), "h": reals(3)},
         17,
     ),
+    "gemm transposed": ([node("Gemm", "x g h", "y", transA=1)], [(5, 2)], {"g": reals(5, 3), "h": reals(3)}, 17),
+    "gemm of two": ([node("Gemm", "x x2", "y", transA=1, transB=1)], [(5, 2), (3, 5)], {}, 17),
     "gemm alpha": ([node("Gemm", "x g h", "y", alpha=0.5, beta=2.0)], [(2, 5)], {"g": reals(5, 3), "h": reals(1)}, 17),
     "matmul of two": (
         [node("Transpose", "x2", "t", perm=[0, 2, 1]), node("MatMul", "x t", "y")],

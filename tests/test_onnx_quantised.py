@@ -217,6 +217,14 @@ def test_products_of_two_values_are_equal(left, right):
     assert integers_only(file) and np.mean(found != wanted) < 0.02 and np.max(np.abs(found - wanted)) <= 0.0301
 
 
+def test_the_fully_connected_product_of_two_values_is_equal():
+    b = Builder()
+    x, x2 = b.qdq("x", 0.024, 3), b.qdq("x2", 0.05, -8)
+    file = b.file([(9, 12), (7, 12)], b.qdq(b.add("Gemm", f"{x} {x2}", transB=1), 0.11, 4))
+    found, wanted = both(file, [(9, 12), (7, 12)])
+    assert integers_only(file) and np.array_equal(found, wanted)
+
+
 FUNCTIONS = {
     "LeakyRelu": {}, "Sigmoid": {}, "Tanh": {}, "HardSigmoid": {}, "HardSwish": {}, "Elu": {}, "Abs": {}, "Erf": {},
     "Softmax": {"axis": 1}, "GlobalAveragePool": {}, "AveragePool": {"kernel_shape": [3, 2]},

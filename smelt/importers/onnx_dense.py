@@ -10,7 +10,7 @@ from smelt.importers.onnx_fused import byte_of, matrix_products
 from smelt.importers.onnx_linear import Bias, Linear, bias_of, weights_of
 from smelt.importers.onnx_nodes import Constant
 from smelt.importers.onnx_site import OnnxArm, Site
-from smelt.importers.onnx_views import Promise, View, is_free, places, plain
+from smelt.importers.onnx_views import Promise, View, is_free, places, plain, transposed_axes
 from smelt.model.graph import Array, Tensor
 from smelt.model.ops import Dense
 from smelt.model.ops_matmul import BatchMatMul
@@ -22,13 +22,19 @@ MOST_PLACES = 1 << 22
 def gemm(at: Site) -> None:
     a, b = at.running(0), at.any(1)
     c = at.any(2) if at.has(2) else None
-    if isinstance(b, View) or isinstance(c, View):
-        at.refuse("its second and third operand must be constants")
-    at.demand(not at.integer("transA", 0), "transA is not supported; transpose before it")
-    alpha, beta = at.real("alpha", 1.0), at.real("beta", 1.0)
     if len(a.shape) != 2 or len(b.shape) != 2:
         at.broken(f"matrices of {len(a.shape)} and {len(b.shape)} axes")
-    at.give(multiplied(at, a, b, bool(at.integer("transB", 0)), c, alpha, beta))
+    turned, transposed = bool(at.integer("transA", 0)), bool(at.integer("transB", 0))
+    alpha, beta = at.real("alpha", 1.0), at.real("beta", 1.0)
+    if turned:
+        a = transposed_axes(at.bench.arranged(a, (0, 1)), (1, 0))
+    if isinstance(c, View):
+        at.refuse("its third operand must be a constant")
+    elif isinstance(b, Constant):
+        at.give(multiplied(at, a, b, transposed, c, alpha, beta))
+    else:
+        at.demand(c is None and alpha == 1, "the product of two values is not scaled, and nothing is added to it")
+        at.give(stacked(at, a, transposed_axes(at.bench.arranged(b, (0, 1)), (1, 0)) if transposed else b))
 
 
 def multiplied(
@@ -123,6 +129,6 @@ def _matrix(at: Site, view: View) -> tuple[View, bool]:
 
 
 PRODUCTS: tuple[OnnxArm, ...] = (
-    OnnxArm("Gemm", "constant weights and bias", gemm),
+    OnnxArm("Gemm", "a constant bias; none for two values that are multiplied", gemm),
     OnnxArm("MatMul", "constant weights, or two values", matmul),
 )
