@@ -31,16 +31,21 @@ def made(folder: Path) -> list[Path]:
 
 
 def without_quantisers(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same network in float32: constants as they are after DequantizeLinear, everything else as it is."""
+    """The same network in float32: constants as they are after DequantizeLinear, a Relu where a quantiser behind a product begins
+    at 0, everything else as it is."""
     graph = model.graph
     constants = {t.name: numpy_helper.to_array(t) for t in graph.initializer}
     same: dict[str, str] = {}
     kept = []
+    products = {node.output[0] for node in graph.node if node.op_type in ("Conv", "Gemm")}
     for node in graph.node:
         x, *parameters = node.input
         if node.op_type == "DequantizeLinear" and x in constants:
             axis = next((a.i for a in node.attribute if a.name == "axis"), 1)
             constants[node.output[0]] = reals(constants[x], *(constants[p] for p in parameters), axis=axis)
+        elif node.op_type == "QuantizeLinear" and x in products and not constants[parameters[1]].any():
+            kept.append(onnx.helper.make_node("Relu", [x], [f"{x}/relu"]))
+            same[node.output[0]] = f"{x}/relu"
         elif node.op_type in ("QuantizeLinear", "DequantizeLinear"):
             same[node.output[0]] = same.get(x, x)
         else:
