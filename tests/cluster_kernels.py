@@ -211,12 +211,12 @@ ONCE = """
 """Runs a kernel on all workers from a barrier on; each leaves its cycles, call included."""
 
 
-def matmul_program(kernel: str, pitch: int, words: int, pixels: int, offset: int = 0) -> str:
+def matmul_program(kernel: str, pitch: int, words: int, pixels: int) -> str:
     """A body for `cluster_programs.program`: the second time instructions are in the cache."""
     once = ONCE.format(
         pitch=pitch,
         weights=WEIGHTS,
-        pixels=PIXELS + offset,
+        pixels=PIXELS,
         pixel_bytes=pixels * pitch,
         words=words,
         sums=SUMS,
@@ -282,12 +282,12 @@ def depthwise_data(size: int) -> tuple[dict[int, bytes], np.ndarray]:
     return {PLANES: planes.tobytes(), TABLES: tables.tobytes()}, outputs
 
 
-def matmul_data(pitch: int, words: int, pixels: int, offset: int = 0) -> tuple[dict[int, bytes], np.ndarray]:
+def matmul_data(pitch: int, words: int, pixels: int) -> tuple[dict[int, bytes], np.ndarray]:
     """What lies in L1, by address, and the sums of each worker: [worker, pixel, weights]."""
     random = np.random.default_rng(words)
     weights = random.integers(-128, 128, (4, 4 * words), np.int8)
     given = random.integers(0, 256, (8, pixels, 4 * words), np.uint8)
     sums = np.einsum("wpk,ck->wpc", given.astype(np.int64), weights.astype(np.int64))
     rows = {WEIGHTS + pitch * i: row.tobytes() for i, row in enumerate(weights)}
-    rows |= {PIXELS + offset + pitch * i: row.tobytes() for i, row in enumerate(given.reshape(-1, 4 * words))}
+    rows |= {PIXELS + pitch * i: row.tobytes() for i, row in enumerate(given.reshape(-1, 4 * words))}
     return rows, sums

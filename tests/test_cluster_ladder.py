@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from smelt.targets.boards import GAPUINO
+from tests.cluster_c import image, run
 from tests.cluster_kernels import (
     MATMUL_4X2,
     MATMUL_4X4,
@@ -17,6 +18,7 @@ from tests.cluster_kernels import (
     matmul_data,
     matmul_program,
 )
+from tests.cluster_pointwise import POINTWISE, pointwise_data
 from tests.cluster_programs import BOARD, RESULTS, machine_after
 
 WITHIN = 0.05
@@ -49,7 +51,8 @@ SHARED, NEAR, INTO_L1, OUT_OF_L1, LINES = 0x1C008000, 0x10003000, 0x30000, 0x200
 
 def measured(part: str, before: str = "") -> list[int]:
     """Cycles of each worker."""
-    machine = machine_after(before + TWICE.format(part=part))
+    together = "p.elw t0, 0x21C(s1)"  # worker 0 ends the program when all have left their figures
+    machine = machine_after(f"{before}{TWICE.format(part=part)}{together}")
     return [int.from_bytes(machine.read(RESULTS + 4096 * core, 4), "little") for core in range(8)]
 
 
@@ -120,60 +123,39 @@ def test_lines_take_a_cycle_at_least(line, expected):
 
 # --- kernels: bit-exact, then their speed --------------------------------------------------------------------------------
 
-STAGGER = (
-    "csrr t1, 0xF14\nli t0, {0}\nmul t1, t1, t0\nandi t1, t1, 63\naddi t1, t1, 2\nlp.setup x0, t1, 5f\nnop\n5: nop\n"
-)
-BEGINNINGS = ((0, 0), (0, 24), (3, 4), (5, 20), (11, 36), (17, 60))
-"""(cycles by which each worker begins later than the one before, at most 64; bytes by which pixels lie off)."""
 
-
-def matmul(kernel: str, pixels: int, words: int, pitch: int, beginnings=BEGINNINGS) -> float:
-    """MAC per cycle of all workers, their mean, over several ways to begin."""
-    cycles = []
-    for stagger, offset in beginnings:
-        rows, sums = matmul_data(pitch, words, pixels, offset)
-        text = matmul_program(kernel, pitch, words, pixels, offset)
-        if stagger:
-            text = text.replace("csrr s0, 0x780", STAGGER.format(stagger) + "csrr s0, 0x780")
-        machine = machine_after(text, rows)
-        found = np.frombuffer(machine.read(SUMS, 512), "<i4").reshape(8, 16)[:, : 4 * pixels]
-        assert np.array_equal(found.reshape(8, pixels, 4), sums)
-        cycles.append(np.frombuffer(machine.read(TIMES, 32), "<u4").mean())
-    return float(sums.size * 4 * words / np.mean(cycles))
+def matmul(kernel: str, pixels: int, words: int, pitch: int) -> float:
+    """MAC per cycle of all workers, their mean, where all begin together."""
+    rows, sums = matmul_data(pitch, words, pixels)
+    machine = machine_after(matmul_program(kernel, pitch, words, pixels), rows)
+    found = np.frombuffer(machine.read(SUMS, 512), "<i4").reshape(8, 16)[:, : 4 * pixels]
+    assert np.array_equal(found.reshape(8, pixels, 4), sums)
+    return float(sums.size * 4 * words / np.frombuffer(machine.read(TIMES, 32), "<u4").mean())
 
 
 @pytest.mark.parametrize(
-    ("kernel", "pixels", "words", "expected", "within"),
-    [
-        (MATMUL_4X2, 2, 64, 17.1, WITHIN),
-        (MATMUL_4X2, 2, 256, 17.4, WITHIN),
-        (MATMUL_4X4, 4, 64, 19.9, WITHIN),
-        (
-            MATMUL_4X4,
-            4,
-            256,
-            20.0,
-            0.053,
-        ),  # here workers come to meet in no bank any more, there one access in eight does
-    ],
+    ("kernel", "pixels", "words", "expected"),
+    [(MATMUL_4X2, 2, 64, 17.0), (MATMUL_4X2, 2, 256, 17.4), (MATMUL_4X4, 4, 64, 19.9), (MATMUL_4X4, 4, 256, 20.0)],
     ids=["4x2", "4x2 long", "4x4", "4x4 long"],
 )
-def test_products_of_matrices_are_as_fast_as_measured(kernel, pixels, words, expected, within):
+def test_products_of_matrices_are_as_fast_as_measured(kernel, pixels, words, expected):
     """In rows whose pitch is a word more than their length."""
-    assert near(matmul(kernel, pixels, words, 4 * words + 4), expected, within)
+    assert near(matmul(kernel, pixels, words, 4 * words + 4), expected)
 
 
-def test_rows_of_one_length_in_lock_step_meet_in_the_banks():
-    """15.5 MAC a cycle with a pitch of 256 bytes, 17.0 with 260."""
-    unpadded = matmul(MATMUL_4X2, 2, 64, 256, BEGINNINGS[:1])
-    assert near(unpadded, 15.5) and unpadded < 0.95 * matmul(MATMUL_4X2, 2, 64, 260, BEGINNINGS[:1])
+@pytest.mark.parametrize(
+    ("kernel", "pixels", "low", "high"), [(MATMUL_4X2, 2, 15.5, 15.5), (MATMUL_4X4, 4, 15.3, 17.5)], ids=["4x2", "4x4"]
+)
+def test_rows_of_one_length_meet_in_the_banks(kernel, pixels, low, high):
+    """A pitch of 256 bytes."""
+    assert (1 - WITHIN) * low <= matmul(kernel, pixels, 64, 256) <= (1 + WITHIN) * high
 
 
 SLOW_MULTIPLY = replace(BOARD.core, timing=replace(BOARD.core.timed, multiply=2))
 """What GVSOC's model charges for `mul`, and the core's Verilog does not: the figures to compare with have it."""
 
 
-@pytest.mark.parametrize(("size", "expected", "real"), [(32, 6.1, 6.77), (16, 5.8, 6.52), (8, 5.2, 5.87)])
+@pytest.mark.parametrize(("size", "expected", "real"), [(32, 6.1, 6.59), (16, 5.8, 6.50), (8, 5.2, 5.83)])
 def test_depthwise_planes_are_as_fast_as_measured(size, expected, real):
     rows, outputs = depthwise_data(size)
     found = []
@@ -183,3 +165,13 @@ def test_depthwise_planes_are_as_fast_as_measured(size, expected, real):
         assert np.array_equal(given.reshape(size, size, 8), outputs)
         found.append(outputs.size * 9 / np.frombuffer(machine.read(TIMES, 32), "<u4").max())
     assert near(found[0], expected) and near(found[1], real, 0.002)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "zig"])
+def test_a_pointwise_layer_in_c_around_the_loop_is_as_fast_as_measured(compiler):
+    """8x8x256 to 64 channels, pixels two by two through columns: 14.05 and 14.38 MAC a cycle on the models, 14.1 on silicon."""
+    given, outputs = pointwise_data()
+    result = run(image(POINTWISE, len(given), 4100, ("pointwise",), compiler), given)
+    assert np.array_equal(np.frombuffer(result.outputs[:4096], np.uint8).reshape(64, 64), outputs)
+    speed = 256 * outputs.size / int.from_bytes(result.outputs[4096:], "little")
+    assert 0.95 * 14.05 <= speed <= 1.05 * 14.38

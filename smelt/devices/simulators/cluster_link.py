@@ -1,4 +1,4 @@
-"""The debug link to a simulated chip with a cluster in this very process. Calls run on the controller, which may start the workers."""
+"""The debug link to a simulated chip with a cluster in this very process. Calls run on the controller, which may start workers."""
 
 from __future__ import annotations
 

@@ -189,10 +189,8 @@ static inline void cycle(machine *m)
     if (m->mover.count && dma_first) {
         dma_step(m);
     }
-    uint32_t i = (uint32_t)(m->now % workers);
-    for (uint32_t k = 0; k < workers; k++) {
+    for (uint32_t i = 0; i < workers; i++) {
         turn(m, &m->cores[i]);
-        i = i + 1U == workers ? 0U : i + 1U;
     }
     turn(m, &m->cores[CONTROLLER]);
     if (m->mover.count && !dma_first) {
@@ -289,7 +287,7 @@ EXPORT void smelt_cluster_set_core(machine *m, uint32_t number, uint32_t what, u
     } else if (what == S_PC) {
         c->pc = value;
         c->time = m->now;
-        c->events.phase = c->loading = c->written = c->halfway = 0;
+        c->events.phase = c->loading = c->written = 0;
     } else if (what == S_STACK_LOW) {
         c->stack_low = value;
     } else if (what == S_STACK_HIGH) {

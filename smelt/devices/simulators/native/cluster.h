@@ -1,7 +1,7 @@
 /* A simulated cluster of RISC-V cores with one more core, the fabric controller, beside it: what all files of it share.
 
    Time is in cycles of one clock. Each core has the cycle at which it issues next; in every cycle those whose time has come take a step,
-   in an order that rotates. A step either executes an instruction or finds out that it must wait, and tries again later. Nothing of the
+   in the order of their numbers. A step either executes an instruction or finds out that it must wait, and tries again later. Nothing of the
    C library is used; all memory belongs to the caller (../cluster_machine.py). */
 #ifndef CLUSTER_H
 #define CLUSTER_H
@@ -92,7 +92,7 @@ typedef struct core {
     uint64_t time, asleep_since, started_at;
     uint32_t loading, written; /* registers of the instruction before this one */
     uint32_t line;             /* of instructions, which it holds, plus 1; 0: none */
-    uint32_t number, hart, halfway, starts_at;
+    uint32_t number, hart;
     loop loops[2];
     unit events;
     uint32_t stack_low, stack_high, deepest;
@@ -142,7 +142,7 @@ typedef struct machine {
     region regions[REGIONS];
     region ram, flash; /* outside of the chip */
     core cores[CORES];
-    uint64_t bank[MOST_BANKS]; /* the cycle of its last access, plus 1 */
+    uint64_t bank[MOST_BANKS]; /* the first cycle in which it is free */
     cache shared, own;
     dma mover;
     hyper outside;

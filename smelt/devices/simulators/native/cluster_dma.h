@@ -160,14 +160,14 @@ static void dma_step(machine *m)
         return;
     }
     for (uint32_t words = 0; words < m->p[P_DMA_WORDS]; words++) {
-        const uint32_t at = t->near + d->done, bank = (at >> 2) & (m->p[P_BANKS] - 1U);
+        const uint32_t at = t->near + d->done;
         const uint32_t left = line_bytes(t, d->done / t->line) - d->in_line, in_word = 4U - (at & 3U);
         const uint32_t size = left < in_word ? left : in_word;
-        if (m->bank[bank] == m->now + 1U) {
-            d->denied++;
-            return;
+        const uint64_t begins = turn_at_bank(m, at, m->now);
+        if (begins > m->now) {
+            d->denied += begins - m->now;
+            d->resume = begins + 1U;
         }
-        m->bank[bank] = m->now + 1U;
         d->done += size, d->in_line += size, d->in_burst += size;
         if (d->done == t->length) {
             end_transfer(m, d);
@@ -181,8 +181,10 @@ static void dma_step(machine *m)
         if (d->in_burst >= m->p[P_DMA_BURST]) {
             d->in_burst -= m->p[P_DMA_BURST];
             d->pause += m->p[t->inwards ? P_DMA_GAP_IN : P_DMA_GAP_OUT];
-            d->resume = m->now + 1U + d->pause / 1000U;
+            d->resume = begins + 1U + d->pause / 1000U;
             d->pause %= 1000U;
+        }
+        if (d->resume > m->now) {
             return;
         }
     }

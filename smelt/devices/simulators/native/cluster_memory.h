@@ -43,22 +43,26 @@ static inline int holds(const region *r, uint32_t address, uint32_t size)
     return address - r->start <= r->size - size;
 }
 
-/* The access of a worker to L1: one bank in a cycle, the one after it as well if it crosses a word. */
+/* An access to a bank: when it has its turn. Those who ask wait in the order in which they ask. */
+static inline uint64_t turn_at_bank(machine *m, uint32_t address, uint64_t asked)
+{
+    uint64_t *const next = &m->bank[(address >> 2) & (m->p[P_BANKS] - 1U)];
+    const uint64_t begins = *next > asked ? *next : asked;
+    *next = begins + 1U;
+    return begins;
+}
+
+/* What a worker waits for the access of L1 that it begins now: one bank in a cycle, the one after it as well if it crosses a word. */
 static inline uint32_t use_banks(machine *m, core *c, uint32_t address, uint32_t size)
 {
-    const uint32_t crosses = (address & 3U) + size > 4U;
-    const uint32_t bank = ((address >> 2) + c->halfway) & (m->p[P_BANKS] - 1U);
-    if (m->bank[bank] == m->now + 1U) {
-        c->count[CONTENTION]++;
-        return again(m, c, m->now + 1U);
+    uint64_t begins = turn_at_bank(m, address, m->now);
+    c->count[CONTENTION] += begins - m->now;
+    if ((address & 3U) + size > 4U) {
+        const uint64_t second = turn_at_bank(m, address + 4U, begins + 1U);
+        c->count[CONTENTION] += second - begins - 1U;
+        begins = second;
     }
-    m->bank[bank] = m->now + 1U;
-    if (crosses && !c->halfway) {
-        c->halfway = 1;
-        return again(m, c, m->now + 1U);
-    }
-    c->halfway = 0;
-    return 0;
+    return (uint32_t)(begins - m->now);
 }
 
 static inline uint32_t take(machine *m, core *c, const region *r, uint32_t address, uint32_t size, uint32_t *value)
@@ -148,7 +152,7 @@ static inline uint32_t load(machine *m, core *c, uint32_t address, uint32_t size
     const region *l1 = &m->regions[L1];
     uint32_t wait;
     if (holds(l1, address, size) && c->number != CONTROLLER) {
-        wait = use_banks(m, c, address, size) ? RETRY : take(m, c, l1, address, size, value);
+        wait = take(m, c, l1, address, size, value) ? RETRY : use_banks(m, c, address, size);
     } else {
         wait = far_read(m, c, address, size, value);
     }
@@ -161,7 +165,7 @@ static inline uint32_t store(machine *m, core *c, uint32_t address, uint32_t siz
     region *l1 = &m->regions[L1];
     uint32_t wait;
     if (holds(l1, address, size) && c->number != CONTROLLER) {
-        wait = use_banks(m, c, address, size) ? RETRY : put(m, c, l1, address, size, value);
+        wait = put(m, c, l1, address, size, value) ? RETRY : use_banks(m, c, address, size);
     } else {
         wait = far_write(m, c, address, size, value);
     }
