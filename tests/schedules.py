@@ -6,9 +6,10 @@ from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Op, Tensor
 from smelt.targets.boards import BOARDS
+from smelt.targets.cores.ri5cy import RI5CY
 from smelt.targets.types import Core
 
-CORES: tuple[Core, ...] = tuple({b.core.name: b.core for b in BOARDS}.values())
+CORES: tuple[Core, ...] = tuple({c.name: c for c in (*(b.core for b in BOARDS), RI5CY)}.values())
 
 
 def candidates(implementation: Implementation, op: Op, cores: tuple[Core, ...] = CORES) -> list[Schedule]:

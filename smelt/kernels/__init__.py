@@ -10,9 +10,10 @@ from smelt.kernels.conv2d_halves import CONV2D_HALVES
 from smelt.kernels.conv2d_pairs import CONV2D_PAIRS
 from smelt.kernels.conv2d_pointwise import CONV2D_POINTWISE
 from smelt.kernels.conv2d_portable import CONV2D_PORTABLE
+from smelt.kernels.conv2d_quads import CONV2D_QUADS
 from smelt.kernels.conv2d_winograd import CONV2D_WINOGRAD
 from smelt.kernels.conv2d_winograd4 import CONV2D_WINOGRAD4
-from smelt.kernels.dense_as_conv2d import by_rows, through_conv2d
+from smelt.kernels.dense_as_conv2d import asked_of_images, by_rows, through_conv2d
 from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.dense_nibbles import DENSE_NIBBLES
 from smelt.kernels.dense_pairs import DENSE_PAIRS
@@ -40,10 +41,13 @@ from smelt.kernels.top_k import TOP_K
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 from smelt.kernels.turned import turned
 
+DENSE_QUADS = through_conv2d(CONV2D_QUADS, "dense_quads", asked_of_images(CONV2D_QUADS))
+
 INT8: tuple[Implementation, ...] = (
     turned(CONV2D_PAIRS),
     turned(CONV2D_DSP),
     turned(DEPTHWISE_DSP),
+    CONV2D_QUADS,
     CONV2D_WINOGRAD4,
     CONV2D_WINOGRAD,
     CONV2D_EIGHT,
@@ -53,6 +57,7 @@ INT8: tuple[Implementation, ...] = (
     CONV2D_DSP,
     CONV2D_DIRECT,
     CONV2D_PORTABLE,
+    through(CONV2D_QUADS, "depthwise_single_quads"),
     through(CONV2D_DSP, "depthwise_single_dsp"),
     through(CONV2D_PORTABLE, "depthwise_single"),
     DEPTHWISE_LINES,
@@ -60,6 +65,7 @@ INT8: tuple[Implementation, ...] = (
     DEPTHWISE_PLANES,
     DEPTHWISE_PORTABLE,
     DENSE_NIBBLES,
+    DENSE_QUADS,
     by_rows(CONV2D_POINTWISE, "dense_rows_pointwise"),
     by_rows(CONV2D_PAIRS, "dense_rows_pairs"),
     by_rows(CONV2D_DSP, "dense_rows_dsp"),

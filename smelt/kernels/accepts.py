@@ -12,6 +12,11 @@ def has_dual_mac(op: Op, core: Core) -> bool:
     return core.has("smlad") and core.has("sxtb16")
 
 
+def has_dots(op: Op, core: Core) -> bool:
+    """a core that multiplies and adds four bytes at once (pv.sdotsp.b)"""
+    return core.has("add_dot")
+
+
 def has_byte_weights(op: Linear, core: Core) -> bool:
     """weights of eight bits"""
     return not op.weights.element.is_packed

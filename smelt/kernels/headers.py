@@ -11,10 +11,12 @@ from functools import cache
 from importlib.resources import files
 
 from smelt.kernels.routines import ROUTINES
+from smelt.targets.intrinsics import ADD_DOT, SMLAD
 from smelt.targets.types import Core
 
 BASE = "smelt_kernels.h"
 INSTRUCTIONS = "smelt_dsp.h"
+XPULP = "smelt_xpulp.h"
 
 
 @cache
@@ -27,9 +29,13 @@ def all_headers() -> Mapping[str, str]:
 def needed(code: str, core: Core) -> tuple[str, ...]:
     """The headers that `code`, kernels for `core`, must include. Instructions are wanted where the core has them."""
     names = set(re.findall(r"\b(?:smelt_|SMELT_|mem(?=cpy|set))(\w+)", code))
-    found = [h for h in all_headers() if h not in (BASE, INSTRUCTIONS) and names & (_routines(h) | _functions(h))]
-    if any(core.has(name) for name in names & _functions(INSTRUCTIONS)):
+    found = [
+        h for h in all_headers() if h not in (BASE, INSTRUCTIONS, XPULP) and names & (_routines(h) | _functions(h))
+    ]
+    if core.has(SMLAD.name) and names & _functions(INSTRUCTIONS):
         found.insert(0, INSTRUCTIONS)
+    if core.has(ADD_DOT.name) and names:
+        found.insert(0, XPULP)
     return tuple(found) or ((BASE,) if names else ())
 
 

@@ -28,7 +28,7 @@ from smelt.loops.assembly.ir import Code
 from smelt.loops.assembly.reach import Reader
 from smelt.loops.assembly.text import stack_bytes
 from smelt.loops.assembly.timing import Timing
-from smelt.loops.ir import Const, Expr
+from smelt.loops.ir import Const, Expr, Var
 from smelt.loops.routine import Number, Parameter, Reads, Routine, Updates, Writes
 
 Builder = Callable[[Timing], Code]
@@ -38,6 +38,7 @@ POSITIONS = 36  # of a tile of Winograd's F(4x4, 3x3)
 GROUP = 3  # tiles that are multiplied together
 DEPTHS = (16, 32, 64)  # for which the routine for weights is written in particular
 GROUP_SUMS = POSITIONS * 2 * GROUP
+QUAD_NUMBERS = {"sums": 1, "narrow": 3, "once": 3, "twice": 4}  # of a channel, by what becomes of sums
 
 
 def _count(name: str, multiple: int = 1) -> Number:
@@ -274,6 +275,38 @@ def _softmax(name: str, result: Writes, rounds: Number, *numbers: str) -> Routin
     return _built(name, "smelt_bytes.h", (result, *operands, *passed, entries), turn=4)
 
 
+def _quads(pixels: int, end: str) -> Routine:
+    """Sums of quads of channels of so many pixels, or the outputs that they make: all distances in bytes, `channels` those of y."""
+    words, rows, blocks = WORDS.value, ROWS.value, BLOCKS.value
+    step, along, channels = Number("step", 0), Number("along", 4, 4), Number("channels", 4)
+    beside, next_word, pitch = (
+        (step.value, along.value, channels.value) if pixels > 1 else (Const(0), Const(4), Const(4))
+    )
+    seen = (rows - 1) * Var("pitch") + (words - 1) * next_word + beside * (pixels - 1) + 4
+    made = (pitch * (pixels - 1)) + blocks * 4
+    parameters = (
+        Writes("y", "int32_t" if end == "sums" else "int8_t", made),
+        Reads("w", "int32_t", words * rows * blocks * 4),
+        Reads("x", "int8_t", seen),
+        Reads("scales", "int32_t", blocks * QUAD_NUMBERS[end] * 4),
+        *(WORDS, ROWS, Number("pitch", 0), *((step, along) if pixels > 1 else ()), BLOCKS),
+        *((channels,) if pixels > 1 else ()),
+        *{"narrow": (SHIFT,), "once": (Number("up", 0), SHIFT)}.get(end, ()),
+    )
+    return Routine(f"quad{'s' if pixels > 1 else ''}_{end}", "smelt_quads.h", parameters)
+
+
+def _interleave() -> Routine:
+    """Words of four pixels, side by side."""
+    words, rows, step = WORDS.value, ROWS.value, Number("step", 0)
+    seen = (rows - 1) * Var("pitch") + words * 4 + step.value * 3
+    parameters = (
+        *(Writes("y", "int8_t", words * rows * 16), Reads("x", "int8_t", seen)),
+        *(WORDS, ROWS, Number("pitch", 0), step),
+    )
+    return Routine("interleave", "smelt_quads.h", parameters)
+
+
 PRODUCTS = tuple(_products(pixels, plain) for plain in (False, True) for pixels in (1, 2, 3))
 UNITS = {pairs: _units(pairs, whole=False) for pairs in (1, 2, 3)}
 UNIT_OUTPUTS = {pairs: _units(pairs, whole=True) for pairs in (1, 2, 3)}
@@ -299,13 +332,15 @@ SOFTMAX_TOTAL = _softmax("softmax_total", Writes("total", "int32_t", Const(1)), 
 SOFTMAX_RESULTS = _softmax(
     "softmax_results", Writes("y", "int8_t", _count("rounds").value * 4), _count("rounds"), "multiplier", "factor"
 )
+QUADS = {(pixels, end): _quads(pixels, end) for pixels in (4, 1) for end in QUAD_NUMBERS}
+INTERLEAVE = _interleave()
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed", "once"))
 
 ROUTINES = (
     *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), *UNIT_OUTPUTS_ONCE.values(), SIFT, SIFTED, SIFTED_ONCE, GROUPS, GROUPS_ONCE,
     *PLANES.values(), *PLANES_ONCE.values(), THIN, THIN_ONCE, *PIXELS.values(), WINOGRAD_INPUTS,
     *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, QUANTIZE_EVEN,
-    DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS,
+    DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS, *QUADS.values(), INTERLEAVE,
 )  # fmt: skip
 
 

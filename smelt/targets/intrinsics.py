@@ -33,6 +33,8 @@ SIGNED_BYTES = Intrinsic("signed_bytes", "int32_t", 2, 3)
 BOTH_SUMS = Intrinsic("both_sums", "int32_t", 1, 2)
 HIGH_SUM = Intrinsic("high_sum", "int32_t", 2, 2)
 
+ADD_DOT = Intrinsic("add_dot", "int32_t", 1, 16)
+
 FMA = Intrinsic("fma", "float", 1, 2)
 LOADED = Intrinsic("loaded", "float", 0, 0)
 HALF = Intrinsic("half", "float", 2, 8)
@@ -57,3 +59,6 @@ DSP: tuple[Intrinsic, ...] = (
     SADD16, SSUB16, BOTH_SUMS, HIGH_SUM, MAX_BYTES, MIN_BYTES, SMLAWT, SXTAB16, SXTAB16_ROR8, USAT16, SIGNED_BYTES,
 )  # fmt: skip
 """What the DSP extension of Armv7E-M and Armv8-M adds (Cortex-M4, M7, M33)."""
+
+XPULP: tuple[Intrinsic, ...] = (ADD_DOT, SSAT8)
+"""What XpulpV2 adds to RISC-V (RI5CY), as far as kernels name it."""

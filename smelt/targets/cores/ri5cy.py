@@ -2,6 +2,7 @@
 no branch prediction. [R] measured on the core's Verilog (tag vega_v1.0.0) in Verilator, 43 sequences of instructions that a
 test holds the simulator to; [P] published for its successor CV32E40P."""
 
+from smelt.targets.intrinsics import XPULP
 from smelt.targets.types import XPULPV2, Core, CoreTiming
 
 RI5CY = Core(
@@ -9,6 +10,7 @@ RI5CY = Core(
     isa=XPULPV2,
     zig=("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+c", "-mabi=ilp32"),
     gcc=("riscv64-unknown-elf-gcc", "-march=rv32imc_zicsr", "-mabi=ilp32", "-mcmodel=medany"),
+    intrinsics=XPULP,
     timing=CoreTiming(
         pipeline="xpulpv2",
         validated=True,

@@ -1,0 +1,184 @@
+"""Quads: four channels whose weights lie side by side, word by word, multiplied with four pixels or with one.
+
+A word is four elements under the kernel: first the whole words of each row of the kernel, then what is left of all rows, one behind
+the other. Outputs are made where the sums are, by one product and one shift: of 32 bits where an integer network's numbers are that
+small (`narrow`), of 64 where `once` proves it for all sums, or by TensorFlow Lite Micro's two roundings (`twice`). Other sums are
+stored, and any epilogue makes outputs of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.once import find_once
+from smelt.kernels.requantize import constant_bias, ranges, requantizer
+from smelt.kernels.requantizer import INT32, Integers, Requantizer, table_of
+from smelt.kernels.routines import QUADS
+from smelt.loops.builder import KernelBuilder
+from smelt.loops.ir import Buffer, Expr, Table
+from smelt.loops.routine import At, Routine
+from smelt.model.ops import FULL, Linear
+from smelt.model.rescale import Rescale
+from smelt.targets.intrinsics import ADD_DOT
+
+QUAD = 4  # channels, pixels, elements of a word
+NARROW_SHIFTS = range(32)
+BLOCK, ROW, WORD = (
+    20,
+    8,
+    9,
+)  # instructions of a routine for a quad, for a row of it, and for the words of it besides products
+OUTPUT, CALL = 4, 60  # and for an output, and for a call
+
+End = Literal["sums", "narrow", "once", "twice"]
+
+
+def order_of(rows: int, run: int) -> tuple[int, ...]:
+    """Places of the elements under a kernel in the order of words; -1 fills the last one up."""
+    whole = run // QUAD * QUAD
+    words = [row * run + i for row in range(rows) for i in range(whole)]
+    rests = [row * run + i for row in range(rows) for i in range(whole, run)]
+    return (*words, *rests, *[-1] * (-len(rests) % QUAD))
+
+
+def quads_of(channels: int) -> NDArray[np.intp]:
+    """The channels of each quad; a last one starts earlier where their number is no multiple of four."""
+    starts = [*range(0, channels - QUAD + 1, QUAD), *([channels - QUAD] if channels % QUAD else [])]
+    return np.array(starts)[:, np.newaxis] + np.arange(QUAD)
+
+
+def pack(weights: NDArray[np.int8], order: tuple[int, ...]) -> Table:
+    """int32 [quad][word][channel] of weights (channels, elements)."""
+    places = np.array(order)
+    ordered = np.where(places < 0, np.int8(0), weights[:, places])
+    words = np.ascontiguousarray(ordered).view("<i4")
+    return words[quads_of(len(weights))].transpose(0, 2, 1).astype(np.int32).reshape(-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """How the sums of quads end. `columns` (numbers, channels) is what a routine reads for each channel; `numbers` what it is
+    passed."""
+
+    end: End
+    columns: Integers
+    numbers: tuple[int, ...]
+    r: Requantizer
+
+    @property
+    def table(self) -> Table:
+        """int32 [quad][number][channel]."""
+        return table_of([*self.columns])[quads_of(self.columns.shape[1])].transpose(0, 2, 1).reshape(-1)
+
+
+def outputs_of(op: Linear, weights: NDArray[np.int8]) -> Outputs:
+    """For `weights` as (channels, elements); their sums are of x * weight."""
+    p, r = op.rescale, requantizer(op, weights, folded=True)
+    bias = r.columns[:, 0].astype(np.int64)
+    sums = Outputs("sums", bias[np.newaxis], (), r)
+    if op.y.dtype != "int8" or p.clamp != FULL or r.wraps or p.rounding == "real":
+        return sums
+    if p.rounding == "tflm":
+        return _twice(r) or sums
+    wide, given = weights.astype(np.int64), constant_bias(op)
+    low, high, _ = ranges(wide, given, p.x_zero, op.x.element.range)
+    folded = given - p.x_zero * wide.sum(axis=1)
+    return _narrow(p, folded, (low, high), r) or _once(p, folded, (low, high), r) or sums
+
+
+def _narrow(p: Rescale, bias: Integers, sums: tuple[Integers, Integers], r: Requantizer) -> Outputs | None:
+    """An integer network's, where products, and what is added to them, stay below 32 bits."""
+    if p.rounding != "floor" or 31 - int(p.shifts[0]) not in NARROW_SHIFTS:
+        return None
+    factors, shift = p.multipliers.astype(np.int64), 31 - int(p.shifts[0])
+    added = (np.zeros_like(factors) if p.addends is None else p.addends) + (p.y_zero << shift)
+    reach = np.abs(factors) * np.maximum(np.abs(sums[0]), np.abs(sums[1])) + np.abs(added)
+    if np.max(reach) >= INT32:
+        return None
+    return Outputs("narrow", np.stack([bias, factors, added]), (shift,), r)
+
+
+def _twice(r: Requantizer) -> Outputs | None:
+    """TensorFlow Lite Micro's, where nothing can overflow and all shifts go to the right: see `requantize`."""
+    if r.form != "fast" or min(r.shifts) < 1:
+        return None
+    bias, multipliers = r.columns[:, 0].astype(np.int64), r.columns[:, 1].astype(np.int64)
+    shifts = np.full_like(bias, r.shift) if r.shift is not None else r.columns[:, 2].astype(np.int64)
+    return Outputs("twice", np.stack([bias, multipliers, (2 * r.y_zero + 1) << (shifts - 1), shifts]), (), r)
+
+
+def _once(p: Rescale, bias: Integers, sums: tuple[Integers, Integers], r: Requantizer) -> Outputs | None:
+    form = find_once(p, *sums)
+    if form is None or form.doubtful:
+        return None
+    starts = np.where(form.multipliers == 0, 0, bias + form.added)
+    return Outputs("once", np.stack([starts, form.multipliers, form.offsets]), (form.up, form.shift), r)
+
+
+@dataclass(frozen=True, eq=False)
+class Quads:
+    """What the parts of a kernel share: a pixel is `words` words under each of `rows` rows of the kernel."""
+
+    outputs: Outputs
+    weights: Buffer
+    scales: Buffer
+    channels: Buffer | None  # of the epilogue, where sums are stored
+    sums: Buffer | None
+    y: Buffer
+    words: int
+    rows: int
+
+    def store(self, k: KernelBuilder, x: At, seen: tuple[int, int, int], place: Expr, pixels: int) -> None:
+        """The outputs of all channels of so many pixels, four or one, from element `place` of y on. `seen` are the bytes from
+        row to row of x, from pixel to pixel, and from word to word."""
+        count = self.outputs.columns.shape[1]
+        self._call(k, x, seen, (0, count // QUAD), place, pixels)
+        if count % QUAD:
+            self._call(k, x, seen, (count // QUAD, 1), place, pixels)
+
+    def _call(
+        self, k: KernelBuilder, x: At, seen: tuple[int, int, int], quads: tuple[int, int], place: Expr, pixels: int
+    ) -> None:
+        first, blocks = quads
+        count, numbers = self.outputs.columns.shape[1], len(self.outputs.columns)
+        channel = min(first * QUAD, count - QUAD)
+        routine, work, others = self._cost(blocks, pixels)
+        y = At(self.y, place + channel) if self.sums is None else At(self.sums, channel)
+        w = At(self.weights, first * QUAD * self.words * self.rows)
+        scales = At(self.scales, first * QUAD * numbers)
+        pitch, step, along = seen
+        apart = (pitch, step, along, blocks, count) if pixels == QUAD else (pitch, blocks)
+        arguments = (y, w, x, scales, self.words, self.rows, *apart, *self.outputs.numbers)
+        k.routine(routine, arguments, ((ADD_DOT, work),), others)
+
+    def _cost(self, blocks: int, pixels: int) -> tuple[Routine, int, int]:
+        """The routine, its products and its other instructions."""
+        words = self.words * self.rows
+        others = WORD * words + BLOCK + ROW * self.rows + OUTPUT * QUAD * pixels
+        return QUADS[pixels, self.outputs.end], QUAD * pixels * words * blocks, others * blocks + CALL
+
+    def finish(self, k: KernelBuilder, place: Expr, pixels: int) -> None:
+        """Outputs of sums that were stored, if they were."""
+        if self.sums is None or self.channels is None:
+            return
+        r, count = self.outputs.r, self.outputs.columns.shape[1]
+        with k.loop("channel", 0, count) as channel:
+            scale = r.scale(k, self.channels, channel)
+            for pixel in range(pixels):
+                total = k.let("total", self.sums[channel + pixel * count])
+                k.store(self.y, place + channel + pixel * count, r.output(k, total, scale))
+
+
+def bind_quads(
+    k: CallBuilder, packed: Table, outputs: Outputs, pixels: int
+) -> tuple[Buffer, Buffer, Buffer | None, Buffer | None]:
+    """Tables of weights and of scales, and where sums are stored the table of the epilogue and the scratch for them."""
+    weights, scales = k.table("weights", packed), k.table("scales", outputs.table)
+    if outputs.end != "sums":
+        return weights, scales, None, None
+    return weights, scales, outputs.r.bind(k), k.scratch("sums", "int32_t", pixels * outputs.columns.shape[1])

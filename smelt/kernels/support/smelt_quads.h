@@ -1,0 +1,349 @@
+/* Convolutions and dense layers in quads: four channels, whose weights lie word by word side by side, of four pixels or of one.
+ * Portable C, and assembly for XpulpV2.
+ *
+ * A word of x is four elements under the kernel, and so is a word of weights. Words of one pixel are `along` bytes apart, those of
+ * neighbouring pixels `step`, rows of the kernel `pitch`. For each quad `scales` has what its four sums begin with, and what makes
+ * them outputs, number by number.
+ */
+#ifndef SMELT_QUADS_H
+#define SMELT_QUADS_H
+
+#include "smelt_kernels.h"
+
+#ifndef SMELT_HAS_XPULP
+#define SMELT_HAS_XPULP 0 /* smelt_xpulp.h was not included, or the compiler's processor has no such instructions */
+#endif
+
+/* Routines: smelt_quads_sums, smelt_quads_narrow, smelt_quads_once, smelt_quads_twice, smelt_quad_sums, smelt_quad_narrow,
+   smelt_quad_once, smelt_quad_twice, smelt_interleave. */
+
+#if SMELT_HAS_XPULP
+
+/* The numbers of a call, where the assembly finds them: by their place, times four. */
+enum {
+    SMELT_QUAD_Y, SMELT_QUAD_SCALES, SMELT_QUAD_X, SMELT_QUAD_W, SMELT_QUAD_WORDS, SMELT_QUAD_ROWS, SMELT_QUAD_SKIP, SMELT_QUAD_STEP,
+    SMELT_QUAD_BACK, SMELT_QUAD_END, SMELT_QUAD_CHANNELS, SMELT_QUAD_Y_BACK, SMELT_QUAD_SHIFT, SMELT_QUAD_UP, SMELT_QUAD_NUMBERS
+};
+
+/* Everything but s0, which may be the frame's pointer. */
+#define SMELT_QUAD_CLOBBERS                                                                                                      \
+    "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s1", "s2", "s3", "s4", "s5", "s6", \
+            "s7", "s8", "s9", "s10", "s11", "memory"
+
+/* Four channels by four pixels. a0: the numbers, a1: weights, a2 and ra: from pixel to pixel and to the next word, t6: x, t0 to t3: a
+   word of each channel, t4 and t5: of a pixel. s1 to s11 and a3 to a7: sums, channel by channel. */
+#define SMELT_FOUR_PIXELS                                                                                               \
+    "lw t0,4(a0)\n lw t6,8(a0)\n lw t1,20(a0)\n"                                                                       \
+    "lw s1,0(t0)\n lw s5,4(t0)\n lw s9,8(t0)\n lw a4,12(t0)\n"                                                         \
+    "mv s2,s1\n mv s3,s1\n mv s4,s1\n mv s6,s5\n mv s7,s5\n mv s8,s5\n"                                                \
+    "mv s10,s9\n mv s11,s9\n mv a3,s9\n mv a5,a4\n mv a6,a4\n mv a7,a4\n"                                              \
+    SMELT_REPEAT(x1, t1, 28)                                                                                           \
+    "lw t1,24(a0)\n lw t0,16(a0)\n add t6,t6,t1\n"                                                                     \
+    SMELT_REPEAT(x0, t0, 24)                                                                                           \
+    SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
+    SMELT_LOAD_BY(t4, t6, a2) SMELT_LOAD_BY(t5, t6, a2)                                                                \
+    SMELT_ADD_DOT(s1, t4, t0) SMELT_ADD_DOT(s5, t4, t1) SMELT_ADD_DOT(s9, t4, t2) SMELT_ADD_DOT(a4, t4, t3)            \
+    SMELT_LOAD_BY(t4, t6, a2)                                                                                          \
+    SMELT_ADD_DOT(s2, t5, t0) SMELT_ADD_DOT(s6, t5, t1) SMELT_ADD_DOT(s10, t5, t2) SMELT_ADD_DOT(a5, t5, t3)           \
+    SMELT_LOAD_BY(t5, t6, ra)                                                                                          \
+    SMELT_ADD_DOT(s3, t4, t0) SMELT_ADD_DOT(s7, t4, t1) SMELT_ADD_DOT(s11, t4, t2) SMELT_ADD_DOT(a6, t4, t3)           \
+    SMELT_ADD_DOT(s4, t5, t0) SMELT_ADD_DOT(s8, t5, t1) SMELT_ADD_DOT(a3, t5, t2) SMELT_ADD_DOT(a7, t5, t3)
+
+/* What outputs of channel `n` need: t1 its multiplier, t2 its offset, t4 the shift, t3 the bits that sums grow by. */
+#define SMELT_COMMON(n) "lw t1,16+4*" #n "(t0)\n lw t2,32+4*" #n "(t0)\n"
+#define SMELT_OWN(n) "lw t1,16+4*" #n "(t0)\n lw t2,32+4*" #n "(t0)\n lw t4,48+4*" #n "(t0)\n"
+#define SMELT_NARROW(x) "mul " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
+#define SMELT_ONCE(x) "sll " #x "," #x ",t3\n mulh " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
+/* x plus the rounded upper word of its product, one less where that is negative. */
+#define SMELT_TWICE(x)                                                                                                 \
+    "mul t5," #x ",t1\n mulh t6," #x ",t1\n srli t5,t5,31\n add " #x "," #x ",t6\n add " #x "," #x ",t5\n"             \
+    "srai t5," #x ",31\n add " #x "," #x ",t5\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
+
+/* Outputs of four channels of a pixel to t6, which moves `by`. */
+#define SMELT_QUAD_STORED(c0, c1, c2, c3, by)                                                                          \
+    SMELT_LOW_BYTES(t1, c0, c1) SMELT_HIGH_BYTES(t1, c2, c3) SMELT_STORE_BY(t1, t6, by)
+
+#define SMELT_FOUR_OUTPUTS(load, output, size)                                                                         \
+    "lw t0,4(a0)\n lw t4,48(a0)\n lw t3,52(a0)\n"                                                                      \
+    load(0) output(s1) output(s2) output(s3) output(s4) load(1) output(s5) output(s6) output(s7) output(s8)            \
+    load(2) output(s9) output(s10) output(s11) output(a3) load(3) output(a4) output(a5) output(a6) output(a7)          \
+    "lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                                      \
+    SMELT_QUAD_STORED(s1, s5, s9, a4, t5) SMELT_QUAD_STORED(s2, s6, s10, a5, t5)                                       \
+    SMELT_QUAD_STORED(s3, s7, s11, a6, t5) SMELT_QUAD_STORED(s4, s8, a3, a7, t3)                                       \
+    "lw t1,36(a0)\n addi t0,t0," #size "\n sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t1,1b\n"
+
+#define SMELT_FOUR_SUMS                                                                                               \
+    "lw t0,4(a0)\n lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                        \
+    "sw s1,0(t6)\n sw s5,4(t6)\n sw s9,8(t6)\n sw a4,12(t6)\n add t6,t6,t5\n"                                          \
+    "sw s2,0(t6)\n sw s6,4(t6)\n sw s10,8(t6)\n sw a5,12(t6)\n add t6,t6,t5\n"                                         \
+    "sw s3,0(t6)\n sw s7,4(t6)\n sw s11,8(t6)\n sw a6,12(t6)\n add t6,t6,t5\n"                                         \
+    "sw s4,0(t6)\n sw s8,4(t6)\n sw a3,8(t6)\n sw a7,12(t6)\n add t6,t6,t3\n"                                          \
+    "lw t1,36(a0)\n addi t0,t0,16\n sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t1,1b\n"
+
+/* Four channels of one pixel: s1 to s4 are the sums. */
+#define SMELT_ONE_PIXEL                                                                                                \
+    "lw t0,4(a0)\n lw t6,8(a0)\n lw t1,20(a0)\n"                                                                       \
+    "lw s1,0(t0)\n lw s2,4(t0)\n lw s3,8(t0)\n lw s4,12(t0)\n"                                                         \
+    SMELT_REPEAT(x1, t1, 13)                                                                                           \
+    "lw t1,24(a0)\n lw t0,16(a0)\n add t6,t6,t1\n"                                                                     \
+    SMELT_REPEAT(x0, t0, 9)                                                                                            \
+    SMELT_LOAD(t4, t6, 4)                                                                                              \
+    SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
+    SMELT_ADD_DOT(s1, t4, t0) SMELT_ADD_DOT(s2, t4, t1) SMELT_ADD_DOT(s3, t4, t2) SMELT_ADD_DOT(s4, t4, t3)
+
+#define SMELT_ONE_OUTPUTS(load, output, size)                                                                          \
+    "lw t0,4(a0)\n lw t4,48(a0)\n lw t3,52(a0)\n"                                                                      \
+    load(0) output(s1) load(1) output(s2) load(2) output(s3) load(3) output(s4)                                        \
+    "lw t6,0(a0)\n lw t5,36(a0)\n li t3,4\n addi t0,t0," #size "\n"                                                    \
+    SMELT_QUAD_STORED(s1, s2, s3, s4, t3)                                                                              \
+    "sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t5,1b\n"
+
+#define SMELT_ONE_SUMS                                                                                                \
+    "lw t0,4(a0)\n lw t6,0(a0)\n lw t5,36(a0)\n addi t0,t0,16\n"                                                       \
+    "sw s1,0(t6)\n sw s2,4(t6)\n sw s3,8(t6)\n sw s4,12(t6)\n addi t6,t6,16\n"                                         \
+    "sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t5,1b\n"
+
+/* The numbers of a call; `size` is what a quad has in `scales`, `unit` what a channel has in y. */
+#define SMELT_QUAD_CALL(size, unit)                                                                                    \
+    uint32_t numbers[SMELT_QUAD_NUMBERS];                                                                              \
+    register uint32_t *const at __asm__("a0") = numbers;                                                               \
+    const uint32_t skip = (uint32_t)pitch - (uint32_t)(along * words);                                                 \
+    numbers[SMELT_QUAD_Y] = (uint32_t)(uintptr_t)y;                                                                    \
+    numbers[SMELT_QUAD_SCALES] = (uint32_t)(uintptr_t)scales;                                                          \
+    numbers[SMELT_QUAD_X] = (uint32_t)(uintptr_t)x - skip;                                                             \
+    numbers[SMELT_QUAD_W] = (uint32_t)(uintptr_t)w;                                                                    \
+    numbers[SMELT_QUAD_WORDS] = (uint32_t)words;                                                                       \
+    numbers[SMELT_QUAD_ROWS] = (uint32_t)rows;                                                                         \
+    numbers[SMELT_QUAD_SKIP] = skip;                                                                                   \
+    numbers[SMELT_QUAD_STEP] = (uint32_t)step;                                                                         \
+    numbers[SMELT_QUAD_BACK] = (uint32_t)along - 3U * (uint32_t)step;                                                  \
+    numbers[SMELT_QUAD_END] = (uint32_t)(uintptr_t)scales + (uint32_t)(blocks * (size));                               \
+    numbers[SMELT_QUAD_CHANNELS] = (uint32_t)(channels * (unit));                                                      \
+    numbers[SMELT_QUAD_Y_BACK] = (uint32_t)((4 - 3 * channels) * (unit));                                              \
+    numbers[SMELT_QUAD_SHIFT] = (uint32_t)shift;                                                                       \
+    numbers[SMELT_QUAD_UP] = (uint32_t)up
+
+#define SMELT_QUAD_RUN(rows_of, outputs)                                                                               \
+    __asm__ volatile(SMELT_BEGIN "lw a1,12(a0)\n lw a2,28(a0)\n lw ra,32(a0)\n 1:\n" rows_of outputs SMELT_END         \
+                     :                                                                                                 \
+                     : "r"(at)                                                                                         \
+                     : SMELT_QUAD_CLOBBERS)
+
+SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+{
+    const int32_t up = 0;
+    SMELT_QUAD_CALL(48, 1);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS, SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+}
+
+SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t up, int32_t shift)
+{
+    SMELT_QUAD_CALL(48, 1);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS, SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_ONCE, 48));
+}
+
+SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
+{
+    const int32_t up = 0, shift = 0;
+    SMELT_QUAD_CALL(64, 1);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS, SMELT_FOUR_OUTPUTS(SMELT_OWN, SMELT_TWICE, 64));
+}
+
+SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
+{
+    const int32_t up = 0, shift = 0;
+    SMELT_QUAD_CALL(16, 4);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS, SMELT_FOUR_SUMS);
+}
+
+SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t shift)
+{
+    const int32_t up = 0, step = 0, along = 4, channels = 4;
+    SMELT_QUAD_CALL(48, 1);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL, SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+}
+
+SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t up, int32_t shift)
+{
+    const int32_t step = 0, along = 4, channels = 4;
+    SMELT_QUAD_CALL(48, 1);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL, SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_ONCE, 48));
+}
+
+SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks)
+{
+    const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
+    SMELT_QUAD_CALL(64, 1);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL, SMELT_ONE_OUTPUTS(SMELT_OWN, SMELT_TWICE, 64));
+}
+
+SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks)
+{
+    const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
+    SMELT_QUAD_CALL(16, 4);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL, SMELT_ONE_SUMS);
+}
+
+/* Words of four pixels, `step` bytes apart, side by side; rows of `words` words, `pitch` bytes apart in x. */
+SMELT_SHARED void smelt_interleave(int8_t *y, const int8_t *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
+{
+    const int32_t back = 4 - 3 * step, skip = pitch - 4 * words;
+    __asm__ volatile(SMELT_BEGIN
+                     ".insn i 0x7b,4,x1,%[rows],2*10\n"
+                     ".insn i 0x7b,4,x0,%[words],2*8\n"
+                     ".insn r 0x0b,7,0x10,t0,%[x],%[step]\n"
+                     ".insn r 0x0b,7,0x10,t1,%[x],%[step]\n"
+                     ".insn r 0x0b,7,0x10,t2,%[x],%[step]\n"
+                     ".insn r 0x0b,7,0x10,t3,%[x],%[back]\n"
+                     ".insn s 0x2b,2,t0,4(%[y])\n"
+                     ".insn s 0x2b,2,t1,4(%[y])\n"
+                     ".insn s 0x2b,2,t2,4(%[y])\n"
+                     ".insn s 0x2b,2,t3,4(%[y])\n"
+                     "add %[x],%[x],%[skip]\n" SMELT_END
+                     : [x] "+r"(x), [y] "+r"(y)
+                     : [words] "r"(words), [rows] "r"(rows), [step] "r"(step), [back] "r"(back), [skip] "r"(skip)
+                     : "t0", "t1", "t2", "t3", "memory");
+}
+
+#else
+
+/* Four products of bytes, added to a sum that wraps. */
+SMELT_INLINE int32_t smelt_add_dot(int32_t a, int32_t b, int32_t sum)
+{
+    for (int32_t i = 0; i < 4; ++i) {
+        const int32_t product = (int8_t)(uint8_t)((uint32_t)a >> (8 * i) & 0xffu) * (int8_t)(uint8_t)((uint32_t)b >> (8 * i) & 0xffu);
+        sum = smelt_wrapping_add(sum, product);
+    }
+    return sum;
+}
+
+SMELT_INLINE int32_t smelt_quad_sum(int32_t start, const int32_t *w, const int8_t *x, int32_t words, int32_t rows, int32_t pitch,
+        int32_t along)
+{
+    for (int32_t row = 0; row < rows; ++row) {
+        for (int32_t i = 0; i < words; ++i) {
+            start = smelt_add_dot(smelt_load_i32(x + row * pitch + i * along), w[4 * (row * words + i)], start);
+        }
+    }
+    return start;
+}
+
+/* (x * multiplier + offset) >> shift, as an int8; the product wraps, the sum does not leave 32 bits. */
+SMELT_INLINE int8_t smelt_narrow_output(int32_t x, int32_t multiplier, int32_t offset, int32_t shift)
+{
+    const int32_t product = (int32_t)((uint32_t)x * (uint32_t)multiplier);
+    return (int8_t)smelt_ssat8(smelt_wrapping_add(product, offset) >> shift);
+}
+
+/* The same with the upper word of the product of x * 2^up. */
+SMELT_INLINE int8_t smelt_once_output(int32_t x, int32_t multiplier, int32_t offset, int32_t up, int32_t shift)
+{
+    return (int8_t)smelt_ssat8(smelt_smmla(smelt_shift_left(x, up), multiplier, offset) >> shift);
+}
+
+/* x plus the rounded upper word of its product, halves away from zero, and so on: what TensorFlow Lite Micro rounds twice. */
+SMELT_INLINE int8_t smelt_twice_output(int32_t x, int32_t multiplier, int32_t offset, int32_t shift)
+{
+    const int32_t scaled = smelt_smmlar(x, multiplier, x);
+    return (int8_t)smelt_ssat8((scaled + (scaled >> 31) + offset) >> shift);
+}
+
+SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+{
+    for (int32_t i = 0; i < 16 * blocks; ++i) {
+        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
+        const int32_t *const scale = scales + 12 * block + channel;
+        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x + pixel * step, words, rows, pitch, along);
+        y[pixel * channels + 4 * block + channel] = smelt_narrow_output(sum, scale[4], scale[8], shift);
+    }
+}
+
+SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t up, int32_t shift)
+{
+    for (int32_t i = 0; i < 16 * blocks; ++i) {
+        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
+        const int32_t *const scale = scales + 12 * block + channel;
+        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x + pixel * step, words, rows, pitch, along);
+        y[pixel * channels + 4 * block + channel] = smelt_once_output(sum, scale[4], scale[8], up, shift);
+    }
+}
+
+SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
+{
+    for (int32_t i = 0; i < 16 * blocks; ++i) {
+        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
+        const int32_t *const scale = scales + 16 * block + channel;
+        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x + pixel * step, words, rows, pitch, along);
+        y[pixel * channels + 4 * block + channel] = smelt_twice_output(sum, scale[4], scale[8], scale[12]);
+    }
+}
+
+SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
+{
+    for (int32_t i = 0; i < 16 * blocks; ++i) {
+        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
+        y[pixel * channels + 4 * block + channel] = smelt_quad_sum(scales[4 * block + channel],
+                w + 4 * words * rows * block + channel, x + pixel * step, words, rows, pitch, along);
+    }
+}
+
+SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t shift)
+{
+    for (int32_t i = 0; i < 4 * blocks; ++i) {
+        const int32_t *const scale = scales + i / 4 * 12 + i % 4;
+        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, words, rows, pitch, 4);
+        y[i] = smelt_narrow_output(sum, scale[4], scale[8], shift);
+    }
+}
+
+SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t up, int32_t shift)
+{
+    for (int32_t i = 0; i < 4 * blocks; ++i) {
+        const int32_t *const scale = scales + i / 4 * 12 + i % 4;
+        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, words, rows, pitch, 4);
+        y[i] = smelt_once_output(sum, scale[4], scale[8], up, shift);
+    }
+}
+
+SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks)
+{
+    for (int32_t i = 0; i < 4 * blocks; ++i) {
+        const int32_t *const scale = scales + i / 4 * 16 + i % 4;
+        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, words, rows, pitch, 4);
+        y[i] = smelt_twice_output(sum, scale[4], scale[8], scale[12]);
+    }
+}
+
+SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks)
+{
+    for (int32_t i = 0; i < 4 * blocks; ++i) {
+        y[i] = smelt_quad_sum(scales[i], w + i / 4 * (4 * words * rows) + i % 4, x, words, rows, pitch, 4);
+    }
+}
+
+SMELT_SHARED void smelt_interleave(int8_t *y, const int8_t *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
+{
+    for (int32_t i = 0; i < 4 * words * rows; ++i) {
+        smelt_store_i32(y + 4 * i, smelt_load_i32(x + i / (4 * words) * pitch + i / 4 % words * 4 + i % 4 * step));
+    }
+}
+
+#endif
+
+#endif
