@@ -77,6 +77,8 @@ def layers() -> list[Op]:
         m.dense(1, 6, 4, clamp=(-100, 50)),
         small_numbers(m.conv((1, 3, 4, 3), 5, (2, 1), style=narrow)),
         small_numbers(m.dense(1, 9, 4, style=narrow)),
+        small_numbers(m.depthwise((1, 4, 6, 2), 1, (3, 3), pad=around, style=narrow)),
+        small_numbers(m.depthwise((1, 5, 9, 1), 1, (3, 3), stride=(2, 2), pad=(0, 0, 0, 1), style=narrow)),
         rounded(m.conv((1, 1, 4, 5), 4, (1, 1), style=narrow), "even"),
         rounded(m.dense(2, 20, 10, style=narrow, bias="none"), "even"),
         rounded(m.dense(1, 8, 6, style=narrow, bias="none"), "even"),

@@ -20,6 +20,7 @@ from smelt.kernels.dense_pairs import DENSE_PAIRS
 from smelt.kernels.dense_portable import DENSE_PORTABLE
 from smelt.kernels.dense_sifted import DENSE_SIFTED
 from smelt.kernels.depthwise_lines import DEPTHWISE_LINES
+from smelt.kernels.depthwise_nine import DEPTHWISE_NINE
 from smelt.kernels.depthwise_planes import DEPTHWISE_DSP, DEPTHWISE_PLANES
 from smelt.kernels.depthwise_portable import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_single import through
@@ -60,6 +61,7 @@ INT8: tuple[Implementation, ...] = (
     through(CONV2D_QUADS, "depthwise_single_quads"),
     through(CONV2D_DSP, "depthwise_single_dsp"),
     through(CONV2D_PORTABLE, "depthwise_single"),
+    DEPTHWISE_NINE,
     DEPTHWISE_LINES,
     DEPTHWISE_DSP,
     DEPTHWISE_PLANES,

@@ -44,7 +44,7 @@ class LineBlock:
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """One axis of the image: sizes in elements, distances between neighbours in x and y."""
 
     x_size: int
@@ -61,17 +61,17 @@ class _Axis:
         return max((self.y_size - 1) * self.stride + 3, self.pad + self.x_size)
 
 
-def _axes(op: DepthwiseConv2D, transposed: bool) -> tuple[_Axis, _Axis]:
+def axes_of(op: DepthwiseConv2D, transposed: bool) -> tuple[Axis, Axis]:
     """(from line to line, along a line)."""
     _, x_rows, x_columns, channels = op.x.shape
     _, y_rows, y_columns, _ = op.y.shape
-    down = _Axis(x_rows, y_rows, op.stride[0], op.pad.top, x_columns * channels, y_columns * channels, 3)
-    across = _Axis(x_columns, y_columns, op.stride[1], op.pad.left, channels, channels, 1)
+    down = Axis(x_rows, y_rows, op.stride[0], op.pad.top, x_columns * channels, y_columns * channels, 3)
+    across = Axis(x_columns, y_columns, op.stride[1], op.pad.left, channels, channels, 1)
     return (across, down) if transposed else (down, across)
 
 
 def _fits(op: DepthwiseConv2D, transposed: bool, core: Core) -> bool:
-    lines, along = _axes(op, transposed)
+    lines, along = axes_of(op, transposed)
     made = -(-along.y_size // FOUR) * FOUR
     most = MOST_WASTE if core.style.cheap_unaligned else NO_WASTE
     return made <= most * along.y_size and along.stride in (1, 2) and along.seen < PITCH and lines.seen <= MOST_LINES
@@ -98,7 +98,7 @@ def _requantizer(op: DepthwiseConv2D) -> Requantizer:
 
 def build_lines(op: DepthwiseConv2D, schedule: LineBlock) -> KernelCall:
     r = _requantizer(op).in_bits
-    lines, along = _axes(op, schedule.transposed)
+    lines, along = axes_of(op, schedule.transposed)
     k = CallBuilder("depthwise_lines")
     x = k.operand("x", op.x)
     w, table = bind_weights(k, op.weights, op.weights.constant.reshape(9, -1).T), r.bind(k)
@@ -134,7 +134,7 @@ class _Again:
     weights: Buffer
     plane: Buffer
     first: Expr
-    axes: tuple[_Axis, _Axis]
+    axes: tuple[Axis, Axis]
 
     def place(self, channel: Expr, number: Expr) -> Expr:
         lines, along = self.axes
@@ -151,7 +151,7 @@ class _Again:
         return total
 
 
-def _gather(k: KernelBuilder, x: Buffer, plane: Buffer, first: Expr, axes: tuple[_Axis, _Axis]) -> None:
+def _gather(k: KernelBuilder, x: Buffer, plane: Buffer, first: Expr, axes: tuple[Axis, Axis]) -> None:
     """One channel of x; the padding around it stays."""
     lines, along = axes
     with k.loop("line", 0, lines.x_size) as line:
@@ -169,7 +169,7 @@ def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[LineBlock]:
 
 def _made(op: DepthwiseConv2D, transposed: bool) -> int:
     """Outputs that are made for a channel, some of them twice, and what a line costs besides."""
-    lines, along = _axes(op, transposed)
+    lines, along = axes_of(op, transposed)
     return lines.y_size * (-(-along.y_size // FOUR) * FOUR + 1)
 
 

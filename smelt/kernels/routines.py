@@ -307,6 +307,33 @@ def _interleave() -> Routine:
     return Routine("interleave", "smelt_quads.h", parameters)
 
 
+def _nine(stride: int, end: str) -> Routine:
+    """Groups of four outputs of a channel of a depthwise layer, from a plane of bytes; all distances in bytes."""
+    lines, groups = _count("lines"), _count("groups")
+    pitch, x_line, step, y_line = (Number(name, 0) for name in ("pitch", "x_line", "step", "y_line"))
+    made = (lines.value - 1) * y_line.value + (groups.value * 4 - 1) * step.value + 1
+    seen = (lines.value - 1) * x_line.value + pitch.value * 2 + groups.value * (4 * stride) + 2
+    parameters = (
+        *(Writes("y", "int8_t", made), Reads("w", "int32_t", Const(3)), Reads("x", "int8_t", seen)),
+        Reads("scales", "int32_t", Const(QUAD_NUMBERS[end])),
+        *(lines, groups, pitch, x_line, step, y_line),
+        *{"narrow": (SHIFT,), "once": (Number("up", 0), SHIFT)}.get(end, ()),
+    )
+    return Routine(f"nine_{stride}_{end}", "smelt_nine.h", parameters)
+
+
+def _lines() -> Routine:
+    """Bytes of x that are apart, side by side in lines."""
+    lines, step, x_line, pitch = _count("lines"), Number("step", 0), Number("x_line", 0), Number("pitch", 0)
+    bytes = WORDS.value * 4
+    parameters = (
+        Writes("y", "int8_t", (lines.value - 1) * pitch.value + bytes),
+        Reads("x", "int8_t", (lines.value - 1) * x_line.value + (bytes - 1) * step.value + 1),
+        *(WORDS, lines, step, x_line, pitch),
+    )
+    return Routine("lines", "smelt_nine.h", parameters)
+
+
 PRODUCTS = tuple(_products(pixels, plain) for plain in (False, True) for pixels in (1, 2, 3))
 UNITS = {pairs: _units(pairs, whole=False) for pairs in (1, 2, 3)}
 UNIT_OUTPUTS = {pairs: _units(pairs, whole=True) for pairs in (1, 2, 3)}
@@ -334,6 +361,8 @@ SOFTMAX_RESULTS = _softmax(
 )
 QUADS = {(pixels, end): _quads(pixels, end) for pixels in (4, 1) for end in QUAD_NUMBERS}
 INTERLEAVE = _interleave()
+NINE = {(stride, end): _nine(stride, end) for stride in (1, 2) for end in ("narrow", "once", "twice")}
+LINES = _lines()
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed", "once"))
 
 ROUTINES = (
@@ -341,6 +370,7 @@ ROUTINES = (
     *PLANES.values(), *PLANES_ONCE.values(), THIN, THIN_ONCE, *PIXELS.values(), WINOGRAD_INPUTS,
     *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, QUANTIZE_EVEN,
     DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS, *QUADS.values(), INTERLEAVE,
+    *NINE.values(), LINES,
 )  # fmt: skip
 
 

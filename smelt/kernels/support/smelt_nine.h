@@ -1,0 +1,206 @@
+/* Depthwise convolutions with kernels of 3 x 3: one channel of a plane of bytes, four neighbouring outputs at a time. Portable C, and
+ * assembly for XpulpV2.
+ *
+ * `w` has a word for each row of the kernel, whose highest byte is 0. Rows of the plane are `pitch` bytes apart, those under neighbouring
+ * lines of outputs `x_line`; outputs are `step` bytes apart in y, their lines `y_line`. `scales` has what the sum of the channel begins
+ * with, and what makes outputs of it.
+ */
+#ifndef SMELT_NINE_H
+#define SMELT_NINE_H
+
+#include "smelt_quads.h"
+
+/* Routines: smelt_nine_1_narrow, smelt_nine_1_once, smelt_nine_1_twice, smelt_nine_2_narrow, smelt_nine_2_once, smelt_nine_2_twice,
+   smelt_lines. */
+
+#if SMELT_HAS_XPULP
+
+/* The numbers of a call, by their place, times four. */
+enum {
+    SMELT_NINE_Y, SMELT_NINE_W, SMELT_NINE_X, SMELT_NINE_SCALES, SMELT_NINE_LINES, SMELT_NINE_GROUPS, SMELT_NINE_SKIP, SMELT_NINE_Y_SKIP,
+    SMELT_NINE_PITCH, SMELT_NINE_BACK, SMELT_NINE_STEP, SMELT_NINE_SHIFT, SMELT_NINE_UP, SMELT_NINE_NUMBERS
+};
+
+/* s1 to s3: weights, s4 to s6: the same one byte later; s7 to s10: sums, which begin with t0; s11: x, a2 and a3: from row to row and back;
+   a4 to a7: words of x; a1 and ra: y and its step; the rest is that of outputs (see SMELT_COMMON). */
+#define SMELT_NINE_LOADED                                                                                              \
+    "lw t0,4(a0)\n lw t1,12(a0)\n lw a1,0(a0)\n lw s11,8(a0)\n"                                                        \
+    "lw s1,0(t0)\n lw s2,4(t0)\n lw s3,8(t0)\n lw a2,32(a0)\n lw a3,36(a0)\n lw ra,40(a0)\n"                           \
+    "lw t4,44(a0)\n lw t3,48(a0)\n slli s4,s1,8\n slli s5,s2,8\n slli s6,s3,8\n lw t0,0(t1)\n lw t2,8(t1)\n"
+#define SMELT_NINE_SHARED "lw t1,4(t1)\n"
+#define SMELT_NINE_OWN "lw t4,12(t1)\n lw t1,4(t1)\n"
+
+#define SMELT_NINE_LOOP(instructions, groups)                                                                          \
+    "lw t5,16(a0)\n" SMELT_REPEAT(x1, t5, (instructions + 6)) "lw t6,20(a0)\n" SMELT_REPEAT(x0, t6, instructions)      \
+    groups "lw t5,24(a0)\n lw t6,28(a0)\n add s11,s11,t5\n add a1,a1,t6\n"
+
+#define SMELT_NINE_STORED(sum) SMELT_STORE_BYTE_BY(sum, a1, ra)
+#define SMELT_NINE_OUTPUTS(output)                                                                                     \
+    output(s7) SMELT_NINE_STORED(s7) output(s8) SMELT_NINE_STORED(s8)                                                  \
+    output(s9) SMELT_NINE_STORED(s9) output(s10) SMELT_NINE_STORED(s10)
+#define SMELT_NINE_STARTS "mv s7,t0\n mv s8,t0\n mv s9,t0\n mv s10,t0\n"
+
+/* Words of three rows at x and two bytes on; `first` are the products that sums begin with. */
+#define SMELT_NINE_1(first)                                                                                            \
+    SMELT_LOAD_BY(a4, s11, a2) SMELT_LOAD_BY(a5, s11, a2) SMELT_LOAD_BY(a6, s11, a3)                                   \
+    first(s7, a4, s1) first(s8, a4, s4) SMELT_ADD_DOT(s7, a5, s2) SMELT_ADD_DOT(s8, a5, s5)                            \
+    SMELT_LOAD_BY(a4, s11, a2) SMELT_ADD_DOT(s7, a6, s3) SMELT_ADD_DOT(s8, a6, s6)                                     \
+    SMELT_LOAD_BY(a5, s11, a2) SMELT_LOAD_BY(a6, s11, a3)                                                              \
+    first(s9, a4, s1) first(s10, a4, s4) SMELT_ADD_DOT(s9, a5, s2) SMELT_ADD_DOT(s10, a5, s5)                          \
+    SMELT_ADD_DOT(s9, a6, s3) SMELT_ADD_DOT(s10, a6, s6)
+
+/* Four words of each row, two bytes apart; a2 leads to the next row, a3 back. */
+#define SMELT_NINE_ROW(dot, weights, last)                                                                             \
+    SMELT_LOAD(a4, s11, 2) SMELT_LOAD(a5, s11, 2) SMELT_LOAD(a6, s11, 2) SMELT_LOAD_BY(a7, s11, last)                  \
+    dot(s7, a4, weights) dot(s8, a5, weights) dot(s9, a6, weights) dot(s10, a7, weights)
+#define SMELT_NINE_2(first)                                                                                            \
+    SMELT_NINE_ROW(first, s1, a2) SMELT_NINE_ROW(SMELT_ADD_DOT, s2, a2) SMELT_NINE_ROW(SMELT_ADD_DOT, s3, a3)
+
+#define SMELT_NINE_CALL(stride)                                                                                        \
+    uint32_t numbers[SMELT_NINE_NUMBERS];                                                                              \
+    register uint32_t *const at __asm__("a0") = numbers;                                                               \
+    numbers[SMELT_NINE_Y] = (uint32_t)(uintptr_t)y;                                                                    \
+    numbers[SMELT_NINE_W] = (uint32_t)(uintptr_t)w;                                                                    \
+    numbers[SMELT_NINE_X] = (uint32_t)(uintptr_t)x;                                                                    \
+    numbers[SMELT_NINE_SCALES] = (uint32_t)(uintptr_t)scales;                                                          \
+    numbers[SMELT_NINE_LINES] = (uint32_t)lines;                                                                       \
+    numbers[SMELT_NINE_GROUPS] = (uint32_t)groups;                                                                     \
+    numbers[SMELT_NINE_SKIP] = (uint32_t)(x_line - 4 * (stride) * groups);                                             \
+    numbers[SMELT_NINE_Y_SKIP] = (uint32_t)(y_line - 4 * groups * step);                                               \
+    numbers[SMELT_NINE_PITCH] = (uint32_t)((stride) == 1 ? pitch : pitch - 6);                                         \
+    numbers[SMELT_NINE_BACK] = (uint32_t)(2 - 2 * pitch);                                                              \
+    numbers[SMELT_NINE_STEP] = (uint32_t)step;                                                                         \
+    numbers[SMELT_NINE_SHIFT] = (uint32_t)shift;                                                                       \
+    numbers[SMELT_NINE_UP] = (uint32_t)up
+
+#define SMELT_NINE_RUN(scale, instructions, groups)                                                                    \
+    __asm__ volatile(SMELT_BEGIN SMELT_NINE_LOADED scale SMELT_NINE_LOOP(instructions, groups) SMELT_END               \
+                     :                                                                                                 \
+                     : "r"(at)                                                                                         \
+                     : SMELT_QUAD_CLOBBERS)
+
+SMELT_SHARED void smelt_nine_1_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
+        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t shift)
+{
+    const int32_t up = 0;
+    SMELT_NINE_CALL(1);
+    SMELT_NINE_RUN(SMELT_NINE_SHARED, 34, SMELT_NINE_1(SMELT_DOT) SMELT_NINE_OUTPUTS(SMELT_NARROW));
+}
+
+SMELT_SHARED void smelt_nine_1_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
+        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t up, int32_t shift)
+{
+    SMELT_NINE_CALL(1);
+    SMELT_NINE_RUN(SMELT_NINE_SHARED, 42, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_ONCE));
+}
+
+SMELT_SHARED void smelt_nine_1_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
+        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line)
+{
+    const int32_t up = 0, shift = 0;
+    SMELT_NINE_CALL(1);
+    SMELT_NINE_RUN(SMELT_NINE_OWN, 62, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_TWICE));
+}
+
+SMELT_SHARED void smelt_nine_2_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
+        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t shift)
+{
+    const int32_t up = 0;
+    SMELT_NINE_CALL(2);
+    SMELT_NINE_RUN(SMELT_NINE_SHARED, 40, SMELT_NINE_2(SMELT_DOT) SMELT_NINE_OUTPUTS(SMELT_NARROW));
+}
+
+SMELT_SHARED void smelt_nine_2_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
+        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t up, int32_t shift)
+{
+    SMELT_NINE_CALL(2);
+    SMELT_NINE_RUN(SMELT_NINE_SHARED, 48, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_ONCE));
+}
+
+SMELT_SHARED void smelt_nine_2_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
+        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line)
+{
+    const int32_t up = 0, shift = 0;
+    SMELT_NINE_CALL(2);
+    SMELT_NINE_RUN(SMELT_NINE_OWN, 68, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_TWICE));
+}
+
+/* Bytes of x, `step` apart, side by side: lines of `words` words, `x_line` bytes apart in x, `pitch` in y. */
+SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t lines, int32_t step, int32_t x_line, int32_t pitch)
+{
+    const int32_t skip = x_line - 4 * words * step, y_skip = pitch - 4 * words;
+    __asm__ volatile(SMELT_BEGIN
+                     ".insn i 0x7b,4,x1,%[lines],2*10\n"
+                     ".insn i 0x7b,4,x0,%[words],2*7\n"
+                     ".insn r 0x0b,7,0x20,t0,%[x],%[step]\n"
+                     ".insn r 0x0b,7,0x20,t1,%[x],%[step]\n"
+                     ".insn r 0x0b,7,0x20,t2,%[x],%[step]\n"
+                     ".insn r 0x0b,7,0x20,t3,%[x],%[step]\n"
+                     SMELT_LOW_BYTES(t4, t0, t1) SMELT_HIGH_BYTES(t4, t2, t3)
+                     ".insn s 0x2b,2,t4,4(%[y])\n"
+                     "add %[x],%[x],%[skip]\n"
+                     "add %[y],%[y],%[y_skip]\n" SMELT_END
+                     : [x] "+r"(x), [y] "+r"(y)
+                     : [words] "r"(words), [lines] "r"(lines), [step] "r"(step), [skip] "r"(skip), [y_skip] "r"(y_skip)
+                     : "t0", "t1", "t2", "t3", "t4", "memory");
+}
+
+#else
+
+/* The sum of an output whose kernel begins at x. */
+SMELT_INLINE int32_t smelt_nine_sum(int32_t start, const int32_t *w, const int8_t *x, int32_t pitch)
+{
+    for (int32_t tap = 0; tap < 9; ++tap) {
+        start += (int8_t)(uint8_t)((uint32_t)w[tap / 3] >> (8 * (tap % 3)) & 0xffu) * x[tap / 3 * pitch + tap % 3];
+    }
+    return start;
+}
+
+SMELT_INLINE void smelt_nine_narrow(int32_t stride, int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines,
+        int32_t groups, int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t shift)
+{
+    for (int32_t i = 0; i < 4 * lines * groups; ++i) {
+        const int32_t line = i / (4 * groups), at = i % (4 * groups);
+        const int32_t sum = smelt_nine_sum(0, w, x + line * x_line + at * stride, pitch);
+        y[line * y_line + at * step] = smelt_narrow_output(sum, scales[1], scales[2], shift);
+    }
+}
+
+SMELT_INLINE void smelt_nine_once(int32_t stride, int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines,
+        int32_t groups, int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t up, int32_t shift)
+{
+    for (int32_t i = 0; i < 4 * lines * groups; ++i) {
+        const int32_t line = i / (4 * groups), at = i % (4 * groups);
+        const int32_t sum = smelt_nine_sum(scales[0], w, x + line * x_line + at * stride, pitch);
+        y[line * y_line + at * step] = smelt_once_output(sum, scales[1], scales[2], up, shift);
+    }
+}
+
+SMELT_INLINE void smelt_nine_twice(int32_t stride, int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines,
+        int32_t groups, int32_t pitch, int32_t x_line, int32_t step, int32_t y_line)
+{
+    for (int32_t i = 0; i < 4 * lines * groups; ++i) {
+        const int32_t line = i / (4 * groups), at = i % (4 * groups);
+        const int32_t sum = smelt_nine_sum(scales[0], w, x + line * x_line + at * stride, pitch);
+        y[line * y_line + at * step] = smelt_twice_output(sum, scales[1], scales[2], scales[3]);
+    }
+}
+
+#define smelt_nine_1_narrow(...) smelt_nine_narrow(1, __VA_ARGS__)
+#define smelt_nine_1_once(...) smelt_nine_once(1, __VA_ARGS__)
+#define smelt_nine_1_twice(...) smelt_nine_twice(1, __VA_ARGS__)
+#define smelt_nine_2_narrow(...) smelt_nine_narrow(2, __VA_ARGS__)
+#define smelt_nine_2_once(...) smelt_nine_once(2, __VA_ARGS__)
+#define smelt_nine_2_twice(...) smelt_nine_twice(2, __VA_ARGS__)
+
+SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t lines, int32_t step, int32_t x_line, int32_t pitch)
+{
+    for (int32_t i = 0; i < 4 * words * lines; ++i) {
+        const int32_t line = i / (4 * words), at = i % (4 * words);
+        y[line * pitch + at] = x[line * x_line + at * step];
+    }
+}
+
+#endif
+
+#endif
