@@ -21,9 +21,11 @@ def candidates(implementation: Implementation, op: Op, cores: tuple[Core, ...] =
 Made = tuple[Op, Schedule, KernelCall]
 
 
-def built(implementation: Implementation, ops: list[Op], most: int | None = None) -> list[Made]:
+def built(
+    implementation: Implementation, ops: list[Op], most: int | None = None, cores: tuple[Core, ...] = CORES
+) -> list[Made]:
     """Calls for `most` schedules of each op; of calls that are equal, in kernel and tables, the first."""
-    made = ((op, s, implementation.build(op, s)) for op in ops for s in candidates(implementation, op)[:most])
+    made = ((op, s, implementation.build(op, s)) for op in ops for s in candidates(implementation, op, cores)[:most])
     return list({_content(op, call): (op, s, call) for op, s, call in made}.values())
 
 

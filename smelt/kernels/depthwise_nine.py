@@ -62,7 +62,11 @@ def _flat(op: DepthwiseConv2D) -> NDArray[np.int8]:
 
 def pack(op: DepthwiseConv2D, transposed: bool) -> Table:
     """int32 [channel][line of the kernel]: three weights and a zero."""
-    taps = op.weights.constant.reshape(3, 3, -1).transpose(2, 1, 0) if transposed else op.weights.constant[0].transpose(2, 0, 1)
+    taps = (
+        op.weights.constant.reshape(3, 3, -1).transpose(2, 1, 0)
+        if transposed
+        else op.weights.constant[0].transpose(2, 0, 1)
+    )
     words = np.zeros((op.y.shape[3], 3, FOUR), np.int8)
     words[:, :, :3] = taps
     return words.view("<i4").reshape(-1).astype(np.int32)
