@@ -1,4 +1,4 @@
-"""Kernels with XpulpV2's instructions on the simulated core: bit for bit the reference's, inside of their buffers, within their stacks."""
+"""Kernels with XpulpV2 on the simulated core: bit for bit the reference, inside of their buffers, within their stacks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Operator + schedule -> loops. `IMPLEMENTATIONS` lists every way there is; for each operator the best comes first."""
 
-from smelt.kernels.accepts import has_dual_mac
+from smelt.kernels.accepts import has_byte_weights, has_dots, has_dual_mac, has_quads
 from smelt.kernels.computed import COMPUTED
 from smelt.kernels.conv2d_direct import CONV2D_DIRECT
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
@@ -13,7 +13,7 @@ from smelt.kernels.conv2d_portable import CONV2D_PORTABLE
 from smelt.kernels.conv2d_quads import CONV2D_QUADS
 from smelt.kernels.conv2d_winograd import CONV2D_WINOGRAD
 from smelt.kernels.conv2d_winograd4 import CONV2D_WINOGRAD4
-from smelt.kernels.dense_as_conv2d import asked_of_images, by_rows, through_conv2d
+from smelt.kernels.dense_as_conv2d import by_rows, through_conv2d
 from smelt.kernels.dense_dsp import DENSE_DSP
 from smelt.kernels.dense_nibbles import DENSE_NIBBLES
 from smelt.kernels.dense_pairs import DENSE_PAIRS
@@ -42,7 +42,7 @@ from smelt.kernels.top_k import TOP_K
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 from smelt.kernels.turned import turned
 
-DENSE_QUADS = through_conv2d(CONV2D_QUADS, "dense_quads", asked_of_images(CONV2D_QUADS))
+DENSE_QUADS = through_conv2d(CONV2D_QUADS, "dense_quads", (has_dots, has_byte_weights, has_quads))
 
 INT8: tuple[Implementation, ...] = (
     turned(CONV2D_PAIRS),

@@ -17,6 +17,11 @@ def has_dots(op: Op, core: Core) -> bool:
     return core.has("add_dot")
 
 
+def has_quads(op: Linear, core: Core) -> bool:
+    """at least four output channels"""
+    return op.y.shape[-1] >= 4
+
+
 def has_byte_weights(op: Linear, core: Core) -> bool:
     """weights of eight bits"""
     return not op.weights.element.is_packed
@@ -30,6 +35,11 @@ def is_undilated(op: Conv2D | DepthwiseConv2D, core: Core) -> bool:
 def is_ungrouped(op: Conv2D, core: Core) -> bool:
     """every output channel reading every input channel (no groups)"""
     return op.weights.shape[3] == op.x.shape[3]
+
+
+def is_three_by_three(op: DepthwiseConv2D, core: Core) -> bool:
+    """a kernel of 3 x 3, as many channels of y as of x"""
+    return op.weights.shape[1:3] == (3, 3) and op.multiplier == 1
 
 
 def has_enough_taps(op: Conv2D, core: Core) -> bool:

@@ -9,7 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from smelt.kernels.accepts import has_byte_weights, has_dots, is_pointwise, is_undilated, is_ungrouped, pixels_of
+from smelt.kernels.accepts import (
+    has_byte_weights,
+    has_dots,
+    has_quads,
+    is_pointwise,
+    is_undilated,
+    is_ungrouped,
+    pixels_of,
+)
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks, in_stretches
 from smelt.kernels.feeds.images import copy_rows
@@ -37,11 +45,6 @@ class QuadBlock:
 
     def __str__(self) -> str:
         return f"quads({'gathered' if self.gathered else 'direct'}{f', rows={self.rows}' if self.rows else ''})"
-
-
-def has_quads(op: Conv2D, core: Core) -> bool:
-    """at least four output channels"""
-    return op.y.shape[3] >= FOUR
 
 
 def build_conv2d(op: Conv2D, schedule: QuadBlock) -> KernelCall:

@@ -33,12 +33,7 @@ def several_rows(op: Dense, core: Core) -> bool:
 
 def by_rows(conv2d: Implementation, name: str) -> Implementation:
     """`conv2d` for dense layers of several rows of int8, of which it asks what it asks of images."""
-    return through_conv2d(conv2d, name, (several_rows, has_byte_weights, *asked_of_images(conv2d)))
-
-
-def asked_of_images(conv2d: Implementation) -> tuple[Predicate, ...]:
-    """What `conv2d` asks of an image, asked of a dense layer."""
-    return tuple(map(_of_image, conv2d.accepts))
+    return through_conv2d(conv2d, name, (several_rows, has_byte_weights, *map(_of_image, conv2d.accepts)))
 
 
 def _of_image(predicate: Predicate) -> Predicate:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from smelt.kernels.accepts import has_dual_mac, is_undilated
+from smelt.kernels.accepts import has_dual_mac, is_three_by_three, is_undilated
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.doubts import bind_doubts, look_again
+from smelt.kernels.feeds.axes import Axis, axes_of
 from smelt.kernels.feeds.nibbles import bind_weights
 from smelt.kernels.feeds.planes import gather_line
 from smelt.kernels.feeds.widened import fill
@@ -43,43 +44,11 @@ class LineBlock:
         return f"lines({'columns' if self.transposed else 'rows'})"
 
 
-@dataclass(frozen=True)
-class Axis:
-    """One axis of the image: sizes in elements, distances between neighbours in x and y."""
-
-    x_size: int
-    y_size: int
-    stride: int
-    pad: int
-    x_step: int
-    y_step: int
-    tap_step: int
-
-    @property
-    def seen(self) -> int:
-        """Elements of a plane, padding included."""
-        return max((self.y_size - 1) * self.stride + 3, self.pad + self.x_size)
-
-
-def axes_of(op: DepthwiseConv2D, transposed: bool) -> tuple[Axis, Axis]:
-    """(from line to line, along a line)."""
-    _, x_rows, x_columns, channels = op.x.shape
-    _, y_rows, y_columns, _ = op.y.shape
-    down = Axis(x_rows, y_rows, op.stride[0], op.pad.top, x_columns * channels, y_columns * channels, 3)
-    across = Axis(x_columns, y_columns, op.stride[1], op.pad.left, channels, channels, 1)
-    return (across, down) if transposed else (down, across)
-
-
 def _fits(op: DepthwiseConv2D, transposed: bool, core: Core) -> bool:
     lines, along = axes_of(op, transposed)
     made = -(-along.y_size // FOUR) * FOUR
     most = MOST_WASTE if core.style.cheap_unaligned else NO_WASTE
     return made <= most * along.y_size and along.stride in (1, 2) and along.seen < PITCH and lines.seen <= MOST_LINES
-
-
-def is_three_by_three(op: DepthwiseConv2D, core: Core) -> bool:
-    """a kernel of 3 x 3, as many channels of y as of x"""
-    return op.weights.shape[1:3] == (3, 3) and op.multiplier == 1
 
 
 def fits_planes(op: DepthwiseConv2D, core: Core) -> bool:

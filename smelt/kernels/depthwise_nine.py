@@ -1,8 +1,8 @@
 """DepthwiseConv2D with kernels of 3 x 3 by dot products of four bytes, one channel after the other.
 
-A channel is gathered into a plane of bytes with its border. A word of a row holds four neighbours: with weights (a, b, c, 0) it gives
-one output, with (0, a, b, c) the next one, and the word two bytes further on gives two more. Lines are the rows of the image or
-its columns, whichever has more groups of four outputs to offer; a last group starts earlier.
+A channel is gathered into a plane of bytes with its border. A word of a row holds four neighbours: with weights (a, b, c, 0) it
+gives one output, with (0, a, b, c) the next one, and the word two bytes further on gives two more. Lines are the rows of the
+image or its columns, whichever has more groups of four outputs to offer; a last group starts earlier.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.accepts import has_byte_weights, has_dots, is_undilated
+from smelt.kernels.accepts import has_byte_weights, has_dots, is_three_by_three, is_undilated
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.depthwise_lines import Axis, axes_of, is_three_by_three
+from smelt.kernels.feeds.axes import Axis, axes_of
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.quads import Outputs, outputs_of
 from smelt.kernels.requantizer import table_of

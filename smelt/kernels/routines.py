@@ -49,6 +49,12 @@ def _count(name: str, multiple: int = 1) -> Number:
 WORDS, ROWS, BLOCKS, DEPTH = _count("words"), _count("rows"), _count("blocks"), Number("depth")
 ZERO, SHIFT, BITS = Number("zero"), Number("shift"), Number("bits")
 _ONCE = ("", "_once")
+QUAD_ENDS: Mapping[str, tuple[Number, ...]] = {
+    "sums": (),
+    "narrow": (SHIFT,),
+    "once": (Number("up", 0), SHIFT),
+    "twice": (),
+}  # what is passed for all channels
 SCALE = (Number("multiplier"), Number("offset"), SHIFT)  # of all units
 
 
@@ -291,7 +297,7 @@ def _quads(pixels: int, end: str) -> Routine:
         Reads("scales", "int32_t", blocks * QUAD_NUMBERS[end] * 4),
         *(WORDS, ROWS, Number("pitch", 0), *((step, along) if pixels > 1 else ()), BLOCKS),
         *((channels,) if pixels > 1 else ()),
-        *{"narrow": (SHIFT,), "once": (Number("up", 0), SHIFT)}.get(end, ()),
+        *QUAD_ENDS[end],
     )
     return Routine(f"quad{'s' if pixels > 1 else ''}_{end}", "smelt_quads.h", parameters)
 
@@ -317,7 +323,7 @@ def _nine(stride: int, end: str) -> Routine:
         *(Writes("y", "int8_t", made), Reads("w", "int32_t", Const(3)), Reads("x", "int8_t", seen)),
         Reads("scales", "int32_t", Const(QUAD_NUMBERS[end])),
         *(lines, groups, pitch, x_line, step, y_line),
-        *{"narrow": (SHIFT,), "once": (Number("up", 0), SHIFT)}.get(end, ()),
+        *QUAD_ENDS[end],
     )
     return Routine(f"nine_{stride}_{end}", "smelt_nine.h", parameters)
 
