@@ -290,7 +290,7 @@ def _quads(pixels: int, end: str) -> Routine:
     )
     seen = (rows - 1) * Var("pitch") + (words - 1) * next_word + beside * (pixels - 1) + 4
     made = (pitch * (pixels - 1)) + blocks * 4
-    parameters = (
+    parameters: tuple[Parameter, ...] = (
         Writes("y", "int32_t" if end == "sums" else "int8_t", made),
         Reads("w", "int32_t", words * rows * blocks * 4),
         Reads("x", "int8_t", seen),
@@ -306,7 +306,7 @@ def _interleave() -> Routine:
     """Words of four pixels, side by side."""
     words, rows, step = WORDS.value, ROWS.value, Number("step", 0)
     seen = (rows - 1) * Var("pitch") + words * 4 + step.value * 3
-    parameters = (
+    parameters: tuple[Parameter, ...] = (
         *(Writes("y", "int8_t", words * rows * 16), Reads("x", "int8_t", seen)),
         *(WORDS, ROWS, Number("pitch", 0), step),
     )
@@ -319,7 +319,7 @@ def _nine(stride: int, end: str) -> Routine:
     pitch, x_line, step, y_line = (Number(name, 0) for name in ("pitch", "x_line", "step", "y_line"))
     made = (lines.value - 1) * y_line.value + (groups.value * 4 - 1) * step.value + 1
     seen = (lines.value - 1) * x_line.value + pitch.value * 2 + groups.value * (4 * stride) + 2
-    parameters = (
+    parameters: tuple[Parameter, ...] = (
         *(Writes("y", "int8_t", made), Reads("w", "int32_t", Const(3)), Reads("x", "int8_t", seen)),
         Reads("scales", "int32_t", Const(QUAD_NUMBERS[end])),
         *(lines, groups, pitch, x_line, step, y_line),
@@ -332,7 +332,7 @@ def _lines() -> Routine:
     """Bytes of x that are apart, side by side in lines."""
     lines, step, x_line, pitch = _count("lines"), Number("step", 0), Number("x_line", 0), Number("pitch", 0)
     bytes = WORDS.value * 4
-    parameters = (
+    parameters: tuple[Parameter, ...] = (
         Writes("y", "int8_t", (lines.value - 1) * pitch.value + bytes),
         Reads("x", "int8_t", (lines.value - 1) * x_line.value + (bytes - 1) * step.value + 1),
         *(WORDS, lines, step, x_line, pitch),
