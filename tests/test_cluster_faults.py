@@ -3,6 +3,7 @@
 import pytest
 
 from smelt.devices.faults import Fault
+from smelt.firmware.linker import WORKER_STACK_BYTES
 from tests.cluster_c import image, run
 from tests.cluster_programs import ran
 
@@ -113,10 +114,11 @@ static void master(void *argument)
 
 def test_a_stack_that_is_too_small_is_told_before_it_destroys_anything():
     result = run(image(DEEP % (2, "smelt_fork(on_worker, &depth);")))
-    assert 200 < result.worker_stacks[6] <= 512 and result.worker_stacks[5] < 100
+    assert 200 < result.worker_stacks[6] <= WORKER_STACK_BYTES and result.worker_stacks[5] < 100
     with pytest.raises(Fault, match=r"stack overflow.* in deep .*on core 6") as error:
         run(image(DEEP % (9, "smelt_fork(on_worker, &depth);")))
-    assert 0x1000FA00 <= error.value.address < 0x1000FC00
+    end = 0x10010000 - WORKER_STACK_BYTES
+    assert end - 2 * WORKER_STACK_BYTES < error.value.address < end - WORKER_STACK_BYTES
 
 
 def test_bytes_that_come_from_outside_must_not_be_touched_before():

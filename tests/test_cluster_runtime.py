@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from smelt.firmware.linker import WORKER_STACK_BYTES
 from smelt.targets.chips.gap8 import TIGHT_DRIVER
 from tests.cluster_c import BOARD, image, run, words
 
@@ -60,7 +61,7 @@ def test_eight_workers_share_the_work(compiler):
     assert sorted(c.core for c in calls) == list(range(8)) and len(result.step_cycles) == 1
     assert max(c.start for c in calls) - min(c.start for c in calls) < 40  # cycles: they go on together
     assert result.step_cycles[0] < result.cycles < result.total_cycles and result.dma[1] == 4096 + 32
-    assert 0 < max(result.worker_stacks) <= 512 and result.stack_bytes > 0
+    assert 0 < max(result.worker_stacks) <= WORKER_STACK_BYTES and result.stack_bytes > 0
 
 
 @pytest.mark.parametrize("driver", [BOARD.chip.outside, TIGHT_DRIVER], ids=["silicon", "tight"])
