@@ -331,6 +331,29 @@ def test_one_zero_point_and_scales_for_each_channel_are_bytes(behind):
         assert np.array_equal(found, wanted)
 
 
+def test_only_weights_are_quantised():
+    """Then the product is one of reals; onnxruntime is told not to make activations int8 (its MatMulNBits would)."""
+    b = Builder()
+    w = b.weights((64, 16), b.generator.uniform(0.002, 0.02, 16), 1)
+    file = b.file([(5, 64)], b.add("MatMul", f"x {w}"), opset=21)
+    found, wanted = both(file, [(5, 64)])
+    assert np.allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_one_value_may_be_several_outputs():
+    """Also seen in another shape, which reads what is an output itself."""
+    b = Builder()
+    c = b.q(b.conv(b.qdq("x", 0.024, 3), 0.024, 8, 4), 0.05, -20)
+    flat = b.add("Flatten", c)
+    nodes = [*b.nodes, node("Identity", c, "same"), node("Flatten", "same", "flat_again")]
+    names = [c, flat, "same", "flat_again"]
+    types = dict.fromkeys(names, onnx.TensorProto.INT8)
+    file = model(nodes, {"x": IMAGE}, names, b.constants, types=types)
+    arrays = random_inputs([IMAGE])
+    for found, wanted in zip(by_smelt(file, arrays), by_onnxruntime(file, arrays), strict=True):
+        assert np.array_equal(found.reshape(wanted.shape), wanted)
+
+
 def test_a_float_head_and_tail_work():
     b = Builder()
     head = b.add("Tanh", "x")

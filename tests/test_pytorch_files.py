@@ -48,6 +48,13 @@ def test_what_was_quantised_is_computed_in_integers(name):
     assert set(kinds) <= FLOAT_OPS | {"Lookup", "Dequantize"} and len(kinds) <= 4
 
 
+@pytest.mark.parametrize("tool", ["ort_qdq", "ort_qop"])
+def test_of_a_quantised_transformer_only_normalisations_are_reals(tool):
+    graph = prepare(load(FILES[f"transformer_{tool}"]))
+    real = [op.origin for op in graph.ops if op.y.dtype == "float32"]
+    assert len(real) > 10 and all("LayerNormalization" in origin for origin in real[:-1])
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if name not in REAL_BIAS | TIES])
 def test_onnxruntime_computes_the_same(name):
     """To the bit, or where reals are computed at the end, to their rounding."""

@@ -163,14 +163,12 @@ def _output(bench: Bench, edge: Edge, taken: set[Tensor], layout: Layout) -> Ten
     bench.orders[edge.name] = order
     if order != own:
         _explain(bench, f"output '{printable(edge.name)}'", view.shape, view.stored)
-    tensor = _as_in_file(bench, view, edge)
-    tensor = bench.renewed.get(tensor, tensor)
+    made = _as_in_file(bench, view, edge)
+    tensor = bench.renewed.get(made, made)
     if tensor in taken or tensor.is_constant:
-        tensor = bench.add(Reshape(x=tensor, y=bench.like(tensor, tensor.shape)))
-    renamed = replace(tensor, name=edge_name(edge))
-    for index, op in enumerate(bench.ops):
-        bench.ops[index] = op.substitute({tensor: renamed})
-    return renamed
+        made = tensor = bench.add(Reshape(x=tensor, y=bench.like(tensor, tensor.shape)))
+    bench.renewed[made] = bench.renewed[tensor] = replace(tensor, name=edge_name(edge))
+    return bench.renewed[tensor]
 
 
 def edge_name(edge: Edge) -> str:

@@ -69,6 +69,7 @@ def session_of(file: bytes) -> Any:
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.add_session_config_entry("session.qdqisint8allowed", "1")
         options.add_session_config_entry("session.x64quantprecision", exact)
+        options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")  # else activations become int8
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
         return ort.InferenceSession(file, options, providers=["CPUExecutionProvider"])
