@@ -150,7 +150,7 @@ def test_doubtful_outputs_are_looked_at_again(monkeypatch: pytest.MonkeyPatch) -
         for _, _, call in made
         if any(b.name == "doubts" for b in call.kernel.buffers)
     }
-    convolutions = {"conv2d_winograd4", "conv2d_gathered", "conv2d_pointwise", "conv2d_eight"}
+    convolutions = {"conv2d_direct", "conv2d_winograd4", "conv2d_gathered", "conv2d_pointwise", "conv2d_eight"}
     assert convolutions | {"depthwise_lines", "depthwise_dsp", "depthwise_planes"} <= again
     check(made)
 

@@ -26,7 +26,7 @@ from smelt.targets.cores.cortex_m7 import CORTEX_M7
 from smelt.targets.cores.cortex_m33 import CORTEX_M33
 from smelt.targets.types import Core
 from tests.kernels_host import run_calls
-from tests.mac_cases import RELU, Maker
+from tests.mac_cases import RELU, Maker, rounded
 from tests.routine_cases import quantize
 from tests.schedules import Made
 from tests.schedules import built as built_for_all
@@ -63,8 +63,10 @@ def cases() -> list[tuple[Implementation, Op]]:
         m.depthwise((1, 5, 48, 2), 1, (3, 3), pad=around, clamp=RELU),
         m.depthwise((1, 7, 8, 2), 1, (3, 3), stride=(3, 1), pad=(0, 0, 1, 1), clamp=RELU),
     ]
+    direct = direct_cases()
+    once = [rounded(op, how) for how in ("even", "floor") for op in (direct[0], direct[2], direct[5])]
     groups = ((CONV2D_POINTWISE, pointwise), (CONV2D_EIGHT, thin), (DEPTHWISE_LINES, depthwise))
-    return [(implementation, op) for implementation, ops in (*groups, (CONV2D_DIRECT, direct_cases())) for op in ops]
+    return [(implementation, op) for implementation, ops in (*groups, (CONV2D_DIRECT, [*direct, *once])) for op in ops]
 
 
 def built(core: Core) -> list[Made]:

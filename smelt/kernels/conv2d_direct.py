@@ -23,19 +23,20 @@ from smelt.kernels.accepts import (
     pixels_of,
 )
 from smelt.kernels.calls import CallBuilder
+from smelt.kernels.doubts import bind_doubts, look_again
 from smelt.kernels.feeds.blocks import in_stretches
 from smelt.kernels.feeds.taps import Stretch, stretches
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.pairs import MOST_SUM, fit_pairs, pack_pairs
-from smelt.kernels.requantize import requantizer
+from smelt.kernels.requantize import for_routines
 from smelt.kernels.requantizer import Requantizer
-from smelt.kernels.routines import PIXELS
-from smelt.kernels.thumb.pixels import EXTRA
+from smelt.kernels.routines import PIXELS, PIXELS_ONCE
+from smelt.kernels.thumb.pixels import BITS, EXTRA
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Expr, Table
+from smelt.loops.ir import Buffer, Call, Const, Expr, Table
 from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
-from smelt.targets.intrinsics import SMLAD, SMMLAR, SXTB16
+from smelt.targets.intrinsics import HIGH_SUM, SADD16, SMLAD, SMMLAR, SXTB16, SXTB16_ROR8
 from smelt.targets.types import Core
 
 FOUR = 4  # elements of a word of x
@@ -70,7 +71,9 @@ def sees_the_image(op: Conv2D, core: Core) -> bool:
 def fits_pixels(op: Conv2D, core: Core) -> bool:
     """weights of which two fit one halfword, sums that stay below 2^23, outputs that use all of int8 and are shifted"""
     flat = _flat(op)
-    r = requantizer(op, flat, folded=True)
+    r = for_routines(op, flat)
+    if r.form == "once":
+        return r.saturates and r.grown(BITS) is not None and fit_pairs(flat, r)
     usual = r.form == "fast" and r.clamp == (-128, 127) and min(r.shifts) > 0
     return usual and r.widest_offset < MOST_SUM and fit_pairs(flat, r)
 
@@ -90,17 +93,22 @@ def scales_of(r: Requantizer) -> Table:
     shift = r.columns[:, 2].astype(np.int64) if r.shift is None else np.full(len(bias), r.shift)
     starts = bias.copy()
     starts[1::2] = bias[1::2] * 256 + bias[0::2]
-    offsets = ((2 * r.y_zero + 1) << shift) >> 1
-    scales = np.stack([(whole & 0xFFFFFFFF) >> 1, offsets, shift + EXTRA], axis=1)
+    if r.form == "once":
+        scales = np.stack([whole, r.columns[:, 2], shift], axis=1)
+    else:
+        offsets = ((2 * r.y_zero + 1) << shift) >> 1
+        scales = np.stack([(whole & 0xFFFFFFFF) >> 1, offsets, shift + EXTRA], axis=1)
     return np.concatenate([starts.reshape(-1, 2), scales.reshape(-1, 6)], axis=1).astype(np.int32).reshape(-1)
 
 
 def build_direct(op: Conv2D, schedule: PixelBlock) -> KernelCall:
-    r = requantizer(op, _flat(op), folded=False)
+    given = for_routines(op, _flat(op), folded=False)
+    r = given.grown(BITS) or given
     k = CallBuilder("conv2d_direct")
     x, w, scales = k.operand("x", op.x), k.table("weights", pack(op)), k.table("scales", scales_of(r))
+    doubts = bind_doubts(k, r)
     apart = k.scratch("apart", "int8_t", schedule.pixels * op.y.shape[3]) if schedule.apart else None
-    kernel = _Kernel(_in_a_row(op), schedule, x, w, scales, apart, k.result("y", op.y))
+    kernel = _Kernel(_in_a_row(op), r, schedule, x, w, scales, doubts, apart, k.result("y", op.y))
     for rows, columns in _parts(kernel.op):
         kernel.part(k, rows, columns)
     return k.finish_call()
@@ -124,10 +132,12 @@ class _Kernel:
     """What the parts of the kernel share."""
 
     op: Conv2D
+    r: Requantizer
     schedule: PixelBlock
     x: Buffer
     weights: Buffer
     scales: Buffer
+    doubts: Buffer | None
     apart: Buffer | None
     y: Buffer
 
@@ -175,9 +185,42 @@ class _Kernel:
         products = channels // 2 * rows.taps * columns.taps * words
         work = ((SMLAD, 4 * pixels * products), (SXTB16, (2 + 2 * pixels) * products), (SMMLAR, pixels * channels))
         others = (2 + 2 * pixels) * products + channels // 2 * (OTHERS + ROW * rows.taps) + CALL
-        k.routine(PIXELS[pixels], (*places, *numbers), work, others, products)
+        routines = PIXELS_ONCE if self.r.form == "once" else PIXELS
+        k.routine(routines[pixels], (*places, *numbers), work, others, products)
+        begin = at[1] if self.apart is None else Const(0)
+
+        def place_of(channel: Expr, pixel: Expr) -> Expr:
+            return begin + pixel * channels + channel
+
+        look_again(k, self.r, self.doubts, result.buffer, pixels, place_of, _Again(k, self, at[0], part).sum)
         if self.apart is not None:
             k.copy(self.y, at[1], self.apart, 0, pixels * channels)
+
+
+@dataclass(frozen=True)
+class _Again:
+    """The sums of neighbours that begin with element `first` of x and see the same part of the kernel."""
+
+    k: KernelBuilder
+    kernel: _Kernel
+    first: Expr
+    part: tuple[Stretch, Stretch]
+
+    def sum(self, channel: Expr, bias: Expr, pixel: Expr) -> Expr:
+        k, op, (rows, columns) = self.k, self.kernel.op, self.part
+        _, taps_rows, taps_columns, depth = op.weights.shape
+        words, pair = depth // FOUR, k.let("of_pair", channel >> 1)
+        low, both, zeros = k.var("again_low", 0), k.var("again_both", 0), Const(_zeros(op))
+        with k.loop("tap_row", 0, rows.taps) as row, k.loop("word", 0, columns.taps * words) as word:
+            x_at = self.first + pixel * (op.stride[1] * depth) + row * (op.x.shape[2] * depth) + word * FOUR
+            value = k.let("elements", self.kernel.x.load("int32_t", x_at))
+            tap = pair * (taps_rows * taps_columns) + (row + rows.tap) * taps_columns + columns.tap
+            for half, unpack in enumerate((SXTB16, SXTB16_ROR8)):
+                both_weights = k.let("weights_of_pair", self.kernel.weights[(tap * words + word) * 2 + half])
+                above = k.let("above_zero", Call(SADD16, (Call(unpack, (value,)), zeros)))
+                k.assign(low, Call(SMLAD, (Call(SXTB16, (both_weights,)), above, low)))
+                k.assign(both, Call(SMLAD, (both_weights, above, both)))
+        return k.let("again_sum", bias + low + (Call(HIGH_SUM, (both, low)) - low) * (channel - pair * 2))
 
 
 def _zeros(op: Conv2D) -> int:

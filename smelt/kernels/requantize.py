@@ -43,17 +43,18 @@ def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requanti
     return fast or _general(p, bias, wraps)
 
 
-def for_routines(op: Linear, weights: NDArray[np.int8]) -> Requantizer:
-    """`requantizer`, folded, for routines that make outputs themselves: a few of these may have to be looked at again
-    (`doubts`)."""
+def for_routines(op: Linear, weights: NDArray[np.int8], folded: bool = True) -> Requantizer:
+    """`requantizer` for routines that make outputs themselves: a few of these may have to be looked at again (`doubts`)."""
     p = op.rescale
     if p.rounding not in ("ties_even", "floor") or op.y.dtype != "int8":
-        return requantizer(op, weights, folded=True)
+        return requantizer(op, weights, folded)
     bias, wide = constant_bias(op), weights.astype(np.int64)
     low, high, partial = ranges(wide, bias, p.x_zero, op.x.element.range)
     wraps = max(np.max(high), -np.min(low), np.max(partial)) >= INT32
-    form = None if wraps else routine_requantizer(p, bias - p.x_zero * wide.sum(axis=1), (low, high))
-    return form or requantizer(op, weights, folded=True)
+    if folded:
+        bias = bias - p.x_zero * wide.sum(axis=1)
+    form = None if wraps else routine_requantizer(p, bias, (low, high))
+    return form or requantizer(op, weights, folded)
 
 
 def unknown_sums(op: Linear) -> Requantizer:

@@ -105,6 +105,7 @@ BUILT: Mapping[str, Builder] = {
     "thin": build_thin,
     "thin_once": partial(build_thin, once=True),
     **{f"pixels_{count}": partial(build_pixels, count=count) for count in (1, 3)},
+    **{f"pixels_{count}_once": partial(build_pixels, count=count, once=True) for count in (1, 3)},
     "winograd_eight": partial(build_tiles, once=True),
     "winograd_eights": partial(build_tiles, once=False),
     "winograd_inputs": build_tile_inputs,
@@ -159,14 +160,14 @@ def _eight(once: bool = False) -> Routine:
     return _built(f"thin{_ONCE[once]}", "smelt_thin.h", parameters)
 
 
-def _pixels(count: int) -> Routine:
+def _pixels(count: int, once: bool = False) -> Routine:
     """Pairs of channels of so many pixels."""
     parameters = (
         *(Writes("y", "int8_t"), Reads("w", "int32_t"), Reads("x", "int8_t"), Reads("scales", "int32_t")),
         *(WORDS, ROWS, Number("pitch", 0), Number("skip", 0, 4), _count("pairs"), Number("more", 0, 4)),
         *(Number("step", 1), Number("channels", 1), Number("zeros")),
     )
-    return _built(f"pixels_{count}", "smelt_pixels.h", parameters)
+    return _built(f"pixels_{count}{_ONCE[once]}", "smelt_pixels.h", parameters)
 
 
 def _tile_groups(tiles: Expr) -> Expr:
@@ -351,6 +352,7 @@ PLANES = {stride: _plane(stride) for stride in (1, 2)}
 PLANES_ONCE = {stride: _plane(stride, once=True) for stride in (1, 2)}
 THIN, THIN_ONCE = _eight(), _eight(once=True)
 PIXELS = {count: _pixels(count) for count in (1, 3)}
+PIXELS_ONCE = {count: _pixels(count, once=True) for count in (1, 3)}
 WINOGRAD_INPUTS = _winograd_inputs()
 WINOGRAD_WEIGHTS = {depth: _winograd_weights(depth) for depth in (None, *DEPTHS)}
 WINOGRAD_EIGHT = _winograd_products("winograd_eight", Number("words", 8, 8, most=8))
@@ -373,7 +375,7 @@ WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("pos
 
 ROUTINES = (
     *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), *UNIT_OUTPUTS_ONCE.values(), SIFT, SIFTED, SIFTED_ONCE, GROUPS, GROUPS_ONCE,
-    *PLANES.values(), *PLANES_ONCE.values(), THIN, THIN_ONCE, *PIXELS.values(), WINOGRAD_INPUTS,
+    *PLANES.values(), *PLANES_ONCE.values(), THIN, THIN_ONCE, *PIXELS.values(), *PIXELS_ONCE.values(), WINOGRAD_INPUTS,
     *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, QUANTIZE_EVEN,
     DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS, *QUADS.values(), INTERLEAVE,
     *NINE.values(), LINES,

@@ -6,6 +6,8 @@ one for 1 and 3 (see smelt_both_sums); behind each row `skip` bytes are left out
 pair what the sums begin with (of the low channel and of both), then for each channel multiplier, what is added before the
 shift, and the shift, which is `EXTRA` larger than it should be. Pixels of y have `channels` bytes. As much of `w` as a word of x
 takes may be read behind it.
+
+Routines `once` have multipliers, offsets and shifts for sums that are `BITS` larger, as they are (see outputs.py).
 """
 
 from __future__ import annotations
@@ -56,9 +58,9 @@ class _Loop:
     both: Sequence[Register]
 
 
-def pixels(timing: Timing, count: int) -> Code:
+def pixels(timing: Timing, count: int, once: bool = False) -> Code:
     """The routine for `count` pixels."""
-    a = Assembler(f"pixels_{count}", PARAMETERS)
+    a = Assembler(f"pixels_{count}{'_once' if once else ''}", PARAMETERS)
     at = _Slots(*(a.slot(f.name) for f in fields(_Slots)))
     w, x, zeros = (a.register(name) for name in ("w", "x", "zeros"))
     step = a.register("step") if count > 1 else None
@@ -94,7 +96,7 @@ def pixels(timing: Timing, count: int) -> Code:
     a.branch(None, "row")
     a.label("outputs")
     a.put(at.w, a.new("add", w, a.get(a.passed("more"))))
-    _outputs(a, at, loop)
+    _outputs(a, at, loop, once)
     pairs = a.get(at.pairs)
     a.do("subs", pairs, pairs, 1)
     a.put(at.pairs, pairs)
@@ -143,9 +145,10 @@ def _start(a: Assembler, at: _Slots, length: int, unroll: int) -> None:
     a.put(at.entry, a.enter(LOOP, length, a.new("and", a.new("rsb", words, 0), unroll - 1)))
 
 
-def _outputs(a: Assembler, at: _Slots, loop: _Loop) -> None:
-    """Outputs from the sums of the low channel and of both, halves rounded away from zero; and on to the next pair."""
-    scales, half = a.get(at.scales), a.new("mov", 1 << (BITS - 2))
+def _outputs(a: Assembler, at: _Slots, loop: _Loop, once: bool) -> None:
+    """Outputs from the sums of the low channel and of both, halves rounded away from zero, or `once`; and on to the next pair."""
+    scales = a.get(at.scales)
+    half = None if once else a.new("mov", 1 << (BITS - 2))
     for low, both in zip(loop.low, loop.both, strict=True):
         a.do("sub", both, both, low)
         a.do("lsl", low, low, BITS)
@@ -155,9 +158,12 @@ def _outputs(a: Assembler, at: _Slots, loop: _Loop) -> None:
             for name in ("multiplier", "offset", "shift")
         )
         for sum in sums:
-            a.do("smmla", sum, sum, multiplier, half)
-            away = a.new("add", offset, Shifted(sum, "asr", 31))
-            a.do("add", sum, sum, Shifted(away, "lsl", EXTRA))
+            if half is None:
+                a.do("smmla", sum, sum, multiplier, offset)
+            else:
+                a.do("smmla", sum, sum, multiplier, half)
+                away = a.new("add", offset, Shifted(sum, "asr", 31))
+                a.do("add", sum, sum, Shifted(away, "lsl", EXTRA))
             a.do("asr", sum, sum, shift)
             a.do("ssat", sum, 8, sum)
     a.put(at.scales, scales)
