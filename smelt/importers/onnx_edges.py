@@ -141,7 +141,8 @@ def add_outputs(bench: Bench, inputs: list[Tensor], layout: Layout) -> tuple[lis
             continue
         bench.here = f"output '{name}'"
         try:
-            outputs.append(_output(bench, edge, {*inputs, *outputs}, layout))
+            taken = {*inputs, *(bench.renewed.get(x, x) for x in inputs), *outputs}
+            outputs.append(_output(bench, edge, taken, layout))
         except Refusal as refusal:
             reasons.append(f"output '{name}': {refusal}")
         except ModelError as error:
