@@ -161,7 +161,9 @@ class Growth:
         if sort == "float":
             return self.constant("b", (stored * step * self.rng.uniform(0.9, 1.1, channels)).astype(np.float32))
         wide = scales.size > 1
-        s = self.constant("s", step if wide or self.dice.random() < 0.5 else step[0])  # of shape [1], as onnxruntime has it
+        s = self.constant(
+            "s", step if wide or self.dice.random() < 0.5 else step[0]
+        )  # of shape [1], as onnxruntime has it
         z = self.constant("z", np.zeros(step.shape if wide else (), np.int32))
         words = f"{self.constant('b', stored)} {s} {z}"
         return self.add(block, "DequantizeLinear", words, **({"axis": 0} if wide else {}))
@@ -191,10 +193,19 @@ def conv(g: Growth, x: Value) -> None:
     y = g.add(block, "Conv", words, group=group, pads=pads, strides=strides)
     extent = [(n + pads[i] + pads[i + 2] - size[i]) // strides[i] + 1 for i, n in enumerate((rows, columns))]
     made = g.value((1, out, *extent), sums_spread(x, scales, depth // group * size[0] * size[1]))
-    if g.dice.random() < 0.25:
-        block.kind += ", Relu"
+    g.quantise(block, _activated(g, block, y, made), made)
+
+
+def _activated(g: Growth, block: Block, y: str, made: Value) -> str:
+    """With an activation before the quantiser, or none."""
+    sort = g.dice.choice(("", "", "", "Relu", "Clip"))
+    if sort == "Relu":
         y = g.add(block, "Relu", y)
-    g.quantise(block, y, made)
+    elif sort == "Clip":
+        low, high = (g.constant("k", np.float32(v)) for v in (0, 0.8 * made.spread))
+        y = g.add(block, "Clip", f"{y} {low} {high}")
+    block.kind += f", {sort}" if sort else ""
+    return y
 
 
 def conv_transpose(g: Growth, x: Value) -> None:
@@ -278,9 +289,13 @@ def pool(g: Growth, x: Value) -> None:
     elif op == "GlobalAveragePool":
         y = g.add(block, op, real)
     else:
-        size = [min(2, rows), min(3, columns)]
-        y = g.add(block, op, real, kernel_shape=size, strides=[1, 1])
-        shape = (1, depth, rows - size[0] + 1, columns - size[1] + 1)
+        size, more = [min(2, rows), min(3, columns)], {}
+        edge = g.dice.randint(0, 1) if min(size) > 1 else 0
+        if op == "AveragePool" and edge:
+            more = {"count_include_pad": g.dice.randint(0, 1)}
+            block.kind += f", padding {'counts' if more['count_include_pad'] else 'does not count'}"
+        y = g.add(block, op, real, kernel_shape=size, strides=[1, 1], pads=[edge] * 4, **more)
+        shape = (1, depth, rows - size[0] + 1 + 2 * edge, columns - size[1] + 1 + 2 * edge)
     if op in ("ReduceMean", "GlobalAveragePool"):
         shape = (1, depth, 1, 1)
     same = op == "MaxPool"
@@ -326,6 +341,15 @@ def move(g: Growth, x: Value) -> None:
 
 def numbers(g: Growth, some: list[int]) -> str:
     return g.constant("i", np.array(some, np.int64))
+
+
+def narrow(g: Growth, x: Value) -> None:
+    """Fewer bits, as Brevitas writes them: the stored integers are clipped."""
+    block, y = Block("Clip of integers", (x,)), g.value(x.shape, x.spread)
+    q = g.add(block, "QuantizeLinear", f"{g.real(block, x)} {g.parameters(y)}")
+    low, high = (g.constant("k", np.array(y.zero + v, g.dtype)) for v in (-8, 7))
+    block.nodes.append(node("Clip", f"{q} {low} {high}", y.name))
+    g.end(block, y)
 
 
 def requantise(g: Growth, x: Value) -> None:
@@ -401,8 +425,8 @@ def _whole_dense(g: Growth, block: Block, x: Value) -> Value:
 
 
 IMAGES: tuple[Make, ...] = (
-    conv, conv, conv, conv_transpose, pair, pair, function, function, chain, pool, pool, softmax, move, move, requantise, whole,
-    whole, whole,
+    conv, conv, conv, conv_transpose, pair, pair, function, function, chain, pool, pool, softmax, move, move, requantise, narrow,
+    whole, whole, whole,
 )  # fmt: skip
 VECTORS: tuple[Make, ...] = (dense, pair, function, chain, softmax, requantise)
 
