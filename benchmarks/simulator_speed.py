@@ -10,10 +10,11 @@ from __future__ import annotations
 import argparse
 import time
 
+from smelt.devices.simulators.cluster_simulator import ClusterSimulator
 from smelt.devices.simulators.simulator import Simulator
 from smelt.firmware.build import build
 from smelt.firmware.image import Sources
-from smelt.targets.boards import PRODUCTS, board
+from smelt.targets.boards import GAPUINO, PRODUCTS, board
 from smelt.targets.types import Board
 
 NETWORK = """
@@ -61,14 +62,66 @@ def measure(target: Board, repetitions: int) -> tuple[int, float]:
     return run.total_instructions, time.perf_counter() - start
 
 
+ON_A_CLUSTER = """
+#include "smelt_cluster.h"
+#include "smelt_firmware.h"
+static uint8_t in[4], out[4];
+static SMELT_L1 int8_t rows[SMELT_WORKERS][1028], weights[1028];
+static SMELT_L1 volatile int32_t sums[SMELT_WORKERS];
+__attribute__((noinline)) void products(void *argument)
+{
+    const uint32_t n = smelt_worker_number();
+    int32_t sum = (int32_t)(uintptr_t)argument;
+    for (uint32_t k = 0; k < 20; k++)
+        for (uint32_t i = 0; i < 1024; i++)
+            sum += rows[n][i] * weights[i];
+    sums[n] = sum;
+}
+__attribute__((noinline)) void fill(void *argument)
+{
+    (void)argument;
+    for (uint32_t i = 0; i < 1028; i++) {
+        rows[smelt_worker_number()][i] = (int8_t)i;
+        weights[i] = (int8_t)(3 * i);
+    }
+}
+static void master(void *argument)
+{
+    smelt_fork(fill, argument);
+    smelt_fork(products, argument);
+}
+void smelt_set_up(void) { smelt_cluster_start(); }
+smelt_span smelt_input(uint32_t n) { smelt_span s = {in, n ? 0 : 4}; return s; }
+smelt_span smelt_output(uint32_t n) { smelt_span s = {out, n ? 0 : 4}; return s; }
+void smelt_run(void) { smelt_cluster_call(master, 0); }
+void smelt_report(void) {}
+"""
+"""Eight workers compute inner products in plain C."""
+
+
+def measure_cluster(repetitions: int) -> tuple[int, float]:
+    """The same for a chip with a cluster: instructions of all its cores."""
+    image = build(Sources({"smelt_firmware.c": ON_A_CLUSTER}, entry="smelt_run"), GAPUINO)
+    simulator = ClusterSimulator(GAPUINO)
+    simulator.run(image, bytes(4))  # compiles the native part where it must
+    start = time.perf_counter()
+    run = simulator.run(image, bytes(4 * repetitions))
+    return run.total_instructions, time.perf_counter() - start
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("repetitions", nargs="?", type=int, default=40)
-    parser.add_argument("--boards", default=",".join(b.name for b in PRODUCTS), help="Just these, such as a,b.")
+    parser.add_argument(
+        "--boards", default=",".join(b.name for b in (*PRODUCTS, GAPUINO)), help="Just these, such as a,b."
+    )
     options = parser.parse_args()
     print(f"{'board':<18}{'instructions':>14}{'seconds':>9}{'M/s':>7}")
     for name in options.boards.split(","):
-        instructions, seconds = measure(board(name), options.repetitions)
+        is_cluster = name == GAPUINO.name
+        instructions, seconds = (
+            measure_cluster(options.repetitions) if is_cluster else measure(board(name), options.repetitions)
+        )
         print(f"{name:<18}{instructions:>14,}{seconds:>9.2f}{instructions / seconds / 1e6:>7.0f}")
 
 

@@ -13,6 +13,7 @@ from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Image
 from smelt.targets.boards import GAPUINO
 from smelt.targets.types import Board
+from tests.tiny_firmware import need
 from tests.xpulp import Assembler
 
 BOARD = GAPUINO
@@ -83,6 +84,12 @@ worker:
 """
 """The controller starts the workers `cores` (a set of bits); each has its number in s0, the event unit in s1, where its results
 go in ra, and runs `body`. Worker 0 ends the program."""
+
+
+def need_if(compiler: Compiler) -> None:
+    """Skip where a compiler is missing that is no part of smelt's own packages."""
+    if compiler == "gcc":
+        need(BOARD.core.gcc[0])
 
 
 @cache

@@ -9,7 +9,7 @@ import pytest
 
 from smelt.devices.simulators.cluster_machine import BREAKPOINT, CONTROLLER, PC, ClusterMachine, instruction_names
 from smelt.firmware.elf import read_elf
-from tests.cluster_programs import BOARD, BUFFER, RESULTS, built, program
+from tests.cluster_programs import BOARD, BUFFER, RESULTS, built, need_if, program
 from tests.xpulp import encodings, rows
 from tests.xpulp_model import MASK, PLAIN, bit_field, product, shifted_sum, signed, vector
 
@@ -30,6 +30,7 @@ def measured(row: dict[str, str]) -> list[str]:
 
 @pytest.fixture(scope="module", params=["zig", "gcc"])
 def cycles(request):
+    need_if(request.param)
     lines = [line for row in rows() for line in measured(row)]
     body = [
         CLEARED.format(buffer=BUFFER),

@@ -8,6 +8,7 @@ import pytest
 from smelt.firmware.linker import WORKER_STACK_BYTES
 from smelt.targets.chips.gap8 import TIGHT_DRIVER
 from tests.cluster_c import BOARD, image, run, words
+from tests.cluster_programs import need_if
 
 SUMS = """
 static SMELT_L1 uint8_t tile[4096];
@@ -54,6 +55,7 @@ def some_bytes(count: int) -> bytes:
 
 @pytest.mark.parametrize("compiler", ["zig", "gcc"])
 def test_eight_workers_share_the_work(compiler):
+    need_if(compiler)
     given = some_bytes(4096)
     result = run(image(SUMS, 4096, 32, ("add_up",), compiler), given)
     assert words(result).tolist() == [sum(given[512 * n : 512 * n + 512]) for n in range(8)]

@@ -32,8 +32,6 @@ typedef struct {
 static volatile SMELT_L1 job call, forked;
 static volatile SMELT_L1 uint32_t returned, asked, served;
 static volatile SMELT_L1 outside_request requests[REQUESTS];
-static outside_request moving; /* what is left of the request that the controller serves */
-static uint32_t taken, is_moving; /* requests that it took, and whether a burst is under way */
 
 static uint32_t wait_for_event(uint32_t base)
 {
@@ -114,7 +112,7 @@ void smelt_outside_wait(uint32_t number)
 void smelt_cluster_start(void)
 {
     asked = served = returned = 0U;
-    SMELT_REGISTER(OWN_EVENTS + MASK) = 1U << RETURNED | 1U << ASKED | 1U << MOVED;
+    SMELT_REGISTER(OWN_EVENTS + MASK) = 1U << RETURNED | 1U << ASKED;
     SMELT_REGISTER(UDMA_CLOCKS) |= 1U << 3;
     SMELT_REGISTER(CONTROL + 0x20U) = 1U;
     SMELT_REGISTER(INSTRUCTION_CACHE) = 0xFFFFFFFFU;
@@ -125,35 +123,39 @@ void smelt_cluster_start(void)
     SMELT_REGISTER(CONTROL + 0x08U) = 1U;
 }
 
-/* Begin the next burst of what is being moved. */
-static void begin_burst(void)
+/* Where a burst goes on this side, and how long it is: what the uDMA takes over when a burst starts, and may change afterwards. */
+static uint32_t prepare_burst(uint32_t base, uint32_t near, uint32_t left)
 {
-    const uint32_t bytes = moving.bytes < SMELT_OUTSIDE_BURST ? moving.bytes : SMELT_OUTSIDE_BURST;
-    const uint32_t base = HYPER + (moving.outwards ? 0x10U : 0x00U);
-    SMELT_REGISTER(HYPER + 0x20U) = moving.far;
-    SMELT_REGISTER(base) = moving.near;
+    const uint32_t bytes = left < SMELT_OUTSIDE_BURST ? left : SMELT_OUTSIDE_BURST;
+    SMELT_REGISTER(base) = near;
     SMELT_REGISTER(base + 4U) = bytes;
-    SMELT_REGISTER(base + 8U) = STARTS;
-    moving.near += bytes, moving.far += bytes, moving.bytes -= bytes;
+    return bytes;
 }
 
-/* After a burst, or where something may have been asked for. */
-static void serve(uint32_t events)
+/* Move what was asked for, burst after burst. Between two of them little happens: their time is lost for all that follow. */
+static void move(volatile const outside_request *r)
 {
-    if (events >> MOVED & 1U) {
-        is_moving = 0U;
-        if (moving.bytes == 0U) {
-            served = taken;
-            SMELT_REGISTER(WORKER_EVENT(SERVED)) = 1U;
-        }
+    const uint32_t base = HYPER + (r->outwards ? 0x10U : 0x00U);
+    uint32_t near = r->near, far = r->far, left = r->bytes;
+    uint32_t bytes = prepare_burst(base, near, left);
+    SMELT_REGISTER(OWN_EVENTS + MASK) = 1U << MOVED;
+    while (left != 0U) {
+        SMELT_REGISTER(HYPER + 0x20U) = far;
+        SMELT_REGISTER(base + 8U) = STARTS;
+        near += bytes, far += bytes, left -= bytes;
+        bytes = prepare_burst(base, near, left);
+        (void)wait_for_event(OWN_EVENTS);
     }
-    if (is_moving == 0U && moving.bytes == 0U && asked != taken) {
-        volatile const outside_request *const r = &requests[++taken % REQUESTS];
-        moving.near = r->near, moving.far = r->far, moving.bytes = r->bytes, moving.outwards = r->outwards;
-    }
-    if (is_moving == 0U && moving.bytes != 0U) {
-        begin_burst();
-        is_moving = 1U;
+    SMELT_REGISTER(OWN_EVENTS + MASK) = 1U << RETURNED | 1U << ASKED;
+}
+
+static void serve(void)
+{
+    while (asked != served) {
+        const uint32_t number = served + 1U;
+        move(&requests[number % REQUESTS]);
+        served = number;
+        SMELT_REGISTER(WORKER_EVENT(SERVED)) = 1U;
     }
 }
 
@@ -164,6 +166,7 @@ void smelt_cluster_call(smelt_task task, void *argument)
     returned = 0U;
     SMELT_REGISTER(WORKER_EVENT(CALLED)) = 1U;
     while (returned == 0U) {
-        serve(wait_for_event(OWN_EVENTS));
+        (void)wait_for_event(OWN_EVENTS);
+        serve();
     }
 }
