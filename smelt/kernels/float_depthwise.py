@@ -17,8 +17,8 @@ from smelt.kernels.inner.floats import (
     add_products,
     real_or_half_weights,
     side_by_side,
-    weight,
     weight_table,
+    weights_from,
     zeros,
 )
 from smelt.loops.ir import AnyBuffer, Expr, Var
@@ -85,8 +85,7 @@ def _accumulate(
         written = width if width <= WIDEST else 1
         with k.loop("kernel_column", 0, width // written) as tap:
             weights = [
-                [k.let("w", weight(k, ws, (tap * written + t) * count + c)) for c in range(count)]
-                for t in range(written)
+                [k.let("w", w) for w in weights_from(k, ws, (tap * written + t) * count, count)] for t in range(written)
             ]
             seen: dict[int, list[tuple[int, int]]] = {}
             for pixel, t in product(range(len(sums)), range(written)):

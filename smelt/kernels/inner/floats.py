@@ -15,7 +15,7 @@ from smelt.kernels.calls import CallBuilder
 from smelt.loops.ir import AnyBuffer, Buffer, Expr, Table, Value, Var, maximum, minimum, real
 from smelt.model.graph import Array, Op, Tensor
 from smelt.model.ops import UNBOUNDED, Clamp
-from smelt.targets.intrinsics import FMA, HALF, LOADED
+from smelt.targets.intrinsics import FMA, HALF, HALF_HIGH, HALF_LOW, LOADED
 from smelt.targets.types import Core
 
 BLOCKS = (
@@ -70,9 +70,15 @@ def weight_table(k: CallBuilder, name: str, data: Table) -> Buffer:
     return k.table(name, data.view(np.uint16) if data.dtype == np.float16 else data)
 
 
-def weight(k: CallBuilder, weights: AnyBuffer, index: Value) -> Expr:
-    """A weight of such a table, as float32."""
-    return k.call(HALF, weights[index]) if weights.type == "uint16_t" else weights[index]
+def weights_from(k: CallBuilder, weights: AnyBuffer, first: Expr, count: int) -> list[Expr]:
+    """So many neighbours of such a table, as float32; those of float16 are loaded two at a time."""
+    if weights.type != "uint16_t":
+        return [weights[first + c] for c in range(count)]
+    found: list[Expr] = []
+    for c in range(0, count - 1, 2):
+        pair = k.let("pair", weights.load("int32_t", first + c))
+        found += [k.call(HALF_LOW, pair), k.call(HALF_HIGH, pair)]
+    return [*found, k.call(HALF, weights[first + (count - 1)])] if count % 2 else found
 
 
 def zeros(k: CallBuilder, pixels: int, channels: int) -> list[list[Var]]:
@@ -100,7 +106,7 @@ def multiply(
     with k.loop("i", 0, rounds // step) as i:
         for element in range(step):
             loads = [x[i * step + element] for x in xs]
-            loads += [weight(k, ws, i * (step * channels) + (element * channels + c)) for c in range(channels)]
+            loads += weights_from(k, ws, i * (step * channels) + element * channels, channels)
             loaded = _loaded(k, loads, fused)
             values, weights = loaded[: len(xs)], loaded[len(xs) :]
             for row, value in zip(sums, values, strict=True):

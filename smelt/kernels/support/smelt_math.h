@@ -42,13 +42,18 @@ SMELT_INLINE float smelt_float_of(int32_t bits)
     return smelt_load_f32(&bits);
 }
 
-/* A finite number of float16, from its bits: exactly. All units of Arm's microcontrollers convert it. */
+/* Finite numbers of float16, from their bits: exactly. All units of Arm's microcontrollers convert them. */
+#if defined(__ARM_FP) && defined(__ARM_FEATURE_FMA) && defined(__GNUC__) && !defined(__aarch64__)
+#define SMELT_HALF(instruction, bits)                                                                                  \
+    float x;                                                                                                           \
+    __asm__(instruction ".f32.f16 %0, %1" : "=t"(x) : "t"(smelt_float_of(bits)));                                      \
+    return x;
+#endif
+
 SMELT_INLINE float smelt_half(uint16_t bits)
 {
-#if defined(__ARM_FP) && defined(__ARM_FEATURE_FMA) && defined(__GNUC__) && !defined(__aarch64__)
-    float x;
-    __asm__("vcvtb.f32.f16 %0, %1" : "=t"(x) : "t"(smelt_float_of(bits)));
-    return x;
+#ifdef SMELT_HALF
+    SMELT_HALF("vcvtb", bits)
 #else
     const int32_t size = bits & 0x7FFF;
     if (size < 0x0400) {
@@ -56,6 +61,25 @@ SMELT_INLINE float smelt_half(uint16_t bits)
         return size == bits ? x : -x;
     }
     return smelt_float_of((bits ^ size) * -65536 + size * 8192 + (112 << 23));
+#endif
+}
+
+/* The lower and the upper one of a pair. */
+SMELT_INLINE float smelt_half_low(int32_t pair)
+{
+#ifdef SMELT_HALF
+    SMELT_HALF("vcvtb", pair)
+#else
+    return smelt_half((uint16_t)pair);
+#endif
+}
+
+SMELT_INLINE float smelt_half_high(int32_t pair)
+{
+#ifdef SMELT_HALF
+    SMELT_HALF("vcvtt", pair)
+#else
+    return smelt_half((uint16_t)((uint32_t)pair >> 16));
 #endif
 }
 
