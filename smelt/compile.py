@@ -184,7 +184,7 @@ def compile(
         plan = plan_or_advice(ask, goal, board, limits)
         program = emit(plan, name)
         sources = render(program)
-        image = build(render_harness(program, sources, labels), board, compiler) if compiler != "none" else None
+        image = build(render_harness(program, sources, labels), plan.board, compiler) if compiler != "none" else None
         return Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings, layout)
 
     return least_of_builds(made_within, limits, goal)

@@ -9,7 +9,7 @@ import pytest
 from smelt.errors import OptionError
 from smelt.firmware.linker import board_header, linker_script
 from smelt.targets import chips, cores
-from smelt.targets.boards import BOARDS, PRODUCTS, TO_COME, WITH_EXTERNAL, board
+from smelt.targets.boards import BOARDS, PRODUCTS, CLUSTERS, WITH_EXTERNAL, board
 from smelt.targets.start_up import changes
 from smelt.targets.types import KB, Chip, Core
 
@@ -33,11 +33,11 @@ def test_unknown_boards_name_the_nearest(typed, meant):
 def test_every_chip_and_core_is_on_a_board(folder, kind):
     modules = [importlib.import_module(f"{folder.__name__}.{m.name}") for m in pkgutil.iter_modules(folder.__path__)]
     written = {value for module in modules for value in vars(module).values() if isinstance(value, kind)}
-    assert written == {b.core if kind is Core else b.chip for b in (*BOARDS, *TO_COME)}
+    assert written == {b.core if kind is Core else b.chip for b in (*BOARDS, *CLUSTERS)}
     assert len({value.name for value in written}) == len(written)
 
 
-@pytest.mark.parametrize("chip", [b.chip for b in (*BOARDS, *TO_COME)], ids=lambda c: c.name)
+@pytest.mark.parametrize("chip", [b.chip for b in (*BOARDS, *CLUSTERS)], ids=lambda c: c.name)
 def test_memories_are_pages_that_do_not_overlap(chip):
     ranges = sorted((at, at + m.size) for m in chip.memories for at in (m.start, *m.aliases))
     assert all(start % 4096 == 0 and end % 4096 == 0 for start, end in ranges)
@@ -46,7 +46,7 @@ def test_memories_are_pages_that_do_not_overlap(chip):
     assert chip.rams
 
 
-@pytest.mark.parametrize("chip", [b.chip for b in (*BOARDS, *TO_COME)], ids=lambda c: c.name)
+@pytest.mark.parametrize("chip", [b.chip for b in (*BOARDS, *CLUSTERS)], ids=lambda c: c.name)
 def test_the_stack_grows_out_of_memory(chip):
     below = chip.rams[0].start - 1
     assert not any(at <= below < at + m.size for m in chip.memories for at in (m.start, *m.aliases))

@@ -9,7 +9,7 @@ import pytest
 from dev.counts import names_outside_targets, telling
 from dev.imports import circles, import_graph
 from smelt.kernels import LINEAR
-from smelt.targets.boards import BOARDS, TO_COME
+from smelt.targets.boards import BOARDS, CLUSTERS
 from tests.paths import ROOT
 
 PACKAGE = ROOT / "smelt"
@@ -130,7 +130,7 @@ def test_no_modules_import_each_other(graph):
 
 def test_only_targets_know_names_of_cores_chips_and_boards():
     """Other rooms ask the values. The names are those of the values themselves."""
-    values = [thing for b in (*BOARDS, *TO_COME) for thing in (b, b.chip, b.core)]
+    values = [thing for b in (*BOARDS, *CLUSTERS) for thing in (b, b.chip, b.core)]
     names = {v.name for v in values} | {b.qemu for b in BOARDS if b.qemu}
     told = telling(names)
     assert (

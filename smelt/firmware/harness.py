@@ -27,6 +27,7 @@ def render_harness(program: Program, library: Sources, labels: tuple[str, ...] =
         "name": program.name,
         "arenas": lines(arena(r.memory, r.role, r.bytes, _grain((program,))) for r in program.regions),
         "set_up": lines(set_up(program, "smelt_net")),
+        **_run(program),
         "input_spans": lines(_span("inputs", p) for p in program.inputs),
         "output_spans": lines(_span("outputs", p) for p in program.outputs),
         "report": _report(program, labels),
@@ -71,6 +72,20 @@ def set_up(program: Program, instance: str) -> Iterator[str]:
     yield f"    {program.name}_memory {instance}_memory = {{NULL, NULL}};"
     yield from (f"    {instance}_memory.{r.role} = smelt_{r.role};" for r in program.regions)
     yield f"    (void){program.name}_init(&{instance}, &{instance}_memory);"
+    if program.plan.board.chip.cluster:
+        yield "    smelt_cluster_start();"
+
+
+def _run(program: Program) -> dict[str, str]:
+    """How an inference is run: by the core that asks for it, or by a cluster, which that core starts before."""
+    if program.plan.board.chip.cluster is None:
+        return {"headers": "", "task": "", "run": f"{program.name}_run(&smelt_net);"}
+    values = {"name": program.name}
+    return {
+        "headers": '#include "smelt_cluster.h"\n',
+        "task": template("cluster_task.c").substitute(values),
+        "run": "smelt_cluster_call(run_on_cluster, &smelt_net);",
+    }
 
 
 def _span(struct: str, port: Port) -> str:

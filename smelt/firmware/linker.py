@@ -13,13 +13,10 @@ from collections.abc import Mapping
 from importlib.resources import files
 from string import Template
 
-from smelt.planner.placement import STACK_RESERVE
+from smelt.planner.placement import STACK_RESERVE, WORKER_STACK_BYTES
 from smelt.targets.start_up import changes
 from smelt.targets.types import Board, Chip, Memory
 
-# Of each core of a cluster, at the end of the memory that they share; a few words more than a power of two, so that cores that do
-# the same do not meet in one bank.
-WORKER_STACK_BYTES = 512 + 16
 STACK_BYTES = STACK_RESERVE - 64  # of what plans leave alone; the rest is for .data, .bss and aligning them
 
 

@@ -25,16 +25,18 @@ from smelt.planner.log import TuningLog
 from smelt.planner.offers import offers
 from smelt.planner.offers import refusals as reasons_against
 from smelt.planner.order import best_order
-from smelt.planner.placement import STACK_RESERVE, Placement, budgets
+from smelt.planner.placement import STACK_RESERVE, Placement, homes
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
 from smelt.planner.refusals import check_flash, does_not_fit
 from smelt.planner.refused import refusal
+from smelt.planner.settle import settled
 from smelt.planner.staging import staged
 from smelt.planner.step import AnyWay, Step, flow_of, named
 from smelt.planner.tradeoff import Point, curve
 from smelt.planner.waits import waits_of
 from smelt.planner.ways import Way, Ways
+from smelt.targets.border import undecided
 from smelt.targets.types import Board, Core
 
 __all__ = [
@@ -76,7 +78,8 @@ def make_plan(
     """
     if goal not in GOALS:
         raise OptionError(f"'{goal}' is no goal: choose {', '.join(GOALS)}")
-    menu = _menu(graph, limits.within(board, reserve), implementations, reserve, known, limits, planning)
+    there = undecided(limits.within(board, reserve))
+    menu = _menu(graph, there, implementations, reserve, known, limits, planning)
     decision = Decision(menu, limits, partial(_planned, menu))
     answer = decision.best(goal)
     if answer is None:
@@ -85,7 +88,7 @@ def make_plan(
     notes = _given_up(decision, answer) if goal == "balanced" else ()
     plan = replace(plan, cycles=answer.cycles, limits=limits, notes=(*plan.notes, *notes))
     moves = goal in ("speed", "energy") and not limits.weights
-    return replace(staged(plan, menu.predictor) if moves else plan, board=board)
+    return settled(staged(plan, menu.predictor) if moves else plan, board)
 
 
 def trade_offs(
@@ -101,7 +104,7 @@ def trade_offs(
     ways = ways_for(board.core, implementations)
 
     def decision(within: Limits) -> Decision:
-        menu = _menu(graph, board, ways, reserve, known, within, planning)
+        menu = _menu(graph, undecided(board), ways, reserve, known, within, planning)
         return Decision(menu, within, partial(_planned, menu))
 
     return curve(decision, limits)
@@ -154,7 +157,7 @@ def _planned(menu: Menu, ways: Sequence[AnyWay], limits: Limits, by_price: bool)
     flow = flow_of(graph, ways)
     order = best_order(flow, effort.moves)
     steps = named([ways[i] for i in order.steps])
-    room = budgets(board, menu.reserve)
+    room = homes(board, menu.reserve)
     flow = flow.reordered(order.steps)
     waits = waits_of(menu.predictor, steps, tuple(room)) if by_price else None
     bound = chain_bound(flow, order.bound)

@@ -8,7 +8,7 @@ from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun
 from smelt.planner.flow import ALIGN
-from smelt.targets.types import Board
+from smelt.targets.types import Board, Memory
 
 STACK_RESERVE = 4096
 """Bytes of the first RAM that are left to the stack, .data and .bss."""
@@ -60,10 +60,34 @@ class Stage(Noun):
         return f"{self.table.nbytes} bytes of a table, moved from step {self.first} on, read by step {self.last}"
 
 
+WORKER_STACK_BYTES = 512 + 16
+"""Of each core of a cluster, at the end of the memory that they share: a few words more than a power of two, so that cores that do
+the same do not meet in one bank."""
+
+WORKER_VARIABLES = 512
+"""Bytes of that memory for what the controller and the workers tell each other."""
+
+
 def budgets(board: Board, reserve: int) -> dict[str, int]:
     """The bytes that tensors may take up in each RAM of a board, by name, fastest first."""
-    rams = board.chip.rams
-    return {m.name: max(m.size - (reserve if m is rams[0] else 0), 0) // ALIGN * ALIGN for m in rams}
+    return {m.name: max(m.size - _taken(board, m, reserve), 0) // ALIGN * ALIGN for m in board.chip.rams}
+
+
+def homes(board: Board, reserve: int) -> dict[str, int]:
+    """The same for tensors from step to step: where a cluster computes, its own memory is for what is moved there."""
+    cluster = board.chip.cluster
+    return {m: 0 if cluster and m == cluster.memory else size for m, size in budgets(board, reserve).items()}
+
+
+def _taken(board: Board, memory: Memory, reserve: int) -> int:
+    """The bytes of a RAM that tensors cannot have. A cluster's controller keeps its own memory, and nothing is computed in one
+    that is not mapped."""
+    cluster = board.chip.cluster
+    if not memory.mapped or (cluster and memory.name == cluster.controller_memory):
+        return memory.size
+    if cluster and memory.name == cluster.memory:
+        return cluster.count * WORKER_STACK_BYTES + WORKER_VARIABLES
+    return reserve if memory is board.chip.rams[0] else 0
 
 
 def scratch_name(step: str, number: int) -> str:

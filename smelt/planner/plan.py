@@ -16,7 +16,7 @@ from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.flashes import FlashPlaces, flash_places, uses_of
 from smelt.planner.flow import peak
 from smelt.planner.limits import UNLIMITED, Limits
-from smelt.planner.placement import STACK_RESERVE, Placement, Stage, budgets
+from smelt.planner.placement import STACK_RESERVE, Placement, Stage, budgets, homes
 from smelt.planner.plan_text import budget_line, map_lines, step_lines, title_line
 from smelt.planner.step import AnyWay, Step, flow_of, read_tables, resident_tables
 from smelt.planner.tables import TableKey, all_tables, distributed, table_key
@@ -148,7 +148,7 @@ class Plan(Noun):
     def table_places(self) -> dict[TableKey, str] | None:
         """Tables take what tensors leave of the chip's own memories, the fastest first. None where there is too little."""
         there = self.limits.within(self.board, self.reserve)
-        room, chip = budgets(there, self.reserve), [m.name for m in self.board.chip.rams if not m.external]
+        room, chip = homes(there, self.reserve), [m.name for m in self.board.chip.rams if not m.external]
         if self.limits.weights in room:
             chip = [self.limits.weights]
         return distributed(resident_tables(self.steps), {m: room[m] - self.used(m) for m in chip})

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Tensor
 from smelt.planner.measurement import FLASH
+from smelt.planner.placement import homes
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
 from smelt.planner.step import Step
@@ -18,7 +19,8 @@ Owner = Tensor | Scratch
 
 def priced(board: Board) -> bool:
     """Whether it matters in which RAM of a board something lies."""
-    return len({m.path for m in board.chip.rams}) > 1
+    there = homes(board, 0)
+    return len({m.path for m in board.chip.rams if there[m.name]}) > 1
 
 
 def waits_of(predictor: Predictor, steps: Sequence[Step], names: Sequence[str]) -> dict[Owner, tuple[int, ...]]:

@@ -37,7 +37,6 @@ MPS2_AN500 = Board("mps2_an500", "Arm MPS2 with AN500 (Cortex-M7), QEMU", AN500,
 MPS2_AN505 = Board("mps2_an505", "Arm MPS2 with AN505 (Cortex-M33), QEMU", AN505, 20 * MHZ, qemu="mps2-an505")
 MPS3_AN547 = Board("mps3_an547", "Arm MPS3 with AN547 (Cortex-M55), QEMU", AN547, 32 * MHZ, qemu="mps3-an547")
 
-# A chip for which nothing can be compiled yet; its simulator can be used (docs/gap8.md).
 GAPUINO = Board("gapuino", "GreenWaves GAPuino (GAP8, cluster of 8 RI5CY), HyperRAM and HyperFlash", GAP8, 100 * MHZ)
 
 # Boards with memories outside of the chip, which somebody else must set up: docs/boards.md.
@@ -56,8 +55,8 @@ MPS_BOARDS = (MPS2_AN386, MPS2_AN500, MPS2_AN505, MPS3_AN547)
 WITH_EXTERNAL = (DISCO_F746NG_SDRAM, STM32H750B_DK, STM32H735G_DK)
 BOARDS = (*PRODUCTS, *WITH_EXTERNAL, *MPS_BOARDS)
 
-TO_COME = (GAPUINO,)
-"""Not offered yet: there are no kernels for them."""
+CLUSTERS = (GAPUINO,)
+"""Boards of chips with a cluster. They start, run and are simulated otherwise; `BOARDS` are those of which one core is all."""
 
 DEMO = DISCO_F746NG
 """Where the demo runs if it is not told: the one with a display, which a picture suits."""
@@ -70,7 +69,7 @@ def plainest() -> Core:
 
 def board(name: str) -> Board:
     """The board called `name`; raises `OptionError` with the nearest names."""
-    for candidate in BOARDS:
+    for candidate in (*BOARDS, *CLUSTERS):
         if candidate.name == name:
             return candidate
     if name.endswith(".toml"):
@@ -84,6 +83,6 @@ def named(board_or_name: Board | str) -> Board:
 
 
 def _suggestion(name: str) -> str:
-    names = [b.name for b in BOARDS]
+    names = [b.name for b in (*BOARDS, *CLUSTERS)]
     near = difflib.get_close_matches(name.lower().replace("-", "_"), names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(near)}?" if near else f"the boards are {', '.join(names)}"

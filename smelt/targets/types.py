@@ -351,7 +351,7 @@ class Chip(Noun):
     @property
     def flashes(self) -> tuple[Memory, ...]:
         """Where tables can be that nothing writes to: the flash first, then those outside of the chip."""
-        return (self.flash, *(m for m in self.memories if m.holds == "code" and m.external))
+        return (self.flash, *(m for m in self.memories if m.holds == "code" and m.external and m.mapped))
 
     @property
     def flash_bytes(self) -> int:

@@ -24,10 +24,17 @@ def cycle_model(board: Board) -> str:
 
     Raises KeyError for boards whose core has no model.
     """
-    timing = board.core.timed
-    figures = told((timing, board.chip.memories, board.chip.setup))
-    text = figures + _code((*SHARED, *model_of(timing).sources))
+    timing, chip = board.core.timed, board.chip
+    if chip.cluster:
+        text = told((timing, chip.memories, chip.cluster, chip.outside)) + _code(_of_clusters())
+    else:
+        text = told((timing, chip.memories, chip.setup)) + _code((*SHARED, *model_of(timing).sources))
     return f"simulator {hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def _of_clusters() -> tuple[str, ...]:
+    folder = files("smelt.devices.simulators") / "native"
+    return tuple(sorted(f"native/{f.name}" for f in folder.iterdir() if f.name.startswith("cluster")))
 
 
 def model_of_time(board: Board) -> str:

@@ -2,12 +2,12 @@
 #include "smelt_firmware.h"
 
 #include "${name}_net.h"
-#include "smelt_semihosting.h"
+${headers}#include "smelt_semihosting.h"
 
 ${arenas}
 
 static ${name}_net smelt_net;
-
+${task}
 void smelt_set_up(void)
 {
 ${set_up}
@@ -35,7 +35,7 @@ ${output_spans}
 
 void smelt_run(void)
 {
-    ${name}_run(&smelt_net);
+    ${run}
 }
 
 ${report}
