@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from smelt.firmware.moves import carry, clean, dma_of, start, wait
-from smelt.firmware.program import Band, Constant, Invocation, Program
+from smelt.firmware.invocations import Constant, Invocation
+from smelt.firmware.program import Band, Program
 from smelt.firmware.repeats import Repeat, again, repeats
 from smelt.firmware.transports import Deed, Place, Shared, Transport
 from smelt.loops.ir import Buffer
@@ -57,7 +58,7 @@ def _tiles(program: Program, step: Step, invocations: Sequence[Invocation]) -> I
         for deed in (d for at, d in program.deeds[step] if at == number):
             yield from _deed(program, deed)
         for invocation in invocations[number : number + 1]:
-            yield f"    {_call(program, invocation, (0,) * len(invocation.arguments))}"
+            yield f"    {call(program, invocation, (0,) * len(invocation.arguments))}"
 
 
 def _deed(program: Program, deed: Deed) -> Iterator[str]:
@@ -78,12 +79,13 @@ def _repeated(program: Program, repeat: Repeat) -> Iterator[str]:
     if repeat.count > 1:
         yield f"    for (uint32_t band = 0; band < {repeat.count}u; band++) {{"
     for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
-        yield f"{margin}{_call(program, invocation, steps)}"
+        yield f"{margin}{call(program, invocation, steps)}"
     if repeat.count > 1:
         yield "    }"
 
 
-def _call(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:
+def call(program: Program, invocation: Invocation, steps: Sequence[int]) -> str:
+    """A call whose arguments move by so many bytes from band to band."""
     return f"{program.function(invocation.kernel)}({_arguments(program, invocation, steps)});"
 
 
@@ -100,13 +102,18 @@ def _pointed(buffer: Buffer) -> str:
 
 def bands_of(program: Program, bands: Sequence[Band]) -> Iterator[str]:
     """The calls of each band; those of bands that come again are written once."""
+    return chosen_by(program, [band.invocations for band in bands], "number")
+
+
+def chosen_by(program: Program, groups: Sequence[Sequence[Invocation]], number: str) -> Iterator[str]:
+    """The calls of the group of that number, a variable of C; those that come again are written once."""
     first = 0
-    for repeat in again([band.invocations for band in bands]):
-        yield f"    if (number < {first + repeat.count}u) {{"
+    for repeat in again(groups):
+        yield f"    if ({number} < {first + repeat.count}u) {{"
         if any(step for steps in repeat.steps for step in steps):
-            yield f"        const uint32_t band = number - {first}u;"
+            yield f"        const uint32_t band = {number} - {first}u;"
         for invocation, steps in zip(repeat.invocations, repeat.steps, strict=True):
-            yield f"        {_call(program, invocation, steps)}"
+            yield f"        {call(program, invocation, steps)}"
         yield "        return;"
         yield "    }"
         first += repeat.count

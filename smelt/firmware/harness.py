@@ -79,10 +79,11 @@ def set_up(program: Program, instance: str) -> Iterator[str]:
 def _run(program: Program) -> dict[str, str]:
     """How an inference is run: by the core that asks for it, or by a cluster, which that core starts before."""
     if program.plan.board.chip.cluster is None:
-        return {"headers": "", "task": "", "run": f"{program.name}_run(&smelt_net);"}
+        return {"headers": "", "near": "", "task": "", "run": f"{program.name}_run(&smelt_net);"}
     values = {"name": program.name}
     return {
         "headers": '#include "smelt_cluster.h"\n',
+        "near": "SMELT_L1 ",
         "task": template("cluster_task.c").substitute(values),
         "run": "smelt_cluster_call(run_on_cluster, &smelt_net);",
     }

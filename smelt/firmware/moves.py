@@ -9,6 +9,9 @@ from smelt.targets.types import Chip, Dma
 HEADERS = {"stm32_mdma": "smelt_stm32_mdma.h"}
 """By `Dma.interface`: the header with `smelt_mdma_on`, `smelt_mdma_move` and `smelt_mdma_wait`."""
 
+CORES = {"pulp": "smelt_pulp_cores.h"}
+"""By `Cluster.interface`: the header with `SMELT_FORK` and `smelt_haul_in`."""
+
 COPIES = "smelt_copies.h"
 """The header with `smelt_copy_rows`, by which the core moves what no DMA does."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain, count
@@ -11,6 +11,8 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from smelt.firmware.forks import Act, Haul, acts_of
+from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.moves import dma_of
 from smelt.firmware.names import check_name, part
 from smelt.firmware.transports import Deeds, Place, Transport, deeds_of
@@ -24,24 +26,13 @@ from smelt.model.graph import Array, State, Tensor
 from smelt.nouns import Noun
 from smelt.planner.bands import Bands
 from smelt.planner.in_tiles import InTiles
+from smelt.planner.on_cores import OnCores
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.suite import Suite
-from smelt.planner.ways import Part, Piece
+from smelt.planner.tables import table_key
+from smelt.planner.ways import Fetch, Part, Piece
 from smelt.targets.types import Memory, Role
-
-
-@dataclass(frozen=True, eq=False)
-class Constant(Noun):
-    """A table in flash, or in the RAM called `memory`, to which it is copied from flash at start-up; `flash` names one outside of
-    the chip."""
-
-    name: str
-    type: Type
-    data: Array
-    comment: str
-    memory: str | None = None
-    flash: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,16 +42,6 @@ class Region:
     memory: str
     role: Role
     bytes: int
-
-
-@dataclass(frozen=True, eq=False)
-class Invocation(Noun):
-    """A kernel call of a step, with its arguments in order."""
-
-    step: Step
-    piece: Piece
-    kernel: Kernel
-    arguments: tuple[Place | Constant, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +126,8 @@ class Program(Noun):
     moves: tuple[Move, ...] = ()
     deeds: Mapping[Step, Deeds] = field(default_factory=dict)
     """Of steps in tiles: what happens before the call of that number."""
+    acts: Mapping[Step, tuple[Act, ...]] = field(default_factory=dict)
+    """Of steps on the cores of a cluster: all that happens, in order."""
 
     @property
     def own(self) -> tuple[Invocation, ...]:
@@ -183,8 +166,14 @@ class Program(Noun):
 
     @property
     def calls(self) -> tuple[str, ...]:
-        """The functions that a run calls, in order."""
+        """The functions that a run calls, in order: kernels, or steps where these are functions of their own."""
+        if self.plan.board.chip.cluster:
+            return tuple(self.step(step) for step in self.plan.steps)
         return tuple(self.function(i.kernel) for i in self.invocations)
+
+    def step(self, step: Step) -> str:
+        """The name of the C function that is a step, where steps are functions."""
+        return f"{self.name}_s_{step.name}"
 
     def role(self, memory: str) -> Role:
         """What C calls the region in `memory`. Raises KeyError where there is none."""
@@ -194,6 +183,8 @@ class Program(Noun):
     def constants(self) -> tuple[Constant, ...]:
         """Each table once, in order of first use."""
         used = [a for i in self.invocations for a in i.arguments if isinstance(a, Constant)]
+        hauls = (act for acts in self.acts.values() for act in acts if isinstance(act, Haul))
+        used += [haul.far for haul in hauls if isinstance(haul.far, Constant)]
         used += [move.table for move in self.moves]
         used += [cell.initial for cell in self.cells if isinstance(cell.initial, Constant)]
         return tuple({c.name: c for c in used}.values())
@@ -307,6 +298,7 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         _feed(plan, invocations),
         tuple(_moves(plan, tables)),
         {step: tuple(deeds_of(plan, step.way)) for step in plan.steps if isinstance(step.way, InTiles)},
+        dict(_acts(plan, _alike(invocations), tables)),
     )
 
 
@@ -327,6 +319,16 @@ def role_of(memory: Memory) -> Role:
     if memory.role is None:
         raise ValueError(f"the memory {memory.name} has no role")
     return memory.role
+
+
+def _acts(plan: Plan, invocations: Sequence[Invocation], tables: Tables) -> Iterator[tuple[Step, tuple[Act, ...]]]:
+    """What happens in the steps on the cores of a cluster."""
+    for number, step in enumerate(plan.steps):
+        if isinstance(step.way, OnCores):
+            fetches = dict.fromkeys(e.transfer for e in step.way.events if isinstance(e.transfer, Fetch))
+            known = {f: tables.add("of_round", number, "uint32_t", f.data, f"of rounds of {step.name}") for f in fetches}
+            calls = [i for i in invocations if i.step is step]
+            yield step, tuple(acts_of(plan, step.way, calls, known))
 
 
 def _feed(plan: Plan, invocations: tuple[Invocation, ...]) -> Feed | None:
@@ -399,13 +401,17 @@ def _operand(
     if isinstance(argument, np.ndarray) and (stage := plan.stage(number, argument)):
         _check_room(step, buffer, stage.table.nbytes)
         return _place(plan, stage.buffer)
+    if isinstance(argument, np.ndarray) and piece.tables is not None:
+        _check_room(step, buffer, argument.nbytes)
+        there = _place(plan, piece.tables.buffer)
+        return replace(there, offset=there.offset + piece.tables.offsets[table_key(argument)])
     if isinstance(argument, np.ndarray):
         constant = constants.add(part(buffer.name), number, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
         _check_room(step, buffer, constant.data.nbytes)
         return constant
-    there = piece.part(argument)
-    _check_room(step, buffer, plan.placement(there.owner).size - there.offset)
-    return _at(plan, there)
+    part = piece.part(argument)
+    _check_room(step, buffer, plan.placement(part.owner).size - part.offset)
+    return _at(plan, part)
 
 
 def _check_room(step: Step, buffer: Buffer, room: int) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from smelt.firmware.program import Constant, Invocation
+from smelt.firmware.invocations import Constant, Invocation
 
 LONGEST = 48
 """Calls that a loop may have at most."""

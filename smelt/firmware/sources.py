@@ -10,10 +10,12 @@ from string import Template
 import numpy as np
 
 from smelt.firmware.calls import bands_of, calls, comment, operand
+from smelt.firmware.fork_calls import step_calls, step_functions
 from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
-from smelt.firmware.moves import COPIES, HEADERS, dma_of, switched_on
-from smelt.firmware.program import Cell, Constant, Feed, Port, Program, Region
+from smelt.firmware.moves import COPIES, CORES, HEADERS, dma_of, switched_on
+from smelt.firmware.invocations import Constant
+from smelt.firmware.program import Cell, Feed, Port, Program, Region
 from smelt.kernels.assembly import assembly_file, called, declarations
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.headers import includes, needed, with_included
@@ -64,6 +66,7 @@ def _library(name: str, programs: Sequence[Program], texts: dict[str, str], whos
     code = "\n".join(_kernel(kernel, programs) for kernel in kernels_of(programs))
     moved = {HEADERS[dma_of(p.plan.board.chip).interface]: 0 for p in programs if p.uses_dma}
     moved |= dict.fromkeys((COPIES,), 0) if any(t.channel is None for p in programs for t in p.transports) else {}
+    moved |= {CORES[cluster.interface]: 0 for p in programs if p.acts and (cluster := p.plan.board.chip.cluster)}
     headers, routines = (*needed(code, core), *moved), called(code, core)
     strings = "\n#include <string.h>" if any(p.cells or p.feed for p in programs) else ""
     tables = {c.name: c for p in programs for c in p.constants}.values()
@@ -131,7 +134,8 @@ def _values(program: Program) -> dict[str, str]:
         "output_fields": lines(f"    const {C_TYPES[p.tensor.dtype]} *{p.field};" for p in program.outputs),
         "output_assignments": lines(_assignments(program, "outputs", program.outputs)),
         "stack_note": _stack_note(program),
-        "calls": lines(calls(program)) or "    (void)net;",
+        "steps": "".join(step_functions(program)),
+        "calls": lines(step_calls(program) if plan.board.chip.cluster else calls(program)) or "    (void)net;",
         **_state_texts(program),
         **_input_texts(program),
         "begin": _begin(program),

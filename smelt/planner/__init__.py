@@ -14,6 +14,7 @@ from smelt.planner.addresses import place
 from smelt.planner.budgets import GOALS, Goal
 from smelt.planner.chains import chain_bound
 from smelt.planner.check import check, excess
+from smelt.planner.core_search import on_all_cores
 from smelt.planner.decide import Answer, Decision, Menu
 from smelt.planner.effort import USUAL, Planning
 from smelt.planner.flow import peak as most_alive
@@ -88,7 +89,8 @@ def make_plan(
     notes = _given_up(decision, answer) if goal == "balanced" else ()
     plan = replace(plan, cycles=answer.cycles, limits=limits, notes=(*plan.notes, *notes))
     moves = goal in ("speed", "energy") and not limits.weights
-    return settled(staged(plan, menu.predictor) if moves else plan, board)
+    plan = staged(plan, menu.predictor) if moves else plan
+    return settled(on_all_cores(plan, menu.predictor, menu.ways), board)
 
 
 def trade_offs(
@@ -155,6 +157,8 @@ def _planned(menu: Menu, ways: Sequence[AnyWay], limits: Limits, by_price: bool)
     graph, board, effort = menu.graph, menu.board, menu.planning.effort
     check_flash(board, [piece.call for way in ways for piece in way.pieces])
     flow = flow_of(graph, ways)
+    if board.chip.cluster:  # cores read operands while others already write results
+        flow = replace(flow, uses=tuple(replace(use, over={}) for use in flow.uses))
     order = best_order(flow, effort.moves)
     steps = named([ways[i] for i in order.steps])
     room = homes(board, menu.reserve)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 
 import numpy as np
 
@@ -21,14 +22,16 @@ from smelt.model.graph import Array, Tensor
 from smelt.model.ops import Slice
 from smelt.model.slabs import Rows, band_axis, needed, row_bytes
 from smelt.planner.bands import Bands
+from smelt.planner.check_cores import share_problems
 from smelt.planner.check_tiles import NOTHING, VALUE, Range, Transfers, tile_problems, transfer_problems
 from smelt.planner.flow import ALIGN, index_of, steps_of, storages_of
 from smelt.planner.in_tiles import Event, InTiles, Transfer, Wait
 from smelt.planner.line_buffers import Arrival
+from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import Stage, budgets
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
-from smelt.planner.ways import Part, Piece
+from smelt.planner.ways import Fetch, Part, Piece
 
 
 def check(plan: Plan) -> Plan:
@@ -81,6 +84,7 @@ def _step_problems(plan: Plan) -> Iterator[str]:
             yield from _argument_problems(plan, step, piece)
         yield from _band_problems(step, step.way) if isinstance(step.way, Bands) else ()
         yield from tile_problems(step.name, step.way) if isinstance(step.way, InTiles) else ()
+        yield from share_problems(plan, step.name, step.way) if isinstance(step.way, OnCores) else ()
 
 
 def _argument_problems(plan: Plan, step: Step, piece: Piece) -> Iterator[str]:
@@ -155,7 +159,21 @@ def _arrivals(step: Step) -> tuple[tuple[int, Arrival], ...]:
 
 
 def _events(step: Step) -> tuple[tuple[int, Event], ...]:
+    """What happens between kernel calls, each with the number of the call before which it does."""
+    if isinstance(step.way, OnCores):
+        starts = [0, *accumulate(len(r.pieces) for r in step.way.rounds)]
+        groups = (*(r.events for r in step.way.rounds), step.way.after)
+        return tuple((n, event) for n, events in zip(starts, groups, strict=True) for event in events)
     return step.way.events if isinstance(step.way, InTiles) else ()
+
+
+def _at_once(step: Step) -> Iterator[tuple[int, tuple[Piece, ...]]]:
+    """The kernel calls that run at the same time, one behind another but on cores, with the number of the first of them."""
+    number = 0
+    groups = [r.pieces for r in step.way.rounds] if isinstance(step.way, OnCores) else [(p,) for p in step.pieces]
+    for pieces in groups:
+        yield number, tuple(pieces)
+        number += len(pieces)
 
 
 def _row_bytes(step: Step) -> int:
@@ -248,6 +266,7 @@ class _Replay:
         }
         self._flying: dict[Stage, Range] = {}
         self._transfers = Transfers()
+        self._fetches: dict[Fetch, int] = {}
 
     def problems(self) -> Iterator[str]:
         for tensor in (t for t in self.plan.graph.sources if t not in _fed(self.plan)):
@@ -258,10 +277,10 @@ class _Replay:
                 if stage.first == number:
                     self._write(self._staged(stage))
                     self._flying |= {stage: self._staged(stage)} if stage.last > number else {}
-            for which, piece in enumerate(step.pieces):
+            for which, pieces in _at_once(step):
                 self._arrive(step, which)
                 yield from self._move(step, which)
-                yield from self._run(number, step, piece)
+                yield from self._run(number, step, pieces)
             yield from self._move(step, len(step.pieces))
             yield from self._transfers.left(step.name)
         for tensor in self.plan.graph.sinks:
@@ -280,8 +299,11 @@ class _Replay:
             if isinstance(event, Wait):
                 yield from self._transfers.wait(step.name, event.transfer)
                 continue
-            source, target = self._ends(event.transfer)
-            yield from self._missing(source, f"when {step.name} moves it")
+            if isinstance(event.transfer, Fetch):
+                source, target = FLASH_BYTES, self._fetched(event.transfer)
+            else:
+                source, target = self._ends(event.transfer)
+                yield from self._missing(source, f"when {step.name} moves it")
             yield from self._untouched(step, (source,), (target,))
             self._write(target)
             yield from self._transfers.start(step.name, event.transfer, source, target)
@@ -289,7 +311,7 @@ class _Replay:
     def _ends(self, transfer: Transfer) -> tuple[Range, Range]:
         """What a transfer reads, and what it writes."""
         r = transfer.rectangle
-        near = self._range(Part(transfer.buffer, 0, transfer.tensor, r.first, r.size, r.pitch), r.bytes)
+        near = self._range(Part(transfer.buffer, transfer.offset, transfer.tensor, r.first, r.size, r.pitch), r.bytes)
         whole = self._range(Part(transfer.tensor, 0, transfer.tensor), transfer.tensor.bytes)
         far = replace(near, memory=whole.memory, start=whole.start + r.first, row=r.size, apart=r.pitch)
         return (far, near) if transfer.inward else (near, far)
@@ -301,8 +323,35 @@ class _Replay:
                 yield f"{step.name} touches '{touched.name}', into whose bytes a table is being moved"
         yield from self._transfers.touched(step.name, reads, writes)
 
-    def _run(self, number: int, step: Step, piece: Piece) -> Iterator[str]:
+    def _fetched(self, fetch: Fetch) -> Range:
+        """Where tables come to; their marks are behind those of all values and of tables on their way to steps."""
+        place = self.plan.places[fetch.buffer]
+        number = self._fetches.setdefault(fetch, len(self._fetches))
+        mark = (1 + max(self._values.values(), default=0) + len(self.plan.stages) + number) << VALUE
+        return Range(f"tables of {place.name}", place.memory, place.offset, fetch.data.nbytes, mark)
+
+    def _run(self, number: int, step: Step, pieces: Sequence[Piece]) -> Iterator[str]:
+        """Calls that run at the same time: what one writes is touched by none of the others."""
+        touched = list[tuple[list[Range], list[Range]]]()
+        for piece in pieces:
+            reads, writes, scratch = self._touched(number, piece)
+            for x in reads:
+                yield from self._missing(x, f"when {step.name} reads it")
+            yield from self._untouched(step, reads, (*writes, *scratch))
+            yield from self._meeting(step, piece, reads, writes, scratch)
+            for theirs, others in touched:
+                yield from _crossing(step.name, [*writes, *scratch], [*theirs, *others])
+                yield from _crossing(step.name, others, reads)
+            touched.append((reads, [*writes, *scratch]))
+        for piece in pieces:
+            _, writes, scratch = self._touched(number, piece)
+            for there in (*scratch, *writes):
+                self._write(there)
+
+    def _touched(self, number: int, piece: Piece) -> tuple[list[Range], list[Range], list[Range]]:
+        """What a call reads and writes, and its scratch."""
         reads, writes, scratch = list[Range](), list[Range](), list[Range]()
+        reads += [self._fetched(piece.tables)] if piece.tables else []
         for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True):
             if isinstance(argument, np.ndarray):
                 stage = self.plan.stage(number, argument)
@@ -310,12 +359,7 @@ class _Replay:
                 continue
             there = self._range(piece.part(argument), argument.bytes)
             {"input": reads, "output": writes, "scratch": scratch}[buffer.role].append(there)
-        for x in reads:
-            yield from self._missing(x, f"when {step.name} reads it")
-        yield from self._untouched(step, reads, (*writes, *scratch))
-        yield from self._meeting(step, piece, reads, writes, scratch)
-        for there in (*scratch, *writes):
-            self._write(there)
+        return reads, writes, scratch
 
     def _meeting(
         self, step: Step, piece: Piece, reads: list[Range], writes: list[Range], scratch: list[Range]
@@ -359,6 +403,18 @@ class _Replay:
 
     def _write(self, there: Range) -> None:
         self._bytes[there.memory][there.where] = there.marks
+
+
+FLASH_BYTES = Range("tables in flash", "", 0, 0)
+"""What a move of tables reads: nobody writes there."""
+
+
+def _crossing(step: str, written: Sequence[Range], touched: Sequence[Range]) -> Iterator[str]:
+    """Bytes that one core writes while another touches them."""
+    for a in written:
+        for b in touched:
+            if a.meets(b):
+                yield f"{step} writes '{a.name}' at {a.memory}+{a.start} on one core while another uses '{b.name}' there"
 
 
 def _numbers(plan: Plan) -> dict[Tensor, int]:

@@ -18,7 +18,7 @@ from smelt.planner.in_tiles import InTiles, Transfer
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.tiles import COLUMNS, ROWS, Rectangle, Tile, can_tile, tile
-from smelt.planner.ways import Part, Piece
+from smelt.planner.ways import Fetch, Part, Piece
 
 NOTHING = -1
 """The mark of a byte that is of no value."""
@@ -81,20 +81,25 @@ class Transfers:
     """Those in flight, with what each reads and writes."""
 
     def __init__(self) -> None:
-        self._flying: dict[Transfer, tuple[Range, Range]] = {}
+        self._flying: dict[Transfer | Fetch, tuple[Range, Range]] = {}
 
-    def start(self, step: str, transfer: Transfer, source: Range, target: Range) -> Iterator[str]:
-        if any(other.channel == transfer.channel for other in self._flying):
+    def start(self, step: str, transfer: Transfer | Fetch, source: Range, target: Range) -> Iterator[str]:
+        last = next(reversed(self._flying), None)
+        joins = isinstance(transfer, Transfer) and transfer.joins
+        if joins:
+            if last is None or last.channel != transfer.channel:
+                yield f"{step} has a move that joins another one, which did not begin just before"
+        elif any(other.channel == transfer.channel for other in self._flying):
             yield f"{step} starts a move on a channel that still moves something"
         self._flying[transfer] = source, target
 
-    def wait(self, step: str, transfer: Transfer) -> Iterator[str]:
+    def wait(self, step: str, transfer: Transfer | Fetch) -> Iterator[str]:
         if self._flying.pop(transfer, None) is None:
             yield f"{step} waits for a move that has not begun"
 
     def left(self, step: str) -> Iterator[str]:
         """Moves that a step does not wait for."""
-        yield from (f"{step} does not wait until '{t.tensor.name}' has been moved" for t in self._flying)
+        yield from (f"{step} does not wait until '{t.name}' has been moved" for t in self._flying)
         self._flying.clear()
 
     def touched(self, step: str, reads: Sequence[Range], writes: Sequence[Range]) -> Iterator[str]:

@@ -7,6 +7,7 @@ import numpy as np
 from smelt.planner.bands import Bands
 from smelt.planner.in_tiles import InTiles
 from smelt.planner.measurement import FLASH
+from smelt.planner.on_cores import OnCores
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Cycles, Predictor
 from smelt.planner.step import AnyWay, Step
@@ -19,7 +20,7 @@ CALL = 40
 def cycles_of(predictor: Predictor, way: AnyWay) -> Cycles:
     """Cycles of a step. Those of bands are estimates: the slabs' static costs, in the ratio of what the whole op is known to take
     to its own static cost."""
-    if isinstance(way, InTiles):
+    if isinstance(way, InTiles | OnCores):
         return Cycles(way.cycles, "estimated")
     if isinstance(way, Bands):
         return Cycles(round(sum(cycles_of_pieces(predictor, way))), "estimated")

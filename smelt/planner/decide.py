@@ -88,6 +88,8 @@ class Menu:
 
     def _situations(self, options: Sequence[Singles], slack: float) -> tuple[Situation, ...]:
         def finder(flow: Flow, some: Sequence[Singles], alive: Sequence[Sequence[int]]) -> tuple[Found, ...]:
+            if self.board.chip.cluster:  # rows that are computed one after the other keep one core busy
+                return ()
             return self._runs.find(flow, some, alive, slack)
 
         return situations(self.graph, self.board, options, self.reserve, finder)

@@ -16,7 +16,7 @@ from smelt.nouns import Noun
 from smelt.planner.flow import aligned
 from smelt.planner.tables import TableKey, tables_of
 from smelt.planner.tiles import BURST, Rectangle, Tile, rounded
-from smelt.planner.ways import Part, Piece, Way
+from smelt.planner.ways import Fetch, Part, Piece, Way
 
 X_CHANNELS, Y_CHANNELS = (6, 7), (14, 15)
 """Of a DMA, for the buffers of the operand and of the result; tables that are staged for steps have others (`staging.py`)."""
@@ -25,13 +25,21 @@ X_CHANNELS, Y_CHANNELS = (6, 7), (14, 15)
 @dataclass(frozen=True, eq=False)
 class Transfer(Noun):
     """`rectangle` of a tensor, which comes to the beginning of `buffer`, row behind row, or goes from there (not `inward`).
-    `channel` is that of a DMA."""
+    `channel` is that of a DMA. In the buffer it begins at `offset`. One that `joins` the transfer started before it shares its
+    channel: the two are waited for together."""
 
     tensor: Tensor
     rectangle: Rectangle
     buffer: Scratch
     inward: bool
     channel: int
+    offset: int = 0
+    joins: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of what is moved."""
+        return self.tensor.name
 
     def in_full(self) -> str:
         r, way = self.rectangle, "comes" if self.inward else "goes"
@@ -42,14 +50,14 @@ class Transfer(Noun):
 class Start:
     """A transfer begins: from now on nobody writes what it reads, nor touches what it writes."""
 
-    transfer: Transfer
+    transfer: Transfer | Fetch
 
 
 @dataclass(frozen=True)
 class Wait:
     """A transfer is over."""
 
-    transfer: Transfer
+    transfer: Transfer | Fetch
 
 
 Event = Start | Wait
@@ -133,7 +141,8 @@ class InTiles(Noun):
     @property
     def transfers(self) -> tuple[Transfer, ...]:
         """In the order in which they begin."""
-        return tuple(event.transfer for _, event in self.events if isinstance(event, Start))
+        begun = (event.transfer for _, event in self.events if isinstance(event, Start))
+        return tuple(t for t in begun if isinstance(t, Transfer))
 
     @property
     def names(self) -> tuple[str, str]:

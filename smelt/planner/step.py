@@ -12,11 +12,12 @@ from smelt.nouns import Noun
 from smelt.planner.bands import Bands
 from smelt.planner.flow import Flow, Storage, Use, index_of, storages_of
 from smelt.planner.in_tiles import InTiles
+from smelt.planner.on_cores import OnCores
 from smelt.planner.tables import TableKey
 from smelt.planner.ways import Piece, Way
 
-AnyWay = Way | Bands | InTiles
-"""How a step is done: one op by one kernel, several ops in bands of rows, or one op in tiles that are moved."""
+AnyWay = Way | Bands | InTiles | OnCores
+"""How a step is done: one op by one kernel, several ops in bands of rows, one op in tiles that are moved, or on several cores."""
 
 
 @dataclass(frozen=True, eq=False)

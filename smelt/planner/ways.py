@@ -12,11 +12,13 @@ from functools import cached_property
 from itertools import groupby
 from typing import Any
 
+import numpy as np
+
 from smelt.errors import Unsupported
 from smelt.kernels.implementation import Implementation, KernelCall, Schedule
 from smelt.loops.cost import Counts, count
 from smelt.loops.ir import Scratch
-from smelt.model.graph import Op, Tensor
+from smelt.model.graph import Array, Op, Tensor
 from smelt.model.ops import Linear
 from smelt.model.rescale import Rescale
 from smelt.model.terms import FloorTerms, FusedTerms
@@ -24,7 +26,7 @@ from smelt.nouns import Noun
 from smelt.planner.measurement import Place
 from smelt.planner.offers import Offer, offers, refusals
 from smelt.planner.price import Pricer
-from smelt.planner.tables import TableKey, tables_of
+from smelt.planner.tables import TableKey, table_key, tables_of
 from smelt.targets.types import Core
 
 Kind = tuple[str, tuple[str, str]]
@@ -45,11 +47,45 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
+class Fetch(Noun):
+    """Tables that come to the beginning of `buffer`, one behind another at multiples of 8 bytes. `channel` is that of a DMA."""
+
+    tables: tuple[Array, ...]
+    buffer: Scratch
+    channel: int
+
+    @cached_property
+    def offsets(self) -> dict[TableKey, int]:
+        """Where each is in the buffer."""
+        found, offset = dict[TableKey, int](), 0
+        for table in self.tables:
+            found[table_key(table)] = offset
+            offset += -(-table.nbytes // 8) * 8
+        return found
+
+    @cached_property
+    def data(self) -> Array:
+        """The bytes that come."""
+        parts = (table.tobytes() + bytes(-table.nbytes % 8) for table in self.tables)
+        return np.frombuffer(b"".join(parts), np.uint32)
+
+    @property
+    def name(self) -> str:
+        """Of what is moved."""
+        return "tables"
+
+    def in_full(self) -> str:
+        return f"{self.data.nbytes} bytes of tables come"
+
+
+@dataclass(frozen=True, eq=False)
 class Piece(Noun):
-    """A kernel call of a step. `parts` says where arguments lie that are neither tensors of the graph nor scratch of the step."""
+    """A kernel call of a step. `parts` says where arguments lie that are neither tensors of the graph nor scratch of the step;
+    `tables` brings those of the call, where they are not read in place."""
 
     way: Way
     parts: Mapping[Tensor | Scratch, Part] = field(default_factory=dict)
+    tables: Fetch | None = None
 
     @property
     def call(self) -> KernelCall:

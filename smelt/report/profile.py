@@ -122,10 +122,10 @@ def profile(compilation: Compilation, run: Run) -> Profile:
 
 
 def by_step(plan: Plan, figures: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Figures of all kernel calls, those of each step together; none where there are none."""
+    """Figures of all calls of a run, those of each step together; none where there are none."""
     calls = iter(figures)
     for step in plan.steps:
-        yield tuple(islice(calls, len(step.pieces)))
+        yield tuple(islice(calls, 1 if plan.board.chip.cluster else len(step.pieces)))
 
 
 FLASH = ("code", "constants")

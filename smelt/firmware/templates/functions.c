@@ -1,4 +1,4 @@
-${state_functions}int ${name}_init(${name}_net *net, const ${name}_memory *memory)
+${steps}${state_functions}int ${name}_init(${name}_net *net, const ${name}_memory *memory)
 {
     if (net == NULL || memory == NULL) {
         return -1;

@@ -6,7 +6,7 @@ ${headers}#include "smelt_semihosting.h"
 
 ${arenas}
 
-static ${name}_net smelt_net;
+static ${near}${name}_net smelt_net;
 ${task}
 void smelt_set_up(void)
 {

@@ -1,0 +1,85 @@
+"""A step on the cores of a cluster as nodes of the program: what is moved between rounds, and calls that run at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from smelt.firmware.invocations import Constant, Invocation
+from smelt.firmware.transports import Place
+from smelt.planner.in_tiles import Start, Transfer
+from smelt.planner.on_cores import OnCores
+from smelt.planner.placement import Placement
+from smelt.planner.plan import Plan
+from smelt.planner.ways import Fetch
+
+
+@dataclass(frozen=True)
+class Haul:
+    """`count` lines of `size` bytes between `near`, in the cluster's memory, where they follow one another, and `far`, where they
+    lie `pitch` bytes apart; `inward` says which way. `number` is that of the move; one that `joins` belongs to the one before it."""
+
+    near: Place
+    far: Place | Constant
+    size: int
+    count: int
+    pitch: int
+    inward: bool
+    number: int
+    joins: bool
+
+
+@dataclass(frozen=True)
+class Hauled:
+    """The moves of a number are waited for."""
+
+    number: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fork:
+    """Calls that run at the same time, each on the core of that number."""
+
+    calls: tuple[tuple[int, Invocation], ...]
+
+
+Act = Haul | Hauled | Fork
+"""What the first core does for a step, one after the other."""
+
+
+def acts_of(
+    plan: Plan, way: OnCores, invocations: Sequence[Invocation], constants: dict[Fetch, Constant]
+) -> Iterator[Act]:
+    """The rounds of a step, whose kernel calls are `invocations`; `constants` are the tables that come."""
+    number = 0
+    for r in way.rounds:
+        yield from _moves(plan, r.events, constants)
+        calls = invocations[number : number + len(r.pieces)]
+        yield Fork(tuple(zip(r.cores, calls, strict=True)))
+        number += len(r.pieces)
+    yield from _moves(plan, way.after, constants)
+
+
+def _moves(plan: Plan, events: Sequence[object], constants: dict[Fetch, Constant]) -> Iterator[Act]:
+    for event in events:
+        moved = event.transfer  # type: ignore[attr-defined]
+        joins = isinstance(moved, Transfer) and moved.joins
+        if isinstance(event, Start):
+            yield _haul(plan, moved, constants)
+        elif not joins:
+            yield Hauled(moved.channel)
+
+
+def _haul(plan: Plan, moved: Transfer | Fetch, constants: dict[Fetch, Constant]) -> Haul:
+    near = plan.placement(moved.buffer)
+    if isinstance(moved, Fetch):
+        size = moved.data.nbytes
+        return Haul(_place(near), constants[moved], size, 1, size, True, moved.channel, False)
+    r, far = moved.rectangle, plan.placement(moved.tensor)
+    there = Place(far.memory, far.offset + r.first)
+    here = Place(near.memory, near.offset + moved.offset)
+    return Haul(here, there, r.size, r.count, r.pitch, moved.inward, moved.channel, moved.joins)
+
+
+def _place(placement: Placement) -> Place:
+    return Place(placement.memory, placement.offset)

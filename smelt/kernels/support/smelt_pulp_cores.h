@@ -1,0 +1,117 @@
+/* The cores of a cluster, which share a memory, and the DMA that moves bytes into that memory and out of it.
+ *
+ * On a cluster of PULP (its event unit and MCHAN), whose runtime has smelt_fork. Elsewhere, or compiled with SMELT_ONE_CORE
+ * defined, the shares of all cores are computed one after the other, and what is moved is copied at once.
+ */
+#ifndef SMELT_PULP_CORES_H
+#define SMELT_PULP_CORES_H
+
+#include "smelt_kernels.h"
+
+#if !defined(__riscv) || defined(SMELT_ONE_CORE)
+
+#define SMELT_TASK(share, net)
+#define SMELT_FORK(share, net, cores)                                                                                  \
+    do {                                                                                                               \
+        for (uint32_t core = 0U; core < (cores); core++) {                                                             \
+            share(net, core);                                                                                          \
+        }                                                                                                              \
+    } while (0)
+
+/* Move lines of `line` bytes: `near` they follow one another, `far` they are `pitch` bytes apart. */
+SMELT_SHARED uint32_t smelt_haul_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    for (uint32_t at = 0U, from = 0U; at < bytes; at += line, from += pitch) {
+        memcpy((uint8_t *)near + at, (const uint8_t *)far + from, line);
+    }
+    return 0U;
+}
+
+SMELT_SHARED uint32_t smelt_haul_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    for (uint32_t at = 0U, to = 0U; at < bytes; at += line, to += pitch) {
+        memcpy((uint8_t *)far + to, (const uint8_t *)near + at, line);
+    }
+    return 0U;
+}
+
+SMELT_INLINE void smelt_haul_more_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    (void)smelt_haul_in(near, far, bytes, line, pitch);
+}
+
+SMELT_INLINE void smelt_haul_more_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    (void)smelt_haul_out(near, far, bytes, line, pitch);
+}
+
+SMELT_INLINE void smelt_hauled(uint32_t number)
+{
+    (void)number;
+}
+
+#else
+
+/* Of the runtime: a task on all cores, until the last has ended. */
+void smelt_fork(void (*task)(void *argument), void *argument);
+
+#define SMELT_TASK(share, net)                                                                                         \
+    static void share##_task(void *argument)                                                                          \
+    {                                                                                                                  \
+        uint32_t hart;                                                                                                 \
+        __asm__("csrr %0, 0xF14" : "=r"(hart));                                                                        \
+        share((const net *)argument, hart & 31U);                                                                      \
+    }
+#define SMELT_FORK(share, net, cores) smelt_fork(share##_task, (void *)(uintptr_t)(net))
+
+#define SMELT_MCHAN (*(volatile uint32_t *)0x10204400U)
+#define SMELT_MCHAN_BUSY (*(volatile uint32_t *)0x10204404U)
+
+/* Write a transfer down: of bytes that lie in lines outside of the cluster's memory, or in one piece. */
+SMELT_INLINE void smelt_haul_command(uint32_t command, uint32_t near, uint32_t far, uint32_t bytes, uint32_t line,
+                                     uint32_t pitch)
+{
+    SMELT_MCHAN = command | bytes | (line != bytes ? 1U << 18 : 0U);
+    SMELT_MCHAN = near;
+    SMELT_MCHAN = far;
+    if (line != bytes) {
+        SMELT_MCHAN = line | pitch << 16;
+    }
+}
+
+SMELT_SHARED void smelt_haul_more_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    smelt_haul_command(3U << 16, (uint32_t)(uintptr_t)near, (uint32_t)(uintptr_t)far, bytes, line, pitch);
+}
+
+SMELT_SHARED void smelt_haul_more_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    smelt_haul_command(1U << 17, (uint32_t)(uintptr_t)near, (uint32_t)(uintptr_t)far, bytes, line, pitch);
+}
+
+/* The same with a number of its own, which those that follow share, to be waited for. */
+SMELT_SHARED uint32_t smelt_haul_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    const uint32_t number = SMELT_MCHAN;
+    smelt_haul_command(3U << 16, (uint32_t)(uintptr_t)near, (uint32_t)(uintptr_t)far, bytes, line, pitch);
+    return number;
+}
+
+SMELT_SHARED uint32_t smelt_haul_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    const uint32_t number = SMELT_MCHAN;
+    smelt_haul_command(1U << 17, (uint32_t)(uintptr_t)near, (uint32_t)(uintptr_t)far, bytes, line, pitch);
+    return number;
+}
+
+SMELT_INLINE void smelt_hauled(uint32_t number)
+{
+    while ((SMELT_MCHAN_BUSY >> number & 1U) != 0U) {
+    }
+    SMELT_MCHAN_BUSY = 1U << number;
+    __asm__ volatile("" ::: "memory");
+}
+
+#endif
+
+#endif

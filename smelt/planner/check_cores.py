@@ -1,0 +1,120 @@
+"""The proof of shares of an op: each is what it says, all together are the op, and what comes and goes fits and can be moved.
+
+That shares which are computed at the same time do not touch what others write is found by the replay of the plan (`check.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from smelt.model.graph import Op, Tensor
+from smelt.model.rescale import Rescale
+from smelt.model.slabs import Rows, row_bytes
+from smelt.planner.in_tiles import Transfer
+from smelt.planner.on_cores import OnCores
+from smelt.planner.plan import Plan
+from smelt.planner.shares import Share, View, share, views
+from smelt.planner.tiles import Rectangle
+from smelt.planner.ways import Part, Piece
+from smelt.targets.cluster import Cluster
+
+
+def share_problems(plan: Plan, name: str, way: OnCores) -> Iterator[str]:
+    """Each call computes a share of the op from what this needs, by the op's own numbers, on a core of its own; all is computed, and
+    goes where it belongs."""
+    cluster, view = plan.board.chip.cluster, next((v for v in views(way.op) if v.axis == way.view.axis and v.name == way.view.name), None)
+    if cluster is None or view is None:
+        yield f"{name} is computed on several cores, which cannot be"
+        return
+    for r in way.rounds:
+        if len(set(r.cores)) != len(r.pieces) or not all(0 <= core < cluster.count for core in r.cores):
+            yield f"{name} has no core of its own for each of {len(r.pieces)} shares"
+    y, left = way.op.ys[0], np.ones(way.op.ys[0].bytes, bool)
+    for piece in way.pieces:
+        yield from _piece_problems(name, view, piece)
+        if piece.part(piece.way.op.ys[0]).owner is y:
+            left[_bytes(_rectangle(piece.part(piece.way.op.ys[0]), piece.way.op.ys[0]))] = False
+    for event in way.events:
+        if isinstance(event.transfer, Transfer) and not event.transfer.inward:
+            left[_bytes(event.transfer.rectangle)] = False
+    if left.any():
+        yield f"{name} does not compute all of '{y.name}'"
+    yield from _move_problems(plan, cluster, name, way)
+
+
+def _piece_problems(name: str, view: View, piece: Piece) -> Iterator[str]:
+    (y,), whole = piece.way.op.ys, view.whole
+    there = piece.part(y)
+    if there.tensor is not whole.ys[0]:
+        yield f"{name} computes what is not of its op"
+        return
+    wanted = _share(view, _rectangle(there, y), y)
+    if wanted is None:
+        yield f"{name} computes what is no share of its op"
+        return
+    mine = [(piece.part(x).tensor, _rectangle(piece.part(x), x)) for x in piece.way.op.activations]
+    if mine != list(zip(whole.activations, wanted.xs, strict=True)) or not same_numbers(piece.way.op, wanted.op):
+        yield f"{name} computes a share from what it should not"
+
+
+def _share(view: View, found: Rectangle, tile: Tensor) -> Share | None:
+    """The share whose result is a part of the result of a view; None where none is."""
+    y = view.op.ys[0]
+    size = y.bytes if view.axis is None else row_bytes(y, view.axis)
+    element = y.element.bits // 8
+    row, rest = divmod(found.first, size)
+    count = 1 if view.axis is None else tile.shape[view.axis]
+    depth = tile.shape[-1] if view.channels > 1 else 1
+    channel = rest // element if depth < view.channels else 0
+    if row + count > view.length or channel + depth > view.channels:
+        return None
+    wanted = share(view, Rows(row, row + count), Rows(channel, channel + depth))
+    return wanted if wanted.y == found else None
+
+
+def _rectangle(part: Part, tensor: Tensor) -> Rectangle:
+    if not part.row or tensor.bytes % part.row:
+        return Rectangle(part.first, tensor.bytes, 1, tensor.bytes)
+    return Rectangle(part.first, part.row, tensor.bytes // part.row, part.pitch)
+
+
+def _bytes(r: Rectangle) -> Any:
+    numbers = np.arange(r.bytes, dtype=np.int64)
+    return r.first + numbers // r.size * r.pitch + numbers % r.size
+
+
+def _move_problems(plan: Plan, cluster: Cluster, name: str, way: OnCores) -> Iterator[str]:
+    """Buffers lie in the cluster's memory and hold what comes; the DMA moves so much, between memories that it reaches."""
+    memories = {m.name: m for m in plan.board.chip.memories}
+    for event in way.events:
+        moved, near = event.transfer, plan.places.get(event.transfer.buffer)
+        size = moved.rectangle.bytes + moved.offset if isinstance(moved, Transfer) else moved.data.nbytes
+        if near is None or moved.buffer not in way.scratch or size > min(moved.buffer.bytes, near.size):
+            yield f"{name} has no room for what it moves"
+        elif near.memory != cluster.memory or size > cluster.dma.bytes:
+            yield f"{name}: {cluster.dma.name} does not move {size} bytes to {near.memory}"
+        elif isinstance(moved, Transfer):
+            far, r = plan.places.get(moved.tensor), moved.rectangle
+            reached = far is not None and memories[far.memory].mapped and far.memory != cluster.memory
+            if not reached or (r.count > 1 and max(r.size, r.pitch) > cluster.dma.stride):
+                yield f"{name}: {cluster.dma.name} does not move such parts of '{moved.tensor.name}'"
+
+
+def same_numbers(mine: Any, other: Any) -> bool:
+    """Whether two values compute the same: ops with the shapes, constants and attributes of each other."""
+    if isinstance(mine, Tensor) and isinstance(other, Tensor):
+        data = (mine.data is None) == (other.data is None)
+        same = data and (mine.data is None or other.data is None or np.array_equal(mine.data, other.data))
+        return same and mine.shape == other.shape and mine.dtype == other.dtype
+    if isinstance(mine, Op | Rescale):
+        names = [f.name for f in fields(mine) if f.name != "origin"]
+        return type(mine) is type(other) and all(same_numbers(getattr(mine, n), getattr(other, n)) for n in names)
+    if isinstance(mine, np.ndarray):
+        return bool(np.array_equal(mine, other))
+    if isinstance(mine, tuple) and isinstance(other, tuple):
+        return len(mine) == len(other) and all(same_numbers(a, b) for a, b in zip(mine, other, strict=True))
+    return bool(mine is other or mine == other)
