@@ -16,7 +16,9 @@ from smelt.errors import Unsupported
 from smelt.model.graph import Op
 from smelt.model.slabs import Rows, needed
 from smelt.planner.check import check
+from smelt.planner.costs import cycles_of
 from smelt.planner.flow import aligned
+from smelt.planner.hierarchy import KILO
 from smelt.planner.in_tiles import Start, Transfer
 from smelt.planner.on_cores import OnCores, Portion, on_cores, placed_in_order
 from smelt.planner.placement import Placement, budgets, scratch_name
@@ -31,11 +33,11 @@ from smelt.targets.cluster import Cluster
 MOST_ROUNDS = 24
 """Of a step: each is a function and some moves in C."""
 
-MOST_KERNELS = 24
-"""Kernels of a step that are built."""
-
 BUILT = 2
-"""Of the sizes of each kind, so many are built: those that are best by the work of the whole op."""
+"""Of the sizes of each kind, so many are looked at closer: those that are best by the work of the whole op."""
+
+GRAIN = 4
+"""Channels that a core computes are multiples of so many, as kernels compute some at a time."""
 
 CALL = 60
 """Cycles of a kernel call that do not depend on its size."""
@@ -47,12 +49,14 @@ address, finding the own share."""
 
 @dataclass(frozen=True)
 class _Size:
-    """Of a round: rows and channels; `by_channels` says whether cores divide its channels. Channels are the outer loop, or rows."""
+    """Of a round: rows and channels. Its rows are divided among `groups` of cores, its channels among the cores of a group. Channels
+    are the outer loop, or rows. With `double` the tables of the next round come while cores compute."""
 
     rows: int
     channels: int
-    by_channels: bool
+    groups: int
     rows_first: bool
+    double: bool
 
 
 def on_all_cores(plan: Plan, predictor: Predictor, ways: Ways) -> Plan:
@@ -60,16 +64,12 @@ def on_all_cores(plan: Plan, predictor: Predictor, ways: Ways) -> Plan:
     cluster = plan.board.chip.cluster
     if cluster is None:
         return plan
-    room = budgets(plan.board, plan.reserve)[cluster.memory]
-    search = _Search(cluster, predictor, ways, room)
-    cycles = plan.cycles
+    search = _Search(cluster, predictor, ways, budgets(plan.board, plan.reserve)[cluster.memory])
     for number, step in enumerate(plan.steps):
         if isinstance(step.way, Way) and _apart(plan, step.way):
             found = search.best(step.way)
-            if found is not None:
-                plan = _with(plan, number, found, cluster.memory)
-    cycles = sum(s.way.cycles if isinstance(s.way, OnCores) else predictor.cycles(p.way).value for s in plan.steps for p in s.pieces[:1])
-    return check(replace(plan, cycles=cycles))
+            plan = plan if found is None else _with(plan, number, found, cluster.memory)
+    return check(replace(plan, cycles=sum(cycles_of(predictor, step.way).value for step in plan.steps)))
 
 
 class _Search:
@@ -78,107 +78,131 @@ class _Search:
     def __init__(self, cluster: Cluster, predictor: Predictor, ways: Ways, room: int) -> None:
         self._cluster, self._predictor, self._ways, self._room = cluster, predictor, ways, room
         self._built: dict[Hashable, tuple[Way, float]] = {}
+        self._sizes: dict[Hashable, tuple[tuple[str, _Size], ...]] = {}
 
     def best(self, way: Way) -> OnCores | None:
         """The fewest predicted cycles; None where an op cannot be divided, or its parts are too large."""
-        found: OnCores | None = None
         self._built.clear()
-        for view in views(way.op):
-            for by_channels in (False, True):
-                for size in self._sizes(way, view, by_channels)[:BUILT]:
-                    made = self._made(way, view, size)
-                    if made is not None and (found is None or made.cycles < found.cycles):
-                        found = made
-        return found
+        seen = {view.name: view for view in views(way.op)}
+        for name, size in self._best_sizes(way, tuple(seen.values())):
+            if (found := self._made(way, seen[name], size)) is not None:
+                return found
+        return None
 
-    def _sizes(self, way: Way, view: View, by_channels: bool) -> list[_Size]:
-        """Those that have room, the best first."""
-        work = self._work(way)
-        judged = []
-        for size in self._all(view, by_channels):
+    def _best_sizes(self, way: Way, seen: Sequence[View]) -> tuple[tuple[str, _Size], ...]:
+        """Views and sizes of rounds, the best first. Equal ops have the same."""
+        if way.kind not in self._sizes:
+            judged = []
+            for view in seen:
+                for groups in _powers(self._cluster.count):
+                    found = sorted(self._judged_by_work(way, view, groups), key=lambda pair: pair[0])
+                    for _, size in found[:BUILT]:
+                        busy = self._busy(way, view, size)
+                        if busy is not None:
+                            judged.append((self._judged(way, view, size, busy), view.name, size))
+            ordered = sorted(judged, key=lambda one: one[0])
+            self._sizes[way.kind] = tuple((name, size) for _, name, size in ordered)
+        return self._sizes[way.kind]
+
+    def _judged_by_work(self, way: Way, view: View, groups: int) -> Iterator[tuple[float, _Size]]:
+        """Sizes that have room, with their cycles by the work of the whole op."""
+        work = way.instructions(self._predictor.board.core) * self._predictor.board.core.cycles_per_instruction
+        for size in self._all(view, groups):
             rounds = ceil(view.length / size.rows) * ceil(view.channels / size.channels)
             if rounds <= MOST_ROUNDS and self._bytes(way, view, size) <= self._room:
-                judged.append((self._judged(way, view, size, work), size))
-        return [size for _, size in sorted(judged, key=lambda pair: pair[0])]
+                busy = ceil(size.rows / groups) / view.length
+                cores = self._cluster.count // groups
+                channels = min(ceil(size.channels / cores / GRAIN) * GRAIN, size.channels) if cores > 1 else size.channels
+                yield self._judged(way, view, size, work * busy * channels / view.channels + CALL), size
 
-    def _all(self, view: View, by_channels: bool) -> Iterator[_Size]:
-        count = self._cluster.count
-        if by_channels and view.channels < 2:
-            return
-        if follows_channels(view.op) and not by_channels:
-            blocks = [view.channels]  # what a core reads of a round is in one piece
-        else:
-            blocks = _steps(view.channels, 4 * count if by_channels else 4)
-        rows = _steps(view.length, 1 if by_channels else count)
+    def _all(self, view: View, groups: int) -> Iterator[_Size]:
+        cores = self._cluster.count // groups
+        follows = follows_channels(view.op)
+        one_way = groups == 1 or cores == 1
+        if (cores > 1 and view.channels < 2) or (groups > 1 and view.length < 2) or (follows and not one_way):
+            if cores > 1 or view.length > 1 or view.channels > 1:  # what cannot be divided is computed by one core
+                return
+        # what a core reads of a round is in one piece: all channels, where it computes all
+        blocks = [view.channels] if follows and cores == 1 else _steps(view.channels, GRAIN * cores)
         for channels in blocks:
-            for n in rows:
-                several = n < view.length and channels < view.channels
+            for rows in _steps(view.length, groups):
+                several = rows < view.length and channels < view.channels
                 for rows_first in (False, True) if several else (False,):
-                    yield _Size(n, channels, by_channels, rows_first)
+                    for double in (True, False) if channels < view.channels else (True,):
+                        yield _Size(rows, channels, groups, rows_first, double)
 
     def _bytes(self, way: Way, view: View, size: _Size) -> int:
         """What buffers take up, about."""
-        op, whole = view.op, size.rows >= view.length
+        op, all_rows, all_channels = view.op, size.rows >= view.length, size.channels >= view.channels
         follows = follows_channels(op)
         some = size.channels / view.channels
         xs = 0.0
         for x in op.activations:
             reads = Rows(0, 1) if view.axis is None else needed(op, _middle(view, size.rows), view.axis)[x]
-            again = whole and (size.channels >= view.channels or not follows)
-            xs += rectangle(x, view.axis, reads).bytes * (some if follows else 1) * (1 if again else 2)
-        once = whole and size.channels >= view.channels
-        y = rectangle(op.ys[0], view.axis, Rows(0, size.rows)).bytes * some * (1 if once else 2)
-        tables = way.table_bytes * some * (1 if size.channels >= view.channels else 2)
+            once = all_rows and (all_channels or not follows)
+            xs += rectangle(x, view.axis, reads).bytes * (some if follows else 1) * (1 if once else 2)
+        y = rectangle(op.ys[0], view.axis, Rows(0, size.rows)).bytes * some * (1 if all_rows and all_channels else 2)
+        tables = way.table_bytes * some * (1 if all_channels or not size.double else 2)
         scratch = sum(aligned(s.bytes) for s in way.scratch) * self._cluster.count
         return round(xs + y + tables + scratch) + 512
 
-    def _judged(self, way: Way, view: View, size: _Size, work: float) -> float:
-        """Cycles, by the work of the whole op."""
-        count, op = self._cluster.count, view.op
+    def _judged(self, way: Way, view: View, size: _Size, busy: float) -> float:
+        """Cycles, where the busiest core takes so many for a round."""
         blocks, parts = ceil(view.channels / size.channels), ceil(view.length / size.rows)
-        rounds = blocks * parts
-        if size.by_channels:
-            busy = min(ceil(size.channels / count / 4) * 4, size.channels) / view.channels * size.rows / view.length
-        else:
-            busy = ceil(size.rows / count) / view.length * size.channels / view.channels
-        compute = rounds * (work * busy + FORK + CALL)
+        rounds, op = blocks * parts, view.op
+        compute = rounds * (busy + FORK)
         x_bytes, y_bytes = sum(x.bytes for x in op.activations), op.ys[0].bytes
         again = 1 if follows_channels(op) or size.rows_first or parts == 1 else blocks
         tables = way.table_bytes * (parts if size.rows_first and blocks > 1 else 1)
-        moved = x_bytes * again / 7.2 + tables / 7.2 + y_bytes / 5.3 + rounds * 90
-        ends = (x_bytes * again + tables) / rounds / 7.2 + y_bytes / rounds / 5.3
-        return max(compute, moved) + ends + rounds * 90
-
-    def _work(self, way: Way) -> float:
-        return way.instructions(self._predictor.board.core) * self._predictor.board.core.cycles_per_instruction
+        dma = self._cluster.dma
+        inward, outward = (dma.cycles(KILO * 16, way_in) / (KILO * 16) for way_in in (True, False))
+        lines = 0 if size.channels == view.channels and size.groups == self._cluster.count else op.ys[0].elements / GRAIN
+        hidden = x_bytes * again * inward + max(y_bytes * outward, lines) + rounds * 3 * dma.call
+        table_time = tables * inward
+        ends = (x_bytes * again * inward + table_time + y_bytes * outward) / rounds
+        if not size.double:
+            return max(compute, hidden) + table_time + ends + rounds * 4 * dma.call
+        return max(compute, hidden + table_time) + ends + rounds * 4 * dma.call
 
     # --- built ----------------------------------------------------------------------------------------------------------------------------
 
-    def _made(self, way: Way, view: View, size: _Size) -> OnCores | None:
+    def _busy(self, way: Way, view: View, size: _Size) -> float | None:
+        """What the largest share of a round in the middle takes; None where no kernel computes it."""
+        shares = [share(view, *some) for some in self._groups(_middle(view, size.rows), Rows(0, size.channels), size)]
+        largest = max(shares, key=lambda s: (s.y.bytes, sum(x.bytes for x in s.xs)))
         try:
-            made = [self._portion(way, view, rows, channels, size.by_channels) for rows, channels in _order(view, size)]
+            return self._way(way, view, largest.op, largest.channels)[1]
         except Unsupported:
             return None
-        found = on_cores(way, view, [portion for portion, _ in made], view.name if not size.by_channels else "channels")
+
+    def _groups(self, rows: Rows, channels: Rows, size: _Size) -> list[tuple[Rows, Rows]]:
+        """The shares of a round."""
+        cores = self._cluster.count // size.groups
+        blocks = _divided(channels, cores, GRAIN) if cores > 1 else [channels]
+        return [(part, block) for part in _divided(rows, size.groups, 1) for block in blocks]
+
+    def _made(self, way: Way, view: View, size: _Size) -> OnCores | None:
+        try:
+            made = [self._portion(way, view, rows, channels, size) for rows, channels in _order(view, size)]
+        except Unsupported:
+            return None
+        by = view.name if size.groups == self._cluster.count else "channels" if size.groups == 1 else f"{view.name} and channels"
+        found = on_cores(way, view, [portion for portion, _ in made], by, size.double)
         if sum(rounded(s.bytes, 16) for s in found.scratch) > self._room:
             return None
         return replace(found, cycles=self._timed(found, [busy for _, busy in made]))
 
-    def _portion(self, way: Way, view: View, rows: Rows, channels: Rows, by_channels: bool) -> tuple[Portion, float]:
+    def _portion(self, way: Way, view: View, rows: Rows, channels: Rows, size: _Size) -> tuple[Portion, float]:
         """A round, and what its busiest core takes."""
-        count = self._cluster.count
-        if by_channels:
-            shares = [share(view, rows, part) for part in _divided(channels, count, 4)]
-        else:
-            shares = [share(view, part, channels) for part in _divided(rows, count, 1)]
+        shares = [share(view, *some) for some in self._groups(rows, channels, size)]
         built = [self._way(way, view, s.op, s.channels) for s in shares]
         reads = []
         for k, x in enumerate(view.op.activations):
-            if follows_channels(view.op) and by_channels:
+            if follows_channels(view.op) and size.groups < self._cluster.count:
                 reads.append(tuple(s.xs[k] for s in shares))
             else:
-                all_rows = Rows(0, 1) if view.axis is None else needed(view.op, rows, view.axis)[x]
-                reads.append((rectangle(x, view.axis, all_rows),))
+                come = Rows(0, 1) if view.axis is None else needed(view.op, rows, view.axis)[x]
+                reads.append((rectangle(x, view.axis, come),))
         busiest = max(cycles for _, cycles in built)
         return Portion(tuple(shares), tuple(w for w, _ in built), tuple(reads)), busiest
 
@@ -186,8 +210,6 @@ class _Search:
         """The kernel call of a share, and its cycles. Raises Unsupported."""
         key = view.name, tuple(x.shape for x in op.activations), op.ys[0].shape, getattr(op, "pad", None), channels
         if key not in self._built:
-            if len(self._built) == MOST_KERNELS * 4:
-                raise Unsupported(f"'{op}' on cores", ("too many kernel calls differ",))
             way = self._ways.named(op, whole.names) or self._same(whole, op) or self._ways.frugal(op)
             cycles = way.instructions(self._predictor.board.core) * self._predictor.board.core.cycles_per_instruction
             self._built[key] = way, cycles + CALL
@@ -203,8 +225,8 @@ class _Search:
         now = free = 0.0
         done: dict[object, float] = {}
         dma = self._cluster.dma
-        for r, cycles in (*zip(way.rounds, busy, strict=True), (None, 0.0)):
-            for event in r.events if r is not None else way.after:
+        for events, cycles in (*((r.events, c + FORK) for r, c in zip(way.rounds, busy, strict=True)), (way.after, 0.0)):
+            for event in events:
                 moved = event.transfer
                 if isinstance(event, Start):
                     now += dma.call
@@ -212,7 +234,7 @@ class _Search:
                     done[moved] = free
                 else:
                     now = max(now, done[moved]) + dma.call // 2
-            now += cycles + FORK if r is not None else 0
+            now += cycles
         return round(now)
 
 
@@ -222,6 +244,11 @@ def _moved(moved: Transfer | Fetch, cluster: Cluster) -> int:
         return cluster.dma.cycles(moved.data.nbytes, True) - cluster.dma.call
     r = moved.rectangle
     return cluster.dma.cycles(r.bytes, moved.inward, r.count) - cluster.dma.call
+
+
+def _powers(count: int) -> list[int]:
+    """Numbers of groups of cores."""
+    return [n for n in range(1, count + 1) if count % n == 0]
 
 
 def _steps(length: int, grain: int) -> list[int]:
@@ -250,10 +277,10 @@ def _order(view: View, size: _Size) -> Iterator[tuple[Rows, Rows]]:
 
 
 def _divided(some: Rows, count: int, grain: int) -> list[Rows]:
-    """Parts for cores: as equal as whole grains allow."""
+    """Parts for cores, as equal as whole grains allow, a largest one first."""
     grains = ceil(some.count / grain)
     parts = min(count, grains)
-    ends = [some.first + (grains * k // parts) * grain for k in range(parts)] + [some.stop]
+    ends = [some.first + ceil(grains * k / parts) * grain for k in range(parts)] + [some.stop]
     return [Rows(a, b) for a, b in zip(ends, ends[1:], strict=False)]
 
 

@@ -147,9 +147,10 @@ class Portion(Noun):
     reads: tuple[tuple[Rectangle, ...], ...]
 
 
-def on_cores(whole: Way, view: View, parts: Sequence[Portion], by: str) -> OnCores:
-    """The op of a way in rounds, one for each of `parts`; `by` says for people what cores divide."""
-    builder = _Builder(whole, view, parts)
+def on_cores(whole: Way, view: View, parts: Sequence[Portion], by: str, double: bool = True) -> OnCores:
+    """The op of a way in rounds, one for each of `parts`; `by` says for people what cores divide. With `double` the tables of the
+    next round come while cores compute."""
+    builder = _Builder(whole, parts, double)
     rounds, after = builder.rounds()
     return OnCores(whole, view, rounds, after, builder.scratch, by)
 
@@ -157,15 +158,15 @@ def on_cores(whole: Way, view: View, parts: Sequence[Portion], by: str) -> OnCor
 class _Builder:
     """Gives what rounds read and write their buffers in turn, and puts moves between rounds."""
 
-    def __init__(self, whole: Way, view: View, parts: Sequence[Portion]) -> None:
-        self._whole, self._view, self._parts = whole, view, parts
+    def __init__(self, whole: Way, parts: Sequence[Portion], double: bool) -> None:
+        self._whole, self._parts, self._double = whole, parts, double
         self._fetches = [_tables(p.ways) for p in parts]
         self._x_turns = [list(_turns([p.reads[k] for p in parts])) for k in range(len(whole.op.activations))]
         self._t_turns = list(_turns([tuple(map(table_key, some)) for some in self._fetches]))
         self._xs = [
             _buffers([sum(r.bytes for r in p.reads[k]) for p in parts], turns) for k, turns in enumerate(self._x_turns)
         ]
-        self._ts = _buffers([_bytes(some) for some in self._fetches], self._t_turns)
+        self._ts = _buffers([_bytes(some) for some in self._fetches], self._t_turns, 2 if double else 1)
         self._ys = _buffers([sum(rounded(s.y.bytes, 4) for s in p.shares) for p in parts], list(range(len(parts))))
         count = max(len(p.shares) for p in parts)
         sizes = [
@@ -189,7 +190,8 @@ class _Builder:
             for new in range(n + 1 if n else 0, min(n + 2, count)):
                 coming[new] = list(self._coming(new))
                 events += map(Start, coming[new])
-            events += map(Wait, coming.pop(n))
+            late = [] if self._double else list(self._new_tables(n))
+            events += [*map(Start, late), *map(Wait, [*coming.pop(n), *late])]
             pieces = tuple(self._pieces(n))
             found.append(Round(tuple(events), pieces, tuple(range(len(pieces)))))
         after = [*self._sent(going, count), *(Wait(t) for t in going.get(count - 1, ()))]
@@ -215,6 +217,11 @@ class _Builder:
                 number = OPERANDS + 2 * k + turns[n] % 2
                 yield Transfer(x, r, buffer, True, number, offset, offset > 0)
                 offset += r.bytes
+        if self._double:
+            yield from self._new_tables(n)
+
+    def _new_tables(self, n: int) -> Iterator[Fetch]:
+        """Those of a round, if they are not there."""
         if self._ts and not (n and self._t_turns[n] == self._t_turns[n - 1]):
             yield self._fetch(n)
 
@@ -284,9 +291,9 @@ def _turns(things: Sequence[object]) -> Iterator[int]:
         yield turn
 
 
-def _buffers(sizes: Sequence[int], turns: Sequence[int]) -> tuple[Scratch, ...]:
+def _buffers(sizes: Sequence[int], turns: Sequence[int], count: int = 2) -> tuple[Scratch, ...]:
     most = max(sizes)
-    return tuple(Scratch(rounded(most, GRAIN)) for _ in range(min(turns[-1] + 1, 2))) if most else ()
+    return tuple(Scratch(rounded(most, GRAIN)) for _ in range(min(turns[-1] + 1, count))) if most else ()
 
 
 def _in_a_row(rectangles: Sequence[Rectangle]) -> bool:
