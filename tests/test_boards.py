@@ -9,7 +9,7 @@ import pytest
 from smelt.errors import OptionError
 from smelt.firmware.linker import board_header, linker_script
 from smelt.targets import chips, cores
-from smelt.targets.boards import BOARDS, PRODUCTS, CLUSTERS, WITH_EXTERNAL, board
+from smelt.targets.boards import BOARDS, CLUSTERS, PRODUCTS, WITH_EXTERNAL, board
 from smelt.targets.start_up import changes
 from smelt.targets.types import KB, Chip, Core
 

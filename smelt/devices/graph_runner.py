@@ -12,8 +12,8 @@ import numpy as np
 from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
 from smelt.devices.session import Session
 from smelt.errors import OptionError
-from smelt.firmware.module import HasProgram
 from smelt.firmware.invocations import Constant, Invocation
+from smelt.firmware.module import HasProgram
 from smelt.firmware.program import Port, Program
 from smelt.firmware.transports import Deeds, Place, Transport
 

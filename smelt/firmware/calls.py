@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from smelt.firmware.moves import carry, clean, dma_of, start, wait
 from smelt.firmware.invocations import Constant, Invocation
+from smelt.firmware.moves import carry, clean, dma_of, start, wait
 from smelt.firmware.program import Band, Program
 from smelt.firmware.repeats import Repeat, again, repeats
 from smelt.firmware.transports import Deed, Place, Shared, Transport

@@ -1,5 +1,5 @@
-"""Steps on the cores of a cluster in C: a function for each step, which the first core runs, and one for each of its rounds, which all
-run."""
+"""Steps on the cores of a cluster in C: a function for each step, which the first core runs, and one for each of its rounds, which
+all run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,9 @@ def _functions(program: Program, step: Step, invocations: Sequence[Invocation]) 
     for body, name in rounds.items():
         yield f"static void {name}(const {program.name}_net *net, uint32_t core)\n{{\n{body}\n}}\n"
         yield f"SMELT_TASK({name}, {program.name}_net)\n\n"
-    numbers = f"    uint32_t moves[{NUMBERS}];\n\n" if any(isinstance(a, Haul) for a in program.acts.get(step, ())) else ""
+    numbers = (
+        f"    uint32_t moves[{NUMBERS}];\n\n" if any(isinstance(a, Haul) for a in program.acts.get(step, ())) else ""
+    )
     text = "\n".join(lines)
     kernel = f"{program.owner.upper()}_STATIC_KERNEL"
     yield f"{kernel} void {program.step(step)}(const {program.name}_net *net)\n{{\n{numbers}{text}\n}}\n\n"

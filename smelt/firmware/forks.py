@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.transports import Place
-from smelt.planner.in_tiles import Start, Transfer
+from smelt.planner.in_tiles import Event, Start, Transfer
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import Placement
 from smelt.planner.plan import Plan
@@ -17,7 +17,8 @@ from smelt.planner.ways import Fetch
 @dataclass(frozen=True)
 class Haul:
     """`count` lines of `size` bytes between `near`, in the cluster's memory, where they follow one another, and `far`, where they
-    lie `pitch` bytes apart; `inward` says which way. `number` is that of the move; one that `joins` belongs to the one before it."""
+    lie `pitch` bytes apart; `inward` says which way. `number` is that of the move, the same for one that `joins` the one
+    before it."""
 
     near: Place
     far: Place | Constant
@@ -60,9 +61,9 @@ def acts_of(
     yield from _moves(plan, way.after, constants)
 
 
-def _moves(plan: Plan, events: Sequence[object], constants: dict[Fetch, Constant]) -> Iterator[Act]:
+def _moves(plan: Plan, events: Sequence[Event], constants: dict[Fetch, Constant]) -> Iterator[Act]:
     for event in events:
-        moved = event.transfer  # type: ignore[attr-defined]
+        moved = event.transfer
         joins = isinstance(moved, Transfer) and moved.joins
         if isinstance(event, Start):
             yield _haul(plan, moved, constants)

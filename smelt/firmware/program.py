@@ -326,7 +326,9 @@ def _acts(plan: Plan, invocations: Sequence[Invocation], tables: Tables) -> Iter
     for number, step in enumerate(plan.steps):
         if isinstance(step.way, OnCores):
             fetches = dict.fromkeys(e.transfer for e in step.way.events if isinstance(e.transfer, Fetch))
-            known = {f: tables.add("of_round", number, "uint32_t", f.data, f"of rounds of {step.name}") for f in fetches}
+            known = {
+                f: tables.add("of_round", number, "uint32_t", f.data, f"of rounds of {step.name}") for f in fetches
+            }
             calls = [i for i in invocations if i.step is step]
             yield step, tuple(acts_of(plan, step.way, calls, known))
 
@@ -409,9 +411,9 @@ def _operand(
         constant = constants.add(part(buffer.name), number, C_TYPES[argument.dtype.name], argument, f"of {step.name}")
         _check_room(step, buffer, constant.data.nbytes)
         return constant
-    part = piece.part(argument)
-    _check_room(step, buffer, plan.placement(part.owner).size - part.offset)
-    return _at(plan, part)
+    where = piece.part(argument)
+    _check_room(step, buffer, plan.placement(where.owner).size - where.offset)
+    return _at(plan, where)
 
 
 def _check_room(step: Step, buffer: Buffer, room: int) -> None:

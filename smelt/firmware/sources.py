@@ -12,9 +12,9 @@ import numpy as np
 from smelt.firmware.calls import bands_of, calls, comment, operand
 from smelt.firmware.fork_calls import step_calls, step_functions
 from smelt.firmware.image import Sources
+from smelt.firmware.invocations import Constant
 from smelt.firmware.mark import marked
 from smelt.firmware.moves import COPIES, CORES, HEADERS, dma_of, switched_on
-from smelt.firmware.invocations import Constant
 from smelt.firmware.program import Cell, Feed, Port, Program, Region
 from smelt.kernels.assembly import assembly_file, called, declarations
 from smelt.kernels.c_types import C_TYPES

@@ -63,6 +63,7 @@ def deeds_of(plan: Plan, way: InTiles) -> Iterator[tuple[int, Deed]]:
     for t, p in shared:
         yield 0, Shared(_place(p), t.bytes, True)
     for number, event in way.events:
+        assert isinstance(event.transfer, Transfer), "tiles bring no tables"
         transport = _transport(plan, event.transfer, bool(way.dma))
         yield number, transport if isinstance(event, Start) else Arrived(transport)
     for t, p in shared:

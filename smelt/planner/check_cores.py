@@ -24,9 +24,12 @@ from smelt.targets.cluster import Cluster
 
 
 def share_problems(plan: Plan, name: str, way: OnCores) -> Iterator[str]:
-    """Each call computes a share of the op from what this needs, by the op's own numbers, on a core of its own; all is computed, and
-    goes where it belongs."""
-    cluster, view = plan.board.chip.cluster, next((v for v in views(way.op) if v.axis == way.view.axis and v.name == way.view.name), None)
+    """Each call computes a share of the op from what this needs, by the op's own numbers, on a core of its own; all is computed,
+    and goes home."""
+    cluster, view = (
+        plan.board.chip.cluster,
+        next((v for v in views(way.op) if v.axis == way.view.axis and v.name == way.view.name), None),
+    )
     if cluster is None or view is None:
         yield f"{name} is computed on several cores, which cannot be"
         return

@@ -1,16 +1,16 @@
 """Steps divided over the cores of a cluster: which rounds and shares take the fewest predicted cycles.
 
-Asked of a plan whose tensors lie in the memory that the cluster's DMA reaches. For each way to see an op (`shares.py`), rows, pixels
-or channels are what a core computes of a round; rounds are as large as the cluster's memory allows, or smaller where moves are hidden
-better then. First all sizes are judged by the work of the whole op; of the best of each kind the kernels are built.
+Asked of a plan whose tensors lie in the memory that the cluster's DMA reaches. For each way to see an op (`shares.py`), rows,
+pixels or channels are what a core computes of a round; rounds are as large as the cluster's memory allows, or smaller where moves
+are hidden better then. First all sizes are judged by the work of the whole op; of the best of each kind a kernel is built.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import ceil
-
 
 from smelt.errors import Unsupported
 from smelt.model.graph import Op
@@ -49,8 +49,8 @@ address, finding the own share."""
 
 @dataclass(frozen=True)
 class _Size:
-    """Of a round: rows and channels. Its rows are divided among `groups` of cores, its channels among the cores of a group. Channels
-    are the outer loop, or rows. With `double` the tables of the next round come while cores compute."""
+    """Of a round: rows and channels. Its rows are divided among `groups` of cores, its channels among the cores of a group.
+    Channels are the outer loop, or rows. With `double` the tables of the next round come while cores compute."""
 
     rows: int
     channels: int
@@ -112,7 +112,9 @@ class _Search:
             if rounds <= MOST_ROUNDS and self._bytes(way, view, size) <= self._room:
                 busy = ceil(size.rows / groups) / view.length
                 cores = self._cluster.count // groups
-                channels = min(ceil(size.channels / cores / GRAIN) * GRAIN, size.channels) if cores > 1 else size.channels
+                channels = (
+                    min(ceil(size.channels / cores / GRAIN) * GRAIN, size.channels) if cores > 1 else size.channels
+                )
                 yield self._judged(way, view, size, work * busy * channels / view.channels + CALL), size
 
     def _all(self, view: View, groups: int) -> Iterator[_Size]:
@@ -156,7 +158,9 @@ class _Search:
         tables = way.table_bytes * (parts if size.rows_first and blocks > 1 else 1)
         dma = self._cluster.dma
         inward, outward = (dma.cycles(KILO * 16, way_in) / (KILO * 16) for way_in in (True, False))
-        lines = 0 if size.channels == view.channels and size.groups == self._cluster.count else op.ys[0].elements / GRAIN
+        lines = (
+            0 if size.channels == view.channels and size.groups == self._cluster.count else op.ys[0].elements / GRAIN
+        )
         hidden = x_bytes * again * inward + max(y_bytes * outward, lines) + rounds * 3 * dma.call
         table_time = tables * inward
         ends = (x_bytes * again * inward + table_time + y_bytes * outward) / rounds
@@ -164,7 +168,7 @@ class _Search:
             return max(compute, hidden) + table_time + ends + rounds * 4 * dma.call
         return max(compute, hidden + table_time) + ends + rounds * 4 * dma.call
 
-    # --- built ----------------------------------------------------------------------------------------------------------------------------
+    # --- built ---------------------------------------------------------------------------------------------------------
 
     def _busy(self, way: Way, view: View, size: _Size) -> float | None:
         """What the largest share of a round in the middle takes; None where no kernel computes it."""
@@ -186,7 +190,13 @@ class _Search:
             made = [self._portion(way, view, rows, channels, size) for rows, channels in _order(view, size)]
         except Unsupported:
             return None
-        by = view.name if size.groups == self._cluster.count else "channels" if size.groups == 1 else f"{view.name} and channels"
+        by = (
+            view.name
+            if size.groups == self._cluster.count
+            else "channels"
+            if size.groups == 1
+            else f"{view.name} and channels"
+        )
         found = on_cores(way, view, [portion for portion, _ in made], by, size.double)
         if sum(rounded(s.bytes, 16) for s in found.scratch) > self._room:
             return None
@@ -225,7 +235,10 @@ class _Search:
         now = free = 0.0
         done: dict[object, float] = {}
         dma = self._cluster.dma
-        for events, cycles in (*((r.events, c + FORK) for r, c in zip(way.rounds, busy, strict=True)), (way.after, 0.0)):
+        for events, cycles in (
+            *((r.events, c + FORK) for r, c in zip(way.rounds, busy, strict=True)),
+            (way.after, 0.0),
+        ):
             for event in events:
                 moved = event.transfer
                 if isinstance(event, Start):
@@ -281,12 +294,16 @@ def _divided(some: Rows, count: int, grain: int) -> list[Rows]:
     grains = ceil(some.count / grain)
     parts = min(count, grains)
     ends = [some.first + ceil(grains * k / parts) * grain for k in range(parts)] + [some.stop]
-    return [Rows(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+    return [Rows(a, b) for a, b in pairwise(ends)]
 
 
 def _apart(plan: Plan, way: Way) -> bool:
     """Whether the result lies apart from the operands: moves of one may come before moves of the other."""
-    return not any(plan.places[y].meets(plan.places[x]) or plan.places[y] is plan.places[x] for y in way.ys for x in way.op.activations)
+    return not any(
+        plan.places[y].meets(plan.places[x]) or plan.places[y] is plan.places[x]
+        for y in way.ys
+        for x in way.op.activations
+    )
 
 
 def _with(plan: Plan, number: int, way: OnCores, memory: str) -> Plan:
@@ -299,5 +316,3 @@ def _with(plan: Plan, number: int, way: OnCores, memory: str) -> Plan:
         placements.append(Placement(name, memory, offset, rounded(scratch.bytes, 16), number, number, scratch=scratch))
     steps = (*plan.steps[:number], step, *plan.steps[number + 1 :])
     return replace(plan, steps=steps, placements=tuple(placements))
-
-

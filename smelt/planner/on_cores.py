@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -300,7 +301,7 @@ def _in_a_row(rectangles: Sequence[Rectangle]) -> bool:
     """Whether pieces of a tensor follow one another."""
     if any(r.count > 1 for r in rectangles):
         return False
-    return all(a.first + a.bytes == b.first for a, b in zip(rectangles, rectangles[1:], strict=False))
+    return all(a.first + a.bytes == b.first for a, b in pairwise(rectangles))
 
 
 def _offset(reads: Sequence[Rectangle], wanted: Rectangle) -> int:
