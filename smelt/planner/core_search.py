@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import islice, pairwise, product
 from math import ceil
 
 from smelt.errors import Unsupported
@@ -20,11 +20,12 @@ from smelt.planner.costs import cycles_of
 from smelt.planner.flow import aligned
 from smelt.planner.hierarchy import KILO
 from smelt.planner.in_tiles import Start, Transfer
+from smelt.planner.offers import Offer
 from smelt.planner.on_cores import OnCores, Portion, on_cores, placed_in_order
 from smelt.planner.placement import Placement, budgets, scratch_name
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
-from smelt.planner.shares import View, follows_channels, rectangle, share, views
+from smelt.planner.shares import Share, View, follows_channels, rectangle, share, views
 from smelt.planner.step import Step
 from smelt.planner.tiles import rounded
 from smelt.planner.ways import Fetch, Way, Ways
@@ -33,7 +34,10 @@ from smelt.targets.cluster import Cluster
 MOST_ROUNDS = 24
 """Of a step: each is a function and some moves in C."""
 
-BUILT = 2
+SCHEDULES = 4
+"""Of an op, whose scratch is tried: where that is less, rounds may be larger."""
+
+BUILT = 1
 """Of the sizes of each kind, so many are looked at closer: those that are best by the work of the whole op."""
 
 GRAIN = 4
@@ -50,13 +54,15 @@ address, finding the own share."""
 @dataclass(frozen=True)
 class _Size:
     """Of a round: rows and channels. Its rows are divided among `groups` of cores, its channels among the cores of a group.
-    Channels are the outer loop, or rows. With `double` the tables of the next round come while cores compute."""
+    Channels are the outer loop, or rows. With `double` the tables of the next round come while cores compute. `scratch` are the
+    bytes that a core may have besides."""
 
     rows: int
     channels: int
     groups: int
     rows_first: bool
     double: bool
+    scratch: int
 
 
 def on_all_cores(plan: Plan, predictor: Predictor, ways: Ways) -> Plan:
@@ -94,8 +100,8 @@ class _Search:
         if way.kind not in self._sizes:
             judged = []
             for view in seen:
-                for groups in _powers(self._cluster.count):
-                    found = sorted(self._judged_by_work(way, view, groups), key=lambda pair: pair[0])
+                for groups, scratch in product(_powers(self._cluster.count), self._allowances(way)):
+                    found = sorted(self._judged_by_work(way, view, groups, scratch), key=lambda pair: pair[0])
                     for _, size in found[:BUILT]:
                         busy = self._busy(way, view, size)
                         if busy is not None:
@@ -104,10 +110,10 @@ class _Search:
             self._sizes[way.kind] = tuple((name, size) for _, name, size in ordered)
         return self._sizes[way.kind]
 
-    def _judged_by_work(self, way: Way, view: View, groups: int) -> Iterator[tuple[float, _Size]]:
+    def _judged_by_work(self, way: Way, view: View, groups: int, scratch: int) -> Iterator[tuple[float, _Size]]:
         """Sizes that have room, with their cycles by the work of the whole op."""
         work = way.instructions(self._predictor.board.core) * self._predictor.board.core.cycles_per_instruction
-        for size in self._all(view, groups):
+        for size in self._all(view, groups, scratch):
             rounds = ceil(view.length / size.rows) * ceil(view.channels / size.channels)
             if rounds <= MOST_ROUNDS and self._bytes(way, view, size) <= self._room:
                 busy = ceil(size.rows / groups) / view.length
@@ -117,7 +123,7 @@ class _Search:
                 )
                 yield self._judged(way, view, size, work * busy * channels / view.channels + CALL), size
 
-    def _all(self, view: View, groups: int) -> Iterator[_Size]:
+    def _all(self, view: View, groups: int, scratch: int) -> Iterator[_Size]:
         cores = self._cluster.count // groups
         follows = follows_channels(view.op)
         one_way = groups == 1 or cores == 1
@@ -131,7 +137,7 @@ class _Search:
                 several = rows < view.length and channels < view.channels
                 for rows_first in (False, True) if several else (False,):
                     for double in (True, False) if channels < view.channels else (True,):
-                        yield _Size(rows, channels, groups, rows_first, double)
+                        yield _Size(rows, channels, groups, rows_first, double, scratch)
 
     def _bytes(self, way: Way, view: View, size: _Size) -> int:
         """What buffers take up, about."""
@@ -145,8 +151,7 @@ class _Search:
             xs += rectangle(x, view.axis, reads).bytes * (some if follows else 1) * (1 if once else 2)
         y = rectangle(op.ys[0], view.axis, Rows(0, size.rows)).bytes * some * (1 if all_rows and all_channels else 2)
         tables = way.table_bytes * some * (1 if all_channels or not size.double else 2)
-        scratch = sum(aligned(s.bytes) for s in way.scratch) * self._cluster.count
-        return round(xs + y + tables + scratch) + 512
+        return round(xs + y + tables) + size.scratch * self._cluster.count + 512
 
     def _judged(self, way: Way, view: View, size: _Size, busy: float) -> float:
         """Cycles, where the busiest core takes so many for a round."""
@@ -175,7 +180,7 @@ class _Search:
         shares = [share(view, *some) for some in self._groups(_middle(view, size.rows), Rows(0, size.channels), size)]
         largest = max(shares, key=lambda s: (s.y.bytes, sum(x.bytes for x in s.xs)))
         try:
-            return self._way(way, view, largest.op, largest.channels)[1]
+            return self._way(way, view, largest, size.scratch)[1]
         except Unsupported:
             return None
 
@@ -184,6 +189,12 @@ class _Search:
         cores = self._cluster.count // size.groups
         blocks = _divided(channels, cores, GRAIN) if cores > 1 else [channels]
         return [(part, block) for part in _divided(rows, size.groups, 1) for block in blocks]
+
+    def _allowances(self, way: Way) -> list[int]:
+        """Bytes of scratch that cores may have, the least first."""
+        some = islice(self._of_kind(way, way.op), SCHEDULES)
+        sizes = {_scratch(way), *(_scratch(self._ways.built(way.op, offer)) for offer in some)}
+        return sorted(size for size in sizes if size * self._cluster.count < self._room)
 
     def _made(self, way: Way, view: View, size: _Size) -> OnCores | None:
         try:
@@ -205,7 +216,7 @@ class _Search:
     def _portion(self, way: Way, view: View, rows: Rows, channels: Rows, size: _Size) -> tuple[Portion, float]:
         """A round, and what its busiest core takes."""
         shares = [share(view, *some) for some in self._groups(rows, channels, size)]
-        built = [self._way(way, view, s.op, s.channels) for s in shares]
+        built = [self._way(way, view, s, size.scratch) for s in shares]
         reads = []
         for k, x in enumerate(view.op.activations):
             if follows_channels(view.op) and size.groups < self._cluster.count:
@@ -216,19 +227,26 @@ class _Search:
         busiest = max(cycles for _, cycles in built)
         return Portion(tuple(shares), tuple(w for w, _ in built), tuple(reads)), busiest
 
-    def _way(self, whole: Way, view: View, op: Op, channels: Rows) -> tuple[Way, float]:
-        """The kernel call of a share, and its cycles. Raises Unsupported."""
-        key = view.name, tuple(x.shape for x in op.activations), op.ys[0].shape, getattr(op, "pad", None), channels
+    def _way(self, whole: Way, view: View, mine: Share, scratch: int) -> tuple[Way, float]:
+        """The kernel call of a share, and its cycles. Raises Unsupported where there is none with so little scratch."""
+        op, pad = mine.op, getattr(mine.op, "pad", None)
+        key = view.name, tuple(x.shape for x in op.activations), op.ys[0].shape, pad, mine.channels, scratch
         if key not in self._built:
-            way = self._ways.named(op, whole.names) or self._same(whole, op) or self._ways.frugal(op)
+            same = self._ways.named(op, whole.names)
+            ways = (*((same,) if same else ()), *(self._ways.built(op, offer) for offer in self._of_kind(whole, op)))
+            way = next((w for w in ways if _scratch(w) <= scratch), None)
+            if way is None:
+                raise Unsupported(f"'{op}' on cores", (f"no kernel has at most {scratch} bytes of scratch",))
             cycles = way.instructions(self._predictor.board.core) * self._predictor.board.core.cycles_per_instruction
             self._built[key] = way, cycles + CALL
         way, cycles = self._built[key]
         return way if way.op is op else way.of(op), cycles
 
-    def _same(self, whole: Way, op: Op) -> Way | None:
-        offer = next((o for o in self._ways.offers(op) if o[0] is whole.implementation), None)
-        return None if offer is None else self._ways.built(op, offer)
+    def _of_kind(self, whole: Way, op: Op) -> Iterator[Offer]:
+        """What the implementation of the whole op offers for a share, or else the first that has something to offer."""
+        every = [o for o in self._ways.offers(op) if not o[0].spends_flash]
+        mine = [o for o in every if o[0] is whole.implementation]
+        yield from mine or [o for o in every if o[0] is every[0][0]]
 
     def _timed(self, way: OnCores, busy: Sequence[float]) -> int:
         """Cycles of all of it: the DMA moves one thing after another while cores compute."""
@@ -257,6 +275,10 @@ def _moved(moved: Transfer | Fetch, cluster: Cluster) -> int:
         return cluster.dma.cycles(moved.data.nbytes, True) - cluster.dma.call
     r = moved.rectangle
     return cluster.dma.cycles(r.bytes, moved.inward, r.count) - cluster.dma.call
+
+
+def _scratch(way: Way) -> int:
+    return sum(aligned(s.bytes) for s in way.scratch)
 
 
 def _powers(count: int) -> list[int]:
