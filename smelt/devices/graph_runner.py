@@ -12,6 +12,7 @@ import numpy as np
 from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
 from smelt.devices.session import Session
 from smelt.errors import OptionError
+from smelt.firmware.forks import Act, Fork, Haul
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.module import HasProgram
 from smelt.firmware.program import Port, Program
@@ -75,9 +76,12 @@ class GraphRunner:
             for move in self.program.moves:
                 if move.last == number:  # here the host does what a DMA does in firmware
                     self.session.write(self._address(move.place), move.table.data.tobytes())
-            deeds = self.program.deeds.get(step, ())
-            cycles = [self._run_in_turn(deeds, n, i).cycles for n, i in enumerate(invocations)]
-            self._carry(deeds, len(cycles))
+            if step in self.program.acts:
+                cycles = [call.cycles for call in self._acts(self.program.acts[step])]
+            else:
+                deeds = self.program.deeds.get(step, ())
+                cycles = [self._run_in_turn(deeds, n, i).cycles for n, i in enumerate(invocations)]
+                self._carry(deeds, len(cycles))
             for y in step.ys:
                 placement = self.program.plan.placement(y)
                 value = self._read(Place(placement.memory, placement.offset), y.shape, y.dtype)
@@ -87,6 +91,26 @@ class GraphRunner:
         """A call of a step, after what is moved before it."""
         self._carry(deeds, number)
         return self._run(invocation)
+
+    def _acts(self, acts: Sequence[Act]) -> Iterator[Call]:
+        """What cores of a cluster compute at the same time in firmware, one call after the other."""
+        for act in acts:
+            if isinstance(act, Haul):
+                self._haul(act)
+            elif isinstance(act, Fork):
+                yield from (self._run(invocation) for _, invocation in act.calls)
+
+    def _haul(self, haul: Haul) -> None:
+        """Move what a cluster's DMA moves in firmware."""
+        near = self._address(haul.near)
+        if isinstance(haul.far, Constant):
+            self.session.write(near, haul.far.data.tobytes())
+            return
+        far = self._address(haul.far)
+        for n in range(haul.count):
+            here, there = near + n * haul.size, far + n * haul.pitch
+            to, source = (here, there) if haul.inward else (there, here)
+            self.session.write(to, self.session.read(source, haul.size))
 
     def _carry(self, deeds: Deeds, number: int) -> None:
         """Move the tiles that a DMA or the core moves in firmware."""

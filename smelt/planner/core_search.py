@@ -31,7 +31,7 @@ from smelt.planner.tiles import rounded
 from smelt.planner.ways import Fetch, Way, Ways
 from smelt.targets.cluster import Cluster
 
-MOST_ROUNDS = 24
+MOST_ROUNDS = 64
 """Of a step: each is a function and some moves in C."""
 
 SCHEDULES = 4
@@ -232,15 +232,19 @@ class _Search:
         op, pad = mine.op, getattr(mine.op, "pad", None)
         key = view.name, tuple(x.shape for x in op.activations), op.ys[0].shape, pad, mine.channels, scratch
         if key not in self._built:
-            same = self._ways.named(op, whole.names)
-            ways = (*((same,) if same else ()), *(self._ways.built(op, offer) for offer in self._of_kind(whole, op)))
-            way = next((w for w in ways if _scratch(w) <= scratch), None)
+            way = next((w for w in self._all_ways(whole, op) if _scratch(w) <= scratch), None)
             if way is None:
                 raise Unsupported(f"'{op}' on cores", (f"no kernel has at most {scratch} bytes of scratch",))
             cycles = way.instructions(self._predictor.board.core) * self._predictor.board.core.cycles_per_instruction
             self._built[key] = way, cycles + CALL
         way, cycles = self._built[key]
         return way if way.op is op else way.of(op), cycles
+
+    def _all_ways(self, whole: Way, op: Op) -> Iterator[Way]:
+        """The schedule of the whole op, where it is offered for a share, then the others."""
+        if (same := self._ways.named(op, whole.names)) is not None:
+            yield same
+        yield from (self._ways.built(op, offer) for offer in self._of_kind(whole, op))
 
     def _of_kind(self, whole: Way, op: Op) -> Iterator[Offer]:
         """What the implementation of the whole op offers for a share, or else the first that has something to offer."""

@@ -1,0 +1,208 @@
+"""Steps on the cores of a cluster: divided, proved, programmed, run on the host and on the simulated cluster."""
+
+import subprocess
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from smelt.compile import compile as compile_model
+from smelt.devices.choose import run_image
+from smelt.errors import DoesNotFit, SmeltError
+from smelt.firmware import emit, render
+from smelt.inputs import random_inputs
+from smelt.model.graph import Graph, Quantization, Tensor
+from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, MaxPool2D, Padding
+from smelt.model.reference import run
+from smelt.model.rescale import linear_rescale
+from smelt.planner import check, make_plan
+from smelt.planner.in_tiles import Start, Wait
+from smelt.planner.limits import Limits
+from smelt.planner.on_cores import OnCores
+from smelt.planner.ways import Part
+from smelt.report.profile import by_step
+from smelt.targets.boards import board
+from tests.paths import KWS
+
+BOARD = board("gapuino")
+MAIN = """
+#include <stdio.h>
+#include <stdlib.h>
+#include "network_net.h"
+NETWORK_MEMORY(memory);
+int main(void)
+{
+    static network_net net;
+    network_init(&net, &memory);
+    fread(network_get_inputs(&net).in_x, 1, IN, stdin);
+    network_run(&net);
+    fwrite(network_get_outputs(&net).out_y, 1, OUT, stdout);
+    return 0;
+}
+"""
+
+
+def tensor(name, shape, zero=0, data=None, dtype="int8"):
+    return Tensor(name, shape, dtype, Quantization((0.05,), (zero,)) if dtype == "int8" else None, data)
+
+
+def linear(kind, x, channels, kernel=1, stride=1, same=True, seed=0):
+    """A layer with random weights; its result is called y."""
+    random = np.random.default_rng(seed)
+    depth = x.shape[-1]
+    if kind is Dense:
+        shape, ys = (channels, x.elements), (1, channels)
+    else:
+        rows, columns = (-(-n // stride) if same else (n - kernel) // stride + 1 for n in x.shape[1:3])
+        shape, ys = (channels, kernel, kernel, depth), (1, rows, columns, channels)
+        if kind is DepthwiseConv2D:
+            shape = (1, kernel, kernel, channels)
+    weights = tensor("w", shape, 0, random.integers(-127, 128, shape, dtype=np.int8))
+    bias = tensor("b", (channels,), 0, random.integers(-900, 900, channels).astype(np.int32), "int32")
+    y = Tensor("y", ys, "int8", Quantization((0.9,), (4,)))
+    numbers = dict(x=x, weights=weights, bias=bias, y=y, rescale=linear_rescale(x, weights, y))
+    if kind is Dense:
+        return Graph("layer", (x,), (y,), (Dense(**numbers),))
+    gaps = [max((o - 1) * stride + kernel - n, 0) if same else 0 for n, o in zip(x.shape[1:3], ys[1:3], strict=True)]
+    pad = Padding(gaps[0] // 2, gaps[0] - gaps[0] // 2, gaps[1] // 2, gaps[1] - gaps[1] // 2)
+    return Graph("layer", (x,), (y,), (kind(**numbers, stride=(stride, stride), pad=pad),))
+
+
+def pool(kind, x, size):
+    y = tensor("y", (1, x.shape[1] // size[0], x.shape[2] // size[1], x.shape[3]), 3)
+    return Graph("layer", (x,), (y,), (kind(x=x, y=y, size=size, stride=size),))
+
+
+def image(*shape):
+    return tensor("x", (1, *shape), 3)
+
+
+LAYERS = {
+    "rows": linear(Conv2D, image(21, 10, 5), 9, kernel=3),
+    "strided": linear(Conv2D, image(19, 17, 4), 12, kernel=5, stride=2),
+    "channels": linear(Conv2D, image(3, 5, 64), 96, kernel=3),
+    "pixels": linear(Conv2D, image(9, 7, 24), 20),
+    "not padded": linear(Conv2D, image(12, 12, 8), 16, kernel=3, same=False),
+    "depthwise": linear(DepthwiseConv2D, image(14, 9, 24), 24, kernel=3, stride=2),
+    "dense": linear(Dense, tensor("x", (1, 300), 3), 37),
+    "one pixel": pool(AveragePool2D, image(6, 5, 20), (6, 5)),
+    "maximum": pool(MaxPool2D, image(24, 16, 12), (2, 2)),
+}
+
+
+def planned(graph, room=65536):
+    return make_plan(graph, BOARD, limits=Limits(regions=(("l1", room),)))
+
+
+def on_host(plan, data, folder):
+    """What the C of a plan computes, compiled for this machine: the shares of all cores, one after the other."""
+    for name, text in {**render(emit(plan)).files, "main.c": MAIN}.items():
+        (folder / name).write_text(text)
+    (x,), (y,) = plan.graph.inputs, plan.graph.outputs
+    sizes = [f"-DIN={x.bytes}", f"-DOUT={y.bytes}"]
+    command = ["gcc", "-O1", "-w", *sizes, *(p.name for p in folder.glob("*.c")), "-o", "firmware"]
+    subprocess.run(command, cwd=folder, check=True)
+    return subprocess.run([folder / "firmware"], input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_are_bit_exact_in_any_room(name, tmp_path):
+    """On the host, in all of the cluster's memory and in little of it."""
+    graph = LAYERS[name]
+    (inputs,) = random_inputs(graph, 1)
+    for room in (65536, 4608 + {"channels": 20480, "dense": 12288, "depthwise": 6144}.get(name, 4096)):
+        plan = planned(graph, room)
+        (way,) = plan.ways
+        folder = tmp_path / str(room)
+        folder.mkdir()
+        assert on_host(plan, inputs[0].tobytes(), folder) == run(graph, inputs)[0].tobytes()
+        assert isinstance(way, OnCores) and way.cores > 1 and plan.used("l1") <= room - 4608
+
+
+@pytest.fixture(scope="module")
+def plan():
+    """Of three rounds at least, which take turns with two buffers each."""
+    found = planned(LAYERS["strided"], 4608 + 4096)
+    assert len(found.ways[0].rounds) > 2
+    return found
+
+
+def refused(plan, change):
+    """Why a plan with another way is refused."""
+    (step,) = plan.steps
+    wrong = replace(plan, steps=(replace(step, way=change(step.way)),))
+    with pytest.raises(SmeltError) as caught:
+        check(wrong)
+    return str(caught.value)
+
+
+def with_round(way, number, **changes):
+    return replace(way, rounds=tuple(replace(r, **changes) if n == number else r for n, r in enumerate(way.rounds)))
+
+
+def test_two_cores_that_write_the_same_bytes_are_found(plan):
+    def meeting(way):
+        first, second, *others = way.rounds[1].pieces
+        y, mine = second.way.op.y, first.part(first.way.op.y)
+        part = second.part(y)
+        wrong = replace(second, parts={**second.parts, y: replace(part, owner=mine.owner, offset=mine.offset)})
+        return with_round(way, 1, pieces=(first, wrong, *others))
+
+    assert "on one core while another uses" in refused(plan, meeting)
+
+
+def test_shares_need_cores_of_their_own(plan):
+    def on_one(way):
+        return with_round(way, 1, cores=(0,) * len(way.rounds[1].cores))
+
+    assert "no core of its own" in refused(plan, on_one)
+    assert "no core of its own" in refused(plan, lambda way: with_round(way, 0, cores=(*way.rounds[0].cores[:-1], 8)))
+
+
+def test_a_round_that_does_not_wait_is_found(plan):
+    def hasty(way):
+        return with_round(way, 1, events=tuple(e for e in way.rounds[1].events if not isinstance(e, Wait)))
+
+    assert "while it is being moved" in refused(plan, hasty)
+
+
+def test_what_does_not_come_and_what_does_not_go_is_found(plan):
+    def without(way):
+        return with_round(way, 2, events=tuple(e for e in way.rounds[2].events if not isinstance(e, Start)))
+
+    assert "is not at" in refused(plan, without) or "has not begun" in refused(plan, without)
+    assert "does not compute all" in refused(plan, lambda way: replace(way, after=()))
+
+
+def test_a_share_of_other_rows_is_found(plan):
+    def shifted(way):
+        first, *others = way.rounds[1].pieces
+        (x,) = first.way.op.activations
+        there = first.part(x)
+        wrong = Part(there.owner, there.offset, there.tensor, there.first + there.row, there.row, there.pitch)
+        return with_round(way, 1, pieces=(replace(first, parts={**first.parts, x: wrong}), *others))
+
+    assert "from what it should not" in refused(plan, shifted)
+
+
+def test_a_network_on_eight_cores():
+    """KWS from its reset vector to its exit: bit-exact, each step a function, busy cores, in a fraction of the time of one core."""
+    made = compile_model(KWS, BOARD)
+    (inputs,) = random_inputs(made.model, 1)
+    done = run_image(BOARD, made.image, inputs[0].tobytes())
+    assert done.outputs == run(made.model, inputs)[0].tobytes()
+    steps = [sum(cycles) for cycles in by_step(made.plan, done.step_cycles)]
+    assert len(steps) == len(made.plan.steps) and all(steps)
+    assert done.cycles < 2_000_000 and 0.6 < made.plan.cycles / done.cycles < 1.5
+    assert all(way.cores == 8 for way in made.plan.ways if way.op.macs > 10_000)
+
+
+def test_code_and_data_share_a_memory():
+    """The border between them is where the plan has it; a network that needs more than both together is refused."""
+    made = planned(LAYERS["rows"])
+    code, data = (next(m for m in made.board.chip.memories if m.name == name) for name in ("code", "l2"))
+    whole = [next(m for m in BOARD.chip.memories if m.name == name) for name in ("code", "l2")]
+    assert code.end == data.start and data.end == whole[1].end and data.size < whole[1].size
+    assert made.used("l2") <= data.size
+    with pytest.raises(DoesNotFit, match="share"):
+        planned(linear(Conv2D, image(60, 60, 64), 64, kernel=5))
