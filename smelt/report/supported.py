@@ -25,7 +25,7 @@ from smelt.kernels.implementation import Implementation, Predicate
 from smelt.model.dtypes import ELEMENT_TYPES
 from smelt.model.graph import Op
 from smelt.report.terminal import table
-from smelt.targets.boards import BOARDS, TO_COME
+from smelt.targets.boards import BOARDS, CLUSTERS
 from smelt.targets.types import Core
 
 CUSTOM = " (custom)"
@@ -33,7 +33,7 @@ HEAD = ("operator", "types", "notes", "oracle", "becomes")
 REALS = ("float32", "int8")
 WITHIN = "smelt.importers.tflite_"  # `tflite` itself converts whole subgraphs
 WHOLE = tuple(element.name for element in ELEMENT_TYPES if not element.is_packed)
-CORES: tuple[Core, ...] = tuple({board.core.name: board.core for board in (*BOARDS, *TO_COME)}.values())
+CORES: tuple[Core, ...] = tuple({board.core.name: board.core for board in (*BOARDS, *CLUSTERS)}.values())
 
 
 @dataclass(frozen=True)
