@@ -33,6 +33,23 @@ def rounded(op: Any, how: str, seed: int = 0) -> Any:
     return replace(op, rescale=r)
 
 
+def small_numbers(op: Any) -> Any:
+    """An op of an integer network, whose products stay below 32 bits."""
+    channels = op.y.shape[-1]
+    numbers = floor_rescale(range(30, 30 + channels), range(channels), 14, FULL, op.rescale.x_zero, op.rescale.y_zero)
+    return replace(op, rescale=numbers)
+
+
+def of_sums(op: Any, shift: int) -> Any:
+    """The same with x of int16, as sums of branches are; products stay below 32 bits where the shift is 16."""
+    x = replace(op.x, dtype="int16", quantization=Quantization((op.x.q.scale,), (-200,)))
+    channels = op.y.shape[-1]
+    numbers = floor_rescale(
+        [1 << (shift - 16)] * channels, range(channels), shift, op.rescale.clamp, -200, op.rescale.y_zero
+    )
+    return replace(op, x=x, rescale=numbers, bias=None)
+
+
 class Maker:
     """Random operators of given shapes, reproducible by seed."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from itertools import islice
 from typing import Any, Literal
@@ -14,14 +13,14 @@ from smelt.kernels.routines import ROUTINES
 from smelt.loops.kernel import Kernel
 from smelt.loops.routine import Routine
 from smelt.model.graph import Op, Quantization, Tensor
-from smelt.model.ops import FULL, Add, Binary, Dense, Lookup, Mul, Quantize, Softmax
+from smelt.model.ops import Add, Binary, Dense, Lookup, Mul, Quantize, Softmax
 from smelt.model.reference import evaluate
-from smelt.model.rescale import floor_rescale, linear_rescale
+from smelt.model.rescale import linear_rescale
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.cortex_m7 import CORTEX_M7
 from smelt.targets.cores.cortex_m33 import CORTEX_M33
 from smelt.targets.cores.ri5cy import RI5CY
-from tests.mac_cases import RELU, Maker, rounded
+from tests.mac_cases import RELU, Maker, of_sums, rounded, small_numbers
 from tests.test_kernels_mac import inputs_of
 from tests.thumb_programs import Case
 
@@ -80,6 +79,8 @@ def layers() -> list[Op]:
         small_numbers(m.depthwise((1, 4, 6, 2), 1, (3, 3), pad=around, style=narrow)),
         small_numbers(m.depthwise((1, 5, 9, 1), 1, (3, 3), stride=(2, 2), pad=(0, 0, 0, 1), style=narrow)),
         rounded(m.conv((1, 1, 4, 5), 4, (1, 1), style=narrow), "even"),
+        *(of_sums(m.conv((1, 3, 5, 3), 5, (2, 1)), shift) for shift in (16, 40)),
+        *(of_sums(m.dense(1, 9, 4), shift) for shift in (16, 40)),
         rounded(m.dense(2, 20, 10, style=narrow, bias="none"), "even"),
         rounded(m.dense(1, 8, 6, style=narrow, bias="none"), "even"),
         rounded(m.dense(1, 4, 2, style=narrow, bias="none"), "even"),
@@ -99,13 +100,6 @@ def layers() -> list[Op]:
         softmax(1, 8, 0.02),
         softmax(3, 13, 0.6),
     ]
-
-
-def small_numbers(op: Any) -> Any:
-    """An op of an integer network, whose products stay below 32 bits."""
-    channels = op.y.shape[-1]
-    numbers = floor_rescale(range(30, 30 + channels), range(channels), 14, FULL, op.rescale.x_zero, op.rescale.y_zero)
-    return replace(op, rescale=numbers)
 
 
 def quantize(count: int, scale: float, zero: int, rounding: Literal["tflm", "ties_even"] = "tflm") -> Op:

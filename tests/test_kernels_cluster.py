@@ -8,7 +8,7 @@ import pytest
 from smelt.devices.simulators.cluster_simulator import ClusterSimulator
 from smelt.firmware.build import build
 from smelt.firmware.image import Sources
-from smelt.kernels import CONV2D_QUADS, DENSE_QUADS, DEPTHWISE_NINE
+from smelt.kernels import DEPTHWISE_NINE, LINEAR
 from smelt.kernels.headers import includes, needed, with_included
 from smelt.kernels.routines import ROUTINES
 from smelt.loops.ir import SIZES, Scratch
@@ -16,14 +16,14 @@ from smelt.model.graph import Array, Op, Tensor
 from smelt.model.reference import evaluate
 from smelt.targets.boards import GAPUINO
 from tests.cluster_c import HARNESS
-from tests.mac_cases import Maker, rounded
-from tests.routine_cases import routines_of, small_numbers
+from tests.mac_cases import Maker, of_sums, rounded, small_numbers
+from tests.routine_cases import routines_of
 from tests.schedules import Made, built
 from tests.test_kernels_mac import inputs_of
 
 CORE = GAPUINO.core
 GUARD = 8
-WAYS = (CONV2D_QUADS, DENSE_QUADS, DEPTHWISE_NINE)
+WAYS = (DEPTHWISE_NINE, *(way for way in LINEAR if way.name.startswith(("conv2d_quads", "dense_quads"))))
 
 
 def layers() -> list[Op]:
@@ -41,6 +41,8 @@ def layers() -> list[Op]:
         m.dense(1, 12, 4, clamp=(-100, 50)),
         small_numbers(m.dense(1, 16, 8, style=narrow)),
         rounded(m.dense(1, 8, 6, style=narrow, bias="none"), "even"),
+        *(of_sums(m.conv((1, 4, 5, 6), 5, (3, 3), pad=around), shift) for shift in (16, 40)),
+        *(of_sums(m.dense(1, 22, 6), shift) for shift in (16, 40)),
         m.depthwise((1, 6, 7, 3), 1, (3, 3), pad=around),
         m.depthwise((1, 9, 9, 2), 1, (3, 3), stride=(2, 2)),
         small_numbers(m.depthwise((1, 8, 9, 2), 1, (3, 3), pad=around, style=narrow)),

@@ -1,6 +1,6 @@
 """Operator + schedule -> loops. `IMPLEMENTATIONS` lists every way there is; for each operator the best comes first."""
 
-from smelt.kernels.accepts import has_byte_weights, has_dots, has_dual_mac, has_quads
+from smelt.kernels.accepts import has_byte_weights, has_dots, has_dual_mac, has_quads, is_of_words
 from smelt.kernels.computed import COMPUTED
 from smelt.kernels.conv2d_direct import CONV2D_DIRECT
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
@@ -83,6 +83,8 @@ FLOATS: tuple[Implementation, ...] = (CONV2D_FLOATS, DEPTHWISE_FLOATS, DENSE_FLO
 INT16: tuple[Implementation, ...] = tuple(
     of_type(way, "int16", f"{way.name}16")
     for way in (
+        asking(CONV2D_QUADS, is_of_words),
+        asking(DENSE_QUADS, is_of_words),
         CONV2D_HALVES,
         CONV2D_DSP,
         CONV2D_PORTABLE,

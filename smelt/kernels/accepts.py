@@ -22,6 +22,11 @@ def has_quads(op: Linear, core: Core) -> bool:
     return op.y.shape[-1] >= 4
 
 
+def is_of_words(op: Linear, core: Core) -> bool:
+    """outputs that are made from sums of 32 bits"""
+    return op.rescale.rounding in ("floor", "ties_even")
+
+
 def has_byte_weights(op: Linear, core: Core) -> bool:
     """weights of eight bits"""
     return not op.weights.element.is_packed

@@ -21,7 +21,7 @@ from smelt.kernels.accepts import (
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.blocks import in_blocks, in_stretches
 from smelt.kernels.feeds.images import copy_rows
-from smelt.kernels.feeds.interleaved import FOUR, fill_rest, gather_pixels, words_under
+from smelt.kernels.feeds.interleaved import FOUR, Under, fill_rest, gather_pixels
 from smelt.kernels.feeds.taps import clips
 from smelt.kernels.implementation import Implementation, KernelCall
 from smelt.kernels.inner.quads import Quads, bind_quads, order_of, outputs_of, pack
@@ -50,20 +50,19 @@ class QuadBlock:
 def build_conv2d(op: Conv2D, schedule: QuadBlock) -> KernelCall:
     weights = op.weights.constant.reshape(op.y.shape[3], -1)
     shaped = _in_a_row(op)
-    rows, run = _kernel_of(shaped)
+    under = _under(shaped)
     pixels = FOUR if shaped.y.shape[2] >= FOUR else 1
     outputs = outputs_of(op, weights)
     k = CallBuilder("conv2d_quads")
     x = k.operand("x", op.x)
-    tables = bind_quads(k, pack(weights, order_of(rows, run)), outputs, pixels)
-    image = k.scratch("image", "int8_t", _lines(shaped, schedule.rows) * _length(shaped)) if schedule.rows else None
-    words = words_under(rows, run)
-    columns = k.scratch("columns", "int8_t", words * pixels * FOUR) if schedule.gathered else None
-    under = (words, 1) if schedule.gathered else (run // FOUR, rows)
-    quads = Quads(outputs, *tables, k.result("y", op.y), *under)
+    tables = bind_quads(k, pack(weights, order_of(under.rows, under.run, under.lanes), under.lanes), outputs, pixels)
+    image = k.scratch("image", x.type, _lines(shaped, schedule.rows) * _length(shaped)) if schedule.rows else None
+    columns = k.scratch("columns", "int8_t", under.words * pixels * FOUR) if schedule.gathered else None
+    words, rows = (under.words, 1) if schedule.gathered else (under.whole, under.rows)
+    quads = Quads(outputs, *tables, k.result("y", op.y), words, rows, under.lanes)
     kernel = _Kernel(shaped, schedule, pixels, x, image, columns, quads)
     if columns is not None:
-        fill_rest(k, columns, pixels, rows, run)
+        fill_rest(k, columns, pixels, under)
     with k.loop("batch", 0, shaped.y.shape[0]) as batch:
         kernel.strips(k, batch)
     return k.finish_call()
@@ -77,9 +76,14 @@ def _in_a_row(op: Conv2D) -> Conv2D:
     return replace(op, x=x, y=y)
 
 
-def _kernel_of(op: Conv2D) -> tuple[int, int]:
-    """Rows of the kernel, and neighbouring elements under each."""
-    return op.weights.shape[1], op.weights.shape[2] * op.x.shape[3]
+def _under(op: Conv2D) -> Under:
+    """What an output looks at."""
+    return Under(op.weights.shape[1], op.weights.shape[2] * op.x.shape[3], FOUR // _size(op))
+
+
+def _size(op: Conv2D) -> int:
+    """Bytes of an element of x."""
+    return op.x.element.bits // 8
 
 
 def _lines(op: Conv2D, rows: int) -> int:
@@ -130,11 +134,11 @@ class _Kernel:
 
     def _pixels(self, k: KernelBuilder, image: Buffer, start: Expr, apart: tuple[int, int], place: Expr) -> None:
         """Four pixels, or one, from element `start` of the image on."""
-        length, step = apart
         if self.columns is None:
+            length, step = (distance * _size(self.op) for distance in apart)
             self.quads.store(k, At(image, start), (length, step, FOUR), place, self.pixels)
         else:
-            gather_pixels(k, self.columns, image, start, self.pixels, (*_kernel_of(self.op), length, step))
+            gather_pixels(k, self.columns, image, start, self.pixels, _under(self.op), apart)
             self.quads.store(k, At(self.columns), (0, FOUR, FOUR * FOUR), place, self.pixels)
         self.quads.finish(k, place, self.pixels)
 
@@ -142,10 +146,10 @@ class _Kernel:
 def schedules(op: Conv2D, core: Core) -> Iterable[QuadBlock]:
     """Gathered where neighbouring pixels lie in the same bank, or rows end within a word; of strips the largest that are small."""
     shaped = _in_a_row(op)
-    _, run = _kernel_of(shaped)
-    banked = shaped.x.shape[3] * shaped.stride[1] % BANKS == 0 and shaped.y.shape[2] >= FOUR
+    under = _under(shaped)
+    banked = shaped.x.shape[3] * shaped.stride[1] * _size(shaped) % BANKS == 0 and shaped.y.shape[2] >= FOUR
     gathered = banked and shaped.y.shape[3] >= WORTHWHILE
-    ways = (True,) if run % FOUR else (gathered, not gathered)
+    ways = (True,) if under.rests else (gathered, not gathered)
     for way in ways:
         for rows in _strips(shaped):
             yield QuadBlock(way, rows)
@@ -155,7 +159,7 @@ def _strips(op: Conv2D) -> tuple[int, ...]:
     """Rows of y for which rows of x are copied."""
     if not clips(op):
         return (0,)
-    fitting = [n for n in range(op.y.shape[1], 0, -1) if _lines(op, n) * _length(op) <= IMAGE_BYTES]
+    fitting = [n for n in range(op.y.shape[1], 0, -1) if _lines(op, n) * _length(op) * _size(op) <= IMAGE_BYTES]
     return tuple(dict.fromkeys((*fitting[:1], 1)))
 
 

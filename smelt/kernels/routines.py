@@ -282,8 +282,9 @@ def _softmax(name: str, result: Writes, rounds: Number, *numbers: str) -> Routin
     return _built(name, "smelt_bytes.h", (result, *operands, *passed, entries), turn=4)
 
 
-def _quads(pixels: int, end: str) -> Routine:
-    """Sums of quads of channels of so many pixels, or the outputs that they make: all distances in bytes, `channels` those of y."""
+def _quads(pixels: int, end: str, lanes: int) -> Routine:
+    """Sums of quads of channels of so many pixels, or the outputs that they make, with so many elements in a word: all distances in
+    bytes, `channels` those of y."""
     words, rows, blocks = WORDS.value, ROWS.value, BLOCKS.value
     step, along, channels = Number("step", 0), Number("along", 4, 4), Number("channels", 4)
     beside, next_word, pitch = (
@@ -294,13 +295,14 @@ def _quads(pixels: int, end: str) -> Routine:
     parameters: tuple[Parameter, ...] = (
         Writes("y", "int32_t" if end == "sums" else "int8_t", made),
         Reads("w", "int32_t", words * rows * blocks * 4),
-        Reads("x", "int8_t", seen),
+        Reads("x", "int8_t", seen, also=("int16_t",)),
         Reads("scales", "int32_t", blocks * QUAD_NUMBERS[end] * 4),
         *(WORDS, ROWS, Number("pitch", 0), *((step, along) if pixels > 1 else ()), BLOCKS),
         *((channels,) if pixels > 1 else ()),
         *QUAD_ENDS[end],
     )
-    return Routine(f"quad{'s' if pixels > 1 else ''}_{end}", "smelt_quads.h", parameters)
+    name = f"quad{'s' if pixels > 1 else ''}_{end}{'_16' if lanes == 2 else ''}"
+    return Routine(name, "smelt_quads.h", parameters)
 
 
 def _interleave() -> Routine:
@@ -308,7 +310,7 @@ def _interleave() -> Routine:
     words, rows, step = WORDS.value, ROWS.value, Number("step", 0)
     seen = (rows - 1) * Var("pitch") + words * 4 + step.value * 3
     parameters: tuple[Parameter, ...] = (
-        *(Writes("y", "int8_t", words * rows * 16), Reads("x", "int8_t", seen)),
+        *(Writes("y", "int8_t", words * rows * 16), Reads("x", "int8_t", seen, also=("int16_t",))),
         *(WORDS, ROWS, Number("pitch", 0), step),
     )
     return Routine("interleave", "smelt_quads.h", parameters)
@@ -367,7 +369,8 @@ SOFTMAX_TOTAL = _softmax("softmax_total", Writes("total", "int32_t", Const(1)), 
 SOFTMAX_RESULTS = _softmax(
     "softmax_results", Writes("y", "int8_t", _count("rounds").value * 4), _count("rounds"), "multiplier", "factor"
 )
-QUADS = {(pixels, end): _quads(pixels, end) for pixels in (4, 1) for end in QUAD_NUMBERS}
+QUADS = {(pixels, end, 4): _quads(pixels, end, 4) for pixels in (4, 1) for end in QUAD_NUMBERS}
+QUADS_16 = {(pixels, end, 2): _quads(pixels, end, 2) for pixels in (4, 1) for end in ("sums", "narrow")}
 INTERLEAVE = _interleave()
 NINE = {(stride, end): _nine(stride, end) for stride in (1, 2) for end in ("narrow", "once", "twice")}
 LINES = _lines()
@@ -377,8 +380,8 @@ ROUTINES = (
     *PRODUCTS, *UNITS.values(), *UNIT_OUTPUTS.values(), *UNIT_OUTPUTS_ONCE.values(), SIFT, SIFTED, SIFTED_ONCE, GROUPS, GROUPS_ONCE,
     *PLANES.values(), *PLANES_ONCE.values(), THIN, THIN_ONCE, *PIXELS.values(), *PIXELS_ONCE.values(), WINOGRAD_INPUTS,
     *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, QUANTIZE_EVEN,
-    DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS, *QUADS.values(), INTERLEAVE,
-    *NINE.values(), LINES,
+    DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS, *QUADS.values(),
+    *QUADS_16.values(), INTERLEAVE, *NINE.values(), LINES,
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smelt.kernels.nests import fill
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Const, Expr, Value
 from smelt.model.ops import Conv2D
@@ -18,11 +19,18 @@ def copy_rows(
         x_row = k.let("x_row", first + line - op.pad.top)
         start = k.let("start", line * length)
         with k.when((x_row >= 0).both(x_row < x_rows)):
-            k.fill(image, start, zero, left)
+            _fill(k, image, start, zero, left)
             k.copy(image, start + left, x, (batch * x_rows + x_row) * inside, used)
-            k.fill(image, start + left + used, zero, length - left - used)
+            _fill(k, image, start + left + used, zero, length - left - used)
         with k.otherwise():
-            k.fill(image, start, zero, length)
+            _fill(k, image, start, zero, length)
+
+
+def _fill(k: KernelBuilder, image: Buffer, start: Expr, zero: int, count: int) -> None:
+    if image.type == "int8_t":
+        k.fill(image, start, zero, count)
+    elif count:
+        fill(k, image, start, zero, count)
 
 
 ONLY = Const(0)

@@ -18,7 +18,7 @@ from smelt.kernels.calls import CallBuilder
 from smelt.kernels.once import find_once
 from smelt.kernels.requantize import constant_bias, ranges, requantizer
 from smelt.kernels.requantizer import INT32, Integers, Requantizer, table_of
-from smelt.kernels.routines import QUADS
+from smelt.kernels.routines import QUADS, QUADS_16
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, Table
 from smelt.loops.routine import At, Routine
@@ -38,12 +38,12 @@ OUTPUT, CALL = 4, 60  # and for an output, and for a call
 End = Literal["sums", "narrow", "once", "twice"]
 
 
-def order_of(rows: int, run: int) -> tuple[int, ...]:
-    """Places of the elements under a kernel in the order of words; -1 fills the last one up."""
-    whole = run // QUAD * QUAD
+def order_of(rows: int, run: int, lanes: int) -> tuple[int, ...]:
+    """Places of the elements under a kernel in the order of words of `lanes`; -1 fills the last one up."""
+    whole = run // lanes * lanes
     words = [row * run + i for row in range(rows) for i in range(whole)]
     rests = [row * run + i for row in range(rows) for i in range(whole, run)]
-    return (*words, *rests, *[-1] * (-len(rests) % QUAD))
+    return (*words, *rests, *[-1] * (-len(rests) % lanes))
 
 
 def quads_of(channels: int) -> NDArray[np.intp]:
@@ -52,11 +52,11 @@ def quads_of(channels: int) -> NDArray[np.intp]:
     return np.array(starts)[:, np.newaxis] + np.arange(QUAD)
 
 
-def pack(weights: NDArray[np.int8], order: tuple[int, ...]) -> Table:
-    """int32 [quad][word][channel] of weights (channels, elements)."""
+def pack(weights: NDArray[np.int8], order: tuple[int, ...], lanes: int) -> Table:
+    """int32 [quad][word][channel] of weights (channels, elements), so many of which are a word."""
     places = np.array(order)
     ordered = np.where(places < 0, np.int8(0), weights[:, places])
-    words = np.ascontiguousarray(ordered).view("<i4")
+    words = np.ascontiguousarray(ordered, np.int8 if lanes == QUAD else np.int16).view("<i4")
     return words[quads_of(len(weights))].transpose(0, 2, 1).astype(np.int32).reshape(-1)
 
 
@@ -83,11 +83,13 @@ def outputs_of(op: Linear, weights: NDArray[np.int8]) -> Outputs:
     sums = Outputs("sums", bias[np.newaxis], (), r)
     if op.y.dtype != "int8" or p.clamp != FULL or r.wraps or p.rounding == "real":
         return sums
-    if p.rounding == "tflm":
+    if p.rounding == "tflm" and op.x.dtype == "int8":
         return _twice(r) or sums
     wide, given = weights.astype(np.int64), constant_bias(op)
     low, high, _ = ranges(wide, given, p.x_zero, op.x.element.range)
     folded = given - p.x_zero * wide.sum(axis=1)
+    if op.x.dtype != "int8":
+        return _narrow(p, folded, (low, high), r) or sums
     return _narrow(p, folded, (low, high), r) or _once(p, folded, (low, high), r) or sums
 
 
@@ -132,6 +134,7 @@ class Quads:
     y: Buffer
     words: int
     rows: int
+    lanes: int
 
     def store(self, k: KernelBuilder, x: At, seen: tuple[int, int, int], place: Expr, pixels: int) -> None:
         """The outputs of all channels of so many pixels, four or one, from element `place` of y on. `seen` are the bytes from
@@ -160,7 +163,11 @@ class Quads:
         """The routine, its products and its other instructions."""
         words = self.words * self.rows
         others = WORD * words + BLOCK + ROW * self.rows + OUTPUT * QUAD * pixels
-        return QUADS[pixels, self.outputs.end], QUAD * pixels * words * blocks, others * blocks + CALL
+        return (
+            (QUADS | QUADS_16)[pixels, self.outputs.end, self.lanes],
+            QUAD * pixels * words * blocks,
+            others * blocks + CALL,
+        )
 
     def finish(self, k: KernelBuilder, place: Expr, pixels: int) -> None:
         """Outputs of sums that were stored, if they were."""

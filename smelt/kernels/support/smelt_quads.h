@@ -1,7 +1,7 @@
 /* Convolutions and dense layers in quads: four channels, whose weights lie word by word side by side, of four pixels or of one.
  * Portable C, and assembly for XpulpV2.
  *
- * A word of x is four elements under the kernel, and so is a word of weights. Words of one pixel are `along` bytes apart, those of
+ * A word of x is four elements under the kernel, or two of int16 (`_16`), and so is a word of weights. Words of one pixel are `along` bytes apart, those of
  * neighbouring pixels `step`, rows of the kernel `pitch`. For each quad `scales` has what its four sums begin with, and what makes
  * them outputs, number by number.
  */
@@ -15,7 +15,8 @@
 #endif
 
 /* Routines: smelt_quads_sums, smelt_quads_narrow, smelt_quads_once, smelt_quads_twice, smelt_quad_sums, smelt_quad_narrow,
-   smelt_quad_once, smelt_quad_twice, smelt_interleave. */
+   smelt_quad_once, smelt_quad_twice, smelt_quads_sums_16, smelt_quads_narrow_16, smelt_quad_sums_16, smelt_quad_narrow_16,
+   smelt_interleave. */
 
 #if SMELT_HAS_XPULP
 
@@ -32,7 +33,7 @@ enum {
 
 /* Four channels by four pixels. a0: the numbers, a1: weights, a2 and ra: from pixel to pixel and to the next word, t6: x, t0 to t3: a
    word of each channel, t4 and t5: of a pixel. s1 to s11 and a3 to a7: sums, channel by channel. */
-#define SMELT_FOUR_PIXELS                                                                                               \
+#define SMELT_FOUR_PIXELS(dot)                                                                                               \
     "lw t0,4(a0)\n lw t6,8(a0)\n lw t1,20(a0)\n"                                                                       \
     "lw s1,0(t0)\n lw s5,4(t0)\n lw s9,8(t0)\n lw a4,12(t0)\n"                                                         \
     "mv s2,s1\n mv s3,s1\n mv s4,s1\n mv s6,s5\n mv s7,s5\n mv s8,s5\n"                                                \
@@ -42,12 +43,12 @@ enum {
     SMELT_REPEAT(x0, t0, 24)                                                                                           \
     SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
     SMELT_LOAD_BY(t4, t6, a2) SMELT_LOAD_BY(t5, t6, a2)                                                                \
-    SMELT_ADD_DOT(s1, t4, t0) SMELT_ADD_DOT(s5, t4, t1) SMELT_ADD_DOT(s9, t4, t2) SMELT_ADD_DOT(a4, t4, t3)            \
+    dot(s1, t4, t0) dot(s5, t4, t1) dot(s9, t4, t2) dot(a4, t4, t3)            \
     SMELT_LOAD_BY(t4, t6, a2)                                                                                          \
-    SMELT_ADD_DOT(s2, t5, t0) SMELT_ADD_DOT(s6, t5, t1) SMELT_ADD_DOT(s10, t5, t2) SMELT_ADD_DOT(a5, t5, t3)           \
+    dot(s2, t5, t0) dot(s6, t5, t1) dot(s10, t5, t2) dot(a5, t5, t3)           \
     SMELT_LOAD_BY(t5, t6, ra)                                                                                          \
-    SMELT_ADD_DOT(s3, t4, t0) SMELT_ADD_DOT(s7, t4, t1) SMELT_ADD_DOT(s11, t4, t2) SMELT_ADD_DOT(a6, t4, t3)           \
-    SMELT_ADD_DOT(s4, t5, t0) SMELT_ADD_DOT(s8, t5, t1) SMELT_ADD_DOT(a3, t5, t2) SMELT_ADD_DOT(a7, t5, t3)
+    dot(s3, t4, t0) dot(s7, t4, t1) dot(s11, t4, t2) dot(a6, t4, t3)           \
+    dot(s4, t5, t0) dot(s8, t5, t1) dot(a3, t5, t2) dot(a7, t5, t3)
 
 /* What outputs of channel `n` need: t1 its multiplier, t2 its offset, t4 the shift, t3 the bits that sums grow by. */
 #define SMELT_COMMON(n) "lw t1,16+4*" #n "(t0)\n lw t2,32+4*" #n "(t0)\n"
@@ -81,7 +82,7 @@ enum {
     "lw t1,36(a0)\n addi t0,t0,16\n sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t1,1b\n"
 
 /* Four channels of one pixel: s1 to s4 are the sums. */
-#define SMELT_ONE_PIXEL                                                                                                \
+#define SMELT_ONE_PIXEL(dot)                                                                                                \
     "lw t0,4(a0)\n lw t6,8(a0)\n lw t1,20(a0)\n"                                                                       \
     "lw s1,0(t0)\n lw s2,4(t0)\n lw s3,8(t0)\n lw s4,12(t0)\n"                                                         \
     SMELT_REPEAT(x1, t1, 13)                                                                                           \
@@ -89,7 +90,7 @@ enum {
     SMELT_REPEAT(x0, t0, 9)                                                                                            \
     SMELT_LOAD(t4, t6, 4)                                                                                              \
     SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
-    SMELT_ADD_DOT(s1, t4, t0) SMELT_ADD_DOT(s2, t4, t1) SMELT_ADD_DOT(s3, t4, t2) SMELT_ADD_DOT(s4, t4, t3)
+    dot(s1, t4, t0) dot(s2, t4, t1) dot(s3, t4, t2) dot(s4, t4, t3)
 
 #define SMELT_ONE_OUTPUTS(load, output, size)                                                                          \
     "lw t0,4(a0)\n lw t4,48(a0)\n lw t3,52(a0)\n"                                                                      \
@@ -129,71 +130,103 @@ enum {
                      : "r"(at)                                                                                         \
                      : SMELT_QUAD_CLOBBERS)
 
-SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
 {
     const int32_t up = 0;
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS, SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
 }
 
-SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t up, int32_t shift)
 {
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS, SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_ONCE, 48));
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_ONCE, 48));
 }
 
-SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
 {
     const int32_t up = 0, shift = 0;
     SMELT_QUAD_CALL(64, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS, SMELT_FOUR_OUTPUTS(SMELT_OWN, SMELT_TWICE, 64));
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS(SMELT_OWN, SMELT_TWICE, 64));
 }
 
-SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
 {
     const int32_t up = 0, shift = 0;
     SMELT_QUAD_CALL(16, 4);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS, SMELT_FOUR_SUMS);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_SUMS);
 }
 
-SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks, int32_t shift)
 {
     const int32_t up = 0, step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL, SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
 }
 
-SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks, int32_t up, int32_t shift)
 {
     const int32_t step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL, SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_ONCE, 48));
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_ONCE, 48));
 }
 
-SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks)
 {
     const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(64, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL, SMELT_ONE_OUTPUTS(SMELT_OWN, SMELT_TWICE, 64));
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS(SMELT_OWN, SMELT_TWICE, 64));
 }
 
-SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks)
 {
     const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(16, 4);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL, SMELT_ONE_SUMS);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_SUMS);
+}
+
+SMELT_SHARED void smelt_quads_narrow_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+{
+    const int32_t up = 0;
+    SMELT_QUAD_CALL(48, 1);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+}
+
+SMELT_SHARED void smelt_quads_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
+{
+    const int32_t up = 0, shift = 0;
+    SMELT_QUAD_CALL(16, 4);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_SUMS);
+}
+
+SMELT_SHARED void smelt_quad_narrow_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t shift)
+{
+    const int32_t up = 0, step = 0, along = 4, channels = 4;
+    SMELT_QUAD_CALL(48, 1);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+}
+
+SMELT_SHARED void smelt_quad_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks)
+{
+    const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
+    SMELT_QUAD_CALL(16, 4);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_SUMS);
 }
 
 /* Words of four pixels, `step` bytes apart, side by side; rows of `words` words, `pitch` bytes apart in x. */
-SMELT_SHARED void smelt_interleave(int8_t *y, const int8_t *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
+SMELT_SHARED void smelt_interleave(int8_t *y, const void *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
 {
     const int32_t back = 4 - 3 * step, skip = pitch - 4 * words;
     __asm__ volatile(SMELT_BEGIN
@@ -225,16 +258,26 @@ SMELT_INLINE int32_t smelt_add_dot(int32_t a, int32_t b, int32_t sum)
     return sum;
 }
 
-SMELT_INLINE int32_t smelt_quad_sum(int32_t start, const int32_t *w, const int8_t *x, int32_t words, int32_t rows, int32_t pitch,
-        int32_t along)
+/* Two products of halves. */
+SMELT_INLINE int32_t smelt_add_halves(int32_t a, int32_t b, int32_t sum)
 {
-    for (int32_t row = 0; row < rows; ++row) {
-        for (int32_t i = 0; i < words; ++i) {
-            start = smelt_add_dot(smelt_load_i32(x + row * pitch + i * along), w[4 * (row * words + i)], start);
-        }
-    }
-    return start;
+    sum = smelt_wrapping_add(sum, smelt_low_half(a) * smelt_low_half(b));
+    return smelt_wrapping_add(sum, smelt_high_half(a) * smelt_high_half(b));
 }
+
+#define SMELT_QUAD_SUM(name, dot)                                                                                      \
+    SMELT_INLINE int32_t name(int32_t start, const int32_t *w, const void *x, int32_t offset, int32_t words, int32_t rows, \
+            int32_t pitch, int32_t along)                                                                              \
+    {                                                                                                                  \
+        for (int32_t i = 0; i < rows * words; ++i) {                                                                   \
+            const int8_t *const at = (const int8_t *)x + offset + i / words * pitch + i % words * along;               \
+            start = dot(smelt_load_i32(at), w[4 * i], start);                                                          \
+        }                                                                                                              \
+        return start;                                                                                                  \
+    }
+
+SMELT_QUAD_SUM(smelt_quad_sum, smelt_add_dot)
+SMELT_QUAD_SUM(smelt_quad_sum_16, smelt_add_halves)
 
 /* (x * multiplier + offset) >> shift, as an int8; the product wraps, the sum does not leave 32 bits. */
 SMELT_INLINE int8_t smelt_narrow_output(int32_t x, int32_t multiplier, int32_t offset, int32_t shift)
@@ -256,91 +299,130 @@ SMELT_INLINE int8_t smelt_twice_output(int32_t x, int32_t multiplier, int32_t of
     return (int8_t)smelt_ssat8((scaled + (scaled >> 31) + offset) >> shift);
 }
 
-SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
 {
     for (int32_t i = 0; i < 16 * blocks; ++i) {
         const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
         const int32_t *const scale = scales + 12 * block + channel;
-        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x + pixel * step, words, rows, pitch, along);
+        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
         y[pixel * channels + 4 * block + channel] = smelt_narrow_output(sum, scale[4], scale[8], shift);
     }
 }
 
-SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t up, int32_t shift)
 {
     for (int32_t i = 0; i < 16 * blocks; ++i) {
         const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
         const int32_t *const scale = scales + 12 * block + channel;
-        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x + pixel * step, words, rows, pitch, along);
+        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
         y[pixel * channels + 4 * block + channel] = smelt_once_output(sum, scale[4], scale[8], up, shift);
     }
 }
 
-SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
 {
     for (int32_t i = 0; i < 16 * blocks; ++i) {
         const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
         const int32_t *const scale = scales + 16 * block + channel;
-        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x + pixel * step, words, rows, pitch, along);
+        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
         y[pixel * channels + 4 * block + channel] = smelt_twice_output(sum, scale[4], scale[8], scale[12]);
     }
 }
 
-SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
 {
     for (int32_t i = 0; i < 16 * blocks; ++i) {
         const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
         y[pixel * channels + 4 * block + channel] = smelt_quad_sum(scales[4 * block + channel],
-                w + 4 * words * rows * block + channel, x + pixel * step, words, rows, pitch, along);
+                w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
     }
 }
 
-SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks, int32_t shift)
 {
     for (int32_t i = 0; i < 4 * blocks; ++i) {
         const int32_t *const scale = scales + i / 4 * 12 + i % 4;
-        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, words, rows, pitch, 4);
+        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
         y[i] = smelt_narrow_output(sum, scale[4], scale[8], shift);
     }
 }
 
-SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks, int32_t up, int32_t shift)
 {
     for (int32_t i = 0; i < 4 * blocks; ++i) {
         const int32_t *const scale = scales + i / 4 * 12 + i % 4;
-        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, words, rows, pitch, 4);
+        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
         y[i] = smelt_once_output(sum, scale[4], scale[8], up, shift);
     }
 }
 
-SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks)
 {
     for (int32_t i = 0; i < 4 * blocks; ++i) {
         const int32_t *const scale = scales + i / 4 * 16 + i % 4;
-        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, words, rows, pitch, 4);
+        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
         y[i] = smelt_twice_output(sum, scale[4], scale[8], scale[12]);
     }
 }
 
-SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t words, int32_t rows,
+SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks)
 {
     for (int32_t i = 0; i < 4 * blocks; ++i) {
-        y[i] = smelt_quad_sum(scales[i], w + i / 4 * (4 * words * rows) + i % 4, x, words, rows, pitch, 4);
+        y[i] = smelt_quad_sum(scales[i], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
     }
 }
 
-SMELT_SHARED void smelt_interleave(int8_t *y, const int8_t *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
+SMELT_SHARED void smelt_quads_narrow_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+{
+    for (int32_t i = 0; i < 16 * blocks; ++i) {
+        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
+        const int32_t *const scale = scales + 12 * block + channel;
+        const int32_t sum = smelt_quad_sum_16(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
+        y[pixel * channels + 4 * block + channel] = smelt_narrow_output(sum, scale[4], scale[8], shift);
+    }
+}
+
+SMELT_SHARED void smelt_quads_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
+{
+    for (int32_t i = 0; i < 16 * blocks; ++i) {
+        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
+        y[pixel * channels + 4 * block + channel] = smelt_quad_sum_16(scales[4 * block + channel],
+                w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
+    }
+}
+
+SMELT_SHARED void smelt_quad_narrow_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t shift)
+{
+    for (int32_t i = 0; i < 4 * blocks; ++i) {
+        const int32_t *const scale = scales + i / 4 * 12 + i % 4;
+        const int32_t sum = smelt_quad_sum_16(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
+        y[i] = smelt_narrow_output(sum, scale[4], scale[8], shift);
+    }
+}
+
+SMELT_SHARED void smelt_quad_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks)
+{
+    for (int32_t i = 0; i < 4 * blocks; ++i) {
+        y[i] = smelt_quad_sum_16(scales[i], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
+    }
+}
+
+SMELT_SHARED void smelt_interleave(int8_t *y, const void *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
 {
     for (int32_t i = 0; i < 4 * words * rows; ++i) {
-        smelt_store_i32(y + 4 * i, smelt_load_i32(x + i / (4 * words) * pitch + i / 4 % words * 4 + i % 4 * step));
+        smelt_store_i32(y + 4 * i, smelt_load_i32((const int8_t *)x + i / (4 * words) * pitch + i / 4 % words * 4 + i % 4 * step));
     }
 }
 

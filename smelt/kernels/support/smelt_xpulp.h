@@ -29,6 +29,9 @@
 #define SMELT_ADD_DOT(sum, a, b) ".insn r 0x57,1,0x5c," #sum "," #a "," #b "\n"
 #define SMELT_DOT(sum, a, b) ".insn r 0x57,1,0x4c," #sum "," #a "," #b "\n"
 
+/* pv.sdotsp.h: the same of two halves. */
+#define SMELT_ADD_HALVES(sum, a, b) ".insn r 0x57,0,0x5c," #sum "," #a "," #b "\n"
+
 /* p.addNr: (x + a) >> shift. p.clip 8: the nearest int8. pv.packlo.b, pv.packhi.b: two bytes into the lower or the upper half. */
 #define SMELT_ADD_SHIFT(x, a, shift) ".insn r 0x5b,2,0x20," #x "," #a "," #shift "\n"
 #define SMELT_CLIP(x) ".insn r 0x33,1,0x0a," #x "," #x ",x8\n"
