@@ -53,3 +53,19 @@ def test_a_shuffle_of_channels_is_one_transposition():
         "Conv2D",
     ]
     assert any("1 transposition(s) had to stay" in remark for remark in graph.remarks)
+
+
+def test_a_constant_is_cast_to_the_type_of_what_is_computed():
+    """As exporters that do not optimise write biases of convolutions that have none, and the bounds of relu6, which limit sums."""
+    nodes = [
+        node("Shape", "w", "s", start=0, end=1),
+        node("CastLike", "n x", "zero"),
+        node("Expand", "zero s", "b"),
+        node("Conv", "x w b", "c"),
+        node("CastLike", "n c", "low"),
+        node("Clip", "c low", "y"),
+    ]
+    file = model(nodes, {"x": IMAGE}, ["y"], {"w": reals(6, 4, 3, 3), "n": np.array(2, np.int64)})
+    x = reals(*IMAGE)
+    assert np.allclose(by_smelt(file, [x])[0], by_onnxruntime(file, [x])[0], atol=1e-5)
+    assert [type(op).__name__ for op in prepare(load_onnx(file, "net")).ops] == ["Conv2D"]

@@ -345,6 +345,29 @@ def test_only_weights_are_quantised():
     assert np.allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("form", ["QDQ", "QOperator"])
+def test_weights_of_nine_bits_are_reals(form):
+    """uint8 with a zero point far from 128: not integers of smelt's, but no reason to refuse the file."""
+    b = Builder("uint8")
+    w = b.constant("w", b.generator.integers(90, 150, (6, 10)).astype(np.uint8))
+    b.constants[w][0, 0] = 250
+    s, z = b.constant("s", np.float32(0.01)), b.constant("wz", np.uint8(100))
+    if form == "QDQ":
+        x = b.qdq("x", 0.024, 131)
+        y = b.qdq(b.add("Gemm", f"{x} {b.add('DequantizeLinear', f'{w} {s} {z}')}", transB=1), 0.05, 120)
+    else:
+        xs, xz = b.constant("xs", np.float32(0.024)), b.constant("xz", np.uint8(131))
+        ys, yz = b.constant("ys", np.float32(0.05)), b.constant("yz", np.uint8(120))
+        q = b.add("QLinearConv", f"{b.q('x', 0.024, 131)} {xs} {xz} {w} {s} {z} {ys} {yz}")
+        b.constants[w] = b.constants[w].reshape(6, 10, 1, 1)
+        y = b.dq(q, 0.05, 120)
+    shape = (5, 10) if form == "QDQ" else (1, 10, 3, 4)
+    file = b.file([shape], y)
+    assert any("computed in float32" in remark for remark in load_onnx(file, "net").remarks)
+    found, wanted = both(file, [shape])
+    assert np.max(np.abs(found - wanted)) <= 0.0501 and np.mean(found != wanted) <= 0.02
+
+
 def test_one_value_may_be_several_outputs():
     """Also seen in another shape, which reads what is an output itself."""
     b = Builder()

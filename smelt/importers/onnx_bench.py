@@ -66,7 +66,7 @@ class Bench:
         self.renewed: dict[Tensor, Tensor] = {}
         self.here = ""
         self.orders: dict[str, Order] = {}  # of the axes of edges, as they are stored
-        self.readers: Counter[str] = Counter(name for node in model.nodes for name in node.inputs if name)
+        self.readers: Counter[str] = Counter(name for node in model.nodes for name in _read_by(node))
         self.readers.update(edge.name for edge in model.outputs)
         self.recursive = True  # whether promises wait for one another; in integer networks they become one
         self._depths: dict[str, int] = {}  # of names: how many promises wait for one another behind each
@@ -262,6 +262,12 @@ class Bench:
 def inverse(order: Order) -> Order:
     """The permutation that undoes one."""
     return tuple(order.index(axis) for axis in range(len(order)))
+
+
+def _read_by(node: Node) -> tuple[str, ...]:
+    """The operands whose elements an operator reads, and not their shape or type alone."""
+    read = {"Shape": 0, "Size": 0, "CastLike": 1}.get(node.op, len(node.inputs))
+    return tuple(name for name in node.inputs[:read] if name)
 
 
 def lost_outputs(node: Node) -> set[str]:

@@ -16,6 +16,7 @@ from smelt.importers.onnx_site import Site
 from smelt.model.graph import Array
 
 MOST_ELEMENTS = 1 << 24  # of a value that is computed; stored ones may be larger
+LIKE = ("float32", "int32", "int64")  # types of values that are computed, which CastLike gives to constants
 Fold = Callable[[Site, list[Array]], Array | tuple[Array, ...]]
 
 
@@ -325,8 +326,14 @@ FOLDS: dict[str, Fold] = {
 
 
 def given_shape(at: Site, node: Node) -> bool:
-    """Give the result of Shape or Size of a value whose shape alone is known; whether it was one."""
-    if node.op not in ("Shape", "Size") or node.domain:
+    """Give what follows from the shape or the type of a value, which alone are known: Shape, Size, and a constant of CastLike;
+    whether it was one."""
+    if node.domain:
+        return False
+    if node.op == "CastLike" and isinstance(x := at.any(0), Constant) and at.any(1).dtype in LIKE:
+        at.give(Constant(x.data.astype(at.any(1).dtype)))
+        return True
+    if node.op not in ("Shape", "Size"):
         return False
     shape = at.any(0).shape
     at.give(Constant(shape_of(at, shape) if node.op == "Shape" else np.array(prod(shape), np.int64)))

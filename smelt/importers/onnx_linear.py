@@ -25,7 +25,10 @@ from smelt.model.rescale import Rescale, linear_rescale, raw_sums
 Layout = Callable[[Array], Array]
 Make = Callable[[dict[str, Any]], Op]
 INT8 = (-128, 127)
-WIDE_WEIGHTS = "its weights less their zero point do not fit int8; quantise them with weight_type=QuantType.QInt8"
+WIDE_WEIGHTS = (
+    "weights less their zero point do not fit int8: it is computed in float32; quantise them symmetrically "
+    "(weight_type=QuantType.QInt8)"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +44,18 @@ class Weights:
 
 
 def weights_of(at: Site, constant: Constant, layout: Layout, channel_axis: int, axis: int) -> Weights:
-    """A constant operand in another layout. `channel_axis` is that of the channels of y in the file, `axis` in the new layout."""
+    """A constant operand in another layout. `channel_axis` is that of the channels of y in the file, `axis` in the new layout.
+
+    Weights that less their zero point need nine bits are reals.
+    """
     reals = np.ascontiguousarray(layout(constant.data.astype(np.float32)))
     q = constant.quantised
     if q is None or (q.scales.size > 1 and q.axis != channel_axis):
         return Weights(reals, None, np.ones(1, np.float32), axis)
     centred = q.centred
     if centred.size and not INT8[0] <= centred.min() <= centred.max() <= INT8[1]:
-        at.refuse(WIDE_WEIGHTS)
+        at.bench.remark(f"{at.node.where}: {WIDE_WEIGHTS}")
+        return Weights(reals, None, np.ones(1, np.float32), axis)
     nibbles = q.dtype in ("int4", "int2") and centred.min() >= -8
     return Weights(
         reals,
