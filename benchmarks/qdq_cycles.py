@@ -9,6 +9,7 @@ in a cycle. "IC float" is the float network, from float32 .tflite and from float
 """
 
 import argparse
+import sys
 import tempfile
 from dataclasses import replace
 from math import inf
@@ -101,10 +102,12 @@ def row(model, pair, name, goal):
     (before, tflite), (_, onnx) = (measured(file, name, goal, None if model == FLOAT else "int8") for file in pair)
     outputs = 0 if model == FLOAT else rescaled(before.graph)
     share = EACH[before.plan.board.core.style.issue] * outputs / tflite.cycles
-    return (
+    cells = (
         model, name, goal, f"{tflite.cycles:,}", f"{onnx.cycles:,}", f"{onnx.cycles / tflite.cycles - 1:+.1%}", f"{outputs:,}",
         f"{share:.1%}", *(f"{p.code_bytes + p.constant_bytes:,}" for p in (tflite, onnx)),
     )  # fmt: skip
+    print(*cells, file=sys.stderr, flush=True)
+    return cells
 
 
 def main():
