@@ -6,14 +6,7 @@ import numpy as np
 CHANNELS, WANTED, PIXELS = 256, 64, 64
 SHIFT = 9
 
-POINTWISE = r"""
-static SMELT_L1 uint8_t x[16384] __attribute__((aligned(64)));
-static SMELT_L1 uint8_t y[4096] __attribute__((aligned(64)));
-static SMELT_L1 int8_t weights[16384] __attribute__((aligned(64)));
-static SMELT_L1 int32_t factors[64], summands[64];
-static SMELT_L1 uint8_t columns[SMELT_WORKERS][512] __attribute__((aligned(64)));
-static SMELT_L1 uint32_t cycles;
-
+TWO_PIXELS = r"""
 static inline uint8_t rescaled(int32_t sum, int32_t factor, int32_t summand)
 {
     const int32_t value = (factor * sum + summand) >> 9;
@@ -52,7 +45,19 @@ KERNEL static void two_pixels(const uint8_t *first, const int8_t *a, uint8_t *ou
         a = a3;
     }
 }
+"""
+"""`two_pixels`: both to all channels, four at a time, with `factors` and `summands` in L1."""
 
+DECLARED = r"""
+static SMELT_L1 uint8_t x[16384] __attribute__((aligned(64)));
+static SMELT_L1 uint8_t y[4096] __attribute__((aligned(64)));
+static SMELT_L1 int8_t weights[16384] __attribute__((aligned(64)));
+static SMELT_L1 int32_t factors[64], summands[64];
+static SMELT_L1 uint8_t columns[SMELT_WORKERS][512] __attribute__((aligned(64)));
+static SMELT_L1 uint32_t cycles;
+"""
+
+PROGRAM = r"""
 KERNEL void pointwise(void *argument)
 {
     const uint32_t n = smelt_worker_number();
@@ -81,6 +86,8 @@ static void master(void *argument)
     smelt_dma_wait(smelt_dma_out(output + 4096, &cycles, 4));
 }
 """
+
+POINTWISE = DECLARED + TWO_PIXELS + PROGRAM
 
 
 def pointwise_data() -> tuple[bytes, np.ndarray]:

@@ -18,6 +18,7 @@ from tests.cluster_kernels import (
     matmul_data,
     matmul_program,
 )
+from tests.cluster_layers import LAYERS, cycles_of
 from tests.cluster_pointwise import POINTWISE, pointwise_data
 from tests.cluster_programs import BOARD, RESULTS, machine_after, need_if
 
@@ -189,3 +190,10 @@ def test_a_pointwise_layer_in_c_around_the_loop_is_as_fast_as_measured(compiler)
     assert np.array_equal(np.frombuffer(result.outputs[:4096], np.uint8).reshape(64, 64), outputs)
     speed = 256 * outputs.size / int.from_bytes(result.outputs[4096:], "little")
     assert 0.95 * 14.05 <= speed <= 1.05 * 14.38
+
+
+@pytest.mark.parametrize("layer", [layer for layer in LAYERS if layer.size < 32], ids=lambda layer: layer.name)
+def test_layers_in_dorys_tiles_take_what_they_take_on_silicon(layer):
+    """Within 10 %; no figure of the simulator was fitted to these."""
+    need_if("gcc")
+    assert near(cycles_of(layer), 1e6 * layer.silicon, 0.1)
