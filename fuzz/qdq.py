@@ -10,6 +10,7 @@ The boards take turns: one of each core.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 from dataclasses import dataclass, field
@@ -38,6 +39,9 @@ EXACT = (
 )  # fmt: skip
 TWICE = ("QuantizeLinear", "Clip of integers")
 MOST_SHARE = 0.01
+MORE = 5
+"""Other integers that an operator is put to."""
+
 LEAST_VALUES = 100
 """Of an operator, for its share to mean something."""
 
@@ -80,17 +84,18 @@ class Table:
         return int(bool(large))
 
 
-def attempt(table: Table, case: Case) -> str:
+def attempt(table: Table, boards: tuple[str, ...], case: Case) -> str:
     """One graph."""
     g = grown(case.dice)
     path = case.write(file_of(g), ".onnx")
     kinds = ", ".join(block.kind for block in g.blocks[1:])
     try:
         reals = compared(g, table)
-        on_board(path, BOARDS[case.number % len(BOARDS)])
+        if boards:
+            on_board(path, boards[case.number % len(boards)])
     except Finding as finding:
         raise Finding(f"{kinds}: {finding}") from None
-    return "equal on the board, with some reals inside" if reals else "equal on the board, integers only"
+    return ("equal on the board, " if boards else "") + ("with some reals inside" if reals else "integers only")
 
 
 def compared(g: Growth, table: Table) -> bool:
@@ -109,17 +114,24 @@ def compared(g: Growth, table: Table) -> bool:
 
 
 def _block(g: Growth, block: Block, seen: dict[str, Array], table: Table) -> bool:
-    """Whether a block is equal on what onnxruntime has in front of it."""
+    """Whether a block is equal on what onnxruntime has in front of it. It is put to both on other integers, too."""
     xs: dict[str, Value] = {x.name: x for x in block.xs}
-    file, arrays = file_of_block(g, block), [seen[name] for name in xs]
-    (wanted,), (found,) = by_onnxruntime(file, arrays), by_smelt(file, arrays)
-    if wanted.shape != found.shape:
-        raise Finding(f"{block.kind} has the shape {found.shape} where onnxruntime has {wanted.shape}")
-    steps = np.abs(wanted.astype(np.int64) - found.astype(np.int64))
+    file, rng = file_of_block(g, block), np.random.default_rng(len(g.constants))
+    given = [[seen[name] for name in xs], *([_integers(rng, x) for x in xs.values()] for _ in range(MORE))]
+    pairs = [(by_onnxruntime(file, arrays)[0], by_smelt(file, arrays)[0]) for arrays in given]
+    if any(wanted.shape != found.shape for wanted, found in pairs):
+        raise Finding(f"{block.kind} has the shape {pairs[0][1].shape} where onnxruntime has {pairs[0][0].shape}")
+    steps = np.stack([np.abs(wanted.astype(np.int64) - found.astype(np.int64)) for wanted, found in pairs])
     table.add(block.kind, steps)
     if steps.max(initial=0) > (0 if block.kind in EXACT else 1):
         raise Finding(f"{block.kind} differs by {steps.max()} in {np.count_nonzero(steps)} of {steps.size} values")
-    return not steps.any()
+    return not steps[0].any()
+
+
+def _integers(rng: np.random.Generator, x: Value) -> Array:
+    """Integers about the zero point, most of them not at an end of their type."""
+    limits = np.iinfo(x.dtype)
+    return np.clip(np.rint(rng.normal(x.zero, 45, x.shape)), limits.min, limits.max).astype(x.dtype)
 
 
 def on_board(path: Path, board: str) -> None:
@@ -131,7 +143,20 @@ def on_board(path: Path, board: str) -> None:
         raise Finding(f"on {board}: {found.verdict}")
 
 
+def options() -> argparse.ArgumentParser:
+    """What this fuzzer is told beside what all are."""
+    found = argparse.ArgumentParser(add_help=False)
+    found.add_argument(
+        "--boards",
+        type=lambda names: tuple(name for name in names.split(",") if name),
+        default=BOARDS,
+        help="names, with commas between, which take turns; nothing: no firmware",
+    )
+    return found
+
+
 if __name__ == "__main__":
-    tried = Table()
-    code = main(Fuzzer("qdq", __doc__ or "", partial(attempt, tried), cases=500, seconds=60.0))
+    own, tried = options(), Table()
+    asked = own.parse_known_args()[0].boards
+    code = main(Fuzzer("qdq", __doc__ or "", partial(attempt, tried, asked), cases=500, seconds=60.0), own)
     sys.exit(max(code, tried.show()))

@@ -79,7 +79,7 @@ def _constant(model: OnnxModel, made: Mapping[str, Node], node: Node, place: int
 
 
 def _is_whole_byte(data: Array) -> bool:
-    if data.dtype.kind not in "iuf" or not data.size:
+    if data.dtype.kind not in "iuf" or not data.size or not np.isfinite(data).all():
         return False
     return bool(np.all(data == np.rint(data)) and data.min() >= -128 and data.max() <= 127 and data.any())
 
