@@ -10,9 +10,11 @@ from smelt.firmware.build import build
 from smelt.firmware.image import Sources
 from smelt.kernels import DEPTHWISE_NINE, LINEAR
 from smelt.kernels.headers import includes, needed, with_included
+from smelt.kernels.pool_words import MAX_POOL_WORDS
 from smelt.kernels.routines import ROUTINES
 from smelt.loops.ir import SIZES, Scratch
 from smelt.model.graph import Array, Op, Tensor
+from smelt.model.ops import MaxPool2D, Padding
 from smelt.model.reference import evaluate
 from smelt.targets.boards import GAPUINO
 from tests.cluster_c import HARNESS
@@ -23,7 +25,11 @@ from tests.test_kernels_mac import inputs_of
 
 CORE = GAPUINO.core
 GUARD = 8
-WAYS = (DEPTHWISE_NINE, *(way for way in LINEAR if way.name.startswith(("conv2d_quads", "dense_quads"))))
+WAYS = (
+    DEPTHWISE_NINE,
+    MAX_POOL_WORDS,
+    *(way for way in LINEAR if way.name.startswith(("conv2d_quads", "dense_quads"))),
+)
 
 
 def layers() -> list[Op]:
@@ -49,7 +55,11 @@ def layers() -> list[Op]:
         small_numbers(m.depthwise((1, 8, 9, 2), 1, (3, 3), stride=(2, 2), pad=around, style=narrow)),
         rounded(m.depthwise((1, 5, 7, 2), 1, (3, 3), pad=around, style=narrow), "even"),
         rounded(m.depthwise((1, 8, 12, 3), 1, (3, 3), pad=(0, 1, 0, 1), stride=(2, 2), style=narrow), "even"),
-    ]
+        MaxPool2D(
+            x=m.tensor("x", (1, 5, 6, 8), 0.02, 0), y=m.tensor("y", (1, 2, 3, 8), 0.02, 0), size=(3, 2), stride=(2, 2),
+            pad=Padding(0, 0, 0, 0), clamp=(-100, 100),
+        ),
+    ]  # fmt: skip
 
 
 class Program:

@@ -33,7 +33,7 @@ from smelt.targets.types import Core
 
 IMAGE_BYTES = 8192  # of rows that are copied with their border
 BANKS = 64  # bytes after which memories that serve several cores begin anew
-WORTHWHILE = 16  # channels for which pixels are gathered
+WORTHWHILE = 48  # channels for which pixels are gathered
 
 
 @dataclass(frozen=True)

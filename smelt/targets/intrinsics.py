@@ -62,5 +62,5 @@ DSP: tuple[Intrinsic, ...] = (
 )  # fmt: skip
 """What the DSP extension of Armv7E-M and Armv8-M adds (Cortex-M4, M7, M33)."""
 
-XPULP: tuple[Intrinsic, ...] = (ADD_DOT, SSAT8)
+XPULP: tuple[Intrinsic, ...] = (ADD_DOT, SSAT8, MAX_BYTES, MIN_BYTES)
 """What XpulpV2 adds to RISC-V (RI5CY), as far as kernels name it."""

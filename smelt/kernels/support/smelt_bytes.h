@@ -5,6 +5,10 @@
 
 #include "smelt_dsp.h"
 
+#ifndef SMELT_HAS_XPULP
+#define SMELT_HAS_XPULP 0 /* smelt_xpulp.h was not included, or the compiler's processor has no such instructions */
+#endif
+
 /* Routines: smelt_sum_words, smelt_product_words, smelt_lookup_words, smelt_softmax_total, smelt_softmax_results. */
 
 /* Bytes of two words of halves, each of which is 0 to 255: those of `odd` above those of `even`, all with their upper bit turned. */
@@ -89,6 +93,8 @@ SMELT_INLINE int32_t smelt_byte(int32_t x, int32_t i)
     return (int8_t)(uint8_t)((uint32_t)x >> (8 * i) & 0xffu);
 }
 
+#if !SMELT_HAS_XPULP
+
 SMELT_INLINE int32_t smelt_max_bytes(int32_t a, int32_t b)
 {
     uint32_t result = 0;
@@ -106,6 +112,8 @@ SMELT_INLINE int32_t smelt_min_bytes(int32_t a, int32_t b)
     }
     return (int32_t)result;
 }
+
+#endif
 
 /* factor * x / 256, rounded down. */
 SMELT_INLINE int32_t smelt_weighted(int32_t factor, int32_t x)

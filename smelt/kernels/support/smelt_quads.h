@@ -23,19 +23,20 @@
 /* The numbers of a call, where the assembly finds them: by their place, times four. */
 enum {
     SMELT_QUAD_Y, SMELT_QUAD_SCALES, SMELT_QUAD_X, SMELT_QUAD_W, SMELT_QUAD_WORDS, SMELT_QUAD_ROWS, SMELT_QUAD_SKIP, SMELT_QUAD_STEP,
-    SMELT_QUAD_BACK, SMELT_QUAD_END, SMELT_QUAD_CHANNELS, SMELT_QUAD_Y_BACK, SMELT_QUAD_SHIFT, SMELT_QUAD_UP, SMELT_QUAD_NUMBERS
+    SMELT_QUAD_BACK, SMELT_QUAD_END, SMELT_QUAD_CHANNELS, SMELT_QUAD_Y_BACK, SMELT_QUAD_SHIFT, SMELT_QUAD_UP,
+    SMELT_QUAD_KEPT, SMELT_QUAD_NUMBERS
 };
 
-/* Everything but s0, which may be the frame's pointer. */
-#define SMELT_QUAD_CLOBBERS                                                                                                      \
+/* Everything but s0, which may be the frame's pointer: routines that use it put it back. */
+#define SMELT_QUAD_CLOBBERS                                                                                            \
     "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s1", "s2", "s3", "s4", "s5", "s6", \
             "s7", "s8", "s9", "s10", "s11", "memory"
 
-/* Four channels by four pixels. a0: the numbers, a1: weights, a2 and ra: from pixel to pixel and to the next word, t6: x, t0 to t3: a
+/* Four channels by four pixels. a0: the numbers, a1: weights, s0: scales, a2 and ra: from pixel to pixel and to the next word, t6: x, t0 to t3: a
    word of each channel, t4 and t5: of a pixel. s1 to s11 and a3 to a7: sums, channel by channel. */
-#define SMELT_FOUR_PIXELS(dot)                                                                                               \
-    "lw t0,4(a0)\n lw t6,8(a0)\n lw t1,20(a0)\n"                                                                       \
-    "lw s1,0(t0)\n lw s5,4(t0)\n lw s9,8(t0)\n lw a4,12(t0)\n"                                                         \
+#define SMELT_FOUR_PIXELS(dot)                                                                                         \
+    "lw t6,8(a0)\n lw t1,20(a0)\n"                                                                                     \
+    "lw s1,0(s0)\n lw s5,4(s0)\n lw s9,8(s0)\n lw a4,12(s0)\n"                                                         \
     "mv s2,s1\n mv s3,s1\n mv s4,s1\n mv s6,s5\n mv s7,s5\n mv s8,s5\n"                                                \
     "mv s10,s9\n mv s11,s9\n mv a3,s9\n mv a5,a4\n mv a6,a4\n mv a7,a4\n"                                              \
     SMELT_REPEAT(x1, t1, 28)                                                                                           \
@@ -43,16 +44,16 @@ enum {
     SMELT_REPEAT(x0, t0, 24)                                                                                           \
     SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
     SMELT_LOAD_BY(t4, t6, a2) SMELT_LOAD_BY(t5, t6, a2)                                                                \
-    dot(s1, t4, t0) dot(s5, t4, t1) dot(s9, t4, t2) dot(a4, t4, t3)            \
+    dot(s1, t4, t0) dot(s5, t4, t1) dot(s9, t4, t2) dot(a4, t4, t3)                                                    \
     SMELT_LOAD_BY(t4, t6, a2)                                                                                          \
-    dot(s2, t5, t0) dot(s6, t5, t1) dot(s10, t5, t2) dot(a5, t5, t3)           \
+    dot(s2, t5, t0) dot(s6, t5, t1) dot(s10, t5, t2) dot(a5, t5, t3)                                                   \
     SMELT_LOAD_BY(t5, t6, ra)                                                                                          \
-    dot(s3, t4, t0) dot(s7, t4, t1) dot(s11, t4, t2) dot(a6, t4, t3)           \
+    dot(s3, t4, t0) dot(s7, t4, t1) dot(s11, t4, t2) dot(a6, t4, t3)                                                   \
     dot(s4, t5, t0) dot(s8, t5, t1) dot(a3, t5, t2) dot(a7, t5, t3)
 
 /* What outputs of channel `n` need: t1 its multiplier, t2 its offset, t4 the shift, t3 the bits that sums grow by. */
-#define SMELT_COMMON(n) "lw t1,16+4*" #n "(t0)\n lw t2,32+4*" #n "(t0)\n"
-#define SMELT_OWN(n) "lw t1,16+4*" #n "(t0)\n lw t2,32+4*" #n "(t0)\n lw t4,48+4*" #n "(t0)\n"
+#define SMELT_COMMON(n) "lw t1,16+4*" #n "(s0)\n lw t2,32+4*" #n "(s0)\n"
+#define SMELT_OWN(n) "lw t1,16+4*" #n "(s0)\n lw t2,32+4*" #n "(s0)\n lw t4,48+4*" #n "(s0)\n"
 #define SMELT_NARROW(x) "mul " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
 #define SMELT_ONCE(x) "sll " #x "," #x ",t3\n mulh " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
 /* x plus the rounded upper word of its product, one less where that is negative. */
@@ -64,27 +65,27 @@ enum {
 #define SMELT_QUAD_STORED(c0, c1, c2, c3, by)                                                                          \
     SMELT_LOW_BYTES(t1, c0, c1) SMELT_HIGH_BYTES(t1, c2, c3) SMELT_STORE_BY(t1, t6, by)
 
-#define SMELT_FOUR_OUTPUTS(load, output, size)                                                                         \
-    "lw t0,4(a0)\n lw t4,48(a0)\n lw t3,52(a0)\n"                                                                      \
+#define SMELT_FOUR_OUTPUTS(first, load, output, size)                                                                  \
+    first                                                                                                              \
     load(0) output(s1) output(s2) output(s3) output(s4) load(1) output(s5) output(s6) output(s7) output(s8)            \
     load(2) output(s9) output(s10) output(s11) output(a3) load(3) output(a4) output(a5) output(a6) output(a7)          \
     "lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                                      \
     SMELT_QUAD_STORED(s1, s5, s9, a4, t5) SMELT_QUAD_STORED(s2, s6, s10, a5, t5)                                       \
     SMELT_QUAD_STORED(s3, s7, s11, a6, t5) SMELT_QUAD_STORED(s4, s8, a3, a7, t3)                                       \
-    "lw t1,36(a0)\n addi t0,t0," #size "\n sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t1,1b\n"
+    "lw t1,36(a0)\n addi s0,s0," #size "\n sw t6,0(a0)\n bne s0,t1,1b\n"
 
-#define SMELT_FOUR_SUMS                                                                                               \
-    "lw t0,4(a0)\n lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                        \
+#define SMELT_FOUR_SUMS                                                                                                \
+    "lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                                      \
     "sw s1,0(t6)\n sw s5,4(t6)\n sw s9,8(t6)\n sw a4,12(t6)\n add t6,t6,t5\n"                                          \
     "sw s2,0(t6)\n sw s6,4(t6)\n sw s10,8(t6)\n sw a5,12(t6)\n add t6,t6,t5\n"                                         \
     "sw s3,0(t6)\n sw s7,4(t6)\n sw s11,8(t6)\n sw a6,12(t6)\n add t6,t6,t5\n"                                         \
     "sw s4,0(t6)\n sw s8,4(t6)\n sw a3,8(t6)\n sw a7,12(t6)\n add t6,t6,t3\n"                                          \
-    "lw t1,36(a0)\n addi t0,t0,16\n sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t1,1b\n"
+    "lw t1,36(a0)\n addi s0,s0,16\n sw t6,0(a0)\n bne s0,t1,1b\n"
 
 /* Four channels of one pixel: s1 to s4 are the sums. */
-#define SMELT_ONE_PIXEL(dot)                                                                                                \
-    "lw t0,4(a0)\n lw t6,8(a0)\n lw t1,20(a0)\n"                                                                       \
-    "lw s1,0(t0)\n lw s2,4(t0)\n lw s3,8(t0)\n lw s4,12(t0)\n"                                                         \
+#define SMELT_ONE_PIXEL(dot)                                                                                           \
+    "lw t6,8(a0)\n lw t1,20(a0)\n"                                                                                     \
+    "lw s1,0(s0)\n lw s2,4(s0)\n lw s3,8(s0)\n lw s4,12(s0)\n"                                                         \
     SMELT_REPEAT(x1, t1, 13)                                                                                           \
     "lw t1,24(a0)\n lw t0,16(a0)\n add t6,t6,t1\n"                                                                     \
     SMELT_REPEAT(x0, t0, 9)                                                                                            \
@@ -92,17 +93,17 @@ enum {
     SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
     dot(s1, t4, t0) dot(s2, t4, t1) dot(s3, t4, t2) dot(s4, t4, t3)
 
-#define SMELT_ONE_OUTPUTS(load, output, size)                                                                          \
-    "lw t0,4(a0)\n lw t4,48(a0)\n lw t3,52(a0)\n"                                                                      \
+#define SMELT_ONE_OUTPUTS(first, load, output, size)                                                                   \
+    first                                                                                                              \
     load(0) output(s1) load(1) output(s2) load(2) output(s3) load(3) output(s4)                                        \
-    "lw t6,0(a0)\n lw t5,36(a0)\n li t3,4\n addi t0,t0," #size "\n"                                                    \
+    "lw t6,0(a0)\n lw t5,36(a0)\n li t3,4\n addi s0,s0," #size "\n"                                                    \
     SMELT_QUAD_STORED(s1, s2, s3, s4, t3)                                                                              \
-    "sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t5,1b\n"
+    "sw t6,0(a0)\n bne s0,t5,1b\n"
 
-#define SMELT_ONE_SUMS                                                                                                \
-    "lw t0,4(a0)\n lw t6,0(a0)\n lw t5,36(a0)\n addi t0,t0,16\n"                                                       \
+#define SMELT_ONE_SUMS                                                                                                 \
+    "lw t6,0(a0)\n lw t5,36(a0)\n addi s0,s0,16\n"                                                                     \
     "sw s1,0(t6)\n sw s2,4(t6)\n sw s3,8(t6)\n sw s4,12(t6)\n addi t6,t6,16\n"                                         \
-    "sw t6,0(a0)\n sw t0,4(a0)\n bne t0,t5,1b\n"
+    "sw t6,0(a0)\n bne s0,t5,1b\n"
 
 /* The numbers of a call; `size` is what a quad has in `scales`, `unit` what a channel has in y. */
 #define SMELT_QUAD_CALL(size, unit)                                                                                    \
@@ -125,7 +126,8 @@ enum {
     numbers[SMELT_QUAD_UP] = (uint32_t)up
 
 #define SMELT_QUAD_RUN(rows_of, outputs)                                                                               \
-    __asm__ volatile(SMELT_BEGIN "lw a1,12(a0)\n lw a2,28(a0)\n lw ra,32(a0)\n 1:\n" rows_of outputs SMELT_END         \
+    __asm__ volatile(SMELT_BEGIN "sw s0,56(a0)\n lw s0,4(a0)\n lw a1,12(a0)\n lw a2,28(a0)\n lw ra,32(a0)\n 1:\n"      \
+                     rows_of outputs "lw s0,56(a0)\n" SMELT_END                                                        \
                      :                                                                                                 \
                      : "r"(at)                                                                                         \
                      : SMELT_QUAD_CLOBBERS)
@@ -135,14 +137,14 @@ SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const void *x,
 {
     const int32_t up = 0;
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
 }
 
 SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t up, int32_t shift)
 {
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_ONCE, 48));
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n lw t3,52(a0)\n", SMELT_COMMON, SMELT_ONCE, 48));
 }
 
 SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
@@ -150,7 +152,7 @@ SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const void *x, 
 {
     const int32_t up = 0, shift = 0;
     SMELT_QUAD_CALL(64, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS(SMELT_OWN, SMELT_TWICE, 64));
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("", SMELT_OWN, SMELT_TWICE, 64));
 }
 
 SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
@@ -166,7 +168,7 @@ SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const void *x, 
 {
     const int32_t up = 0, step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
 }
 
 SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
@@ -174,7 +176,7 @@ SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const void *x, co
 {
     const int32_t step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_ONCE, 48));
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n lw t3,52(a0)\n", SMELT_COMMON, SMELT_ONCE, 48));
 }
 
 SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
@@ -182,7 +184,7 @@ SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const void *x, c
 {
     const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(64, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS(SMELT_OWN, SMELT_TWICE, 64));
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("", SMELT_OWN, SMELT_TWICE, 64));
 }
 
 SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
@@ -198,7 +200,7 @@ SMELT_SHARED void smelt_quads_narrow_16(int8_t *y, const int32_t *w, const void 
 {
     const int32_t up = 0;
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
 }
 
 SMELT_SHARED void smelt_quads_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
@@ -214,7 +216,7 @@ SMELT_SHARED void smelt_quad_narrow_16(int8_t *y, const int32_t *w, const void *
 {
     const int32_t up = 0, step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_OUTPUTS(SMELT_COMMON, SMELT_NARROW, 48));
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
 }
 
 SMELT_SHARED void smelt_quad_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,

@@ -54,6 +54,21 @@ SMELT_INLINE int32_t smelt_clip_byte(int32_t x)
 
 #define smelt_ssat8(x) smelt_clip_byte(x)
 
+/* pv.max.b, pv.min.b: the greater, or the smaller, one of each pair of bytes. */
+SMELT_INLINE int32_t smelt_max_bytes(int32_t a, int32_t b)
+{
+    int32_t result;
+    __asm__(".insn r 0x57, 1, 0x18, %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
+SMELT_INLINE int32_t smelt_min_bytes(int32_t a, int32_t b)
+{
+    int32_t result;
+    __asm__(".insn r 0x57, 1, 0x10, %0, %1, %2" : "=r"(result) : "r"(a), "r"(b));
+    return result;
+}
+
 #endif
 
 #endif
