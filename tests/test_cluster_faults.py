@@ -5,9 +5,10 @@ from functools import cache
 import pytest
 
 from smelt.devices.faults import Fault
+from smelt.devices.simulators.cluster_simulator import ClusterSimulator
 from smelt.firmware.linker import WORKER_STACK_BYTES
 from tests.cluster_c import image, run
-from tests.cluster_programs import machine_after, ran
+from tests.cluster_programs import BOARD, built, machine_after, ran
 
 ON_CORE_3 = "li t0, 3\nbne s0, t0, over\n{0}\nover: p.elw t0, 0x21C(s1)"
 DMA = "li t0, 0x10204400\nlw t1, 0(t0)\nli t1, {command}\nsw t1, 0(t0)\nli t1, {near}\nsw t1, 0(t0)\nli t1, {far}\nsw t1, 0(t0)"
@@ -137,3 +138,9 @@ def test_a_stack_that_is_too_small_is_told_before_it_destroys_anything():
 def test_bytes_that_come_from_outside_must_not_be_touched_before():
     with pytest.raises(Fault, match=r"access in flight.*on core 0: a DMA writes it"):
         run(image(UNANSWERED))
+
+
+def test_a_breakpoint_at_the_edge_of_memory_is_no_request():
+    elf = built(".globl _start\n.option norvc\n_start: ebreak\n")
+    with pytest.raises(Fault, match=r"unexpected breakpoint.*on the controller"):
+        ClusterSimulator(BOARD).run_elf(elf)

@@ -11,7 +11,7 @@ from smelt.devices.faults import Fault
 from smelt.devices.run import RESET, STACK_LIMIT, STACK_TOP, Run, check_firmware, exit_detail
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.devices.simulators import cluster_machine as cm
-from smelt.devices.simulators.cluster_faults import fault_of
+from smelt.devices.simulators.cluster_faults import core_name, fault_of
 from smelt.devices.simulators.cluster_machine import CONTROLLER, WORKERS, ClusterMachine, Visit
 from smelt.errors import BuildError, OptionError
 from smelt.firmware.elf import read_elf
@@ -125,16 +125,22 @@ class _Session:
         """Answer a request, if this is one."""
         machine = self.machine
         core, pc = machine.state("stop_core"), machine.state("stop_pc")
-        if machine.read(pc - 4, 4) != SLLI_MARK or machine.read(pc + 4, 4) != SRAI_MARK:
+        if not self._between_marks(pc):
             return False
         try:
             answer = self.host.request(machine.get(core, A0), machine.get(core, A1))
         except BadPointer as error:
-            detail = f"a semihosting request names {error}"
+            detail = f"on {core_name(core)}: a semihosting request names {error}"
             raise Fault("read outside memory", self.board, self.image.function_at(pc), pc, None, detail) from error
         machine.set(core, A0, answer)
         machine.set(core, cm.PC, pc + 4)
         return True
+
+    def _between_marks(self, pc: int) -> bool:
+        try:
+            return self.machine.read(pc - 4, 4) == SLLI_MARK and self.machine.read(pc + 4, 4) == SRAI_MARK
+        except BadPointer:
+            return False
 
     def _result(self, exit_code: int) -> ClusterRun:
         machine = self.machine
