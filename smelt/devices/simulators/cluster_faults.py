@@ -25,7 +25,6 @@ DMA_DETAILS = (
     "a transfer of no bytes",
     "one end of the transfer is not in the memory where it must be",
     "the transfer has no id: none was allocated, or it was freed",
-    "too many transfers",
     "the bytes are part of another transfer that has not ended",
     "its source was never written",
     "its lines have no length",

@@ -21,7 +21,7 @@ enum { WRITTEN = 1, SOURCE = 2, TARGET = 4, CODE = 8 };
 
 /* Why a run ended. */
 enum {
-    RUNNING, EXITED, BREAKPOINT, LIMIT, DEADLOCK, UNDEFINED, BAD_READ, BAD_WRITE, BAD_FETCH, MISALIGNED, READ_UNWRITTEN, IN_FLIGHT, WRONG_DMA,
+    RUNNING, EXITED, BREAKPOINT, LIMIT, DEADLOCK, UNDEFINED, BAD_READ, BAD_WRITE, BAD_FETCH, READ_UNWRITTEN, IN_FLIGHT, WRONG_DMA,
     STACK_OVERFLOW, WRONG_LOOP
 };
 
@@ -98,7 +98,7 @@ typedef struct core {
     uint32_t stack_low, stack_high, deepest;
     uint32_t events_enabled, mode; /* PCER, PCMR */
     uint64_t count[COUNTERS], begun[PERFORMANCE], frozen[PERFORMANCE];
-    uint32_t csr[16];
+    uint32_t csr[4];
     struct {
         uint32_t words[4], count;
     } command; /* of the DMA, as far as it was pushed */
@@ -136,7 +136,7 @@ typedef struct {
 
 
 typedef struct machine {
-    uint64_t now, soonest, limit, executed, clock_ticks; /* soonest: of all cores' times, while a cycle is looked at */
+    uint64_t now, soonest, limit, executed; /* soonest: of all cores' times, while a cycle is looked at */
     uint32_t stop, stop_core, stop_pc, stop_address, stop_detail, exit_code;
     uint32_t p[PARAMETERS];
     region regions[REGIONS];

@@ -6,7 +6,7 @@
 #include "cluster_events.h"
 
 /* What is wrong with a transfer: details of WRONG_DMA. */
-enum { DMA_EMPTY = 1, DMA_OUTSIDE, DMA_NO_ID, DMA_FULL, DMA_OVERLAPS, DMA_UNWRITTEN, DMA_LINE, DMA_BUSY, DMA_LONG };
+enum { DMA_EMPTY = 1, DMA_OUTSIDE, DMA_NO_ID, DMA_OVERLAPS, DMA_UNWRITTEN, DMA_LINE, DMA_BUSY, DMA_LONG };
 
 /* --- bytes in flight --------------------------------------------------------------------------------------------------------------- */
 
@@ -265,7 +265,7 @@ static uint32_t dma_write(machine *m, core *c, uint32_t offset, uint32_t value)
 
 /* --- outside of the chip ---------------------------------------------------------------------------------------------------------------- */
 
-enum { H_IN_ADDRESS = 0x00, H_IN_SIZE = 0x04, H_IN_START = 0x08, H_OUT_ADDRESS = 0x10, H_OUT_SIZE = 0x14, H_OUT_START = 0x18, H_FAR = 0x20,
+enum { H_IN_ADDRESS = 0x00, H_IN_START = 0x08, H_OUT_ADDRESS = 0x10, H_OUT_START = 0x18, H_FAR = 0x20,
        H_END = 0x40, H_STARTS = 1 << 4 };
 
 static region *outside_region(machine *m, uint32_t address, uint32_t size)

@@ -5,7 +5,7 @@
 
 #include "cluster_memory.h"
 
-enum { EVENT_DMA = 8, EVENT_DMA_IRQ = 9, EVENT_BARRIER = 16, EVENT_MUTEX = 17, EVENT_DISPATCH = 18, EVENT_OUTSIDE = 27 };
+enum { EVENT_DMA = 8, EVENT_DMA_IRQ = 9, EVENT_BARRIER = 16, EVENT_DISPATCH = 18, EVENT_OUTSIDE = 27 };
 
 /* Registers, as a core sees its own part. */
 enum {
@@ -14,7 +14,7 @@ enum {
     E_TEAM = 0x84, E_MUTEX = 0xC0, E_SOFTWARE = 0x100, E_SOFTWARE_WAIT = 0x140, E_SOFTWARE_WAIT_CLEAR = 0x180, E_BARRIER = 0x200,
     E_END = 0x300
 };
-enum { B_TEAM = 0x00, B_STATUS = 0x04, B_TARGETS = 0x0C, B_ARRIVE = 0x10, B_ARRIVE_SELF = 0x14, B_WAIT = 0x18, B_WAIT_CLEAR = 0x1C };
+enum { B_TEAM = 0x00, B_TARGETS = 0x0C, B_ARRIVE = 0x10, B_ARRIVE_SELF = 0x14, B_WAIT = 0x18, B_WAIT_CLEAR = 0x1C };
 
 static void wake(machine *m, core *c)
 {
