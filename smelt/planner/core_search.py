@@ -54,15 +54,18 @@ address, finding the own share."""
 @dataclass(frozen=True)
 class _Size:
     """Of a round: rows and channels. Its rows are divided among `groups` of cores, its channels among the cores of a group.
-    Channels are the outer loop, or rows. With `double` the tables of the next round come while cores compute. `scratch` are the
-    bytes that a core may have besides."""
+    Channels are the outer loop, or rows. Operands and tables of the next round come while cores compute, where they have two
+    buffers (`xs_twice`, `tables_twice`). `scratch` are the bytes that a core may have besides. Channels of cores are multiples of
+    `grain`."""
 
     rows: int
     channels: int
     groups: int
     rows_first: bool
-    double: bool
+    xs_twice: bool
+    tables_twice: bool
     scratch: int
+    grain: int
 
 
 def on_all_cores(plan: Plan, predictor: Predictor, ways: Ways) -> Plan:
@@ -85,6 +88,7 @@ class _Search:
         self._cluster, self._predictor, self._ways, self._room = cluster, predictor, ways, room
         self._built: dict[Hashable, tuple[Way, float]] = {}
         self._sizes: dict[Hashable, tuple[tuple[str, _Size], ...]] = {}
+        self._reads: dict[tuple[View, int], int] = {}
 
     def best(self, way: Way) -> OnCores | None:
         """The fewest predicted cycles; None where an op cannot be divided, or its parts are too large."""
@@ -119,7 +123,9 @@ class _Search:
                 busy = ceil(size.rows / groups) / view.length
                 cores = self._cluster.count // groups
                 channels = (
-                    min(ceil(size.channels / cores / GRAIN) * GRAIN, size.channels) if cores > 1 else size.channels
+                    min(ceil(size.channels / cores / size.grain) * size.grain, size.channels)
+                    if cores > 1
+                    else size.channels
                 )
                 yield self._judged(way, view, size, work * busy * channels / view.channels + CALL), size
 
@@ -130,48 +136,52 @@ class _Search:
         if (cores > 1 and view.channels < 2) or (groups > 1 and view.length < 2) or (follows and not one_way):
             if cores > 1 or view.length > 1 or view.channels > 1:  # what cannot be divided is computed by one core
                 return
-        # what a core reads of a round is in one piece: all channels, where it computes all
-        blocks = [view.channels] if follows and cores == 1 else _steps(view.channels, GRAIN * cores)
-        for channels in blocks:
-            for rows in _steps(view.length, groups):
-                several = rows < view.length and channels < view.channels
-                for rows_first in (False, True) if several else (False,):
-                    for double in (True, False) if channels < view.channels else (True,):
-                        yield _Size(rows, channels, groups, rows_first, double, scratch)
+        for grain in (GRAIN, 1) if follows and cores > 1 else (GRAIN,):
+            # what a core reads of a round is in one piece: all channels, where it computes all
+            blocks = [view.channels] if follows and cores == 1 else _steps(view.channels, grain * cores)
+            for channels, rows in product(blocks, _steps(view.length, groups)):
+                parts, several = rows < view.length, channels < view.channels
+                orders = (False, True) if several and parts else (False,)
+                xs = (True, False) if parts or (several and follows) else (True,)
+                for order, xs_twice, tables_twice in product(orders, xs, (True, False) if several else (True,)):
+                    yield _Size(rows, channels, groups, order, xs_twice, tables_twice, scratch, grain)
 
     def _bytes(self, way: Way, view: View, size: _Size) -> int:
         """What buffers take up, about."""
-        op, all_rows, all_channels = view.op, size.rows >= view.length, size.channels >= view.channels
-        follows = follows_channels(op)
+        all_rows, all_channels = size.rows >= view.length, size.channels >= view.channels
         some = size.channels / view.channels
-        xs = 0.0
-        for x in op.activations:
-            reads = Rows(0, 1) if view.axis is None else needed(op, _middle(view, size.rows), view.axis)[x]
-            once = all_rows and (all_channels or not follows)
-            xs += rectangle(x, view.axis, reads).bytes * (some if follows else 1) * (1 if once else 2)
-        y = rectangle(op.ys[0], view.axis, Rows(0, size.rows)).bytes * some * (1 if all_rows and all_channels else 2)
-        tables = way.table_bytes * some * (1 if all_channels or not size.double else 2)
+        once = not size.xs_twice or (all_rows and (all_channels or not follows_channels(view.op)))
+        xs = self._read(view, size.rows) * (some if follows_channels(view.op) else 1) * (1 if once else 2)
+        y = view.op.ys[0].bytes * size.rows / view.length * some * (1 if all_rows and all_channels else 2)
+        tables = way.table_bytes * some * (1 if all_channels or not size.tables_twice else 2)
         return round(xs + y + tables) + size.scratch * self._cluster.count + 512
+
+    def _read(self, view: View, rows: int) -> int:
+        """The bytes of operands of all channels that a round in the middle reads."""
+        key = view, rows
+        if key not in self._reads:
+            reads = {x: Rows(0, 1) for x in view.op.activations}
+            if view.axis is not None:
+                reads = dict(needed(view.op, _middle(view, rows), view.axis))
+            self._reads[key] = sum(rectangle(x, view.axis, some).bytes for x, some in reads.items())
+        return self._reads[key]
 
     def _judged(self, way: Way, view: View, size: _Size, busy: float) -> float:
         """Cycles, where the busiest core takes so many for a round."""
         blocks, parts = ceil(view.channels / size.channels), ceil(view.length / size.rows)
-        rounds, op = blocks * parts, view.op
-        compute = rounds * (busy + FORK)
-        x_bytes, y_bytes = sum(x.bytes for x in op.activations), op.ys[0].bytes
-        again = 1 if follows_channels(op) or size.rows_first or parts == 1 else blocks
-        tables = way.table_bytes * (parts if size.rows_first and blocks > 1 else 1)
-        dma = self._cluster.dma
+        rounds, y, dma, follows = blocks * parts, view.op.ys[0], self._cluster.dma, follows_channels(view.op)
+        cores = self._cluster.count // size.groups
         inward, outward = (dma.cycles(KILO * 16, way_in) / (KILO * 16) for way_in in (True, False))
-        lines = (
-            0 if size.channels == view.channels and size.groups == self._cluster.count else op.ys[0].elements / GRAIN
-        )
-        hidden = x_bytes * again * inward + max(y_bytes * outward, lines) + rounds * 3 * dma.call
-        table_time = tables * inward
-        ends = (x_bytes * again * inward + table_time + y_bytes * outward) / rounds
-        if not size.double:
-            return max(compute, hidden) + table_time + ends + rounds * 4 * dma.call
-        return max(compute, hidden + table_time) + ends + rounds * 4 * dma.call
+        again = 1 if follows or size.rows_first or parts == 1 else blocks
+        lined = cores > 1 or size.channels < view.channels  # a line for each pixel and core
+        xs = self._read(view, size.rows) * parts * again * inward
+        xs = max(xs, view.op.activations[0].elements / size.channels * cores if follows and lined else 0)
+        ys = max(y.bytes * outward, y.elements / view.channels * blocks * cores if lined and view.length > 1 else 0)
+        tables = way.table_bytes * (parts if size.rows_first and blocks > 1 else 1) * inward
+        seen = (0 if size.xs_twice else xs) + (0 if size.tables_twice else tables)
+        hidden = xs + ys + tables - seen
+        ends = (hidden + seen) / rounds + rounds * 4 * dma.call
+        return max(rounds * (busy + FORK), hidden) + seen + ends
 
     # --- built ---------------------------------------------------------------------------------------------------------
 
@@ -187,7 +197,7 @@ class _Search:
     def _groups(self, rows: Rows, channels: Rows, size: _Size) -> list[tuple[Rows, Rows]]:
         """The shares of a round."""
         cores = self._cluster.count // size.groups
-        blocks = _divided(channels, cores, GRAIN) if cores > 1 else [channels]
+        blocks = _divided(channels, cores, size.grain) if cores > 1 else [channels]
         return [(part, block) for part in _divided(rows, size.groups, 1) for block in blocks]
 
     def _allowances(self, way: Way) -> list[int]:
@@ -208,7 +218,7 @@ class _Search:
             if size.groups == 1
             else f"{view.name} and channels"
         )
-        found = on_cores(way, view, [portion for portion, _ in made], by, size.double)
+        found = on_cores(way, view, [portion for portion, _ in made], by, (size.xs_twice, size.tables_twice))
         if sum(rounded(s.bytes, 16) for s in found.scratch) > self._room:
             return None
         return replace(found, cycles=self._timed(found, [busy for _, busy in made]))

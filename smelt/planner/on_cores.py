@@ -148,10 +148,12 @@ class Portion(Noun):
     reads: tuple[tuple[Rectangle, ...], ...]
 
 
-def on_cores(whole: Way, view: View, parts: Sequence[Portion], by: str, double: bool = True) -> OnCores:
-    """The op of a way in rounds, one for each of `parts`; `by` says for people what cores divide. With `double` the tables of the
-    next round come while cores compute."""
-    builder = _Builder(whole, parts, double)
+def on_cores(
+    whole: Way, view: View, parts: Sequence[Portion], by: str, twice: tuple[bool, bool] = (True, True)
+) -> OnCores:
+    """The op of a way in rounds, one for each of `parts`; `by` says for people what cores divide. Operands, and tables, come for
+    the next round while cores compute where they have two buffers (`twice`)."""
+    builder = _Builder(whole, parts, twice)
     rounds, after = builder.rounds()
     return OnCores(whole, view, rounds, after, builder.scratch, by)
 
@@ -159,15 +161,17 @@ def on_cores(whole: Way, view: View, parts: Sequence[Portion], by: str, double: 
 class _Builder:
     """Gives what rounds read and write their buffers in turn, and puts moves between rounds."""
 
-    def __init__(self, whole: Way, parts: Sequence[Portion], double: bool) -> None:
-        self._whole, self._parts, self._double = whole, parts, double
+    def __init__(self, whole: Way, parts: Sequence[Portion], twice: tuple[bool, bool]) -> None:
+        self._whole, self._parts = whole, parts
+        self._xs_twice, self._tables_twice = twice
         self._fetches = [_tables(p.ways) for p in parts]
         self._x_turns = [list(_turns([p.reads[k] for p in parts])) for k in range(len(whole.op.activations))]
         self._t_turns = list(_turns([tuple(map(table_key, some)) for some in self._fetches]))
         self._xs = [
-            _buffers([sum(r.bytes for r in p.reads[k]) for p in parts], turns) for k, turns in enumerate(self._x_turns)
+            _buffers([sum(r.bytes for r in p.reads[k]) for p in parts], turns, 2 if twice[0] else 1)
+            for k, turns in enumerate(self._x_turns)
         ]
-        self._ts = _buffers([_bytes(some) for some in self._fetches], self._t_turns, 2 if double else 1)
+        self._ts = _buffers([_bytes(some) for some in self._fetches], self._t_turns, 2 if twice[1] else 1)
         self._ys = _buffers([sum(rounded(s.y.bytes, 4) for s in p.shares) for p in parts], list(range(len(parts))))
         count = max(len(p.shares) for p in parts)
         sizes = [
@@ -189,9 +193,9 @@ class _Builder:
         for n in range(count):
             events: list[Event] = [*self._sent(going, n)]
             for new in range(n + 1 if n else 0, min(n + 2, count)):
-                coming[new] = list(self._coming(new))
+                coming[new] = list(self._coming(new, True))
                 events += map(Start, coming[new])
-            late = [] if self._double else list(self._new_tables(n))
+            late = list(self._coming(n, False))
             events += [*map(Start, late), *map(Wait, [*coming.pop(n), *late])]
             pieces = tuple(self._pieces(n))
             found.append(Round(tuple(events), pieces, tuple(range(len(pieces)))))
@@ -206,10 +210,16 @@ class _Builder:
         going[n - 1] = list(self._going(n - 1))
         yield from map(Start, going[n - 1])
 
-    def _coming(self, n: int) -> Iterator[Transfer | Fetch]:
-        """What has to come for a round, if it is not there."""
-        op, part = self._whole.op, self._parts[n]
-        for k, x in enumerate(op.activations):
+    def _coming(self, n: int, early: bool) -> Iterator[Transfer | Fetch]:
+        """What has to come for a round, if it is not there: in the round before, where it has two buffers, or when that is over."""
+        if self._xs_twice == early:
+            yield from self._operands(n)
+        if self._ts and self._tables_twice == early and not (n and self._t_turns[n] == self._t_turns[n - 1]):
+            yield self._fetch(n)
+
+    def _operands(self, n: int) -> Iterator[Transfer]:
+        part = self._parts[n]
+        for k, x in enumerate(self._whole.op.activations):
             turns = self._x_turns[k]
             if n and turns[n] == turns[n - 1]:
                 continue
@@ -218,13 +228,6 @@ class _Builder:
                 number = OPERANDS + 2 * k + turns[n] % 2
                 yield Transfer(x, r, buffer, True, number, offset, offset > 0)
                 offset += r.bytes
-        if self._double:
-            yield from self._new_tables(n)
-
-    def _new_tables(self, n: int) -> Iterator[Fetch]:
-        """Those of a round, if they are not there."""
-        if self._ts and not (n and self._t_turns[n] == self._t_turns[n - 1]):
-            yield self._fetch(n)
 
     def _going(self, n: int) -> Iterator[Transfer]:
         offset = 0
