@@ -12,7 +12,7 @@ import numpy as np
 from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
 from smelt.devices.session import Session
 from smelt.errors import OptionError
-from smelt.firmware.forks import Act, Fork, Haul
+from smelt.firmware.forks import Act, Asked, Fork, Haul
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.module import HasProgram
 from smelt.firmware.program import Port, Program
@@ -76,6 +76,8 @@ class GraphRunner:
             for move in self.program.moves:
                 if move.last == number:  # here the host does what a DMA does in firmware
                     self.session.write(self._address(move.place), move.table.data.tobytes())
+            for ask in (ask for first, ask in self.program.asked if first == number):
+                self.session.write(self._address(ask.to), ask.table.data.tobytes())
             if step in self.program.acts:
                 cycles = [call.cycles for call in self._acts(self.program.acts[step])]
             else:
@@ -97,6 +99,8 @@ class GraphRunner:
         for act in acts:
             if isinstance(act, Haul):
                 self._haul(act)
+            elif isinstance(act, Asked):
+                self.session.write(self._address(act.to), act.table.data.tobytes())
             elif isinstance(act, Fork):
                 yield from (self._run(invocation) for _, invocation in act.calls)
 

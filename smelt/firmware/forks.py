@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from smelt.firmware.invocations import Constant, Invocation
@@ -11,7 +11,7 @@ from smelt.planner.in_tiles import Event, Start, Transfer
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import Placement
 from smelt.planner.plan import Plan
-from smelt.planner.ways import Fetch
+from smelt.planner.ways import Bring, Fetch
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,22 @@ class Hauled:
     number: int
 
 
+@dataclass(frozen=True)
+class Asked:
+    """A table begins to come from a memory outside of the chip. `number` is that of the request."""
+
+    to: Place
+    table: Constant
+    number: int
+
+
+@dataclass(frozen=True)
+class Brought:
+    """The request of a number is waited for."""
+
+    number: int
+
+
 @dataclass(frozen=True, eq=False)
 class Fork:
     """Calls that run at the same time, each on the core of that number."""
@@ -44,12 +60,12 @@ class Fork:
     calls: tuple[tuple[int, Invocation], ...]
 
 
-Act = Haul | Hauled | Fork
+Act = Haul | Hauled | Asked | Brought | Fork
 """What the first core does for a step, one after the other."""
 
 
 def acts_of(
-    plan: Plan, way: OnCores, invocations: Sequence[Invocation], constants: dict[Fetch, Constant]
+    plan: Plan, way: OnCores, invocations: Sequence[Invocation], constants: Mapping[Fetch | Bring, Constant]
 ) -> Iterator[Act]:
     """The rounds of a step, whose kernel calls are `invocations`; `constants` are the tables that come."""
     number = 0
@@ -61,25 +77,38 @@ def acts_of(
     yield from _moves(plan, way.after, constants)
 
 
-def _moves(plan: Plan, events: Sequence[Event], constants: dict[Fetch, Constant]) -> Iterator[Act]:
+def _moves(plan: Plan, events: Sequence[Event], constants: Mapping[Fetch | Bring, Constant]) -> Iterator[Act]:
     for event in events:
         moved = event.transfer
         joins = isinstance(moved, Transfer) and moved.joins
-        if isinstance(event, Start):
+        if isinstance(moved, Bring):
+            yield asked(plan, moved, constants) if isinstance(event, Start) else Brought(moved.channel)
+        elif isinstance(event, Start):
             yield _haul(plan, moved, constants)
         elif not joins:
             yield Hauled(moved.channel)
 
 
-def _haul(plan: Plan, moved: Transfer | Fetch, constants: dict[Fetch, Constant]) -> Haul:
+def asked(plan: Plan, bring: Bring, constants: Mapping[Fetch | Bring, Constant]) -> Asked:
+    """The request of tables from outside."""
+    return Asked(_place(plan.placement(bring.buffer)), constants[bring], bring.channel)
+
+
+def _haul(plan: Plan, moved: Transfer | Fetch, constants: Mapping[Fetch | Bring, Constant]) -> Haul:
     near = plan.placement(moved.buffer)
     if isinstance(moved, Fetch):
         size = moved.data.nbytes
-        return Haul(_place(near), constants[moved], size, 1, size, True, moved.channel, False)
+        source: Place | Constant = constants[moved] if moved.source is None else _behind(plan, moved.source, moved.at)
+        return Haul(_place(near), source, size, 1, size, True, moved.channel, False)
     r, far = moved.rectangle, plan.placement(moved.tensor)
     there = Place(far.memory, far.offset + r.first)
     here = Place(near.memory, near.offset + moved.offset)
     return Haul(here, there, r.size, r.count, r.pitch, moved.inward, moved.channel, moved.joins)
+
+
+def _behind(plan: Plan, bring: Bring, offset: int) -> Place:
+    there = plan.placement(bring.buffer)
+    return Place(there.memory, there.offset + offset)
 
 
 def _place(placement: Placement) -> Place:

@@ -126,7 +126,7 @@ def _content(section: Section, memory: Memory, board: Board) -> Content:
         return "tables"
     if section.executable or section.name == ".vectors":
         return "code"
-    return "constants" if memory in board.chip.flashes else "data"
+    return "constants" if memory.holds == "code" else "data"
 
 
 def memory_at(board: Board, address: int) -> Memory:

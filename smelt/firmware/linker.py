@@ -42,7 +42,7 @@ def linker_script(
         flash=chip.flash.name,
         flash_start=f"{chip.flash.start:#x}",
         drom_start=f"{view:#x}",
-        tables="\n".join(_flash_tables(m) for m in chip.flashes[1:]),
+        tables="\n".join(_flash_tables(m) for m in chip.memories if m.external and m.holds == "code"),
         ram="\n".join([*_other_rams(board, filled), *_main_ram(board, stack_bytes, filled)]),  # .bss takes what is left
         loads="\n".join(_load(name, home.reads_at is not None, home.start, view) for name in tables),
         worker_stacks=f"{stacks.start:#x}",

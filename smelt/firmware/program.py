@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from smelt.firmware.forks import Act, Haul, acts_of
+from smelt.firmware.forks import Act, Asked, Haul, acts_of, asked
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.moves import dma_of
 from smelt.firmware.names import check_name, part
@@ -31,7 +31,7 @@ from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.suite import Suite
 from smelt.planner.tables import table_key
-from smelt.planner.ways import Fetch, Part, Piece
+from smelt.planner.ways import Bring, Fetch, Part, Piece
 from smelt.targets.types import Memory, Role
 
 
@@ -128,6 +128,8 @@ class Program(Noun):
     """Of steps in tiles: what happens before the call of that number."""
     acts: Mapping[Step, tuple[Act, ...]] = field(default_factory=dict)
     """Of steps on the cores of a cluster: all that happens, in order."""
+    asked: tuple[tuple[int, Asked], ...] = ()
+    """Tables that begin to come from outside of the chip before the step of that number."""
 
     @property
     def own(self) -> tuple[Invocation, ...]:
@@ -171,6 +173,11 @@ class Program(Noun):
             return tuple(self.step(step) for step in self.plan.steps)
         return tuple(self.function(i.kernel) for i in self.invocations)
 
+    @property
+    def brings(self) -> int:
+        """How many requests there are of memories outside of the chip."""
+        return len(self.plan.all_brings)
+
     def step(self, step: Step) -> str:
         """The name of the C function that is a step, where steps are functions."""
         return f"{self.name}_s_{step.name}"
@@ -185,6 +192,8 @@ class Program(Noun):
         used = [a for i in self.invocations for a in i.arguments if isinstance(a, Constant)]
         hauls = (act for acts in self.acts.values() for act in acts if isinstance(act, Haul))
         used += [haul.far for haul in hauls if isinstance(haul.far, Constant)]
+        used += [ask.table for _, ask in self.asked]
+        used += [act.table for acts in self.acts.values() for act in acts if isinstance(act, Asked)]
         used += [move.table for move in self.moves]
         used += [cell.initial for cell in self.cells if isinstance(cell.initial, Constant)]
         return tuple({c.name: c for c in used}.values())
@@ -286,6 +295,7 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         for number, step in enumerate(plan.steps)
         for piece in step.pieces
     )
+    outside: dict[Fetch | Bring, Constant] = {bring: _from_outside(plan, tables, bring) for bring in plan.all_brings}
     return Program(
         name,
         plan,
@@ -298,7 +308,8 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         _feed(plan, invocations),
         tuple(_moves(plan, tables)),
         {step: tuple(deeds_of(plan, step.way)) for step in plan.steps if isinstance(step.way, InTiles)},
-        dict(_acts(plan, _alike(invocations), tables)),
+        dict(_acts(plan, _alike(invocations), tables, outside)),
+        tuple((number, asked(plan, bring, outside)) for number, bring in plan.brings),
     )
 
 
@@ -321,16 +332,25 @@ def role_of(memory: Memory) -> Role:
     return memory.role
 
 
-def _acts(plan: Plan, invocations: Sequence[Invocation], tables: Tables) -> Iterator[tuple[Step, tuple[Act, ...]]]:
+def _from_outside(plan: Plan, tables: Tables, bring: Bring) -> Constant:
+    """The table of a request, in the memory outside."""
+    store = next(m.name for m in plan.board.chip.memories if m.holds == "code" and not m.mapped)
+    return replace(tables.add("outside", bring.channel, "uint32_t", bring.data, "from outside"), flash=store)
+
+
+def _acts(
+    plan: Plan, invocations: Sequence[Invocation], tables: Tables, outside: Mapping[Fetch | Bring, Constant]
+) -> Iterator[tuple[Step, tuple[Act, ...]]]:
     """What happens in the steps on the cores of a cluster."""
     for number, step in enumerate(plan.steps):
         if isinstance(step.way, OnCores):
-            fetches = dict.fromkeys(e.transfer for e in step.way.events if isinstance(e.transfer, Fetch))
-            known = {
+            came = (e.transfer for e in step.way.events if isinstance(e.transfer, Fetch))
+            fetches = dict.fromkeys(fetch for fetch in came if fetch.source is None)
+            known: dict[Fetch | Bring, Constant] = {
                 f: tables.add("of_round", number, "uint32_t", f.data, f"of rounds of {step.name}") for f in fetches
             }
             calls = [i for i in invocations if i.step is step]
-            yield step, tuple(acts_of(plan, step.way, calls, known))
+            yield step, tuple(acts_of(plan, step.way, calls, {**known, **outside}))
 
 
 def _feed(plan: Plan, invocations: tuple[Invocation, ...]) -> Feed | None:

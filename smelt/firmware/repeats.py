@@ -92,3 +92,57 @@ def _steps(a: Invocation, b: Invocation) -> tuple[int, ...] | None:
         else:
             found.append(y.offset - x.offset)
     return tuple(found)
+
+
+@dataclass(frozen=True)
+class Item:
+    """Something that happens: what it is, but for places, which may move on when it comes again."""
+
+    what: object
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Again:
+    """Items from `first` on, `period` of them, `count` times."""
+
+    first: int
+    period: int
+    count: int
+
+
+def loops(items: Sequence[Item]) -> Iterator[Again]:
+    """The same items in the same order, those that repeat themselves together, as `repeats` does with calls."""
+    end = len(items)
+    written, best = [0] * (end + 1), [(1, 1)] * end
+    for at in reversed(range(end)):
+        options = [(1, 1)]
+        for period in range(1, min(LONGEST, (end - at) // 2) + 1):
+            if (count := _come_again(items, at, period)) > 1:
+                options.append((count, period))
+        best[at] = min(options, key=lambda option: (option[1] + written[at + option[0] * option[1]], option))
+        written[at] = best[at][1] + written[at + best[at][0] * best[at][1]]
+    at = 0
+    while at < end:
+        count, period = best[at]
+        yield Again(at, period, count)
+        at += count * period
+
+
+def _come_again(items: Sequence[Item], at: int, period: int) -> int:
+    """How often the items from `at` on come again after `period` items, moved by the same each time."""
+    count = 1
+    while at + (count + 1) * period <= len(items):
+        now, then = at + count * period, at + (count - 1) * period
+        if any(items[now + k].what != items[then + k].what for k in range(period)):
+            break
+        if count > 1 and any(
+            _moved_by(items, then + k, period) != _moved_by(items, at + k, period) for k in range(period)
+        ):
+            break
+        count += 1
+    return count
+
+
+def _moved_by(items: Sequence[Item], at: int, period: int) -> tuple[int, ...]:
+    return tuple(b - a for a, b in zip(items[at].places, items[at + period].places, strict=True))

@@ -26,6 +26,7 @@ from smelt.planner.log import TuningLog
 from smelt.planner.offers import offers
 from smelt.planner.offers import refusals as reasons_against
 from smelt.planner.order import best_order
+from smelt.planner.outside import streamed
 from smelt.planner.placement import STACK_RESERVE, Placement, homes
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
@@ -90,7 +91,7 @@ def make_plan(
     plan = replace(plan, cycles=answer.cycles, limits=limits, notes=(*plan.notes, *notes))
     moves = goal in ("speed", "energy") and not limits.weights
     plan = staged(plan, menu.predictor) if moves else plan
-    return settled(on_all_cores(plan, menu.predictor, menu.ways), board)
+    return settled(streamed(on_all_cores(plan, menu.predictor, menu.ways), board), board)
 
 
 def trade_offs(

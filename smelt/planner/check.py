@@ -22,16 +22,16 @@ from smelt.model.graph import Array, Tensor
 from smelt.model.ops import Slice
 from smelt.model.slabs import Rows, band_axis, needed, row_bytes
 from smelt.planner.bands import Bands
-from smelt.planner.check_cores import share_problems
+from smelt.planner.check_cores import bring_problems, share_problems
 from smelt.planner.check_tiles import NOTHING, VALUE, Range, Transfers, tile_problems, transfer_problems
 from smelt.planner.flow import ALIGN, index_of, steps_of, storages_of
-from smelt.planner.in_tiles import Event, InTiles, Transfer, Wait
+from smelt.planner.in_tiles import Event, InTiles, Start, Transfer, Wait
 from smelt.planner.line_buffers import Arrival
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import Stage, budgets
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
-from smelt.planner.ways import Fetch, Part, Piece
+from smelt.planner.ways import Bring, Fetch, Part, Piece
 
 
 def check(plan: Plan) -> Plan:
@@ -207,6 +207,7 @@ def _memory_problems(plan: Plan) -> Iterator[str]:
         yield "something has two places"
     yield from _life_problems(plan)
     yield from _stage_problems(plan)
+    yield from bring_problems(plan)
     for step in plan.steps:
         yield from transfer_problems(plan, step, step.way) if isinstance(step.way, InTiles) else ()
 
@@ -266,7 +267,8 @@ class _Replay:
         }
         self._flying: dict[Stage, Range] = {}
         self._transfers = Transfers()
-        self._fetches: dict[Fetch, int] = {}
+        self._brought = Transfers()
+        self._numbers: dict[Fetch | Bring, int] = {}
 
     def problems(self) -> Iterator[str]:
         for tensor in (t for t in self.plan.graph.sources if t not in _fed(self.plan)):
@@ -277,12 +279,15 @@ class _Replay:
                 if stage.first == number:
                     self._write(self._staged(stage))
                     self._flying |= {stage: self._staged(stage)} if stage.last > number else {}
+            for bring in (b for first, b in self.plan.brings if first == number):
+                yield from self._bring(step.name, Start(bring))
             for which, pieces in _at_once(step):
                 self._arrive(step, which)
                 yield from self._move(step, which)
                 yield from self._run(number, step, pieces)
             yield from self._move(step, len(step.pieces))
             yield from self._transfers.left(step.name)
+        yield from self._brought.left("the plan")
         for tensor in self.plan.graph.sinks:
             found = self._range(Part(tensor, tensor=tensor), tensor.bytes)
             yield from self._missing(found, "after the last step")
@@ -296,11 +301,15 @@ class _Replay:
     def _move(self, step: Step, number: int) -> Iterator[str]:
         """What begins or must be over before a piece: the bytes are taken for moved at once, and none are touched in between."""
         for event in (e for at, e in _events(step) if at == number):
+            if isinstance(event.transfer, Bring):
+                yield from self._bring(step.name, event)
+                continue
             if isinstance(event, Wait):
                 yield from self._transfers.wait(step.name, event.transfer)
                 continue
             if isinstance(event.transfer, Fetch):
-                source, target = FLASH_BYTES, self._fetched(event.transfer)
+                source, target = self._source(event.transfer), self._fetched(event.transfer)
+                yield from self._missing(source, f"when {step.name} moves it") if event.transfer.source else ()
             else:
                 source, target = self._ends(event.transfer)
                 yield from self._missing(source, f"when {step.name} moves it")
@@ -322,13 +331,34 @@ class _Replay:
             if any(touched.meets(moved) for moved in self._flying.values()):
                 yield f"{step.name} touches '{touched.name}', into whose bytes a table is being moved"
         yield from self._transfers.touched(step.name, reads, writes)
+        yield from self._brought.touched(step.name, reads, writes)
 
-    def _fetched(self, fetch: Fetch) -> Range:
+    def _bring(self, name: str, event: Event) -> Iterator[str]:
+        """Tables that begin to come from outside, or must be there."""
+        bring = event.transfer
+        assert isinstance(bring, Bring)
+        if isinstance(event, Wait):
+            yield from self._brought.wait(name, bring)
+            return
+        target = self._fetched(bring)
+        yield from self._transfers.touched(name, (), (target,))
+        yield from self._brought.touched(name, (), (target,))
+        self._write(target)
+        yield from self._brought.start(name, bring, FLASH_BYTES, target)
+
+    def _fetched(self, tables: Fetch | Bring) -> Range:
         """Where tables come to; their marks are behind those of all values and of tables on their way to steps."""
-        place = self.plan.places[fetch.buffer]
-        number = self._fetches.setdefault(fetch, len(self._fetches))
+        place = self.plan.places[tables.buffer]
+        number = self._numbers.setdefault(tables, len(self._numbers))
         mark = (1 + max(self._values.values(), default=0) + len(self.plan.stages) + number) << VALUE
-        return Range(f"tables of {place.name}", place.memory, place.offset, fetch.data.nbytes, mark)
+        return Range(f"tables of {place.name}", place.memory, place.offset, tables.data.nbytes, mark)
+
+    def _source(self, fetch: Fetch) -> Range:
+        """Where tables come from: where constants are, or where they came to from outside."""
+        if fetch.source is None:
+            return FLASH_BYTES
+        whole = self._fetched(fetch.source)
+        return replace(whole, start=whole.start + fetch.at, bytes=fetch.data.nbytes, mark=whole.mark + fetch.at)
 
     def _run(self, number: int, step: Step, pieces: Sequence[Piece]) -> Iterator[str]:
         """Calls that run at the same time: what one writes is touched by none of the others."""

@@ -19,7 +19,7 @@ from smelt.planner.on_cores import OnCores
 from smelt.planner.plan import Plan
 from smelt.planner.shares import Share, View, share, views
 from smelt.planner.tiles import Rectangle
-from smelt.planner.ways import Part, Piece
+from smelt.planner.ways import Bring, Fetch, Part, Piece
 from smelt.targets.cluster import Cluster
 
 
@@ -95,6 +95,10 @@ def _move_problems(plan: Plan, cluster: Cluster, name: str, way: OnCores) -> Ite
     memories = {m.name: m for m in plan.board.chip.memories}
     for event in way.events:
         moved, near = event.transfer, plan.places.get(event.transfer.buffer)
+        if isinstance(moved, Bring):
+            continue
+        if isinstance(moved, Fetch) and not _is_there(moved):
+            yield f"{name} fetches other tables than come from outside"
         size = moved.rectangle.bytes + moved.offset if isinstance(moved, Transfer) else moved.data.nbytes
         if near is None or moved.buffer not in way.scratch or size > min(moved.buffer.bytes, near.size):
             yield f"{name} has no room for what it moves"
@@ -105,6 +109,24 @@ def _move_problems(plan: Plan, cluster: Cluster, name: str, way: OnCores) -> Ite
             reached = far is not None and memories[far.memory].mapped and far.memory != cluster.memory
             if not reached or (r.count > 1 and max(r.size, r.pitch) > cluster.dma.stride):
                 yield f"{name}: {cluster.dma.name} does not move such parts of '{moved.tensor.name}'"
+
+
+def bring_problems(plan: Plan) -> Iterator[str]:
+    """What comes from outside has room, in a memory where nobody computes."""
+    for bring in plan.all_brings:
+        near, cluster = plan.places.get(bring.buffer), plan.board.chip.cluster
+        if near is None or cluster is None or near.memory == cluster.memory:
+            yield "tables come from outside to where they cannot"
+        elif bring.data.nbytes > min(bring.buffer.bytes, near.size):
+            yield f"'{near.name}' has no room for the tables that come from outside"
+
+
+def _is_there(fetch: Fetch) -> bool:
+    """Whether tables are the bytes that came from outside."""
+    if fetch.source is None:
+        return True
+    first = fetch.at // 4
+    return np.array_equal(fetch.source.data[first : first + fetch.data.size], fetch.data)
 
 
 def same_numbers(mine: Any, other: Any) -> bool:

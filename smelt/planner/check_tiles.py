@@ -18,7 +18,7 @@ from smelt.planner.in_tiles import InTiles, Transfer
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.tiles import COLUMNS, ROWS, Rectangle, Tile, can_tile, tile
-from smelt.planner.ways import Fetch, Part, Piece
+from smelt.planner.ways import Bring, Fetch, Part, Piece
 
 NOTHING = -1
 """The mark of a byte that is of no value."""
@@ -81,9 +81,9 @@ class Transfers:
     """Those in flight, with what each reads and writes."""
 
     def __init__(self) -> None:
-        self._flying: dict[Transfer | Fetch, tuple[Range, Range]] = {}
+        self._flying: dict[Transfer | Fetch | Bring, tuple[Range, Range]] = {}
 
-    def start(self, step: str, transfer: Transfer | Fetch, source: Range, target: Range) -> Iterator[str]:
+    def start(self, step: str, transfer: Transfer | Fetch | Bring, source: Range, target: Range) -> Iterator[str]:
         last = next(reversed(self._flying), None)
         joins = isinstance(transfer, Transfer) and transfer.joins
         if joins:
@@ -93,7 +93,7 @@ class Transfers:
             yield f"{step} starts a move on a channel that still moves something"
         self._flying[transfer] = source, target
 
-    def wait(self, step: str, transfer: Transfer | Fetch) -> Iterator[str]:
+    def wait(self, step: str, transfer: Transfer | Fetch | Bring) -> Iterator[str]:
         if self._flying.pop(transfer, None) is None:
             yield f"{step} waits for a move that has not begun"
 

@@ -28,7 +28,7 @@ from smelt.planner.predict import Predictor
 from smelt.planner.shares import Share, View, follows_channels, rectangle, share, views
 from smelt.planner.step import Step
 from smelt.planner.tiles import rounded
-from smelt.planner.ways import Fetch, Way, Ways
+from smelt.planner.ways import Bring, Fetch, Way, Ways
 from smelt.targets.cluster import Cluster
 
 MOST_ROUNDS = 64
@@ -273,6 +273,7 @@ class _Search:
         ):
             for event in events:
                 moved = event.transfer
+                assert not isinstance(moved, Bring), "what comes from outside is looked for later"
                 if isinstance(event, Start):
                     now += dma.call
                     free = max(free, now) + _moved(moved, self._cluster)

@@ -16,7 +16,7 @@ from smelt.nouns import Noun
 from smelt.planner.flow import aligned
 from smelt.planner.tables import TableKey, tables_of
 from smelt.planner.tiles import BURST, Rectangle, Tile, rounded
-from smelt.planner.ways import Fetch, Part, Piece, Way
+from smelt.planner.ways import Bring, Fetch, Part, Piece, Way
 
 X_CHANNELS, Y_CHANNELS = (6, 7), (14, 15)
 """Of a DMA, for the buffers of the operand and of the result; tables that are staged for steps have others (`staging.py`)."""
@@ -50,14 +50,14 @@ class Transfer(Noun):
 class Start:
     """A transfer begins: from now on nobody writes what it reads, nor touches what it writes."""
 
-    transfer: Transfer | Fetch
+    transfer: Transfer | Fetch | Bring
 
 
 @dataclass(frozen=True)
 class Wait:
     """A transfer is over."""
 
-    transfer: Transfer | Fetch
+    transfer: Transfer | Fetch | Bring
 
 
 Event = Start | Wait

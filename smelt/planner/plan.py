@@ -16,10 +16,12 @@ from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.flashes import FlashPlaces, flash_places, uses_of
 from smelt.planner.flow import peak
 from smelt.planner.limits import UNLIMITED, Limits
+from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import STACK_RESERVE, Placement, Stage, budgets, homes
 from smelt.planner.plan_text import budget_line, map_lines, step_lines, title_line
 from smelt.planner.step import AnyWay, Step, flow_of, read_tables, resident_tables
 from smelt.planner.tables import TableKey, all_tables, distributed, table_key
+from smelt.planner.ways import Bring
 from smelt.targets.types import Board, Memory
 
 
@@ -44,6 +46,8 @@ class Plan(Noun):
     limits: Limits = UNLIMITED
     cycles: int = 0
     stages: tuple[Stage, ...] = ()
+    brings: tuple[tuple[int, Bring], ...] = ()
+    """Tables that begin to come from outside of the chip before the step of that number."""
 
     @property
     def ways(self) -> tuple[AnyWay, ...]:
@@ -120,6 +124,12 @@ class Plan(Noun):
     def flash_bytes(self) -> int:
         """What the firmware will take up in flash: tables and code, which is measured or an estimate."""
         return self.table_bytes + self.limits.sizes.of_all(self.calls, self.board.core) + self.limits.code
+
+    @property
+    def all_brings(self) -> tuple[Bring, ...]:
+        """All tables that come from outside of the chip, those that do while a step computes included."""
+        events = (e.transfer for step in self.steps if isinstance(step.way, OnCores) for e in step.way.events)
+        return tuple(dict.fromkeys([*(b for _, b in self.brings), *(b for b in events if isinstance(b, Bring))]))
 
     def stage(self, step: int, table: Array) -> Stage | None:
         """The move by which a step has a table in RAM; None where it reads the table where it lies."""

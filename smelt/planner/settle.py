@@ -17,10 +17,12 @@ def settled(plan: Plan, board: Board) -> Plan:
         return replace(plan, board=board)
     code, data = parts
     taken, size = plan.used(data.name), code.size + data.size
-    if taken + plan.flash_bytes > size:
+    tables = plan.table_bytes - min(sum(b.data.nbytes for b in plan.all_brings), plan.table_bytes)
+    machine_code = plan.flash_bytes - plan.table_bytes
+    if taken + tables + machine_code > size:
         raise DoesNotFit(
             f"the model does not fit {code.name} and {data.name} of {board.name}, which share {size:,} bytes: "
-            f"{plan.table_bytes:,} of tables, about {plan.flash_bytes - plan.table_bytes:,} of code and {taken:,} of tensors "
-            f"are needed, {taken + plan.flash_bytes - size:,} more."
+            f"{tables:,} of tables, about {machine_code:,} of code and {taken:,} of tensors are needed, "
+            f"{taken + tables + machine_code - size:,} more."
         )
     return replace(plan, board=bordered(board, taken))

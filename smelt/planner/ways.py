@@ -47,12 +47,33 @@ class Part:
 
 
 @dataclass(frozen=True, eq=False)
+class Bring(Noun):
+    """Words of tables that come from a memory outside of the chip, which is not mapped, to the beginning of `buffer`, beside
+    everything else. `channel` is a number of its own."""
+
+    data: Array
+    buffer: Scratch
+    channel: int
+
+    @property
+    def name(self) -> str:
+        """Of what is moved."""
+        return "tables from outside"
+
+    def in_full(self) -> str:
+        return f"{self.data.nbytes} bytes of tables come from outside"
+
+
+@dataclass(frozen=True, eq=False)
 class Fetch(Noun):
-    """Tables that come to the beginning of `buffer`, one behind another at multiples of 8 bytes. `channel` is that of a DMA."""
+    """Tables that come to the beginning of `buffer`, one behind another at multiples of 8 bytes. `channel` is that of a DMA. They
+    are where constants are, or came from outside: then they are `at` bytes behind the beginning of `source`."""
 
     tables: tuple[Array, ...]
     buffer: Scratch
     channel: int
+    source: Bring | None = None
+    at: int = 0
 
     @cached_property
     def offsets(self) -> dict[TableKey, int]:

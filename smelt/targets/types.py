@@ -356,7 +356,7 @@ class Chip(Noun):
     @property
     def flash_bytes(self) -> int:
         """The size of all of them."""
-        return sum(m.size for m in self.flashes)
+        return sum(m.size for m in self.memories if m in self.flashes or (m.holds == "code" and not m.mapped))
 
     @property
     def rams(self) -> tuple[Memory, ...]:

@@ -50,10 +50,34 @@ SMELT_INLINE void smelt_hauled(uint32_t number)
     (void)number;
 }
 
+/* Bytes from a memory outside of the chip. */
+SMELT_INLINE uint32_t smelt_bring(void *to, const void *from, uint32_t bytes)
+{
+    memcpy(to, from, bytes);
+    return 0U;
+}
+
+SMELT_INLINE void smelt_brought(uint32_t number)
+{
+    (void)number;
+}
+
 #else
 
-/* Of the runtime: a task on all cores, until the last has ended. */
+/* Of the runtime: a task on all cores, until the last has ended; requests of bytes from outside, which come in order. */
 void smelt_fork(void (*task)(void *argument), void *argument);
+uint32_t smelt_outside_read(void *to, uint32_t from, uint32_t bytes);
+void smelt_outside_wait(uint32_t number);
+
+SMELT_INLINE uint32_t smelt_bring(void *to, const void *from, uint32_t bytes)
+{
+    return smelt_outside_read(to, (uint32_t)(uintptr_t)from, bytes);
+}
+
+SMELT_INLINE void smelt_brought(uint32_t number)
+{
+    smelt_outside_wait(number);
+}
 
 #define SMELT_TASK(share, net)                                                                                         \
     static void share##_task(void *argument)                                                                          \
