@@ -9,7 +9,8 @@ import pytest
 from smelt.compile import compile as compile_model
 from smelt.devices.choose import run_image
 from smelt.errors import DoesNotFit, SmeltError
-from smelt.firmware import emit, render
+from smelt.firmware import build, emit, render
+from smelt.firmware.harness import render_harness
 from smelt.inputs import random_inputs
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, MaxPool2D, Padding
@@ -20,7 +21,7 @@ from smelt.planner.in_tiles import Start, Wait
 from smelt.planner.limits import Limits
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import WORKER_STACK_BYTES, WORKER_VARIABLES
-from smelt.planner.ways import Part
+from smelt.planner.ways import Bring, Part
 from smelt.report.profile import by_step
 from smelt.targets.boards import board
 from tests.paths import KWS
@@ -212,3 +213,62 @@ def test_code_and_data_share_a_memory():
     assert made.used("l2") <= data.size
     with pytest.raises(DoesNotFit, match="share"):
         planned(linear(Conv2D, image(60, 60, 64), 64, kernel=5))
+
+
+def small_board(code, data):
+    """The board with little of the memory that code and data share."""
+    memories = tuple(
+        replace(m, size=code)
+        if m.name == "code"
+        else replace(m, start=0x1C000000 + code, size=data)
+        if m.name == "l2"
+        else m
+        for m in BOARD.chip.memories
+    )
+    return replace(BOARD, chip=replace(BOARD.chip, memories=memories))
+
+
+@pytest.fixture(scope="module")
+def outside():
+    """A layer with more weights than the memory that code and data share: they come in parts, which take turns."""
+    return make_plan(linear(Dense, tensor("x", (1, 256), 3), 320), small_board(28 * 1024, 40 * 1024))
+
+
+def test_tables_come_from_outside(outside):
+    (inputs,) = random_inputs(outside.graph, 1)
+    program = emit(outside)
+    image = build(render_harness(program, render(program)), outside.board)
+    done = run_image(outside.board, image, inputs[0].tobytes())
+    assert done.outputs == run(outside.graph, inputs)[0].tobytes()
+    parts = outside.all_brings
+    assert len(outside.brings) < len(parts) and len({b.buffer for b in parts}) == len(outside.brings)
+    assert sum(b.data.nbytes for b in parts) > 256 * 320 and all(c.flash == "hyperflash" for c in program.constants)
+
+
+def test_tables_that_are_not_waited_for_are_found(outside):
+    def hasty(way):
+        kept = (e for e in way.rounds[0].events if not (isinstance(e, Wait) and isinstance(e.transfer, Bring)))
+        return with_round(way, 0, events=tuple(kept))
+
+    assert "while it is being moved" in refused(outside, hasty)
+
+
+def test_a_part_that_comes_too_early_is_found(outside):
+    """Over one of which the rest has not been fetched."""
+
+    def early(way):
+        n, late = next(
+            (n, event)
+            for n, r in enumerate(way.rounds)
+            for event in r.events
+            if isinstance(event, Start) and isinstance(event.transfer, Bring)
+        )
+        found = with_round(way, n, events=tuple(e for e in way.rounds[n].events if e is not late))
+        return with_round(found, 0, events=(*found.rounds[0].events, late))
+
+    assert "while it is being moved" in refused(outside, early)
+
+
+def test_tables_without_room_are_refused():
+    with pytest.raises(DoesNotFit):
+        make_plan(linear(Conv2D, image(40, 40, 16), 64, kernel=3), small_board(8 * 1024, 120 * 1024))

@@ -32,6 +32,9 @@ LEAST = 4096
 CODE_MARGIN = 1.3
 """How many times what code is estimated to take up is left to it."""
 
+RUNTIME = 8192
+"""Bytes of code of a cluster's runtime and of what kernels share."""
+
 CODE_OF_MOVE = 40
 """Bytes that starting a move takes, or waiting for it."""
 
@@ -53,7 +56,7 @@ def streamed(plan: Plan, board: Board) -> Plan:
     fetches = {n: _fetches(step) for n, step in enumerate(plan.steps)}
     outside = {n: some for n, some in fetches.items() if _size(some) >= LEAST}
     moves = sum(len(step.way.events) for step in plan.steps if isinstance(step.way, OnCores))
-    code = round((plan.flash_bytes - plan.table_bytes) * CODE_MARGIN) + moves * CODE_OF_MOVE
+    code = round((plan.flash_bytes - plan.table_bytes) * CODE_MARGIN) + moves * CODE_OF_MOVE + RUNTIME
     resident = sum(sum(step.way.tables.values()) for n, step in enumerate(plan.steps) if n not in outside)
     search = _Rooms(plan, parts[1].name, room - code - resident)
     for number, some in outside.items():
