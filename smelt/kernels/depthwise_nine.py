@@ -21,14 +21,13 @@ from smelt.kernels.inner.quads import Outputs, outputs_of
 from smelt.kernels.requantizer import table_of
 from smelt.kernels.routines import LINES, NINE
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Expr, Table
+from smelt.loops.ir import Buffer, Const, Expr, Table
 from smelt.loops.routine import At
 from smelt.model.ops import DepthwiseConv2D
 from smelt.targets.intrinsics import ADD_DOT
 from smelt.targets.types import Core
 
 FOUR = 4  # outputs at a time, bytes of a word
-AHEAD = 2  # bytes behind the last output's that are read
 
 
 @dataclass(frozen=True)
@@ -92,9 +91,9 @@ def build_nine(op: DepthwiseConv2D, schedule: NineBlock) -> KernelCall:
     kernel = _Kernel(outputs, lines, along, pitch, x, w, scales, plane, k.result("y", op.y))
     k.fill(plane, 0, op.x.q.zero_point, plane.size)
     images = op.x.shape[0]
-    with k.loop("image", 0, images) as image, k.loop("channel", 0, op.y.shape[3]) as channel:
-        kernel.gather(k, image * (op.x.elements // images) + channel)
-        kernel.outputs_of(k, channel, image * (op.y.elements // images) + channel)
+    with k.loop("image", 0, images) as image:
+        places = image * (op.x.elements // images), image * (op.y.elements // images)
+        kernel.channels(k, op.y.shape[3], places)
     return k.finish_call()
 
 
@@ -112,31 +111,55 @@ class _Kernel:
     plane: Buffer
     y: Buffer
 
-    def gather(self, k: KernelBuilder, first: Expr) -> None:
+    def channels(self, k: KernelBuilder, count: int, places: tuple[Expr, Expr]) -> None:
+        """All channels of an image, which begins at these elements of x and y: by one call where nothing is left of fours."""
+        x, y = places
+        if self.along.x_size % FOUR == self.along.y_size % FOUR == 0:
+            self._outputs(k, (Const(0), count), (x, y), (0, self.along.y_size // FOUR), self.along.x_size // FOUR)
+            return
+        with k.loop("channel", 0, count) as channel:
+            self._gather(k, x + channel)
+            for stretch in _stretches(self.along.y_size):
+                self._outputs(k, (channel, 1), (x + channel, y + channel), stretch, 0)
+
+    def _gather(self, k: KernelBuilder, first: Expr) -> None:
         """One channel of x, the first element of which is given; the padding around it stays."""
         lines, along = self.lines, self.along
-        to = lines.pad * self.pitch + along.pad
         for at, words in _stretches(along.x_size):
             numbers = (words, lines.x_size, along.x_step, lines.x_step, self.pitch)
-            places = At(self.plane, to + at), At(self.x, first + at * along.x_step)
+            places = At(self.plane, self._inside + at), At(self.x, first + at * along.x_step)
             k.routine(LINES, (*places, *numbers), (), lines.x_size * (7 * words + 4) + 30)
         if along.x_size < FOUR:
             with k.loop("line", 0, lines.x_size) as line:
                 for at in range(along.x_size):
                     source = self.x[first + line * lines.x_step + at * along.x_step]
-                    k.store(self.plane, line * self.pitch + (to + at), source)
+                    k.store(self.plane, line * self.pitch + (self._inside + at), source)
 
-    def outputs_of(self, k: KernelBuilder, channel: Expr, first: Expr) -> None:
-        """The outputs of one channel, the first of them at element `first` of y."""
+    @property
+    def _inside(self) -> int:
+        """Where the image begins in the plane."""
+        return self.lines.pad * self.pitch + self.along.pad
+
+    def _outputs(
+        self, k: KernelBuilder, channels: tuple[Expr, int], places: tuple[Expr, Expr], stretch: tuple[int, int], words: int
+    ) -> None:  # fmt: skip
+        """The outputs of so many channels in a stretch of each line; where lines have `words` each channel is gathered before."""
         lines, along, columns = self.lines, self.along, self.outputs.columns
+        (channel, many), (x, y), (at, groups) = channels, places, stretch
+        start = at * along.stride
+        tables = (
+            At(self.weights, channel * 3),
+            At(self.plane, start),
+            At(self.x, x),
+            At(self.scales, channel * len(columns)),
+        )
+        numbers = (lines.y_size, groups, self.pitch, self.pitch * lines.stride, along.y_step, lines.y_step)
+        gathered = (words, lines.x_size, along.x_step, lines.x_step, self._inside)
+        count = many * lines.y_size * groups
+        others = count * (6 * along.stride + 16) + many * (lines.x_size * (7 * words + 4) + 40) + 60
+        arguments = (At(self.y, y + at * along.y_step), *tables, many, *numbers, *gathered, *self.outputs.numbers)
         routine = NINE[along.stride, self.outputs.end]
-        for at, groups in _stretches(along.y_size):
-            y, x = At(self.y, first + at * along.y_step), At(self.plane, at * along.stride)
-            tables = At(self.weights, channel * 3), x, At(self.scales, channel * len(columns))
-            numbers = (lines.y_size, groups, self.pitch, self.pitch * lines.stride, along.y_step, lines.y_step)
-            count = lines.y_size * groups
-            others = count * (6 * along.stride + 16) + 60
-            k.routine(routine, (y, *tables, *numbers, *self.outputs.numbers), ((ADD_DOT, 12 * count),), others)
+        k.routine(routine, (*arguments, self.plane.size - start), ((ADD_DOT, 12 * count),), others)
 
 
 def _stretches(count: int) -> Iterable[tuple[int, int]]:

@@ -28,7 +28,7 @@ from smelt.loops.assembly.ir import Code
 from smelt.loops.assembly.reach import Reader
 from smelt.loops.assembly.text import stack_bytes
 from smelt.loops.assembly.timing import Timing
-from smelt.loops.ir import Const, Expr, Var
+from smelt.loops.ir import Const, Expr, Var, minimum
 from smelt.loops.routine import Number, Parameter, Reads, Routine, Updates, Writes
 
 Builder = Callable[[Timing], Code]
@@ -317,28 +317,35 @@ def _interleave() -> Routine:
 
 
 def _nine(stride: int, end: str) -> Routine:
-    """Groups of four outputs of a channel of a depthwise layer, from a plane of bytes; all distances in bytes."""
-    lines, groups = _count("lines"), _count("groups")
-    pitch, x_line, step, y_line = (Number(name, 0) for name in ("pitch", "x_line", "step", "y_line"))
-    made = (lines.value - 1) * y_line.value + (groups.value * 4 - 1) * step.value + 1
-    seen = (lines.value - 1) * x_line.value + pitch.value * 2 + groups.value * (4 * stride) + 2
+    """Groups of four outputs of channels of a depthwise layer, from a plane of bytes; all distances in bytes."""
+    channels, lines, groups = _count("channels"), _count("lines"), _count("groups")
+    pitch, down, step, y_down, words, x_lines, x_step, x_down, to, size = (
+        *(Number(name, 0) for name in ("pitch", "down", "step", "y_down", "words")),
+        *(Number(name, 0) for name in ("x_lines", "x_step", "x_down", "to")),
+        Number("plane_bytes", 1, passed=False),
+    )
+    made = (lines.value - 1) * y_down.value + (groups.value * 4 - 1) * step.value + channels.value
+    gathered = (x_lines.value - 1) * x_down.value + (words.value * 4 - 1) * x_step.value + channels.value
+    seen = minimum(words.value, 1) * gathered
     parameters: tuple[Parameter, ...] = (
-        *(Writes("y", "int8_t", made), Reads("w", "int32_t", Const(3)), Reads("x", "int8_t", seen)),
-        Reads("scales", "int32_t", Const(QUAD_NUMBERS[end])),
-        *(lines, groups, pitch, x_line, step, y_line),
+        *(Writes("y", "int8_t", made), Reads("w", "int32_t", channels.value * 3)),
+        *(Updates("plane", "int8_t", size.value), Reads("x", "int8_t", seen)),
+        Reads("scales", "int32_t", channels.value * QUAD_NUMBERS[end]),
+        *(channels, lines, groups, pitch, down, step, y_down, words, x_lines, x_step, x_down, to),
         *QUAD_ENDS[end],
+        size,
     )
     return Routine(f"nine_{stride}_{end}", "smelt_nine.h", parameters)
 
 
 def _lines() -> Routine:
     """Bytes of x that are apart, side by side in lines."""
-    lines, step, x_line, pitch = _count("lines"), Number("step", 0), Number("x_line", 0), Number("pitch", 0)
+    lines, step, x_down, pitch = _count("lines"), Number("step", 0), Number("x_down", 0), Number("pitch", 0)
     bytes = WORDS.value * 4
     parameters: tuple[Parameter, ...] = (
         Writes("y", "int8_t", (lines.value - 1) * pitch.value + bytes),
-        Reads("x", "int8_t", (lines.value - 1) * x_line.value + (bytes - 1) * step.value + 1),
-        *(WORDS, lines, step, x_line, pitch),
+        Reads("x", "int8_t", (lines.value - 1) * x_down.value + (bytes - 1) * step.value + 1),
+        *(WORDS, lines, step, x_down, pitch),
     )
     return Routine("lines", "smelt_nine.h", parameters)
 

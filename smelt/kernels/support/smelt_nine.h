@@ -1,9 +1,10 @@
-/* Depthwise convolutions with kernels of 3 x 3: one channel of a plane of bytes, four neighbouring outputs at a time. Portable C, and
- * assembly for XpulpV2.
+/* Depthwise convolutions with kernels of 3 x 3: one channel after the other of a plane of bytes, four neighbouring outputs at a time.
+ * Portable C, and assembly for XpulpV2.
  *
- * `w` has a word for each row of the kernel, whose highest byte is 0. Rows of the plane are `pitch` bytes apart, those under neighbouring
- * lines of outputs `x_line`; outputs are `step` bytes apart in y, their lines `y_line`. `scales` has what the sum of the channel begins
- * with, and what makes outputs of it.
+ * A channel of x is gathered to byte `to` of the plane first: lines of `words` words, whose bytes are `x_step` apart in x, `x_lines` of
+ * them, `x_down` apart; none where `words` is 0. `w` has a word for each row of the kernel, whose highest byte is 0. Rows of the plane
+ * are `pitch` bytes apart, those under neighbouring lines of outputs `down`; outputs are `step` bytes apart in y, their lines `y_down`.
+ * `scales` has what the sum of a channel begins with, and what makes outputs of it. Neighbouring channels are neighbours in x and y.
  */
 #ifndef SMELT_NINE_H
 #define SMELT_NINE_H
@@ -17,9 +18,26 @@
 
 /* The numbers of a call, by their place, times four. */
 enum {
-    SMELT_NINE_Y, SMELT_NINE_W, SMELT_NINE_X, SMELT_NINE_SCALES, SMELT_NINE_LINES, SMELT_NINE_GROUPS, SMELT_NINE_SKIP, SMELT_NINE_Y_SKIP,
-    SMELT_NINE_PITCH, SMELT_NINE_BACK, SMELT_NINE_STEP, SMELT_NINE_SHIFT, SMELT_NINE_UP, SMELT_NINE_NUMBERS
+    SMELT_NINE_Y, SMELT_NINE_W, SMELT_NINE_PLANE, SMELT_NINE_SCALES, SMELT_NINE_LINES, SMELT_NINE_GROUPS, SMELT_NINE_SKIP,
+    SMELT_NINE_Y_SKIP, SMELT_NINE_PITCH, SMELT_NINE_BACK, SMELT_NINE_STEP, SMELT_NINE_SHIFT, SMELT_NINE_UP, SMELT_NINE_CHANNELS,
+    SMELT_NINE_X, SMELT_NINE_TO, SMELT_NINE_WORDS, SMELT_NINE_X_LINES, SMELT_NINE_X_STEP, SMELT_NINE_X_SKIP, SMELT_NINE_TO_SKIP,
+    SMELT_NINE_NUMBERS
 };
+
+/* A channel to the plane: t6 and s11 are where bytes come from and where words go. */
+#define SMELT_NINE_GATHERED                                                                                            \
+    "1: lw a4,64(a0)\n lw t6,56(a0)\n lw s11,60(a0)\n beqz a4,2f\n"                                                    \
+    "lw a3,68(a0)\n lw a2,72(a0)\n lw a5,76(a0)\n lw a6,80(a0)\n"                                                      \
+    SMELT_REPEAT(x1, a3, 10) SMELT_REPEAT(x0, a4, 7)                                                                   \
+    SMELT_LOAD_BYTE_BY(t0, t6, a2) SMELT_LOAD_BYTE_BY(t1, t6, a2) SMELT_LOAD_BYTE_BY(t2, t6, a2)                       \
+    SMELT_LOAD_BYTE_BY(t3, t6, a2) SMELT_LOW_BYTES(t4, t0, t1) SMELT_HIGH_BYTES(t4, t2, t3) SMELT_STORE(t4, s11, 4)    \
+    "add t6,t6,a5\n add s11,s11,a6\n 2:\n"
+
+/* To the next channel; `size` is what one has in `scales`. */
+#define SMELT_NINE_NEXT(size)                                                                                          \
+    "lw t0,0(a0)\n lw t1,4(a0)\n lw t2,12(a0)\n lw t3,52(a0)\n lw t4,56(a0)\n"                                         \
+    "addi t0,t0,1\n addi t1,t1,12\n addi t2,t2," #size "\n addi t3,t3,-1\n addi t4,t4,1\n"                            \
+    "sw t0,0(a0)\n sw t1,4(a0)\n sw t2,12(a0)\n sw t3,52(a0)\n sw t4,56(a0)\n bnez t3,1b\n"
 
 /* s1 to s3: weights, s4 to s6: the same one byte later; s7 to s10: sums, which begin with t0; s11: x, a2 and a3: from row to row and back;
    a4 to a7: words of x; a1 and ra: y and its step; the rest is that of outputs (see SMELT_COMMON). */
@@ -61,74 +79,95 @@ enum {
     register uint32_t *const at __asm__("a0") = numbers;                                                               \
     numbers[SMELT_NINE_Y] = (uint32_t)(uintptr_t)y;                                                                    \
     numbers[SMELT_NINE_W] = (uint32_t)(uintptr_t)w;                                                                    \
-    numbers[SMELT_NINE_X] = (uint32_t)(uintptr_t)x;                                                                    \
+    numbers[SMELT_NINE_PLANE] = (uint32_t)(uintptr_t)plane;                                                            \
     numbers[SMELT_NINE_SCALES] = (uint32_t)(uintptr_t)scales;                                                          \
     numbers[SMELT_NINE_LINES] = (uint32_t)lines;                                                                       \
     numbers[SMELT_NINE_GROUPS] = (uint32_t)groups;                                                                     \
-    numbers[SMELT_NINE_SKIP] = (uint32_t)(x_line - 4 * (stride) * groups);                                             \
-    numbers[SMELT_NINE_Y_SKIP] = (uint32_t)(y_line - 4 * groups * step);                                               \
+    numbers[SMELT_NINE_SKIP] = (uint32_t)(down - 4 * (stride) * groups);                                               \
+    numbers[SMELT_NINE_Y_SKIP] = (uint32_t)(y_down - 4 * groups * step);                                               \
     numbers[SMELT_NINE_PITCH] = (uint32_t)((stride) == 1 ? pitch : pitch - 6);                                         \
     numbers[SMELT_NINE_BACK] = (uint32_t)(2 - 2 * pitch);                                                              \
     numbers[SMELT_NINE_STEP] = (uint32_t)step;                                                                         \
     numbers[SMELT_NINE_SHIFT] = (uint32_t)shift;                                                                       \
-    numbers[SMELT_NINE_UP] = (uint32_t)up
+    numbers[SMELT_NINE_UP] = (uint32_t)up;                                                                             \
+    numbers[SMELT_NINE_CHANNELS] = (uint32_t)channels;                                                                 \
+    numbers[SMELT_NINE_X] = (uint32_t)(uintptr_t)x;                                                                    \
+    numbers[SMELT_NINE_TO] = (uint32_t)(uintptr_t)plane + (uint32_t)to;                                                \
+    numbers[SMELT_NINE_WORDS] = (uint32_t)words;                                                                       \
+    numbers[SMELT_NINE_X_LINES] = (uint32_t)x_lines;                                                                   \
+    numbers[SMELT_NINE_X_STEP] = (uint32_t)x_step;                                                                     \
+    numbers[SMELT_NINE_X_SKIP] = (uint32_t)(x_down - 4 * words * x_step);                                              \
+    numbers[SMELT_NINE_TO_SKIP] = (uint32_t)(pitch - 4 * words)
 
-#define SMELT_NINE_RUN(scale, instructions, groups)                                                                    \
-    __asm__ volatile(SMELT_BEGIN SMELT_NINE_LOADED scale SMELT_NINE_LOOP(instructions, groups) SMELT_END               \
+#define SMELT_NINE_RUN(scale, size, instructions, groups)                                                              \
+    __asm__ volatile(SMELT_BEGIN SMELT_NINE_GATHERED SMELT_NINE_LOADED scale SMELT_NINE_LOOP(instructions, groups)     \
+                     SMELT_NINE_NEXT(size) SMELT_END                                                                   \
                      :                                                                                                 \
                      : "r"(at)                                                                                         \
                      : SMELT_QUAD_CLOBBERS)
 
-SMELT_SHARED void smelt_nine_1_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
-        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t shift)
+SMELT_SHARED void smelt_nine_1_narrow(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
 {
     const int32_t up = 0;
     SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN(SMELT_NINE_SHARED, 34, SMELT_NINE_1(SMELT_DOT) SMELT_NINE_OUTPUTS(SMELT_NARROW));
+    SMELT_NINE_RUN(SMELT_NINE_SHARED, 12, 34,
+            SMELT_NINE_1(SMELT_DOT) SMELT_NINE_OUTPUTS(SMELT_NARROW));
 }
 
-SMELT_SHARED void smelt_nine_1_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
-        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t up, int32_t shift)
+SMELT_SHARED void smelt_nine_1_once(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
 {
     SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN(SMELT_NINE_SHARED, 42, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_ONCE));
+    SMELT_NINE_RUN(SMELT_NINE_SHARED, 12, 42,
+            SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_ONCE));
 }
 
-SMELT_SHARED void smelt_nine_1_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
-        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line)
+SMELT_SHARED void smelt_nine_1_twice(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to)
 {
     const int32_t up = 0, shift = 0;
     SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN(SMELT_NINE_OWN, 62, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_TWICE));
+    SMELT_NINE_RUN(SMELT_NINE_OWN, 16, 62,
+            SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_TWICE));
 }
 
-SMELT_SHARED void smelt_nine_2_narrow(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
-        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t shift)
+SMELT_SHARED void smelt_nine_2_narrow(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
 {
     const int32_t up = 0;
     SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN(SMELT_NINE_SHARED, 40, SMELT_NINE_2(SMELT_DOT) SMELT_NINE_OUTPUTS(SMELT_NARROW));
+    SMELT_NINE_RUN(SMELT_NINE_SHARED, 12, 40,
+            SMELT_NINE_2(SMELT_DOT) SMELT_NINE_OUTPUTS(SMELT_NARROW));
 }
 
-SMELT_SHARED void smelt_nine_2_once(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
-        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t up, int32_t shift)
+SMELT_SHARED void smelt_nine_2_once(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
 {
     SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN(SMELT_NINE_SHARED, 48, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_ONCE));
+    SMELT_NINE_RUN(SMELT_NINE_SHARED, 12, 48,
+            SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_ONCE));
 }
 
-SMELT_SHARED void smelt_nine_2_twice(int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines, int32_t groups,
-        int32_t pitch, int32_t x_line, int32_t step, int32_t y_line)
+SMELT_SHARED void smelt_nine_2_twice(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to)
 {
     const int32_t up = 0, shift = 0;
     SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN(SMELT_NINE_OWN, 68, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_TWICE));
+    SMELT_NINE_RUN(SMELT_NINE_OWN, 16, 68,
+            SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_TWICE));
 }
 
 /* Bytes of x, `step` apart, side by side: lines of `words` words, `x_line` bytes apart in x, `pitch` in y. */
-SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t lines, int32_t step, int32_t x_line, int32_t pitch)
+SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t lines, int32_t step, int32_t x_down, int32_t pitch)
 {
-    const int32_t skip = x_line - 4 * words * step, y_skip = pitch - 4 * words;
+    const int32_t skip = x_down - 4 * words * step, y_skip = pitch - 4 * words;
     __asm__ volatile(SMELT_BEGIN
                      ".insn i 0x7b,4,x1,%[lines],2*10\n"
                      ".insn i 0x7b,4,x0,%[words],2*7\n"
@@ -156,33 +195,59 @@ SMELT_INLINE int32_t smelt_nine_sum(int32_t start, const int32_t *w, const int8_
     return start;
 }
 
-SMELT_INLINE void smelt_nine_narrow(int32_t stride, int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines,
-        int32_t groups, int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t shift)
+SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t lines, int32_t step, int32_t x_down, int32_t pitch)
 {
-    for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-        const int32_t line = i / (4 * groups), at = i % (4 * groups);
-        const int32_t sum = smelt_nine_sum(0, w, x + line * x_line + at * stride, pitch);
-        y[line * y_line + at * step] = smelt_narrow_output(sum, scales[1], scales[2], shift);
+    for (int32_t i = 0; i < 4 * words * lines; ++i) {
+        const int32_t line = i / (4 * words), at = i % (4 * words);
+        y[line * pitch + at] = x[line * x_down + at * step];
     }
 }
 
-SMELT_INLINE void smelt_nine_once(int32_t stride, int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines,
-        int32_t groups, int32_t pitch, int32_t x_line, int32_t step, int32_t y_line, int32_t up, int32_t shift)
+SMELT_INLINE void smelt_nine_narrow(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
 {
-    for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-        const int32_t line = i / (4 * groups), at = i % (4 * groups);
-        const int32_t sum = smelt_nine_sum(scales[0], w, x + line * x_line + at * stride, pitch);
-        y[line * y_line + at * step] = smelt_once_output(sum, scales[1], scales[2], up, shift);
+    for (int32_t channel = 0; channel < channels; ++channel) {
+        smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
+        for (int32_t i = 0; i < 4 * lines * groups; ++i) {
+            const int32_t line = i / (4 * groups), at = i % (4 * groups);
+            const int8_t *const from = plane + line * down + at * stride;
+            y[channel + line * y_down + at * step] = smelt_narrow_output(smelt_nine_sum(0, w, from, pitch), scales[1], scales[2], shift);
+        }
+        w += 3;
+        scales += 3;
     }
 }
 
-SMELT_INLINE void smelt_nine_twice(int32_t stride, int8_t *y, const int32_t *w, const int8_t *x, const int32_t *scales, int32_t lines,
-        int32_t groups, int32_t pitch, int32_t x_line, int32_t step, int32_t y_line)
+SMELT_INLINE void smelt_nine_once(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
 {
-    for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-        const int32_t line = i / (4 * groups), at = i % (4 * groups);
-        const int32_t sum = smelt_nine_sum(scales[0], w, x + line * x_line + at * stride, pitch);
-        y[line * y_line + at * step] = smelt_twice_output(sum, scales[1], scales[2], scales[3]);
+    for (int32_t channel = 0; channel < channels; ++channel) {
+        smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
+        for (int32_t i = 0; i < 4 * lines * groups; ++i) {
+            const int32_t line = i / (4 * groups), at = i % (4 * groups);
+            const int8_t *const from = plane + line * down + at * stride;
+            y[channel + line * y_down + at * step] = smelt_once_output(smelt_nine_sum(scales[0], w, from, pitch), scales[1], scales[2], up, shift);
+        }
+        w += 3;
+        scales += 3;
+    }
+}
+
+SMELT_INLINE void smelt_nine_twice(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to)
+{
+    for (int32_t channel = 0; channel < channels; ++channel) {
+        smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
+        for (int32_t i = 0; i < 4 * lines * groups; ++i) {
+            const int32_t line = i / (4 * groups), at = i % (4 * groups);
+            const int8_t *const from = plane + line * down + at * stride;
+            y[channel + line * y_down + at * step] = smelt_twice_output(smelt_nine_sum(scales[0], w, from, pitch), scales[1], scales[2], scales[3]);
+        }
+        w += 3;
+        scales += 4;
     }
 }
 
@@ -192,14 +257,6 @@ SMELT_INLINE void smelt_nine_twice(int32_t stride, int8_t *y, const int32_t *w, 
 #define smelt_nine_2_narrow(...) smelt_nine_narrow(2, __VA_ARGS__)
 #define smelt_nine_2_once(...) smelt_nine_once(2, __VA_ARGS__)
 #define smelt_nine_2_twice(...) smelt_nine_twice(2, __VA_ARGS__)
-
-SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t lines, int32_t step, int32_t x_line, int32_t pitch)
-{
-    for (int32_t i = 0; i < 4 * words * lines; ++i) {
-        const int32_t line = i / (4 * words), at = i % (4 * words);
-        y[line * pitch + at] = x[line * x_line + at * step];
-    }
-}
 
 #endif
 
