@@ -1,14 +1,16 @@
 """DepthwiseConv2D with kernels of 3 x 3 by dot products of four bytes, one channel after the other.
 
 A channel is gathered into a plane of bytes with its border. A word of a row holds four neighbours: with weights (a, b, c, 0) it
-gives one output, with (0, a, b, c) the next one, and the word two bytes further on gives two more. Lines are the rows of the
-image or its columns, whichever has more groups of four outputs to offer; a last group starts earlier.
+gives one output, with (0, a, b, c) the next one. With stride 1 words of four rows give two outputs and two below; with stride 2
+those of three rows four in a line. Lines are the rows of the image or its columns, whichever needs fewer groups of four; last
+groups start earlier where these are not whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,14 +42,17 @@ class NineBlock:
         return f"nine({'columns' if self.transposed else 'rows'})"
 
 
-def _fits(op: DepthwiseConv2D, transposed: bool) -> bool:
-    _, along = axes_of(op, transposed)
-    return along.y_size >= FOUR and along.stride in (1, 2)
+def _group(op: DepthwiseConv2D, transposed: bool) -> tuple[int, int] | None:
+    """Lines and outputs of each of a group; None where there is no routine."""
+    lines, along = axes_of(op, transposed)
+    group = (2, 2) if along.stride == 1 else (1, FOUR)
+    possible = along.stride == 2 or lines.stride == along.stride == 1
+    return group if possible and lines.y_size >= group[0] and along.y_size >= group[1] else None
 
 
-def has_fours(op: DepthwiseConv2D, core: Core) -> bool:
-    """at least four outputs along an axis, with stride 1 or 2"""
-    return _fits(op, False) or _fits(op, True)
+def has_groups(op: DepthwiseConv2D, core: Core) -> bool:
+    """two by two outputs and stride 1, or four along an axis with stride 2"""
+    return any(_group(op, transposed) for transposed in (False, True))
 
 
 def ends_at_once(op: DepthwiseConv2D, core: Core) -> bool:
@@ -88,7 +93,18 @@ def build_nine(op: DepthwiseConv2D, schedule: NineBlock) -> KernelCall:
     scales = k.table("scales", scales_of(outputs))
     pitch = -(-along.seen // FOUR) * FOUR
     plane = k.scratch("plane", "int8_t", lines.seen * pitch + FOUR)
-    kernel = _Kernel(outputs, lines, along, pitch, x, w, scales, plane, k.result("y", op.y))
+    kernel = _Kernel(
+        outputs,
+        _group(op, schedule.transposed) or (1, FOUR),
+        lines,
+        along,
+        pitch,
+        x,
+        w,
+        scales,
+        plane,
+        k.result("y", op.y),
+    )
     k.fill(plane, 0, op.x.q.zero_point, plane.size)
     images = op.x.shape[0]
     with k.loop("image", 0, images) as image:
@@ -102,6 +118,7 @@ class _Kernel:
     """What the parts of the kernel share."""
 
     outputs: Outputs
+    group: tuple[int, int]
     lines: Axis
     along: Axis
     pitch: int
@@ -112,20 +129,23 @@ class _Kernel:
     y: Buffer
 
     def channels(self, k: KernelBuilder, count: int, places: tuple[Expr, Expr]) -> None:
-        """All channels of an image, which begins at these elements of x and y: by one call where nothing is left of fours."""
+        """All channels of an image, which begins at these elements of x and y: by one call where nothing is left of groups."""
         x, y = places
-        if self.along.x_size % FOUR == self.along.y_size % FOUR == 0:
-            self._outputs(k, (Const(0), count), (x, y), (0, self.along.y_size // FOUR), self.along.x_size // FOUR)
+        stretches = [
+            *product(_stretches(self.lines.y_size, self.group[0]), _stretches(self.along.y_size, self.group[1]))
+        ]
+        if self.along.x_size % FOUR == 0 and len(stretches) == 1:
+            self._outputs(k, (Const(0), count), (x, y), stretches[0], self.along.x_size // FOUR)
             return
         with k.loop("channel", 0, count) as channel:
             self._gather(k, x + channel)
-            for stretch in _stretches(self.along.y_size):
+            for stretch in stretches:
                 self._outputs(k, (channel, 1), (x + channel, y + channel), stretch, 0)
 
     def _gather(self, k: KernelBuilder, first: Expr) -> None:
         """One channel of x, the first element of which is given; the padding around it stays."""
         lines, along = self.lines, self.along
-        for at, words in _stretches(along.x_size):
+        for at, words in _stretches(along.x_size, FOUR):
             numbers = (words, lines.x_size, along.x_step, lines.x_step, self.pitch)
             places = At(self.plane, self._inside + at), At(self.x, first + at * along.x_step)
             k.routine(LINES, (*places, *numbers), (), lines.x_size * (7 * words + 4) + 30)
@@ -141,45 +161,60 @@ class _Kernel:
         return self.lines.pad * self.pitch + self.along.pad
 
     def _outputs(
-        self, k: KernelBuilder, channels: tuple[Expr, int], places: tuple[Expr, Expr], stretch: tuple[int, int], words: int
+        self, k: KernelBuilder, channels: tuple[Expr, int], places: tuple[Expr, Expr], stretch: tuple[Stretch, Stretch],
+        words: int,
     ) -> None:  # fmt: skip
-        """The outputs of so many channels in a stretch of each line; where lines have `words` each channel is gathered before."""
+        """The outputs of so many channels in stretches of lines and along them; where lines have `words` each channel is gathered
+        before."""
         lines, along, columns = self.lines, self.along, self.outputs.columns
-        (channel, many), (x, y), (at, groups) = channels, places, stretch
-        start = at * along.stride
+        (channel, many), (x, y), ((line, rows), (at, groups)) = channels, places, stretch
+        start = line * lines.stride * self.pitch + at * along.stride
         tables = (
             At(self.weights, channel * 3),
             At(self.plane, start),
             At(self.x, x),
             At(self.scales, channel * len(columns)),
         )
-        numbers = (lines.y_size, groups, self.pitch, self.pitch * lines.stride, along.y_step, lines.y_step)
+        numbers = (rows, groups, self.pitch, self.group[0] * lines.stride * self.pitch, along.y_step, lines.y_step)
         gathered = (words, lines.x_size, along.x_step, lines.x_step, self._inside)
-        count = many * lines.y_size * groups
-        others = count * (6 * along.stride + 16) + many * (lines.x_size * (7 * words + 4) + 40) + 60
-        arguments = (At(self.y, y + at * along.y_step), *tables, many, *numbers, *gathered, *self.outputs.numbers)
-        routine = NINE[along.stride, self.outputs.end]
-        k.routine(routine, (*arguments, self.plane.size - start), ((ADD_DOT, 12 * count),), others)
+        count = many * rows * groups
+        others = count * (4 + 8 * along.stride + FOUR) + many * (lines.x_size * (7 * words + 4) + 40) + 60
+        y_start = At(self.y, y + (at * along.y_step + line * lines.y_step))
+        arguments: tuple[At | Expr | int, ...] = (
+            y_start,
+            *tables,
+            many,
+            *numbers,
+            *gathered,
+            *self.outputs.numbers,
+            self.plane.size - start,
+        )
+        k.routine(NINE[along.stride, self.outputs.end], arguments, ((ADD_DOT, 12 * count),), others)
 
 
-def _stretches(count: int) -> Iterable[tuple[int, int]]:
-    """(first, fours) of all whole fours, and of one that ends with the last where some are left."""
-    if count >= FOUR:
-        yield 0, count // FOUR
-    if count > FOUR and count % FOUR:
-        yield count - FOUR, 1
+Stretch = tuple[int, int]
+"""The first of things that are in groups, and the number of groups."""
+
+
+def _stretches(count: int, size: int) -> tuple[Stretch, ...]:
+    """All whole groups of so many, and one that ends with the last where some are left."""
+    full = ((0, count // size),) if count >= size else ()
+    return (*full, (count - size, 1)) if count > size and count % size else full
 
 
 def schedules(op: DepthwiseConv2D, core: Core) -> Iterable[NineBlock]:
     """Lines along the axis on which fewer outputs are made twice."""
-    fitting = [transposed for transposed in (False, True) if _fits(op, transposed)]
+    fitting = [transposed for transposed in (False, True) if _group(op, transposed)]
     return [NineBlock(transposed) for transposed in sorted(fitting, key=lambda t: _groups(op, t))]
 
 
 def _groups(op: DepthwiseConv2D, transposed: bool) -> int:
-    """Groups of four outputs that are made for a channel."""
-    lines, along = axes_of(op, transposed)
-    return lines.y_size * sum(groups for _, groups in _stretches(along.y_size))
+    """Groups of outputs that are made for a channel."""
+    (lines, along), group = axes_of(op, transposed), _group(op, transposed)
+    if group is None:
+        return 0
+    down, across = (sum(n for _, n in _stretches(a.y_size, g)) for a, g in zip((lines, along), group, strict=True))
+    return down * across
 
 
 DEPTHWISE_NINE = Implementation(
@@ -187,5 +222,5 @@ DEPTHWISE_NINE = Implementation(
     DepthwiseConv2D,
     schedules,
     build_nine,
-    (has_dots, has_byte_weights, is_undilated, is_three_by_three, has_fours, ends_at_once),
+    (has_dots, has_byte_weights, is_undilated, is_three_by_three, has_groups, ends_at_once),
 )

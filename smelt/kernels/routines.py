@@ -317,14 +317,16 @@ def _interleave() -> Routine:
 
 
 def _nine(stride: int, end: str) -> Routine:
-    """Groups of four outputs of channels of a depthwise layer, from a plane of bytes; all distances in bytes."""
+    """Groups of four outputs of channels of a depthwise layer, from a plane of bytes; all distances in bytes. With stride 1 a group
+    is two by two."""
+    across = 2 if stride == 1 else 4
     channels, lines, groups = _count("channels"), _count("lines"), _count("groups")
     pitch, down, step, y_down, words, x_lines, x_step, x_down, to, size = (
         *(Number(name, 0) for name in ("pitch", "down", "step", "y_down", "words")),
         *(Number(name, 0) for name in ("x_lines", "x_step", "x_down", "to")),
         Number("plane_bytes", 1, passed=False),
     )
-    made = (lines.value - 1) * y_down.value + (groups.value * 4 - 1) * step.value + channels.value
+    made = (lines.value * (4 // across) - 1) * y_down.value + (groups.value * across - 1) * step.value + channels.value
     gathered = (x_lines.value - 1) * x_down.value + (words.value * 4 - 1) * x_step.value + channels.value
     seen = minimum(words.value, 1) * gathered
     parameters: tuple[Parameter, ...] = (

@@ -1,9 +1,10 @@
-/* Depthwise convolutions with kernels of 3 x 3: one channel after the other of a plane of bytes, four neighbouring outputs at a time.
+/* Depthwise convolutions with kernels of 3 x 3: one channel after the other of a plane of bytes, four outputs at a time: two by
+ * two with stride 1, else neighbours in a line.
  * Portable C, and assembly for XpulpV2.
  *
  * A channel of x is gathered to byte `to` of the plane first: lines of `words` words, whose bytes are `x_step` apart in x, `x_lines` of
  * them, `x_down` apart; none where `words` is 0. `w` has a word for each row of the kernel, whose highest byte is 0. Rows of the plane
- * are `pitch` bytes apart, those under neighbouring lines of outputs `down`; outputs are `step` bytes apart in y, their lines `y_down`.
+ * are `pitch` bytes apart, those under `lines` (pairs of lines with stride 1) `down`; outputs are `step` bytes apart in y, their lines `y_down`.
  * `scales` has what the sum of a channel begins with, and what makes outputs of it. Neighbouring channels are neighbours in x and y.
  */
 #ifndef SMELT_NINE_H
@@ -21,7 +22,7 @@ enum {
     SMELT_NINE_Y, SMELT_NINE_W, SMELT_NINE_PLANE, SMELT_NINE_SCALES, SMELT_NINE_LINES, SMELT_NINE_GROUPS, SMELT_NINE_SKIP,
     SMELT_NINE_Y_SKIP, SMELT_NINE_PITCH, SMELT_NINE_BACK, SMELT_NINE_STEP, SMELT_NINE_SHIFT, SMELT_NINE_UP, SMELT_NINE_CHANNELS,
     SMELT_NINE_X, SMELT_NINE_TO, SMELT_NINE_WORDS, SMELT_NINE_X_LINES, SMELT_NINE_X_STEP, SMELT_NINE_X_SKIP, SMELT_NINE_TO_SKIP,
-    SMELT_NINE_NUMBERS
+    SMELT_NINE_BELOW, SMELT_NINE_KEPT, SMELT_NINE_NUMBERS
 };
 
 /* A channel to the plane: t6 and s11 are where bytes come from and where words go. */
@@ -44,28 +45,26 @@ enum {
 #define SMELT_NINE_LOADED                                                                                              \
     "lw t0,4(a0)\n lw t1,12(a0)\n lw a1,0(a0)\n lw s11,8(a0)\n"                                                        \
     "lw s1,0(t0)\n lw s2,4(t0)\n lw s3,8(t0)\n lw a2,32(a0)\n lw a3,36(a0)\n lw ra,40(a0)\n"                           \
-    "lw t4,44(a0)\n lw t3,48(a0)\n slli s4,s1,8\n slli s5,s2,8\n slli s6,s3,8\n lw t0,0(t1)\n lw t2,8(t1)\n"
+    "lw s0,84(a0)\n lw t4,44(a0)\n lw t3,48(a0)\n add s0,s0,a1\n slli s4,s1,8\n slli s5,s2,8\n slli s6,s3,8\n lw t0,0(t1)\n lw t2,8(t1)\n"
 #define SMELT_NINE_SHARED "lw t1,4(t1)\n"
 #define SMELT_NINE_OWN "lw t4,12(t1)\n lw t1,4(t1)\n"
 
-#define SMELT_NINE_LOOP(instructions, groups)                                                                          \
-    "lw t5,16(a0)\n" SMELT_REPEAT(x1, t5, (instructions + 6)) "lw t6,20(a0)\n" SMELT_REPEAT(x0, t6, instructions)      \
-    groups "lw t5,24(a0)\n lw t6,28(a0)\n add s11,s11,t5\n add a1,a1,t6\n"
+/* `groups` of so many instructions, line by line; `more` is one more instruction at the end of a line. */
+#define SMELT_NINE_LOOP(instructions, more, groups)                                                                    \
+    "lw t5,16(a0)\n" SMELT_REPEAT(x1, t5, (instructions + 7)) "lw t6,20(a0)\n" SMELT_REPEAT(x0, t6, instructions)      \
+    groups "lw t5,24(a0)\n lw t6,28(a0)\n add s11,s11,t5\n add a1,a1,t6\n" more "\n"
 
-#define SMELT_NINE_STORED(sum) SMELT_STORE_BYTE_BY(sum, a1, ra)
-#define SMELT_NINE_OUTPUTS(output)                                                                                     \
-    output(s7) SMELT_NINE_STORED(s7) output(s8) SMELT_NINE_STORED(s8)                                                  \
-    output(s9) SMELT_NINE_STORED(s9) output(s10) SMELT_NINE_STORED(s10)
+#define SMELT_NINE_OUTPUTS(output, below)                                                                              \
+    output(s7) SMELT_STORE_BYTE_BY(s7, a1, ra) output(s8) SMELT_STORE_BYTE_BY(s8, a1, ra)                              \
+    output(s9) SMELT_STORE_BYTE_BY(s9, below, ra) output(s10) SMELT_STORE_BYTE_BY(s10, below, ra)
 #define SMELT_NINE_STARTS "mv s7,t0\n mv s8,t0\n mv s9,t0\n mv s10,t0\n"
 
-/* Words of three rows at x and two bytes on; `first` are the products that sums begin with. */
+/* Words of four rows: two outputs of a line, and two below, which s0 points to. `first` are the products that sums begin with. */
 #define SMELT_NINE_1(first)                                                                                            \
-    SMELT_LOAD_BY(a4, s11, a2) SMELT_LOAD_BY(a5, s11, a2) SMELT_LOAD_BY(a6, s11, a3)                                   \
-    first(s7, a4, s1) first(s8, a4, s4) SMELT_ADD_DOT(s7, a5, s2) SMELT_ADD_DOT(s8, a5, s5)                            \
-    SMELT_LOAD_BY(a4, s11, a2) SMELT_ADD_DOT(s7, a6, s3) SMELT_ADD_DOT(s8, a6, s6)                                     \
-    SMELT_LOAD_BY(a5, s11, a2) SMELT_LOAD_BY(a6, s11, a3)                                                              \
-    first(s9, a4, s1) first(s10, a4, s4) SMELT_ADD_DOT(s9, a5, s2) SMELT_ADD_DOT(s10, a5, s5)                          \
-    SMELT_ADD_DOT(s9, a6, s3) SMELT_ADD_DOT(s10, a6, s6)
+    SMELT_LOAD_BY(a4, s11, a2) SMELT_LOAD_BY(a5, s11, a2) SMELT_LOAD_BY(a6, s11, a2) SMELT_LOAD_BY(a7, s11, a3)        \
+    first(s7, a4, s1) first(s8, a4, s4) first(s9, a5, s1) first(s10, a5, s4)                                           \
+    SMELT_ADD_DOT(s7, a5, s2) SMELT_ADD_DOT(s8, a5, s5) SMELT_ADD_DOT(s9, a6, s2) SMELT_ADD_DOT(s10, a6, s5)           \
+    SMELT_ADD_DOT(s7, a6, s3) SMELT_ADD_DOT(s8, a6, s6) SMELT_ADD_DOT(s9, a7, s3) SMELT_ADD_DOT(s10, a7, s6)
 
 /* Four words of each row, two bytes apart; a2 leads to the next row, a3 back. */
 #define SMELT_NINE_ROW(dot, weights, last)                                                                             \
@@ -83,10 +82,10 @@ enum {
     numbers[SMELT_NINE_SCALES] = (uint32_t)(uintptr_t)scales;                                                          \
     numbers[SMELT_NINE_LINES] = (uint32_t)lines;                                                                       \
     numbers[SMELT_NINE_GROUPS] = (uint32_t)groups;                                                                     \
-    numbers[SMELT_NINE_SKIP] = (uint32_t)(down - 4 * (stride) * groups);                                               \
-    numbers[SMELT_NINE_Y_SKIP] = (uint32_t)(y_down - 4 * groups * step);                                               \
+    numbers[SMELT_NINE_SKIP] = (uint32_t)(down - ((stride) == 1 ? 2 : 8) * groups);                                               \
+    numbers[SMELT_NINE_Y_SKIP] = (uint32_t)((stride) == 1 ? 2 * y_down - 2 * groups * step : y_down - 4 * groups * step);                                               \
     numbers[SMELT_NINE_PITCH] = (uint32_t)((stride) == 1 ? pitch : pitch - 6);                                         \
-    numbers[SMELT_NINE_BACK] = (uint32_t)(2 - 2 * pitch);                                                              \
+    numbers[SMELT_NINE_BACK] = (uint32_t)(2 - ((stride) == 1 ? 3 : 2) * pitch);                                                              \
     numbers[SMELT_NINE_STEP] = (uint32_t)step;                                                                         \
     numbers[SMELT_NINE_SHIFT] = (uint32_t)shift;                                                                       \
     numbers[SMELT_NINE_UP] = (uint32_t)up;                                                                             \
@@ -97,14 +96,19 @@ enum {
     numbers[SMELT_NINE_X_LINES] = (uint32_t)x_lines;                                                                   \
     numbers[SMELT_NINE_X_STEP] = (uint32_t)x_step;                                                                     \
     numbers[SMELT_NINE_X_SKIP] = (uint32_t)(x_down - 4 * words * x_step);                                              \
+    numbers[SMELT_NINE_BELOW] = (uint32_t)y_down;                                                                      \
     numbers[SMELT_NINE_TO_SKIP] = (uint32_t)(pitch - 4 * words)
 
-#define SMELT_NINE_RUN(scale, size, instructions, groups)                                                              \
-    __asm__ volatile(SMELT_BEGIN SMELT_NINE_GATHERED SMELT_NINE_LOADED scale SMELT_NINE_LOOP(instructions, groups)     \
-                     SMELT_NINE_NEXT(size) SMELT_END                                                                   \
+#define SMELT_NINE_RUN(scale, size, instructions, more, groups)                                                        \
+    __asm__ volatile(SMELT_BEGIN "sw s0,88(a0)\n" SMELT_NINE_GATHERED SMELT_NINE_LOADED scale                          \
+                     SMELT_NINE_LOOP(instructions, more, groups) SMELT_NINE_NEXT(size) "lw s0,88(a0)\n" SMELT_END      \
                      :                                                                                                 \
                      : "r"(at)                                                                                         \
                      : SMELT_QUAD_CLOBBERS)
+#define SMELT_NINE_RUN_1(scale, size, instructions, groups, output)                                                    \
+    SMELT_NINE_RUN(scale, size, instructions, "add s0,s0,t6", groups SMELT_NINE_OUTPUTS(output, s0))
+#define SMELT_NINE_RUN_2(scale, size, instructions, groups, output)                                                    \
+    SMELT_NINE_RUN(scale, size, instructions, "nop", groups SMELT_NINE_OUTPUTS(output, a1))
 
 SMELT_SHARED void smelt_nine_1_narrow(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
         int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
@@ -112,8 +116,7 @@ SMELT_SHARED void smelt_nine_1_narrow(int8_t *y, const int32_t *w, int8_t *plane
 {
     const int32_t up = 0;
     SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN(SMELT_NINE_SHARED, 12, 34,
-            SMELT_NINE_1(SMELT_DOT) SMELT_NINE_OUTPUTS(SMELT_NARROW));
+    SMELT_NINE_RUN_1(SMELT_NINE_SHARED, 12, 32, SMELT_NINE_1(SMELT_DOT), SMELT_NARROW);
 }
 
 SMELT_SHARED void smelt_nine_1_once(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
@@ -121,8 +124,7 @@ SMELT_SHARED void smelt_nine_1_once(int8_t *y, const int32_t *w, int8_t *plane, 
         int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
 {
     SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN(SMELT_NINE_SHARED, 12, 42,
-            SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_ONCE));
+    SMELT_NINE_RUN_1(SMELT_NINE_SHARED, 12, 40, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT), SMELT_ONCE);
 }
 
 SMELT_SHARED void smelt_nine_1_twice(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
@@ -131,8 +133,7 @@ SMELT_SHARED void smelt_nine_1_twice(int8_t *y, const int32_t *w, int8_t *plane,
 {
     const int32_t up = 0, shift = 0;
     SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN(SMELT_NINE_OWN, 16, 62,
-            SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_TWICE));
+    SMELT_NINE_RUN_1(SMELT_NINE_OWN, 16, 60, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT), SMELT_TWICE);
 }
 
 SMELT_SHARED void smelt_nine_2_narrow(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
@@ -141,8 +142,7 @@ SMELT_SHARED void smelt_nine_2_narrow(int8_t *y, const int32_t *w, int8_t *plane
 {
     const int32_t up = 0;
     SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN(SMELT_NINE_SHARED, 12, 40,
-            SMELT_NINE_2(SMELT_DOT) SMELT_NINE_OUTPUTS(SMELT_NARROW));
+    SMELT_NINE_RUN_2(SMELT_NINE_SHARED, 12, 40, SMELT_NINE_2(SMELT_DOT), SMELT_NARROW);
 }
 
 SMELT_SHARED void smelt_nine_2_once(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
@@ -150,8 +150,7 @@ SMELT_SHARED void smelt_nine_2_once(int8_t *y, const int32_t *w, int8_t *plane, 
         int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
 {
     SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN(SMELT_NINE_SHARED, 12, 48,
-            SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_ONCE));
+    SMELT_NINE_RUN_2(SMELT_NINE_SHARED, 12, 48, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT), SMELT_ONCE);
 }
 
 SMELT_SHARED void smelt_nine_2_twice(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
@@ -160,8 +159,7 @@ SMELT_SHARED void smelt_nine_2_twice(int8_t *y, const int32_t *w, int8_t *plane,
 {
     const int32_t up = 0, shift = 0;
     SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN(SMELT_NINE_OWN, 16, 68,
-            SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT) SMELT_NINE_OUTPUTS(SMELT_TWICE));
+    SMELT_NINE_RUN_2(SMELT_NINE_OWN, 16, 68, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT), SMELT_TWICE);
 }
 
 /* Bytes of x, `step` apart, side by side: lines of `words` words, `x_line` bytes apart in x, `pitch` in y. */
@@ -210,8 +208,8 @@ SMELT_INLINE void smelt_nine_narrow(int32_t stride, int8_t *y, const int32_t *w,
     for (int32_t channel = 0; channel < channels; ++channel) {
         smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
         for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-            const int32_t line = i / (4 * groups), at = i % (4 * groups);
-            const int8_t *const from = plane + line * down + at * stride;
+            const int32_t block = stride == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;
+            const int8_t *const from = plane + line * down / (4 / block) + at * stride;
             y[channel + line * y_down + at * step] = smelt_narrow_output(smelt_nine_sum(0, w, from, pitch), scales[1], scales[2], shift);
         }
         w += 3;
@@ -226,8 +224,8 @@ SMELT_INLINE void smelt_nine_once(int32_t stride, int8_t *y, const int32_t *w, i
     for (int32_t channel = 0; channel < channels; ++channel) {
         smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
         for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-            const int32_t line = i / (4 * groups), at = i % (4 * groups);
-            const int8_t *const from = plane + line * down + at * stride;
+            const int32_t block = stride == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;
+            const int8_t *const from = plane + line * down / (4 / block) + at * stride;
             y[channel + line * y_down + at * step] = smelt_once_output(smelt_nine_sum(scales[0], w, from, pitch), scales[1], scales[2], up, shift);
         }
         w += 3;
@@ -242,8 +240,8 @@ SMELT_INLINE void smelt_nine_twice(int32_t stride, int8_t *y, const int32_t *w, 
     for (int32_t channel = 0; channel < channels; ++channel) {
         smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
         for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-            const int32_t line = i / (4 * groups), at = i % (4 * groups);
-            const int8_t *const from = plane + line * down + at * stride;
+            const int32_t block = stride == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;
+            const int8_t *const from = plane + line * down / (4 / block) + at * stride;
             y[channel + line * y_down + at * step] = smelt_twice_output(smelt_nine_sum(scales[0], w, from, pitch), scales[1], scales[2], scales[3]);
         }
         w += 3;
