@@ -52,7 +52,7 @@ def _group(op: DepthwiseConv2D, transposed: bool) -> tuple[int, int] | None:
 
 def has_groups(op: DepthwiseConv2D, core: Core) -> bool:
     """two by two outputs and stride 1, or four along an axis with stride 2"""
-    return any(_group(op, transposed) for transposed in (False, True))
+    return bool(_group(op, False) or _group(op, True))
 
 
 def ends_at_once(op: DepthwiseConv2D, core: Core) -> bool:
