@@ -11,6 +11,7 @@ from pathlib import Path
 from smelt.errors import OptionError, printable
 from smelt.files import kind, read, save
 from smelt.firmware.mark import is_firmware, is_intact, is_marked
+from smelt.firmware.pmsis import FILES as SDK_FILES
 from smelt.firmware.sources import ASSEMBLY, FILES, MEMORY
 from smelt.kernels.headers import included, with_included
 
@@ -47,7 +48,7 @@ def _left_by(network: str, place: Path, folder: Path) -> set[str]:
     code = _found(place / f"{network}_net.c", folder)
     if code is None or not is_intact(code):
         return set()
-    return _headers(code) | {f"{network}_{end}" for end in (*FILES, MEMORY, ASSEMBLY)}
+    return _headers(code) | {f"{network}_{end}" for end in (*FILES, MEMORY, ASSEMBLY, *SDK_FILES)}
 
 
 def _found(file: Path, folder: Path) -> bytes | None:

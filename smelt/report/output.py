@@ -10,7 +10,10 @@ import numpy as np
 from smelt.compile import Compilation
 from smelt.files import write
 from smelt.firmware.mark import marked
+from smelt.firmware.pmsis import Example, has_sdk, render_pmsis
 from smelt.firmware.sources import smelt_version
+from smelt.inputs import random_inputs
+from smelt.model.reference import run
 from smelt.report.execute import Execution
 from smelt.report.folder import save_own
 from smelt.several import SuiteCompilation
@@ -19,11 +22,22 @@ SOURCES = "5-sources"
 
 
 def save_compilation(compilation: Compilation | SuiteCompilation, folder: Path) -> None:
-    """The C library and, where it was built, `firmware.elf`, by the rules of `save_own`. Raises OptionError or BuildError."""
-    files: dict[str, bytes] = {name: text.encode() for name, text in compilation.sources.files.items()}
+    """The C library, what makes an application of it for a vendor's SDK, if there is one for the chip, and, where it was built,
+    `firmware.elf`, by the rules of `save_own`. Raises OptionError or BuildError."""
+    texts = {**compilation.sources.files, **sdk_files(compilation)}
+    files: dict[str, bytes] = {name: text.encode() for name, text in texts.items()}
     if compilation.image is not None:
         files["firmware.elf"] = compilation.image.elf
     save_own(files, folder, compilation.names)
+
+
+def sdk_files(compilation: Compilation | SuiteCompilation) -> dict[str, str]:
+    """Of one network for a chip with an SDK: an application that runs it once, and knows what the reference computes."""
+    if isinstance(compilation, SuiteCompilation) or not has_sdk(compilation.program):
+        return {}
+    (inputs,) = random_inputs(compilation.model, 1)
+    example = Example(inputs, run(compilation.model, inputs))
+    return render_pmsis(compilation.program, compilation.sources, example)
 
 
 def save_nouns(compilation: Compilation | SuiteCompilation, folder: Path) -> None:

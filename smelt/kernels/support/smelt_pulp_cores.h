@@ -1,14 +1,32 @@
 /* The cores of a cluster, which share a memory, and the DMA that moves bytes into that memory and out of it.
  *
- * On a cluster of PULP (its event unit and MCHAN), whose runtime has smelt_fork. Elsewhere, or compiled with SMELT_ONE_CORE
- * defined, the shares of all cores are computed one after the other, and what is moved is copied at once.
+ * On a cluster of PULP (its event unit and MCHAN), whose runtime has smelt_fork. Compiled with SMELT_PMSIS defined, all of it is
+ * the runtime's, which NAME_pmsis.c has by calls of an SDK. Elsewhere, or compiled with SMELT_ONE_CORE defined, the shares of all
+ * cores are computed one after the other, and what is moved is copied at once.
  */
 #ifndef SMELT_PULP_CORES_H
 #define SMELT_PULP_CORES_H
 
 #include "smelt_kernels.h"
 
-#if !defined(__riscv) || defined(SMELT_ONE_CORE)
+#if defined(SMELT_PMSIS)
+
+void smelt_fork(void (*task)(void *argument), void *argument);
+uint32_t smelt_worker_number(void);
+uint32_t smelt_haul_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
+uint32_t smelt_haul_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
+void smelt_haul_more_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
+void smelt_haul_more_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
+void smelt_hauled(uint32_t number);
+
+#define SMELT_TASK(share, net)                                                                                         \
+    static void share##_task(void *argument)                                                                          \
+    {                                                                                                                  \
+        share((const net *)argument, smelt_worker_number());                                                          \
+    }
+#define SMELT_FORK(share, net, cores) smelt_fork(share##_task, (void *)(uintptr_t)(net))
+
+#elif !defined(__riscv) || defined(SMELT_ONE_CORE)
 
 #define SMELT_TASK(share, net)
 #define SMELT_FORK(share, net, cores)                                                                                  \

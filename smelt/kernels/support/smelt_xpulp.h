@@ -12,6 +12,10 @@
 #endif
 #endif
 
+#ifndef SMELT_HAS_XPULP
+#define SMELT_HAS_XPULP 0
+#endif
+
 #include "smelt_kernels.h"
 
 #if SMELT_HAS_XPULP
