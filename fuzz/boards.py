@@ -19,12 +19,13 @@ from smelt.errors import OptionError
 from smelt.firmware.linker import board_header, linker_script
 from smelt.targets.board_file import board_of, board_text, parse_board
 from smelt.targets.board_text import board_table, toml
-from smelt.targets.boards import BOARDS
+from smelt.targets.boards import BOARDS, CLUSTERS
 from smelt.targets.toml_table import BadKey
 from smelt.targets.types import Board
 
 FILE = "x.toml"
 CORES = ("cortex_m0plus", "cortex_m3", "cortex_m4", "cortex_m33", "cortex_m7")
+LEAST_SHARED, MOST_SHARED = 8 << 10, 60 << 10
 ODD: tuple[Any, ...] = (
     True, False, 0, -1, 1, 3, 4096, 1.5, 1e300, float("nan"), 2**31, 2**32, 2**64, 10**400, 0x20000000, 0x08000000, 0xC0000000,
     0xE000E000, "", "64K", "1M", "0K", "K", "flash", "data", "code", "main", "external", "no wait", "x" * 300, "*/", "\n", "ä",
@@ -101,6 +102,13 @@ def random_values(dice: random.Random) -> dict[str, Any]:
 def random_board(dice: random.Random) -> Board:
     """A board that can be."""
     return board_of(random_values(dice))
+
+
+def cluster_at_random(dice: random.Random) -> tuple[Board, dict[str, int]]:
+    """A board of a chip with a cluster, and how many bytes of what its cores share may be taken: 8 to 60 KB."""
+    board = dice.choice(CLUSTERS)
+    assert board.chip.cluster is not None
+    return board, {board.chip.cluster.memory: dice.randrange(LEAST_SHARED, MOST_SHARED + 1, 16)}
 
 
 def _mutated(values: dict[str, Any], dice: random.Random) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fuzz.boards import random_board
+from fuzz.boards import cluster_at_random, random_board
 from fuzz.fits import Asked, asked_at_random
 from fuzz.growth import SHAPES, TYPES, Growth, Value, everything
 from fuzz.harness import Case, Finding, Fuzzer, main
@@ -170,7 +170,11 @@ def _judge(where: str, graph: Graph, inputs: list[Arrays], found: list[Arrays]) 
 
 
 def _wanted(name: str, case: Case, path: Path) -> tuple[Board, Asked]:
-    """A board of smelt as it is, or one at random, another one for each case, with a goal and as much memory as chance has it."""
+    """A board of smelt as it is, or one at random, another one for each case, with a goal and as much memory as chance has it; or
+    one with a cluster, as much of whose shared memory as chance has it."""
+    if name == "cluster":
+        there, regions = cluster_at_random(case.dice)
+        return there, Asked(regions=regions)
     if name != "random":
         return board(name), Asked()
     there = random_board(case.dice)
@@ -197,7 +201,7 @@ def options() -> argparse.ArgumentParser:
         "--boards",
         type=lambda names: tuple(names.split(",")),
         default=(),
-        help="names, with commas between; random: another board in each case",
+        help="names, with commas between; random: another board in each case; cluster: GAP8 with 8 to 60 KB of L1",
     )
     return found
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from fuzz.boards import cluster_at_random
 from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.qdq_growth import Block, Growth, Value, file_of, file_of_block, grown
 from smelt.compile import compile
@@ -92,7 +93,7 @@ def attempt(table: Table, boards: tuple[str, ...], case: Case) -> str:
     try:
         reals = compared(g, table)
         if boards:
-            on_board(path, boards[case.number % len(boards)])
+            on_board(path, boards[case.number % len(boards)], case)
     except Finding as finding:
         raise Finding(f"{kinds}: {finding}") from None
     return ("equal on the board, " if boards else "") + ("with some reals inside" if reals else "integers only")
@@ -134,13 +135,14 @@ def _integers(rng: np.random.Generator, x: Value) -> Array:
     return np.clip(np.rint(rng.normal(x.zero, 45, x.shape)), limits.min, limits.max).astype(x.dtype)
 
 
-def on_board(path: Path, board: str) -> None:
-    """Compare the firmware on a simulated board with the reference."""
-    quick = shutil.which(board_named(board).core.gcc[0]) is not None
-    compilation = compile(path, board, compiler="gcc" if quick else "zig")
+def on_board(path: Path, name: str, case: Case) -> None:
+    """Compare the firmware on a simulated board with the reference; on a cluster in as much of its memory as chance has it."""
+    board, regions = cluster_at_random(case.dice) if name == "cluster" else (board_named(name), {})
+    quick = shutil.which(board.core.gcc[0]) is not None
+    compilation = compile(path, board, compiler="gcc" if quick else "zig", regions=regions)
     found = verify(compilation, random_inputs(compilation.model, 2), "reference", path)
     if found.mismatches:
-        raise Finding(f"on {board}: {found.verdict}")
+        raise Finding(f"on {board.name}{regions or ''}: {found.verdict}")
 
 
 def options() -> argparse.ArgumentParser:
@@ -150,7 +152,7 @@ def options() -> argparse.ArgumentParser:
         "--boards",
         type=lambda names: tuple(name for name in names.split(",") if name),
         default=BOARDS,
-        help="names, with commas between, which take turns; nothing: no firmware",
+        help="names, with commas between, which take turns; cluster: GAP8 with 8 to 60 KB of L1; nothing: no firmware",
     )
     return found
 

@@ -19,6 +19,7 @@ SMALLEST = {
     "field": (str(HELLO), "--boards", "nucleo_l4r5zi", "--runs", "2"),
     "float": (str(HELLO_FLOAT), "--boards", "nucleo_l4r5zi", "--runs", "1"),
     "gap8_ladder": ("--layers", "PW7"),
+    "gap8": ("--models", "hello", "--layers"),
     "goals": ("--models", "hello", "--boards", "nucleo_l4r5zi", "--budgets", "2"),
     "kws_numbers": ("--boards", "nucleo_l4r5zi", "--numbers", "int4", "--runs", "1"),
     "layers": ("--models", "KWS", "--boards", "nucleo_l4r5zi"),
@@ -44,7 +45,7 @@ ELSEWHERE = {
 
 NAMES = {board.name for board in BOARDS}
 
-PARTS = {"data", "emx_models", "dtcm_layers", "dtcm_programs", "pytorch_networks", "tables"}
+PARTS = {"data", "gap8_figures", "emx_models", "dtcm_layers", "dtcm_programs", "pytorch_networks", "tables"}
 """What the programs import."""
 
 

@@ -22,7 +22,9 @@ from smelt.planner.limits import Limits
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import WORKER_STACK_BYTES, WORKER_VARIABLES
 from smelt.planner.ways import Bring, Part
-from smelt.report.profile import by_step
+from smelt.planner.ways import Part
+from smelt.report.execute import by_step
+from smelt.report.profile import profile
 from smelt.targets.boards import board
 from tests.paths import KWS
 
@@ -202,6 +204,15 @@ def test_a_network_on_eight_cores():
     assert len(steps) == len(made.plan.steps) and all(steps)
     assert done.cycles < 2_000_000 and 0.6 < made.plan.cycles / done.cycles < 1.5
     assert all(way.cores == 8 for way in made.plan.ways if way.op.macs > 10_000)
+    told = profile(made, done)
+    for step in told.steps:
+        assert step.waits.cycles == pytest.approx(step.cycles) and min(vars(step.waits).values()) >= 0
+    first = told.steps[0].waits
+    assert first.compute > 0.6 * first.cycles and min(first.banks, first.fetches, first.imbalance, first.dma) > 0
+    assert first.barriers >= 40 and first.outside == 0
+    assert told.derived and told.microjoules == pytest.approx(sum(s.microjoules for s in told.steps), rel=0.01)
+    assert told.steps[0].microjoules == pytest.approx(told.steps[0].cycles * 460e-6)  # a convolution
+    assert told.steps[1].microjoules == pytest.approx(told.steps[1].cycles * 364e-6)  # depthwise
 
 
 def test_code_and_data_share_a_memory():

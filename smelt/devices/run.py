@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from smelt.devices.waits import Waits
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
 from smelt.nouns import Noun
@@ -29,7 +30,7 @@ class Run(Noun):
     `exit_code`, or "idle" when it jumps to itself for ever (programs other than smelt's own).
     `step_instructions` and `overhead_instructions` belong to the last completed inference, `stack_bytes` is the
     deepest stack of the whole run, `startup_instructions` is everything outside the network, in the whole run. What a device
-    does not count is 0.
+    does not count is 0. `step_waits` are there where several cores compute together.
     """
 
     outputs: bytes
@@ -41,6 +42,7 @@ class Run(Noun):
     total_instructions: int
     stack_bytes: int
     step_cycles: tuple[int, ...] = ()
+    step_waits: tuple[Waits, ...] = ()
     overhead_cycles: int = 0
     total_cycles: int = 0
     stalls: Stalls | None = None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,7 +15,11 @@ from smelt.devices.run import Run
 from smelt.errors import DeviceError, OptionError
 from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun
+from smelt.planner.plan import Plan
+from smelt.report.energy import is_derived, microjoules
 from smelt.targets.types import Board
+
+Figure = TypeVar("Figure")
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +39,12 @@ class Execution(Noun):
     @property
     def microjoules(self) -> float | None:
         """Energy of one inference; None where no time was kept or nothing is published about the board."""
-        return microjoules(self.run.cycles, self.compilation.plan.board)
+        return inference_microjoules(self.compilation.plan, self.run)
+
+    @property
+    def derived(self) -> bool:
+        """Whether energy is that of other programs' layers."""
+        return is_derived(self.compilation.plan.board)
 
     def as_json(self) -> dict[str, Any]:
         tensors = self.compilation.graph.outputs
@@ -45,6 +55,7 @@ class Execution(Noun):
             "cycles": self.run.cycles or None,
             "milliseconds": self.milliseconds,
             "microjoules": self.microjoules,
+            "derived": self.derived,
             "simulated": True,
             "device": self.device,
             "text": self.run.text,
@@ -59,11 +70,19 @@ def milliseconds(cycles: int, board: Board) -> float | None:
     return cycles / board.clock_hz * 1e3 if cycles else None
 
 
-def microjoules(cycles: int, board: Board) -> float | None:
-    """The energy of that many cycles, from what is published about the board; None where nothing is, or for 0 cycles."""
-    if not cycles or board.picojoules_per_cycle is None:
-        return None
-    return cycles * board.picojoules_per_cycle * 1e-6
+def inference_microjoules(plan: Plan, run: Run) -> float | None:
+    """The energy of the last inference of a run, step by step where kinds of layers differ; None where nothing is known."""
+    parts = [(sum(c), s.ops) for s, c in zip(plan.steps, by_step(plan, run.step_cycles), strict=True)]
+    found = [microjoules(cycles, plan.board, ops) for cycles, ops in (*parts, (run.overhead_cycles, ()))]
+    known = [energy for energy in found if energy is not None]
+    return sum(known) if known else None
+
+
+def by_step(plan: Plan, figures: Sequence[Figure]) -> Iterator[Sequence[Figure]]:
+    """Figures of all calls of a run, those of each step together; none where there are none."""
+    calls = iter(figures)
+    for step in plan.steps:
+        yield tuple(islice(calls, 1 if plan.board.chip.cluster else len(step.pieces)))
 
 
 def execute(

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from typing import Any
 
 from smelt.compile import Compilation
 from smelt.devices.run import Run
+from smelt.devices.waits import Waits, together
 from smelt.firmware.image import Image
 from smelt.nouns import Noun
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.plan import Plan
 from smelt.planner.suite import Suite
-from smelt.report.execute import microjoules, milliseconds
+from smelt.report.energy import is_derived, microjoules
+from smelt.report.execute import by_step, inference_microjoules, milliseconds
 
 
 @dataclass(frozen=True)
 class StepProfile:
-    """One step of a network: who computes it and what it costs in one inference."""
+    """One step of a network: who computes it and what it costs in one inference. `waits` say what its time was spent on where
+    several cores compute together; `microjoules` are None where nothing is published."""
 
     name: str
     op: str
@@ -30,6 +31,8 @@ class StepProfile:
     cycles: int | None
     scratch_bytes: int
     resident: bool
+    microjoules: float | None = None
+    waits: Waits | None = None
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class MemoryUse:
 @dataclass(frozen=True)
 class Profile(Noun):
     """One inference, measured on a simulated board. `cycles` are those at the board's full clock, None for a core
-    without a cycle model; `microjoules` is None where nothing is published about the board.
+    without a cycle model; `microjoules` is None where nothing is published about the board, and
+    `derived` where others' layers are what was published.
 
     `validated` says whether the core's model of time was checked against published measurements, None where there is none.
     `tensor_bytes` are the instance's buffers, scratch included; `live_tensor_bytes` the most that tensors alone take up at once;
@@ -59,6 +63,7 @@ class Profile(Noun):
     validated: bool | None
     milliseconds: float | None
     microjoules: float | None
+    derived: bool
     macs: int
     ram_bytes: int
     flash_bytes: int
@@ -90,9 +95,14 @@ def profile(compilation: Compilation, run: Run) -> Profile:
             sum(cycles) if cycles else None,
             s.scratch_bytes,
             s.resident,
+            microjoules(sum(cycles), plan.board, s.ops),
+            together(waits) if waits else None,
         )
-        for s, instructions, cycles in zip(
-            plan.steps, by_step(plan, run.step_instructions), by_step(plan, run.step_cycles), strict=True
+        for s, instructions, cycles, waits in zip(
+            plan.steps,
+            *(by_step(plan, figures) for figures in (run.step_instructions, run.step_cycles)),
+            by_step(plan, run.step_waits),
+            strict=True,
         )
     )
     memory = memory_use(image, run.stack_bytes)
@@ -104,7 +114,8 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         cycles=run.cycles or None,
         validated=plan.board.core.timing.validated if run.cycles and plan.board.core.timing else None,
         milliseconds=milliseconds(run.cycles, plan.board),
-        microjoules=microjoules(run.cycles, plan.board),
+        microjoules=inference_microjoules(plan, run),
+        derived=is_derived(plan.board),
         macs=compilation.model.macs,
         ram_bytes=sum(m.bytes for m in memory if m.purpose not in FLASH),
         flash_bytes=code + constants,
@@ -119,13 +130,6 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         steps=steps,
         memory=memory,
     )
-
-
-def by_step(plan: Plan, figures: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Figures of all calls of a run, those of each step together; none where there are none."""
-    calls = iter(figures)
-    for step in plan.steps:
-        yield tuple(islice(calls, 1 if plan.board.chip.cluster else len(step.pieces)))
 
 
 FLASH = ("code", "constants")

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from smelt.devices.choose import Device
+from smelt.devices.waits import together
 from smelt.errors import printable, shown
 from smelt.importers import ModelSummary, TensorSummary
 from smelt.report import text
@@ -86,7 +87,7 @@ def show_run(execution: Execution) -> None:
     if len(execution.outputs) > 10:
         line(f"... {len(execution.outputs) - 10} more")
     board = execution.compilation.plan.board.name
-    time = _time(execution.run.cycles or None, execution.milliseconds, execution.microjoules)
+    time = _time(execution.run.cycles or None, execution.milliseconds, execution.microjoules, execution.derived)
     place = f"{_place(execution.device)} {board}"
     line(f"{execution.run.instructions:,} instructions{f', {time}' if time else ''} an inference ({place})")
 
@@ -117,9 +118,10 @@ def show_profile(profile: Profile) -> None:
     columns = ("step", "implementation and schedule", "MACs", "instructions", "cycles", "MAC/cycle")
     place = "simulated" if profile.cycles is not None else "in QEMU, no cycles"
     table(f"{profile.model} on {profile.board} ({place})", columns, rows, right=(2, 3, 4, 5))
+    show_waits(profile)
     line()
     if profile.cycles is not None:
-        time = _time(None, profile.milliseconds, profile.microjoules)
+        time = _time(None, profile.milliseconds, profile.microjoules, profile.derived)
         how = "simulated" if profile.validated else "simulated by a model that nothing validates"
         line(f"cycles        {profile.cycles:>12,}   one inference, {how}: {time}")
     line(f"instructions  {profile.instructions:>12,}   one inference")
@@ -136,6 +138,18 @@ def show_profile(profile: Profile) -> None:
     show_memory([(m.memory, m.purpose, m.bytes) for m in profile.memory])
 
 
+def show_waits(profile: Profile) -> None:
+    """What the time of each step was spent on, in percent; nothing where one core computes."""
+    steps = [(s.name, s.waits) for s in profile.steps if s.waits is not None]
+    if not steps:
+        return
+    names = ("compute", "banks", "fetches", "imbalance", "barriers", "dma", "outside")
+    whole = [*steps, ("all steps", together(waits for _, waits in steps))]
+    rows = [(name, *(f"{100 * getattr(w, n) / max(w.cycles, 1):.1f}" for n in names)) for name, w in whole]
+    line()
+    table("", ("% of cycles", *names), rows, right=range(1, len(names) + 1))
+
+
 def _parts(profile: Profile, ram: bool) -> str:
     def wanted(use: MemoryUse) -> bool:
         return (use.purpose not in ("code", "constants")) == ram
@@ -147,12 +161,12 @@ def _known(value: int | None) -> int | str:
     return "-" if value is None else value
 
 
-def _time(cycles: int | None, milliseconds: float | None, microjoules: float | None) -> str:
+def _time(cycles: int | None, milliseconds: float | None, microjoules: float | None, derived: bool) -> str:
     """What is known of cycles, time and energy, in words."""
     parts = [
         "" if cycles is None else f"{cycles:,} cycles",
         "" if milliseconds is None else f"{milliseconds:,.2f} ms",
-        "" if microjoules is None else f"{microjoules:,.0f} uJ",
+        "" if microjoules is None else f"{microjoules:,.0f} uJ{' (derived)' if derived else ''}",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -217,7 +231,7 @@ def show_demo(demo: Demo) -> None:
     p = demo.profile
     line(f"picture     {demo.picture}")
     line(f"{demo.prediction}   <- printed by the firmware on the simulated {p.board}")
-    time = _time(p.cycles, p.milliseconds, p.microjoules)
+    time = _time(p.cycles, p.milliseconds, p.microjoules, p.derived)
     line(f"work        {p.instructions:,} instructions for {p.macs:,} MACs{f'; simulated {time}' if time else ''}")
     line(f"RAM         {p.ram_bytes:,} bytes (tensors {p.tensor_bytes:,}, measured stack {p.stack_bytes:,})")
     line(f"flash       {p.flash_bytes:,} bytes (code {p.code_bytes:,}, constants {p.constant_bytes:,})")

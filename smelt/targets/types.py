@@ -14,6 +14,7 @@ from smelt.loops.assembly.timing import Timing
 from smelt.loops.ir import Intrinsic
 from smelt.nouns import Noun
 from smelt.targets.cluster import Bursts, Cluster
+from smelt.targets.energy import Energies
 
 KB = 1024
 MB = 1024 * KB
@@ -333,6 +334,7 @@ class Chip(Noun):
         default=None, repr=False
     )  # cores that compute for `core`, which then is their controller
     outside: Bursts | None = field(default=None, repr=False)  # how memories that are not mapped are reached
+    energies: Energies | None = field(default=None, repr=False)  # where they are published by kind of layer
 
     @property
     def float_unit(self) -> FloatUnit | None:

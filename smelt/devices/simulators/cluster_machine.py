@@ -58,16 +58,22 @@ STATE_NAMES = (
     *("dma_bytes", "dma_denied", "outside_busy", "outside_bytes", "outside_bursts"),
 )
 VISIT = np.dtype(
-    [("cycle", "u8"), ("executed", "u8"), ("core", "u4"), ("function", "u4"), ("is_return", "u4"), ("_", "u4")]
+    [
+        *((name, "u8") for name in ("cycle", "executed", "banks", "fetches")),
+        *((name, "u4") for name in ("core", "function", "is_return", "_")),
+    ]
 )
 
 
 @dataclass(frozen=True)
 class Visit:
-    """A call of a watched function or the return from it: when, after how many instructions of all cores, by which core."""
+    """A call of a watched function or the return from it: when, after how many instructions of all cores, by which core, and for
+    how many cycles that core has waited for banks and for instructions until then."""
 
     cycle: int
     executed: int
+    banks: int
+    fetches: int
     core: int
     function: int
     is_return: bool
@@ -152,13 +158,11 @@ class ClusterMachine:
         """What the program has printed, byte by byte."""
         return self._text[: self.state("text_used")].tobytes().decode("utf-8", "replace")
 
-    @property
-    def visits(self) -> list[Visit]:
-        """Calls of watched functions and returns from them, in order."""
+    def take_visits(self) -> list[Visit]:
+        """Calls of watched functions and returns from them, in order, since they were taken last."""
         found = self._visits[: self.state("visits_used")].tolist()
-        return [
-            Visit(cycle, executed, core, function, bool(back)) for cycle, executed, core, function, back, _ in found
-        ]
+        self.library.smelt_cluster_forget_visits(self._at)
+        return [Visit(*counts, core, function, bool(back)) for *counts, core, function, back, _ in found]
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of a mapped memory; raises `BadPointer`."""
@@ -276,6 +280,7 @@ def _library() -> ctypes.CDLL:
         ("state", u64, (pointer, u32)),
         ("written", None, (pointer, u32, u32)),
         ("log", None, (pointer, pointer, u32, pointer, u32, pointer, u32)),
+        ("forget_visits", None, (pointer,)),
         ("name", ctypes.c_char_p, (u32,)),
     ):
         function = getattr(library, f"smelt_cluster_{name}")

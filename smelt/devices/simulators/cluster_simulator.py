@@ -11,8 +11,10 @@ from smelt.devices.faults import Fault
 from smelt.devices.run import RESET, STACK_LIMIT, STACK_TOP, Run, check_firmware, exit_detail
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.devices.simulators import cluster_machine as cm
+from smelt.devices.simulators.cluster_calls import Call, completed
 from smelt.devices.simulators.cluster_faults import core_name, fault_of
 from smelt.devices.simulators.cluster_machine import CONTROLLER, WORKERS, ClusterMachine, Visit
+from smelt.devices.simulators.cluster_waits import step_waits, worth_watching
 from smelt.errors import BuildError, OptionError
 from smelt.firmware.elf import read_elf
 from smelt.firmware.image import Image
@@ -25,21 +27,10 @@ WORKER_STACKS, WORKER_STACK_BYTES = "__smelt_worker_stacks", "__smelt_worker_sta
 
 
 @dataclass(frozen=True)
-class Call:
-    """A call of a function on one core: from its first instruction until the one to which it returns. `instructions` are those
-    of all cores meanwhile."""
-
-    core: int
-    start: int
-    cycles: int
-    instructions: int
-
-
-@dataclass(frozen=True)
 class ClusterRun(Run):
     """What a firmware did on a chip with a cluster. `cores` are the counters of workers 0 to 7 and, last, of the controller;
-    `calls` those of the watched functions that returned; `dma` and `outside` say what moved bytes: cycles under way, bytes, and
-    what the DMA waited for banks or the number of bursts."""
+    `calls` those of the watched functions that returned, of shares and kernels those of the last input; `dma` and `outside` say
+    what moved bytes: cycles under way, bytes, and what the DMA waited for banks or the number of bursts."""
 
     cores: tuple[Mapping[str, int], ...] = field(default=(), repr=False)
     calls: Mapping[str, tuple[Call, ...]] = field(default_factory=dict, repr=False)
@@ -60,7 +51,7 @@ class ClusterSimulator:
         """Run the firmware on each of the concatenated `inputs`. Raises `Fault` (a `DeviceError`) if it does anything wrong or
         needs more than `timeout_instructions`, of all cores, for one input."""
         check_firmware(image, self.board, "the simulator")
-        return _Session(self, image, inputs, timeout_instructions).run()
+        return _Session(self, image, inputs, timeout_instructions, passing=worth_watching(image)).run()
 
     def run_elf(
         self,
@@ -87,17 +78,27 @@ class ClusterSimulator:
 
 
 class _Session:
-    """One run, from the entry to the exit."""
+    """One run, from the entry to the exit. Calls of `passing` are of interest while an input is computed."""
 
     def __init__(
-        self, simulator: ClusterSimulator, image: Image, inputs: bytes, allowance: int, watched: Sequence[str] = ()
+        self,
+        simulator: ClusterSimulator,
+        image: Image,
+        inputs: bytes,
+        allowance: int,
+        others: Sequence[str] = (),
+        passing: Sequence[str] = (),
     ) -> None:
         self.image, self.allowance, self.board = image, allowance, simulator.board.name
         self.machine = loaded(simulator.board, image, simulator.strict)
+        self.cores = cm.cluster_of(simulator.board.chip).count
         for address, data in simulator.outside.items():
             self.machine.fill_outside(address, data)
-        names = dict.fromkeys((image.entry, *image.kernels, *watched))
+        kept = dict.fromkeys((image.entry, *image.kernels, *others))
+        names = dict.fromkeys((*kept, *passing))
         self.functions = {image.symbols[name].address: name for name in names if name in image.symbols}
+        self.kept = {address for address, name in self.functions.items() if name in kept}
+        self.visits: list[Visit] = []
         self.machine.watch(tuple(self.functions))
         self.host = Host(
             read=self.machine.read,
@@ -108,8 +109,9 @@ class _Session:
         self.limit = allowance
 
     def _allow(self) -> None:
-        """Each input may take as many instructions again."""
+        """Each input may take as many instructions again, and as many calls."""
         self.limit = self.machine.state("executed") + self.allowance
+        self.visits = [v for v in self.visits if v.function in self.kept] + self.machine.take_visits()
 
     def run(self) -> ClusterRun:
         reason = self.machine.run(self.limit)
@@ -148,7 +150,7 @@ class _Session:
         if exit_code and self.image.entry:
             pc = machine.get(CONTROLLER, cm.PC)
             raise Fault("exit code", self.board, self.image.function_at(pc), pc, None, exit_detail(exit_code, text))
-        calls = completed(machine.visits, self.functions)
+        calls = completed(self.visits + machine.take_visits(), self.functions)
         last, steps = _steps(calls, self.image.entry, self.image.kernels)
         total = machine.state("executed")
         return ClusterRun(
@@ -161,6 +163,7 @@ class _Session:
             total_instructions=total,
             stack_bytes=self._stack(CONTROLLER),
             step_cycles=tuple(s.cycles for s in steps),
+            step_waits=step_waits(steps, calls, self.cores),
             overhead_cycles=last.cycles - sum(s.cycles for s in steps) if last else 0,
             total_cycles=machine.state("now"),
             exit_code=exit_code,
@@ -205,22 +208,6 @@ def stacks(image: Image) -> dict[int, tuple[int, int]]:
         start, size = symbols[WORKER_STACKS].address, symbols[WORKER_STACK_BYTES].address
         found |= {core: (start + size * core, start + size * (core + 1)) for core in range(WORKERS)}
     return found
-
-
-def completed(visits: Sequence[Visit], names: Mapping[int, str]) -> dict[str, tuple[Call, ...]]:
-    """The calls that have returned, by name, in the order in which they began."""
-    begun: dict[tuple[int, int], list[Visit]] = {}
-    found: dict[str, list[Call]] = {name: [] for name in names.values()}
-    for v in visits:
-        stack = begun.setdefault((v.core, v.function), [])
-        if not v.is_return:
-            stack.append(v)
-        elif stack:
-            start = stack.pop()
-            found[names[v.function]].append(
-                Call(v.core, start.cycle, v.cycle - start.cycle, v.executed - start.executed)
-            )
-    return {name: tuple(sorted(calls, key=lambda c: c.start)) for name, calls in found.items()}
 
 
 def _steps(

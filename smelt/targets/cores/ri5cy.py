@@ -9,7 +9,7 @@ RI5CY = Core(
     name="ri5cy",
     isa=XPULPV2,
     zig=("-target", "riscv32-freestanding-none", "-mcpu=generic_rv32+m+c+unaligned_scalar_mem", "-mabi=ilp32"),
-    gcc=("riscv64-unknown-elf-gcc", "-march=rv32imc_zicsr", "-mabi=ilp32", "-mcmodel=medany"),
+    gcc=("riscv64-unknown-elf-gcc", "-march=rv32imc", "-misa-spec=2.2", "-mabi=ilp32", "-mcmodel=medany"),
     intrinsics=XPULP,
     timing=CoreTiming(
         pipeline="xpulpv2",

@@ -92,7 +92,7 @@ static int is_watched(const machine *m, uint32_t address)
 static void note_visit(machine *m, const core *c, uint32_t function, uint32_t is_return)
 {
     if (m->visits_used < m->visits_size) {
-        const visit v = {c->time, m->executed, c->number, function, is_return, 0};
+        const visit v = {c->time, m->executed, c->count[CONTENTION], c->count[FETCH], c->number, function, is_return, 0};
         m->visits[m->visits_used++] = v;
     }
 }
@@ -322,6 +322,9 @@ EXPORT void smelt_cluster_written(machine *m, uint32_t address, uint32_t size)
         forget(r, address - r->start, size);
     }
 }
+
+/* The host has seen the visits so far. */
+EXPORT void smelt_cluster_forget_visits(machine *m) { m->visits_used = 0; }
 
 /* Where to put what the program prints, and the visits of `watched` addresses (sorted). */
 EXPORT void smelt_cluster_log(machine *m, uint8_t *text, uint32_t text_size, visit *visits, uint32_t visits_size, uint32_t *watched,

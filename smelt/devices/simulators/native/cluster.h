@@ -75,9 +75,9 @@ typedef struct {
     uint32_t team, targets, arrived;
 } barrier;
 
-/* A call of a watched function, or its return. */
+/* A call of a watched function, or its return, and what the core has waited for banks and for instructions until then. */
 typedef struct {
-    uint64_t time, executed;
+    uint64_t time, executed, banks, fetches;
     uint32_t core, function, is_return, padding;
 } visit;
 
