@@ -22,7 +22,6 @@ from smelt.planner.limits import Limits
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import WORKER_STACK_BYTES, WORKER_VARIABLES
 from smelt.planner.ways import Bring, Part
-from smelt.planner.ways import Part
 from smelt.report.execute import by_step
 from smelt.report.profile import profile
 from smelt.targets.boards import board
