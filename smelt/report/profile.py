@@ -89,14 +89,15 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         StepProfile(
             s.name,
             s.operators,
-            *s.way.names,
-            s.macs,
-            sum(instructions),
-            sum(cycles) if cycles else None,
-            s.scratch_bytes,
-            s.resident,
-            microjoules(sum(cycles), plan.board, s.ops),
-            together(waits) if waits else None,
+            implementation=s.way.names[0],
+            schedule=s.way.names[1],
+            macs=s.macs,
+            instructions=sum(instructions),
+            cycles=sum(cycles) if cycles else None,
+            scratch_bytes=s.scratch_bytes,
+            resident=s.resident,
+            microjoules=microjoules(sum(cycles), plan.board, s.ops),
+            waits=together(waits) if waits else None,
         )
         for s, instructions, cycles, waits in zip(
             plan.steps,

@@ -162,7 +162,10 @@ class ClusterMachine:
         """Calls of watched functions and returns from them, in order, since they were taken last."""
         found = self._visits[: self.state("visits_used")].tolist()
         self.library.smelt_cluster_forget_visits(self._at)
-        return [Visit(*counts, core, function, bool(back)) for *counts, core, function, back, _ in found]
+        return [
+            Visit(cycle, executed, banks, fetches, core, function, bool(back))
+            for cycle, executed, banks, fetches, core, function, back, _ in found
+        ]
 
     def read(self, address: int, size: int) -> bytes:
         """Bytes of a mapped memory; raises `BadPointer`."""
