@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from smelt.errors import SmeltError
-from smelt.firmware.program import emit
+from smelt.firmware.emit import emit
 from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Argument, KernelCall
 from smelt.kernels.routines import GROUPS, ROUTINES, SIFTED, UNIT_OUTPUTS, WINOGRAD_EIGHT
