@@ -268,6 +268,8 @@ for name in "Relu Sigmoid Tanh HardSigmoid Elu Selu Celu Softplus Softsign Abs N
 for name in ("HardSwish", "Mish", "ThresholdedRelu", "LeakyRelu", "Shrink", "Sinh", "Cosh", "Reciprocal"):
     CASES[name.lower()] = ([node(name, "x", "y")], [IMAGE], {}, 18)
 CASES["gelu"] = ([node("Gelu", "x", "y")], [IMAGE], {}, 20)
+CASES["quick gelu"] = ([node("QuickGelu", "x", "y", "com.microsoft")], [IMAGE], {}, 17)
+CASES["swish"] = ([node("QuickGelu", "x", "y", "com.microsoft", alpha=1.0)], [IMAGE], {}, 17)
 CASES["gelu tanh"] = ([node("Gelu", "x", "y", approximate="tanh")], [IMAGE], {}, 20)
 
 

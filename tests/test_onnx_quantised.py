@@ -472,3 +472,19 @@ def test_clipped_integers_that_are_kept_as_reals_are_refused():
     file = b.file([IMAGE], b.add("DequantizeLinear", f"{q} {scales} {zeros}", axis=1))
     with pytest.raises(Unsupported, match="float32 are clipped"):
         load_onnx(file, "net")
+
+
+@pytest.mark.parametrize(
+    ("opset", "said"), [(11, {}), (11, {"axis": 1}), (11, {"axis": 2}), (13, {}), (13, {"axis": 1})]
+)
+def test_the_axis_of_a_quantised_softmax(opset, said):
+    """Unsaid it is the last one, in old operator sets, too: onnxruntime's quantiser carries such nodes over without it."""
+    constants = {"s": np.float32(0.05), "z": zero(128, "uint8"), "t": np.float32(1 / 256), "n": zero(0, "uint8")}
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("QLinearSoftmax", "q s z t n", "p", MS, opset=opset, **said),
+        node("DequantizeLinear", "p t n", "y"),
+    ]
+    file = model(nodes, {"x": (1, 3, 6, 5)}, ["y"], constants)
+    inputs = random_inputs([(1, 3, 6, 5)])
+    assert np.array_equal(by_smelt(file, inputs)[0], by_onnxruntime(file, inputs)[0])

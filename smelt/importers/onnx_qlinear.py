@@ -126,7 +126,8 @@ def reduce_mean(at: Site) -> None:
 
 
 def softmax(at: Site) -> None:
-    give(at, of_axis(at, running(at, 0), at.integer("opset", 13)), 3, 4)
+    """Where no axis is said it is the last one, whatever the operator set (onnxruntime's schema of QLinearSoftmax)."""
+    give(at, of_axis(at, running(at, 0), at.integer("opset", 13), unsaid=-1), 3, 4)
 
 
 def of_one(at: Site, function: Callable[[Site, View], View]) -> None:

@@ -218,9 +218,12 @@ def softmax(at: Site, log: bool = False) -> None:
     at.give(of_axis(at, at.running(0), at.version, log))
 
 
-def of_axis(at: Site, x: View, version: int, log: bool = False) -> View:
-    """The softmax, or its logarithm, as that version of the operator set has it."""
-    shape, axis = x.shape, at.axis(at.integer("axis", -1 if version >= 13 else 1), max(len(x.shape), 1))
+def of_axis(at: Site, x: View, version: int, log: bool = False, unsaid: int | None = None) -> View:
+    """The softmax, or its logarithm, as that version of the operator set has it; `unsaid` is the axis of operators that have
+    another one where they say none."""
+    if unsaid is None:
+        unsaid = -1 if version >= 13 else 1
+    shape, axis = x.shape, at.axis(at.integer("axis", unsaid), max(len(x.shape), 1))
     if version < 13 and any(size != 1 for size in shape[axis + 1 :]):
         x = replace(x, shape=(prod(shape[:axis]), prod(shape[axis:])))
         axis = 1

@@ -239,13 +239,18 @@ def _mish(at: Site) -> None:
     at.give(of_one(at, at.running(0), function, lambda r, x: r.times(x, r.unary("tanh", softplus(r, x)))))
 
 
-def _swish(at: Site) -> None:
-    alpha = at.real("alpha", 1.0)
+def _swish(unsaid: float) -> Callable[[Site], None]:
+    """x * sigmoid(alpha * x), with the alpha that the operator has where it says none."""
 
-    def steps(r: Reals, x: Tensor) -> Tensor:
-        return r.times(x, r.unary("logistic", x if alpha == 1 else r.times(x, alpha)))
+    def read(at: Site) -> None:
+        alpha = at.real("alpha", unsaid)
 
-    at.give(of_one(at, at.running(0), _exact(lambda x: x / (1 + np.exp(-alpha * x))), steps))
+        def steps(r: Reals, x: Tensor) -> Tensor:
+            return r.times(x, r.unary("logistic", x if alpha == 1 else r.times(x, alpha)))
+
+        at.give(of_one(at, at.running(0), _exact(lambda x: x / (1 + np.exp(-alpha * x))), steps))
+
+    return read
 
 
 def _softsign(at: Site) -> None:
@@ -346,8 +351,8 @@ FUNCTIONS: tuple[OnnxArm, ...] = (
     OnnxArm("Softplus", "", _softplus),
     OnnxArm("Softsign", "", _softsign),
     OnnxArm("Mish", "", _mish),
-    OnnxArm("Swish", "", _swish),
-    OnnxArm("com.microsoft.QuickGelu", "", _swish),
+    OnnxArm("Swish", "", _swish(1.0)),
+    OnnxArm("com.microsoft.QuickGelu", "", _swish(1.702)),
     OnnxArm("ThresholdedRelu", "", _thresholded),
     OnnxArm("Shrink", "", _shrink),
     OnnxArm("Abs", "", _plain(np.abs, "abs")),
