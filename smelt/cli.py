@@ -251,12 +251,15 @@ def plan_command(
     In the page: boxes are tensors, scratch and tables, from left to right the steps in which they are alive, from the bottom to the
     top their addresses. Click on anything, or press the keys that it tells.
     """
+    from smelt.files import check_output
     from smelt.report.plan_chart import show_plan
     from smelt.report.plan_page import save_page
     from smelt.report.plan_view import look
     from smelt.report.summary import basis
     from smelt.report.terminal import working
 
+    if page is not None:
+        check_output(page, model)
     compilation = compiled(model, board_name, {**options, "feed": feed, "compiler": "none"})
     with working(f"what budgets buy for {model.name} on {board_name}"):
         view = look(compilation, options["log"], options["goal"], curve=not no_curve and not feed)

@@ -11,7 +11,7 @@ import click
 
 from smelt.compiling import compiled, emit_json, find_board, show_warnings
 from smelt.errors import Mismatch, OptionError
-from smelt.options import json_option, model_argument
+from smelt.options import RealRange, json_option, model_argument
 
 if TYPE_CHECKING:
     from smelt.datasets import Dataset
@@ -61,7 +61,7 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--method", type=click.Choice(METHODS), default="minmax", show_default=True, help="What makes ranges of values."
 )
 @click.option(
-    "--percentile", default=99.99, show_default=True, type=click.FloatRange(90, 100), help="For --method percentile."
+    "--percentile", default=99.99, show_default=True, type=RealRange(90, 100), help="For --method percentile."
 )
 @click.option(
     "--weight-bits",
@@ -74,14 +74,14 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     "--kept-wide",
     default=6.25,
     show_default=True,
-    type=click.FloatRange(0, 100),
+    type=RealRange(0, 100),
     help="Of the weights, the percentage that may stay 8 bits with --weight-bits 4.",
 )
 @click.option(
     "--least-sqnr",
     default=25.0,
     show_default=True,
-    type=click.FloatRange(0, 100),
+    type=RealRange(0, 100),
     help="What auto keeps of the outputs, in dB above the noise.",
 )
 @click.option(
@@ -114,11 +114,13 @@ def quantize_command(
     `smelt compile` and other tools read the file. How pictures were prepared is kept in it: `smelt run` and `smelt evaluate` do the
     same.
     """
-    from smelt.files import write
+    from smelt.files import check_output, write
     from smelt.importers import load
     from smelt.quantization.quantize import Settings, quantise
     from smelt.report.judging import quantised_json, show_quantised, stages
 
+    target = out or Path(f"{model.stem}_int8.onnx")
+    check_output(target, model, data)
     graph = load(model)
     prepared = given(stored_preparation(model))
     few = read_data(data, graph, prepared).chosen(limit).within_memory()
@@ -130,7 +132,6 @@ def quantize_command(
         int16=wide,
         metadata=prepared.as_metadata(),
     )
-    target = out or Path(f"{model.stem}_int8.onnx")
     with stages() as report:
         found = quantise(graph, few.stacked(), settings, report)
     write(target, found.file)

@@ -16,6 +16,7 @@ from smelt.errors import OptionError, printable
 from smelt.files import read
 from smelt.inputs import MOST_BYTES, PICTURES, from_array, read_input
 from smelt.model.graph import Array, Graph, Tensor
+from smelt.npy import parse_npy
 from smelt.npz import parse_npz
 from smelt.preparation import Preparation
 
@@ -191,10 +192,23 @@ def _readable(entries: Iterator[os.DirEntry[str]]) -> Sequence[Path]:
 def _of_file(file: Path, tensor: Tensor, preparation: Preparation) -> Array:
     if file.suffix.lower() in RECORDINGS:
         return from_recording(read(file, MOST_BYTES), tensor, printable(file))
+    if file.suffix.lower() == ".npy":
+        return _of_array_file(file, tensor, preparation)
     found = read_input(file, tensor, preparation)
     if len(found) != 1:
         raise OptionError(f"{printable(file)} holds {len(found)} inputs; in a folder each file is one")
     return found[0]
+
+
+def _of_array_file(file: Path, tensor: Tensor, preparation: Preparation) -> Array:
+    """One input, prepared as one of an archive is, with or without the batch as its first axis."""
+    source = printable(file)
+    values = parse_npy(read(file, MOST_BYTES), source)
+    if values.ndim == len(tensor.shape) and values.size:
+        if values.shape[1:] == tensor.shape[1:] and len(values) != 1:
+            raise OptionError(f"{source} holds {len(values)} inputs; in a folder each file is one")
+        values = values[0] if len(values) == 1 else values
+    return _of_array(values, tensor, source, preparation)
 
 
 def from_recording(data: bytes, tensor: Tensor, source: str) -> Array:
@@ -210,7 +224,7 @@ def from_recording(data: bytes, tensor: Tensor, source: str) -> Array:
             kind = recording.getnchannels(), recording.getsampwidth()
             samples = recording.readframes(tensor.elements) if kind == (1, 2) else b""
     except (wave.Error, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise OptionError(f"cannot read recording {source}: {error or type(error).__name__}") from None
+        raise OptionError(f"cannot read recording {source}: {error if str(error) else 'it is cut off'}") from None
     if kind != (1, 2):
         raise OptionError(f"{source} has {kind[0]} channel(s) of {8 * kind[1]} bits: recordings have one of 16 bits")
     values = np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)

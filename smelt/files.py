@@ -83,7 +83,7 @@ def save(files: Mapping[str, bytes], folder: Path) -> None:
             _finish(written)
         done = True
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = _reason(error)
         place = printable(folder)
         if isinstance(error, PermissionError | NotADirectoryError | FileExistsError | IsADirectoryError | ValueError):
             raise OptionError(f"cannot write into '{place}': {reason}") from None
@@ -91,6 +91,17 @@ def save(files: Mapping[str, bytes], folder: Path) -> None:
     finally:
         if not done:  # interrupted as well
             _discard([written.temporary for written in staged if written.temporary is not None], made)
+
+
+def check_output(file: Path, *inputs: Path) -> None:
+    """Raise OptionError where `file` cannot be what a command writes: a folder, or one of the files that it reads, however they
+    are called. To be asked before the work."""
+    if file.is_dir():
+        raise OptionError(f"cannot write '{printable(file)}': it is a folder; say the name of a file")
+    for given in inputs:
+        with suppress(OSError, ValueError):  # where one of them does not exist, they are not the same
+            if file.samefile(given):
+                raise OptionError(f"'{printable(file)}' is what is read: say another name for what is written")
 
 
 def append_lines(file: Path, lines: Sequence[bytes]) -> None:
@@ -129,6 +140,13 @@ def check_appendable(file: Path, room: int) -> None:
         raise _unwritable(file, error) from None
     if free < room:
         raise OptionError(f"cannot write '{printable(file)}': the disk is full")
+
+
+def _reason(error: Exception) -> str:
+    """Why a folder cannot be written into."""
+    if isinstance(error, FileExistsError | NotADirectoryError):
+        return "it is a file, or in one, and not a folder"
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _unwritable(file: Path, error: Exception) -> OptionError:

@@ -170,7 +170,8 @@ def _decoded(data: bytes, tensor: Tensor, source: str, size: tuple[int, int] | N
         raise OptionError(f"cannot read picture {source}: {error or type(error).__name__}") from None
     if not fits:
         raise OptionError(
-            f"{source} is {found[0]}x{found[1]} pixels, but the model's input is {columns}x{rows}: resize it first"
+            f"{source} is {found[0]}x{found[1]} pixels, but the model's input is {columns}x{rows}: resize it first "
+            f"(smelt quantize and evaluate do so: --size {columns}x{rows})"
             if size is None
             else f"{source} has {found[0]}x{found[1]} pixels, which is too large"
         )

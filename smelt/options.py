@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,16 @@ LAYOUTS = ("channels_last", "keep")
 EDGE_TYPES = ("int8", "uint8", "float32")
 WEIGHT_TYPES = ("float16",)
 MOST_LABELS = 1 << 20  # bytes
+
+
+class RealRange(click.FloatRange):
+    """Numbers within limits; nan, which no comparison finds outside, is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        found: float = super().convert(value, param, ctx)
+        if isnan(found):
+            self.fail(f"{value!r} is not a number", param, ctx)
+        return found
 
 
 def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -40,7 +40,8 @@ class Preparation:
             if len(numbers) > 1 and len(numbers) != pixels.shape[-1]:
                 raise OptionError(f"--{name} has {len(numbers)} numbers, but pictures have {pixels.shape[-1]} channels")
         mean, std = np.array(self.mean or (0,), np.float32), np.array(self.std or (1,), np.float32)
-        return np.asarray((pixels.astype(np.float32) - mean) / std, np.float32)
+        with np.errstate(over="ignore"):  # infinite ones are refused where they are read
+            return np.asarray((pixels.astype(np.float32) - mean) / std, np.float32)
 
     def as_metadata(self) -> dict[str, str]:
         """What a model's file keeps of it."""

@@ -202,9 +202,10 @@ def test_recordings(tmp_path):
     assert np.array_equal(brief[0], np.pad(samples[:30] / np.float32(32768), (0, 70)))
     with pytest.raises(OptionError, match="save these as"):
         dataset(tmp_path, image_graph())
-    (tmp_path / "a.wav").write_bytes(b"RIFF....")
-    with pytest.raises(OptionError, match="cannot read recording"):
-        dataset(tmp_path, graph)
+    for content, reason in ((b"RIFF....", "not a WAVE file"), (b"RIFF", "it is cut off"), (b"", "it is cut off")):
+        (tmp_path / "a.wav").write_bytes(content)
+        with pytest.raises(OptionError, match=f"cannot read recording .*: {reason}"):
+            dataset(tmp_path, graph)
 
 
 def test_several_inputs_by_name(tmp_path):
@@ -243,7 +244,7 @@ def test_folders_that_do_not_fit(model, folder, tmp_path):
         code, _, err = smelt("quantize", model, "--data", data)
         assert code == 2 and words in " ".join(err.split())
     code, _, err = smelt("quantize", model, "--data", folder)
-    assert code == 2 and "10x10 pixels, but the model's input is 8x8" in " ".join(err.split())
+    assert code == 2 and "the model's input is 8x8: resize it first" in " ".join(err.split()) and "--size 8x8" in err
     code, _, err = smelt("quantize", model, "--data", folder, "--size", "4x4")
     assert code == 2 and "too small" in err
     code, _, err = smelt("quantize", paths.KWS, "--data", folder)
@@ -252,6 +253,50 @@ def test_folders_that_do_not_fit(model, folder, tmp_path):
         (folder / name).mkdir()
     code, _, err = smelt("evaluate", model, "--data", folder, "--size", "10x10")
     assert code == 2 and "6 classes" in err
+
+
+def test_arrays_in_folders_are_prepared_as_those_in_archives(tmp_path):
+    pixels, _ = pictures(3)
+    first = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+    np.savez(tmp_path / "d.npz", x=first)
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    for number, array in enumerate((first[0], first[1:2], first[2])):  # with the batch, and without
+        np.save(folder / f"{number}.npy", array)
+    chosen = preparation("10", "20", None, "channels_first", Preparation())
+    wanted = dataset(tmp_path / "d.npz", image_graph(), chosen).stacked()[0]
+    assert np.array_equal(wanted, (pixels.astype(np.float32) - 10) / 20)
+    assert np.array_equal(dataset(folder, image_graph(), chosen).stacked()[0], wanted)
+    with pytest.raises(OptionError, match="say --layout channels_first"):
+        dataset(folder, image_graph())
+    np.save(folder / "0.npy", pixels)
+    with pytest.raises(OptionError, match="holds 3 inputs; in a folder each file is one"):
+        dataset(folder, image_graph())
+
+
+def test_nothing_that_is_read_is_written_over(model, tmp_path):
+    before = model.read_bytes()
+    np.savez(tmp_path / "d.npz", x=np.ones((4, 8, 8, 3), np.float32))
+    (tmp_path / "link.onnx").symlink_to(model)
+    for name in (model.name, "link.onnx", "d.npz"):
+        code, _, err = smelt("quantize", model, "--data", tmp_path / "d.npz", "--out", tmp_path / name)
+        assert code == 2 and "is what is read: say another name" in " ".join(err.split())
+    code, _, err = smelt("quantize", model, "--data", tmp_path / "d.npz", "--out", tmp_path)
+    assert code == 2 and "it is a folder; say the name of a file" in " ".join(err.split())
+    code, _, err = smelt("plan", model, "--board", "disco_f746ng", "--html", model)
+    assert code == 2 and "is what is read" in " ".join(err.split()) and model.read_bytes() == before
+
+
+@pytest.mark.parametrize("option", ["--percentile", "--kept-wide", "--least-sqnr"])
+def test_nan_is_no_number(model, option):
+    code, _, err = smelt("quantize", model, "--data", "d.npz", option, "nan")
+    assert code == 2 and "'nan' is not a number" in err
+
+
+def test_numbers_that_pixels_cannot_be_divided_by_get_one_message(model, tmp_path):
+    np.savez(tmp_path / "d.npz", x=pictures(2)[0])
+    code, _, err = smelt("quantize", model, "--data", tmp_path / "d.npz", "--std", "1e-40")
+    assert code == 2 and "a network's input is made of finite numbers" in " ".join(err.split()) and "Warning" not in err
 
 
 def test_folders_of_too_many_files(folder, monkeypatch):

@@ -61,6 +61,9 @@ def test_a_folder_is_no_file(tmp_path):
         write(tmp_path / "y.npy", b"values")
     with pytest.raises(ModelError, match="is a folder"):
         read(tmp_path, 10, ModelError)
+    (tmp_path / "file").touch()
+    with pytest.raises(OptionError, match="it is a file, or in one, and not a folder"):
+        write(tmp_path / "file" / "y.npy", b"values")
 
 
 @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), KeyboardInterrupt()])

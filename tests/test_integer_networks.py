@@ -327,6 +327,7 @@ def test_the_first_difference_is_told(tmp_path):
     ("file", "text", "said"),
     [
         ("out_layer0.txt", "# a (shape [2]),\n1.000,\nx,\n", "'x' where a number belongs"),
+        ("out_layer0.txt", "# a (shape [2]),\n1.000,\n1e999,\n", "'1e999' where a number belongs"),
         ("out_layer0.txt", "", "is empty"),
         ("input.txt", "# input (shape [3]),\n1,\\\n2,\\\n", "input.txt has 2 numbers"),
         ("input.txt", "# input\n" + "300,\n" * 507, "cannot hold"),

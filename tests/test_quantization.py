@@ -325,6 +325,9 @@ def test_what_cannot_be_quantised_is_told():
         quantise(graph, [np.full_like(x, np.nan)])
     with pytest.raises(Unsupported, match="it is quantised already"):
         quantise(load("smelt/assets/resnet8.tflite"), [x])
+    own = load_onnx(quantise(graph, [x]).file, "own")  # whose edges are reals
+    with pytest.raises(Unsupported, match="it is quantised already: give the float model"):
+        quantise(own, [x])
     n = Network((1, 4))
     n.add(Div, (1, 4), x=n.x, x2=n.x, clamp=(-inf, inf))
     with pytest.raises(Unsupported, match="Div 'div0' is not quantised"):

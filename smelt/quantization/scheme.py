@@ -57,10 +57,12 @@ class Scheme:
 
 def check_quantizable(graph: Graph) -> None:
     """Raise Unsupported, with every reason, unless all of a graph of reals can become integers."""
+    if any(t.quantization is not None and not t.element.is_float for t in graph.tensors if not t.is_constant):
+        raise Unsupported(graph.name, ("it is quantised already: give the float model that it was made of",))
     reasons = [f"{type(op).__name__} '{op.y.name}' is not quantised by smelt" for op in graph.ops if not _is_known(op)]
     edges = (*graph.inputs, *graph.outputs)
     if any(not t.element.is_float for t in edges):
-        reasons.append("its inputs and outputs are integers: it is quantised already")
+        reasons.append("its inputs or outputs are integers")
     if graph.states:
         reasons.append("it remembers values from run to run")
     if any(t.shape[:1] != (1,) for t in graph.tensors if not t.is_constant):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,7 @@ def read_layer(file: Path) -> GoldenLayer:
     first, _, rest = data.partition(b"\n")
     label = "" if _tokens(first) else first.decode("utf-8", "replace")
     tokens = (rest if label else data).replace(b"\\", b" ").replace(b",", b" ").split()
-    wrong = next((token for token in tokens if not _NUMBER.fullmatch(token)), None)
+    wrong = next((token for token in tokens if not (_NUMBER.fullmatch(token) and isfinite(float(token)))), None)
     if wrong is not None or not tokens:
         found = "nothing" if wrong is None else f"'{printable(wrong[:20].decode('utf-8', 'replace'))}'"
         raise OptionError(f"{printable(file)} holds {found} where a number belongs")
