@@ -29,9 +29,19 @@ HANGS = 600  # seconds after which a process is believed to hang, on a machine w
 
 def started(file, *more, model=HELLO):
     arguments = ["tune", str(model), "--board", BOARD.name, "--log", str(file), "--exhaustive", *more]
-    return subprocess.Popen(
-        [sys.executable, "-m", "smelt", *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    before = signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # ignored in a job of a shell's background, and below
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "smelt", *arguments],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def lines(file):
