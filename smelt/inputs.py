@@ -8,6 +8,7 @@ import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from smelt.model.graph import Array, Graph, Tensor
 from smelt.npy import parse_npy
 from smelt.npz import parse_npz
 from smelt.preparation import Preparation
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff")
 RAW = ("", ".bin", ".raw", ".dat")  # such a file may begin as another by chance
@@ -147,6 +151,16 @@ def from_picture(data: bytes, tensor: Tensor, source: str, preparation: Preparat
     return (pixels + tensor.element.low).astype(tensor.element.numpy)
 
 
+def _of_bytes(picture: Image.Image) -> Image.Image:
+    """A picture whose grey values of 16 bits are rounded to 8: Pillow's own conversion makes everything above 255 white."""
+    if not picture.mode.startswith("I"):
+        return picture
+    from PIL import Image
+
+    values = np.asarray(picture).astype(np.int64).clip(0, 65535)
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+
+
 def _decoded(data: bytes, tensor: Tensor, source: str, size: tuple[int, int] | None) -> Array:
     """The pixels of a picture, 0 to 255, of the tensor's shape. Nothing is decoded that is too large."""
     try:
@@ -161,7 +175,7 @@ def _decoded(data: bytes, tensor: Tensor, source: str, size: tuple[int, int] | N
                 found = picture.size
                 fits = found == (columns, rows) if size is None else found[0] * found[1] <= MOST_PIXELS
                 if fits:
-                    decoded = picture.convert("L" if channels == 1 else "RGB")
+                    decoded = _of_bytes(picture).convert("L" if channels == 1 else "RGB")
                     if size is not None and size != found:
                         decoded = decoded.resize(size, Image.Resampling.BILINEAR)
     except UnidentifiedImageError:

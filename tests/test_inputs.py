@@ -176,6 +176,15 @@ def png(array):
     return buffer.getvalue()
 
 
+def test_grey_pictures_of_16_bits_are_rounded_to_8(tmp_path):
+    path, grey = tmp_path / "grey.png", np.arange(16, dtype=np.uint16).reshape(4, 4)
+    path.write_bytes(png(grey * 4369 + (grey % 3).astype(np.uint16)))  # 17 times 257 each, and a little
+    (one,) = read_input(path, Tensor("grey", (1, 4, 4, 1), "int8", Q))
+    assert np.array_equal(one.reshape(4, 4), grey.astype(np.int32) * 17 - 128)
+    (three,) = read_input(path, X)
+    assert all(np.array_equal(three[0, :, :, c], one[0, :, :, 0]) for c in range(3))
+
+
 def test_damaged_pictures_are_refused(tmp_path):
     path = tmp_path / "x.png"
     good = png(np.random.default_rng(0).integers(0, 256, (4, 4, 3)).astype(np.uint8))
