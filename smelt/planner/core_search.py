@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, pairwise, product
+from itertools import chain, islice, pairwise, product
 from math import ceil
 
 from smelt.errors import Unsupported
@@ -36,6 +36,9 @@ MOST_ROUNDS = 64
 
 SCHEDULES = 4
 """Of an op, whose scratch is tried: where that is less, rounds may be larger."""
+
+OTHERS = 1
+"""Schedules of each implementation that are tried where the way of a step cannot be divided, and the one with the least scratch."""
 
 BUILT = 1
 """Of the sizes of each kind, so many are looked at closer: those that are best by the work of the whole op."""
@@ -76,7 +79,9 @@ def on_all_cores(plan: Plan, predictor: Predictor, ways: Ways) -> Plan:
     search = _Search(cluster, predictor, ways, budgets(plan.board, plan.reserve)[cluster.memory])
     for number, step in enumerate(plan.steps):
         if isinstance(step.way, Way) and _apart(plan, step.way):
-            found = search.best(step.way)
+            # the ways of other implementations where rounds of this one have no room, rather than none
+            some = chain((step.way,), ways.first_of_each(step.way.op, OTHERS))
+            found = next((rounds for way in some if (rounds := search.best(way)) is not None), None)
             plan = plan if found is None else _with(plan, number, found, cluster.memory)
     return check(replace(plan, cycles=sum(cycles_of(predictor, step.way).value for step in plan.steps)))
 
