@@ -21,7 +21,8 @@ import numpy as np
 
 from fuzz.boards import cluster_at_random
 from fuzz.harness import Case, Finding, Fuzzer, main
-from fuzz.qdq_growth import Block, Growth, Value, file_of, file_of_block, grown
+from fuzz.qdq_graph import Block, Growth, Value, file_of, file_of_block
+from fuzz.qdq_growth import grown
 from smelt.compile import compile
 from smelt.importers.onnx_load import load_onnx
 from smelt.inputs import random_inputs

@@ -161,10 +161,8 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of every command that makes a plan."""
-
-    @click.option(
+PLAN_OPTIONS = (
+    click.option(
         "--for",
         "goal",
         type=click.Choice(GOALS),
@@ -172,50 +170,57 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="speed spends RAM and flash on cycles, and so does energy (cycles times a constant of the board); ram and flash "
         "ask for the least of it.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--input-type", type=click.Choice(EDGE_TYPES), help="What the network is given, whatever the file says."
-    )
-    @click.option("--output-type", type=click.Choice(EDGE_TYPES), help="What it gives.")
-    @click.option(
+    ),
+    click.option("--output-type", type=click.Choice(EDGE_TYPES), help="What it gives."),
+    click.option(
         "--layout",
         type=click.Choice(LAYOUTS),
         default="channels_last",
         show_default=True,
         help="How images at the edges of an ONNX model lie: as the network computes them, or as its file has them.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--weight-type",
         type=click.Choice(WEIGHT_TYPES),
         help="How weights of float32 are stored: float16 takes half the flash; the arithmetic stays float32.",
-    )
-    @click.option("--max-ram", metavar="BYTES", help="Budget for all RAM: 20000, 57K (of 1024), 1M. Stack: estimated.")
-    @click.option("--max-flash", metavar="BYTES", help="Budget for code and constants.")
-    @click.option(
+    ),
+    click.option("--max-ram", metavar="BYTES", help="Budget for all RAM: 20000, 57K (of 1024), 1M. Stack: estimated."),
+    click.option("--max-flash", metavar="BYTES", help="Budget for code and constants."),
+    click.option(
         "--region",
         "regions",
         metavar="NAME=SIZE",
         multiple=True,
         help="What may be taken of a memory: dtcm=64K; sram3=0 leaves it alone. May be given several times.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--weights", metavar="flash|ram|NAME", default="", help="Where tables lie.  [default: as the goal has it]"
-    )
-    @click.option(
+    ),
+    click.option(
         "--effort",
         type=click.Choice(EFFORTS),
         default="normal",
         show_default=True,
         help="How hard planning tries. Ctrl-C takes the best plan so far.",
-    )
-    @click.option(
+    ),
+    click.option(
         "--log",
         "logs",
         multiple=True,
         type=click.Path(path_type=Path),
         help="A log of `smelt tune`: what was measured to be fastest is used. May be given several times; none: not even "
         "the log that smelt ships.",
-    )
+    ),
+)
+"""Of every command that makes a plan, in the order in which `--help` has them."""
+
+
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The command with `PLAN_OPTIONS`, which it is given as `options`."""
+
     @functools.wraps(command)
     def wrapped(
         *args: Any,
@@ -238,7 +243,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         options |= {"regions": read_regions(regions), "weights": weights, "effort": effort}
         return command(*args, options=options, **kwargs)
 
-    return wrapped
+    return functools.reduce(lambda made, option: option(made), reversed(PLAN_OPTIONS), wrapped)
 
 
 def of_one(names: tuple[str, ...], suite: str | None, labels: Path | None, feed: bool) -> dict[str, Any]:

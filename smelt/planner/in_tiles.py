@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from smelt.loops.ir import Scratch
-from smelt.model.graph import Op, Tensor
+from smelt.model.graph import Tensor
 from smelt.nouns import Noun
+from smelt.planner.divided import Divided
 from smelt.planner.flow import aligned
 from smelt.planner.tables import TableKey, tables_of
 from smelt.planner.tiles import BURST, Rectangle, Tile, rounded
@@ -64,32 +65,17 @@ Event = Start | Wait
 
 
 @dataclass(frozen=True, eq=False)
-class InTiles(Noun):
+class InTiles(Divided):
     """The way to compute an op in `tiles`. `whole` is how it is computed otherwise, of which tiles take implementation and
     schedule; `events` happen before the piece of that number. `dma` moves the slabs; None: the core copies them. `cycles` are
     predicted where the slabs come from and go to."""
 
-    whole: Way
     tiles: tuple[Tile, ...]
     pieces: tuple[Piece, ...]
     events: tuple[tuple[int, Event], ...]
     scratch: tuple[Scratch, ...]
     dma: str | None = None
     cycles: int = 0
-
-    @property
-    def op(self) -> Op:
-        return self.whole.op
-
-    @property
-    def ops(self) -> tuple[Op, ...]:
-        """What it computes."""
-        return (self.whole.op,)
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        """How it is computed otherwise."""
-        return (self.whole,)
 
     @property
     def resident(self) -> bool:
@@ -102,16 +88,6 @@ class InTiles(Noun):
         return any(piece.way.spends_flash for piece in self.pieces)
 
     @property
-    def reads(self) -> tuple[Tensor, ...]:
-        """The activations that it needs."""
-        return self.op.activations
-
-    @property
-    def ys(self) -> tuple[Tensor, ...]:
-        """Its result."""
-        return self.op.ys
-
-    @property
     def key(self) -> tuple[str, bool]:
         """What tells ways apart."""
         return " ".join(["tiles", self.size, *dict.fromkeys(p.way.kernel for p in self.pieces)]), self.resident
@@ -120,10 +96,6 @@ class InTiles(Noun):
     def tables(self) -> dict[TableKey, int]:
         """Its constants, with what each takes up in bytes."""
         return {key: size for piece in self.pieces for key, size in tables_of(piece.call).items()}
-
-    def slide(self, x: Tensor) -> int | None:
-        """Never over its operand."""
-        return None
 
     @property
     def size(self) -> str:

@@ -15,8 +15,9 @@ from itertools import pairwise
 import numpy as np
 
 from smelt.loops.ir import Scratch
-from smelt.model.graph import Array, Op, Tensor
+from smelt.model.graph import Array, Tensor
 from smelt.nouns import Noun
+from smelt.planner.divided import Divided
 from smelt.planner.flow import aligned
 from smelt.planner.in_tiles import Event, Start, Transfer, Wait
 from smelt.planner.shares import Share, View
@@ -44,31 +45,16 @@ class Round(Noun):
 
 
 @dataclass(frozen=True, eq=False)
-class OnCores(Noun):
+class OnCores(Divided):
     """The way to compute an op in `rounds`, seen as `view`; `after` is what happens behind the last. `whole` is how it is computed
     otherwise, of which shares take implementation and schedule. `cycles` are predicted."""
 
-    whole: Way
     view: View
     rounds: tuple[Round, ...]
     after: tuple[Event, ...]
     scratch: tuple[Scratch, ...]
     by: str
     cycles: int = 0
-
-    @property
-    def op(self) -> Op:
-        return self.whole.op
-
-    @property
-    def ops(self) -> tuple[Op, ...]:
-        """What it computes."""
-        return (self.whole.op,)
-
-    @property
-    def ways(self) -> tuple[Way, ...]:
-        """How it is computed otherwise."""
-        return (self.whole,)
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
@@ -86,16 +72,6 @@ class OnCores(Noun):
         return any(piece.way.spends_flash for piece in self.pieces)
 
     @property
-    def reads(self) -> tuple[Tensor, ...]:
-        """The activations that it needs."""
-        return self.op.activations
-
-    @property
-    def ys(self) -> tuple[Tensor, ...]:
-        """Its result."""
-        return self.op.ys
-
-    @property
     def key(self) -> tuple[str, bool]:
         """What tells ways apart."""
         return " ".join(["cores", self.names[0], *dict.fromkeys(p.way.kernel for p in self.pieces)]), False
@@ -104,10 +80,6 @@ class OnCores(Noun):
     def tables(self) -> dict[TableKey, int]:
         """Its constants, with what each takes up in bytes."""
         return {key: size for piece in self.pieces for key, size in tables_of(piece.call).items()}
-
-    def slide(self, x: Tensor) -> int | None:
-        """Never over its operand."""
-        return None
 
     @property
     def events(self) -> tuple[Event, ...]:

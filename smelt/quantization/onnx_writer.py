@@ -12,6 +12,7 @@ from math import inf, prod
 
 import numpy as np
 
+from smelt.errors import Unsupported
 from smelt.model.graph import Array, Graph, Op, Quantization, Tensor
 from smelt.model.ops import (
     Add,
@@ -224,7 +225,7 @@ class _Writer:
                     "Resize", [self.read(op.x), "", "", sizes], out,
                     mode="nearest", coordinate_transformation_mode=mode, nearest_mode=nearest,
                 )  # fmt: skip
-        raise NotImplementedError(f"{type(op).__name__} has no form in ONNX")
+        raise Unsupported("writing it as ONNX", (f"{type(op).__name__} has no form there",))
 
     def convolution(self, op: Conv2D | DepthwiseConv2D, out: str) -> str:
         layer, size = self.layers[op], op.weights.shape[1:3]
