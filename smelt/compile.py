@@ -105,6 +105,30 @@ class Compilation(Noun):
         return {name: f"{noun.in_full()}\n" for name, noun in texts.items()}
 
 
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A model as its file has it, as it is computed, and what its author should know."""
+
+    model: Graph
+    graph: Graph
+    warnings: tuple[str, ...]
+
+
+def read_network(
+    path: Path | str, edges: tuple[EdgeType | None, EdgeType | None], weights: WeightType | None, layout: Layout
+) -> Network:
+    """Read a model. Types at its `edges` and of its weights may be replaced. Raises ModelError, Unsupported, OptionError."""
+    from smelt.importers import load
+    from smelt.passes import prepare
+    from smelt.passes.edge_types import with_edge_types
+    from smelt.passes.sums import wrapping_sums
+    from smelt.passes.weight_types import with_weight_type
+
+    model = with_weight_type(with_edge_types(load(path, layout), *edges), weights)
+    graph = prepare(model)
+    return Network(model, graph, (*model.remarks, *wrapping_sums(graph)))
+
+
 def compile(
     path: Path | str,
     board: Board | str,
@@ -146,12 +170,7 @@ def compile(
     """
     from smelt.firmware import build, emit, render, render_harness
     from smelt.firmware.names import check_name
-    from smelt.importers import load
     from smelt.kernels import IMPLEMENTATIONS
-    from smelt.passes import prepare
-    from smelt.passes.edge_types import with_edge_types
-    from smelt.passes.sums import wrapping_sums
-    from smelt.passes.weight_types import with_weight_type
     from smelt.planner import Limits, make_plan
     from smelt.planner.advice import plan_or_advice
     from smelt.planner.effort import planning_of
@@ -163,9 +182,8 @@ def compile(
 
     check_name(name)  # before the minutes that a plan may take
     board = named(board)
-    model = with_weight_type(with_edge_types(load(path, layout), input_type, output_type), weight_type)
-    graph = prepare(model)
-    warnings = (*model.remarks, *wrapping_sums(graph))
+    network = read_network(path, (input_type, output_type), weight_type, layout)
+    graph = network.graph
     known = measured(log, board, compiler)
     planning = planning_of(effort, report)
     limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)
@@ -185,7 +203,9 @@ def compile(
         program = emit(plan, name)
         sources = render(program)
         image = build(render_harness(program, sources, labels), plan.board, compiler) if compiler != "none" else None
-        return Compilation(model, graph, plan, program, sources, image, evidence(plan, known), warnings, layout)
+        return Compilation(
+            network.model, graph, plan, program, sources, image, evidence(plan, known), network.warnings, layout
+        )
 
     return least_of_builds(made_within, limits, goal)
 

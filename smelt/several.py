@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from smelt.compile import Compilation, least_of_builds, measured
+from smelt.compile import Compilation, least_of_builds, measured, read_network
 from smelt.errors import OptionError, printable
 from smelt.nouns import Noun
 
 if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.image import Image, Sources
     from smelt.importers import Layout
-    from smelt.model.graph import Graph
     from smelt.passes.edge_types import EdgeType
     from smelt.passes.weight_types import WeightType
     from smelt.planner import Goal, Limits
@@ -110,7 +109,7 @@ def compile_suite(
     names = names_of(paths, names, suite)
     board = named(board)
     networks = {
-        name: _read(path, (input_type, output_type), weight_type, layout)
+        name: read_network(path, (input_type, output_type), weight_type, layout)
         for name, path in zip(names, paths, strict=True)
     }
     known = measured(log, board, compiler)
@@ -145,29 +144,6 @@ def compile_suite(
         return SuiteCompilation(joint, parts, sources, image)
 
     return least_of_builds(made_within, limits, goal)
-
-
-@dataclass(frozen=True, eq=False)
-class _Network:
-    """A model as its file has it, as it is computed, and what its author should know."""
-
-    model: Graph
-    graph: Graph
-    warnings: tuple[str, ...]
-
-
-def _read(
-    path: Path | str, edges: tuple[EdgeType | None, EdgeType | None], weights: WeightType | None, layout: Layout
-) -> _Network:
-    from smelt.importers import load
-    from smelt.passes import prepare
-    from smelt.passes.edge_types import with_edge_types
-    from smelt.passes.sums import wrapping_sums
-    from smelt.passes.weight_types import with_weight_type
-
-    model = with_weight_type(with_edge_types(load(path, layout), *edges), weights)
-    graph = prepare(model)
-    return _Network(model, graph, (*model.remarks, *wrapping_sums(graph)))
 
 
 def names_of(paths: Sequence[Path | str], names: Sequence[str], suite: str) -> tuple[str, ...]:
