@@ -13,7 +13,7 @@ from smelt.kernels.routines import BUILT, PRODUCT_WORDS, ROUTINES, SUM_WORDS
 from smelt.loops.ir import If, Loop, Stmt
 from smelt.loops.routine import CallRoutine, Routine, Span
 from smelt.targets.types import Core
-from tests.routine_cases import CORES, few_cases, routines_of
+from tests.routine_cases import CORES, every_case, few_cases, routines_of
 from tests.routine_watch import Watch, bodies, content, program, watch_all
 from tests.thumb_programs import Case, Machine
 
@@ -80,12 +80,15 @@ def _shortened(statement: Stmt, target: CallRoutine, number: int) -> Stmt:
     return statement
 
 
+def _is_full(call: CallRoutine, routine: Routine) -> bool:
+    return call.routine == routine and all(a.count != 0 for a in call.arguments if isinstance(a, Span))
+
+
 def planted() -> list[tuple[Routine, Case, CallRoutine, int]]:
-    """For every routine a call of it, and each of its spans."""
+    """For every routine a call of it none of whose spans is empty, and each of these."""
     found = []
     for routine in ROUTINES:
-        case = next(c for c in few_cases() if routine in routines_of(c.call.kernel))
-        call = next(c for c in case.call.kernel.calls if c.routine == routine)
+        case, call = next((c, call) for c in every_case() for call in c.call.kernel.calls if _is_full(call, routine))
         found += [(routine, case, call, n) for n, a in enumerate(call.arguments) if isinstance(a, Span)]
     return found
 
