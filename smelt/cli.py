@@ -164,7 +164,6 @@ def verify_command(
         raise OptionError(
             "give --board" if board_name is None else "--golden-order is about --golden, which is missing"
         )
-    from smelt.devices.choose import open_link
     from smelt.errors import Mismatch
     from smelt.inputs import random_inputs, read_inputs
     from smelt.report.layers import LayerVerification, verify_layers
@@ -185,8 +184,7 @@ def verify_command(
     with working(f"verifying {len(inputs)} input(s) against {oracle}"):
         verification: LayerVerification | Verification
         if layers:
-            with open_link(compilation.plan.board, device) as link:
-                verification = verify_layers(compilation, inputs, link, sequence=sequence)
+            verification = verify_layers(compilation, inputs, sequence=sequence, device=device)
         else:
             verification = verify(compilation, inputs, oracle, model, device, sequence)
     emit_json(verification.as_json() | basis(compilation)) if as_json else show_verification(verification)

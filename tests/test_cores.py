@@ -23,6 +23,7 @@ from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import WORKER_STACK_BYTES, WORKER_VARIABLES
 from smelt.planner.ways import Bring, Part
 from smelt.report.execute import by_step
+from smelt.report.layers import verify_layers
 from smelt.report.profile import profile
 from smelt.targets.boards import board
 from tests.paths import KWS
@@ -193,9 +194,14 @@ def test_a_share_of_other_rows_is_found(plan):
     assert "from what it should not" in refused(plan, shifted)
 
 
-def test_a_network_on_eight_cores():
+@pytest.fixture(scope="module")
+def made():
+    """KWS as firmware."""
+    return compile_model(KWS, BOARD)
+
+
+def test_a_network_on_eight_cores(made):
     """KWS from its reset vector to its exit: bit-exact, each step a function, busy cores, in a fraction of the time of one core."""
-    made = compile_model(KWS, BOARD)
     (inputs,) = random_inputs(made.model, 1)
     done = run_image(BOARD, made.image, inputs[0].tobytes())
     assert done.outputs == run(made.model, inputs)[0].tobytes()
@@ -212,6 +218,18 @@ def test_a_network_on_eight_cores():
     assert told.derived and told.microjoules == pytest.approx(sum(s.microjoules for s in told.steps), rel=0.01)
     assert told.steps[0].microjoules == pytest.approx(told.steps[0].cycles * 460e-6)  # a convolution
     assert told.steps[1].microjoules == pytest.approx(told.steps[1].cycles * 364e-6)  # depthwise
+
+
+def test_what_every_step_of_the_firmware_writes_is_seen(made):
+    """The firmware stands still behind each step: all cores, moves and tables from where they come have done their part."""
+    inputs = random_inputs(made.model, 2)
+    told = verify_layers(made, inputs)
+    assert told.first is None and told.steps == 2 * len(made.plan.steps) == 2 * len(made.program.acts)
+    assert told.values == 2 * sum(y.elements for step in made.plan.steps for y in step.ys)
+    bias = made.graph.ops[3].bias
+    wrong = made.graph.substitute({bias: replace(bias, data=bias.constant + (np.arange(bias.elements) == 5) * 9000)})
+    first = verify_layers(replace(made, graph=wrong), inputs).first
+    assert (first.input, first.number, first.tensor, first.element[-1]) == (0, 3, made.graph.ops[3].y.name, 5)
 
 
 def test_code_and_data_share_a_memory():

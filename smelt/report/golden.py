@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
@@ -10,21 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.compile import Compilation
-from smelt.devices.choose import Device, open_link
-from smelt.devices.graph_runner import GraphRunner
-from smelt.devices.session import Session
+from smelt.devices.choose import Device
 from smelt.devices.session_errors import DeviceHeapFull
 from smelt.errors import OptionError
-from smelt.firmware.build import Compiler
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.model.reference import trace
 from smelt.nouns import Noun
 from smelt.report.execute import execute
 from smelt.report.golden_files import GoldenFolder, GoldenLayer, Numbers
 from smelt.report.rounding import allowance, wrong
+from smelt.report.step_runs import step_runs
 
 Order = Literal["hwc", "chw"]
-STEP_SECONDS = 60.0  # that a single step may take
 Values = Mapping[str, Array]
 
 
@@ -216,23 +213,11 @@ def _on_board(
 
 
 def _shown(compilation: Compilation, inputs: tuple[Array, ...], device: Device | None) -> tuple[Values, str]:
-    """What every step wrote, where kernels, weights of a step and the plan's regions fit the board's RAM together."""
-    image = compilation.image
-    compiler: Compiler = "gcc" if image is not None and image.compiler == "gcc" else "zig"
+    """What every step wrote; nothing, and why, where a session has no room for kernels, tables of a step and tensors."""
     try:
-        with (
-            open_link(compilation.plan.board, device) as link,
-            Session(link, timeout=STEP_SECONDS, compiler=compiler) as session,
-            GraphRunner(session, compilation) as runner,
-        ):
-            return dict(_results(runner, inputs)), ""
+        return {run.tensor: run.value for _, run in step_runs(compilation, [inputs], device=device)}, ""
     except DeviceHeapFull:
         return (
             {},
             "layers are not shown: run step by step, kernels and tables do not fit the board's RAM beside the tensors",
         )
-
-
-def _results(runner: GraphRunner, inputs: tuple[Array, ...]) -> Iterator[tuple[str, Array]]:
-    for run in runner.steps(inputs):
-        yield run.tensor, run.value

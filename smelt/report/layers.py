@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from smelt.compile import Compilation
-from smelt.devices.graph_runner import GraphRunner, StepRun
+from smelt.devices.choose import Device
+from smelt.devices.graph_runner import StepRun
 from smelt.devices.link import DebugLink
-from smelt.devices.session import Session
-from smelt.errors import OptionError
-from smelt.firmware.build import Compiler
 from smelt.model.graph import Array
 from smelt.model.reference import initial_states, trace
 from smelt.nouns import Noun
 from smelt.report.rounding import allowance, wrong
+from smelt.report.step_runs import STEP_SECONDS, step_runs
 from smelt.targets.types import Board
 
 
@@ -66,42 +65,45 @@ def verify_layers(
     compilation: Compilation,
     inputs: Sequence[tuple[Array, ...]],
     link: DebugLink | Board | str | None = None,
-    timeout: float = 60.0,
+    timeout: float = STEP_SECONDS,
     sequence: bool = False,
+    device: Device | None = None,
 ) -> LayerVerification:
-    """Run `inputs` step by step on the device behind `link` (by default the simulated board) and compare what every step writes
-    with the prepared graph's reference. Stops at the first step that differs.
+    """Run `inputs` step by step on the device behind `link`, by default the board in `device` as `execute` has it, and compare
+    what every step writes with the prepared graph's reference. Stops at the first step that differs.
 
     What the network remembers is carried from each input to the next in a `sequence`. The compiler is that of the firmware.
     `timeout` is how many seconds a single step may take. Raises DeviceError where the device fails, OptionError for a network that
     is fed.
     """
-    if compilation.plan.fed is not None:
-        raise OptionError("an input that is fed (--feed) is never whole, and steps cannot be run one by one")
-    board, image = compilation.plan.board, compilation.image
-    compiler: Compiler = "gcc" if image is not None and image.compiler == "gcc" else "zig"
-    steps = values = 0
+    board = compilation.plan.board
+    steps, values = len(compilation.plan.steps), 0
     allowed = allowance(compilation.graph)
-    with (
-        Session(board if link is None else link, timeout=timeout, compiler=compiler) as session,
-        GraphRunner(session, compilation) as runner,
-    ):
-        states = initial_states(compilation.graph)
-        for number, arrays in enumerate(inputs):
-            if not sequence:
-                runner.reset()
-                states = initial_states(compilation.graph)
-            expected = trace(compilation.graph, arrays, states)
-            states = {s.read: expected[s.write.name] for s in compilation.graph.states}
-            steps += len(compilation.plan.steps)
-            for run in runner.steps(arrays):
-                values += run.value.size
-                places = wrong(run.value, expected[run.tensor], allowed, winners=False)
-                if len(places):
-                    difference = _difference(compilation, number, run, places, expected[run.tensor])
-                    seen = steps - len(compilation.plan.steps) + difference.number + 1
-                    return LayerVerification(compilation.graph.name, board.name, number + 1, seen, values, difference)
-    return LayerVerification(compilation.graph.name, board.name, len(inputs), steps, values, None)
+    expected = _references(compilation, inputs, sequence)
+    current, wanted = -1, dict[str, Array]()
+    for number, run in step_runs(compilation, inputs, link, device, timeout, sequence):
+        if number != current:
+            current, wanted = number, next(expected)
+        values += run.value.size
+        places = wrong(run.value, wanted[run.tensor], allowed, winners=False)
+        if len(places):
+            difference = _difference(compilation, number, run, places, wanted[run.tensor])
+            seen = number * steps + difference.number + 1
+            return LayerVerification(compilation.graph.name, board.name, number + 1, seen, values, difference)
+    return LayerVerification(compilation.graph.name, board.name, len(inputs), len(inputs) * steps, values, None)
+
+
+def _references(
+    compilation: Compilation, inputs: Sequence[tuple[Array, ...]], sequence: bool
+) -> Iterator[dict[str, Array]]:
+    """The values of all tensors for one input after the other."""
+    states = initial_states(compilation.graph)
+    for arrays in inputs:
+        if not sequence:
+            states = initial_states(compilation.graph)
+        expected = trace(compilation.graph, arrays, states)
+        states = {s.read: expected[s.write.name] for s in compilation.graph.states}
+        yield expected
 
 
 def _difference(

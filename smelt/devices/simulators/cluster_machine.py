@@ -22,7 +22,7 @@ FLASH = 0x01000000  # where the flash outside begins on the bus that it shares w
 
 # Why a run ended, as the C numbers it.
 RUNNING, EXITED, BREAKPOINT, LIMIT, DEADLOCK, UNDEFINED, BAD_READ, BAD_WRITE, BAD_FETCH = range(9)
-READ_UNWRITTEN, IN_FLIGHT, WRONG_DMA, STACK_OVERFLOW, WRONG_LOOP = range(9, 14)
+READ_UNWRITTEN, IN_FLIGHT, WRONG_DMA, STACK_OVERFLOW, WRONG_LOOP, PAUSED = range(9, 15)
 
 # What can be asked of a core besides its registers.
 PC, STACK_LOW, STACK_HIGH, DEEPEST, ASLEEP, WAITS_AT, STARTED, COUNTERS = 32, 33, 34, 35, 36, 37, 38, 64
@@ -133,6 +133,11 @@ class ClusterMachine:
             *(self._at, self._text.ctypes.data, TEXT_BYTES, self._visits.ctypes.data, VISITS),
             *(self._watched.ctypes.data, len(self._watched)),
         )
+
+    def pause(self, addresses: Sequence[int]) -> None:
+        """Stop from now on whenever one of the functions at these addresses, which are watched, has returned."""
+        self._paused = np.array(sorted(addresses), np.uint32)
+        self.library.smelt_cluster_pause(self._at, self._paused.ctypes.data, len(self._paused))
 
     def run(self, limit: int) -> int:
         """Go on until something stops it, or the machine has executed `limit` instructions in all; returns why it stopped."""
@@ -284,6 +289,7 @@ def _library() -> ctypes.CDLL:
         ("written", None, (pointer, u32, u32)),
         ("log", None, (pointer, pointer, u32, pointer, u32, pointer, u32)),
         ("forget_visits", None, (pointer,)),
+        ("pause", None, (pointer, pointer, u32)),
         ("name", ctypes.c_char_p, (u32,)),
     ):
         function = getattr(library, f"smelt_cluster_{name}")

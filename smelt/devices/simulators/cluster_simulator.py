@@ -4,7 +4,7 @@ count, and catch what goes wrong. The work is done by `native/cluster.c`."""
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from smelt.devices.faults import Fault
@@ -23,6 +23,7 @@ from smelt.targets.types import Board
 INSTRUCTIONS_PER_INPUT = 10_000_000_000
 SLLI_MARK, SRAI_MARK = bytes.fromhex("1310f001"), bytes.fromhex("13507040")
 A0, A1 = 10, 11
+Reader = Callable[[int, int], bytes]
 WORKER_STACKS, WORKER_STACK_BYTES = "__smelt_worker_stacks", "__smelt_worker_stack_bytes"
 
 
@@ -52,6 +53,13 @@ class ClusterSimulator:
         needs more than `timeout_instructions`, of all cores, for one input."""
         check_firmware(image, self.board, "the simulator")
         return _Session(self, image, inputs, timeout_instructions, passing=worth_watching(image)).run()
+
+    def steps(self, image: Image, inputs: bytes = b"") -> Iterator[tuple[str, Reader]]:
+        """Run the firmware on each of the concatenated `inputs`, and stop behind each call of one of its kernels: the kernel's
+        name, and what reads `size` bytes from an address while it stands still. Raises `Fault` as `run` does."""
+        check_firmware(image, self.board, "the simulator")
+        session = _Session(self, image, inputs, INSTRUCTIONS_PER_INPUT)
+        yield from session.steps()
 
     def run_elf(
         self,
@@ -114,14 +122,25 @@ class _Session:
         self.visits = [v for v in self.visits if v.function in self.kept] + self.machine.take_visits()
 
     def run(self) -> ClusterRun:
-        reason = self.machine.run(self.limit)
-        while reason == cm.BREAKPOINT and self._semihosting():
-            if self.host.exit_code is not None:
-                return self._result(self.host.exit_code)
-            reason = self.machine.run(self.limit)
-        if reason != cm.EXITED:
-            raise fault_of(self.machine, reason, self.board, self.image, self.allowance)
-        return self._result(self.machine.state("exit_code"))
+        for _ in self._pauses():
+            pass
+        return self._result()
+
+    def steps(self) -> Iterator[tuple[str, Reader]]:
+        """The same, standing still behind each call of a kernel."""
+        kernels = set(self.image.kernels)
+        self.machine.pause([address for address, name in self.functions.items() if name in kernels])
+        for name in self._pauses():
+            yield name, self.machine.read
+        self._check_exit()
+
+    def _pauses(self) -> Iterator[str]:
+        """Run to the end; the functions that have returned where the machine pauses behind them."""
+        while self.host.exit_code is None and (reason := self.machine.run(self.limit)) != cm.EXITED:
+            if reason == cm.PAUSED:
+                yield self.functions[self.machine.state("stop_address")]
+            elif reason != cm.BREAKPOINT or not self._semihosting():
+                raise fault_of(self.machine, reason, self.board, self.image, self.allowance)
 
     def _semihosting(self) -> bool:
         """Answer a request, if this is one."""
@@ -144,18 +163,27 @@ class _Session:
         except BadPointer:
             return False
 
-    def _result(self, exit_code: int) -> ClusterRun:
-        machine = self.machine
-        text = machine.text + "".join(self.host.text)
+    @property
+    def _text(self) -> str:
+        return self.machine.text + "".join(self.host.text)
+
+    def _check_exit(self) -> int:
+        """The exit code. Raises `Fault` where firmware says that something is wrong."""
+        asked = self.host.exit_code
+        exit_code = self.machine.state("exit_code") if asked is None else asked
         if exit_code and self.image.entry:
-            pc = machine.get(CONTROLLER, cm.PC)
-            raise Fault("exit code", self.board, self.image.function_at(pc), pc, None, exit_detail(exit_code, text))
+            pc, detail = self.machine.get(CONTROLLER, cm.PC), exit_detail(exit_code, self._text)
+            raise Fault("exit code", self.board, self.image.function_at(pc), pc, None, detail)
+        return exit_code
+
+    def _result(self) -> ClusterRun:
+        machine, exit_code = self.machine, self._check_exit()
         calls = completed(self.visits + machine.take_visits(), self.functions)
         last, steps = _steps(calls, self.image.entry, self.image.kernels)
         total = machine.state("executed")
         return ClusterRun(
             outputs=self.host.files["output"].getvalue(),
-            text=text,
+            text=self._text,
             runs=len(calls.get(self.image.entry, ())),
             step_instructions=tuple(s.instructions for s in steps),
             overhead_instructions=last.instructions - sum(s.instructions for s in steps) if last else 0,

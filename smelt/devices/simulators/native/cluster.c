@@ -75,18 +75,19 @@ static void check_stack(machine *m, core *c)
     }
 }
 
-static int is_watched(const machine *m, uint32_t address)
+/* Whether an address is among others, which are sorted. */
+static int is_among(const uint32_t *addresses, uint32_t count, uint32_t address)
 {
-    uint32_t low = 0, high = m->watched_count;
+    uint32_t low = 0, high = count;
     while (low < high) {
         const uint32_t middle = (low + high) / 2U;
-        if (m->watched[middle] < address) {
+        if (addresses[middle] < address) {
             low = middle + 1U;
         } else {
             high = middle;
         }
     }
-    return low < m->watched_count && m->watched[low] == address;
+    return low < count && addresses[low] == address;
 }
 
 static void note_visit(machine *m, const core *c, uint32_t function, uint32_t is_return)
@@ -101,9 +102,13 @@ static void note_visit(machine *m, const core *c, uint32_t function, uint32_t is
 static void follow_calls(machine *m, core *c)
 {
     while (c->depth && c->calls[c->depth - 1U].ra == c->pc && c->calls[c->depth - 1U].sp == c->r[2]) {
-        note_visit(m, c, c->calls[--c->depth].function, 1);
+        const uint32_t function = c->calls[--c->depth].function;
+        note_visit(m, c, function, 1);
+        if (is_among(m->paused, m->paused_count, function)) {
+            (void)fail(m, c, PAUSED, function, 0);
+        }
     }
-    if (c->depth < CALLS && is_watched(m, c->pc)) {
+    if (c->depth < CALLS && is_among(m->watched, m->watched_count, c->pc)) {
         const call begun = {c->pc, c->r[1], c->r[2]};
         c->calls[c->depth++] = begun;
         note_visit(m, c, c->pc, 0);
@@ -334,6 +339,9 @@ EXPORT void smelt_cluster_log(machine *m, uint8_t *text, uint32_t text_size, vis
     m->visits = visits, m->visits_size = visits_size, m->visits_used = 0;
     m->watched = watched, m->watched_count = watched_count;
 }
+
+/* Stop whenever one of these watched functions (sorted) has returned. */
+EXPORT void smelt_cluster_pause(machine *m, uint32_t *paused, uint32_t count) { m->paused = paused, m->paused_count = count; }
 
 /* The name of an instruction, or NULL where there is none with these bits. */
 EXPORT const char *smelt_cluster_name(uint32_t word)

@@ -22,7 +22,7 @@ enum { WRITTEN = 1, SOURCE = 2, TARGET = 4, CODE = 8 };
 /* Why a run ended. */
 enum {
     RUNNING, EXITED, BREAKPOINT, LIMIT, DEADLOCK, UNDEFINED, BAD_READ, BAD_WRITE, BAD_FETCH, READ_UNWRITTEN, IN_FLIGHT, WRONG_DMA,
-    STACK_OVERFLOW, WRONG_LOOP
+    STACK_OVERFLOW, WRONG_LOOP, PAUSED
 };
 
 /* What a core counts: first as its performance counters are numbered, then what they do not have. */
@@ -155,6 +155,8 @@ typedef struct machine {
     uint32_t visits_size, visits_used;
     uint32_t *watched; /* addresses of functions, sorted */
     uint32_t watched_count;
+    uint32_t *paused; /* those of them behind whose calls a run stops, sorted */
+    uint32_t paused_count;
 } machine;
 
 /* Stop because of what a core does at its program counter. */
