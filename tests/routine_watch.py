@@ -88,23 +88,20 @@ def bodies(program: Program) -> tuple[Body, ...]:
     for address, content in program.segments:
         if address >= DATA:
             continue
-        for at in range(0, len(content) - 8, 2):
-            first, second = (_wide(content, at), _wide(content, at + 4))
-            if first & ADR_MASK == ADR & ADR_MASK and second & BRANCH_MASK == BRANCH & BRANCH_MASK:
-                start = ((address + at + 4) & ~3) + _adr_offset(first)
-                end = address + at + 8 + _branch_offset(second)
-                if address + at + 8 <= start <= address + at + 10 and end > start:
-                    found.append(Body(start, end))
+        halves = np.frombuffer(content[: len(content) & ~1], "<u2").astype(np.uint32)
+        words = halves[:-1] << 16 | halves[1:]
+        pairs = (words[:-2] & ADR_MASK == ADR & ADR_MASK) & (words[2:] & BRANCH_MASK == BRANCH & BRANCH_MASK)
+        for half in np.flatnonzero(pairs):
+            at, first, second = address + 2 * int(half), int(words[half]), int(words[half + 2])
+            start, end = ((at + 4) & ~3) + _adr_offset(first), at + 8 + _branch_offset(second)
+            if at + 8 <= start <= at + 10 and end > start:
+                found.append(Body(start, end))
     return tuple(found)
 
 
 def content(program: Program, body: Body) -> bytes:
     (found,) = (c[body.start - a : body.end - a] for a, c in program.segments if a <= body.start < a + len(c))
     return found
-
-
-def _wide(content: bytes, at: int) -> int:
-    return int.from_bytes(content[at : at + 2], "little") << 16 | int.from_bytes(content[at + 2 : at + 4], "little")
 
 
 def _adr_offset(word: int) -> int:
