@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smelt import suite_commands
+from smelt.about_commands import boards_command, doctor_command, ops_command, schema_command
 from smelt.command_group import EXIT_CODES, Commands
 from smelt.compiling import compiled, emit_json, find_board, firmware, show_notes, show_warnings
 from smelt.data_commands import evaluate_command, quantize_command, stored_preparation
@@ -26,7 +27,6 @@ from smelt.options import (
     read_logs,
     sequence_option,
 )
-from smelt.report.text import emit
 
 if TYPE_CHECKING:
     from smelt.devices.choose import Device
@@ -59,7 +59,7 @@ def compile_command(
     Without --out nothing is written: the sizes are reported, and whether everything fits.
     """
     from smelt.report.output import save_compilation, save_nouns
-    from smelt.report.summary import compile_summary
+    from smelt.report.summary import basis, compile_summary
     from smelt.report.terminal import show_compile
 
     compilation = compiled(model, board_name, options)
@@ -68,7 +68,7 @@ def compile_command(
     if keep is not None:
         save_nouns(compilation, keep)
     summary = compile_summary(compilation)
-    emit_json(summary) if as_json else show_compile(summary, out)
+    emit_json("compile", summary, basis(compilation)) if as_json else show_compile(summary, out)
 
 
 @main.command("run", short_help="Run inputs through the firmware on a simulated board.")
@@ -112,7 +112,7 @@ def run_command(
         result = execute(compilation, inputs, device=device, sequence=sequence)
     if output is not None:
         save_outputs(result, output)
-    emit_json(result.as_json() | basis(compilation)) if as_json else show_run(result)
+    emit_json("run", result.summary(), basis(compilation)) if as_json else show_run(result)
 
 
 @main.command("verify", short_help="Compare the firmware with an oracle, bit for bit.")
@@ -187,7 +187,10 @@ def verify_command(
             verification = verify_layers(compilation, inputs, sequence=sequence, device=device)
         else:
             verification = verify(compilation, inputs, oracle, model, device, sequence)
-    emit_json(verification.as_json() | basis(compilation)) if as_json else show_verification(verification)
+    if as_json:
+        emit_json("verify-layers" if layers else "verify", verification, basis(compilation))
+    else:
+        show_verification(verification)
     if verification.first is not None:
         raise Mismatch(verification.verdict)
 
@@ -216,7 +219,7 @@ def profile_command(
     with working("simulating one inference"):
         result = execute(compilation, random_inputs(compilation.model, 1), device=device)
     figures = profile(compilation, result.run)
-    emit_json(figures.as_json() | basis(compilation)) if as_json else show_profile(figures)
+    emit_json("profile", figures, basis(compilation)) if as_json else show_profile(figures)
 
 
 def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:
@@ -228,7 +231,7 @@ def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_js
     with working(f"choosing for {model.name} on {board.name}"):
         result = trade_off(model, board, **{k: options[k] for k in ("compiler", "log", "max_ram", "max_flash")})
     show_notes(result.notes)
-    emit_json(result.as_json()) if as_json else show_curve(result)
+    emit_json("curve", result) if as_json else show_curve(result)
 
 
 @main.command("plan", short_help="Memory over time: what lies where, what the peak is, what budgets buy.")
@@ -263,7 +266,7 @@ def plan_command(
         view = look(compilation, options["log"], options["goal"], curve=not no_curve and not feed)
     if page is not None:
         save_page(view, page)
-    emit_json(view.as_json() | basis(compilation)) if as_json else show_plan(view, page)
+    emit_json("plan", view, basis(compilation)) if as_json else show_plan(view, page)
 
 
 @main.command("tune", short_help="Measure ways to compute each step; keep the fastest in a log.")
@@ -336,7 +339,7 @@ def tune_command(
             known=read_logs(tuple(more)),
             report=report,
         )
-    emit_json(result.as_json()) if as_json else show_tuning(result.as_json())
+    emit_json("tune", result) if as_json else show_tuning(result)
     if result.left and not result.measured:
         raise OptionError(
             f"nothing was measured: the budget of {budget} was over before any of {result.left} candidates had a result. "
@@ -352,68 +355,19 @@ def inspect_command(model: Path, as_json: bool) -> None:
 
     Exit code 3 or 4, as of `compile`, if smelt cannot compile the model; the reasons are listed.
     """
-    from dataclasses import asdict
-
     from smelt.compile import inspect
+    from smelt.report.summary import Told
     from smelt.report.terminal import show_model
 
     inspection = inspect(model)
     summary = inspection.summary
     if as_json:
-        emit_json({**asdict(summary), "macs": summary.macs, "warnings": inspection.warnings})
+        emit_json("inspect", summary, Told(summary.macs, inspection.warnings))
     else:
         show_model(summary)
     show_warnings(inspection.warnings)
     if inspection.refusal is not None:
         sys.exit(inspection.refusal.exit_code)
-
-
-@main.command("boards", short_help="The boards smelt knows.")
-@click.option(
-    "--show", metavar="BOARD", help="Instead, all that smelt knows of one, as TOML: where boards of your own begin."
-)
-@json_option
-def boards_command(show: str | None, as_json: bool) -> None:
-    """List the boards with their cores, clocks and memories.
-
-    Save what --show prints as my_board.toml, change it, give it a name of its own, and use it with --board my_board.toml.
-    """
-    from smelt.report.summary import board_rows
-    from smelt.report.terminal import show_boards
-    from smelt.targets.board_text import board_table, toml
-
-    if show is not None:
-        table = board_table(find_board(show))
-        emit_json(table) if as_json else emit(toml(table).rstrip())
-        return
-    rows = board_rows()
-    emit_json(rows) if as_json else show_boards(rows)
-
-
-@main.command("ops", short_help="The operators smelt can import.")
-@click.argument("names", nargs=-1, metavar="[OPERATOR]...")
-@json_option
-def ops_command(names: tuple[str, ...], as_json: bool) -> None:
-    """List the operators smelt imports from model files; of those named, also how they are computed, and on which cores."""
-    from smelt.report import supported
-
-    found = supported.chosen(names)
-    emit_json(supported.as_json(found)) if as_json else supported.show(found, ways=bool(names))
-
-
-@main.command("doctor", short_help="Check the installation.")
-@json_option
-def doctor_command(as_json: bool) -> None:
-    """Say which parts of smelt are installed and working, and how to get what is missing."""
-    from dataclasses import asdict
-
-    from smelt.report.doctor import examine
-    from smelt.report.terminal import show_doctor
-
-    findings = examine()
-    emit_json([asdict(f) for f in findings]) if as_json else show_doctor(findings)
-    if any(f.needed and not f.works for f in findings):
-        sys.exit(1)
 
 
 @main.command("demo", short_help="Classify a picture on a simulated board.")
@@ -432,8 +386,8 @@ def demo_command(picture: str, board_name: str | None, compiler: Compiler, as_js
     board = find_board(board_name) if board_name else DEMO
     with working(f"compiling ResNet-8 for {board.name} and simulating it"):
         result = demo(picture, board, compiler)
-    emit_json(result.as_json()) if as_json else show_demo(result)
+    emit_json("demo", result.summary()) if as_json else show_demo(result)
 
 
-main.add_command(quantize_command)
-main.add_command(evaluate_command)
+for command in (quantize_command, evaluate_command, boards_command, ops_command, doctor_command, schema_command):
+    main.add_command(command)

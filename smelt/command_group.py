@@ -13,7 +13,9 @@ from typing import Any
 
 import click
 
-from smelt.errors import BuildError, SmeltError, shown
+from smelt.answers import AS_JSON, JSON, Failure
+from smelt.compiling import emit_json
+from smelt.errors import BuildError, OptionError, SmeltError, shown
 from smelt.report.text import complain, fitted
 
 TERMINATED = 143
@@ -37,10 +39,15 @@ Exit codes:
 class Commands(click.Group):
     """Prints smelt's own errors as one message, never as a traceback."""
 
-    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        as_json = JSON in args  # whatever else is wrong with them
         try:
             with printable_usage(), whole_output():
-                return super().make_context(*arguments, **options)
+                context = super().make_context(info_name, args, parent, **extra)
+                context.meta[AS_JSON] = as_json
+                return context
         except SmeltError as error:  # of --help and --version
             complain(f"error: {error}")
             sys.exit(error.exit_code)
@@ -51,10 +58,21 @@ class Commands(click.Group):
                 return super().invoke(context)
         except SmeltError as error:
             complain(f"error: {error}")
+            answer(context, Failure(type(error).__name__, str(error), error.exit_code))
             context.exit(error.exit_code)
+        except click.ClickException as error:
+            answer(context, Failure(OptionError.__name__, error.format_message(), error.exit_code))
+            raise
         except KeyboardInterrupt:
             complain("interrupted")
             context.exit(130)
+
+
+def answer(context: click.Context, failure: Failure) -> None:
+    """For programs that wait for an answer, what people read on standard error; nothing where standard output is what failed."""
+    if context.meta.get(AS_JSON):
+        with suppress(OSError, ValueError):
+            emit_json("error", failure)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smelt.answers import AS_JSON, answered
 from smelt.errors import OptionError
 from smelt.report.text import complain, emit
 
@@ -56,5 +57,8 @@ def show_notes(notes: Iterable[str]) -> None:
         complain(f"note: {note}")
 
 
-def emit_json(value: Any) -> None:
-    emit(json.dumps(value, indent=2))
+def emit_json(name: str, *parts: Any) -> None:
+    """The answer of that name (`smelt.answers`), of its parts, for programs."""
+    emit(json.dumps(answered(name, *parts), indent=2))
+    if (context := click.get_current_context(silent=True)) is not None:
+        context.meta[AS_JSON] = False  # what fails after it is no answer

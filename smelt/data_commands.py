@@ -117,7 +117,7 @@ def quantize_command(
     from smelt.files import check_output, write
     from smelt.importers import load
     from smelt.quantization.quantize import Settings, quantise
-    from smelt.report.judging import quantised_json, show_quantised, stages
+    from smelt.report.judging import quantised_summary, show_quantised, stages
 
     target = out or Path(f"{model.stem}_int8.onnx")
     check_output(target, model, data)
@@ -135,7 +135,7 @@ def quantize_command(
     with stages() as report:
         found = quantise(graph, few.stacked(), settings, report)
     write(target, found.file)
-    emit_json(quantised_json(found, target)) if as_json else show_quantised(found, target)
+    emit_json("quantize", quantised_summary(found, target)) if as_json else show_quantised(found, target)
     show_warnings(found.graph.remarks)
 
 
@@ -182,7 +182,7 @@ def evaluate_command(
     compilation = None if board_name is None else compiled(model, board_name, {})
     with stages() as report:
         found = evaluate(graph, judged, report, beside, compilation)
-    emit_json(found.as_json(worst)) if as_json else show_evaluation(found, worst)
+    emit_json("evaluate", found.summary(worst)) if as_json else show_evaluation(found, worst)
     if found.differing:
         raise Mismatch(f"firmware and reference differ on {found.differing} of {len(found.sources)} input(s)")
 

@@ -27,10 +27,10 @@ def verify_golden(
     Raises Mismatch where a value differs, OptionError where the folder or the options do not fit.
     """
     from smelt.importers import load
-    from smelt.report.golden import compare_golden, golden_on_board
+    from smelt.report.golden import Mismatches, compare_golden, golden_on_board
     from smelt.report.golden_files import read_golden
     from smelt.report.golden_view import show_golden
-    from smelt.report.summary import basis
+    from smelt.report.summary import Basis, basis
     from smelt.report.terminal import working
 
     if options["layout"] != "channels_last" or options["feed"]:
@@ -43,12 +43,12 @@ def verify_golden(
         show_warnings(graph.remarks)
         with working(f"computing {len(golden.layers)} golden layers"):
             found = compare_golden(graph, golden, order)
-        about: dict[str, Any] = {}
+        about = Basis()
     else:
         compilation = firmware(model, board_name, options)
         with working(f"running {len(golden.layers)} golden layers"):
             found = golden_on_board(compilation, golden, order, device)
         about = basis(compilation)
-    emit_json(found.as_json() | about) if as_json else show_golden(found)
+    emit_json("verify-golden", found, Mismatches(found.mismatches), about) if as_json else show_golden(found)
     if found.mismatches:
         raise Mismatch(found.verdict)

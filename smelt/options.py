@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smelt.answers import JSON
 from smelt.errors import OptionError, printable
 from smelt.files import read
 from smelt.report.text import complain
@@ -112,7 +113,7 @@ def sequence_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")(command)
+    return click.option(JSON, "as_json", is_flag=True, help="Print JSON for programs, errors included.")(command)
 
 
 def feed_option(command: Callable[..., Any]) -> Callable[..., Any]:

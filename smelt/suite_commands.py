@@ -27,7 +27,7 @@ def compile(
     if keep is not None:
         save_nouns(compilation, keep)
     summary = suite_summary(compilation)
-    emit_json(summary) if as_json else show_suite(summary, out)
+    emit_json("compile-suite", summary) if as_json else show_suite(summary, out)
 
 
 def run(
@@ -41,7 +41,7 @@ def run(
     as_json: bool,
 ) -> None:
     """`sequence` is what several networks always do."""
-    from smelt.report.suite import execute_suite
+    from smelt.report.suite import RunNetworks, execute_suite
     from smelt.report.terminal import line, show_run, working
 
     if output is not None:
@@ -51,7 +51,7 @@ def run(
     with working(f"simulating {sum(map(len, inputs))} inference(s)"):
         executions = execute_suite(compilation, inputs, device=device)
     if as_json:
-        emit_json({e.compilation.program.name: e.as_json() for e in executions})
+        emit_json("run-suite", RunNetworks({e.compilation.program.name: e.summary() for e in executions}))
         return
     for execution in executions:
         line(f"{execution.compilation.program.name}:")
@@ -75,7 +75,7 @@ def verify(
 ) -> None:
     """`sequence` is what several networks always do."""
     from smelt.inputs import random_inputs
-    from smelt.report.suite import verify_suite
+    from smelt.report.suite import VerifyNetworks, verify_suite
     from smelt.report.terminal import line, show_verification, working
 
     if golden is not None or order is not None or board_name is None:
@@ -91,7 +91,7 @@ def verify(
         found = verify_suite(compilation, inputs, oracle, models, device)
     names = [part.program.name for part in compilation.parts]
     if as_json:
-        emit_json({name: v.as_json() for name, v in zip(names, found, strict=True)})
+        emit_json("verify-suite", VerifyNetworks(dict(zip(names, found, strict=True))))
     else:
         for name, verification in zip(names, found, strict=True):
             line(f"{name}:")
@@ -106,7 +106,7 @@ def profile(
 ) -> None:
     from smelt.inputs import random_inputs
     from smelt.report.profile import profile as profiled
-    from smelt.report.suite import execute_suite
+    from smelt.report.suite import ProfileNetworks, execute_suite
     from smelt.report.terminal import line, show_profile, working
 
     if curve:
@@ -118,7 +118,7 @@ def profile(
         )
     figures = {e.compilation.program.name: profiled(e.compilation, e.run) for e in executions}
     if as_json:
-        emit_json({name: f.as_json() for name, f in figures.items()})
+        emit_json("profile-suite", ProfileNetworks(figures))
         return
     for name, found in figures.items():
         line(f"{name}:")

@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests import left_out, tables
+from smelt import compiling
+from smelt.answers import answered
+from tests import left_out, schemas, tables
 from tests.left_out import (
     pytest_collection_modifyitems,
     pytest_configure,
@@ -24,6 +26,7 @@ __all__ = [
     "pytest_terminal_summary",
     "pytest_testnodedown",
     "ram",
+    "valid_answers",
 ]
 
 
@@ -31,6 +34,18 @@ __all__ = [
 def any_width(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests that do not say how wide a terminal is have none; pytest-xdist tells its workers the width of its own."""
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def valid_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a test makes the command line answer for programs is what its schema says."""
+
+    def checked(name, *parts):
+        found = answered(name, *parts)
+        schemas.check(name, found)
+        return found
+
+    monkeypatch.setattr(compiling, "answered", checked)
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -118,3 +119,18 @@ def test_nouns_print_in_a_screenful(tmp_path):
     assert all(len(texts[name]) > MOST for name in texts)  # --keep has them whole
     assert sum(line.startswith("  ") for line in texts["3-plan.txt"].splitlines()) > len(compilation.plan.steps)
     assert "plan of long" in str(compilation) and "image for" in str(compilation)
+
+
+def test_notebooks_show_tables_and_texts(model, tmp_path):
+    compilation = smelt.compile(model, BOARD)
+    execution = smelt.execute(compilation, smelt.random_inputs(compilation.model, 1))
+    page = smelt.profile(compilation, execution.run)._repr_html_()
+    assert "<caption>steps (2)</caption>" in page and "<th>cycles</th>" in page and "dense_0" in page
+    assert compilation._repr_html_() == f"<pre>{escape(str(compilation))}</pre>"
+    smelt.save_compilation(compilation, tmp_path / "out")
+    assert {"network_net.h", "network_net.c", "firmware.elf"} <= {p.name for p in (tmp_path / "out").iterdir()}
+
+
+def test_tuning_is_part_of_the_api(model, tmp_path):
+    found = smelt.tune(model, BOARD, tmp_path / "log", budget=0.0)
+    assert found.candidates and found.measured == 0

@@ -79,7 +79,7 @@ def test_a_small_board_has_what_it_says(tmp_path):
 
 def test_the_list_tells_memories_outside_of_the_chip_apart():
     code, out, _ = smelt("boards", "--json")
-    rows = {row["name"]: row for row in json.loads(out)}
+    rows = {row["name"]: row for row in json.loads(out)["boards"]}
     assert code == 0 and rows["stm32h750b_dk"]["outside"] == {"sdram": 16 << 20, "qspi": 128 << 20}
     assert rows["stm32h750b_dk"]["flash_bytes"] == 128 << 10 and "sdram" not in rows["stm32h750b_dk"]["ram"]
     assert "outside of the chip: sdram 8192 KB, qspi 16384 KB" in " ".join(smelt("boards")[1].split())
@@ -95,7 +95,7 @@ def test_commands_take_a_file(tmp_path):
     file = tmp_path / "mine.TOML"
     file.write_text(PLAIN)
     code, out, err = smelt("boards", "--show", file, "--json")
-    assert code == 0 and json.loads(out)["name"] == "mine", err
+    assert code == 0 and json.loads(out)["board"]["name"] == "mine", err
     code, _, err = smelt("compile", tmp_path / "no.tflite", "--board", "mine")
     assert code == 2 and "unknown board 'mine'" in err and ".toml" in err
 

@@ -115,12 +115,12 @@ def test_inspect_needs_no_toolchain_and_gives_reasons():
 
 
 def test_lists():
-    assert {b["name"] for b in answer("boards")} >= {
+    assert {b["name"] for b in answer("boards")["boards"]} >= {
         "nucleo_l4r5zi", "disco_f746ng", "nucleo_h743zi", "nucleo_u575zi_q", "esp32c3", "pico",
         "nucleo_g0b1re", "nucleo_l152re",
     }  # fmt: skip
-    assert "CONV_2D" in {o["name"] for o in answer("ops")}
-    assert {f["part"] for f in answer("doctor")} >= {"python", "ziglang", "unicorn"}
+    assert "CONV_2D" in {o["operator"]["name"] for o in answer("ops")["operators"]}
+    assert {f["part"] for f in answer("doctor")["findings"]} >= {"python", "ziglang", "unicorn"}
 
 
 def dense(depth, units):

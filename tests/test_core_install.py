@@ -101,7 +101,7 @@ def test_without_zig_all_ways_are_named():
 
 
 def test_the_doctor_of_a_core_install_is_content():
-    findings, _ = answer(CORE, "doctor", PATH="")
+    findings = answer(CORE, "doctor", PATH="")[0]["findings"]
     missing = {f["part"] for f in findings if not f["works"]}
     assert {"ziglang", "unicorn", "native part"} <= missing and not {"python", "numpy"} & missing
     assert "install cc" in next(f["remedy"] for f in findings if f["part"] == "native part")

@@ -28,12 +28,13 @@ ROOMS = {
     "devices": {"targets", "firmware"},
     "tuning": BELOW_FIRMWARE | {"firmware", "devices", "inputs", "files"},
     "report": BELOW_FIRMWARE
-    | {"quantization", "firmware", "devices", "tuning", "compile", "several", "inputs", "datasets", "files"},
+    | {"quantization", "firmware", "devices", "tuning", "compile", "several", "inputs", "datasets", "files", "answers"},
 }
 BESIDE = {
     "errors": set(),
     "nouns": set(),
     "files": set(),
+    "answers": set(),
     "npy": {"model"},
     "npz": {"model", "npy"},
     "preparation": {"model"},
@@ -55,11 +56,13 @@ BESIDE = {
         "quantization",
         "report",
     },
-    "options": {"files", "planner", "report"},
-    "command_group": {"report"},
-    "compiling": {"board_files", "compile", "report", "targets"},
+    "about_commands": {"answers", "compiling", "options", "report", "targets"},
+    "options": {"answers", "files", "planner", "report"},
+    "command_group": {"answers", "compiling", "report"},
+    "compiling": {"answers", "board_files", "compile", "report", "targets"},
     "cli": set(ROOMS)
     | {
+        "about_commands",
         "board_files",
         "command_group",
         "compile",

@@ -96,7 +96,6 @@ def test_every_layer_is_right(board):
     assert result.first is None and result.steps == 2 * len(made.program.invocations)
     assert result.values == 2 * (3 * 144 + 5)
     assert result.verdict == "all 874 values of 8 step(s) on 2 input(s) equal the reference"
-    assert result.as_json()["first"] is None
 
 
 @pytest.mark.parametrize(
@@ -115,7 +114,6 @@ def test_a_wrong_bias_is_found_in_its_layer(layer, channel, operator):
     assert first.mismatches == (expected != actual).sum() and first.values == expected.size
     for part in (first.step, operator, f"'{tensor_name}'", f"device {first.device:g}, reference {first.reference:g}"):
         assert part in result.verdict
-    assert result.as_json()["first"]["element"] == first.element
 
 
 @pytest.mark.parametrize("transport", FEW)

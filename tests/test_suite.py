@@ -224,18 +224,18 @@ def test_what_is_about_one_model_takes_one(files, tmp_path):
 def test_the_command_line_with_several_models(files, tmp_path):
     two = (files["line"], files["command"], "--board", BOARD)
     found = answer("compile", *two, "--out", tmp_path / "out", "--keep", tmp_path / "keep")
-    assert [n["network"] for n in found["networks"]] == ["line", "command"] and found["saved"]["ram_bytes"] > 0
+    assert [n["share"]["network"] for n in found["networks"]] == ["line", "command"] and found["saved"]["ram_bytes"] > 0
     assert {"line_net.h", "command_net.h", "networks_memory.h", "networks_net.c", "firmware.elf"} <= {
         p.name for p in (tmp_path / "out").iterdir()
     }
     assert (tmp_path / "keep" / "3-command-plan.txt").is_file()
-    verified = answer("verify", *two, "--inputs", 2)
+    verified = answer("verify", *two, "--inputs", 2)["networks"]
     assert all(v["mismatches"] == 0 and v["values"] for v in verified.values()) and set(verified) == {"line", "command"}
     for name, shape in (("line", (3, 1, 1, 5)), ("command", (2, 1, 16))):
         np.save(tmp_path / f"{name}.npy", np.zeros(shape, np.int8))
-    ran = answer("run", *two, "-i", tmp_path / "line.npy", "-i", tmp_path / "command.npy")
+    ran = answer("run", *two, "-i", tmp_path / "line.npy", "-i", tmp_path / "command.npy")["networks"]
     assert [len(ran[name]["outputs"]) for name in ("line", "command")] == [3, 2]
-    profiled = answer("profile", *two)
+    profiled = answer("profile", *two)["networks"]
     assert all(p["cycles"] > 0 for p in profiled.values())
     code, text, _ = smelt("compile", *two, "--compiler", "none")
     assert code == 0 and "shared:" in text and "about" in text

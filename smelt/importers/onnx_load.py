@@ -217,8 +217,8 @@ def _operator(bench: Bench, node: Node, macs: dict[str, int]) -> OperatorSummary
 def _summary(bench: Bench, name: str) -> TensorSummary:
     value = bench.values.get(name)
     if value is None:
-        return TensorSummary(printable(name), (), "unknown", "", False)
-    return TensorSummary(printable(name), value.shape, value.dtype, "", isinstance(value, Constant))
+        return TensorSummary(printable(name), (), "unknown", None, False)
+    return TensorSummary(printable(name), value.shape, value.dtype, None, isinstance(value, Constant))
 
 
 def _problems(conversion: Conversion, name: str) -> tuple[str, ...]:

@@ -8,13 +8,33 @@ from smelt.nouns import Noun
 
 
 @dataclass(frozen=True)
+class QuantizationSummary(Noun):
+    """real = scale * (stored - zero point), with one scale, or one for each place along `axis`; `custom` where the file has another
+    scheme."""
+
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int | None = None
+    custom: bool = False
+
+    @property
+    def text(self) -> str:
+        """For people, in a few words."""
+        if self.custom:
+            return "custom"
+        if self.axis is not None:
+            return f"per channel ({len(self.scales)}, axis {self.axis})"
+        return f"{self.scales[0]:.6g} * (q - {self.zero_points[0] if self.zero_points else 0})"
+
+
+@dataclass(frozen=True)
 class TensorSummary(Noun):
-    """`dtype` is the file's; `quantization` is readable text, empty where there is none."""
+    """`dtype` is the file's; `quantization` is None where the file has none of this tensor."""
 
     name: str
     shape: tuple[int, ...]
     dtype: str
-    quantization: str
+    quantization: QuantizationSummary | None
     constant: bool
 
 

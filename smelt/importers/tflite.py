@@ -7,7 +7,7 @@ from itertools import chain
 from math import prod
 
 from smelt.errors import ModelError, Unsupported, brief
-from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
+from smelt.importers.summary import ModelSummary, OperatorSummary, QuantizationSummary, TensorSummary
 from smelt.importers.tflite_advice import FIXED_SHAPE
 from smelt.importers.tflite_binary import BINARY
 from smelt.importers.tflite_choices import CHOOSING
@@ -302,11 +302,8 @@ def _summary(raw: RawTensor) -> TensorSummary:
     return TensorSummary(raw.name, raw.shape, raw.dtype, _quantization(raw.quantization), raw.data is not None)
 
 
-def _quantization(stored: RawQuantization | None) -> str:
+def _quantization(stored: RawQuantization | None) -> QuantizationSummary | None:
     if stored is None:
-        return ""
-    if stored.custom:
-        return "custom"
-    if len(stored.scales) > 1:
-        return f"per channel ({len(stored.scales)}, axis {stored.axis})"
-    return f"{stored.scales[0]:.6g} * (q - {stored.zero_points[0] if stored.zero_points else 0})"
+        return None
+    axis = stored.axis if len(stored.scales) > 1 else None
+    return QuantizationSummary(stored.scales, stored.zero_points, axis, stored.custom)

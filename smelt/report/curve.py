@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from smelt.compile import measured
 from smelt.importers import load
@@ -38,9 +38,6 @@ class TradeOff(Noun):
     def notes(self) -> tuple[str, ...]:
         """What users are told: what the choices rest on."""
         return tuple(Evidence(similar=self.similar_measurements, linked=self.linked).notes)
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def trade_off(

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 from smelt.compile import compile
 from smelt.errors import OptionError, printable
@@ -18,6 +17,15 @@ from smelt.report.profile import Profile, profile
 from smelt.targets.types import Board
 
 ASSETS = files("smelt").joinpath("assets")
+
+
+@dataclass(frozen=True)
+class DemoSummary(Noun):
+    """What the firmware printed about a picture, and what one inference costs."""
+
+    picture: str
+    prediction: str
+    profile: Profile
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +41,8 @@ class Demo(Noun):
         """The line that the firmware printed."""
         return self.execution.run.text.strip()
 
-    def as_json(self) -> dict[str, Any]:
-        return {"picture": self.picture, "prediction": self.prediction, "profile": self.profile.as_json()}
+    def summary(self) -> DemoSummary:
+        return DemoSummary(self.picture, self.prediction, self.profile)
 
 
 def class_names() -> tuple[str, ...]:

@@ -25,6 +25,13 @@ class Finding:
     label: str = ""
 
 
+@dataclass(frozen=True)
+class Findings:
+    """All parts."""
+
+    findings: tuple[Finding, ...]
+
+
 PACKAGES = (
     ("numpy", "arithmetic", True, "pip install smelt"),
     ("ortools", "exact memory plans", False, "pip install 'smelt[plan]'"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -67,6 +67,41 @@ class Prediction:
         return np.asarray(others.max(1) - self.outputs[places, labels])
 
 
+@dataclass(frozen=True)
+class PredictionSummary(Noun):
+    """A prediction: its share of right classes where there are labels, how often its class is that of the first prediction, and
+    signal to noise in dB with that as the signal."""
+
+    name: str
+    accuracy: float | None
+    agreement: float | None
+    sqnr_db: float | None
+
+
+@dataclass(frozen=True)
+class Worst(Noun):
+    """An input, its label where there is one, by how much it is off, and the classes that are predicted."""
+
+    input: str
+    label: str | None
+    by: float
+    predicted: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class EvaluationSummary(Noun):
+    """Predictions on so many inputs. `confusion` has for each prediction a row by label with a column by predicted class;
+    `differing` inputs have other outputs on the board than by the reference."""
+
+    model: str
+    inputs: int
+    classes: tuple[str, ...]
+    predictions: tuple[PredictionSummary, ...]
+    confusion: dict[str, tuple[tuple[int, ...], ...]]
+    differing: int | None
+    worst: tuple[Worst, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Evaluation(Noun):
     """Predictions side by side, the first one being what the others are compared with. `differing` inputs have other outputs on the
@@ -79,23 +114,23 @@ class Evaluation(Noun):
     sources: tuple[str, ...]
     differing: int | None = None
 
-    def rows(self) -> list[dict[str, Any]]:
-        """For each prediction its name, accuracy, agreement with the first one, and signal to noise in dB."""
+    def rows(self) -> tuple[PredictionSummary, ...]:
+        """For each prediction what it is worth."""
         first = self.predictions[0]
         found = []
         for p in self.predictions:
             alike = p is not first and p.outputs.shape == first.outputs.shape
             found.append(
-                {
-                    "name": p.name,
-                    "accuracy": None if self.labels is None else p.accuracy(self.labels),
-                    "agreement": float((p.classes == first.classes).mean()) if alike else None,
-                    "sqnr_db": finite(sqnr(first.outputs, p.outputs)) if alike else None,
-                }
+                PredictionSummary(
+                    p.name,
+                    None if self.labels is None else p.accuracy(self.labels),
+                    float((p.classes == first.classes).mean()) if alike else None,
+                    finite(sqnr(first.outputs, p.outputs)) if alike else None,
+                )
             )
-        return found
+        return tuple(found)
 
-    def worst(self, count: int) -> list[dict[str, Any]]:
+    def worst(self, count: int) -> tuple[Worst, ...]:
         """Inputs with labels that are furthest from right; without labels, those on which predictions differ most."""
         last = self.predictions[-1]
         if self.labels is not None:
@@ -105,37 +140,40 @@ class Evaluation(Noun):
             badness = np.abs(last.outputs - self.predictions[0].outputs).max(1)
             order = [i for i in np.argsort(-badness, kind="stable")[:count] if badness[i] > 0]
         else:
-            return []
-        return [
-            {
-                "input": self.sources[i],
-                "label": None if self.labels is None else self.name_of(int(self.labels[i])),
-                "by": float(badness[i]),
-                "predicted": [self.name_of(int(p.classes[i])) for p in self.predictions],
-            }
+            return ()
+        return tuple(
+            Worst(
+                self.sources[i],
+                None if self.labels is None else self.name_of(int(self.labels[i])),
+                float(badness[i]),
+                tuple(self.name_of(int(p.classes[i])) for p in self.predictions),
+            )
             for i in order
-        ]
+        )
 
     def name_of(self, number: int) -> str:
         """The name of a class, or its number."""
         return self.classes[number] if number < len(self.classes) else str(number)
 
-    def as_json(self, worst: int) -> dict[str, Any]:
+    def summary(self, worst: int) -> EvaluationSummary:
+        """For programs, with so many of the worst inputs."""
         confusions = (
-            {} if self.labels is None else {p.name: p.confusion(self.labels).tolist() for p in self.predictions}
+            {}
+            if self.labels is None
+            else {p.name: tuple(map(tuple, p.confusion(self.labels).tolist())) for p in self.predictions}
         )
-        return {
-            "model": self.model,
-            "inputs": len(self.sources),
-            "classes": list(self.classes),
-            "predictions": self.rows(),
-            "confusion": confusions,
-            "differing": self.differing,
-            "worst": self.worst(worst),
-        }
+        return EvaluationSummary(
+            self.model,
+            len(self.sources),
+            self.classes,
+            self.rows(),
+            confusions,
+            self.differing,
+            self.worst(worst),
+        )
 
     def in_full(self) -> str:
-        parts = [f"{r['name']} {r['accuracy']:.2%}" if r["accuracy"] is not None else r["name"] for r in self.rows()]
+        parts = [f"{r.name} {r.accuracy:.2%}" if r.accuracy is not None else r.name for r in self.rows()]
         return f"{self.model} on {len(self.sources)} inputs: {', '.join(parts)}"
 
 

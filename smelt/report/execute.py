@@ -22,6 +22,24 @@ from smelt.targets.types import Board
 Figure = TypeVar("Figure")
 
 
+@dataclass(frozen=True)
+class ExecutionSummary(Noun):
+    """Inferences on a device: what one of them costs, what the firmware printed, and for each of them the outputs by name, lists
+    in lists as the shape says. Cycles, time and energy are None where no time was kept; energy that is `derived` is others'."""
+
+    board: str
+    inferences: int
+    instructions: int
+    cycles: int | None
+    milliseconds: float | None
+    microjoules: float | None
+    derived: bool
+    simulated: bool
+    device: Device
+    text: str
+    outputs: tuple[dict[str, Any], ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Execution(Noun):
     """Inferences on a device: one tuple of output arrays for each input."""
@@ -46,23 +64,24 @@ class Execution(Noun):
         """Whether energy is that of other programs' layers."""
         return is_derived(self.compilation.plan.board)
 
-    def as_json(self) -> dict[str, Any]:
+    def summary(self) -> ExecutionSummary:
+        """For programs."""
         tensors = self.compilation.graph.outputs
-        return {
-            "board": self.compilation.plan.board.name,
-            "inferences": len(self.outputs),
-            "instructions": self.run.instructions,
-            "cycles": self.run.cycles or None,
-            "milliseconds": self.milliseconds,
-            "microjoules": self.microjoules,
-            "derived": self.derived,
-            "simulated": True,
-            "device": self.device,
-            "text": self.run.text,
-            "outputs": [
+        return ExecutionSummary(
+            board=self.compilation.plan.board.name,
+            inferences=len(self.outputs),
+            instructions=self.run.instructions,
+            cycles=self.run.cycles or None,
+            milliseconds=self.milliseconds,
+            microjoules=self.microjoules,
+            derived=self.derived,
+            simulated=True,
+            device=self.device,
+            text=self.run.text,
+            outputs=tuple(
                 {t.name: array.tolist() for t, array in zip(tensors, arrays, strict=True)} for arrays in self.outputs
-            ],
-        }
+            ),
+        )
 
 
 def milliseconds(cycles: int, board: Board) -> float | None:

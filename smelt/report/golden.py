@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,9 +73,6 @@ class GoldenComparison(Noun):
         """How many layers differ, and outputs of the board."""
         return sum(not layer.is_equal for layer in self.layers) + self.wrong_outputs
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"mismatches": self.mismatches}
-
     @property
     def verdict(self) -> str:
         equal = sum(layer.is_equal for layer in self.layers)
@@ -83,6 +80,13 @@ class GoldenComparison(Noun):
         if self.board is not None:
             found += f", and what {self.board} shows of {sum(layer.seen for layer in self.layers)}"
         return f"{found}; {self.wrong_outputs:,} values of the board's outputs differ" if self.wrong_outputs else found
+
+
+@dataclass(frozen=True)
+class Mismatches:
+    """How many layers of a comparison differ, and outputs of the board."""
+
+    mismatches: int
 
 
 def compare_golden(graph: Graph, folder: GoldenFolder, order: Order | None = None) -> GoldenComparison:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from smelt.errors import printable
+from smelt.nouns import Noun
 from smelt.quantization.quantize import Quantised
 from smelt.report.evaluate import Evaluation, finite
 from smelt.report.terminal import line, table
@@ -35,29 +36,53 @@ def short(name: str) -> str:
     return name if len(name) <= LONGEST_NAME else f"...{name[3 - LONGEST_NAME :]}"
 
 
-def quantised_json(found: Quantised, out: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class QuantisedLayer(Noun):
+    """A layer of what was made: bits of a weight, how many weights there are, how activations are stored, signal to noise in dB
+    with this layer alone in integers, and at its place; None where it is infinite, or was not measured."""
+
+    number: int
+    name: str
+    op: str
+    weight_bits: int | None
+    weights: int
+    activation: str
+    sqnr_alone_db: float | None
+    sqnr_here_db: float | None
+
+
+@dataclass(frozen=True)
+class QuantisedSummary(Noun):
+    """The file that was made of a float model with so many calibration inputs, and how far it is from that, in dB."""
+
+    model: str
+    file: str
+    inputs: int
+    sqnr_db: float | None
+    weight_bytes: int
+    layers: tuple[QuantisedLayer, ...]
+    remarks: tuple[str, ...]
+
+
+def quantised_summary(found: Quantised, out: Path) -> QuantisedSummary:
     """What was made, for programs."""
-    return {
-        "model": found.graph.name,
-        "file": str(out),
-        "inputs": found.inputs,
-        "sqnr_db": finite(found.sqnr),
-        "weight_bytes": found.weight_bytes,
-        "layers": [
-            {
-                "number": row.number,
-                "name": row.name,
-                "op": row.op,
-                "weight_bits": row.bits or None,
-                "weights": row.weights,
-                "activation": row.activation,
-                "sqnr_alone_db": None if row.alone is None else finite(row.alone),
-                "sqnr_here_db": finite(row.here),
-            }
-            for row in found.table
-        ],
-        "remarks": list(found.graph.remarks),
-    }
+    layers = tuple(
+        QuantisedLayer(
+            row.number,
+            row.name,
+            row.op,
+            row.bits or None,
+            row.weights,
+            row.activation,
+            None if row.alone is None else finite(row.alone),
+            finite(row.here),
+        )
+        for row in found.table
+    )
+    remarks = tuple(found.graph.remarks)
+    return QuantisedSummary(
+        found.graph.name, str(out), found.inputs, finite(found.sqnr), found.weight_bytes, layers, remarks
+    )
 
 
 def show_quantised(found: Quantised, out: Path) -> None:
@@ -88,10 +113,10 @@ def show_evaluation(found: Evaluation, worst: int) -> None:
     """Predictions side by side, confusion, worst inputs."""
     rows = [
         (
-            r["name"],
-            _percent(r["accuracy"]),
-            _percent(r["agreement"]),
-            "-" if r["sqnr_db"] is None else f"{r['sqnr_db']:.1f}",
+            r.name,
+            _percent(r.accuracy),
+            _percent(r.agreement),
+            "-" if r.sqnr_db is None else f"{r.sqnr_db:.1f}",
         )
         for r in found.rows()
     ]
@@ -117,9 +142,7 @@ def show_evaluation(found: Evaluation, worst: int) -> None:
             *(p.name for p in found.predictions),
             "by",
         )
-        cells = [
-            (w["input"], *(() if w["label"] is None else (w["label"],)), *w["predicted"], f"{w['by']:.3g}") for w in bad
-        ]
+        cells = [(w.input, *(() if w.label is None else (w.label,)), *w.predicted, f"{w.by:.3g}") for w in bad]
         table("", columns, cells, right=(len(columns) - 1,))
     if found.differing is not None:
         line(f"firmware and reference differ on {found.differing:,} of {len(found.sources):,} input(s)")

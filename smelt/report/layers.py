@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from smelt.compile import Compilation
 from smelt.devices.choose import Device
@@ -45,9 +44,6 @@ class LayerVerification(Noun):
     steps: int
     values: int
     first: LayerDifference | None
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @property
     def verdict(self) -> str:

@@ -7,6 +7,7 @@ trusted by nobody: in the JSON no character can end the element it stands in, an
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -37,7 +38,7 @@ def plan_page(view: PlanView) -> str:
 
 def plan_element(view: PlanView) -> str:
     """The element of one plan, for a page that has `plan_style` and `plan_script` and calls `drawPlan` with it."""
-    data = json.dumps(view.as_json()).translate(ESCAPES)
+    data = json.dumps(asdict(view)).translate(ESCAPES)
     return (
         '<div class="plan"><noscript>This page draws the plan with a script.</noscript>'
         f'<script type="application/json">{data}</script></div>'

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -134,9 +134,6 @@ class PlanView(Noun):
     def times(self) -> tuple[str, ...]:
         """The name of each time."""
         return ("before", *(step.name for step in self.steps), "after")
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def look(compilation: Compilation, log: TuningLog | None, goal: str, curve: bool = True) -> PlanView:

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from smelt.compile import Compilation
 from smelt.devices.run import Run
 from smelt.devices.waits import Waits, together
 from smelt.firmware.image import Image
+from smelt.model.graph import Tensor
 from smelt.nouns import Noun
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.plan import Plan
+from smelt.planner.step import Step
 from smelt.planner.suite import Suite
 from smelt.report.energy import is_derived, microjoules
 from smelt.report.execute import by_step, inference_microjoules, milliseconds
 
 
 @dataclass(frozen=True)
-class StepProfile:
-    """One step of a network: who computes it and what it costs in one inference. `waits` say what its time was spent on where
-    several cores compute together; `microjoules` are None where nothing is published."""
+class StepTensor(Noun):
+    """A value that a step reads or writes, and the memory it lies in: None for an input that is fed, which never is whole."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    memory: str | None
+
+
+@dataclass(frozen=True)
+class StepProfile(Noun):
+    """One step of a network: who computes it and what it costs in one inference. `code_bytes` are its kernels, `table_bytes` their
+    constants: what steps share counts for each of them. `waits` say what its time was spent on where several cores compute
+    together; `microjoules` are None where nothing is published."""
 
     name: str
     op: str
@@ -31,6 +43,10 @@ class StepProfile:
     cycles: int | None
     scratch_bytes: int
     resident: bool
+    code_bytes: int
+    table_bytes: int
+    reads: tuple[StepTensor, ...]
+    writes: tuple[StepTensor, ...]
     microjoules: float | None = None
     waits: Waits | None = None
 
@@ -78,9 +94,6 @@ class Profile(Noun):
     steps: tuple[StepProfile, ...]
     memory: tuple[MemoryUse, ...]
 
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 def profile(compilation: Compilation, run: Run) -> Profile:
     """What one inference of `compilation` costs, from a `run` of it on a device."""
@@ -96,6 +109,10 @@ def profile(compilation: Compilation, run: Run) -> Profile:
             cycles=sum(cycles) if cycles else None,
             scratch_bytes=s.scratch_bytes,
             resident=s.resident,
+            code_bytes=_code_bytes(compilation, s),
+            table_bytes=sum(s.way.tables.values()),
+            reads=tuple(_seen(plan, t) for t in s.way.reads if t.data is None),
+            writes=tuple(_seen(plan, t) for t in s.ys),
             microjoules=microjoules(sum(cycles), plan.board, s.ops),
             waits=together(waits) if waits else None,
         )
@@ -131,6 +148,18 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         steps=steps,
         memory=memory,
     )
+
+
+def _seen(plan: Plan, tensor: Tensor) -> StepTensor:
+    place = plan.places.get(tensor)
+    return StepTensor(tensor.name, tensor.shape, tensor.dtype, place.memory if place else None)
+
+
+def _code_bytes(compilation: Compilation, step: Step) -> int:
+    """What the kernels of a step take up as they were built."""
+    symbols, names = _image(compilation).symbols, compilation.functions
+    functions = {names[call.kernel.name] for call in step.calls if call.kernel.name in names}
+    return sum(symbols[name].size for name in functions & symbols.keys())
 
 
 FLASH = ("code", "constants")

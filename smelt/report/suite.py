@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from smelt.compile import Compilation
 from smelt.devices.choose import Device, chosen, run_image
@@ -17,9 +16,9 @@ from smelt.model.graph import Array
 from smelt.nouns import Noun
 from smelt.planner.code_size import code_of
 from smelt.planner.suite import state_bytes, turn_bytes
-from smelt.report.execute import Execution, arrays_of, stream
-from smelt.report.profile import estimated_use, memory_use
-from smelt.report.summary import basis
+from smelt.report.execute import Execution, ExecutionSummary, arrays_of, stream
+from smelt.report.profile import MemoryUse, Profile, estimated_use, memory_use
+from smelt.report.summary import Basis, basis
 from smelt.report.terminal import line, show_uses, table
 from smelt.report.verify import ORACLES, Runs, Verification, compared
 from smelt.several import SuiteCompilation
@@ -153,36 +152,85 @@ def _called(part: Compilation) -> set[str]:
     return {symbol(r, core) for r in called(code, core)} | set(re.findall(rf"\b{PREFIX}\w+(?=\()", code))
 
 
-def suite_summary(compilation: SuiteCompilation) -> dict[str, Any]:
-    """Sizes of a compilation of several networks, for `--json` and for the terminal."""
+@dataclass(frozen=True)
+class Network(Noun):
+    """A network of a suite: what it takes up, what users should know, and what its choices rest on."""
+
+    share: Share
+    warnings: tuple[str, ...]
+    basis: Basis
+
+
+@dataclass(frozen=True)
+class SuiteSummary(Noun):
+    """Sizes of a compilation of several networks in bytes, what is `saved` by making them one firmware. `estimated`: nothing was
+    built, so that there is no `firmware_digest` either."""
+
+    suite: str
+    board: str
+    networks: tuple[Network, ...]
+    tensor_bytes: int
+    resident_bytes: int
+    constant_bytes: int
+    saved: Saved
+    memory: tuple[MemoryUse, ...]
+    estimated: bool
+    sources_digest: str
+    firmware_digest: str | None
+
+
+@dataclass(frozen=True)
+class RunNetworks:
+    """What each network did, by name."""
+
+    networks: dict[str, ExecutionSummary]
+
+
+@dataclass(frozen=True)
+class VerifyNetworks:
+    """How each network compares with the oracle, by name."""
+
+    networks: dict[str, Verification]
+
+
+@dataclass(frozen=True)
+class ProfileNetworks:
+    """What one inference of each network costs, by name."""
+
+    networks: dict[str, Profile]
+
+
+def suite_summary(compilation: SuiteCompilation) -> SuiteSummary:
+    """What a compilation of several networks came to."""
     suite, image = compilation.plan, compilation.image
-    return {
-        "suite": suite.name,
-        "board": suite.board.name,
-        "networks": [
-            {**asdict(share), "warnings": list(part.warnings), **basis(part)}
+    return SuiteSummary(
+        suite.name,
+        suite.board.name,
+        tuple(
+            Network(share, tuple(part.warnings), basis(part))
             for share, part in zip(shares(compilation), compilation.parts, strict=True)
-        ],
-        "tensor_bytes": suite.tensor_bytes,
-        "resident_bytes": suite.resident_bytes,
-        "constant_bytes": suite.table_bytes,
-        "saved": asdict(saved(compilation)),
-        "memory": [asdict(use) for use in (memory_use(image) if image else estimated_use(suite))],
-        "estimated": image is None,
-        "sources_digest": compilation.sources.digest,
-        "firmware_digest": image.digest if image else None,
-    }
+        ),
+        suite.tensor_bytes,
+        suite.resident_bytes,
+        suite.table_bytes,
+        saved(compilation),
+        memory_use(image) if image else estimated_use(suite),
+        image is None,
+        compilation.sources.digest,
+        image.digest if image else None,
+    )
 
 
-def show_suite(summary: dict[str, Any], out: Path | None) -> None:
+def show_suite(summary: SuiteSummary, out: Path | None) -> None:
     """A line for each network, what sharing saved, and what all of it takes up."""
-    line(f"{', '.join(n['network'] for n in summary['networks'])} for {summary['board']}, in turn in one memory")
+    own = [n.share for n in summary.networks]
+    line(f"{', '.join(s.network for s in own)} for {summary.board}, in turn in one memory")
     columns = ("network", "model", "steps", "MACs", "tensors", "states", "constants", "code")
     keys = ("network", "model", "steps", "macs", "turn_bytes", "state_bytes", "constant_bytes", "code_bytes")
-    table("", columns, [tuple(n[key] for key in keys) for n in summary["networks"]], right=(2, 3, 4, 5, 6, 7))
-    spared = summary["saved"]
+    table("", columns, [tuple(getattr(s, key) for key in keys) for s in own], right=(2, 3, 4, 5, 6, 7))
+    spared = summary.saved
     line(
-        f"shared: {spared['ram_bytes']:,} bytes of RAM, {spared['constant_bytes']:,} of constants and {spared['code_bytes']:,} of "
+        f"shared: {spared.ram_bytes:,} bytes of RAM, {spared.constant_bytes:,} of constants and {spared.code_bytes:,} of "
         "code less than for each alone"
     )
-    show_uses(summary, out)
+    show_uses(summary.memory, summary.estimated, out)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import dis
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from types import CodeType, FunctionType
-from typing import Any
 
 from smelt.errors import OptionError
 from smelt.importers.onnx_fold import FOLDS
@@ -99,8 +98,24 @@ def ways_of(operator: Operator) -> tuple[Way, ...]:
     return tuple(way for way in ways() if way.op in operator.ops)
 
 
-def as_json(found: tuple[Operator, ...]) -> list[dict[str, Any]]:
-    return [{**asdict(operator), "ways": [asdict(way) for way in ways_of(operator)]} for operator in found]
+@dataclass(frozen=True)
+class Computed:
+    """An operator with the ways to compute it."""
+
+    operator: Operator
+    ways: tuple[Way, ...]
+
+
+@dataclass(frozen=True)
+class Operators:
+    """Operators of model files."""
+
+    operators: tuple[Computed, ...]
+
+
+def answer(found: tuple[Operator, ...]) -> Operators:
+    """The operators, for programs."""
+    return Operators(tuple(Computed(operator, ways_of(operator)) for operator in found))
 
 
 def _shown(code: str) -> str:

@@ -20,6 +20,7 @@ from smelt.report.doctor import Finding
 from smelt.report.execute import Execution
 from smelt.report.layers import LayerVerification
 from smelt.report.profile import MemoryUse, Profile
+from smelt.report.summary import BoardRow, CompileSummary
 from smelt.report.text import emit
 from smelt.report.verify import Verification
 
@@ -54,18 +55,18 @@ def line(words: str = "") -> None:
     emit(text.fitted(shown(words)))
 
 
-def show_compile(summary: dict[str, Any], out: Path | None) -> None:
-    line(f"{summary['model']} for {summary['board']}: {summary['steps']} steps, {summary['macs']:,} MACs")
-    line(f"tensors {summary['tensor_bytes']:,} bytes, of which scratch at most {summary['scratch_bytes']:,}")
-    if summary["resident_steps"]:
-        line(f"tables in RAM {summary['resident_bytes']:,} bytes, of {', '.join(summary['resident_steps'])}")
-    show_uses(summary, out)
+def show_compile(summary: CompileSummary, out: Path | None) -> None:
+    line(f"{summary.model} for {summary.board}: {summary.steps} steps, {summary.macs:,} MACs")
+    line(f"tensors {summary.tensor_bytes:,} bytes, of which scratch at most {summary.scratch_bytes:,}")
+    if summary.resident_steps:
+        line(f"tables in RAM {summary.resident_bytes:,} bytes, of {', '.join(summary.resident_steps)}")
+    show_uses(summary.memory, summary.estimated, out)
 
 
-def show_uses(summary: dict[str, Any], out: Path | None) -> None:
+def show_uses(memory: Sequence[MemoryUse], estimated: bool, out: Path | None) -> None:
     """What a compilation takes up of which memory, and where it was written."""
-    about = "about " if summary["estimated"] else ""
-    show_memory([(u["memory"], u["purpose"], f"{about}{u['bytes']:,}") for u in summary["memory"]])
+    about = "about " if estimated else ""
+    show_memory([(u.memory, u.purpose, f"{about}{u.bytes:,}") for u in memory])
     if about:
         line("estimated: no compiler")
     if out is not None:
@@ -201,20 +202,24 @@ def show_model(summary: ModelSummary) -> None:
 
 def _tensors(tensors: tuple[TensorSummary, ...], constants: bool) -> str:
     shown = [t for t in tensors if constants or not t.constant]
-    return "; ".join(f"{t.dtype} {'x'.join(map(str, t.shape)) or 'scalar'} {t.quantization}".strip() for t in shown)
+    return "; ".join(map(_tensor, shown))
 
 
-def show_boards(rows: list[dict[str, Any]]) -> None:
+def _tensor(tensor: TensorSummary) -> str:
+    stored = "" if tensor.quantization is None else tensor.quantization.text
+    return f"{tensor.dtype} {'x'.join(map(str, tensor.shape)) or 'scalar'} {stored}".strip()
+
+
+def show_boards(rows: Sequence[BoardRow]) -> None:
     cells = [
-        (r["name"], r["title"], f"{r['clock_hz'] // 1_000_000} MHz", f"{r['flash_bytes'] // 1024} KB", _memories(r))
-        for r in rows
+        (r.name, r.title, f"{r.clock_hz // 1_000_000} MHz", f"{r.flash_bytes // 1024} KB", _memories(r)) for r in rows
     ]
     table("", ("board", "what it is", "clock", "flash", "RAM"), cells, right=(2, 3))
 
 
-def _memories(row: dict[str, Any]) -> str:
+def _memories(row: BoardRow) -> str:
     rams, outside = (
-        ", ".join(f"{name} {size // 1024} KB" for name, size in row[k].items()) for k in ("ram", "outside")
+        ", ".join(f"{name} {size // 1024} KB" for name, size in sizes.items()) for sizes in (row.ram, row.outside)
     )
     return f"{rams}; outside of the chip: {outside}" if outside else rams
 

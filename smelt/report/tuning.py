@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from smelt.errors import OptionError, printable
 from smelt.report.terminal import line
+from smelt.tuning.tune import Tuning
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
@@ -40,29 +40,29 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int, int | None], None]]:
         yield report
 
 
-def show_tuning(result: dict[str, Any]) -> None:
-    """The summary of a tuning, given as its JSON."""
+def show_tuning(result: Tuning) -> None:
+    """The summary of a tuning."""
     line(
-        f"{result['model']} for {result['board']}, measured by {result['device']}, {result['places']}: "
-        f"{result['steps']} steps, {result['distinct_steps']} of them distinct"
+        f"{result.model} for {result.board}, measured by {result.device}, {result.places}: "
+        f"{result.steps} steps, {result.distinct_steps} of them distinct"
     )
-    if not result["measured"] and not result["left"]:
-        parts = [f"nothing new to measure: {result['candidates']} candidates"]
+    if not result.measured and not result.left:
+        parts = [f"nothing new to measure: {result.candidates} candidates"]
     else:
-        parts = [f"{result['measured']} of {result['candidates']} candidates measured in {result['seconds']:.0f} s"]
-    parts += [f"{result[key]} {text}" for key, text in _COUNTS if result[key]]
+        parts = [f"{result.measured} of {result.candidates} candidates measured in {result.seconds:.0f} s"]
+    parts += [f"{getattr(result, key)} {text}" for key, text in _COUNTS if getattr(result, key)]
     line(", ".join(parts))
-    before, after = result["cycles_before"], result["cycles_after"]
+    before, after = result.cycles_before, result.cycles_after
     if before is None or after is None:
         line("not every step has been measured: tune again with a larger budget")
     else:
         line(
-            f"cycles of all steps, {result['places']}: {before:,} before, {after:,} after ({1 - after / before:.1%} fewer)"
+            f"cycles of all steps, {result.places}: {before:,} before, {after:,} after ({1 - after / before:.1%} fewer)"
         )
-    for note in result["notes"]:
+    for note in result.notes:
         line(f"note: {note}")
-    if result["log"] is not None:
-        line(f"log: {result['log']}")
+    if result.log is not None:
+        line(f"log: {result.log}")
 
 
 _COUNTS = (

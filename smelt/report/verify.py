@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +50,6 @@ class Verification(Noun):
     first: Difference | None
     device: Device = "simulator"
     largest: float | None = None  # difference, where results are compared as reals
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
     @property
     def verdict(self) -> str:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from smelt.firmware.build import Compiler
 from smelt.firmware.toolchain import toolchain
@@ -63,9 +62,6 @@ class Tuning(Noun):
     notes: tuple[str, ...]
     seconds: float = 0.0
     log: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def tune(
