@@ -18,7 +18,7 @@ SMALLEST = {
     "first_guess": ("--models", "AD", "--boards", "nucleo_l4r5zi"),
     "field": (str(HELLO), "--boards", "nucleo_l4r5zi", "--runs", "2"),
     "float": (str(HELLO_FLOAT), "--boards", "nucleo_l4r5zi", "--runs", "1"),
-    "gap8_ladder": ("--layers", "PW7"),
+    "gap8_ladder": ("--networks", "MobileNetV1-128", "--layers", "DW12"),
     "gap8": ("--models", "hello", "--layers"),
     "goals": ("--models", "hello", "--boards", "nucleo_l4r5zi", "--budgets", "2"),
     "kws_numbers": ("--boards", "nucleo_l4r5zi", "--numbers", "int4", "--runs", "1"),

