@@ -21,6 +21,7 @@ _API = {
     "compile_suite": "smelt.several",
     "describe": "smelt.importers",
     "execute": "smelt.report.execute",
+    "export": "smelt.report.export",
     "inspect": "smelt.compile",
     "load": "smelt.importers",
     "profile": "smelt.report.profile",

@@ -50,6 +50,7 @@ ANSWERS = (
     Answer("curve", "profile --curve", ("smelt.report.curve.TradeOff",)),
     Answer("plan", "plan", ("smelt.report.plan_view.PlanView", BASIS)),
     Answer("tune", "tune", ("smelt.tuning.tune.Tuning",)),
+    Answer("export", "export", ("smelt.report.export.ExportSummary", BASIS)),
     Answer("inspect", "inspect", ("smelt.importers.summary.ModelSummary", "smelt.report.summary.Told")),
     Answer("quantize", "quantize", ("smelt.report.judging.QuantisedSummary",)),
     Answer("evaluate", "evaluate", ("smelt.report.evaluate.EvaluationSummary",)),

@@ -14,6 +14,7 @@ from smelt.command_group import EXIT_CODES, Commands
 from smelt.compiling import compiled, emit_json, find_board, firmware, show_notes, show_warnings
 from smelt.data_commands import evaluate_command, quantize_command, stored_preparation
 from smelt.errors import OptionError
+from smelt.export_command import export_command
 from smelt.options import (
     board_option,
     build_options,
@@ -389,5 +390,13 @@ def demo_command(picture: str, board_name: str | None, compiler: Compiler, as_js
     emit_json("demo", result.summary()) if as_json else show_demo(result)
 
 
-for command in (quantize_command, evaluate_command, boards_command, ops_command, doctor_command, schema_command):
+for command in (
+    export_command,
+    quantize_command,
+    evaluate_command,
+    boards_command,
+    ops_command,
+    doctor_command,
+    schema_command,
+):
     main.add_command(command)

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
     from smelt.planner.log import TuningLog
 
 GOALS = ("balanced", "speed", "ram", "flash", "energy")  # of the planner, whose import takes longer than --help may
+EXPORTS = (
+    "c",
+    "single-file",
+    "cmake",
+    "arduino",
+    "platformio",
+    "zephyr",
+    "esp-idf",
+    "cmsis-pack",
+    "stm32cube",
+    "mlf",
+)  # FORMATS
 EFFORTS = ("quick", "normal", "thorough")
 LAYOUTS = ("channels_last", "keep")
 EDGE_TYPES = ("int8", "uint8", "float32")

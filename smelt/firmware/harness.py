@@ -105,7 +105,7 @@ def _report(program: Program, labels: tuple[str, ...]) -> str:
         name=program.name,
         field=output.field,
         classes=classes,
-        labels=lines(f"    {_c_string(label)}," for label in names),
+        labels=lines(f"    {c_string(label)}," for label in names),
     )
 
 
@@ -115,7 +115,7 @@ def _is_probability(port: Port) -> bool:
     return q is not None and port.tensor.dtype == "int8" and (q.scales, q.zero_points) == ((1 / 256,), (-128,))
 
 
-def _c_string(text: str) -> str:
+def c_string(text: str) -> str:
     """A C string literal. Anything beyond ASCII becomes a question mark: consoles of boards speak ASCII. `\\?` ends no trigraph."""
     return json.dumps(text.encode("ascii", "replace").decode()).replace("\\u", "?").replace("?", "\\?")
 
