@@ -17,6 +17,7 @@ from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, MaxPo
 from smelt.model.reference import run
 from smelt.model.rescale import linear_rescale
 from smelt.planner import check, make_plan
+from smelt.planner.borders import Fill
 from smelt.planner.in_tiles import Start, Wait
 from smelt.planner.limits import Limits
 from smelt.planner.on_cores import OnCores
@@ -192,6 +193,60 @@ def test_a_share_of_other_rows_is_found(plan):
         return with_round(way, 1, pieces=(replace(first, parts={**first.parts, x: wrong}), *others))
 
     assert "from what it should not" in refused(plan, shifted)
+
+
+@pytest.fixture(scope="module")
+def bordered():
+    """Of rows that lie with their border in the cluster's memory, in several rounds."""
+    found = planned(LAYERS["rows"], TAKEN + 4096)
+    assert found.ways[0].view.border is not None and len(found.ways[0].rounds) > 2
+    return found
+
+
+def with_events(way, change):
+    """With what becomes of each event; nothing where that is None."""
+    changed = (tuple(e for e in map(change, r.events) if e is not None) for r in way.rounds)
+    return replace(way, rounds=tuple(replace(r, events=events) for r, events in zip(way.rounds, changed, strict=True)))
+
+
+def whole_buffer(fill, first=0):
+    return replace(fill, rectangle=replace(fill.rectangle, first=first, size=fill.buffer.bytes, count=1))
+
+
+def test_a_border_that_is_not_as_it_should_be_is_found(bordered):
+    """Nothing filled, or with something else, or where rows come to; an image that lies elsewhere in it; rows that lie apart
+    by other than their length."""
+
+    def unfilled(event):
+        return None if isinstance(event, Fill) else event
+
+    def otherwise(event):
+        return replace(event, value=event.value ^ 1) if isinstance(event, Fill) else event
+
+    def everywhere(event):
+        return whole_buffer(event) if isinstance(event, Fill) else event
+
+    def apart(way):
+        moved = {e.transfer: e.transfer for e in way.events}
+        moved |= {m: replace(m, pitch=m.pitch - 1) for m in moved if getattr(m, "pitch", 0)}
+        return with_events(way, lambda e: e if isinstance(e, Fill) else type(e)(moved[e.transfer]))
+
+    for change, reason in (
+        (unfilled, "is not at"), (otherwise, "is not at"), (everywhere, "while it is being moved"),
+    ):  # fmt: skip
+        assert reason in refused(bordered, lambda way, change=change: with_events(way, change)), change
+    assert "is not at" in refused(bordered, apart)
+    border = bordered.ways[0].view.border
+    for wrong in (replace(border, top=0), replace(border, left=0), replace(border, value=border.value ^ 1)):
+        changed = replace(bordered.ways[0].view, border=wrong)
+        assert "which cannot be" in refused(bordered, lambda way, view=changed: replace(way, view=view))
+
+
+def test_what_is_filled_has_room(bordered):
+    def further(event):
+        return whole_buffer(event, 1) if isinstance(event, Fill) else event
+
+    assert "no room for what it fills" in refused(bordered, lambda way: with_events(way, further))
 
 
 @pytest.fixture(scope="module")

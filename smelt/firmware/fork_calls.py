@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import groupby
 
 from smelt.firmware.calls import call, chosen_by, comment, operand
-from smelt.firmware.forks import Act, Asked, Brought, Haul, Hauled
+from smelt.firmware.forks import Act, Asked, Brought, Filled, Haul, Hauled
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.program import Program
 from smelt.firmware.repeats import Item, loops
@@ -68,7 +68,9 @@ def _acts(program: Program, step: Step, acts: Sequence[Act], rounds: dict[str, s
         for n in range(loop.first, loop.first + loop.period):
             steps = tuple(b - a for a, b in zip(items[n].places, items[n + loop.period].places, strict=True))
             act = acts[n]
-            text = _haul(program, act, *steps) if isinstance(act, Haul) and any(steps) else texts[n]
+            text = texts[n]
+            if isinstance(act, Haul | Filled) and any(steps):
+                text = _haul(program, act, *steps) if isinstance(act, Haul) else _filled(program, act, *steps)
             yield f"        {text}"
         yield "    }"
 
@@ -78,6 +80,8 @@ def _told(act: Act, text: str) -> tuple[object, tuple[int, ...]]:
     if isinstance(act, Haul) and isinstance(act.far, Place):
         still = replace(act, near=replace(act.near, offset=0), far=replace(act.far, offset=0))
         return still, (act.near.offset, act.far.offset)
+    if isinstance(act, Filled):
+        return replace(act, near=replace(act.near, offset=0)), (act.near.offset,)
     return text, ()
 
 
@@ -85,6 +89,8 @@ def _act(program: Program, step: Step, act: Act, rounds: dict[str, str]) -> str:
     """The line of one, and the function of a round, by its text."""
     if isinstance(act, Haul):
         return _haul(program, act)
+    if isinstance(act, Filled):
+        return _filled(program, act)
     if isinstance(act, Asked):
         return _asked(program, act)
     if isinstance(act, Brought):
@@ -108,6 +114,13 @@ def _haul(program: Program, haul: Haul, near_step: int = 0, far_step: int = 0) -
     near = operand(program, haul.near, "void" if haul.inward else "const void", near_step)
     far = haul.far.name if isinstance(haul.far, Constant) else operand(program, haul.far, "void", far_step)
     more, way = "more_" if haul.joins else "", "in" if haul.inward else "out"
-    numbers = f"{haul.size * haul.count}u, {haul.size}u, {haul.pitch}u"
+    numbers = f"{haul.size * haul.count}u, {haul.size}u, {haul.near_pitch or haul.pitch}u"
     taken = "" if haul.joins else f"moves[{haul.number}] = "
+    if haul.near_pitch:
+        return f"{taken}smelt_haul_rows({near}, {far}, {numbers});"
     return f"{taken}smelt_haul_{more}{way}({near}, {far}, {numbers});"
+
+
+def _filled(program: Program, fill: Filled, step: int = 0) -> str:
+    near = operand(program, fill.near, "void", step)
+    return f"smelt_fill_lines({near}, {fill.value}u, {fill.size}u, {fill.count}u, {fill.pitch}u);"

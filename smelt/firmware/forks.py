@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.transports import Place
+from smelt.planner.borders import Fill
 from smelt.planner.in_tiles import Event, Start, Transfer
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import Placement
@@ -18,7 +19,7 @@ from smelt.planner.ways import Bring, Fetch
 class Haul:
     """`count` lines of `size` bytes between `near`, in the cluster's memory, where they follow one another, and `far`, where they
     lie `pitch` bytes apart; `inward` says which way. `number` is that of the move, the same for one that `joins` the one
-    before it."""
+    before it. Where they lie `near_pitch` bytes apart, they follow one another in `far`."""
 
     near: Place
     far: Place | Constant
@@ -28,6 +29,18 @@ class Haul:
     inward: bool
     number: int
     joins: bool
+    near_pitch: int = 0
+
+
+@dataclass(frozen=True)
+class Filled:
+    """`count` lines of `size` bytes from `near` on, `pitch` bytes apart, become `value`."""
+
+    near: Place
+    size: int
+    count: int
+    pitch: int
+    value: int
 
 
 @dataclass(frozen=True)
@@ -60,7 +73,7 @@ class Fork:
     calls: tuple[tuple[int, Invocation], ...]
 
 
-Act = Haul | Hauled | Asked | Brought | Fork
+Act = Haul | Filled | Hauled | Asked | Brought | Fork
 """What the first core does for a step, one after the other."""
 
 
@@ -77,8 +90,12 @@ def acts_of(
     yield from _moves(plan, way.after, constants)
 
 
-def _moves(plan: Plan, events: Sequence[Event], constants: Mapping[Fetch | Bring, Constant]) -> Iterator[Act]:
+def _moves(plan: Plan, events: Sequence[Event | Fill], constants: Mapping[Fetch | Bring, Constant]) -> Iterator[Act]:
     for event in events:
+        if isinstance(event, Fill):
+            near, r = plan.placement(event.buffer), event.rectangle
+            yield Filled(Place(near.memory, near.offset + r.first), r.size, r.count, r.pitch, event.value)
+            continue
         moved = event.transfer
         joins = isinstance(moved, Transfer) and moved.joins
         if isinstance(moved, Bring):
@@ -103,7 +120,8 @@ def _haul(plan: Plan, moved: Transfer | Fetch, constants: Mapping[Fetch | Bring,
     r, far = moved.rectangle, plan.placement(moved.tensor)
     there = Place(far.memory, far.offset + r.first)
     here = Place(near.memory, near.offset + moved.offset)
-    return Haul(here, there, r.size, r.count, r.pitch, moved.inward, moved.channel, moved.joins)
+    near_pitch = moved.pitch if r.count > 1 else 0
+    return Haul(here, there, r.size, r.count, r.pitch, moved.inward, moved.channel, moved.joins, near_pitch)
 
 
 def _behind(plan: Plan, bring: Bring, offset: int) -> Place:

@@ -5,7 +5,7 @@ That shares which are computed at the same time do not touch what others write i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from smelt.model.graph import Op, Tensor
 from smelt.model.rescale import Rescale
 from smelt.model.slabs import Rows, row_bytes
+from smelt.planner.borders import Border
 from smelt.planner.in_tiles import Transfer
 from smelt.planner.on_cores import OnCores
 from smelt.planner.plan import Plan
@@ -26,11 +27,9 @@ from smelt.targets.cluster import Cluster
 def share_problems(plan: Plan, name: str, way: OnCores) -> Iterator[str]:
     """Each call computes a share of the op from what this needs, by the op's own numbers, on a core of its own; all is computed,
     and goes home."""
-    cluster, view = (
-        plan.board.chip.cluster,
-        next((v for v in views(way.op) if v.axis == way.view.axis and v.name == way.view.name), None),
-    )
-    if cluster is None or view is None:
+    cluster = plan.board.chip.cluster
+    view = next((v for v in views(way.op) if v.axis == way.view.axis and v.name == way.view.name), None)
+    if cluster is None or view is None or not _same_border(way.view.border, view.border):
         yield f"{name} is computed on several cores, which cannot be"
         return
     for r in way.rounds:
@@ -38,18 +37,26 @@ def share_problems(plan: Plan, name: str, way: OnCores) -> Iterator[str]:
             yield f"{name} has no core of its own for each of {len(r.pieces)} shares"
     y, left = way.op.ys[0], np.ones(way.op.ys[0].bytes, bool)
     for piece in way.pieces:
-        yield from _piece_problems(name, view, piece)
+        yield from _piece_problems(name, view, way.view.activations, piece)
         if piece.part(piece.way.op.ys[0]).owner is y:
-            left[_bytes(_rectangle(piece.part(piece.way.op.ys[0]), piece.way.op.ys[0]))] = False
+            left[_rectangle(piece.part(piece.way.op.ys[0]), piece.way.op.ys[0]).places] = False
     for event in way.events:
         if isinstance(event.transfer, Transfer) and not event.transfer.inward:
-            left[_bytes(event.transfer.rectangle)] = False
+            left[event.transfer.rectangle.places] = False
     if left.any():
         yield f"{name} does not compute all of '{y.name}'"
     yield from _move_problems(plan, cluster, name, way)
 
 
-def _piece_problems(name: str, view: View, piece: Piece) -> Iterator[str]:
+def _same_border(mine: Border | None, other: Border | None) -> bool:
+    """Whether what lies around an image is the same."""
+    if mine is None or other is None:
+        return mine is other
+    same = mine.x is other.x and (mine.whole.shape, mine.whole.dtype) == (other.whole.shape, other.whole.dtype)
+    return same and (mine.top, mine.left, mine.value) == (other.top, other.left, other.value)
+
+
+def _piece_problems(name: str, view: View, operands: Sequence[Tensor], piece: Piece) -> Iterator[str]:
     (y,), whole = piece.way.op.ys, view.whole
     there = piece.part(y)
     if there.tensor is not whole.ys[0]:
@@ -60,7 +67,7 @@ def _piece_problems(name: str, view: View, piece: Piece) -> Iterator[str]:
         yield f"{name} computes what is no share of its op"
         return
     mine = [(piece.part(x).tensor, _rectangle(piece.part(x), x)) for x in piece.way.op.activations]
-    if mine != list(zip(whole.activations, wanted.xs, strict=True)) or not same_numbers(piece.way.op, wanted.op):
+    if mine != list(zip(operands, wanted.xs, strict=True)) or not same_numbers(piece.way.op, wanted.op):
         yield f"{name} computes a share from what it should not"
 
 
@@ -85,11 +92,6 @@ def _rectangle(part: Part, tensor: Tensor) -> Rectangle:
     return Rectangle(part.first, part.row, tensor.bytes // part.row, part.pitch)
 
 
-def _bytes(r: Rectangle) -> Any:
-    numbers = np.arange(r.bytes, dtype=np.int64)
-    return r.first + numbers // r.size * r.pitch + numbers % r.size
-
-
 def _move_problems(plan: Plan, cluster: Cluster, name: str, way: OnCores) -> Iterator[str]:
     """Buffers lie in the cluster's memory and hold what comes; the DMA moves so much, between memories that it reaches."""
     memories = {m.name: m for m in plan.board.chip.memories}
@@ -99,16 +101,24 @@ def _move_problems(plan: Plan, cluster: Cluster, name: str, way: OnCores) -> Ite
             continue
         if isinstance(moved, Fetch) and not _is_there(moved):
             yield f"{name} fetches other tables than come from outside"
-        size = moved.rectangle.bytes + moved.offset if isinstance(moved, Transfer) else moved.data.nbytes
+        size = moved.end if isinstance(moved, Transfer) else moved.data.nbytes
         if near is None or moved.buffer not in way.scratch or size > min(moved.buffer.bytes, near.size):
             yield f"{name} has no room for what it moves"
         elif near.memory != cluster.memory or size > cluster.dma.bytes:
             yield f"{name}: {cluster.dma.name} does not move {size} bytes to {near.memory}"
         elif isinstance(moved, Transfer):
             far, r = plan.places.get(moved.tensor), moved.rectangle
+            if moved.pitch and (moved.pitch < r.size or r.pitch != r.size):
+                yield f"{name}: rows of '{moved.tensor.name}' lie over one another, or are not rows"
             reached = far is not None and memories[far.memory].mapped and far.memory != cluster.memory
             if not reached or (r.count > 1 and max(r.size, r.pitch) > cluster.dma.stride):
                 yield f"{name}: {cluster.dma.name} does not move such parts of '{moved.tensor.name}'"
+
+    for fill in way.fills:
+        r, near = fill.rectangle, plan.places.get(fill.buffer)
+        inside = r.first >= 0 and r.first + (r.count - 1) * r.pitch + r.size <= fill.buffer.bytes
+        if near is None or fill.buffer not in way.scratch or near.memory != cluster.memory or not inside:
+            yield f"{name} has no room for what it fills"
 
 
 def bring_problems(plan: Plan) -> Iterator[str]:

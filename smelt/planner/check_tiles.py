@@ -14,6 +14,7 @@ import numpy as np
 from smelt.model.graph import Array, Tensor
 from smelt.model.ops import Windowed
 from smelt.model.slabs import Rows, row_bytes
+from smelt.planner.borders import Border
 from smelt.planner.in_tiles import InTiles, Transfer
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
@@ -30,7 +31,8 @@ VALUE = 40
 @dataclass(frozen=True)
 class Range:
     """Bytes of a memory that are touched: rows of `row` bytes, `apart` from each other; 0: in one piece. `mark` is that of the
-    first of them, NOTHING for scratch; of the value they are rows of `of` bytes, one for `every` bytes of it."""
+    first of them, NOTHING for scratch; of the value they are rows of `of` bytes, one for `every` bytes of it. Where they are of an
+    image with its `border`, the mark is that of its first byte, and they are the bytes from `begin` on of the two together."""
 
     name: str
     memory: str
@@ -41,6 +43,8 @@ class Range:
     apart: int = 0
     of: int = 0
     every: int = 0
+    border: Border | None = None
+    begin: int = 0
 
     @property
     def end(self) -> int:
@@ -62,6 +66,8 @@ class Range:
         """The mark of each byte."""
         if self.mark == NOTHING:
             return np.full(self.bytes, NOTHING, np.int64)
+        if self.border is not None:
+            return _surrounded(self.border, self.begin, self.bytes, self.mark)
         return self.mark + _rows(self.bytes, self.of, self.every)
 
     def meets(self, other: Range) -> bool:
@@ -75,6 +81,19 @@ def _rows(count: int, size: int, pitch: int) -> Array:
     """Distances of bytes from the first, in rows of a size and a pitch."""
     numbers = np.arange(count, dtype=np.int64)
     return numbers // size * pitch + numbers % size if size else numbers
+
+
+def _surrounded(border: Border, begin: int, count: int, mark: int) -> Array:
+    """The marks of bytes of an image with its border: what lies around it is known by its value only."""
+    rows, at = np.divmod(begin + np.arange(count, dtype=np.int64), border.row)
+    rows, at = rows - border.top, at - border.left
+    inside = (rows >= 0) & (rows < border.x.shape[ROWS]) & (at >= 0) & (at < border.inner)
+    return np.where(inside, mark + rows * border.inner + at, mark_of(border.value))
+
+
+def mark_of(value: int) -> int:
+    """The mark of a byte that is nothing but so much."""
+    return NOTHING - 1 - value
 
 
 class Transfers:

@@ -15,6 +15,7 @@ from math import ceil
 from smelt.errors import Unsupported
 from smelt.model.graph import Op
 from smelt.model.slabs import Rows, needed
+from smelt.planner.borders import Fill
 from smelt.planner.check import check
 from smelt.planner.costs import cycles_of
 from smelt.planner.flow import aligned
@@ -48,6 +49,9 @@ GRAIN = 4
 
 CALL = 60
 """Cycles of a kernel call that do not depend on its size."""
+
+FILLED = 12
+"""Cycles of filling a line, besides its words."""
 
 FORK = 110
 """Cycles from before a round until the cores begin, and from the last one's end until the first goes on: two barriers, a call by
@@ -109,7 +113,7 @@ class _Search:
         if way.kind not in self._sizes:
             judged = []
             for view in seen:
-                for groups, scratch in product(_powers(self._cluster.count), self._allowances(way)):
+                for groups, scratch in product(_powers(self._cluster.count), self._allowances(way, view)):
                     found = sorted(self._judged_by_work(way, view, groups, scratch), key=lambda pair: pair[0])
                     for _, size in found[:BUILT]:
                         busy = self._busy(way, view, size)
@@ -205,10 +209,11 @@ class _Search:
         blocks = _divided(channels, cores, size.grain) if cores > 1 else [channels]
         return [(part, block) for part in _divided(rows, size.groups, 1) for block in blocks]
 
-    def _allowances(self, way: Way) -> list[int]:
+    def _allowances(self, way: Way, view: View) -> list[int]:
         """Bytes of scratch that cores may have, the least first."""
-        some = islice(self._of_kind(way, way.op), SCHEDULES)
-        sizes = {_scratch(way), *(_scratch(self._ways.built(way.op, offer)) for offer in some)}
+        op = way.op if view.border is None else view.op
+        some = islice(self._of_kind(way, op), SCHEDULES)
+        sizes = {_scratch(self._ways.built(op, offer)) for offer in some} | ({_scratch(way)} if op is way.op else set())
         return sorted(size for size in sizes if size * self._cluster.count < self._room)
 
     def _made(self, way: Way, view: View, size: _Size) -> OnCores | None:
@@ -277,10 +282,13 @@ class _Search:
             (way.after, 0.0),
         ):
             for event in events:
+                if isinstance(event, Fill):
+                    now += FILLED * event.rectangle.count + event.rectangle.bytes // 4
+                    continue
                 moved = event.transfer
                 assert not isinstance(moved, Bring), "what comes from outside is looked for later"
                 if isinstance(event, Start):
-                    now += dma.call
+                    now += dma.call * (moved.rectangle.count if isinstance(moved, Transfer) and moved.pitch else 1)
                     free = max(free, now) + _moved(moved, self._cluster)
                     done[moved] = free
                 else:

@@ -26,8 +26,8 @@ X_CHANNELS, Y_CHANNELS = (6, 7), (14, 15)
 @dataclass(frozen=True, eq=False)
 class Transfer(Noun):
     """`rectangle` of a tensor, which comes to the beginning of `buffer`, row behind row, or goes from there (not `inward`).
-    `channel` is that of a DMA. In the buffer it begins at `offset`. One that `joins` the transfer started before it shares its
-    channel: the two are waited for together."""
+    `channel` is that of a DMA. In the buffer it begins at `offset`, and rows lie `pitch` bytes apart; 0: one behind another. One
+    that `joins` the transfer started before it shares its channel: the two are waited for together."""
 
     tensor: Tensor
     rectangle: Rectangle
@@ -36,6 +36,13 @@ class Transfer(Noun):
     channel: int
     offset: int = 0
     joins: bool = False
+    pitch: int = 0
+
+    @property
+    def end(self) -> int:
+        """Where it ends in the buffer."""
+        r = self.rectangle
+        return self.offset + (r.count - 1) * (self.pitch or r.size) + r.size
 
     @property
     def name(self) -> str:

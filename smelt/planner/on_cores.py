@@ -16,7 +16,9 @@ import numpy as np
 
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Tensor
+from smelt.model.slabs import Rows
 from smelt.nouns import Noun
+from smelt.planner.borders import Border, Fill
 from smelt.planner.divided import Divided
 from smelt.planner.flow import aligned
 from smelt.planner.in_tiles import Event, Start, Transfer, Wait
@@ -39,7 +41,7 @@ NUMBERS = 12
 class Round(Noun):
     """Shares that are computed at the same time: `pieces`, each on the core of that number in `cores`, and what happens before."""
 
-    events: tuple[Event, ...]
+    events: tuple[Event | Fill, ...]
     pieces: tuple[Piece, ...]
     cores: tuple[int, ...]
 
@@ -51,7 +53,7 @@ class OnCores(Divided):
 
     view: View
     rounds: tuple[Round, ...]
-    after: tuple[Event, ...]
+    after: tuple[Event | Fill, ...]
     scratch: tuple[Scratch, ...]
     by: str
     cycles: int = 0
@@ -84,6 +86,15 @@ class OnCores(Divided):
     @property
     def events(self) -> tuple[Event, ...]:
         """Everything that is started and waited for, in order."""
+        return tuple(e for e in self._all if not isinstance(e, Fill))
+
+    @property
+    def fills(self) -> tuple[Fill, ...]:
+        """What the first core writes between rounds."""
+        return tuple(e for e in self._all if isinstance(e, Fill))
+
+    @property
+    def _all(self) -> tuple[Event | Fill, ...]:
         return (*(e for r in self.rounds for e in r.events), *self.after)
 
     @property
@@ -125,7 +136,7 @@ def on_cores(
 ) -> OnCores:
     """The op of a way in rounds, one for each of `parts`; `by` says for people what cores divide. Operands, and tables, come for
     the next round while cores compute where they have two buffers (`twice`)."""
-    builder = _Builder(whole, parts, twice)
+    builder = _Builder(whole, view, parts, twice)
     rounds, after = builder.rounds()
     return OnCores(whole, view, rounds, after, builder.scratch, by)
 
@@ -133,8 +144,8 @@ def on_cores(
 class _Builder:
     """Gives what rounds read and write their buffers in turn, and puts moves between rounds."""
 
-    def __init__(self, whole: Way, parts: Sequence[Portion], twice: tuple[bool, bool]) -> None:
-        self._whole, self._parts = whole, parts
+    def __init__(self, whole: Way, view: View, parts: Sequence[Portion], twice: tuple[bool, bool]) -> None:
+        self._whole, self._view, self._parts = whole, view, parts
         self._xs_twice, self._tables_twice = twice
         self._fetches = [_tables(p.ways) for p in parts]
         self._x_turns = [list(_turns([p.reads[k] for p in parts])) for k in range(len(whole.op.activations))]
@@ -157,18 +168,18 @@ class _Builder:
         pools = (pool for pool in self._pools if pool is not None)
         return (*(b for some in self._xs for b in some), *self._ts, *self._ys, *pools)
 
-    def rounds(self) -> tuple[tuple[Round, ...], tuple[Event, ...]]:
+    def rounds(self) -> tuple[tuple[Round, ...], tuple[Event | Fill, ...]]:
         """The rounds, and what happens behind the last one."""
         count, found = len(self._parts), list[Round]()
         going: dict[int, list[Transfer]] = {}
         coming: dict[int, list[Transfer | Fetch]] = {}
         for n in range(count):
-            events: list[Event] = [*self._sent(going, n)]
+            events: list[Event | Fill] = [*self._sent(going, n)]
             for new in range(n + 1 if n else 0, min(n + 2, count)):
                 coming[new] = list(self._coming(new, True))
-                events += map(Start, coming[new])
+                events += [*map(Start, coming[new]), *self._fills(new, True)]
             late = list(self._coming(n, False))
-            events += [*map(Start, late), *map(Wait, [*coming.pop(n), *late])]
+            events += [*map(Start, late), *self._fills(n, False), *map(Wait, [*coming.pop(n), *late])]
             pieces = tuple(self._pieces(n))
             found.append(Round(tuple(events), pieces, tuple(range(len(pieces)))))
         after = [*self._sent(going, count), *(Wait(t) for t in going.get(count - 1, ()))]
@@ -195,11 +206,33 @@ class _Builder:
             turns = self._x_turns[k]
             if n and turns[n] == turns[n - 1]:
                 continue
-            offset, buffer = 0, self._x(k, n)
+            offset, buffer, number = 0, self._x(k, n), OPERANDS + 2 * k + turns[n] % 2
+            if self._view.border is not None:
+                yield from _rows(self._view.border, part.reads[k][0], buffer, number)
+                continue
             for r in part.reads[k]:
-                number = OPERANDS + 2 * k + turns[n] % 2
                 yield Transfer(x, r, buffer, True, number, offset, offset > 0)
                 offset += r.bytes
+
+    def _fills(self, n: int, early: bool) -> Iterator[Fill]:
+        """What lies around the image in the rows that come for a round, where it is not in their buffer yet."""
+        border, turns = self._view.border, self._x_turns[0] if self._x_turns else []
+        if border is None or self._xs_twice != early or (n and turns[n] == turns[n - 1]):
+            return
+        buffer, (r,) = self._x(0, n), self._parts[n].reads[0]
+        filled = self._filled.setdefault(buffer, np.zeros(buffer.bytes, bool))
+        rows = Rows(r.first // border.row, (r.first + r.bytes) // border.row)
+        for outside in border.outside(rows):
+            if not filled[outside.places].all():
+                yield Fill(buffer, outside, border.value)
+        filled[: r.bytes] = False
+        for outside in border.outside(rows):
+            filled[outside.places] = True
+
+    @cached_property
+    def _filled(self) -> dict[Scratch, Array]:
+        """Which bytes of the buffers are as they are around the image."""
+        return {}
 
     def _going(self, n: int) -> Iterator[Transfer]:
         offset = 0
@@ -219,7 +252,7 @@ class _Builder:
         for k, (s, way) in enumerate(zip(part.shares, part.ways, strict=True)):
             parts: dict[Tensor | Scratch, Part] = {}
             for number, x in enumerate(way.op.activations):
-                mine, r = whole.activations[number], s.xs[number]
+                mine, r = self._view.activations[number], s.xs[number]
                 at = _offset(part.reads[number], r)
                 parts[x] = Part(self._x(number, n), at, mine, r.first, r.size, r.pitch)
             parts[way.op.ys[0]] = Part(self._y(n), offset, whole.ys[0], s.y.first, s.y.size, s.y.pitch)
@@ -247,6 +280,15 @@ class _Builder:
 
     def _y(self, n: int) -> Scratch:
         return self._ys[n % len(self._ys)]
+
+
+def _rows(border: Border, r: Rectangle, buffer: Scratch, number: int) -> Iterator[Transfer]:
+    """The rows of an image that lie in rows with their border come to their places among these."""
+    rows = border.inside(Rows(r.first // border.row, (r.first + r.bytes) // border.row))
+    if rows.count:
+        mine = Rectangle(rows.first * border.inner, border.inner, rows.count, border.inner)
+        offset = border.place(mine.first) - r.first
+        yield Transfer(border.x, mine, buffer, True, number, offset, pitch=border.row)
 
 
 def _tables(ways: Sequence[Way]) -> list[Array]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from smelt.errors import DoesNotFit
 from smelt.loops.ir import Scratch
+from smelt.planner.borders import Fill
 from smelt.planner.check import check
 from smelt.planner.in_tiles import Event, Start, Wait
 from smelt.planner.on_cores import OnCores, Round
@@ -187,10 +188,10 @@ def _from_outside(way: OnCores, made: Sequence[tuple[Bring, Sequence[Fetch]]], s
             new[fetch] = replace(fetch, source=made[n][0], at=at)
         return new[fetch]
 
-    def events(old: Sequence[Event]) -> Iterator[Event]:
+    def events(old: Sequence[Event | Fill]) -> Iterator[Event | Fill]:
         for event in old:
-            fetch = event.transfer
-            if not isinstance(fetch, Fetch):
+            fetch = None if isinstance(event, Fill) else event.transfer
+            if isinstance(event, Fill) or not isinstance(fetch, Fetch):
                 yield event
                 continue
             n, _ = where.get(fetch) or where[fetch.data.tobytes()]

@@ -11,7 +11,8 @@ import numpy as np
 from smelt.model.graph import Array, Tensor
 from smelt.model.slabs import row_bytes
 from smelt.planner.bands import Bands
-from smelt.planner.check_tiles import NOTHING, VALUE, Range, Transfers
+from smelt.planner.borders import Border, Fill
+from smelt.planner.check_tiles import NOTHING, VALUE, Range, Transfers, mark_of
 from smelt.planner.flow import index_of, storages_of
 from smelt.planner.in_tiles import Event, InTiles, Start, Transfer, Wait
 from smelt.planner.line_buffers import Arrival
@@ -35,6 +36,7 @@ class Replay:
         self._transfers = Transfers()
         self._brought = Transfers()
         self._numbers: dict[Fetch | Bring, int] = {}
+        self._borders = {border.whole: border for border in _borders(plan)}
 
     def problems(self) -> Iterator[str]:
         for tensor in (t for t in self.plan.graph.sources if t not in tensors_fed(self.plan)):
@@ -67,6 +69,9 @@ class Replay:
     def _move(self, step: Step, number: int) -> Iterator[str]:
         """What begins or must be over before a piece: the bytes are taken for moved at once, and none are touched in between."""
         for event in (e for at, e in _events(step) if at == number):
+            if isinstance(event, Fill):
+                yield from self._fill(step, event)
+                continue
             if isinstance(event.transfer, Bring):
                 yield from self._bring(step.name, event)
                 continue
@@ -83,10 +88,20 @@ class Replay:
             self._write(target)
             yield from self._transfers.start(step.name, event.transfer, source, target)
 
+    def _fill(self, step: Step, fill: Fill) -> Iterator[str]:
+        """The first core writes what lies around an image."""
+        place, r = self.plan.places[fill.buffer], fill.rectangle
+        name = f"border in {place.name}"
+        there = Range(name, place.memory, place.offset + r.first, r.bytes, row=r.size, apart=r.pitch)
+        yield from self._untouched(step, (), (there,))
+        self._bytes[there.memory][there.where] = mark_of(fill.value)
+
     def _ends(self, transfer: Transfer) -> tuple[Range, Range]:
         """What a transfer reads, and what it writes."""
         r = transfer.rectangle
         near = self._range(Part(transfer.buffer, transfer.offset, transfer.tensor, r.first, r.size, r.pitch), r.bytes)
+        if transfer.pitch:
+            near = replace(near, row=r.size, apart=transfer.pitch)
         whole = self._range(Part(transfer.tensor, 0, transfer.tensor), transfer.tensor.bytes)
         far = replace(near, memory=whole.memory, start=whole.start + r.first, row=r.size, apart=r.pitch)
         return (far, near) if transfer.inward else (near, far)
@@ -188,8 +203,11 @@ class Replay:
         place = self.plan.places[there.owner]
         if there.tensor is None:
             return Range(f"scratch of {place.name}", place.memory, place.offset + there.offset, size)
-        mark = (self._values[there.tensor] << VALUE) + there.first
         start = place.offset + there.offset
+        if (border := self._borders.get(there.tensor)) is not None:
+            mark = self._values[border.x] << VALUE
+            return Range(there.tensor.name, place.memory, start, size, mark, border=border, begin=there.first)
+        mark = (self._values[there.tensor] << VALUE) + there.first
         return Range(there.tensor.name, place.memory, start, size, mark, of=there.row, every=there.pitch)
 
     def _missing(self, there: Range, when: str) -> Iterator[str]:
@@ -219,6 +237,11 @@ def _numbers(plan: Plan) -> dict[Tensor, int]:
     return {t: 2 * n + (t in storages[n].renewed) for t, n in index_of(storages).items()}
 
 
+def _borders(plan: Plan) -> Iterator[Border]:
+    views = (step.way.view for step in plan.steps if isinstance(step.way, OnCores))
+    yield from (view.border for view in views if view.border is not None)
+
+
 def tensors_fed(plan: Plan) -> frozenset[Tensor]:
     """The input that is fed, under all its names."""
     return frozenset(t for s in storages_of(plan.graph) if plan.fed in s.tensors for t in s.tensors)
@@ -228,7 +251,7 @@ def arrivals(step: Step) -> tuple[tuple[int, Arrival], ...]:
     return step.way.arrivals if isinstance(step.way, Bands) else ()
 
 
-def _events(step: Step) -> tuple[tuple[int, Event], ...]:
+def _events(step: Step) -> tuple[tuple[int, Event | Fill], ...]:
     """What happens between kernel calls, each with the number of the call before which it does."""
     if isinstance(step.way, OnCores):
         starts = [0, *accumulate(len(r.pieces) for r in step.way.rounds)]

@@ -16,6 +16,7 @@ from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, Linear, Pool, Windowed
 from smelt.model.slabs import Rows, band_axis, needed, row_bytes, slab
 from smelt.nouns import Noun
+from smelt.planner.borders import Border, bordered
 from smelt.planner.tiles import Rectangle
 
 PIXELS = 2
@@ -24,12 +25,13 @@ PIXELS = 2
 
 @dataclass(frozen=True, eq=False)
 class View(Noun):
-    """`whole`, seen as `op`, whose tensors have the same elements in the same order. It is cut along `axis`; None: its channels
-    alone are divided."""
+    """`whole`, seen as `op`, whose tensors have the same elements in the same order, but that x may lie with its `border`. It is
+    cut along `axis`; None: its channels alone are divided."""
 
     whole: Op
     op: Op
     axis: int | None
+    border: Border | None = None
 
     @property
     def length(self) -> int:
@@ -46,7 +48,14 @@ class View(Noun):
         """What it is cut into, for people."""
         if self.axis is None:
             return "channels"
+        if self.border is not None:
+            return "rows with their border"
         return "rows" if self.op is self.whole and self.axis == 1 else "pixels"
+
+    @property
+    def activations(self) -> tuple[Tensor, ...]:
+        """What its shares read parts of, in order."""
+        return self.whole.activations if self.border is None else (self.border.whole,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +76,9 @@ def views(op: Op) -> Iterator[View]:
     if (flat := _flat(op)) is not None:
         yield View(op, flat, PIXELS)
     axis = band_axis(op)
+    if isinstance(op, Conv2D) and op.has_constants and (found := bordered(op)) is not None:
+        seen, border = found
+        yield View(op, seen, axis, border)
     if axis is not None and len(set(op.activations)) == len(op.activations):
         yield View(op, op, axis)
     if flat is None and axis is None:

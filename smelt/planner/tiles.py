@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Conv2D, DepthwiseConv2D, Linear
@@ -48,6 +49,12 @@ class Rectangle:
     @property
     def bytes(self) -> int:
         return self.size * self.count
+
+    @property
+    def places(self) -> NDArray[np.int64]:
+        """Where each byte is."""
+        numbers = np.arange(self.bytes, dtype=np.int64)
+        return self.first + numbers // self.size * self.pitch + numbers % self.size
 
     def cycles(self, dma: Dma, source: Reach, target: Reach) -> int:
         """Of its move."""

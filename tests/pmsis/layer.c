@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-enum { LONG = 50001, MORE = 40000, REQUESTS = 40, BYTES = 100 };
+enum { LONG = 50001, LINE = 16667, MORE = 40000, REQUESTS = 40, BYTES = 100 };
 
 static uint8_t far[LONG + MORE], back[LONG + MORE], *near;
 static int shares[8];
@@ -26,7 +26,7 @@ static void share(void *argument)
 static void run(void *argument)
 {
     uint32_t numbers[REQUESTS];
-    const uint32_t in = smelt_haul_in(near, far, LONG, LONG, LONG);
+    const uint32_t in = smelt_haul_rows(near, far, LONG, LINE, LINE);
     smelt_haul_more_in(near + LONG, far + LONG, MORE, MORE, MORE);
     smelt_hauled(in);
     const uint32_t out = smelt_haul_out(near, back, LONG, LONG, LONG);

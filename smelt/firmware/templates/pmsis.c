@@ -150,6 +150,15 @@ uint32_t smelt_haul_out(const void *near, void *far, uint32_t bytes, uint32_t li
     return number;
 }
 
+uint32_t smelt_haul_rows(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    const uint32_t number = take_number();
+    for (uint32_t from = 0U, to = 0U; from < bytes; from += line, to += pitch) {
+        move(PI_CL_DMA_DIR_EXT2LOC, (uintptr_t)near + to, (uintptr_t)far + from, line, line, line, from != 0U);
+    }
+    return number;
+}
+
 void smelt_haul_more_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
 {
     move(PI_CL_DMA_DIR_EXT2LOC, (uintptr_t)near, (uintptr_t)far, bytes, line, pitch, 1U);

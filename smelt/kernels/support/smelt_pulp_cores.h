@@ -9,12 +9,21 @@
 
 #include "smelt_kernels.h"
 
+/* Lines of `line` bytes, `pitch` bytes apart, become `value`. */
+SMELT_SHARED void smelt_fill_lines(void *near, uint32_t value, uint32_t line, uint32_t count, uint32_t pitch)
+{
+    for (uint32_t i = 0U; i < count; i++) {
+        memset((uint8_t *)near + i * pitch, (int)value, line);
+    }
+}
+
 #if defined(SMELT_PMSIS)
 
 void smelt_fork(void (*task)(void *argument), void *argument);
 uint32_t smelt_worker_number(void);
 uint32_t smelt_haul_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
 uint32_t smelt_haul_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
+uint32_t smelt_haul_rows(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
 void smelt_haul_more_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
 void smelt_haul_more_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch);
 void smelt_hauled(uint32_t number);
@@ -49,6 +58,15 @@ SMELT_SHARED uint32_t smelt_haul_out(const void *near, void *far, uint32_t bytes
 {
     for (uint32_t at = 0U, to = 0U; at < bytes; at += line, to += pitch) {
         memcpy((uint8_t *)far + to, (const uint8_t *)near + at, line);
+    }
+    return 0U;
+}
+
+/* Lines that follow one another `far` come to places `pitch` bytes apart. */
+SMELT_SHARED uint32_t smelt_haul_rows(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    for (uint32_t from = 0U, to = 0U; from < bytes; from += line, to += pitch) {
+        memcpy((uint8_t *)near + to, (const uint8_t *)far + from, line);
     }
     return 0U;
 }
@@ -136,6 +154,18 @@ SMELT_SHARED uint32_t smelt_haul_in(void *near, const void *far, uint32_t bytes,
 {
     const uint32_t number = SMELT_MCHAN;
     smelt_haul_command(3U << 16, (uint32_t)(uintptr_t)near, (uint32_t)(uintptr_t)far, bytes, line, pitch);
+    return number;
+}
+
+/* Lines that follow one another `far` come to places `pitch` bytes apart, each by a transfer of its own. */
+SMELT_SHARED uint32_t smelt_haul_rows(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch)
+{
+    const uint32_t number = SMELT_MCHAN, end = (uint32_t)(uintptr_t)far + bytes;
+    for (uint32_t from = (uint32_t)(uintptr_t)far, to = (uint32_t)(uintptr_t)near; from < end; from += line, to += pitch) {
+        SMELT_MCHAN = 3U << 16 | line;
+        SMELT_MCHAN = to;
+        SMELT_MCHAN = from;
+    }
     return number;
 }
 
