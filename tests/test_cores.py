@@ -90,6 +90,7 @@ LAYERS = {
     "not padded": linear(Conv2D, image(12, 12, 8), 16, kernel=3, same=False),
     "depthwise": linear(DepthwiseConv2D, image(14, 9, 24), 24, kernel=3, stride=2),
     "dense": linear(Dense, tensor("x", (1, 300), 3), 37),
+    "few outputs": linear(Dense, tensor("x", (1, 1203), 3), 3),
     "one pixel": pool(AveragePool2D, image(6, 5, 20), (6, 5)),
     "maximum": pool(MaxPool2D, image(24, 16, 12), (2, 2)),
 }
@@ -247,6 +248,40 @@ def test_what_is_filled_has_room(bordered):
         return whole_buffer(event, 1) if isinstance(event, Fill) else event
 
     assert "no room for what it fills" in refused(bordered, lambda way: with_events(way, further))
+
+
+@pytest.fixture(scope="module")
+def summed():
+    """A layer whose inputs are divided, in two rounds at least."""
+    found = planned(LAYERS["few outputs"], TAKEN + 8192)
+    assert found.ways[0].view.name == "inputs" and len(found.ways[0].rounds) > 2
+    return found
+
+
+def test_sums_that_are_not_all_or_not_of_the_layer_are_found(summed):
+    def without(way):
+        return with_round(way, 1, pieces=way.rounds[1].pieces[:-1], cores=way.rounds[1].cores[:-1])
+
+    def elsewhere(way):
+        first, second, *others = way.rounds[0].pieces
+        y, mine = second.way.op.y, first.part(first.way.op.y)
+        wrong = replace(second, parts={**second.parts, y: replace(second.part(y), first=mine.first)})
+        return with_round(way, 0, pieces=(first, wrong, *others))
+
+    def of_others(way):
+        first, second, *others = way.rounds[0].pieces
+        wrong = replace(first, parts={**first.parts, first.way.op.x: second.part(second.way.op.x)})
+        return with_round(way, 0, pieces=(wrong, second, *others))
+
+    def of_another(way):
+        (last,) = way.rounds[-1].pieces
+        op = replace(last.way.op, of=LAYERS["dense"].ops[0])
+        return with_round(way, -1 % len(way.rounds), pieces=(replace(last, way=replace(last.way, op=op)),))
+
+    assert "each input once" in refused(summed, without)
+    assert "a row for each" in refused(summed, elsewhere)
+    assert "no sum of its inputs" in refused(summed, of_others)
+    assert "of other sums" in refused(summed, of_another)
 
 
 @pytest.fixture(scope="module")

@@ -28,6 +28,7 @@ from smelt.kernels.reduce import REDUCTIONS
 from smelt.kernels.resize import RESIZE_BILINEAR, RESIZE_NEAREST
 from smelt.kernels.rows import ROWS
 from smelt.kernels.softmax import SOFTMAX, SOFTMAX_WORDS
+from smelt.kernels.totals import TOTAL
 from smelt.kernels.unary import UNARY_PLAIN, UNARY_SCALED
 
 FLOATS: tuple[Implementation, ...] = (
@@ -43,5 +44,5 @@ OTHERS: tuple[Implementation, ...] = (
     SOFTMAX_WORDS, SOFTMAX,
     RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY, UNARY_SCALED, UNARY_PLAIN,
     CAST, CHANNEL_FUNCTION, BROADCAST, GATHER, UPDATE_SLICE, QUANTIZE16, DEQUANTIZE16, *BINARY_SCALED, *BINARY_PLAIN, SUM,
-    *REDUCTIONS, *ROWS,
+    *REDUCTIONS, *ROWS, TOTAL,
 )  # fmt: skip

@@ -142,6 +142,16 @@ class Dense(Linear):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class Total(Op):
+    """What becomes of the sums of a layer with constant weights, of one row of x, where these come in parts: `x` are int32 (parts,
+    units), or more columns, of which each row is the sum of some of the products of stored values of x and weights. No file has
+    it: the planner divides a layer along its inputs."""
+
+    x: Tensor
+    of: Dense
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class TransposeConv2D(Linear):
     """`weights` are (channels out, rows, columns, channels in); `pad.top` and `pad.left` are cut off the full result."""
 

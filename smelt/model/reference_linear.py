@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.model.graph import Array, Op
-from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, Linear, TransposeConv2D
+from smelt.model.ops import Conv2D, Dense, DepthwiseConv2D, Linear, Total, TransposeConv2D
 
 Floats = NDArray[Any]
 
@@ -60,6 +60,13 @@ def dense(op: Dense, x: Array, weights: Array, bias: Array | None = None) -> Arr
     depth = weights.shape[1]
     centred = _centre(op, x, depth).reshape(-1, depth)
     return _finish(op, centred @ _filters(op, weights, centred).T, bias)
+
+
+def total(op: Total, x: Array) -> Array:
+    """Sums in parts: the zero point of x is taken off all at once."""
+    layer, weights = op.of, op.of.weights.constant.astype(np.int64)
+    acc = x.astype(np.int64).sum(axis=0)[: len(weights)] - layer.rescale.x_zero * weights.sum(axis=1)
+    return _finish(layer, acc, None if layer.bias is None else layer.bias.constant)
 
 
 def _centre(op: Linear, x: Array, depth: int) -> Floats:
@@ -110,4 +117,5 @@ LINEAR: dict[type[Op], Callable[..., Array]] = {
     DepthwiseConv2D: depthwise_conv2d,
     TransposeConv2D: transpose_conv2d,
     Dense: dense,
+    Total: total,
 }

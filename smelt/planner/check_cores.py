@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from smelt.model.graph import Op, Tensor
+from smelt.model.ops import Dense, Total
 from smelt.model.rescale import Rescale
 from smelt.model.slabs import Rows, row_bytes
 from smelt.planner.borders import Border
 from smelt.planner.in_tiles import Transfer
 from smelt.planner.on_cores import OnCores
+from smelt.planner.part_sums import SUM, can_sum, of_inputs
 from smelt.planner.plan import Plan
 from smelt.planner.shares import Share, View, share, views
 from smelt.planner.tiles import Rectangle
@@ -28,13 +30,16 @@ def share_problems(plan: Plan, name: str, way: OnCores) -> Iterator[str]:
     """Each call computes a share of the op from what this needs, by the op's own numbers, on a core of its own; all is computed,
     and goes home."""
     cluster = plan.board.chip.cluster
+    if cluster is not None and way.view.sums is not None:
+        yield from _round_problems(cluster, name, way)
+        yield from _sums_problems(name, way, way.view.sums)
+        yield from _move_problems(plan, cluster, name, way)
+        return
     view = next((v for v in views(way.op) if v.axis == way.view.axis and v.name == way.view.name), None)
     if cluster is None or view is None or not _same_border(way.view.border, view.border):
         yield f"{name} is computed on several cores, which cannot be"
         return
-    for r in way.rounds:
-        if len(set(r.cores)) != len(r.pieces) or not all(0 <= core < cluster.count for core in r.cores):
-            yield f"{name} has no core of its own for each of {len(r.pieces)} shares"
+    yield from _round_problems(cluster, name, way)
     y, left = way.op.ys[0], np.ones(way.op.ys[0].bytes, bool)
     for piece in way.pieces:
         yield from _piece_problems(name, view, way.view.activations, piece)
@@ -46,6 +51,13 @@ def share_problems(plan: Plan, name: str, way: OnCores) -> Iterator[str]:
     if left.any():
         yield f"{name} does not compute all of '{y.name}'"
     yield from _move_problems(plan, cluster, name, way)
+
+
+def _round_problems(cluster: Cluster, name: str, way: OnCores) -> Iterator[str]:
+    """Each share has a core of its own."""
+    for r in way.rounds:
+        if len(set(r.cores)) != len(r.pieces) or not all(0 <= core < cluster.count for core in r.cores):
+            yield f"{name} has no core of its own for each of {len(r.pieces)} shares"
 
 
 def _same_border(mine: Border | None, other: Border | None) -> bool:
@@ -69,6 +81,35 @@ def _piece_problems(name: str, view: View, operands: Sequence[Tensor], piece: Pi
     mine = [(piece.part(x).tensor, _rectangle(piece.part(x), x)) for x in piece.way.op.activations]
     if mine != list(zip(operands, wanted.xs, strict=True)) or not same_numbers(piece.way.op, wanted.op):
         yield f"{name} computes a share from what it should not"
+
+
+def _sums_problems(name: str, way: OnCores, sums: Tensor) -> Iterator[str]:
+    """Each part of the inputs is added up once, by the layer's own weights, and the outputs are made of all sums."""
+    op, (*parts, last) = way.op, way.pieces
+    if not can_sum(op) or not isinstance(op, Dense) or sums.dtype != "int32" or len(sums.shape) != 2:
+        yield f"{name} is divided along its inputs, which cannot be"
+        return
+    count, width, size = *sums.shape, op.x.element.bits // 8
+    inputs, rows = list[Rows](), list[int]()
+    for piece in parts:
+        (x,), (y,) = piece.way.op.activations, piece.way.op.ys
+        there, mine = piece.part(y), piece.part(x)
+        some = Rows(mine.first // size, mine.first // size + x.elements)
+        inside = mine.tensor is op.x and mine.first % size == 0 and some.stop <= op.x.elements
+        if there.tensor is not sums or not inside or not same_numbers(piece.way.op, of_inputs(op, some, width)):
+            yield f"{name} computes what is no sum of its inputs"
+            return
+        inputs.append(some)
+        rows.append(there.first)
+    ends = [0, *(r.stop for r in sorted(inputs))]
+    if [r.first for r in sorted(inputs)] != ends[:-1] or ends[-1] != op.x.elements:
+        yield f"{name} does not add up each input once"
+    if sorted(rows) != [n * width * SUM for n in range(count)]:
+        yield f"{name} does not have a row for each of its sums"
+    total, read, made = last.way.op, last.part(last.way.op.activations[0]), last.part(last.way.op.ys[0])
+    same = isinstance(total, Total) and total.of is op and total.x.shape == sums.shape
+    if not same or (read.tensor, read.first, made.tensor, made.first) != (sums, 0, op.y, 0):
+        yield f"{name} makes its outputs of other sums"
 
 
 def _share(view: View, found: Rectangle, tile: Tensor) -> Share | None:

@@ -15,25 +15,22 @@ from math import ceil
 from smelt.errors import Unsupported
 from smelt.model.graph import Op
 from smelt.model.slabs import Rows, needed
-from smelt.planner.borders import Fill
 from smelt.planner.check import check
+from smelt.planner.core_times import CALL, FORK, call_cycles, timed
 from smelt.planner.costs import cycles_of
 from smelt.planner.flow import aligned
 from smelt.planner.hierarchy import KILO
-from smelt.planner.in_tiles import Start, Transfer
 from smelt.planner.offers import Offer
-from smelt.planner.on_cores import OnCores, Portion, on_cores, placed_in_order
+from smelt.planner.on_cores import MOST_ROUNDS, OnCores, Portion, on_cores, placed_in_order
+from smelt.planner.part_sums import by_inputs
 from smelt.planner.placement import Placement, budgets, scratch_name
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
 from smelt.planner.shares import Share, View, follows_channels, rectangle, share, views
 from smelt.planner.step import Step
 from smelt.planner.tiles import rounded
-from smelt.planner.ways import Bring, Fetch, Way, Ways
+from smelt.planner.ways import Way, Ways
 from smelt.targets.cluster import Cluster
-
-MOST_ROUNDS = 64
-"""Of a step: each is a function and some moves in C."""
 
 SCHEDULES = 4
 """Of an op, whose scratch is tried: where that is less, rounds may be larger."""
@@ -46,16 +43,6 @@ BUILT = 1
 
 GRAIN = 4
 """Channels that a core computes are multiples of so many, as kernels compute some at a time."""
-
-CALL = 60
-"""Cycles of a kernel call that do not depend on its size."""
-
-FILLED = 12
-"""Cycles of filling a line, besides its words."""
-
-FORK = 110
-"""Cycles from before a round until the cores begin, and from the last one's end until the first goes on: two barriers, a call by
-address, finding the own share."""
 
 
 @dataclass(frozen=True)
@@ -103,10 +90,15 @@ class _Search:
         """The fewest predicted cycles; None where an op cannot be divided, or its parts are too large."""
         self._built.clear()
         seen = {view.name: view for view in views(way.op)}
-        for name, size in self._best_sizes(way, tuple(seen.values())):
-            if (found := self._made(way, seen[name], size)) is not None:
-                return found
-        return None
+        sizes = self._best_sizes(way, tuple(seen.values()))
+        made = (self._made(way, seen[name], size) for name, size in sizes)
+        some = (next((m for m in made if m is not None), None), self._by_inputs(way))
+        return min((m for m in some if m is not None), key=lambda m: m.cycles, default=None)
+
+    def _by_inputs(self, way: Way) -> OnCores | None:
+        """Where channels are too few for all cores."""
+        few = way.op.ys[0].elements < GRAIN * self._cluster.count
+        return by_inputs(way, self._ways, self._cluster, self._room) if few else None
 
     def _best_sizes(self, way: Way, seen: Sequence[View]) -> tuple[tuple[str, _Size], ...]:
         """Views and sizes of rounds, the best first. Equal ops have the same."""
@@ -231,7 +223,7 @@ class _Search:
         found = on_cores(way, view, [portion for portion, _ in made], by, (size.xs_twice, size.tables_twice))
         if sum(rounded(s.bytes, 16) for s in found.scratch) > self._room:
             return None
-        return replace(found, cycles=self._timed(found, [busy for _, busy in made]))
+        return replace(found, cycles=timed(found, [busy for _, busy in made], self._cluster))
 
     def _portion(self, way: Way, view: View, rows: Rows, channels: Rows, size: _Size) -> tuple[Portion, float]:
         """A round, and what its busiest core takes."""
@@ -255,8 +247,7 @@ class _Search:
             way = next((w for w in self._all_ways(whole, op) if _scratch(w) <= scratch), None)
             if way is None:
                 raise Unsupported(f"'{op}' on cores", (f"no kernel has at most {scratch} bytes of scratch",))
-            cycles = way.instructions(self._predictor.board.core) * self._predictor.board.core.cycles_per_instruction
-            self._built[key] = way, cycles + CALL
+            self._built[key] = way, call_cycles(way, self._predictor.board.core)
         way, cycles = self._built[key]
         return way if way.op is op else way.of(op), cycles
 
@@ -271,38 +262,6 @@ class _Search:
         every = [o for o in self._ways.offers(op) if not o[0].spends_flash]
         mine = [o for o in every if o[0] is whole.implementation]
         yield from mine or [o for o in every if o[0] is every[0][0]]
-
-    def _timed(self, way: OnCores, busy: Sequence[float]) -> int:
-        """Cycles of all of it: the DMA moves one thing after another while cores compute."""
-        now = free = 0.0
-        done: dict[object, float] = {}
-        dma = self._cluster.dma
-        for events, cycles in (
-            *((r.events, c + FORK) for r, c in zip(way.rounds, busy, strict=True)),
-            (way.after, 0.0),
-        ):
-            for event in events:
-                if isinstance(event, Fill):
-                    now += FILLED * event.rectangle.count + event.rectangle.bytes // 4
-                    continue
-                moved = event.transfer
-                assert not isinstance(moved, Bring), "what comes from outside is looked for later"
-                if isinstance(event, Start):
-                    now += dma.call * (moved.rectangle.count if isinstance(moved, Transfer) and moved.pitch else 1)
-                    free = max(free, now) + _moved(moved, self._cluster)
-                    done[moved] = free
-                else:
-                    now = max(now, done[moved]) + dma.call // 2
-            now += cycles
-        return round(now)
-
-
-def _moved(moved: Transfer | Fetch, cluster: Cluster) -> int:
-    """Cycles of the DMA."""
-    if isinstance(moved, Fetch):
-        return cluster.dma.cycles(moved.data.nbytes, True) - cluster.dma.call
-    r = moved.rectangle
-    return cluster.dma.cycles(r.bytes, moved.inward, r.count) - cluster.dma.call
 
 
 def _scratch(way: Way) -> int:

@@ -36,6 +36,9 @@ OPERANDS, TABLES, RESULTS = 0, 8, 10
 NUMBERS = 12
 """How many there are."""
 
+MOST_ROUNDS = 64
+"""Of a step: each is a function and some moves in C."""
+
 
 @dataclass(frozen=True, eq=False)
 class Round(Noun):
@@ -136,12 +139,12 @@ def on_cores(
 ) -> OnCores:
     """The op of a way in rounds, one for each of `parts`; `by` says for people what cores divide. Operands, and tables, come for
     the next round while cores compute where they have two buffers (`twice`)."""
-    builder = _Builder(whole, view, parts, twice)
+    builder = (Builder if view.sums is None else SumsBuilder)(whole, view, parts, twice)
     rounds, after = builder.rounds()
     return OnCores(whole, view, rounds, after, builder.scratch, by)
 
 
-class _Builder:
+class Builder:
     """Gives what rounds read and write their buffers in turn, and puts moves between rounds."""
 
     def __init__(self, whole: Way, view: View, parts: Sequence[Portion], twice: tuple[bool, bool]) -> None:
@@ -246,16 +249,14 @@ class _Builder:
             offset += rounded(s.y.bytes, 4)
 
     def _pieces(self, n: int) -> Iterator[Piece]:
-        part, whole = self._parts[n], self._whole.op
+        part = self._parts[n]
         packed = _in_a_row([s.y for s in part.shares])
         offset = 0
         for k, (s, way) in enumerate(zip(part.shares, part.ways, strict=True)):
             parts: dict[Tensor | Scratch, Part] = {}
             for number, x in enumerate(way.op.activations):
-                mine, r = self._view.activations[number], s.xs[number]
-                at = _offset(part.reads[number], r)
-                parts[x] = Part(self._x(number, n), at, mine, r.first, r.size, r.pitch)
-            parts[way.op.ys[0]] = Part(self._y(n), offset, whole.ys[0], s.y.first, s.y.size, s.y.pitch)
+                parts[x] = self._operand(n, number, s.xs[number])
+            parts[way.op.ys[0]] = self._result(n, s.y, offset)
             offset += s.y.bytes if packed else rounded(s.y.bytes, 4)
             at = 0
             for scratch in way.scratch:
@@ -264,6 +265,15 @@ class _Builder:
                 parts[scratch] = Part(pool, at)
                 at += aligned(scratch.bytes)
             yield Piece(way, parts, self._fetch(n) if self._ts else None)
+
+    def _operand(self, n: int, number: int, r: Rectangle) -> Part:
+        """Where a share of a round reads so much of an operand."""
+        at = _offset(self._parts[n].reads[number], r)
+        return Part(self._x(number, n), at, self._view.activations[number], r.first, r.size, r.pitch)
+
+    def _result(self, n: int, r: Rectangle, offset: int) -> Part:
+        """Where a share's result is, which begins so far from that of the round."""
+        return Part(self._y(n), offset, self._whole.op.ys[0], r.first, r.size, r.pitch)
 
     def _fetch(self, n: int) -> Fetch:
         turn = self._t_turns[n]
@@ -280,6 +290,37 @@ class _Builder:
 
     def _y(self, n: int) -> Scratch:
         return self._ys[n % len(self._ys)]
+
+
+class SumsBuilder(Builder):
+    """Of shares that are sums of parts of the inputs, which stay; the last round reads them all and makes the result."""
+
+    def __init__(self, whole: Way, view: View, parts: Sequence[Portion], twice: tuple[bool, bool]) -> None:
+        super().__init__(whole, view, parts, twice)
+        assert view.sums is not None, "there are sums where inputs are divided"
+        self._sums, self._tensor = Scratch(rounded(view.sums.bytes, GRAIN)), view.sums
+
+    @property
+    def scratch(self) -> tuple[Scratch, ...]:
+        return (*super().scratch, self._sums)
+
+    def _is_last(self, n: int) -> bool:
+        return n == len(self._parts) - 1
+
+    def _going(self, n: int) -> Iterator[Transfer]:
+        return super()._going(n) if self._is_last(n) else iter(())
+
+    def _operand(self, n: int, number: int, r: Rectangle) -> Part:
+        return (
+            Part(self._sums, 0, self._tensor, r.first, r.size, r.pitch)
+            if self._is_last(n)
+            else super()._operand(n, number, r)
+        )
+
+    def _result(self, n: int, r: Rectangle, offset: int) -> Part:
+        if self._is_last(n):
+            return super()._result(n, r, offset)
+        return Part(self._sums, r.first, self._tensor, r.first, r.size, r.pitch)
 
 
 def _rows(border: Border, r: Rectangle, buffer: Scratch, number: int) -> Iterator[Transfer]:

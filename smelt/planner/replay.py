@@ -234,7 +234,10 @@ def _crossing(step: str, written: Sequence[Range], touched: Sequence[Range]) -> 
 def _numbers(plan: Plan) -> dict[Tensor, int]:
     """A number for every value: twice the position of its storage, and one more for states as this run leaves them."""
     storages = storages_of(plan.graph)
-    return {t: 2 * n + (t in storages[n].renewed) for t, n in index_of(storages).items()}
+    found = {t: 2 * n + (t in storages[n].renewed) for t, n in index_of(storages).items()}
+    views = (step.way.view for step in plan.steps if isinstance(step.way, OnCores))
+    sums = (view.sums for view in views if view.sums is not None)
+    return found | {t: 2 * (len(storages) + n) for n, t in enumerate(sums)}
 
 
 def _borders(plan: Plan) -> Iterator[Border]:

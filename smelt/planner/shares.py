@@ -26,12 +26,13 @@ PIXELS = 2
 @dataclass(frozen=True, eq=False)
 class View(Noun):
     """`whole`, seen as `op`, whose tensors have the same elements in the same order, but that x may lie with its `border`. It is
-    cut along `axis`; None: its channels alone are divided."""
+    cut along `axis`; None: its channels alone are divided, or its inputs where there are `sums` for parts of them."""
 
     whole: Op
     op: Op
     axis: int | None
     border: Border | None = None
+    sums: Tensor | None = None
 
     @property
     def length(self) -> int:
@@ -47,7 +48,7 @@ class View(Noun):
     def name(self) -> str:
         """What it is cut into, for people."""
         if self.axis is None:
-            return "channels"
+            return "channels" if self.sums is None else "inputs"
         if self.border is not None:
             return "rows with their border"
         return "rows" if self.op is self.whole and self.axis == 1 else "pixels"
