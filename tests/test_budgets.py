@@ -33,13 +33,19 @@ from smelt.planner.ways import Ways, op_key
 from smelt.report.execute import execute
 from smelt.report.profile import profile
 from smelt.targets.boards import DISCO_F746NG, NUCLEO_L4R5ZI, board
-from tests.paths import AD, HELLO, IC, KWS, SPEECH
+from tests.paths import AD, HELLO, KWS, SPEECH
 from tests.tiny_firmware import need
 
 
 @pytest.fixture(scope="module")
 def kws():
     return prepare(load(KWS))
+
+
+@pytest.fixture(scope="module")
+def speech():
+    """Few steps: what asks the solver again and again takes its time."""
+    return prepare(load(SPEECH))
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +131,11 @@ def test_a_budget_of_exactly_what_is_needed_fits_and_one_byte_less_is_refused(kw
     assert "Most is alive" in message and "bytes are missing" in message
 
 
-def test_a_budget_of_flash(kws, ways):
-    least = make_plan(kws, NUCLEO_L4R5ZI, ways, goal="flash").flash_bytes
-    assert make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(flash=least)).flash_bytes <= least
+def test_a_budget_of_flash(speech, ways):
+    least = make_plan(speech, NUCLEO_L4R5ZI, ways, goal="flash").flash_bytes
+    assert make_plan(speech, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(flash=least)).flash_bytes <= least
     with pytest.raises(DoesNotFit, match=rf"flash budget of {least - 1:,} bytes .*at least {least:,} bytes.*tables"):
-        make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(flash=least - 1))
+        make_plan(speech, NUCLEO_L4R5ZI, ways, goal="speed", limits=Limits(flash=least - 1))
 
 
 def test_the_code_of_kernels_is_what_it_was_in_a_firmware():
@@ -154,11 +160,11 @@ def test_the_least_flash_is_that_of_firmware():
     assert made.image.size("flash") <= before.size("flash")
 
 
-def test_budgets_that_do_not_go_together(kws, ways):
-    ram, flash = (make_plan(kws, NUCLEO_L4R5ZI, ways, goal=goal) for goal in ("ram", "flash"))
+def test_budgets_that_do_not_go_together(speech, ways):
+    ram, flash = (make_plan(speech, NUCLEO_L4R5ZI, ways, goal=goal) for goal in ("ram", "flash"))
     both = Limits(ram.ram_bytes, flash.flash_bytes)
     try:
-        plan = make_plan(kws, NUCLEO_L4R5ZI, ways, goal="speed", limits=both)
+        plan = make_plan(speech, NUCLEO_L4R5ZI, ways, goal="speed", limits=both)
         assert plan.ram_bytes <= both.ram and plan.flash_bytes <= both.flash
     except DoesNotFit as error:
         assert "at the same time" in str(error)
@@ -183,8 +189,8 @@ def test_the_check_knows_the_budgets(kws, ways):
         check(everything)
 
 
-def test_equal_choices_twice(kws):
-    first, second = (str(make_plan(kws, DISCO_F746NG, goal="speed", limits=Limits(25_000))) for _ in range(2))
+def test_equal_choices_twice(speech):
+    first, second = (str(make_plan(speech, DISCO_F746NG, goal="speed", limits=Limits(25_000))) for _ in range(2))
     assert first == second
 
 
@@ -297,9 +303,9 @@ def test_equal_tables_are_copied_once():
 
 
 def test_a_budget_of_flash_holds_for_the_firmware():
-    loose = compile(IC, NUCLEO_L4R5ZI, goal="speed", log=TuningLog.empty)
+    loose = compile(KWS, NUCLEO_L4R5ZI, goal="speed", log=TuningLog.empty)
     size = loose.image.size("flash")
-    tight = compile(IC, NUCLEO_L4R5ZI, goal="speed", max_flash=size - 500, log=TuningLog.empty)
+    tight = compile(KWS, NUCLEO_L4R5ZI, goal="speed", max_flash=size - 500, log=TuningLog.empty)
     assert tight.image.size("flash") <= size - 500
 
 
@@ -320,12 +326,12 @@ def test_the_command_line_takes_budgets():
     assert refused.exit_code == 5 and "RAM budget of 2,048 bytes" in refused.output
 
 
-def test_the_curve(kws, ways):
-    points = trade_offs(kws, NUCLEO_L4R5ZI, ways)
+def test_the_curve(speech, ways):
+    points = trade_offs(speech, NUCLEO_L4R5ZI, ways)
     assert len(points) > 5
     for a, b in product(points, points):
         assert a is b or not all(x <= y for x, y in zip(a.costs, b.costs, strict=True)), "no point beats another"
-    assert points[0].ram_bytes == make_plan(kws, NUCLEO_L4R5ZI, ways, goal="ram").ram_bytes
+    assert points[0].ram_bytes == make_plan(speech, NUCLEO_L4R5ZI, ways, goal="ram").ram_bytes
     shown = smelt("profile", HELLO, "-b", "nucleo_l4r5zi", "--curve", "--log", "none")
     assert shown.exit_code == 0 and "estimated)" in shown.output and "~" in shown.output
     found = json.loads(smelt("profile", AD, "-b", "nucleo_l4r5zi", "--curve", "--log", "none", "--json").stdout)
