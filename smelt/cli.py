@@ -320,7 +320,7 @@ def tune_command(
     The most promising are measured first, and what promises nothing not at all. The log only ever grows: stop with Ctrl-C and
     start again at any time. `smelt compile --log FILE` uses it.
     """
-    from smelt.kernels import FRUGAL, IMPLEMENTATIONS
+    from smelt import plugins
     from smelt.report.tuning import progress_bar, seconds, show_tuning
     from smelt.tuning.tune import tune
 
@@ -333,7 +333,7 @@ def tune_command(
             file,
             budget=seconds(budget),
             compiler=compiler,
-            implementations=IMPLEMENTATIONS if goal == "speed" else FRUGAL,
+            implementations=[w for w in plugins.implementations() if goal == "speed" or not w.spends_flash],
             device=device,
             adapter=adapter,
             exhaustive=exhaustive,

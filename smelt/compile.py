@@ -170,7 +170,6 @@ def compile(
     """
     from smelt.firmware import build, emit, render, render_harness
     from smelt.firmware.names import check_name
-    from smelt.kernels import IMPLEMENTATIONS
     from smelt.planner import Limits, make_plan
     from smelt.planner.advice import plan_or_advice
     from smelt.planner.effort import planning_of
@@ -178,6 +177,7 @@ def compile(
     from smelt.planner.feed import fed_plan
     from smelt.planner.limits import checked
     from smelt.planner.ways import Ways
+    from smelt.plugins import implementations
     from smelt.targets.boards import named
 
     check_name(name)  # before the minutes that a plan may take
@@ -190,7 +190,7 @@ def compile(
     built: dict[str, Ways] = {}
 
     def ask(goal: Goal, there: Board, within: Limits) -> Plan:
-        ways = built.setdefault(there.core.name, Ways(there.core, IMPLEMENTATIONS))
+        ways = built.setdefault(there.core.name, Ways(there.core, implementations()))
         known_there = known if there.name == board.name else None
 
         def planned(some: Graph) -> Plan:

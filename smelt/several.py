@@ -97,13 +97,13 @@ def compile_suite(
     """
     from smelt.firmware import build, emit_suite, render_suite, render_suite_harness
     from smelt.firmware.candidates import only
-    from smelt.kernels import IMPLEMENTATIONS
     from smelt.planner import Limits, Plan, make_plan
     from smelt.planner.effort import planning_of
     from smelt.planner.evidence import evidence
     from smelt.planner.join import Request, join
     from smelt.planner.limits import checked
     from smelt.planner.ways import Ways
+    from smelt.plugins import implementations
     from smelt.targets.boards import named
 
     names = names_of(paths, names, suite)
@@ -115,7 +115,7 @@ def compile_suite(
     known = measured(log, board, compiler)
     planning = planning_of(effort, report)
     limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)
-    ways = Ways(board.core, IMPLEMENTATIONS)
+    ways = Ways(board.core, implementations())
 
     def planned(request: Request) -> Plan:
         graph = networks[request.network].graph

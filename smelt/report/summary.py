@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from smelt import plugins
 from smelt.compile import Compilation
 from smelt.nouns import Noun
 from smelt.planner.evidence import NO_LINK, Linked
@@ -103,10 +104,10 @@ def basis(compilation: Compilation) -> Basis:
 
 
 def board_rows() -> tuple[BoardRow, ...]:
-    """The boards with what matters of them."""
+    """The boards with what matters of them, smelt's and those of other packages."""
     from smelt.targets.boards import BOARDS
 
-    return tuple(map(_row, BOARDS))
+    return tuple(map(_row, (*BOARDS, *plugins.boards())))
 
 
 def _row(board: Board) -> BoardRow:

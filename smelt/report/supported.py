@@ -12,6 +12,7 @@ from difflib import get_close_matches
 from functools import partial
 from types import CodeType, FunctionType
 
+from smelt import plugins
 from smelt.errors import OptionError
 from smelt.importers.onnx_fold import FOLDS
 from smelt.importers.onnx_load import ARMS as ONNX_ARMS
@@ -90,7 +91,7 @@ def chosen(names: tuple[str, ...]) -> tuple[Operator, ...]:
 
 def ways() -> tuple[Way, ...]:
     """Every implementation, in the order in which they are tried."""
-    return tuple(_way(implementation) for implementation in IMPLEMENTATIONS)
+    return tuple(_way(implementation) for implementation in plugins.implementations())
 
 
 def ways_of(operator: Operator) -> tuple[Way, ...]:

@@ -12,10 +12,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from smelt import plugins
 from smelt.firmware.build import Compiler
 from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
-from smelt.kernels import IMPLEMENTATIONS
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
 from smelt.nouns import Noun
@@ -92,7 +92,7 @@ def tune(
     check_writable(file)
     where = counting_device(board, device, adapter)
     kept = TuningLog.load(file) if os.path.exists(file) else TuningLog.empty
-    ways = Ways(board.core, IMPLEMENTATIONS if implementations is None else implementations)
+    ways = Ways(board.core, plugins.implementations() if implementations is None else implementations)
     case = _case(prepare(load(path)), board, ways, where, compiler, kept + (known or TuningLog.empty))
     room = _room(case.plan) if resident else 0
     search = Search(works(case.graph, board, ways, room, where.in_ram), case.known, exhaustive, in_ram=where.in_ram)
