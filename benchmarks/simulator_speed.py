@@ -1,4 +1,4 @@
-"""How fast the simulated boards are: millions of simulated instructions per second, with everything on.
+"""How fast the simulated boards are: millions of simulated instructions per second of one processor, with everything on.
 
     python benchmarks/simulator_speed.py [repetitions]
 
@@ -55,11 +55,11 @@ SOURCES = Sources({"smelt_firmware.c": NETWORK}, kernels=("kernel_conv", "kernel
 
 
 def measure(target: Board, repetitions: int) -> tuple[int, float]:
-    """Simulated instructions, and the seconds that they took."""
+    """Simulated instructions, and the seconds of one processor that they took."""
     image = build(SOURCES, target)
-    start = time.perf_counter()
+    start = time.process_time()
     run = Simulator(target).run(image, bytes(4 * repetitions))
-    return run.total_instructions, time.perf_counter() - start
+    return run.total_instructions, time.process_time() - start
 
 
 ON_A_CLUSTER = """
@@ -104,9 +104,9 @@ def measure_cluster(repetitions: int) -> tuple[int, float]:
     image = build(Sources({"smelt_firmware.c": ON_A_CLUSTER}, entry="smelt_run"), GAPUINO)
     simulator = ClusterSimulator(GAPUINO)
     simulator.run(image, bytes(4))  # compiles the native part where it must
-    start = time.perf_counter()
+    start = time.process_time()
     run = simulator.run(image, bytes(4 * repetitions))
-    return run.total_instructions, time.perf_counter() - start
+    return run.total_instructions, time.process_time() - start
 
 
 def main() -> None:

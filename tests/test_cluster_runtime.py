@@ -9,6 +9,7 @@ from smelt.firmware.linker import WORKER_STACK_BYTES
 from smelt.targets.chips.gap8 import TIGHT_DRIVER
 from tests.cluster_c import BOARD, image, run, words
 from tests.cluster_programs import need_if
+from tests.cluster_transfers import requests
 
 SUMS = """
 static SMELT_L1 uint8_t tile[4096];
@@ -36,6 +37,7 @@ static SMELT_L2 uint8_t there[6000];
 static void master(void *argument)
 {
     (void)argument;
+    smelt_outside_wait(smelt_outside_read(there, 0U, 0U)); /* nothing: it is there */
     const uint32_t first = smelt_outside_read(there, 0x01000010U, 5000U);
     const uint32_t second = smelt_outside_read(there + 5000, 100U, 1000U);
     smelt_outside_wait(first);
@@ -75,3 +77,10 @@ def test_bytes_come_from_outside_and_go_there(driver):
     busy, moved, bursts = result.outside
     assert moved == 16000 and bursts == (4 if driver is BOARD.chip.outside else 3 * 10 + 2)
     assert abs(busy - (3 * driver.cycles(5000) + driver.cycles(1000))) <= bursts
+
+
+def test_bursts_from_outside_are_as_tight_as_the_hardware_allows():
+    """Within a request and from one that waits to the next: what a burst takes and 5 %, 6 % where each is a request."""
+    *_, long, short = requests(TIGHT_DRIVER)
+    assert TIGHT_DRIVER.cycles(131072) < long < 1.05 * TIGHT_DRIVER.cycles(131072)
+    assert 16 * TIGHT_DRIVER.cycles(512) < short < 1.07 * 16 * TIGHT_DRIVER.cycles(512)

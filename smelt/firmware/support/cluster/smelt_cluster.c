@@ -78,6 +78,9 @@ void smelt_worker(uint32_t number)
 static uint32_t ask(uint32_t near, uint32_t far, uint32_t bytes, uint32_t outwards)
 {
     const uint32_t number = asked + 1U;
+    if (bytes == 0U) {
+        return number - 1U;
+    }
     if (number > REQUESTS) {
         smelt_outside_wait(number - REQUESTS);
     }
@@ -123,39 +126,76 @@ void smelt_cluster_start(void)
     SMELT_REGISTER(CONTROL + 0x08U) = 1U;
 }
 
-/* Where a burst goes on this side, and how long it is: what the uDMA takes over when a burst starts, and may change afterwards. */
-static uint32_t prepare_burst(uint32_t base, uint32_t near, uint32_t left)
+/* What is left of a request: the next burst of it, and the registers of its direction. */
+typedef struct {
+    uint32_t base, near, far, left, bytes;
+} way;
+
+/* Where the next burst goes on this side, and how long it is: what the uDMA takes over when a burst starts, and may change
+   afterwards. */
+static void prepare_burst(way *w)
 {
-    const uint32_t bytes = left < SMELT_OUTSIDE_BURST ? left : SMELT_OUTSIDE_BURST;
-    SMELT_REGISTER(base) = near;
-    SMELT_REGISTER(base + 4U) = bytes;
-    return bytes;
+    w->bytes = w->left < SMELT_OUTSIDE_BURST ? w->left : SMELT_OUTSIDE_BURST;
+    SMELT_REGISTER(w->base) = w->near;
+    SMELT_REGISTER(w->base + 4U) = w->bytes;
 }
 
-/* Move what was asked for, burst after burst. Between two of them little happens: their time is lost for all that follow. */
-static void move(volatile const outside_request *r)
+static void start_burst(way *w)
 {
-    const uint32_t base = HYPER + (r->outwards ? 0x10U : 0x00U);
-    uint32_t near = r->near, far = r->far, left = r->bytes;
-    uint32_t bytes = prepare_burst(base, near, left);
+    SMELT_REGISTER(HYPER + 0x20U) = w->far;
+    SMELT_REGISTER(w->base + 8U) = STARTS;
+    w->near += w->bytes, w->far += w->bytes, w->left -= w->bytes;
+}
+
+static void take_request(way *w, uint32_t number)
+{
+    volatile const outside_request *const r = &requests[number % REQUESTS];
+    w->base = HYPER + (r->outwards ? 0x10U : 0x00U);
+    w->near = r->near, w->far = r->far, w->left = r->bytes;
+}
+
+static void tell_served(uint32_t number)
+{
+    served = number;
+    SMELT_REGISTER(WORKER_EVENT(SERVED)) = 1U;
+}
+
+/* Move what was asked for since request `done`, burst after burst. Between two of them little happens, since their time is lost for all
+   that follow: the next one is made ready, be it of another request, and the end of a request is told, while a burst is under way.
+   Returns the last request that was served. */
+static uint32_t move(uint32_t done)
+{
+    way w;
+    uint32_t number = done + 1U, is_more = 1U;
+    take_request(&w, number);
+    prepare_burst(&w);
     SMELT_REGISTER(OWN_EVENTS + MASK) = 1U << MOVED;
-    while (left != 0U) {
-        SMELT_REGISTER(HYPER + 0x20U) = far;
-        SMELT_REGISTER(base + 8U) = STARTS;
-        near += bytes, far += bytes, left -= bytes;
-        bytes = prepare_burst(base, near, left);
+    while (is_more) {
+        start_burst(&w);
+        if (done + 1U != number) {
+            tell_served(++done);
+        }
+        if (w.left == 0U) {
+            is_more = asked != number;
+            if (is_more) {
+                take_request(&w, ++number);
+            }
+        }
+        if (is_more) {
+            prepare_burst(&w);
+        }
         (void)wait_for_event(OWN_EVENTS);
     }
     SMELT_REGISTER(OWN_EVENTS + MASK) = 1U << RETURNED | 1U << ASKED;
+    tell_served(number);
+    return number;
 }
 
 static void serve(void)
 {
-    while (asked != served) {
-        const uint32_t number = served + 1U;
-        move(&requests[number % REQUESTS]);
-        served = number;
-        SMELT_REGISTER(WORKER_EVENT(SERVED)) = 1U;
+    uint32_t done = served;
+    while (asked != done) {
+        done = move(done);
     }
 }
 
