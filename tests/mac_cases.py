@@ -40,8 +40,17 @@ def small_numbers(op: Any) -> Any:
     return replace(op, rescale=numbers)
 
 
+def large_numbers(op: Any) -> Any:
+    """An op of an integer network, whose products leave 32 bits; one channel falls, one is always the same, few sums limit one."""
+    channels, p = op.y.shape[-1], op.rescale
+    factors = (np.arange(channels) * 40_001 + 90_000) * np.where(np.arange(channels) % 3 == 1, -1, 1)
+    factors[-1] = 0
+    added = np.arange(channels) * (1 << 20) * (np.arange(channels) % 5 - 2)
+    return replace(op, rescale=floor_rescale(factors, added, 22, FULL, p.x_zero, p.y_zero))
+
+
 def of_sums(op: Any, shift: int) -> Any:
-    """The same with x of int16, as sums of branches are; products stay below 32 bits where the shift is 16."""
+    """The same with x of int16, as sums of branches are. Products fit 32 bits where the shift is 16, outputs where it is 23."""
     x = replace(op.x, dtype="int16", quantization=Quantization((op.x.q.scale,), (-200,)))
     channels = op.y.shape[-1]
     numbers = floor_rescale(

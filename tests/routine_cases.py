@@ -20,7 +20,7 @@ from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.cortex_m7 import CORTEX_M7
 from smelt.targets.cores.cortex_m33 import CORTEX_M33
 from smelt.targets.cores.ri5cy import RI5CY
-from tests.mac_cases import RELU, Maker, of_sums, rounded, small_numbers
+from tests.mac_cases import RELU, Maker, large_numbers, of_sums, rounded, small_numbers
 from tests.test_kernels_mac import inputs_of
 from tests.thumb_programs import Case
 
@@ -77,11 +77,16 @@ def layers() -> list[Op]:
         m.dense(1, 6, 4, clamp=(-100, 50)),
         small_numbers(m.conv((1, 3, 4, 3), 5, (2, 1), style=narrow)),
         small_numbers(m.dense(1, 9, 4, style=narrow)),
+        large_numbers(m.conv((1, 3, 4, 3), 5, (2, 1), style=narrow)),
+        large_numbers(m.dense(1, 9, 4, style=narrow)),
         small_numbers(m.depthwise((1, 4, 8, 2), 1, (3, 3), pad=around, style=narrow)),
         small_numbers(m.depthwise((1, 5, 8, 1), 1, (3, 3), stride=(2, 2), pad=(0, 0, 0, 1), style=narrow)),
+        rounded(m.depthwise((1, 5, 8, 1), 1, (3, 3), stride=(2, 2), pad=(0, 0, 0, 1), style=narrow), "even"),
+        large_numbers(m.depthwise((1, 4, 8, 3), 1, (3, 3), pad=around, style=narrow)),
+        large_numbers(m.depthwise((1, 5, 8, 3), 1, (3, 3), stride=(2, 2), pad=(0, 0, 0, 1), style=narrow)),
         rounded(m.conv((1, 1, 4, 5), 4, (1, 1), style=narrow), "even"),
-        *(of_sums(m.conv((1, 3, 5, 3), 5, (2, 1)), shift) for shift in (16, 40)),
-        *(of_sums(m.dense(1, 9, 4), shift) for shift in (16, 40)),
+        *(of_sums(m.conv((1, 3, 5, 3), 5, (2, 2)), shift) for shift in (16, 23, 40)),
+        *(of_sums(m.dense(1, 9, 4), shift) for shift in (16, 23, 40)),
         rounded(m.dense(2, 20, 10, style=narrow, bias="none"), "even"),
         rounded(m.dense(1, 8, 6, style=narrow, bias="none"), "even"),
         rounded(m.dense(1, 4, 2, style=narrow, bias="none"), "even"),

@@ -18,7 +18,7 @@ from smelt.model.ops import MaxPool2D, Padding
 from smelt.model.reference import evaluate
 from smelt.targets.boards import GAPUINO
 from tests.cluster_c import HARNESS
-from tests.mac_cases import Maker, of_sums, rounded, small_numbers
+from tests.mac_cases import Maker, large_numbers, of_sums, rounded, small_numbers
 from tests.routine_cases import routines_of
 from tests.schedules import Made, built
 from tests.test_kernels_mac import inputs_of
@@ -40,19 +40,23 @@ def layers() -> list[Op]:
         m.conv((2, 3, 4, 4), 4, (3, 3), pad=around),
         m.conv((1, 3, 3, 1), 5, (3, 2), pad=around, clamp=(-100, 50)),
         m.conv((1, 2, 5, 7), 4, (1, 1), clamp=(-100, 50)),
-        small_numbers(m.conv((1, 2, 7, 64), 16, (1, 1), style=narrow)),
+        small_numbers(m.conv((1, 1, 7, 64), 16, (1, 1), style=narrow)),
         small_numbers(m.conv((1, 5, 5, 5), 6, (3, 3), style=narrow)),
+        large_numbers(m.conv((1, 3, 5, 4), 6, (3, 3), pad=around, style=narrow)),
         rounded(m.conv((1, 4, 6, 6), 4, (2, 2), style=narrow, bias="none"), "even"),
         m.dense(1, 37, 10),
         m.dense(1, 12, 4, clamp=(-100, 50)),
         small_numbers(m.dense(1, 16, 8, style=narrow)),
+        large_numbers(m.dense(1, 16, 8, style=narrow)),
         rounded(m.dense(1, 8, 6, style=narrow, bias="none"), "even"),
-        *(of_sums(m.conv((1, 4, 5, 6), 5, (3, 3), pad=around), shift) for shift in (16, 40)),
-        *(of_sums(m.dense(1, 22, 6), shift) for shift in (16, 40)),
+        *(of_sums(m.conv((1, 2, 4, 6), 5, (3, 3), pad=around), shift) for shift in (16, 23, 40)),
+        *(of_sums(m.dense(1, 22, 6), shift) for shift in (16, 23, 40)),
         m.depthwise((1, 6, 7, 3), 1, (3, 3), pad=around),
         m.depthwise((1, 9, 9, 2), 1, (3, 3), stride=(2, 2)),
         small_numbers(m.depthwise((1, 8, 9, 2), 1, (3, 3), pad=around, style=narrow)),
         small_numbers(m.depthwise((1, 8, 9, 2), 1, (3, 3), stride=(2, 2), pad=around, style=narrow)),
+        large_numbers(m.depthwise((1, 4, 4, 4), 1, (3, 3), pad=around, style=narrow)),
+        large_numbers(m.depthwise((1, 5, 9, 2), 1, (3, 3), stride=(2, 2), pad=around, style=narrow)),
         rounded(m.depthwise((1, 5, 7, 2), 1, (3, 3), pad=around, style=narrow), "even"),
         rounded(m.depthwise((1, 8, 12, 3), 1, (3, 3), pad=(0, 1, 0, 1), stride=(2, 2), style=narrow), "even"),
         MaxPool2D(

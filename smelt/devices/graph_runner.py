@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, product
 from types import TracebackType
 
 import numpy as np
@@ -12,10 +12,11 @@ import numpy as np
 from smelt.devices.remote import Array, Call, RemoteModule, RemoteTensor
 from smelt.devices.session import Session
 from smelt.errors import OptionError
-from smelt.firmware.forks import Act, Asked, Fork, Haul
+from smelt.firmware.forks import Act, Asking, Filled, Fork, Haul, Taken
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.module import HasProgram
 from smelt.firmware.program import Port, Program
+from smelt.firmware.streams import Stream
 from smelt.firmware.transports import Deeds, Place, Transport
 
 
@@ -76,8 +77,8 @@ class GraphRunner:
             for move in self.program.moves:
                 if move.last == number:  # here the host does what a DMA does in firmware
                     self.session.write(self._address(move.place), move.table.data.tobytes())
-            for ask in (ask for first, ask in self.program.asked if first == number):
-                self.session.write(self._address(ask.to), ask.table.data.tobytes())
+            if self.program.stream is not None and number in self.program.stream.between:
+                self._ask(self.program.stream, self.program.stream.between[number])
             if step in self.program.acts:
                 cycles = [call.cycles for call in self._acts(self.program.acts[step])]
             else:
@@ -99,8 +100,11 @@ class GraphRunner:
         for act in acts:
             if isinstance(act, Haul):
                 self._haul(act)
-            elif isinstance(act, Asked):
-                self.session.write(self._address(act.to), act.table.data.tobytes())
+            elif isinstance(act, Filled):
+                for n in range(act.count):
+                    self.session.write(self._address(act.near) + n * act.pitch, bytes([act.value & 0xFF]) * act.size)
+            elif isinstance(act, Taken | Asking):
+                self._stream(act)
             elif isinstance(act, Fork):
                 yield from (self._run(invocation) for _, invocation in act.calls)
 
@@ -111,10 +115,26 @@ class GraphRunner:
             self.session.write(near, haul.far.data.tobytes())
             return
         far = self._address(haul.far)
-        for n in range(haul.count):
-            here, there = near + n * haul.size, far + n * haul.pitch
+        for time, n in product(range(haul.times), range(haul.count)):
+            here = near + time * haul.steps[0] + n * (haul.near_pitch or haul.size)
+            there = far + time * haul.steps[1] + n * (haul.size if haul.near_pitch else haul.pitch)
             to, source = (here, there) if haul.inward else (there, here)
             self.session.write(to, self.session.read(source, haul.size))
+
+    def _stream(self, act: Taken | Asking) -> None:
+        """Move what comes from outside of the chip in firmware."""
+        stream = self.program.stream
+        assert stream is not None
+        if isinstance(act, Asking):
+            self._ask(stream, act.range)
+            return
+        portion = stream.portions[act.portion]
+        source = self._address(Place(stream.memory, portion.at))
+        self.session.write(self._address(act.near), self.session.read(source, portion.bytes))
+
+    def _ask(self, stream: Stream, number: int) -> None:
+        for request in stream.requests[slice(*stream.ranges[number])]:
+            self.session.write(self._address(Place(stream.memory, request.to)), request.table.data.tobytes())
 
     def _carry(self, deeds: Deeds, number: int) -> None:
         """Move the tiles that a DMA or the core moves in firmware."""

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, count
 from typing import Literal, Protocol
 
 import numpy as np
 
-from smelt.firmware.forks import Act, acts_of, asked
+from smelt.firmware.forks import Act, acts_of
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.moves import dma_of
 from smelt.firmware.names import check_name, part
 from smelt.firmware.program import Band, Cell, Feed, Move, Port, Program, Region
+from smelt.firmware.streams import Stream, stream_of
 from smelt.firmware.transports import Place, deeds_of
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.implementation import Argument, bytes_of
@@ -94,7 +96,7 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         for number, step in enumerate(plan.steps)
         for piece in step.pieces
     )
-    outside: dict[Fetch | Bring, Constant] = {bring: _from_outside(plan, tables, bring) for bring in plan.all_brings}
+    stream = stream_of(plan, partial(_from_outside, plan, tables))
     return Program(
         name,
         plan,
@@ -107,8 +109,8 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         _feed(plan, invocations),
         tuple(_moves(plan, tables)),
         {step: tuple(deeds_of(plan, step.way)) for step in plan.steps if isinstance(step.way, InTiles)},
-        dict(_acts(plan, _alike(invocations), tables, outside)),
-        tuple((number, asked(plan, bring, outside)) for number, bring in plan.brings),
+        dict(_acts(plan, _alike(invocations), tables, stream)),
+        stream,
     )
 
 
@@ -138,18 +140,18 @@ def _from_outside(plan: Plan, tables: Tables, bring: Bring) -> Constant:
 
 
 def _acts(
-    plan: Plan, invocations: Sequence[Invocation], tables: Tables, outside: Mapping[Fetch | Bring, Constant]
+    plan: Plan, invocations: Sequence[Invocation], tables: Tables, stream: Stream | None
 ) -> Iterator[tuple[Step, tuple[Act, ...]]]:
     """What happens in the steps on the cores of a cluster."""
     for number, step in enumerate(plan.steps):
         if isinstance(step.way, OnCores):
             came = (e.transfer for e in step.way.events if isinstance(e.transfer, Fetch))
             fetches = dict.fromkeys(fetch for fetch in came if fetch.source is None)
-            known: dict[Fetch | Bring, Constant] = {
+            known = {
                 f: tables.add("of_round", number, "uint32_t", f.data, f"of rounds of {step.name}") for f in fetches
             }
             calls = [i for i in invocations if i.step is step]
-            yield step, tuple(acts_of(plan, step.way, calls, {**known, **outside}))
+            yield step, tuple(acts_of(plan, step.way, calls, known, stream))
 
 
 def _feed(plan: Plan, invocations: tuple[Invocation, ...]) -> Feed | None:

@@ -8,32 +8,47 @@ from dataclasses import replace
 from itertools import groupby
 
 from smelt.firmware.calls import call, chosen_by, comment, operand
-from smelt.firmware.forks import Act, Asked, Brought, Filled, Haul, Hauled
+from smelt.firmware.forks import Act, Asking, Filled, Haul, Hauled, Taken
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.program import Program
 from smelt.firmware.repeats import Item, loops
+from smelt.firmware.streams import Stream
 from smelt.firmware.transports import Place
 from smelt.planner.on_cores import NUMBERS
 from smelt.planner.step import Step
 
 
 def step_calls(program: Program) -> Iterator[str]:
-    """The calls of a run: of one function for each step."""
-    if program.brings:
-        yield f"    uint32_t brought[{program.brings}];"
-        yield ""
-    more = ", brought" if program.brings else ""
+    """The calls of a run: of one function for each step. Requests of tables from outside are numbered from the first one on."""
+    more = ", brought" if program.stream else ""
     for number, step in enumerate(program.plan.steps):
         yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
-        yield from (f"    {_asked(program, ask)}" for first, ask in program.asked if first == number)
+        if program.stream is not None and (range := program.stream.between.get(number)) is not None:
+            yield f"    {'(void)' if range else 'const uint32_t brought = '}{_asking(program, range)}"
         yield f"    {program.step(step)}(net{more});"
 
 
 def step_functions(program: Program) -> Iterator[str]:
     """The functions of all steps, where steps are functions."""
     if program.plan.board.chip.cluster:
+        yield from _stream(program, program.stream) if program.stream else ()
         for step, invocations in groupby(program.invocations, key=lambda i: i.step):
             yield from _functions(program, step, tuple(invocations))
+
+
+def _stream(program: Program, stream: Stream) -> Iterator[str]:
+    """The tables of what comes from outside."""
+    requests = (f"{{{r.table.name}, {r.to}u, {r.table.data.nbytes}u}}" for r in stream.requests)
+    portions = (f"{{{p.at}u, {p.bytes}u, {p.request}u}}" for p in stream.portions)
+    ranges = (f"{{{first}u, {end}u}}" for first, end in stream.ranges)
+    for type, name, some in (
+        ("request", "requests", requests),
+        ("portion", "portions", portions),
+        ("range", "ranges", ranges),
+    ):
+        yield f"static const smelt_{type} {program.name}_{name}[] = {{\n"
+        yield "".join(f"    {one},\n" for one in some)
+        yield "};\n\n"
 
 
 def _functions(program: Program, step: Step, invocations: Sequence[Invocation]) -> Iterator[str]:
@@ -46,12 +61,14 @@ def _functions(program: Program, step: Step, invocations: Sequence[Invocation]) 
         yield f"static void {name}(const {program.name}_net *net, uint32_t core)\n{{\n{body}\n}}\n"
         yield f"SMELT_TASK({name}, {program.name}_net)\n\n"
     numbers = (
-        f"    uint32_t moves[{NUMBERS}];\n\n" if any(isinstance(a, Haul) for a in program.acts.get(step, ())) else ""
+        f"    uint32_t moves[{NUMBERS}];\n\n"
+        if any(isinstance(a, Haul | Taken) for a in program.acts.get(step, ()))
+        else ""
     )
     text = "\n".join(lines)
     kernel = f"{program.owner.upper()}_STATIC_KERNEL"
-    brought = ", uint32_t *brought" if program.brings else ""
-    unused = "" if not program.brings or "brought[" in text else "    (void)brought;\n"
+    brought = ", uint32_t brought" if program.stream else ""
+    unused = "" if not program.stream or "brought)" in text else "    (void)brought;\n"
     head = f"{kernel} void {program.step(step)}(const {program.name}_net *net{brought})"
     yield f"{head}\n{{\n{numbers}{unused}{text}\n}}\n\n"
 
@@ -67,11 +84,7 @@ def _acts(program: Program, step: Step, acts: Sequence[Act], rounds: dict[str, s
         yield f"    for (uint32_t band = 0; band < {loop.count}u; band++) {{"
         for n in range(loop.first, loop.first + loop.period):
             steps = tuple(b - a for a, b in zip(items[n].places, items[n + loop.period].places, strict=True))
-            act = acts[n]
-            text = texts[n]
-            if isinstance(act, Haul | Filled) and any(steps):
-                text = _haul(program, act, *steps) if isinstance(act, Haul) else _filled(program, act, *steps)
-            yield f"        {text}"
+            yield f"        {_moved(program, acts[n], steps) if any(steps) else texts[n]}"
         yield "    }"
 
 
@@ -82,7 +95,21 @@ def _told(act: Act, text: str) -> tuple[object, tuple[int, ...]]:
         return still, (act.near.offset, act.far.offset)
     if isinstance(act, Filled):
         return replace(act, near=replace(act.near, offset=0)), (act.near.offset,)
-    return text, ()
+    if isinstance(act, Taken):
+        return replace(act, near=replace(act.near, offset=0), portion=0), (act.near.offset, act.portion)
+    return ("asking", (act.range,)) if isinstance(act, Asking) else (text, ())
+
+
+def _moved(program: Program, act: Act, steps: Sequence[int]) -> str:
+    """The line of what comes again, which moves by so much each time."""
+    if isinstance(act, Haul):
+        return _haul(program, act, *steps)
+    if isinstance(act, Filled):
+        return _filled(program, act, *steps)
+    if isinstance(act, Taken):
+        return _taken(program, act, *steps)
+    assert isinstance(act, Asking)
+    return f"(void){_asking(program, act.range, *steps)}"
 
 
 def _act(program: Program, step: Step, act: Act, rounds: dict[str, str]) -> str:
@@ -91,10 +118,10 @@ def _act(program: Program, step: Step, act: Act, rounds: dict[str, str]) -> str:
         return _haul(program, act)
     if isinstance(act, Filled):
         return _filled(program, act)
-    if isinstance(act, Asked):
-        return _asked(program, act)
-    if isinstance(act, Brought):
-        return f"smelt_brought(brought[{act.number}]);"
+    if isinstance(act, Taken):
+        return _taken(program, act)
+    if isinstance(act, Asking):
+        return f"(void){_asking(program, act.range)}"
     if isinstance(act, Hauled):
         return f"smelt_hauled(moves[{act.number}]);"
     if len(act.calls) == 1:
@@ -105,16 +132,32 @@ def _act(program: Program, step: Step, act: Act, rounds: dict[str, str]) -> str:
     return f"SMELT_FORK({name}, net, {len(act.calls)}u);"
 
 
-def _asked(program: Program, ask: Asked) -> str:
-    to = operand(program, ask.to, "void")
-    return f"brought[{ask.number}] = smelt_bring({to}, {ask.table.name}, {ask.table.data.nbytes}u);"
+def _asking(program: Program, range: int, step: int = 0) -> str:
+    return f"smelt_ask({_region(program)}, {program.name}_requests, {program.name}_ranges + {_counted(range, step)});"
+
+
+def _taken(program: Program, taken: Taken, near_step: int = 0, step: int = 0) -> str:
+    near = operand(program, taken.near, "void", near_step)
+    portion = f"{program.name}_portions + {_counted(taken.portion, step)}"
+    return f"moves[{taken.number}] = smelt_take({near}, {_region(program)}, {portion}, brought);"
+
+
+def _region(program: Program) -> str:
+    """Where tables from outside come to."""
+    assert program.stream is not None
+    return f"net->{program.role(program.stream.memory)}"
+
+
+def _counted(first: int, step: int) -> str:
+    return f"{first}u + {step}u * band" if step else f"{first}u"
 
 
 def _haul(program: Program, haul: Haul, near_step: int = 0, far_step: int = 0) -> str:
     near = operand(program, haul.near, "void" if haul.inward else "const void", near_step)
     far = haul.far.name if isinstance(haul.far, Constant) else operand(program, haul.far, "void", far_step)
-    more, way = "more_" if haul.joins else "", "in" if haul.inward else "out"
+    more, way = "rest_" if haul.times > 1 else "more_" if haul.joins else "", "in" if haul.inward else "out"
     numbers = f"{haul.size * haul.count}u, {haul.size}u, {haul.near_pitch or haul.pitch}u"
+    numbers += f", {haul.times}u, {haul.steps[0]}u, {haul.steps[1]}u" if haul.times > 1 else ""
     taken = "" if haul.joins else f"moves[{haul.number}] = "
     if haul.near_pitch:
         return f"{taken}smelt_haul_rows({near}, {far}, {numbers});"

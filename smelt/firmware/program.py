@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
-from smelt.firmware.forks import Act, Asked, Haul
+from smelt.firmware.forks import Act, Haul
 from smelt.firmware.invocations import Constant, Invocation
+from smelt.firmware.streams import Stream
 from smelt.firmware.transports import Deeds, Place, Transport
 from smelt.loops.floats import computes_in_floats
 from smelt.loops.kernel import Kernel
@@ -112,8 +113,8 @@ class Program(Noun):
     """Of steps in tiles: what happens before the call of that number."""
     acts: Mapping[Step, tuple[Act, ...]] = field(default_factory=dict)
     """Of steps on the cores of a cluster: all that happens, in order."""
-    asked: tuple[tuple[int, Asked], ...] = ()
-    """Tables that begin to come from outside of the chip before the step of that number."""
+    stream: Stream | None = None
+    """Tables that come from outside of the chip while it runs."""
 
     @property
     def own(self) -> tuple[Invocation, ...]:
@@ -157,11 +158,6 @@ class Program(Noun):
             return tuple(self.step(step) for step in self.plan.steps)
         return tuple(self.function(i.kernel) for i in self.invocations)
 
-    @property
-    def brings(self) -> int:
-        """How many requests there are of memories outside of the chip."""
-        return len(self.plan.all_brings)
-
     def step(self, step: Step) -> str:
         """The name of the C function that is a step, where steps are functions."""
         return f"{self.name}_s_{step.name}"
@@ -176,8 +172,7 @@ class Program(Noun):
         used = [a for i in self.invocations for a in i.arguments if isinstance(a, Constant)]
         hauls = (act for acts in self.acts.values() for act in acts if isinstance(act, Haul))
         used += [haul.far for haul in hauls if isinstance(haul.far, Constant)]
-        used += [ask.table for _, ask in self.asked]
-        used += [act.table for acts in self.acts.values() for act in acts if isinstance(act, Asked)]
+        used += [request.table for request in self.stream.requests] if self.stream else []
         used += [move.table for move in self.moves]
         used += [cell.initial for cell in self.cells if isinstance(cell.initial, Constant)]
         return tuple({c.name: c for c in used}.values())

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smelt.kernels.accepts import (
     has_byte_weights,
     has_dots,
@@ -23,10 +26,10 @@ from smelt.kernels.feeds.blocks import in_blocks, in_stretches
 from smelt.kernels.feeds.images import copy_rows
 from smelt.kernels.feeds.interleaved import FOUR, Under, fill_rest, gather_pixels
 from smelt.kernels.feeds.taps import clips
-from smelt.kernels.implementation import Implementation, KernelCall
-from smelt.kernels.inner.quads import Quads, bind_quads, order_of, outputs_of, pack
+from smelt.kernels.implementation import Blocks, Implementation, KernelCall
+from smelt.kernels.inner.quads import Outputs, Quads, bind_quads, order_of, outputs_of, pack
 from smelt.loops.builder import KernelBuilder
-from smelt.loops.ir import Buffer, Expr
+from smelt.loops.ir import Buffer, Expr, Table
 from smelt.loops.routine import At
 from smelt.model.ops import Conv2D
 from smelt.targets.types import Core
@@ -48,14 +51,16 @@ class QuadBlock:
 
 
 def build_conv2d(op: Conv2D, schedule: QuadBlock) -> KernelCall:
-    weights = op.weights.constant.reshape(op.y.shape[3], -1)
+    return _built(op, schedule, outputs_of(op, _flat(op)))
+
+
+def _built(op: Conv2D, schedule: QuadBlock, outputs: Outputs) -> KernelCall:
     shaped = _in_a_row(op)
     under = _under(shaped)
     pixels = FOUR if shaped.y.shape[2] >= FOUR else 1
-    outputs = outputs_of(op, weights)
     k = CallBuilder("conv2d_quads")
     x = k.operand("x", op.x)
-    tables = bind_quads(k, pack(weights, order_of(under.rows, under.run, under.lanes), under.lanes), outputs, pixels)
+    tables = bind_quads(k, _packed(op), outputs, pixels)
     image = k.scratch("image", x.type, _lines(shaped, schedule.rows) * _length(shaped)) if schedule.rows else None
     columns = k.scratch("columns", "int8_t", under.words * pixels * FOUR) if schedule.gathered else None
     words, rows = (under.words, 1) if schedule.gathered else (under.whole, under.rows)
@@ -66,6 +71,25 @@ def build_conv2d(op: Conv2D, schedule: QuadBlock) -> KernelCall:
     with k.loop("batch", 0, shaped.y.shape[0]) as batch:
         kernel.strips(k, batch)
     return k.finish_call()
+
+
+def _flat(op: Conv2D) -> NDArray[np.int8]:
+    """Weights as (channels, elements)."""
+    return op.weights.constant.reshape(op.y.shape[3], -1)
+
+
+def _packed(op: Conv2D) -> Table:
+    under = _under(_in_a_row(op))
+    return pack(_flat(op), order_of(under.rows, under.run, under.lanes), under.lanes)
+
+
+def _numbers(op: Conv2D) -> Outputs | None:
+    outputs = outputs_of(op, _flat(op))
+    return outputs if outputs.r is None else None
+
+
+def _tables(op: Conv2D, schedule: QuadBlock, outputs: Outputs) -> tuple[Table, ...]:
+    return _packed(op), outputs.table
 
 
 def _in_a_row(op: Conv2D) -> Conv2D:
@@ -164,5 +188,6 @@ def _strips(op: Conv2D) -> tuple[int, ...]:
 
 
 CONV2D_QUADS = Implementation(
-    "conv2d_quads", Conv2D, schedules, build_conv2d, (has_dots, has_byte_weights, is_undilated, is_ungrouped, has_quads)
-)
+    "conv2d_quads", Conv2D, schedules, build_conv2d, (has_dots, has_byte_weights, is_undilated, is_ungrouped, has_quads),
+    blocks=Blocks(_numbers, _built, _tables),
+)  # fmt: skip

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import wraps
+from typing import Any
 
 from smelt.kernels.accepts import has_byte_weights
-from smelt.kernels.implementation import Implementation, KernelCall, Predicate, Schedule
+from smelt.kernels.implementation import Blocks, Implementation, KernelCall, Numbers, Predicate, Schedule
+from smelt.loops.ir import Table
 from smelt.model.graph import Tensor
 from smelt.model.ops import Conv2D, Dense
 from smelt.targets.types import Core
@@ -52,8 +54,29 @@ def through_conv2d(conv2d: Implementation, name: str, accepts: tuple[Predicate, 
 
     def build(op: Dense, schedule: Schedule) -> KernelCall:
         other = as_conv2d(op)
-        call = conv2d.build(other, schedule)
-        own = {other.x: op.x, other.y: op.y, other.weights: op.weights}
-        return replace(call, arguments=tuple(own.get(a, a) if isinstance(a, Tensor) else a for a in call.arguments))
+        return _renamed(op, other, conv2d.build(other, schedule))
 
-    return Implementation(name, Dense, schedules, build, accepts)
+    blocks = None if conv2d.blocks is None else _of_units(conv2d.blocks)
+    return Implementation(name, Dense, schedules, build, accepts, blocks=blocks)
+
+
+def _of_units(blocks: Blocks) -> Blocks:
+    """Those of dense layers."""
+
+    def numbers(op: Dense) -> Numbers | None:
+        return blocks.numbers(as_conv2d(op))
+
+    def build(op: Dense, schedule: Schedule, own: Any) -> KernelCall:
+        other = as_conv2d(op)
+        return _renamed(op, other, blocks.build(other, schedule, own))
+
+    def tables(op: Dense, schedule: Schedule, own: Any) -> tuple[Table, ...]:
+        return blocks.tables(as_conv2d(op), schedule, own)
+
+    return Blocks(numbers, build, tables)
+
+
+def _renamed(op: Dense, other: Conv2D, call: KernelCall) -> KernelCall:
+    """The call with the tensors of the dense layer."""
+    own = {other.x: op.x, other.y: op.y, other.weights: op.weights}
+    return replace(call, arguments=tuple(own.get(a, a) if isinstance(a, Tensor) else a for a in call.arguments))

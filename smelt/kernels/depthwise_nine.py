@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from smelt.kernels.accepts import has_byte_weights, has_dots, is_three_by_three, is_undilated
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.axes import Axis, axes_of
-from smelt.kernels.implementation import Implementation, KernelCall
+from smelt.kernels.implementation import Blocks, Implementation, KernelCall
 from smelt.kernels.inner.quads import Outputs, outputs_of
 from smelt.kernels.requantizer import table_of
 from smelt.kernels.routines import LINES, NINE
@@ -77,16 +77,29 @@ def pack(op: DepthwiseConv2D, transposed: bool) -> Table:
 
 
 def scales_of(outputs: Outputs) -> Table:
-    """int32 [channel][number]. What narrow sums begin with is in what is added to their product, which may wrap."""
+    """int32 [channel][number]. What sums begin with is, where products have 32 bits, in what is added to these, which may wrap, and
+    taken from the least and the greatest sum."""
     columns = outputs.columns.copy()
-    if outputs.end == "narrow":
-        bias, factors, added = outputs.columns
-        columns = np.stack([np.zeros_like(bias), factors, added + bias * factors])
+    if outputs.end in ("narrow", "clamped"):
+        bias, factors, added, *ends = outputs.columns
+        columns = np.stack([np.zeros_like(bias), factors, added + bias * factors, *(end - bias for end in ends)])
     return table_of([*columns]).reshape(-1)
 
 
 def build_nine(op: DepthwiseConv2D, schedule: NineBlock) -> KernelCall:
+    return _built(op, schedule, outputs_of(op, _flat(op)))
+
+
+def _numbers(op: DepthwiseConv2D) -> Outputs | None:
     outputs = outputs_of(op, _flat(op))
+    return outputs if outputs.r is None else None
+
+
+def _tables(op: DepthwiseConv2D, schedule: NineBlock, outputs: Outputs) -> tuple[Table, ...]:
+    return pack(op, schedule.transposed), scales_of(outputs)
+
+
+def _built(op: DepthwiseConv2D, schedule: NineBlock, outputs: Outputs) -> KernelCall:
     lines, along = axes_of(op, schedule.transposed)
     k = CallBuilder("depthwise_nine")
     x, w = k.operand("x", op.x), k.table("weights", pack(op, schedule.transposed))
@@ -223,4 +236,5 @@ DEPTHWISE_NINE = Implementation(
     schedules,
     build_nine,
     (has_dots, has_byte_weights, is_undilated, is_three_by_three, has_groups, ends_at_once),
+    blocks=Blocks(_numbers, _built, _tables),
 )

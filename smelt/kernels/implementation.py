@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 from smelt.kernels.c_types import C_TYPES, c_elements
 from smelt.loops.in_place import Overlap, overlap
@@ -101,6 +101,26 @@ Predicate = Callable[[Any, Core], bool]
 """(op, core) -> can this be built? Its docstring says what is required, and is what users read when it is not met."""
 
 
+class Numbers(Protocol):
+    """What tables of channels are made of."""
+
+    def of(self, channels: range) -> Any:
+        """The same for some of the channels."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Calls for blocks of the channels of an op that differ in nothing but their tables: blocks of a size have one kernel.
+
+    `numbers` are those of the whole op, None where there is no such way for it; `build` makes the call for a block with its share
+    of them, and `tables` nothing but the tables of that call, in order.
+    """
+
+    numbers: Callable[[Any], Numbers | None]
+    build: Callable[[Any, Schedule, Any], KernelCall]
+    tables: Callable[[Any, Schedule, Any], tuple[Table, ...]]
+
+
 @dataclass(frozen=True)
 class Implementation(Noun):
     """One way to compute one operator.
@@ -108,7 +128,7 @@ class Implementation(Noun):
     `schedules` yields candidates for an op and a core, best guess first; `build` makes the call for one of them.
     `spends_flash` is for speed bought with tables that are much larger than the weights: only chosen when asked for. `dtype` is the
     one type of x that it takes, before anything else is asked; None where `accepts` says it. `computed` is for weights or a bias
-    that are no constants, which other ways do not take.
+    that are no constants, which other ways do not take. `blocks` are there where blocks of channels have one kernel.
     """
 
     name: str
@@ -119,6 +139,7 @@ class Implementation(Noun):
     spends_flash: bool = False
     dtype: str | None = None
     computed: bool = False
+    blocks: Blocks | None = None
 
     def takes(self, op: Op, core: Core) -> bool:
         """Whether it can compute `op` on `core`."""

@@ -34,7 +34,7 @@ def requantizer(op: Linear, weights: NDArray[np.int8], folded: bool) -> Requanti
     p = op.rescale
     bias = constant_bias(op)
     low, high, partial = ranges(weights.astype(np.int64), bias, p.x_zero, op.x.element.range)
-    wraps = bool(max(np.max(high), -np.min(low), np.max(partial)) >= INT32)
+    wraps = sums_wrap(low, high, partial)
     if folded:
         bias = bias - p.x_zero * weights.sum(axis=1, dtype=np.int64)
     if p.rounding != "tflm":
@@ -50,7 +50,7 @@ def for_routines(op: Linear, weights: NDArray[np.int8], folded: bool = True) -> 
         return requantizer(op, weights, folded)
     bias, wide = constant_bias(op), weights.astype(np.int64)
     low, high, partial = ranges(wide, bias, p.x_zero, op.x.element.range)
-    wraps = max(np.max(high), -np.min(low), np.max(partial)) >= INT32
+    wraps = sums_wrap(low, high, partial)
     if folded:
         bias = bias - p.x_zero * wide.sum(axis=1)
     form = None if wraps else routine_requantizer(p, bias, (low, high))
@@ -76,6 +76,11 @@ def ranges(weights: Integers, bias: Integers, x_zero: int, x: tuple[int, int]) -
     low = bias + positive * (x[0] - x_zero) + negative * (x[1] - x_zero)
     high = bias + positive * (x[1] - x_zero) + negative * (x[0] - x_zero)
     return low, high, np.abs(bias) + (abs(x[0]) + abs(x_zero)) * (positive - negative)
+
+
+def sums_wrap(low: Integers, high: Integers, partial: Integers) -> bool:
+    """Whether sums, or partial ones, of which `ranges` tells, may leave int32."""
+    return bool(max(np.max(high), -np.min(low), np.max(partial)) >= INT32)
 
 
 def _general(p: Rescale, bias: Integers, wraps: bool) -> Requantizer:

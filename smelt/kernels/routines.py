@@ -38,7 +38,7 @@ POSITIONS = 36  # of a tile of Winograd's F(4x4, 3x3)
 GROUP = 3  # tiles that are multiplied together
 DEPTHS = (16, 32, 64)  # for which the routine for weights is written in particular
 GROUP_SUMS = POSITIONS * 2 * GROUP
-QUAD_NUMBERS = {"sums": 1, "narrow": 3, "once": 3, "twice": 4}  # of a channel, by what becomes of sums
+QUAD_NUMBERS = {"sums": 1, "narrow": 3, "clamped": 5, "once": 3, "twice": 4}  # of a channel, by what becomes of sums
 
 
 def _count(name: str, multiple: int = 1) -> Number:
@@ -52,6 +52,7 @@ _ONCE = ("", "_once")
 QUAD_ENDS: Mapping[str, tuple[Number, ...]] = {
     "sums": (),
     "narrow": (SHIFT,),
+    "clamped": (SHIFT,),
     "once": (Number("up", 0), SHIFT),
     "twice": (),
 }  # what is passed for all channels
@@ -379,9 +380,9 @@ SOFTMAX_RESULTS = _softmax(
     "softmax_results", Writes("y", "int8_t", _count("rounds").value * 4), _count("rounds"), "multiplier", "factor"
 )
 QUADS = {(pixels, end, 4): _quads(pixels, end, 4) for pixels in (4, 1) for end in QUAD_NUMBERS}
-QUADS_16 = {(pixels, end, 2): _quads(pixels, end, 2) for pixels in (4, 1) for end in ("sums", "narrow")}
+QUADS_16 = {(pixels, end, 2): _quads(pixels, end, 2) for pixels in (4, 1) for end in ("sums", "narrow", "clamped")}
 INTERLEAVE = _interleave()
-NINE = {(stride, end): _nine(stride, end) for stride in (1, 2) for end in ("narrow", "once", "twice")}
+NINE = {(stride, end): _nine(stride, end) for stride in (1, 2) for end in ("narrow", "clamped", "once", "twice")}
 LINES = _lines()
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed", "once"))
 

@@ -16,7 +16,7 @@ from smelt.model.ops import Dense, Total
 from smelt.model.rescale import Rescale
 from smelt.model.slabs import Rows, row_bytes
 from smelt.planner.borders import Border
-from smelt.planner.in_tiles import Transfer
+from smelt.planner.in_tiles import Start, Transfer
 from smelt.planner.on_cores import OnCores
 from smelt.planner.part_sums import SUM, can_sum, of_inputs
 from smelt.planner.plan import Plan
@@ -163,13 +163,26 @@ def _move_problems(plan: Plan, cluster: Cluster, name: str, way: OnCores) -> Ite
 
 
 def bring_problems(plan: Plan) -> Iterator[str]:
-    """What comes from outside has room, in a memory where nobody computes."""
+    """What comes from outside has room, in a memory where nobody computes, and is asked for in the order of its numbers, the first
+    of them between steps."""
+    if [bring.channel for bring in _asked(plan)] != list(range(len(plan.all_brings))) or bool(plan.all_brings) > bool(
+        plan.brings
+    ):
+        yield "tables from outside are asked for in another order than that of their numbers"
     for bring in plan.all_brings:
         near, cluster = plan.places.get(bring.buffer), plan.board.chip.cluster
         if near is None or cluster is None or near.memory == cluster.memory:
             yield "tables come from outside to where they cannot"
         elif bring.data.nbytes > min(bring.buffer.bytes, near.size):
             yield f"'{near.name}' has no room for the tables that come from outside"
+
+
+def _asked(plan: Plan) -> Iterator[Bring]:
+    """What comes from outside, in the order in which it is asked for."""
+    for number, step in enumerate(plan.steps):
+        yield from (bring for first, bring in plan.brings if first == number)
+        events = step.way.events if isinstance(step.way, OnCores) else ()
+        yield from (e.transfer for e in events if isinstance(e, Start) and isinstance(e.transfer, Bring))
 
 
 def _is_there(fetch: Fetch) -> bool:

@@ -13,7 +13,8 @@ from itertools import chain, islice, pairwise, product
 from math import ceil
 
 from smelt.errors import Unsupported
-from smelt.model.graph import Op
+from smelt.kernels.implementation import Numbers
+from smelt.model.graph import Array, Op
 from smelt.model.slabs import Rows, needed
 from smelt.planner.check import check
 from smelt.planner.core_times import CALL, FORK, call_cycles, timed
@@ -83,12 +84,15 @@ class _Search:
     def __init__(self, cluster: Cluster, predictor: Predictor, ways: Ways, room: int) -> None:
         self._cluster, self._predictor, self._ways, self._room = cluster, predictor, ways, room
         self._built: dict[Hashable, tuple[Way, float]] = {}
+        self._blocks: dict[Hashable, tuple[Way, float]] = {}
+        self._of_whole: dict[Hashable, Numbers | None] = {}
         self._sizes: dict[Hashable, tuple[tuple[str, _Size], ...]] = {}
         self._reads: dict[tuple[View, int], int] = {}
 
     def best(self, way: Way) -> OnCores | None:
         """The fewest predicted cycles; None where an op cannot be divided, or its parts are too large."""
-        self._built.clear()
+        for known in (self._built, self._blocks, self._of_whole):
+            known.clear()
         seen = {view.name: view for view in views(way.op)}
         sizes = self._best_sizes(way, tuple(seen.values()))
         made = (self._made(way, seen[name], size) for name, size in sizes)
@@ -242,14 +246,44 @@ class _Search:
     def _way(self, whole: Way, view: View, mine: Share, scratch: int) -> tuple[Way, float]:
         """The kernel call of a share, and its cycles. Raises Unsupported where there is none with so little scratch."""
         op, pad = mine.op, getattr(mine.op, "pad", None)
-        key = view.name, tuple(x.shape for x in op.activations), op.ys[0].shape, pad, mine.channels, scratch
+        shape = view.name, tuple(x.shape for x in op.activations), op.ys[0].shape, pad, scratch
+        if shape in self._blocks:
+            way, cycles = self._blocks[shape]
+            return way.of(op, self._tables(way, view, mine)), cycles
+        key = *shape, mine.channels
         if key not in self._built:
-            way = next((w for w in self._all_ways(whole, op) if _scratch(w) <= scratch), None)
-            if way is None:
+            found = next((w for w in self._all_ways(whole, op) if _scratch(w) <= scratch), None)
+            if found is None:
                 raise Unsupported(f"'{op}' on cores", (f"no kernel has at most {scratch} bytes of scratch",))
+            block = self._block(found, view, mine)
+            way = found if block is None else block
             self._built[key] = way, call_cycles(way, self._predictor.board.core)
+            if block is not None:
+                self._blocks[shape] = self._built[key]
         way, cycles = self._built[key]
         return way if way.op is op else way.of(op), cycles
+
+    def _block(self, way: Way, view: View, mine: Share) -> Way | None:
+        """A way for some channels whose kernel others have as well; None where there is none, or all are computed."""
+        blocks, numbers = way.implementation.blocks, self._numbers(way, view)
+        if blocks is None or numbers is None or mine.channels.count == view.channels:
+            return None
+        own = numbers.of(range(mine.channels.first, mine.channels.stop))
+        return replace(way, call=blocks.build(mine.op, way.schedule, own))
+
+    def _tables(self, way: Way, view: View, mine: Share) -> tuple[Array, ...]:
+        """Those of a block like that of a way."""
+        blocks, numbers = way.implementation.blocks, self._numbers(way, view)
+        assert blocks is not None and numbers is not None
+        own = numbers.of(range(mine.channels.first, mine.channels.stop))
+        return blocks.tables(mine.op, way.schedule, own)
+
+    def _numbers(self, way: Way, view: View) -> Numbers | None:
+        """Those of the whole op, of which blocks have shares."""
+        blocks, key = way.implementation.blocks, (way.implementation.name, view.whole)
+        if blocks is not None and key not in self._of_whole:
+            self._of_whole[key] = blocks.numbers(view.op)
+        return self._of_whole.get(key)
 
     def _all_ways(self, whole: Way, op: Op) -> Iterator[Way]:
         """The schedule of the whole op, where it is offered for a share, then the others."""

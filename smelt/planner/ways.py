@@ -234,11 +234,18 @@ class Way(Noun):
         )
         return way
 
-    def of(self, op: Op) -> Way:
-        """The way for an op that differs in its tensors only."""
+    def of(self, op: Op, tables: Sequence[Array] | None = None) -> Way:
+        """The way for an op that differs in its tensors only, and in `tables` where these are given."""
         renamed = dict(zip((*self.op.inputs, *self.op.ys), (*op.inputs, *op.ys), strict=True))
+        new = None if tables is None else iter(tables)
         arguments = tuple(
-            renamed.get(a, a) if isinstance(a, Tensor) else Scratch(a.bytes) if isinstance(a, Scratch) else a
+            renamed.get(a, a)
+            if isinstance(a, Tensor)
+            else Scratch(a.bytes)
+            if isinstance(a, Scratch)
+            else a
+            if new is None
+            else np.ascontiguousarray(next(new)).reshape(-1)
             for a in self.call.arguments
         )
         call = KernelCall(self.call.kernel, arguments)

@@ -2,13 +2,14 @@
 
 A word is four elements under the kernel: first the whole words of each row of the kernel, then what is left of all rows, one behind
 the other. Outputs are made where the sums are, by one product and one shift: of 32 bits where an integer network's numbers are that
-small (`narrow`), of 64 where `once` proves it for all sums, or by TensorFlow Lite Micro's two roundings (`twice`). Other sums are
-stored, and any epilogue makes outputs of them.
+small (`narrow`), or where sums are limited first to those between the least and the greatest output (`clamped`); of 64 where `once`
+proves it for all sums; or by TensorFlow Lite Micro's two roundings (`twice`). Other sums are stored, and any epilogue makes outputs
+of them.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.once import find_once
-from smelt.kernels.requantize import constant_bias, ranges, requantizer
+from smelt.kernels.requantize import constant_bias, ranges, requantizer, sums_wrap
 from smelt.kernels.requantizer import INT32, Integers, Requantizer, table_of
 from smelt.kernels.routines import QUADS, QUADS_16
 from smelt.loops.builder import KernelBuilder
@@ -27,7 +28,8 @@ from smelt.model.rescale import Rescale
 from smelt.targets.intrinsics import ADD_DOT
 
 QUAD = 4  # channels, pixels, elements of a word
-NARROW_SHIFTS = range(32)
+SHIFTS = range(32)
+CLAMPED_SHIFTS = range(24)  # 256 << 23 stays inside 32 bits
 BLOCK, ROW, WORD = (
     20,
     8,
@@ -35,7 +37,7 @@ BLOCK, ROW, WORD = (
 )  # instructions of a routine for a quad, for a row of it, and for the words of it besides products
 OUTPUT, CALL = 4, 60  # and for an output, and for a call
 
-End = Literal["sums", "narrow", "once", "twice"]
+End = Literal["sums", "narrow", "clamped", "once", "twice"]
 
 
 def order_of(rows: int, run: int, lanes: int) -> tuple[int, ...]:
@@ -63,46 +65,93 @@ def pack(weights: NDArray[np.int8], order: tuple[int, ...], lanes: int) -> Table
 @dataclass(frozen=True, eq=False)
 class Outputs:
     """How the sums of quads end. `columns` (numbers, channels) is what a routine reads for each channel; `numbers` what it is
-    passed."""
+    passed; `r` makes outputs of sums that are stored."""
 
     end: End
     columns: Integers
     numbers: tuple[int, ...]
-    r: Requantizer
+    r: Requantizer | None = None
 
     @property
     def table(self) -> Table:
         """int32 [quad][number][channel]."""
         return table_of([*self.columns])[quads_of(self.columns.shape[1])].transpose(0, 2, 1).reshape(-1)
 
+    def of(self, channels: range) -> Outputs:
+        """Those of some channels, of which no sums are stored."""
+        return replace(self, columns=self.columns[:, channels.start : channels.stop])
+
 
 def outputs_of(op: Linear, weights: NDArray[np.int8]) -> Outputs:
     """For `weights` as (channels, elements); their sums are of x * weight."""
-    p, r = op.rescale, requantizer(op, weights, folded=True)
-    bias = r.columns[:, 0].astype(np.int64)
-    sums = Outputs("sums", bias[np.newaxis], (), r)
-    if op.y.dtype != "int8" or p.clamp != FULL or r.wraps or p.rounding == "real":
-        return sums
-    if p.rounding == "tflm" and op.x.dtype == "int8":
-        return _twice(r) or sums
-    wide, given = weights.astype(np.int64), constant_bias(op)
-    low, high, _ = ranges(wide, given, p.x_zero, op.x.element.range)
+    return _direct(op, weights) or _sums(requantizer(op, weights, folded=True))
+
+
+def _sums(r: Requantizer) -> Outputs:
+    return Outputs("sums", r.columns[:, 0].astype(np.int64)[np.newaxis], (), r)
+
+
+def _direct(op: Linear, weights: NDArray[np.int8]) -> Outputs | None:
+    """Where a routine makes outputs itself."""
+    p, wide, given = op.rescale, weights.astype(np.int64), constant_bias(op)
+    if op.y.dtype != "int8" or p.clamp != FULL or p.rounding == "real":
+        return None
+    low, high, partial = ranges(wide, given, p.x_zero, op.x.element.range)
+    if sums_wrap(low, high, partial):
+        return None
     folded = given - p.x_zero * wide.sum(axis=1)
+    if p.rounding == "floor":
+        floor = _Floor.of(p, folded, low, high)
+        return floor.narrow() or floor.clamped()
     if op.x.dtype != "int8":
-        return _narrow(p, folded, (low, high), r) or sums
-    return _narrow(p, folded, (low, high), r) or _once(p, folded, (low, high), r) or sums
+        return None
+    return _twice(requantizer(op, weights, folded=True)) if p.rounding == "tflm" else _once(p, folded, (low, high))
 
 
-def _narrow(p: Rescale, bias: Integers, sums: tuple[Integers, Integers], r: Requantizer) -> Outputs | None:
-    """An integer network's, where products, and what is added to them, stay below 32 bits."""
-    if p.rounding != "floor" or 31 - int(p.shifts[0]) not in NARROW_SHIFTS:
-        return None
-    factors, shift = p.multipliers.astype(np.int64), 31 - int(p.shifts[0])
-    added = (np.zeros_like(factors) if p.addends is None else p.addends) + (p.y_zero << shift)
-    reach = np.abs(factors) * np.maximum(np.abs(sums[0]), np.abs(sums[1])) + np.abs(added)
-    if np.max(reach) >= INT32:
-        return None
-    return Outputs("narrow", np.stack([bias, factors, added]), (shift,), r)
+@dataclass(frozen=True, eq=False)
+class _Floor:
+    """An integer network's outputs of sums from `low` to `high`: (sum * factor + added) >> shift, within int8. Sums begin with
+    `bias`."""
+
+    factors: Integers
+    added: Integers
+    shift: int
+    bias: Integers
+    low: Integers
+    high: Integers
+
+    @staticmethod
+    def of(p: Rescale, bias: Integers, low: Integers, high: Integers) -> _Floor:
+        shift = 31 - int(p.shifts[0])
+        factors = p.multipliers.astype(np.int64)
+        zero = p.y_zero << shift
+        added = np.full_like(factors, zero) if p.addends is None else p.addends + zero
+        return _Floor(factors, added, shift, bias, low, high)
+
+    def narrow(self) -> Outputs | None:
+        """Where products, and what is added to them, stay below 32 bits."""
+        reach = np.abs(self.factors) * np.maximum(np.abs(self.low), np.abs(self.high)) + np.abs(self.added)
+        if self.shift not in SHIFTS or np.max(reach) >= INT32:
+            return None
+        return Outputs("narrow", np.stack([self.bias, self.factors, self.added]), (self.shift,))
+
+    def clamped(self) -> Outputs | None:
+        """Where outputs do not skip the least and the greatest of int8: sums beyond those that give these are taken for them, and
+        what becomes of the others fits 32 bits, though products may wrap."""
+        one = 1 << self.shift
+        if self.shift not in CLAMPED_SHIFTS or np.max(np.abs(self.factors)) > one:
+            return None
+        factors = np.where(self.factors == 0, 1, self.factors)
+        first, last = (FULL[0] << self.shift) - self.added, (FULL[1] + 1 << self.shift) - 1 - self.added
+        ends = (
+            np.where(factors > 0, -(-first // factors), -(-last // factors)),
+            np.where(factors > 0, last // factors, first // factors),
+        )
+        varies = (self.factors != 0) & (ends[0] <= self.high) & (ends[1] >= self.low)
+        same = np.clip((self.low * self.factors + self.added) >> self.shift, *FULL) << self.shift
+        least, most = (np.where(varies, np.clip(end, self.low, self.high), 0) for end in ends)
+        numbers = [self.bias, np.where(varies, self.factors, 0), np.where(varies, self.added, same), least, most]
+        return Outputs("clamped", np.stack(numbers), (self.shift,))
 
 
 def _twice(r: Requantizer) -> Outputs | None:
@@ -111,15 +160,15 @@ def _twice(r: Requantizer) -> Outputs | None:
         return None
     bias, multipliers = r.columns[:, 0].astype(np.int64), r.columns[:, 1].astype(np.int64)
     shifts = np.full_like(bias, r.shift) if r.shift is not None else r.columns[:, 2].astype(np.int64)
-    return Outputs("twice", np.stack([bias, multipliers, (2 * r.y_zero + 1) << (shifts - 1), shifts]), (), r)
+    return Outputs("twice", np.stack([bias, multipliers, (2 * r.y_zero + 1) << (shifts - 1), shifts]), ())
 
 
-def _once(p: Rescale, bias: Integers, sums: tuple[Integers, Integers], r: Requantizer) -> Outputs | None:
+def _once(p: Rescale, bias: Integers, sums: tuple[Integers, Integers]) -> Outputs | None:
     form = find_once(p, *sums)
     if form is None or form.doubtful:
         return None
     starts = np.where(form.multipliers == 0, 0, bias + form.added)
-    return Outputs("once", np.stack([starts, form.multipliers, form.offsets]), (form.up, form.shift), r)
+    return Outputs("once", np.stack([starts, form.multipliers, form.offsets]), (form.up, form.shift))
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,9 +220,9 @@ class Quads:
 
     def finish(self, k: KernelBuilder, place: Expr, pixels: int) -> None:
         """Outputs of sums that were stored, if they were."""
-        if self.sums is None or self.channels is None:
-            return
         r, count = self.outputs.r, self.outputs.columns.shape[1]
+        if self.sums is None or self.channels is None or r is None:
+            return
         with k.loop("channel", 0, count) as channel:
             scale = r.scale(k, self.channels, channel)
             for pixel in range(pixels):
@@ -186,6 +235,6 @@ def bind_quads(
 ) -> tuple[Buffer, Buffer, Buffer | None, Buffer | None]:
     """Tables of weights and of scales, and where sums are stored the table of the epilogue and the scratch for them."""
     weights, scales = k.table("weights", packed), k.table("scales", outputs.table)
-    if outputs.end != "sums":
+    if outputs.r is None:
         return weights, scales, None, None
     return weights, scales, outputs.r.bind(k), k.scratch("sums", "int32_t", pixels * outputs.columns.shape[1])

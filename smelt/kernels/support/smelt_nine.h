@@ -12,8 +12,8 @@
 
 #include "smelt_quads.h"
 
-/* Routines: smelt_nine_1_narrow, smelt_nine_1_once, smelt_nine_1_twice, smelt_nine_2_narrow, smelt_nine_2_once, smelt_nine_2_twice,
-   smelt_lines. */
+/* Routines: smelt_nine_1_narrow, smelt_nine_1_clamped, smelt_nine_1_once, smelt_nine_1_twice, smelt_nine_2_narrow,
+   smelt_nine_2_clamped, smelt_nine_2_once, smelt_nine_2_twice, smelt_lines. */
 
 #if SMELT_HAS_XPULP
 
@@ -47,6 +47,7 @@ enum {
     "lw s1,0(t0)\n lw s2,4(t0)\n lw s3,8(t0)\n lw a2,32(a0)\n lw a3,36(a0)\n lw ra,40(a0)\n"                           \
     "lw s0,84(a0)\n lw t4,44(a0)\n lw t3,48(a0)\n add s0,s0,a1\n slli s4,s1,8\n slli s5,s2,8\n slli s6,s3,8\n lw t0,0(t1)\n lw t2,8(t1)\n"
 #define SMELT_NINE_SHARED "lw t1,4(t1)\n"
+#define SMELT_NINE_BOTH_ENDS "lw t0,12(t1)\n lw t3,16(t1)\n lw t1,4(t1)\n"
 #define SMELT_NINE_OWN "lw t4,12(t1)\n lw t1,4(t1)\n"
 
 /* `groups` of so many instructions, line by line; `more` is one more instruction at the end of a line. */
@@ -119,6 +120,15 @@ SMELT_SHARED void smelt_nine_1_narrow(int8_t *y, const int32_t *w, int8_t *plane
     SMELT_NINE_RUN_1(SMELT_NINE_SHARED, 12, 32, SMELT_NINE_1(SMELT_DOT), SMELT_NARROW);
 }
 
+SMELT_SHARED void smelt_nine_1_clamped(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
+{
+    const int32_t up = 0;
+    SMELT_NINE_CALL(1);
+    SMELT_NINE_RUN_1(SMELT_NINE_BOTH_ENDS, 20, 36, SMELT_NINE_1(SMELT_DOT), SMELT_CLAMPED);
+}
+
 SMELT_SHARED void smelt_nine_1_once(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
         int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
         int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
@@ -143,6 +153,15 @@ SMELT_SHARED void smelt_nine_2_narrow(int8_t *y, const int32_t *w, int8_t *plane
     const int32_t up = 0;
     SMELT_NINE_CALL(2);
     SMELT_NINE_RUN_2(SMELT_NINE_SHARED, 12, 40, SMELT_NINE_2(SMELT_DOT), SMELT_NARROW);
+}
+
+SMELT_SHARED void smelt_nine_2_clamped(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
+{
+    const int32_t up = 0;
+    SMELT_NINE_CALL(2);
+    SMELT_NINE_RUN_2(SMELT_NINE_BOTH_ENDS, 20, 44, SMELT_NINE_2(SMELT_DOT), SMELT_CLAMPED);
 }
 
 SMELT_SHARED void smelt_nine_2_once(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
@@ -217,6 +236,22 @@ SMELT_INLINE void smelt_nine_narrow(int32_t stride, int8_t *y, const int32_t *w,
     }
 }
 
+SMELT_INLINE void smelt_nine_clamped(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
+        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
+        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
+{
+    for (int32_t channel = 0; channel < channels; ++channel) {
+        smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
+        for (int32_t i = 0; i < 4 * lines * groups; ++i) {
+            const int32_t block = stride == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;
+            const int8_t *const from = plane + line * down / (4 / block) + at * stride;
+            y[channel + line * y_down + at * step] = smelt_clamped_output(smelt_nine_sum(0, w, from, pitch), scales[1], scales[2], scales[3], scales[4], shift);
+        }
+        w += 3;
+        scales += 5;
+    }
+}
+
 SMELT_INLINE void smelt_nine_once(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
         int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
         int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
@@ -250,9 +285,11 @@ SMELT_INLINE void smelt_nine_twice(int32_t stride, int8_t *y, const int32_t *w, 
 }
 
 #define smelt_nine_1_narrow(...) smelt_nine_narrow(1, __VA_ARGS__)
+#define smelt_nine_1_clamped(...) smelt_nine_clamped(1, __VA_ARGS__)
 #define smelt_nine_1_once(...) smelt_nine_once(1, __VA_ARGS__)
 #define smelt_nine_1_twice(...) smelt_nine_twice(1, __VA_ARGS__)
 #define smelt_nine_2_narrow(...) smelt_nine_narrow(2, __VA_ARGS__)
+#define smelt_nine_2_clamped(...) smelt_nine_clamped(2, __VA_ARGS__)
 #define smelt_nine_2_once(...) smelt_nine_once(2, __VA_ARGS__)
 #define smelt_nine_2_twice(...) smelt_nine_twice(2, __VA_ARGS__)
 

@@ -186,4 +186,58 @@ SMELT_INLINE void smelt_hauled(uint32_t number)
 
 #endif
 
+/* The same `times` times, each time so many bytes further on. */
+SMELT_SHARED void smelt_haul_rest_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch, uint32_t times,
+                                     uint32_t near_step, uint32_t far_step)
+{
+    for (uint32_t k = 0U; k < times; k++) {
+        smelt_haul_more_in((uint8_t *)near + k * near_step, (const uint8_t *)far + k * far_step, bytes, line, pitch);
+    }
+}
+
+SMELT_SHARED void smelt_haul_rest_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch, uint32_t times,
+                                      uint32_t near_step, uint32_t far_step)
+{
+    for (uint32_t k = 0U; k < times; k++) {
+        smelt_haul_more_out((const uint8_t *)near + k * near_step, (uint8_t *)far + k * far_step, bytes, line, pitch);
+    }
+}
+
+#if !defined(SMELT_PMSIS)
+
+/* Tables from outside: requests that come to a region, ranges of those that are made at a time, and portions of the region, each there
+   when the request of that number has been served. */
+typedef struct {
+    const void *from;
+    uint32_t to, bytes;
+} smelt_request;
+
+typedef struct {
+    uint16_t first, end;
+} smelt_range;
+
+typedef struct {
+    uint32_t at, bytes, request;
+} smelt_portion;
+
+/* Make the requests of a range; the number of the first. */
+SMELT_SHARED uint32_t smelt_ask(uint8_t *region, const smelt_request *requests, const smelt_range *range)
+{
+    uint32_t number = 0U;
+    for (uint32_t k = range->first; k < range->end; k++) {
+        const uint32_t new = smelt_bring(region + requests[k].to, requests[k].from, requests[k].bytes);
+        number = k == range->first ? new : number;
+    }
+    return number;
+}
+
+/* Move a portion to the cluster's memory, when it is there; `brought` is the number of the first request of all. */
+SMELT_SHARED uint32_t smelt_take(void *near, const uint8_t *region, const smelt_portion *portion, uint32_t brought)
+{
+    smelt_brought(brought + portion->request);
+    return smelt_haul_in(near, region + portion->at, portion->bytes, portion->bytes, portion->bytes);
+}
+
+#endif
+
 #endif

@@ -14,9 +14,9 @@
 #define SMELT_HAS_XPULP 0 /* smelt_xpulp.h was not included, or the compiler's processor has no such instructions */
 #endif
 
-/* Routines: smelt_quads_sums, smelt_quads_narrow, smelt_quads_once, smelt_quads_twice, smelt_quad_sums, smelt_quad_narrow,
-   smelt_quad_once, smelt_quad_twice, smelt_quads_sums_16, smelt_quads_narrow_16, smelt_quad_sums_16, smelt_quad_narrow_16,
-   smelt_interleave. */
+/* Routines: smelt_quads_sums, smelt_quads_narrow, smelt_quads_clamped, smelt_quads_once, smelt_quads_twice, smelt_quad_sums,
+   smelt_quad_narrow, smelt_quad_clamped, smelt_quad_once, smelt_quad_twice, smelt_quads_sums_16, smelt_quads_narrow_16,
+   smelt_quads_clamped_16, smelt_quad_sums_16, smelt_quad_narrow_16, smelt_quad_clamped_16, smelt_interleave. */
 
 #if SMELT_HAS_XPULP
 
@@ -54,7 +54,11 @@ enum {
 /* What outputs of channel `n` need: t1 its multiplier, t2 its offset, t4 the shift, t3 the bits that sums grow by. */
 #define SMELT_COMMON(n) "lw t1,16+4*" #n "(s0)\n lw t2,32+4*" #n "(s0)\n"
 #define SMELT_OWN(n) "lw t1,16+4*" #n "(s0)\n lw t2,32+4*" #n "(s0)\n lw t4,48+4*" #n "(s0)\n"
+/* The same, and t0 and t3 the least and the greatest sum. */
+#define SMELT_BOTH_ENDS(n) SMELT_COMMON(n) "lw t0,48+4*" #n "(s0)\n lw t3,64+4*" #n "(s0)\n"
 #define SMELT_NARROW(x) "mul " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
+#define SMELT_CLAMPED(x)                                                                                               \
+    SMELT_AT_LEAST(x, t0) SMELT_AT_MOST(x, t3) "mul " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4)
 #define SMELT_ONCE(x) "sll " #x "," #x ",t3\n mulh " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
 /* x plus the rounded upper word of its product, one less where that is negative. */
 #define SMELT_TWICE(x)                                                                                                 \
@@ -140,6 +144,14 @@ SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const void *x,
     SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
 }
 
+SMELT_SHARED void smelt_quads_clamped(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+{
+    const int32_t up = 0;
+    SMELT_QUAD_CALL(80, 1);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_BOTH_ENDS, SMELT_CLAMPED, 80));
+}
+
 SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t up, int32_t shift)
 {
@@ -169,6 +181,14 @@ SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const void *x, 
     const int32_t up = 0, step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(48, 1);
     SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
+}
+
+SMELT_SHARED void smelt_quad_clamped(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t shift)
+{
+    const int32_t up = 0, step = 0, along = 4, channels = 4;
+    SMELT_QUAD_CALL(80, 1);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_BOTH_ENDS, SMELT_CLAMPED, 80));
 }
 
 SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
@@ -203,6 +223,14 @@ SMELT_SHARED void smelt_quads_narrow_16(int8_t *y, const int32_t *w, const void 
     SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
 }
 
+SMELT_SHARED void smelt_quads_clamped_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+{
+    const int32_t up = 0;
+    SMELT_QUAD_CALL(80, 1);
+    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_BOTH_ENDS, SMELT_CLAMPED, 80));
+}
+
 SMELT_SHARED void smelt_quads_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
 {
@@ -217,6 +245,14 @@ SMELT_SHARED void smelt_quad_narrow_16(int8_t *y, const int32_t *w, const void *
     const int32_t up = 0, step = 0, along = 4, channels = 4;
     SMELT_QUAD_CALL(48, 1);
     SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
+}
+
+SMELT_SHARED void smelt_quad_clamped_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t shift)
+{
+    const int32_t up = 0, step = 0, along = 4, channels = 4;
+    SMELT_QUAD_CALL(80, 1);
+    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_BOTH_ENDS, SMELT_CLAMPED, 80));
 }
 
 SMELT_SHARED void smelt_quad_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
@@ -288,7 +324,15 @@ SMELT_INLINE int8_t smelt_narrow_output(int32_t x, int32_t multiplier, int32_t o
     return (int8_t)smelt_ssat8(smelt_wrapping_add(product, offset) >> shift);
 }
 
-/* The same with the upper word of the product of x * 2^up. */
+/* The same of a sum between `least` and `most`, which all others give the outputs of: nothing is left to limit. */
+SMELT_INLINE int8_t smelt_clamped_output(int32_t x, int32_t multiplier, int32_t offset, int32_t least, int32_t most, int32_t shift)
+{
+    const int32_t within = x < least ? least : x > most ? most : x;
+    const int32_t product = (int32_t)((uint32_t)within * (uint32_t)multiplier);
+    return (int8_t)(smelt_wrapping_add(product, offset) >> shift);
+}
+
+/* (x * multiplier + offset) >> shift with the upper word of the product of x * 2^up. */
 SMELT_INLINE int8_t smelt_once_output(int32_t x, int32_t multiplier, int32_t offset, int32_t up, int32_t shift)
 {
     return (int8_t)smelt_ssat8(smelt_smmla(smelt_shift_left(x, up), multiplier, offset) >> shift);
@@ -309,6 +353,17 @@ SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const void *x,
         const int32_t *const scale = scales + 12 * block + channel;
         const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
         y[pixel * channels + 4 * block + channel] = smelt_narrow_output(sum, scale[4], scale[8], shift);
+    }
+}
+
+SMELT_SHARED void smelt_quads_clamped(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+{
+    for (int32_t i = 0; i < 16 * blocks; ++i) {
+        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
+        const int32_t *const scale = scales + 20 * block + channel;
+        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
+        y[pixel * channels + 4 * block + channel] = smelt_clamped_output(sum, scale[4], scale[8], scale[12], scale[16], shift);
     }
 }
 
@@ -354,6 +409,16 @@ SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const void *x, 
     }
 }
 
+SMELT_SHARED void smelt_quad_clamped(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t shift)
+{
+    for (int32_t i = 0; i < 4 * blocks; ++i) {
+        const int32_t *const scale = scales + i / 4 * 20 + i % 4;
+        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
+        y[i] = smelt_clamped_output(sum, scale[4], scale[8], scale[12], scale[16], shift);
+    }
+}
+
 SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t blocks, int32_t up, int32_t shift)
 {
@@ -393,6 +458,17 @@ SMELT_SHARED void smelt_quads_narrow_16(int8_t *y, const int32_t *w, const void 
     }
 }
 
+SMELT_SHARED void smelt_quads_clamped_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+{
+    for (int32_t i = 0; i < 16 * blocks; ++i) {
+        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
+        const int32_t *const scale = scales + 20 * block + channel;
+        const int32_t sum = smelt_quad_sum_16(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
+        y[pixel * channels + 4 * block + channel] = smelt_clamped_output(sum, scale[4], scale[8], scale[12], scale[16], shift);
+    }
+}
+
 SMELT_SHARED void smelt_quads_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
         int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
 {
@@ -410,6 +486,16 @@ SMELT_SHARED void smelt_quad_narrow_16(int8_t *y, const int32_t *w, const void *
         const int32_t *const scale = scales + i / 4 * 12 + i % 4;
         const int32_t sum = smelt_quad_sum_16(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
         y[i] = smelt_narrow_output(sum, scale[4], scale[8], shift);
+    }
+}
+
+SMELT_SHARED void smelt_quad_clamped_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
+        int32_t pitch, int32_t blocks, int32_t shift)
+{
+    for (int32_t i = 0; i < 4 * blocks; ++i) {
+        const int32_t *const scale = scales + i / 4 * 20 + i % 4;
+        const int32_t sum = smelt_quad_sum_16(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
+        y[i] = smelt_clamped_output(sum, scale[4], scale[8], scale[12], scale[16], shift);
     }
 }
 
