@@ -1,12 +1,14 @@
-"""Networks on GAP8 beside DORY and PULP-NN: `python benchmarks/gap8.py [--models a,b] [--layers] [--kernels] [--h7] [--markdown]`.
+"""Networks on GAP8 beside DORY and PULP-NN: `python benchmarks/gap8.py [--models a,b] [--layers] [--verify N] [--kernels] [--h7]
+[--markdown]`.
 
 Every network is compiled for `gapuino` and simulated. Its reference is compared with the golden layers beside its file, where there
 are some, and the firmware's outputs with the reference: "wrong" counts layers and values that differ. Cycles are those of one
 inference from its first step to its last, on the golden input or a random one. What is waited for is given in percent of them
 (`smelt.devices.waits`). DORY's figures are in `gap8_figures.py`.
 
-With --layers, every step of every network; with --kernels, single layers that lie in L1, of which moves are not counted; with --h7,
-networks on the STM32H743, on one core of GAP8 and on all eight.
+With --layers, every step of every network; with --verify, instead of that, golden layers beside the reference and beside what the
+board's steps write, and all that they write on N random inputs beside the reference; with --kernels, single layers that lie in L1,
+of which moves are not counted; with --h7, networks and their layers on the STM32H743, on one core of GAP8 and on all eight.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean, stdev
 
 from data import MLPERF_TINY, MODELS, ROOT, shared
 from gap8_figures import DORY, KERNELS, Dory
@@ -21,8 +24,9 @@ from tables import show
 
 from smelt import compile, execute, profile, random_inputs
 from smelt.errors import DoesNotFit
-from smelt.report.golden import compare_golden, golden_input
+from smelt.report.golden import compare_golden, golden_input, golden_on_board
 from smelt.report.golden_files import read_golden
+from smelt.report.layers import verify_layers
 from smelt.report.verify import ORACLES, compared
 from smelt.targets.boards import GAPUINO
 
@@ -48,6 +52,7 @@ COLUMNS = (
     "golden",
     "wrong",
 )
+VERIFIED = ("network", "golden: reference", "golden: board", "inputs", "steps", "values", "wrong")
 STEPS = ("step", "kernel", "kMAC", "cycles", "MAC/cycle", *WAITS, "uJ", "DORY k", "ratio", "silicon k", "ratio")
 
 
@@ -141,18 +146,58 @@ def single_core():
     return replace(GAPUINO, chip=replace(GAPUINO.chip, cluster=cluster))
 
 
-def comparison(names, markdown):
-    """The same networks on a Cortex-M7 and on one and on eight cores."""
-    rows = []
+def comparison(names, layers, markdown):
+    """The same networks on a Cortex-M7 and on one and on eight cores, and the layers that are steps of all three."""
+    rows, single, ratios = [], [], []
     for name in names:
-        found = [measured(*file_of(name), board) for board in (H7, single_core(), GAPUINO)]
+        try:
+            found = [measured(*file_of(name), board) for board in (H7, single_core(), GAPUINO)]
+        except DoesNotFit as refusal:
+            print(f"{name}: {refusal}")
+            continue
         assert not any(wrong for *_, wrong in found), name
-        h7, one, eight = (figures.cycles for _, figures, _, _ in found)
-        rows.append(
-            (name, f"{h7:,}", f"{one:,}", f"{eight:,}", f"{h7 / one:.2f}", f"{h7 / eight:.1f}", f"{one / eight:.2f}")
+        rows.append((name, *beside(*(figures.cycles for _, figures, _, _ in found))))
+        of = [{s.name: s for s in figures.steps if s.macs} for _, figures, _, _ in found]
+        for step in of[0]:
+            if all(step in steps and steps[step].macs == of[0][step].macs for steps in of):
+                cycles = [steps[step].cycles for steps in of]
+                ratios.append(cycles[0] / cycles[1])
+                single.append((f"{name}: {step}", *beside(*cycles)))
+    columns = ("", H7, "one core", "eight", "H7 / one", "H7 / eight", "one / eight")
+    show("Cycles", columns, rows, markdown)
+    if layers:
+        show("Layers", columns, single, markdown)
+    if len(ratios) > 1:
+        told = f"{mean(ratios):.2f} +- {stdev(ratios):.2f}"
+        print(
+            f"{len(ratios)} layers: {told} times fewer cycles on one core than on the Cortex-M7; published: 2.5 +- 0.9"
         )
-    columns = ("network", H7, "one core", "eight", "H7 / one", "H7 / eight", "one / eight")
-    show("Cycles; published: 2.5 +- 0.9 times fewer on one core of GAP8 than on the STM32H7", columns, rows, markdown)
+
+
+def beside(h7, one, eight):
+    return (f"{h7:,}", f"{one:,}", f"{eight:,}", f"{h7 / one:.2f}", f"{h7 / eight:.1f}", f"{one / eight:.2f}")
+
+
+def verified(names, count, markdown):
+    """Layer by layer: golden files, and random inputs."""
+    for name in names:
+        file, folder = file_of(name)
+        try:
+            compilation = compile(file, GAPUINO)
+        except DoesNotFit as refusal:
+            print(f"{name}: {refusal}")
+            continue
+        golden = ("-", "-")
+        if folder is not None:
+            found = golden_on_board(compilation, read_golden(folder))
+            told = [sum(layer.reference is None and layer.tensor is not None for layer in found.layers)]
+            told.append(sum(layer.seen and layer.board is None for layer in found.layers))
+            golden = tuple(f"{equal} of {len(found.layers)}" for equal in told)
+        steps = verify_layers(compilation, random_inputs(compilation.model, count))
+        wrong = 0 if steps.first is None else steps.first.mismatches
+        row = (name, *golden, str(count), f"{steps.steps:,}", f"{steps.values:,}", str(wrong))
+        show("Layer by layer", VERIFIED, [row], markdown)
+        sys.stdout.flush()
 
 
 def number(value):
@@ -173,6 +218,9 @@ def main():
         "--models", default=",".join((*MLPERF_TINY, *FOLDERS)), type=lambda names: names.split(","), help="just these"
     )
     parser.add_argument("--layers", action="store_true", help="every step")
+    parser.add_argument(
+        "--verify", type=int, metavar="N", help="golden layers and N random inputs, layer by layer, instead"
+    )
     parser.add_argument("--kernels", action="store_true", help="single layers in L1 instead")
     parser.add_argument("--h7", action="store_true", help="cycles beside those of a Cortex-M7 instead")
     parser.add_argument("--markdown", action="store_true", help="print the table for a page")
@@ -192,7 +240,9 @@ def main():
         )
         show(f"Layers in L1 of {GAPUINO.name}", columns, kernel_rows(), given.markdown)
     elif given.h7:
-        comparison(given.models, given.markdown)
+        comparison(given.models, given.layers, given.markdown)
+    elif given.verify:
+        verified(given.models, given.verify, given.markdown)
     else:
         networks(given.models, given.layers, given.markdown)
 

@@ -114,9 +114,15 @@ def translated(text: str) -> str:
     return Assembler().text([line for line in text.splitlines() if line.strip()])
 
 
-def machine_after(body: str, given: Mapping[int, bytes] | None = None, board: Board = BOARD) -> ClusterMachine:
+def machine_after(
+    body: str,
+    given: Mapping[int, bytes] | None = None,
+    board: Board = BOARD,
+    cores: int = 0xFF,
+    controller: str = "",
+) -> ClusterMachine:
     """The machine after a program that began with `given` bytes in its memories; raises `Fault` if it does anything wrong."""
-    elf = built(program(body))
+    elf = built(program(body, cores, controller))
     parsed = read_elf(elf)
     image = Image(elf, board.name, "zig", parsed, (), "", ())
     machine = loaded(board, image)

@@ -19,6 +19,14 @@ def dma(command: int, near: int = L1, far: int = 0x1C000000) -> str:
     return DMA.format(command=command, near=near, far=far)
 
 
+def outside(near: int = L2, size: int = 64, far: int = 0x40, outwards: bool = False) -> str:
+    """A request of bytes of the memories outside of the chip, or of bytes that go there."""
+    at = 0x10 * outwards
+    sets = ((at, near), (at + 4, size), (0x20, far), (at + 8, 0x10))
+    return "li t0, 0x1A102180\n" + "\n".join(f"li t1, {value}\nsw t1, {offset}(t0)" for offset, value in sets)
+
+
+WITHOUT_ID = "\n".join(line for line in dma(IN | 64).splitlines() if line != "lw t1, 0(t0)")
 SLOW = dma(IN | 1 << 18 | 256) + "\nli t1, 0x10001\nsw t1, 0(t0)"  # line by line of a byte
 
 PROGRAMS = {
@@ -42,6 +50,8 @@ PROGRAMS = {
     "transfer within L1": (dma(IN | 256, far=L1 + 0x1000), L1 + 0x1000, "not in the memory where it must be"),
     "transfers that overlap": (f"{SLOW}\n{dma(IN | 64, near=L1 + 64)}", L1 + 64, "another transfer"),
     "transfer of what is not there": (dma(OUT | 64, far=L2), L2, "never written"),
+    "transfer without a number": (WITHOUT_ID, L1, "no id"),
+    "lines without length": (dma(IN | 1 << 18 | 256) + "\nsw x0, 0(t0)", L1, "lines have no length"),
     "no such event register": ("sw t1, 0x60(s1)", 0x60, "the event unit has no such register"),
 }
 
@@ -49,23 +59,58 @@ PROGRAMS = {
 CHOICE = 0x1C060000  # where the number of the program lies that core 3 is to run
 
 
-@cache
-def all_programs() -> str:
+OF_THE_CONTROLLER = {
+    "request of nothing": (outside(size=0), L2, "no bytes"),
+    "request too long": (outside(size=(1 << 20) + 4), L2, "longer than the driver's bursts"),
+    "request for L1": (outside(near=L1), 0x40, "not in the memory where it must be"),
+    "request to flash": (outside(0x1C000000, far=0x01000040, outwards=True), 0x01000040, "not in the memory where"),
+    "two requests": (f"{outside()}\n{outside(near=L2 + 64)}", 0x40, "a request is under way"),
+    "request of what is not there": (outside(outwards=True), 0x40, "never written"),
+    "read before a request ended": (f"{outside()}\nli t0, {L2}\nlw t1, 4(t0)", L2 + 4, "access in flight"),
+    "changed before it went outside": (
+        f"{outside(0x1C000000, outwards=True)}\nli t0, 0x1C000010\nsw t1, 0(t0)",
+        0x1C000010,
+        "a DMA reads it",
+    ),
+}
+
+
+def one_of(programs: dict[str, tuple[str, int | None, str]]) -> str:
     """One program with all of them, since every compilation takes its time."""
     parts = [
-        f"li t1, {i}\nbne t0, t1, {i}1f\n{body}\n{i}1: lw t0, 0(s2)" for i, (body, _, _) in enumerate(PROGRAMS.values())
+        f"li t1, {i}\nbne t0, t1, {i}1f\n{body}\n{i}1: lw t0, 0(s2)" for i, (body, _, _) in enumerate(programs.values())
     ]
-    return ON_CORE_3.format(f"li s2, {CHOICE}\nlw t0, 0(s2)\n" + "\n".join(parts))
+    return f"li s2, {CHOICE}\nlw t0, 0(s2)\n" + "\n".join(parts)
+
+
+@cache
+def on_core_3() -> str:
+    return ON_CORE_3.format(one_of(PROGRAMS))
+
+
+def choice(name: str, programs: dict[str, tuple[str, int | None, str]]) -> dict[int, bytes]:
+    return {CHOICE: list(programs).index(name).to_bytes(4, "little")}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_mistake_is_found_where_it_happens(name):
     _, address, text = PROGRAMS[name]
     with pytest.raises(Fault) as error:
-        machine_after(all_programs(), {CHOICE: list(PROGRAMS).index(name).to_bytes(4, "little")})
+        machine_after(on_core_3(), choice(name, PROGRAMS))
     told = str(error.value)
     assert "on core 3" in told and error.value.function == "worker" and error.value.address == address
     assert text in told if text else error.value.kind == name
+
+
+@pytest.mark.parametrize("name", OF_THE_CONTROLLER)
+def test_a_mistake_of_the_controller_is_found(name):
+    """No worker is started: without a mistake, nobody would be awake."""
+    _, address, text = OF_THE_CONTROLLER[name]
+    with pytest.raises(Fault) as error:
+        machine_after("", choice(name, OF_THE_CONTROLLER), cores=0, controller=one_of(OF_THE_CONTROLLER))
+    told = str(error.value)
+    assert "on the controller" in told and error.value.function == "_start" and error.value.address == address
+    assert text in told
 
 
 def test_a_barrier_that_one_core_misses_is_told_with_all_who_wait():
@@ -133,6 +178,17 @@ def test_a_stack_that_is_too_small_is_told_before_it_destroys_anything():
         run(image(DEEP % (9, "smelt_fork(on_worker, &depth);")))
     end = 0x10010000 - WORKER_STACK_BYTES
     assert end - 2 * WORKER_STACK_BYTES < error.value.address < end - WORKER_STACK_BYTES
+
+
+def test_the_controllers_stack_has_a_limit_as_well():
+    """It recurses instead of starting the cluster."""
+    recursion = DEEP.partition("KERNEL void on_worker")[0]
+    code = (
+        recursion
+        + "static void master(void *argument) { (void)argument; }\n#define smelt_cluster_start() (void)deep(400U)"
+    )
+    with pytest.raises(Fault, match=r"stack overflow.* in deep .*on the controller"):
+        run(image(code))
 
 
 def test_bytes_that_come_from_outside_must_not_be_touched_before():

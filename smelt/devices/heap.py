@@ -54,7 +54,11 @@ class Heap:
     @property
     def largest(self) -> Block:
         """The largest free block."""
-        return max(self._all_free(), key=lambda b: b.size, default=Block(0, 0))
+        return self.largest_of(self._memories)
+
+    def largest_of(self, memories: Iterable[Block]) -> Block:
+        """The largest free block of some memories; one without bytes where there is none."""
+        return max((block for m in memories for block in self._free[m]), key=lambda b: b.size, default=Block(0, 0))
 
     def allocate(self, size: int, preferred: int | None = None) -> Block:
         """`size` bytes at a multiple of `ALIGN`, in the memory that begins at `preferred` or next after it if they fit there,
@@ -92,9 +96,6 @@ class Heap:
         blocks[position : position + 1] = [rest] if rest.size else []
         self._taken[block.address] = (block, memory)
         return block
-
-    def _all_free(self) -> Iterable[Block]:
-        return (block for blocks in self._free.values() for block in blocks)
 
     def _full(self, size: int) -> DeviceHeapFull:
         return DeviceHeapFull(self._board.name, size, self.free, self.largest.size)

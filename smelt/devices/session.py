@@ -5,8 +5,9 @@
         module.conv2d_0a1b2c3d(x, weights, table, y)
 
 The device's memory: the stack at the start of the first RAM, so that it overflows out of it or into a canary; at the start of the
-largest RAM the queue, the arguments of its tasks and the runtime; the heap is everything else. Calls are tasks: they are
-gathered here, written to the device together, and run in order by the runtime, when a result is needed or the queue is full.
+largest RAM the queue, the arguments of its tasks and the runtime; the heap is everything else. Where code and data of a chip share
+a memory, all of it is the session's. Calls are tasks: they are gathered here, written to the device together, and run in order
+by the runtime, when a result is needed or the queue is full.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from smelt.firmware.module import (
     module_source,
 )
 from smelt.targets.boards import named
+from smelt.targets.border import as_data
 from smelt.targets.start_up import changes
 from smelt.targets.types import Board
 
@@ -83,7 +85,7 @@ class Session:
     ) -> None:
         if isinstance(device, str):
             device = named(device)
-        self.board = device if isinstance(device, Board) else device.board
+        self.board = as_data(device if isinstance(device, Board) else device.board)
         self.strict, self.timeout, self.compiler = strict, timeout, compiler
         self.epoch = 0  # how often the device had to be set up again
         self._open = False
@@ -199,7 +201,7 @@ class Session:
         if source.board not in (None, self.board.name):
             raise WrongBoard(f"the module was made for {source.board}, this is a {self.board.name}")
         self._check_open()
-        place = self.heap.largest
+        place = self.heap.largest_of(self.layout.code)
         built = build_module(source, self.board, place.address, helpers_of(self.layout.runtime), self.compiler)
         block = self.heap.claim(place, len(built.data))
         module = self._modules[block.address] = RemoteModule(self, source, built, block)

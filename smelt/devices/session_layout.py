@@ -19,13 +19,14 @@ STACK_BYTES = 4096
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a session keeps what on the device."""
+    """Where a session keeps what on the device. `heap` are the memories of tensors, and `code` those of them for modules."""
 
     stack: Block
     queue: Block
     arguments: Block
     runtime: Module
     heap: tuple[Block, ...]
+    code: tuple[Block, ...]
 
     @property
     def entry(self) -> int:
@@ -45,4 +46,6 @@ def make_layout(board: Board, stack_bytes: int = STACK_BYTES, compiler: Compiler
     if any(block.size < 0 for block in heap):
         needed = stack.size + queue.size + arguments.size + len(runtime.data)
         raise DeviceHeapFull(board.name, needed, sum(m.size for m in rams), main.size)
-    return Layout(stack, queue, arguments, runtime, tuple(heap))
+    cluster = board.chip.cluster
+    code = [block for m, block in zip(rams, heap, strict=True) if cluster is None or m.name != cluster.memory]
+    return Layout(stack, queue, arguments, runtime, tuple(heap), tuple(code))

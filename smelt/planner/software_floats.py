@@ -19,10 +19,10 @@ def software_notes(plan: Plan) -> tuple[str, ...]:
         return ()
     macs = sum(step.macs for step in steps)
     cost = board.core.software_mac
-    return (
-        f"{board.name} has no floating-point unit: {len(steps)} of {len(plan.steps)} steps compute in software, about {cost} "
-        f"cycles for each of {macs:,} products and sums ({macs * cost / 1e6:.3g} million); {ADVICE}",
-    )
+    found = f"{board.name} has no floating-point unit: {len(steps)} of {len(plan.steps)} steps compute in software"
+    if macs:
+        found += f", about {cost} cycles for each of {macs:,} products and sums ({macs * cost / 1e6:.3g} million); {ADVICE}"
+    return (found,)
 
 
 def software_warnings(graph: Graph) -> tuple[str, ...]:

@@ -43,6 +43,15 @@ def bordered(board: Board, data_bytes: int) -> Board:
     return _with(board, replace(code, size=rest), replace(data, start=code.start + rest, size=mine))
 
 
+def as_data(board: Board) -> Board:
+    """The board with all of the memory for data, where whoever uses it brings its code along with them."""
+    parts = shared(board)
+    if parts is None:
+        return board
+    code, data = parts
+    return _with(board, replace(code, size=0), replace(data, start=code.start, size=code.size + data.size))
+
+
 def _with(board: Board, *changed: Memory) -> Board:
     new = {m.name: m for m in changed}
     memories = tuple(new.get(m.name, m) for m in board.chip.memories)
