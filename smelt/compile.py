@@ -175,13 +175,15 @@ def compile(
     from smelt.planner.effort import planning_of
     from smelt.planner.evidence import evidence
     from smelt.planner.feed import fed_plan
-    from smelt.planner.limits import checked
+    from smelt.planner.limits import checked, for_one_core
     from smelt.planner.ways import Ways
     from smelt.plugins import implementations
     from smelt.targets.boards import named
 
     check_name(name)  # before the minutes that a plan may take
     board = named(board)
+    if feed:
+        for_one_core("an input that is fed is computed by one", board, "leave out --feed")
     network = read_network(path, (input_type, output_type), weight_type, layout)
     graph = network.graph
     known = measured(log, board, compiler)

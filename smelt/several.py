@@ -101,13 +101,14 @@ def compile_suite(
     from smelt.planner.effort import planning_of
     from smelt.planner.evidence import evidence
     from smelt.planner.join import Request, join
-    from smelt.planner.limits import checked
+    from smelt.planner.limits import checked, for_one_core
     from smelt.planner.ways import Ways
     from smelt.plugins import implementations
     from smelt.targets.boards import named
 
     names = names_of(paths, names, suite)
     board = named(board)
+    for_one_core("several networks in one memory are for one core", board, "compile each by itself")
     networks = {
         name: read_network(path, (input_type, output_type), weight_type, layout)
         for name, path in zip(names, paths, strict=True)

@@ -8,7 +8,7 @@ import pytest
 
 from smelt.compile import compile as compile_model
 from smelt.devices.choose import run_image
-from smelt.errors import DoesNotFit, SmeltError
+from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.firmware import build, emit, render
 from smelt.firmware.harness import render_harness
 from smelt.inputs import random_inputs
@@ -23,11 +23,14 @@ from smelt.planner.limits import Limits
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import WORKER_STACK_BYTES, WORKER_VARIABLES
 from smelt.planner.ways import Bring, Part
+from smelt.report.curve import trade_off
 from smelt.report.execute import by_step
 from smelt.report.layers import verify_layers
 from smelt.report.profile import profile
+from smelt.several import compile_suite
 from smelt.targets.boards import board
-from tests.paths import KWS
+from smelt.tuning.tune import tune
+from tests.paths import HELLO, KWS
 
 BOARD = board("gapuino")
 MAIN = """
@@ -320,6 +323,21 @@ def test_what_every_step_of_the_firmware_writes_is_seen(made):
     wrong = made.graph.substitute({bias: replace(bias, data=bias.constant + (np.arange(bias.elements) == 5) * 9000)})
     first = verify_layers(replace(made, graph=wrong), inputs).first
     assert (first.input, first.number, first.tensor, first.element[-1]) == (0, 3, made.graph.ops[3].y.name, 5)
+
+
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda folder: compile_model(KWS, BOARD, feed=True),
+        lambda folder: compile_suite((KWS, HELLO), BOARD),
+        lambda folder: tune(KWS, BOARD, folder / "log.jsonl"),
+        lambda folder: trade_off(KWS, BOARD),
+    ],
+    ids=["feed", "suite", "tune", "curve"],
+)
+def test_what_is_for_one_core_is_refused(what, tmp_path):
+    with pytest.raises(OptionError, match=r"gapuino divides steps over the cores of a cluster, and .*: "):
+        what(tmp_path)
 
 
 def test_code_and_data_share_a_memory():

@@ -64,6 +64,12 @@ def checked(limits: Limits, board: Board) -> Limits:
     return limits
 
 
+def for_one_core(what: str, board: Board, instead: str) -> None:
+    """Raises OptionError where steps are divided over the cores of a cluster: `what` is not for them, `instead` is what to do."""
+    if board.chip.cluster is not None:
+        raise OptionError(f"{board.name} divides steps over the cores of a cluster, and {what}: {instead}")
+
+
 def regions_of(texts: Iterable[str]) -> dict[str, int]:
     """What may be taken of memories, written as NAME=SIZE; 0 takes nothing. Raises OptionError."""
     found: dict[str, int] = {}

@@ -21,7 +21,9 @@ def software_notes(plan: Plan) -> tuple[str, ...]:
     cost = board.core.software_mac
     found = f"{board.name} has no floating-point unit: {len(steps)} of {len(plan.steps)} steps compute in software"
     if macs:
-        found += f", about {cost} cycles for each of {macs:,} products and sums ({macs * cost / 1e6:.3g} million); {ADVICE}"
+        found += (
+            f", about {cost} cycles for each of {macs:,} products and sums ({macs * cost / 1e6:.3g} million); {ADVICE}"
+        )
     return (found,)
 
 

@@ -14,6 +14,7 @@ from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, trade_offs
 from smelt.planner.evidence import NO_LINK, Evidence, Linked, linked, similar
 from smelt.planner.flow import steps_of
+from smelt.planner.limits import for_one_core
 from smelt.planner.tradeoff import Point
 from smelt.report.terminal import line, table
 from smelt.targets.boards import named
@@ -49,8 +50,10 @@ def trade_off(
     max_ram: int | None = None,
     max_flash: int | None = None,
 ) -> TradeOff:
-    """The curve of the model at `path`, within budgets. Raises what `compile` raises, but builds nothing."""
+    """The curve of the model at `path`, within budgets. Raises what `compile` raises, but builds nothing, and OptionError where
+    steps are divided over the cores of a cluster."""
     board = named(board)
+    for_one_core("the curve is of plans for one", board, "compile with --for and budgets, and compare profiles")
     graph = prepare(load(path))
     known = measured(log, board, compiler)
     points = trade_offs(graph, board, known=known, limits=Limits(max_ram, max_flash))

@@ -138,11 +138,11 @@ class PlanView(Noun):
 
 def look(compilation: Compilation, log: TuningLog | None, goal: str, curve: bool = True) -> PlanView:
     """How the plan of a compilation is looked at, which was made for a goal with what a log knows (`smelt.compile`). With a curve:
-    what RAM, flash and cycles can be had together within the same budgets."""
+    what RAM, flash and cycles can be had together within the same budgets, where steps are not divided over cores."""
     plan = compilation.plan
     known = measured(log, plan.board, "none")
     points: tuple[Point, ...] = ()
-    if curve:
+    if curve and plan.board.chip.cluster is None:
         with suppress(DoesNotFit):  # of goals that spend more than this plan
             points = trade_offs(compilation.graph, plan.board, known=known, limits=plan.limits)
     return plan_view(compilation, known, goal, points)

@@ -22,6 +22,7 @@ from smelt.nouns import Noun
 from smelt.passes import prepare
 from smelt.planner import make_plan
 from smelt.planner.known import Known
+from smelt.planner.limits import for_one_core
 from smelt.planner.log import TuningLog, append, check_writable, damage
 from smelt.planner.measurement import Measurement, Origin
 from smelt.planner.plan import Plan
@@ -89,6 +90,7 @@ def tune(
     """
     start = time.monotonic()
     board, file = named(board), Path(file)
+    for_one_core("what is measured are steps on one", board, "`smelt profile` says what cores wait for")
     check_writable(file)
     where = counting_device(board, device, adapter)
     kept = TuningLog.load(file) if os.path.exists(file) else TuningLog.empty
