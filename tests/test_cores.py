@@ -8,6 +8,9 @@ import pytest
 
 from smelt.compile import compile as compile_model
 from smelt.devices.choose import run_image
+from smelt.devices.graph_runner import GraphRunner
+from smelt.devices.session import Session
+from smelt.devices.session_errors import DeviceHeapFull
 from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.firmware import build, emit, render
 from smelt.firmware.harness import render_harness
@@ -323,6 +326,17 @@ def test_what_every_step_of_the_firmware_writes_is_seen(made):
     wrong = made.graph.substitute({bias: replace(bias, data=bias.constant + (np.arange(bias.elements) == 5) * 9000)})
     first = verify_layers(replace(made, graph=wrong), inputs).first
     assert (first.input, first.number, first.tensor, first.element[-1]) == (0, 3, made.graph.ops[3].y.name, 5)
+
+
+def test_a_session_computes_it_kernel_by_kernel(made):
+    """On the controller; tables and tiles are moved by the host, and code lies where instructions can be fetched."""
+    (inputs,) = random_inputs(made.model, 1)
+    with Session(BOARD) as session, GraphRunner(session, made) as runner:
+        assert runner.run(inputs)[0].tobytes() == run(made.model, inputs)[0].tobytes()
+        while session.heap.largest.size >= 1 << 16:  # nothing but what the cores share has room any more
+            session.empty(1 << 16)
+        with pytest.raises(DeviceHeapFull):
+            session.load("int large[14000] = {1}; int f(void) { return large[3]; }")
 
 
 @pytest.mark.parametrize(
