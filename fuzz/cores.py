@@ -21,6 +21,7 @@ from fuzz.harness import Case, Finding, Fuzzer, main
 from fuzz.linear import filters, window
 from smelt.compile import Compilation, compile
 from smelt.errors import DoesNotFit
+from smelt.firmware.build import Compiler
 from smelt.inputs import random_inputs
 from smelt.model.reference import run
 from smelt.planner.on_cores import OnCores
@@ -39,7 +40,7 @@ def attempt(case: Case) -> str:
     net = integers(case.dice, case.number) if case.number % 2 else None
     path = case.write(tflite(case.dice, case.rng), ".tflite") if net is None else case.write(net.model(), ".onnx")
     board, regions = cluster_at_random(case.dice)
-    compiler = "gcc" if shutil.which(board.core.gcc[0]) is not None else "zig"
+    compiler: Compiler = "gcc" if shutil.which(board.core.gcc[0]) is not None else "zig"
     try:
         compilation = compile(path, board, compiler=compiler, regions=regions)
     except DoesNotFit:
