@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
@@ -23,22 +24,45 @@ def operand(program: Program, place: Place | Constant, type: str, step: int = 0)
     """An argument of a call, which moves by `step` bytes from band to band."""
     if isinstance(place, Constant):
         return place.name
-    pointer = f"net->{program.role(place.memory)}" + (f" + {place.offset}" if place.offset else "")
+    pointer = " + ".join((f"net->{program.role(place.memory)}", *offset(program, place)))
     pointer += f" {'+' if step > 0 else '-'} {abs(step)}u * band" if step else ""
     return f"({type} *)(void *)({pointer})"
 
 
-def calls(program: Program) -> Iterator[str]:
-    """The calls of a run, step by step."""
+def offset(program: Program, place: Place) -> Iterator[str]:
+    """What is added to the beginning of a region, by name where it has one."""
+    named = program.offsets.get(place.within)
+    behind = place.offset if named is None else place.offset - named.placement.offset
+    if named is not None:
+        yield named.macro
+    if behind:
+        yield f"{behind}u"
+
+
+def offset_macros(program: Program, code: str) -> Iterator[str]:
+    """The offsets that `code` names, each with what lies there."""
+    used = set(re.findall(r"\w+", code))
+    for o in program.offsets.values():
+        if o.macro in used:
+            where = f"{o.placement.size} bytes in {program.role(o.placement.memory)}"
+            yield f"#define {o.macro} {o.placement.offset}u /* {where} */"
+
+
+def said(step: Step) -> str:
+    """A step in a line."""
+    return f"{step.name} = {comment(f'{step.operators} by {step.way.how}')}"
+
+
+def step_bodies(program: Program) -> Iterator[tuple[Step, list[str]]]:
+    """The calls of each step of a run, all but those of what is fed."""
     first = 1 if program.feed else 0
     for number, (step, invocations) in enumerate(groupby(program.own, key=lambda i: i.step), first):
-        yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
-        yield from _moved(program, number)
+        body = list(_moved(program, number))
         if step in program.deeds:
-            yield from _tiles(program, step, tuple(invocations))
-            continue
-        for repeat in repeats(tuple(invocations)):
-            yield from _repeated(program, repeat)
+            body += _tiles(program, step, tuple(invocations))
+        else:
+            body += (line for repeat in repeats(tuple(invocations)) for line in _repeated(program, repeat))
+        yield step, body
 
 
 def _moved(program: Program, number: int) -> Iterator[str]:

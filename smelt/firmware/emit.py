@@ -17,7 +17,7 @@ from smelt.firmware.moves import dma_of
 from smelt.firmware.names import check_name, part
 from smelt.firmware.program import Band, Cell, Feed, Move, Port, Program, Region
 from smelt.firmware.streams import Stream, stream_of
-from smelt.firmware.transports import Place, deeds_of
+from smelt.firmware.transports import Place, deeds_of, place_of
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.implementation import Argument, bytes_of
 from smelt.loops.ir import Buffer, Scratch, Type
@@ -169,8 +169,7 @@ def _feed(plan: Plan, invocations: tuple[Invocation, ...]) -> Feed | None:
 
 
 def _at(plan: Plan, there: Part) -> Place:
-    placement = plan.placement(there.owner)
-    return Place(placement.memory, placement.offset + there.offset)
+    return place_of(plan.placement(there.owner), there.offset)
 
 
 def _invocation(plan: Plan, number: int, step: Step, piece: Piece, constants: Tables) -> Invocation:
@@ -243,8 +242,7 @@ def _check_room(step: Step, buffer: Buffer, room: int) -> None:
 
 
 def _place(plan: Plan, argument: Tensor | Scratch) -> Place:
-    placement = plan.placement(argument)
-    return Place(placement.memory, placement.offset)
+    return place_of(plan.placement(argument))
 
 
 def _cell(plan: Plan, number: int, state: State, constants: Tables) -> Cell:

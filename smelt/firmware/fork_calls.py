@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import groupby
 
-from smelt.firmware.calls import call, chosen_by, comment, operand
+from smelt.firmware.calls import call, chosen_by, operand, said
 from smelt.firmware.forks import Act, Asking, Filled, Haul, Hauled, Taken
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.program import Program
@@ -18,22 +18,17 @@ from smelt.planner.on_cores import NUMBERS
 from smelt.planner.step import Step
 
 
-def step_calls(program: Program) -> Iterator[str]:
-    """The calls of a run: of one function for each step. Requests of tables from outside are numbered from the first one on."""
-    more = ", brought" if program.stream else ""
-    for number, step in enumerate(program.plan.steps):
-        yield f"    /* {number}: {step.name} = {comment(f'{step.operators} by {step.way.how}')} */"
-        if program.stream is not None and (range := program.stream.between.get(number)) is not None:
-            yield f"    {'(void)' if range else 'const uint32_t brought = '}{_asking(program, range)}"
-        yield f"    {program.step(step)}(net{more});"
+def asked_before(program: Program, number: int) -> Iterator[str]:
+    """What begins to come from outside before the step of a number. Requests are numbered from the first one on."""
+    if program.stream is not None and (range := program.stream.between.get(number)) is not None:
+        yield f"    {'(void)' if range else 'const uint32_t brought = '}{_asking(program, range)}"
 
 
-def step_functions(program: Program) -> Iterator[str]:
-    """The functions of all steps, where steps are functions."""
-    if program.plan.board.chip.cluster:
-        yield from _stream(program, program.stream) if program.stream else ()
-        for step, invocations in groupby(program.invocations, key=lambda i: i.step):
-            yield from _functions(program, step, tuple(invocations))
+def cluster_functions(program: Program) -> Iterator[str]:
+    """The functions of all steps, those of rounds before them."""
+    yield from _stream(program, program.stream) if program.stream else ()
+    for step, invocations in groupby(program.invocations, key=lambda i: i.step):
+        yield from _functions(program, step, tuple(invocations))
 
 
 def _stream(program: Program, stream: Stream) -> Iterator[str]:
@@ -70,7 +65,7 @@ def _functions(program: Program, step: Step, invocations: Sequence[Invocation]) 
     brought = ", uint32_t brought" if program.stream else ""
     unused = "" if not program.stream or "brought)" in text else "    (void)brought;\n"
     head = f"{kernel} void {program.step(step)}(const {program.name}_net *net{brought})"
-    yield f"{head}\n{{\n{numbers}{unused}{text}\n}}\n\n"
+    yield f"/* {said(step)} */\n{head}\n{{\n{numbers}{unused}{text}\n}}\n\n"
 
 
 def _acts(program: Program, step: Step, acts: Sequence[Act], rounds: dict[str, str]) -> Iterator[str]:

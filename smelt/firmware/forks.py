@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.streams import Stream
-from smelt.firmware.transports import Place
+from smelt.firmware.transports import Place, place_of
 from smelt.planner.borders import Fill
 from smelt.planner.in_tiles import Event, Start, Transfer
 from smelt.planner.on_cores import OnCores
-from smelt.planner.placement import Placement
 from smelt.planner.plan import Plan
 from smelt.planner.ways import Bring, Fetch
 
@@ -136,14 +135,14 @@ def _moves(
     for event in events:
         if isinstance(event, Fill):
             near, r = plan.placement(event.buffer), event.rectangle
-            yield Filled(Place(near.memory, near.offset + r.first), r.size, r.count, r.pitch, event.value)
+            yield Filled(place_of(near, r.first), r.size, r.count, r.pitch, event.value)
             continue
         moved = event.transfer
         joins = isinstance(moved, Transfer) and moved.joins
         if isinstance(moved, Bring):
             continue  # whoever takes a portion waits for it; ranges say what is asked for when something has been fetched
         if isinstance(event, Start) and stream is not None and isinstance(moved, Fetch) and moved in stream.taken:
-            yield Taken(_place(plan.placement(moved.buffer)), stream.taken[moved], moved.channel)
+            yield Taken(place_of(plan.placement(moved.buffer)), stream.taken[moved], moved.channel)
         elif isinstance(event, Start):
             yield _haul(plan, moved, constants)
         elif not joins:
@@ -156,13 +155,9 @@ def _haul(plan: Plan, moved: Transfer | Fetch, constants: Mapping[Fetch, Constan
     near = plan.placement(moved.buffer)
     if isinstance(moved, Fetch):
         size = moved.data.nbytes
-        return Haul(_place(near), constants[moved], size, 1, size, True, moved.channel, False)
+        return Haul(place_of(near), constants[moved], size, 1, size, True, moved.channel, False)
     r, far = moved.rectangle, plan.placement(moved.tensor)
-    there = Place(far.memory, far.offset + r.first)
-    here = Place(near.memory, near.offset + moved.offset)
+    there = place_of(far, r.first)
+    here = place_of(near, moved.offset)
     near_pitch = moved.pitch if r.count > 1 else 0
     return Haul(here, there, r.size, r.count, r.pitch, moved.inward, moved.channel, moved.joins, near_pitch)
-
-
-def _place(placement: Placement) -> Place:
-    return Place(placement.memory, placement.offset)

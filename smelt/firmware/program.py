@@ -9,6 +9,7 @@ from typing import Literal
 
 from smelt.firmware.forks import Act, Haul
 from smelt.firmware.invocations import Constant, Invocation
+from smelt.firmware.offsets import Offset, offsets
 from smelt.firmware.streams import Stream
 from smelt.firmware.transports import Deeds, Place, Transport
 from smelt.loops.floats import computes_in_floats
@@ -161,6 +162,11 @@ class Program(Noun):
     def step(self, step: Step) -> str:
         """The name of the C function that is a step, where steps are functions."""
         return f"{self.name}_s_{step.name}"
+
+    @cached_property
+    def offsets(self) -> Mapping[str, Offset]:
+        """Macros for where things lie in regions, by the names of the plan's placements."""
+        return offsets(self.plan, self.invocations, f"{self.name}_at")
 
     def role(self, memory: str) -> Role:
         """What C calls the region in `memory`. Raises KeyError where there is none."""

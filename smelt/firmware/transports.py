@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from smelt.planner.in_tiles import InTiles, Start, Transfer
 from smelt.planner.placement import Placement
@@ -12,10 +12,11 @@ from smelt.planner.plan import Plan
 
 @dataclass(frozen=True)
 class Place:
-    """Bytes of a region, `offset` from its start."""
+    """Bytes of a region, `offset` from its start; in which of the plan's placements, by its name, where one is meant."""
 
     memory: str
     offset: int
+    within: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -61,23 +62,24 @@ def deeds_of(plan: Plan, way: InTiles) -> Iterator[tuple[int, Deed]]:
     cached = {m.name for m in plan.board.chip.rams if m.path.data is not None} if way.dma else set[str]()
     shared = [(t, plan.placement(t)) for t in (*way.reads, *way.ys) if plan.placement(t).memory in cached]
     for t, p in shared:
-        yield 0, Shared(_place(p), t.bytes, True)
+        yield 0, Shared(place_of(p), t.bytes, True)
     for number, event in way.events:
         assert isinstance(event.transfer, Transfer), "tiles bring no tables"
         transport = _transport(plan, event.transfer, bool(way.dma))
         yield number, transport if isinstance(event, Start) else Arrived(transport)
     for t, p in shared:
         if t in way.ys:
-            yield len(way.pieces), Shared(_place(p), t.bytes, False)
+            yield len(way.pieces), Shared(place_of(p), t.bytes, False)
 
 
 def _transport(plan: Plan, transfer: Transfer, by_dma: bool) -> Transport:
-    r, near, far = transfer.rectangle, _place(plan.placement(transfer.buffer)), plan.placement(transfer.tensor)
-    there, channel = Place(far.memory, far.offset + r.first), transfer.channel if by_dma else None
+    r, near, far = transfer.rectangle, place_of(plan.placement(transfer.buffer)), plan.placement(transfer.tensor)
+    there, channel = place_of(far, r.first), transfer.channel if by_dma else None
     if transfer.inward:
         return Transport(near, there, r.size, r.count, r.size, r.pitch, channel)
     return Transport(there, near, r.size, r.count, r.pitch, r.size, channel)
 
 
-def _place(placement: Placement) -> Place:
-    return Place(placement.memory, placement.offset)
+def place_of(placement: Placement, behind: int = 0) -> Place:
+    """So many bytes behind the beginning of a placement."""
+    return Place(placement.memory, placement.offset + behind, placement.name)

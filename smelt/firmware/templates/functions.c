@@ -1,10 +1,10 @@
-${steps}${state_functions}int ${name}_init(${name}_net *net, const ${name}_memory *memory)
+${offsets}${step_functions}${state_functions}${name}_status_code ${name}_init(${name}_net *net, const ${name}_memory *memory)
 {
     if (net == NULL || memory == NULL) {
-        return -1;
+        return ${NAME}_STATUS_NULL_POINTER;
     }
 ${init_checks}
-${begin}    return 0;
+${begin}    return ${NAME}_STATUS_OK;
 }
 
 ${input_function}
@@ -16,7 +16,4 @@ ${output_assignments}
     return outputs;
 }
 
-void ${name}_run(const ${name}_net *net)
-{
-${calls}
-}
+${step_table}${run_function}

@@ -10,6 +10,10 @@ ${story}
  *     ${name}_net net;
  *     ${name}_init(&net, &memory);
 ${usage}
+ *
+ * Threads and interrupts: nothing here disables interrupts, takes a lock or waits for one, so that interrupts wait for nothing and
+ * may take as long as they want. All functions are re-entrant for different instances with different memories; one instance is for
+ * one thread or handler at a time. Tables are only read.${threads_note}
  */
 #ifndef ${NAME}_NET_H
 #define ${NAME}_NET_H
@@ -20,6 +24,14 @@ ${usage}
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+/* What functions return. */
+typedef enum {
+    ${NAME}_STATUS_OK = 0,
+    ${NAME}_STATUS_NULL_POINTER = -1, /* an argument, or the memory of a region that is not empty */
+    ${NAME}_STATUS_MISALIGNED = -2, /* the memory of a region is on no multiple of ${OWNER}_ALIGNMENT */
+    ${NAME}_STATUS_UNKNOWN_STEP = -3 /* there is no step of that number */
+} ${name}_status_code;
 
 ${memory}
 ${tensor_macros}
@@ -33,15 +45,34 @@ typedef struct {
 ${region_fields}
 } ${name}_net;
 
-/* Bind an instance to its memory, which is not written to${state_note}. Returns 0, or -1 if a pointer is null or misaligned. */
-int ${name}_init(${name}_net *net, const ${name}_memory *memory);
+/* Bind an instance to its memory, which is not written to${state_note}. Returns ${NAME}_STATUS_OK, or what is wrong. */
+${name}_status_code ${name}_init(${name}_net *net, const ${name}_memory *memory);
 
 ${input_prototype}
 ${name}_out ${name}_get_outputs(const ${name}_net *net);
 
 /* Compute the outputs from the inputs.${stack_note} */
 void ${name}_run(const ${name}_net *net);
-${state_declarations}
+
+/* How many steps that takes. */
+#define ${NAME}_STEPS ${steps}u
+${step_prototype}${state_declarations}
+#ifdef ${NAME}_PROFILE
+/* What there is to know of each step. What has no products has 0 MACs. */
+typedef struct {
+    const char *name;
+    const char *operators;
+    uint32_t macs;
+} ${name}_step_info;
+
+extern const ${name}_step_info ${name}_steps[${NAME}_STEPS];
+
+/* Yours. A free-running counter, such as DWT->CYCCNT, which may overflow, and what hears of each step when it has ended. */
+uint32_t ${name}_cycles(void);
+void ${name}_profile(uint32_t step, uint32_t cycles);
+#endif
+
+${helpers}
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,4 @@
+void ${name}_run(const ${name}_net *net)
+{
+${calls}
+}
