@@ -58,6 +58,7 @@ ANSWERS = (
     Answer("board", "boards --show: what a board's file holds", ("smelt.report.summary.BoardTable",)),
     Answer("ops", "ops", ("smelt.report.supported.Operators",)),
     Answer("doctor", "doctor", ("smelt.report.doctor.Findings",)),
+    Answer("report", "report", ("smelt.report.story.Report",)),
     Answer("demo", "demo", ("smelt.report.demo.DemoSummary",)),
     Answer("error", "any command that fails, with --json", ("smelt.answers.Failure",)),
 )

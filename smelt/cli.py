@@ -28,6 +28,7 @@ from smelt.options import (
     read_logs,
     sequence_option,
 )
+from smelt.report_command import report_command
 
 if TYPE_CHECKING:
     from smelt.devices.choose import Device
@@ -394,6 +395,7 @@ for command in (
     export_command,
     quantize_command,
     evaluate_command,
+    report_command,
     boards_command,
     ops_command,
     doctor_command,

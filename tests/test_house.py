@@ -57,6 +57,7 @@ BESIDE = {
     "compile": BELOW_FIRMWARE | {"firmware", "devices", "plugins", "tuning"},
     "several": BELOW_FIRMWARE | {"firmware", "compile", "plugins"},
     "suite_commands": {"compiling", "several", "devices", "inputs", "model", "report"},
+    "report_command": {"compiling", "files", "options", "report"},
     "golden_command": {"compiling", "devices", "importers", "report"},
     "data_commands": {
         "compiling",
@@ -88,6 +89,7 @@ BESIDE = {
         "inputs",
         "options",
         "plugins",
+        "report_command",
         "suite_commands",
     },
     "__init__": {"compile"},

@@ -15,6 +15,7 @@ from smelt.loops.ir import Intrinsic
 from smelt.nouns import Noun
 from smelt.targets.cluster import Bursts, Cluster
 from smelt.targets.energy import Energies
+from smelt.targets.intrinsics import ADD_DOT, SMLAD
 
 KB = 1024
 MB = 1024 * KB
@@ -137,6 +138,11 @@ class Core(Noun):
 
     def has(self, intrinsic: str) -> bool:
         return any(i.name == intrinsic for i in self.intrinsics)
+
+    @property
+    def macs_per_cycle(self) -> int:
+        """The most multiply-accumulates of integers in a cycle, by the instructions that it has."""
+        return 4 if self.has(ADD_DOT.name) else 2 if self.has(SMLAD.name) else 1
 
     @property
     def part(self) -> int | None:
