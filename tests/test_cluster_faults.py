@@ -191,6 +191,33 @@ def test_the_controllers_stack_has_a_limit_as_well():
         run(image(code))
 
 
+AS_CODE = """
+static SMELT_L2 uint32_t data[4];
+KERNEL void call(void *argument) { ((void (*)(void))argument)(), output[0] = 1U; }
+static void master(void *argument)
+{
+    static SMELT_L1 uint8_t tile[80];
+    (void)argument;
+    memset(data, 0xFF, sizeof data);
+    for (uint32_t i = 0U; input[0] != 0U; i++) {
+        (void)smelt_dma_in(tile + 4U * i, input, 4U);
+    }
+    call(data);
+}
+"""
+
+
+def test_data_that_are_run_are_told_with_who_called_them():
+    with pytest.raises(Fault, match=r"0xffffffff, which is in no function.*; the last call was in call"):
+        run(image(AS_CODE))
+
+
+def test_waiting_for_an_id_that_nobody_frees_is_a_deadlock():
+    """All 16 are in use, and nobody has waited for their transfers."""
+    with pytest.raises(Fault, match=r"deadlock.*core 0 in master for an id of the DMA, all of which are in use"):
+        run(image(AS_CODE), b"\1")
+
+
 def test_bytes_that_come_from_outside_must_not_be_touched_before():
     with pytest.raises(Fault, match=r"access in flight.*on core 0: a DMA writes it"):
         run(image(UNANSWERED))

@@ -32,7 +32,12 @@ DMA_DETAILS = (
     "a request is longer than the driver's bursts",
 )
 LOOP_DETAILS = ("", "its body has fewer than two instructions", "its last instruction is a jump or a branch")
-BARRIER, WAITS = 0x200, {0x80: "for a value that nobody dispatches", 0xC0: "for a mutex that nobody unlocks"}
+BARRIER = 0x200
+WAITS = {
+    0x80: "for a value that nobody dispatches",
+    0xC0: "for a mutex that nobody unlocks",
+    0x400: "for an id of the DMA, all of which are in use: nobody has waited for their transfers",
+}
 
 
 def core_name(core: int) -> str:
@@ -74,12 +79,20 @@ def _more(machine: ClusterMachine, reason: int, image: Image) -> str:
         return f": {too_small(image)}" if machine.state("stop_core") == CONTROLLER else ": its stack is too small"
     if reason == cm.UNDEFINED:
         what = ("the word is", "an environment call", "there is no such register:")[number]
-        return f": {what}" if number == 1 else f": {what} {address:#010x}"
+        return f": {what}" if number == 1 else f": {what} {address:#010x}{_from_where(machine, image)}"
     if reason == cm.IN_FLIGHT:
         return f": a DMA {('writes it', 'reads it', 'writes it')[number]}{object_at(image, address)}"
     if reason in (cm.BAD_READ, cm.BAD_WRITE) and number:
         return f": the {('', 'event unit', 'DMA')[number]} has no such register"
     return object_at(image, address) if reason == cm.READ_UNWRITTEN else ""
+
+
+def _from_where(machine: ClusterMachine, image: Image) -> str:
+    """Who called what is no function, in words."""
+    pc, ra = machine.state("stop_pc"), machine.get(machine.state("stop_core"), RA)
+    if any(s.is_function and s.address <= pc < s.address + max(s.size, 1) for s in image.symbols.values()):
+        return ""
+    return f", which is in no function{object_at(image, pc)}; the last call was in {image.function_at(max(ra - 2, 0))}"
 
 
 def object_at(image: Image, address: int) -> str:
@@ -99,6 +112,5 @@ def _deadlock(machine: ClusterMachine, board: str, image: Image) -> Fault:
 
 def _what_for(machine: ClusterMachine, core: int) -> str:
     at = machine.get(core, cm.WAITS_AT)
-    if at >= BARRIER:
-        return f"at barrier {(at - BARRIER) // 32}"
-    return WAITS.get(at, "for an event")
+    at_barrier = f"at barrier {(at - BARRIER) // 32}" if at >= BARRIER else "for an event"
+    return WAITS.get(at, at_barrier)

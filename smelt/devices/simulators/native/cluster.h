@@ -123,7 +123,7 @@ enum { TRANSFERS = 128, IDS = 16 };
 typedef struct {
     transfer queue[TRANSFERS];
     uint32_t first, count;
-    uint32_t allocated, outstanding[IDS];
+    uint32_t allocated, outstanding[IDS], waiting; /* cores that want an id when there is none */
     uint32_t done, in_line, in_burst, pause; /* bytes of the current transfer, of its line, of the burst; thousandths of a cycle */
     uint64_t resume, busy_cycles, denied, bytes, lines;
 } dma;

@@ -204,8 +204,22 @@ static uint32_t allocate(machine *m, core *c, uint32_t *value)
             return 0;
         }
     }
-    m->executed++; /* so that waiting in vain ends */
-    return again(m, c, m->now + 1U);
+    d->waiting |= 1U << c->number; /* until somebody frees one */
+    c->events.waits_at = E_ID;
+    c->time = NEVER;
+    return RETRY;
+}
+
+static void free_ids(machine *m, uint32_t set)
+{
+    dma *d = &m->mover;
+    d->allocated &= ~set;
+    for (uint32_t i = 0; d->allocated != 0xFFFFU && i < CORES; i++) {
+        if (d->waiting >> i & 1U) {
+            d->waiting &= ~(1U << i);
+            (void)again(m, &m->cores[i], m->now + 1U);
+        }
+    }
 }
 
 static uint32_t push_transfer(machine *m, core *c)
@@ -248,7 +262,7 @@ static uint32_t dma_write(machine *m, core *c, uint32_t offset, uint32_t value)
 {
     dma *d = &m->mover;
     if (offset == 4) {
-        d->allocated &= ~value;
+        free_ids(m, value);
         return 0;
     }
     if (offset) {

@@ -12,7 +12,8 @@ enum {
     E_MASK = 0x00, E_MASK_AND = 0x04, E_MASK_OR = 0x08, E_IRQ_MASK = 0x0C, E_IRQ_MASK_AND = 0x10, E_IRQ_MASK_OR = 0x14, E_STATUS = 0x18,
     E_BUFFER = 0x1C, E_MASKED = 0x20, E_IRQ_MASKED = 0x24, E_CLEAR = 0x28, E_WAIT = 0x38, E_WAIT_CLEAR = 0x3C, E_DISPATCH = 0x80,
     E_TEAM = 0x84, E_MUTEX = 0xC0, E_SOFTWARE = 0x100, E_SOFTWARE_WAIT = 0x140, E_SOFTWARE_WAIT_CLEAR = 0x180, E_BARRIER = 0x200,
-    E_END = 0x300
+    E_END = 0x300,
+    E_ID = 0x400 /* no register of it: where a core waits for an id of the DMA */
 };
 enum { B_TEAM = 0x00, B_TARGETS = 0x0C, B_ARRIVE = 0x10, B_ARRIVE_SELF = 0x14, B_WAIT = 0x18, B_WAIT_CLEAR = 0x1C };
 
