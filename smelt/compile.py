@@ -115,17 +115,25 @@ class Network:
 
 
 def read_network(
-    path: Path | str, edges: tuple[EdgeType | None, EdgeType | None], weights: WeightType | None, layout: Layout
+    path: Path | str,
+    edges: tuple[EdgeType | None, EdgeType | None],
+    weights: WeightType | None,
+    layout: Layout,
+    board: Board,
 ) -> Network:
-    """Read a model. Types at its `edges` and of its weights may be replaced. Raises ModelError, Unsupported, OptionError."""
+    """Read a model, as it is computed on a board. Types at its `edges` and of its weights may be replaced. Raises ModelError,
+    Unsupported, OptionError."""
     from smelt.importers import load
     from smelt.passes import prepare
     from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums
     from smelt.passes.weight_types import with_weight_type
+    from smelt.passes.wider_channels import whole_words, widen_channels
 
     model = with_weight_type(with_edge_types(load(path, layout), *edges), weights)
     graph = prepare(model)
+    if board.chip.cluster is not None:  # its cores share banks of memory
+        graph = widen_channels(graph, whole_words).check()
     return Network(model, graph, (*model.remarks, *wrapping_sums(graph)))
 
 
@@ -184,7 +192,7 @@ def compile(
     board = named(board)
     if feed:
         for_one_core("an input that is fed is computed by one", board, "leave out --feed")
-    network = read_network(path, (input_type, output_type), weight_type, layout)
+    network = read_network(path, (input_type, output_type), weight_type, layout, board)
     graph = network.graph
     known = measured(log, board, compiler)
     planning = planning_of(effort, report)

@@ -110,7 +110,7 @@ def compile_suite(
     board = named(board)
     for_one_core("several networks in one memory are for one core", board, "compile each by itself")
     networks = {
-        name: read_network(path, (input_type, output_type), weight_type, layout)
+        name: read_network(path, (input_type, output_type), weight_type, layout, board)
         for name, path in zip(names, paths, strict=True)
     }
     known = measured(log, board, compiler)

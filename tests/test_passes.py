@@ -33,6 +33,7 @@ from smelt.model.ops import (
 )
 from smelt.model.rescale import linear_rescale
 from smelt.passes import PREPARE, prepare
+from smelt.passes.wider_channels import whole_words, widen_channels
 from tests.paths import INT8_MODELS
 
 Q = Quantization((0.05,), (-10,))
@@ -279,6 +280,20 @@ def test_tables_stay_apart_where_the_value_between_is_needed() -> None:
     between = s.unary(s.input(1, 8), "tanh")
     y = s.unary(between, "leaky_relu", Q2)
     assert kinds(prepared(s.graph(y, between))) == ["Lookup", "Lookup"]
+
+
+def test_channels_between_convolutions_become_whole_words_and_others_stay() -> None:
+    s = Sketch(8)
+    x = s.input(1, 5, 4, 3)
+    inner = s.depthwise(s.conv(x, 3, 6, 1, Padding(1, 1, 1, 1)), 3, 1, Padding(1, 1, 1, 1))
+    many = s.conv(inner, 1, 262, 1, NONE)
+    pooled = s.pool(MaxPool2D, s.conv(many, 1, 5, 1, NONE), 2, NONE)
+    before = s.graph(s.conv(inner, 1, 7, 1, NONE), pooled)
+    after = widen_channels(before, whole_words).check()
+    same(before, after)
+    widths = {y.name: y.shape[-1] for op in after.ops for y in op.ys}
+    assert list(widths.values()) == [8, 8, 268, 5, 5, 7]
+    assert [whole_words(n) for n in (1, 62, 64, 256, 260, 486)] == [4, 64, 64, 260, 260, 492]
 
 
 def test_dead_and_idle_ops_vanish() -> None:

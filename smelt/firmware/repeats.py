@@ -114,11 +114,17 @@ class Again:
 def loops(items: Sequence[Item]) -> Iterator[Again]:
     """The same items in the same order, those that repeat themselves together, as `repeats` does with calls."""
     end = len(items)
+    numbers = dict[object, int]()
+    kinds = [numbers.setdefault(item.what, len(numbers)) for item in items]
+    last = [_last_of(kinds, period) for period in range(LONGEST + 1)]
     written, best = [0] * (end + 1), [(1, 1)] * end
     for at in reversed(range(end)):
         options = [(1, 1)]
         for period in range(1, min(LONGEST, (end - at) // 2) + 1):
-            if (count := _come_again(items, at, period)) > 1:
+            if (
+                last[period][at] >= period
+                and (count := _come_again(items, at, period, last[period][at] // period + 1)) > 1
+            ):
                 options.append((count, period))
         best[at] = min(options, key=lambda option: (option[1] + written[at + option[0] * option[1]], option))
         written[at] = best[at][1] + written[at + best[at][0] * best[at][1]]
@@ -129,19 +135,22 @@ def loops(items: Sequence[Item]) -> Iterator[Again]:
         at += count * period
 
 
-def _come_again(items: Sequence[Item], at: int, period: int) -> int:
-    """How often the items from `at` on come again after `period` items, moved by the same each time."""
-    count = 1
-    while at + (count + 1) * period <= len(items):
-        now, then = at + count * period, at + (count - 1) * period
-        if any(items[now + k].what != items[then + k].what for k in range(period)):
-            break
-        if count > 1 and any(
-            _moved_by(items, then + k, period) != _moved_by(items, at + k, period) for k in range(period)
-        ):
-            break
-        count += 1
-    return count
+def _last_of(kinds: Sequence[int], period: int) -> list[int]:
+    """For each place how many kinds from there on are those that come `period` later."""
+    found = [0] * (len(kinds) + 1)
+    for at in reversed(range(len(kinds) - period)):
+        found[at] = found[at + 1] + 1 if kinds[at] == kinds[at + period] else 0
+    return found
+
+
+def _come_again(items: Sequence[Item], at: int, period: int, most: int) -> int:
+    """How often the items from `at` on come again after `period` items, moved by the same each time: `most` but for that."""
+    moves = [_moved_by(items, at + k, period) for k in range(period)]
+    for count in range(2, most):
+        then = at + (count - 1) * period
+        if any(_moved_by(items, then + k, period) != moves[k] for k in range(period)):
+            return count
+    return most
 
 
 def _moved_by(items: Sequence[Item], at: int, period: int) -> tuple[int, ...]:
