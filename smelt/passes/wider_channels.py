@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from smelt.model.graph import Graph, Op, Tensor
+from smelt.model.graph import Graph, Tensor
 from smelt.model.ops import Conv2D, DepthwiseConv2D
 from smelt.passes.rewrite import fresh_name, readers
 
@@ -47,7 +47,7 @@ def _widths(graph: Graph, width: Callable[[int], int]) -> Widths:
     fixed = {*graph.sources, *graph.sinks}
     made = set[Tensor]()
     for op in graph.ops:
-        if _is_free(op):
+        if isinstance(op, Conv2D | DepthwiseConv2D) and _is_free(op):
             made.add(op.y)
             fixed.update(t for t in op.inputs if t is not op.x)
         else:
@@ -61,14 +61,9 @@ def _widths(graph: Graph, width: Callable[[int], int]) -> Widths:
     return {t: n for t, n in found.items() if n > t.shape[-1]}
 
 
-def _is_free(op: Op) -> bool:
+def _is_free(op: Conv2D | DepthwiseConv2D) -> bool:
     """Whether an op can compute more channels, and read some that do not matter."""
-    if isinstance(op, Conv2D):
-        fits = op.weights.shape[-1] == op.x.shape[-1]
-    elif isinstance(op, DepthwiseConv2D):
-        fits = op.multiplier == 1
-    else:
-        return False
+    fits = op.multiplier == 1 if isinstance(op, DepthwiseConv2D) else op.weights.shape[-1] == op.x.shape[-1]
     return fits and op.has_constants and op.x.dtype == op.y.dtype == op.weights.dtype == "int8"
 
 
