@@ -49,13 +49,13 @@ def large_numbers(op: Any) -> Any:
     return replace(op, rescale=floor_rescale(factors, added, 22, FULL, p.x_zero, p.y_zero))
 
 
-def of_sums(op: Any, shift: int) -> Any:
-    """The same with x of int16, as sums of branches are. Products fit 32 bits where the shift is 16, outputs where it is 23."""
+def of_sums(op: Any, how: str) -> Any:
+    """The same with x of int16, as sums of branches are. Outputs take a product of 32 bits ("narrow"), two ("split"), or more
+    ("wide")."""
     x = replace(op.x, dtype="int16", quantization=Quantization((op.x.q.scale,), (-200,)))
-    channels = op.y.shape[-1]
-    numbers = floor_rescale(
-        [1 << (shift - 16)] * channels, range(channels), shift, op.rescale.clamp, -200, op.rescale.y_zero
-    )
+    channels = np.arange(op.y.shape[-1])
+    factor, odd, shift = {"narrow": (1, 0, 16), "split": (1 << 26, 12345, 35), "wide": (1 << 24, 1001, 40)}[how]
+    numbers = floor_rescale(factor + odd * (channels + 1), channels, shift, op.rescale.clamp, -200, op.rescale.y_zero)
     return replace(op, x=x, rescale=numbers, bias=None)
 
 

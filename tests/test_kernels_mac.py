@@ -96,7 +96,10 @@ def test_nothing_is_undefined(implementation: Implementation) -> None:
 def test_int16_activations(implementation: Implementation) -> None:
     """Sums of 32 bits and of 64, with and without the sanitizer."""
     ops = halfwords([*convolutions(), *depthwise_convolutions(), *dense_layers()[:8], *transpose_convolutions()])
-    ops += [of_sums(op, 16 + 12 * (number % 2)) for number, op in enumerate([*convolutions(), *dense_layers()[:8]])]
+    ops += [
+        of_sums(op, ("narrow", "split", "wide")[number % 3])
+        for number, op in enumerate([*convolutions(), *dense_layers()[:8]])
+    ]
     check(built(implementation, ops))
     check(built(implementation, ops[::2], most=1), sanitize=True)
 

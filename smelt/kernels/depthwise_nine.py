@@ -19,13 +19,15 @@ from smelt.kernels.accepts import has_byte_weights, has_dots, is_three_by_three,
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.axes import Axis, axes_of
 from smelt.kernels.implementation import Blocks, Implementation, KernelCall
-from smelt.kernels.inner.quads import Outputs, outputs_of
+from smelt.kernels.inner.quads import Outputs, folded_bias, sums_of, twice_of
+from smelt.kernels.requantize import requantizer
 from smelt.kernels.requantizer import table_of
 from smelt.kernels.routines import LINES, NINE
+from smelt.kernels.slopes import find_slopes
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Const, Expr, Table
 from smelt.loops.routine import At
-from smelt.model.ops import DepthwiseConv2D
+from smelt.model.ops import FULL, DepthwiseConv2D
 from smelt.targets.intrinsics import ADD_DOT
 from smelt.targets.types import Core
 
@@ -57,7 +59,19 @@ def has_groups(op: DepthwiseConv2D, core: Core) -> bool:
 
 def ends_at_once(op: DepthwiseConv2D, core: Core) -> bool:
     """outputs that use all of int8, and sums that the routines can round"""
-    return outputs_of(op, _flat(op)).end != "sums"
+    return _outputs(op) is not None
+
+
+def _outputs(op: DepthwiseConv2D) -> Outputs | None:
+    """By one product, by two, or as TensorFlow Lite Micro rounds. What sums begin with is in what is added to their product."""
+    weights, p = _flat(op), op.rescale
+    sums = sums_of(op, weights) if p.clamp == FULL else None
+    if sums is not None:
+        origins = folded_bias(op, weights)
+        form = find_slopes(p, *sums, origins) or find_slopes(p, *sums, origins, split=True)
+        if form is not None:
+            return Outputs("split" if form.bits else "narrow", np.stack([*form.columns, form.shifts]), form.bits)
+    return twice_of(op, requantizer(op, weights, folded=True))
 
 
 def _flat(op: DepthwiseConv2D) -> NDArray[np.int8]:
@@ -76,34 +90,26 @@ def pack(op: DepthwiseConv2D, transposed: bool) -> Table:
     return words.view("<i4").reshape(-1).astype(np.int32)
 
 
-def scales_of(outputs: Outputs) -> Table:
-    """int32 [channel][number]. What sums begin with is, where products have 32 bits, in what is added to these, which may wrap, and
-    taken from the least and the greatest sum."""
-    columns = outputs.columns.copy()
-    if outputs.end in ("narrow", "clamped"):
-        bias, factors, added, *ends = outputs.columns
-        columns = np.stack([np.zeros_like(bias), factors, added + bias * factors, *(end - bias for end in ends)])
-    return table_of([*columns]).reshape(-1)
+def _scales(outputs: Outputs) -> Table:
+    """int32 [channel][number]."""
+    return table_of([*outputs.columns]).reshape(-1)
 
 
 def build_nine(op: DepthwiseConv2D, schedule: NineBlock) -> KernelCall:
-    return _built(op, schedule, outputs_of(op, _flat(op)))
-
-
-def _numbers(op: DepthwiseConv2D) -> Outputs | None:
-    outputs = outputs_of(op, _flat(op))
-    return outputs if outputs.r is None else None
+    outputs = _outputs(op)
+    assert outputs is not None, "asked by `ends_at_once`"
+    return _built(op, schedule, outputs)
 
 
 def _tables(op: DepthwiseConv2D, schedule: NineBlock, outputs: Outputs) -> tuple[Table, ...]:
-    return pack(op, schedule.transposed), scales_of(outputs)
+    return pack(op, schedule.transposed), _scales(outputs)
 
 
 def _built(op: DepthwiseConv2D, schedule: NineBlock, outputs: Outputs) -> KernelCall:
     lines, along = axes_of(op, schedule.transposed)
     k = CallBuilder("depthwise_nine")
     x, w = k.operand("x", op.x), k.table("weights", pack(op, schedule.transposed))
-    scales = k.table("scales", scales_of(outputs))
+    scales = k.table("scales", _scales(outputs))
     pitch = -(-along.seen // FOUR) * FOUR
     plane = k.scratch("plane", "int8_t", lines.seen * pitch + FOUR)
     kernel = _Kernel(
@@ -199,7 +205,7 @@ class _Kernel:
             many,
             *numbers,
             *gathered,
-            *self.outputs.numbers,
+            self.outputs.bits,
             self.plane.size - start,
         )
         k.routine(NINE[along.stride, self.outputs.end], arguments, ((ADD_DOT, 12 * count),), others)
@@ -236,5 +242,5 @@ DEPTHWISE_NINE = Implementation(
     schedules,
     build_nine,
     (has_dots, has_byte_weights, is_undilated, is_three_by_three, has_groups, ends_at_once),
-    blocks=Blocks(_numbers, _built, _tables),
+    blocks=Blocks(_outputs, _built, _tables),
 )

@@ -38,7 +38,8 @@ POSITIONS = 36  # of a tile of Winograd's F(4x4, 3x3)
 GROUP = 3  # tiles that are multiplied together
 DEPTHS = (16, 32, 64)  # for which the routine for weights is written in particular
 GROUP_SUMS = POSITIONS * 2 * GROUP
-QUAD_NUMBERS = {"sums": 1, "narrow": 3, "clamped": 5, "once": 3, "twice": 4}  # of a channel, by what becomes of sums
+QUAD_NUMBERS = {"sums": 1, "narrow": 4, "split": 6, "twice": 4}  # of a channel, by what becomes of sums
+NINE_NUMBERS = {"narrow": 3, "split": 5, "twice": 4}
 
 
 def _count(name: str, multiple: int = 1) -> Number:
@@ -49,13 +50,6 @@ def _count(name: str, multiple: int = 1) -> Number:
 WORDS, ROWS, BLOCKS, DEPTH = _count("words"), _count("rows"), _count("blocks"), Number("depth")
 ZERO, SHIFT, BITS = Number("zero"), Number("shift"), Number("bits")
 _ONCE = ("", "_once")
-QUAD_ENDS: Mapping[str, tuple[Number, ...]] = {
-    "sums": (),
-    "narrow": (SHIFT,),
-    "clamped": (SHIFT,),
-    "once": (Number("up", 0), SHIFT),
-    "twice": (),
-}  # what is passed for all channels
 SCALE = (Number("multiplier"), Number("offset"), SHIFT)  # of all units
 
 
@@ -300,7 +294,7 @@ def _quads(pixels: int, end: str, lanes: int) -> Routine:
         Reads("scales", "int32_t", blocks * QUAD_NUMBERS[end] * 4),
         *(WORDS, ROWS, Number("pitch", 0), *((step, along) if pixels > 1 else ()), BLOCKS),
         *((channels,) if pixels > 1 else ()),
-        *QUAD_ENDS[end],
+        Number("bits", 0),
     )
     name = f"quad{'s' if pixels > 1 else ''}_{end}{'_16' if lanes == 2 else ''}"
     return Routine(name, "smelt_quads.h", parameters)
@@ -333,10 +327,9 @@ def _nine(stride: int, end: str) -> Routine:
     parameters: tuple[Parameter, ...] = (
         *(Writes("y", "int8_t", made), Reads("w", "int32_t", channels.value * 3)),
         *(Updates("plane", "int8_t", size.value), Reads("x", "int8_t", seen)),
-        Reads("scales", "int32_t", channels.value * QUAD_NUMBERS[end]),
+        Reads("scales", "int32_t", channels.value * NINE_NUMBERS[end]),
         *(channels, lines, groups, pitch, down, step, y_down, words, x_lines, x_step, x_down, to),
-        *QUAD_ENDS[end],
-        size,
+        *(Number("bits", 0), size),
     )
     return Routine(f"nine_{stride}_{end}", "smelt_nine.h", parameters)
 
@@ -380,9 +373,9 @@ SOFTMAX_RESULTS = _softmax(
     "softmax_results", Writes("y", "int8_t", _count("rounds").value * 4), _count("rounds"), "multiplier", "factor"
 )
 QUADS = {(pixels, end, 4): _quads(pixels, end, 4) for pixels in (4, 1) for end in QUAD_NUMBERS}
-QUADS_16 = {(pixels, end, 2): _quads(pixels, end, 2) for pixels in (4, 1) for end in ("sums", "narrow", "clamped")}
+QUADS_16 = {(pixels, end, 2): _quads(pixels, end, 2) for pixels in (4, 1) for end in ("sums", "narrow", "split")}
 INTERLEAVE = _interleave()
-NINE = {(stride, end): _nine(stride, end) for stride in (1, 2) for end in ("narrow", "clamped", "once", "twice")}
+NINE = {(stride, end): _nine(stride, end) for stride in (1, 2) for end in NINE_NUMBERS}
 LINES = _lines()
 WINOGRAD_OUTPUTS = tuple(_winograd_outputs(f"winograd_{sign}") for sign in ("positive", "signed", "once"))
 

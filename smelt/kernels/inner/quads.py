@@ -1,10 +1,9 @@
 """Quads: four channels whose weights lie side by side, word by word, multiplied with four pixels or with one.
 
 A word is four elements under the kernel: first the whole words of each row of the kernel, then what is left of all rows, one behind
-the other. Outputs are made where the sums are, by one product and one shift: of 32 bits where an integer network's numbers are that
-small (`narrow`), or where sums are limited first to those between the least and the greatest output (`clamped`); of 64 where `once`
-proves it for all sums; or by TensorFlow Lite Micro's two roundings (`twice`). Other sums are stored, and any epilogue makes outputs
-of them.
+the other. Outputs are made where the sums are, from sums that are limited to those between which outputs change (see `slopes`): by
+a product of 32 bits (`narrow`) or two of them (`split`), or else by TensorFlow Lite Micro's two roundings (`twice`). Other sums are
+stored, and any epilogue makes outputs of them.
 """
 
 from __future__ import annotations
@@ -16,20 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.once import find_once
 from smelt.kernels.requantize import constant_bias, ranges, requantizer, sums_wrap
-from smelt.kernels.requantizer import INT32, Integers, Requantizer, table_of
+from smelt.kernels.requantizer import Integers, Requantizer, table_of
 from smelt.kernels.routines import QUADS, QUADS_16
+from smelt.kernels.slopes import Slopes, find_slopes
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, Table
 from smelt.loops.routine import At, Routine
 from smelt.model.ops import FULL, Linear
-from smelt.model.rescale import Rescale
 from smelt.targets.intrinsics import ADD_DOT
 
 QUAD = 4  # channels, pixels, elements of a word
-SHIFTS = range(32)
-CLAMPED_SHIFTS = range(24)  # 256 << 23 stays inside 32 bits
 BLOCK, ROW, WORD = (
     20,
     8,
@@ -37,7 +33,8 @@ BLOCK, ROW, WORD = (
 )  # instructions of a routine for a quad, for a row of it, and for the words of it besides products
 OUTPUT, CALL = 4, 60  # and for an output, and for a call
 
-End = Literal["sums", "narrow", "clamped", "once", "twice"]
+STEPPED = ("tflm", "ties_even", "floor")  # roundings whose outputs are steps
+End = Literal["sums", "narrow", "split", "twice"]
 
 
 def order_of(rows: int, run: int, lanes: int) -> tuple[int, ...]:
@@ -64,12 +61,12 @@ def pack(weights: NDArray[np.int8], order: tuple[int, ...], lanes: int) -> Table
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
-    """How the sums of quads end. `columns` (numbers, channels) is what a routine reads for each channel; `numbers` what it is
-    passed; `r` makes outputs of sums that are stored."""
+    """How the sums of quads end. `columns` (numbers, channels) is what a routine reads for each channel, `bits` those of the lower
+    part of all slopes. `r` makes outputs of sums that are stored."""
 
     end: End
     columns: Integers
-    numbers: tuple[int, ...]
+    bits: int = 0
     r: Requantizer | None = None
 
     @property
@@ -84,91 +81,48 @@ class Outputs:
 
 def outputs_of(op: Linear, weights: NDArray[np.int8]) -> Outputs:
     """For `weights` as (channels, elements); their sums are of x * weight."""
-    return _direct(op, weights) or _sums(requantizer(op, weights, folded=True))
+    form = _slopes(op, weights)
+    if form is not None:
+        columns = np.stack([folded_bias(op, weights) - form.origins, *_given(form.widths), *form.columns])
+        return Outputs("split" if form.bits else "narrow", columns, form.bits)
+    r = requantizer(op, weights, folded=True)
+    return twice_of(op, r) or Outputs("sums", r.columns[:, 0].astype(np.int64)[np.newaxis], r=r)
 
 
-def _sums(r: Requantizer) -> Outputs:
-    return Outputs("sums", r.columns[:, 0].astype(np.int64)[np.newaxis], (), r)
+def folded_bias(op: Linear, weights: NDArray[np.int8]) -> Integers:
+    """What sums of x * weight begin with, for `weights` as (channels, elements)."""
+    return np.asarray(constant_bias(op) - op.rescale.x_zero * weights.sum(axis=1, dtype=np.int64))
 
 
-def _direct(op: Linear, weights: NDArray[np.int8]) -> Outputs | None:
-    """Where a routine makes outputs itself."""
-    p, wide, given = op.rescale, weights.astype(np.int64), constant_bias(op)
-    if op.y.dtype != "int8" or p.clamp != FULL or p.rounding == "real":
+def sums_of(op: Linear, weights: NDArray[np.int8]) -> tuple[Integers, Integers] | None:
+    """The least and the greatest sum of each channel; None where sums may leave 32 bits on the way, or outputs are no int8."""
+    if op.y.dtype != "int8" or op.rescale.rounding not in STEPPED:
         return None
-    low, high, partial = ranges(wide, given, p.x_zero, op.x.element.range)
-    if sums_wrap(low, high, partial):
+    low, high, partial = ranges(weights.astype(np.int64), constant_bias(op), op.rescale.x_zero, op.x.element.range)
+    return None if sums_wrap(low, high, partial) else (low, high)
+
+
+def _slopes(op: Linear, weights: NDArray[np.int8]) -> Slopes | None:
+    """With one product where that is enough."""
+    sums = sums_of(op, weights)
+    if sums is None:
         return None
-    folded = given - p.x_zero * wide.sum(axis=1)
-    if p.rounding == "floor":
-        floor = _Floor.of(p, folded, low, high)
-        return floor.narrow() or floor.clamped()
-    if op.x.dtype != "int8":
-        return None
-    return _twice(requantizer(op, weights, folded=True)) if p.rounding == "tflm" else _once(p, folded, (low, high))
+    return find_slopes(op.rescale, *sums) or find_slopes(op.rescale, *sums, split=True)
 
 
-@dataclass(frozen=True, eq=False)
-class _Floor:
-    """An integer network's outputs of sums from `low` to `high`: (sum * factor + added) >> shift, within int8. Sums begin with
-    `bias`."""
-
-    factors: Integers
-    added: Integers
-    shift: int
-    bias: Integers
-    low: Integers
-    high: Integers
-
-    @staticmethod
-    def of(p: Rescale, bias: Integers, low: Integers, high: Integers) -> _Floor:
-        shift = 31 - int(p.shifts[0])
-        factors = p.multipliers.astype(np.int64)
-        zero = p.y_zero << shift
-        added = np.full_like(factors, zero) if p.addends is None else p.addends + zero
-        return _Floor(factors, added, shift, bias, low, high)
-
-    def narrow(self) -> Outputs | None:
-        """Where products, and what is added to them, stay below 32 bits."""
-        reach = np.abs(self.factors) * np.maximum(np.abs(self.low), np.abs(self.high)) + np.abs(self.added)
-        if self.shift not in SHIFTS or np.max(reach) >= INT32:
-            return None
-        return Outputs("narrow", np.stack([self.bias, self.factors, self.added]), (self.shift,))
-
-    def clamped(self) -> Outputs | None:
-        """Where outputs do not skip the least and the greatest of int8: sums beyond those that give these are taken for them, and
-        what becomes of the others fits 32 bits, though products may wrap."""
-        one = 1 << self.shift
-        if self.shift not in CLAMPED_SHIFTS or np.max(np.abs(self.factors)) > one:
-            return None
-        factors = np.where(self.factors == 0, 1, self.factors)
-        first, last = (FULL[0] << self.shift) - self.added, (FULL[1] + 1 << self.shift) - 1 - self.added
-        ends = (
-            np.where(factors > 0, -(-first // factors), -(-last // factors)),
-            np.where(factors > 0, last // factors, first // factors),
-        )
-        varies = (self.factors != 0) & (ends[0] <= self.high) & (ends[1] >= self.low)
-        same = np.clip((self.low * self.factors + self.added) >> self.shift, *FULL) << self.shift
-        least, most = (np.where(varies, np.clip(end, self.low, self.high), 0) for end in ends)
-        numbers = [self.bias, np.where(varies, self.factors, 0), np.where(varies, self.added, same), least, most]
-        return Outputs("clamped", np.stack(numbers), (self.shift,))
+def _given(numbers: Integers | None) -> tuple[Integers, ...]:
+    return () if numbers is None else (numbers,)
 
 
-def _twice(r: Requantizer) -> Outputs | None:
+def twice_of(op: Linear, r: Requantizer) -> Outputs | None:
     """TensorFlow Lite Micro's, where nothing can overflow and all shifts go to the right: see `requantize`."""
+    if op.rescale.rounding != "tflm" or op.x.dtype != "int8" or op.rescale.clamp != FULL:
+        return None
     if r.form != "fast" or min(r.shifts) < 1:
         return None
     bias, multipliers = r.columns[:, 0].astype(np.int64), r.columns[:, 1].astype(np.int64)
     shifts = np.full_like(bias, r.shift) if r.shift is not None else r.columns[:, 2].astype(np.int64)
-    return Outputs("twice", np.stack([bias, multipliers, (2 * r.y_zero + 1) << (shifts - 1), shifts]), ())
-
-
-def _once(p: Rescale, bias: Integers, sums: tuple[Integers, Integers]) -> Outputs | None:
-    form = find_once(p, *sums)
-    if form is None or form.doubtful:
-        return None
-    starts = np.where(form.multipliers == 0, 0, bias + form.added)
-    return Outputs("once", np.stack([starts, form.multipliers, form.offsets]), (form.up, form.shift))
+    return Outputs("twice", np.stack([bias, multipliers, (2 * r.y_zero + 1) << (shifts - 1), shifts]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +159,7 @@ class Quads:
         scales = At(self.scales, first * QUAD * numbers)
         pitch, step, along = seen
         apart = (pitch, step, along, blocks, count) if pixels == QUAD else (pitch, blocks)
-        arguments = (y, w, x, scales, self.words, self.rows, *apart, *self.outputs.numbers)
+        arguments = (y, w, x, scales, self.words, self.rows, *apart, self.outputs.bits)
         k.routine(routine, arguments, ((ADD_DOT, work),), others)
 
     def _cost(self, blocks: int, pixels: int) -> tuple[Routine, int, int]:

@@ -5,24 +5,30 @@
  * A channel of x is gathered to byte `to` of the plane first: lines of `words` words, whose bytes are `x_step` apart in x, `x_lines` of
  * them, `x_down` apart; none where `words` is 0. `w` has a word for each row of the kernel, whose highest byte is 0. Rows of the plane
  * are `pitch` bytes apart, those under `lines` (pairs of lines with stride 1) `down`; outputs are `step` bytes apart in y, their lines `y_down`.
- * `scales` has what the sum of a channel begins with, and what makes outputs of it. Neighbouring channels are neighbours in x and y.
+ * `scales` has what makes outputs of the sum of a channel. Neighbouring channels are neighbours in x and y.
  */
 #ifndef SMELT_NINE_H
 #define SMELT_NINE_H
 
 #include "smelt_quads.h"
 
-/* Routines: smelt_nine_1_narrow, smelt_nine_1_clamped, smelt_nine_1_once, smelt_nine_1_twice, smelt_nine_2_narrow,
-   smelt_nine_2_clamped, smelt_nine_2_once, smelt_nine_2_twice, smelt_lines. */
+/* Routines: smelt_nine_1_narrow, smelt_nine_1_split, smelt_nine_1_twice, smelt_nine_2_narrow, smelt_nine_2_split, smelt_nine_2_twice,
+   smelt_lines. */
+
+/* What a routine is passed: `bits` are those that `split` shifts its first product by. */
+#define SMELT_NINE_PARAMETERS                                                                                          \
+    int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels, int32_t lines,\
+            int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines, \
+            int32_t x_step, int32_t x_down, int32_t to, int32_t bits
 
 #if SMELT_HAS_XPULP
 
 /* The numbers of a call, by their place, times four. */
 enum {
     SMELT_NINE_Y, SMELT_NINE_W, SMELT_NINE_PLANE, SMELT_NINE_SCALES, SMELT_NINE_LINES, SMELT_NINE_GROUPS, SMELT_NINE_SKIP,
-    SMELT_NINE_Y_SKIP, SMELT_NINE_PITCH, SMELT_NINE_BACK, SMELT_NINE_STEP, SMELT_NINE_SHIFT, SMELT_NINE_UP, SMELT_NINE_CHANNELS,
+    SMELT_NINE_Y_SKIP, SMELT_NINE_PITCH, SMELT_NINE_BACK, SMELT_NINE_STEP, SMELT_NINE_BITS, SMELT_NINE_KEPT, SMELT_NINE_CHANNELS,
     SMELT_NINE_X, SMELT_NINE_TO, SMELT_NINE_WORDS, SMELT_NINE_X_LINES, SMELT_NINE_X_STEP, SMELT_NINE_X_SKIP, SMELT_NINE_TO_SKIP,
-    SMELT_NINE_BELOW, SMELT_NINE_KEPT, SMELT_NINE_NUMBERS
+    SMELT_NINE_BELOW, SMELT_NINE_NUMBERS
 };
 
 /* A channel to the plane: t6 and s11 are where bytes come from and where words go. */
@@ -40,20 +46,26 @@ enum {
     "addi t0,t0,1\n addi t1,t1,12\n addi t2,t2," #size "\n addi t3,t3,-1\n addi t4,t4,1\n"                            \
     "sw t0,0(a0)\n sw t1,4(a0)\n sw t2,12(a0)\n sw t3,52(a0)\n sw t4,56(a0)\n bnez t3,1b\n"
 
-/* s1 to s3: weights, s4 to s6: the same one byte later; s7 to s10: sums, which begin with t0; s11: x, a2 and a3: from row to row and back;
-   a4 to a7: words of x; a1 and ra: y and its step; the rest is that of outputs (see SMELT_COMMON). */
-#define SMELT_NINE_LOADED                                                                                              \
+/* s1 to s3: weights, s4 to s6: the same one byte later; s7 to s10: sums; s11: x, a2 and a3: from row to row and back; a4 to a7: words of x;
+   a1 and ra: y and its step; `scale`, from t1 on, is what outputs are made of. */
+#define SMELT_NINE_LOADED(scale)                                                                                       \
     "lw t0,4(a0)\n lw t1,12(a0)\n lw a1,0(a0)\n lw s11,8(a0)\n"                                                        \
     "lw s1,0(t0)\n lw s2,4(t0)\n lw s3,8(t0)\n lw a2,32(a0)\n lw a3,36(a0)\n lw ra,40(a0)\n"                           \
-    "lw s0,84(a0)\n lw t4,44(a0)\n lw t3,48(a0)\n add s0,s0,a1\n slli s4,s1,8\n slli s5,s2,8\n slli s6,s3,8\n lw t0,0(t1)\n lw t2,8(t1)\n"
-#define SMELT_NINE_SHARED "lw t1,4(t1)\n"
-#define SMELT_NINE_BOTH_ENDS "lw t0,12(t1)\n lw t3,16(t1)\n lw t1,4(t1)\n"
-#define SMELT_NINE_OWN "lw t4,12(t1)\n lw t1,4(t1)\n"
+    "lw s0,84(a0)\n lw t3,44(a0)\n add s0,s0,a1\n slli s4,s1,8\n slli s5,s2,8\n slli s6,s3,8\n" scale
+
+/* How outputs are made: the sum times t1; t4 is the shift. Split: in two parts, t0 and t1, whose products are added to t6 and t2; t3 are the bits of
+   the lower one. Twice: sums begin with t0. */
+#define SMELT_NINE_NARROW "lw t2,4(t1)\n lw t4,8(t1)\n lw t1,0(t1)\n"
+#define SMELT_NINE_SPLIT "lw t0,0(t1)\n lw t6,4(t1)\n lw t2,12(t1)\n lw t4,16(t1)\n lw t1,8(t1)\n"
+#define SMELT_NINE_TWICE "lw t0,0(t1)\n lw t2,8(t1)\n lw t4,12(t1)\n lw t1,4(t1)\n"
+#define SMELT_NINE_TO_NARROW(x) "mul " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
+#define SMELT_NINE_TO_SPLIT(x)                                                                                         \
+    "mul t5," #x ",t0\n" SMELT_ADD_SHIFT(t5, t6, t3) SMELT_MAC(t5, x, t1) SMELT_ADD_SHIFT(t5, t2, t4) SMELT_CLIP_TO(x, t5)
 
 /* `groups` of so many instructions, line by line; `more` is one more instruction at the end of a line. */
 #define SMELT_NINE_LOOP(instructions, more, groups)                                                                    \
-    "lw t5,16(a0)\n" SMELT_REPEAT(x1, t5, (instructions + 7)) "lw t6,20(a0)\n" SMELT_REPEAT(x0, t6, instructions)      \
-    groups "lw t5,24(a0)\n lw t6,28(a0)\n add s11,s11,t5\n add a1,a1,t6\n" more "\n"
+    "lw t5,16(a0)\n" SMELT_REPEAT(x1, t5, (instructions + 7)) "lw t5,20(a0)\n" SMELT_REPEAT(x0, t5, instructions)      \
+    groups "lw t5,24(a0)\n lw a4,28(a0)\n add s11,s11,t5\n add a1,a1,a4\n" more "\n"
 
 #define SMELT_NINE_OUTPUTS(output, below)                                                                              \
     output(s7) SMELT_STORE_BYTE_BY(s7, a1, ra) output(s8) SMELT_STORE_BYTE_BY(s8, a1, ra)                              \
@@ -83,13 +95,12 @@ enum {
     numbers[SMELT_NINE_SCALES] = (uint32_t)(uintptr_t)scales;                                                          \
     numbers[SMELT_NINE_LINES] = (uint32_t)lines;                                                                       \
     numbers[SMELT_NINE_GROUPS] = (uint32_t)groups;                                                                     \
-    numbers[SMELT_NINE_SKIP] = (uint32_t)(down - ((stride) == 1 ? 2 : 8) * groups);                                               \
-    numbers[SMELT_NINE_Y_SKIP] = (uint32_t)((stride) == 1 ? 2 * y_down - 2 * groups * step : y_down - 4 * groups * step);                                               \
+    numbers[SMELT_NINE_SKIP] = (uint32_t)(down - ((stride) == 1 ? 2 : 8) * groups);                                    \
+    numbers[SMELT_NINE_Y_SKIP] = (uint32_t)((stride) == 1 ? 2 * y_down - 2 * groups * step : y_down - 4 * groups * step);\
     numbers[SMELT_NINE_PITCH] = (uint32_t)((stride) == 1 ? pitch : pitch - 6);                                         \
-    numbers[SMELT_NINE_BACK] = (uint32_t)(2 - ((stride) == 1 ? 3 : 2) * pitch);                                                              \
+    numbers[SMELT_NINE_BACK] = (uint32_t)(2 - ((stride) == 1 ? 3 : 2) * pitch);                                        \
     numbers[SMELT_NINE_STEP] = (uint32_t)step;                                                                         \
-    numbers[SMELT_NINE_SHIFT] = (uint32_t)shift;                                                                       \
-    numbers[SMELT_NINE_UP] = (uint32_t)up;                                                                             \
+    numbers[SMELT_NINE_BITS] = (uint32_t)bits;                                                                         \
     numbers[SMELT_NINE_CHANNELS] = (uint32_t)channels;                                                                 \
     numbers[SMELT_NINE_X] = (uint32_t)(uintptr_t)x;                                                                    \
     numbers[SMELT_NINE_TO] = (uint32_t)(uintptr_t)plane + (uint32_t)to;                                                \
@@ -101,85 +112,30 @@ enum {
     numbers[SMELT_NINE_TO_SKIP] = (uint32_t)(pitch - 4 * words)
 
 #define SMELT_NINE_RUN(scale, size, instructions, more, groups)                                                        \
-    __asm__ volatile(SMELT_BEGIN "sw s0,88(a0)\n" SMELT_NINE_GATHERED SMELT_NINE_LOADED scale                          \
-                     SMELT_NINE_LOOP(instructions, more, groups) SMELT_NINE_NEXT(size) "lw s0,88(a0)\n" SMELT_END      \
+    __asm__ volatile(SMELT_BEGIN "sw s0,48(a0)\n" SMELT_NINE_GATHERED SMELT_NINE_LOADED(scale)                         \
+                     SMELT_NINE_LOOP(instructions, more, groups) SMELT_NINE_NEXT(size) "lw s0,48(a0)\n" SMELT_END      \
                      :                                                                                                 \
                      : "r"(at)                                                                                         \
                      : SMELT_QUAD_CLOBBERS)
 #define SMELT_NINE_RUN_1(scale, size, instructions, groups, output)                                                    \
-    SMELT_NINE_RUN(scale, size, instructions, "add s0,s0,t6", groups SMELT_NINE_OUTPUTS(output, s0))
+    SMELT_NINE_RUN(scale, size, instructions, "add s0,s0,a4", groups SMELT_NINE_OUTPUTS(output, s0))
 #define SMELT_NINE_RUN_2(scale, size, instructions, groups, output)                                                    \
     SMELT_NINE_RUN(scale, size, instructions, "nop", groups SMELT_NINE_OUTPUTS(output, a1))
 
-SMELT_SHARED void smelt_nine_1_narrow(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
-{
-    const int32_t up = 0;
-    SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN_1(SMELT_NINE_SHARED, 12, 32, SMELT_NINE_1(SMELT_DOT), SMELT_NARROW);
-}
+/* The routine of a stride with an end: `size` are the bytes of a channel in `scales`, `instructions` those of a group. */
+#define SMELT_NINE_ROUTINE(stride, end, scale, size, instructions, groups, output)                                     \
+    SMELT_SHARED void smelt_nine_##stride##_##end(SMELT_NINE_PARAMETERS)                                               \
+    {                                                                                                                  \
+        SMELT_NINE_CALL(stride);                                                                                       \
+        SMELT_NINE_RUN_##stride(scale, size, instructions, groups, output);                                            \
+    }
 
-SMELT_SHARED void smelt_nine_1_clamped(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
-{
-    const int32_t up = 0;
-    SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN_1(SMELT_NINE_BOTH_ENDS, 20, 36, SMELT_NINE_1(SMELT_DOT), SMELT_CLAMPED);
-}
-
-SMELT_SHARED void smelt_nine_1_once(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
-{
-    SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN_1(SMELT_NINE_SHARED, 12, 40, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT), SMELT_ONCE);
-}
-
-SMELT_SHARED void smelt_nine_1_twice(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to)
-{
-    const int32_t up = 0, shift = 0;
-    SMELT_NINE_CALL(1);
-    SMELT_NINE_RUN_1(SMELT_NINE_OWN, 16, 60, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT), SMELT_TWICE);
-}
-
-SMELT_SHARED void smelt_nine_2_narrow(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
-{
-    const int32_t up = 0;
-    SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN_2(SMELT_NINE_SHARED, 12, 40, SMELT_NINE_2(SMELT_DOT), SMELT_NARROW);
-}
-
-SMELT_SHARED void smelt_nine_2_clamped(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
-{
-    const int32_t up = 0;
-    SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN_2(SMELT_NINE_BOTH_ENDS, 20, 44, SMELT_NINE_2(SMELT_DOT), SMELT_CLAMPED);
-}
-
-SMELT_SHARED void smelt_nine_2_once(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
-{
-    SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN_2(SMELT_NINE_SHARED, 12, 48, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT), SMELT_ONCE);
-}
-
-SMELT_SHARED void smelt_nine_2_twice(int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to)
-{
-    const int32_t up = 0, shift = 0;
-    SMELT_NINE_CALL(2);
-    SMELT_NINE_RUN_2(SMELT_NINE_OWN, 16, 68, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT), SMELT_TWICE);
-}
+SMELT_NINE_ROUTINE(1, narrow, SMELT_NINE_NARROW, 12, 32, SMELT_NINE_1(SMELT_DOT), SMELT_NINE_TO_NARROW)
+SMELT_NINE_ROUTINE(1, split, SMELT_NINE_SPLIT, 20, 40, SMELT_NINE_1(SMELT_DOT), SMELT_NINE_TO_SPLIT)
+SMELT_NINE_ROUTINE(1, twice, SMELT_NINE_TWICE, 16, 60, SMELT_NINE_STARTS SMELT_NINE_1(SMELT_ADD_DOT), SMELT_TO_TWICE)
+SMELT_NINE_ROUTINE(2, narrow, SMELT_NINE_NARROW, 12, 40, SMELT_NINE_2(SMELT_DOT), SMELT_NINE_TO_NARROW)
+SMELT_NINE_ROUTINE(2, split, SMELT_NINE_SPLIT, 20, 48, SMELT_NINE_2(SMELT_DOT), SMELT_NINE_TO_SPLIT)
+SMELT_NINE_ROUTINE(2, twice, SMELT_NINE_TWICE, 16, 68, SMELT_NINE_STARTS SMELT_NINE_2(SMELT_ADD_DOT), SMELT_TO_TWICE)
 
 /* Bytes of x, `step` apart, side by side: lines of `words` words, `x_line` bytes apart in x, `pitch` in y. */
 SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t lines, int32_t step, int32_t x_down, int32_t pitch)
@@ -204,8 +160,9 @@ SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t
 #else
 
 /* The sum of an output whose kernel begins at x. */
-SMELT_INLINE int32_t smelt_nine_sum(int32_t start, const int32_t *w, const int8_t *x, int32_t pitch)
+SMELT_INLINE int32_t smelt_nine_sum(const int32_t *w, const int8_t *x, int32_t pitch)
 {
+    int32_t start = 0;
     for (int32_t tap = 0; tap < 9; ++tap) {
         start += (int8_t)(uint8_t)((uint32_t)w[tap / 3] >> (8 * (tap % 3)) & 0xffu) * x[tap / 3 * pitch + tap % 3];
     }
@@ -220,78 +177,34 @@ SMELT_SHARED void smelt_lines(int8_t *y, const int8_t *x, int32_t words, int32_t
     }
 }
 
-SMELT_INLINE void smelt_nine_narrow(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
-{
-    for (int32_t channel = 0; channel < channels; ++channel) {
-        smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
-        for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-            const int32_t block = stride == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;
-            const int8_t *const from = plane + line * down / (4 / block) + at * stride;
-            y[channel + line * y_down + at * step] = smelt_narrow_output(smelt_nine_sum(0, w, from, pitch), scales[1], scales[2], shift);
-        }
-        w += 3;
-        scales += 3;
-    }
-}
+/* How sums x end. */
+#define SMELT_NINE_END_NARROW(x, scale)                                                                                \
+    (int8_t)smelt_ssat8(smelt_wrapping_add((int32_t)((uint32_t)(x) * (uint32_t)(scale)[0]), (scale)[1]) >> (scale)[2])
+#define SMELT_NINE_END_SPLIT(x, scale)                                                                                 \
+    (int8_t)smelt_ssat8(smelt_split_product(x, (scale)[0], (scale)[1], (scale)[2], (scale)[3], bits) >> (scale)[4])
+#define SMELT_NINE_END_TWICE(x, scale) smelt_twice_output(smelt_wrapping_add(x, (scale)[0]), (scale)[1], (scale)[2], (scale)[3])
 
-SMELT_INLINE void smelt_nine_clamped(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t shift)
-{
-    for (int32_t channel = 0; channel < channels; ++channel) {
-        smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
-        for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-            const int32_t block = stride == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;
-            const int8_t *const from = plane + line * down / (4 / block) + at * stride;
-            y[channel + line * y_down + at * step] = smelt_clamped_output(smelt_nine_sum(0, w, from, pitch), scales[1], scales[2], scales[3], scales[4], shift);
-        }
-        w += 3;
-        scales += 5;
+/* The routine of a stride with an end; `numbers` are those of a channel. */
+#define SMELT_NINE_ROUTINE(stride, name, numbers, end)                                                                 \
+    SMELT_SHARED void smelt_nine_##stride##_##name(SMELT_NINE_PARAMETERS)                                              \
+    {                                                                                                                  \
+        (void)bits;                                                                                                    \
+        for (int32_t channel = 0; channel < channels; ++channel) {                                                     \
+            smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);                               \
+            for (int32_t i = 0; i < 4 * lines * groups; ++i) {                                                         \
+                const int32_t block = (stride) == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;\
+                const int8_t *const from = plane + line * down / (4 / block) + at * (stride);                          \
+                y[channel + line * y_down + at * step] = end(smelt_nine_sum(w + 3 * channel, from, pitch), scales + (numbers) * channel);\
+            }                                                                                                          \
+        }                                                                                                              \
     }
-}
+#define SMELT_NINE_STRIDE(stride)                                                                                      \
+    SMELT_NINE_ROUTINE(stride, narrow, 3, SMELT_NINE_END_NARROW)                                                       \
+    SMELT_NINE_ROUTINE(stride, split, 5, SMELT_NINE_END_SPLIT)                                                         \
+    SMELT_NINE_ROUTINE(stride, twice, 4, SMELT_NINE_END_TWICE)
 
-SMELT_INLINE void smelt_nine_once(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to, int32_t up, int32_t shift)
-{
-    for (int32_t channel = 0; channel < channels; ++channel) {
-        smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
-        for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-            const int32_t block = stride == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;
-            const int8_t *const from = plane + line * down / (4 / block) + at * stride;
-            y[channel + line * y_down + at * step] = smelt_once_output(smelt_nine_sum(scales[0], w, from, pitch), scales[1], scales[2], up, shift);
-        }
-        w += 3;
-        scales += 3;
-    }
-}
-
-SMELT_INLINE void smelt_nine_twice(int32_t stride, int8_t *y, const int32_t *w, int8_t *plane, const int8_t *x, const int32_t *scales, int32_t channels,
-        int32_t lines, int32_t groups, int32_t pitch, int32_t down, int32_t step, int32_t y_down, int32_t words, int32_t x_lines,
-        int32_t x_step, int32_t x_down, int32_t to)
-{
-    for (int32_t channel = 0; channel < channels; ++channel) {
-        smelt_lines(plane + to, x + channel, words, x_lines, x_step, x_down, pitch);
-        for (int32_t i = 0; i < 4 * lines * groups; ++i) {
-            const int32_t block = stride == 1 ? 2 : 4, length = block * groups, line = i / length, at = i % length;
-            const int8_t *const from = plane + line * down / (4 / block) + at * stride;
-            y[channel + line * y_down + at * step] = smelt_twice_output(smelt_nine_sum(scales[0], w, from, pitch), scales[1], scales[2], scales[3]);
-        }
-        w += 3;
-        scales += 4;
-    }
-}
-
-#define smelt_nine_1_narrow(...) smelt_nine_narrow(1, __VA_ARGS__)
-#define smelt_nine_1_clamped(...) smelt_nine_clamped(1, __VA_ARGS__)
-#define smelt_nine_1_once(...) smelt_nine_once(1, __VA_ARGS__)
-#define smelt_nine_1_twice(...) smelt_nine_twice(1, __VA_ARGS__)
-#define smelt_nine_2_narrow(...) smelt_nine_narrow(2, __VA_ARGS__)
-#define smelt_nine_2_clamped(...) smelt_nine_clamped(2, __VA_ARGS__)
-#define smelt_nine_2_once(...) smelt_nine_once(2, __VA_ARGS__)
-#define smelt_nine_2_twice(...) smelt_nine_twice(2, __VA_ARGS__)
+SMELT_NINE_STRIDE(1)
+SMELT_NINE_STRIDE(2)
 
 #endif
 

@@ -14,17 +14,23 @@
 #define SMELT_HAS_XPULP 0 /* smelt_xpulp.h was not included, or the compiler's processor has no such instructions */
 #endif
 
-/* Routines: smelt_quads_sums, smelt_quads_narrow, smelt_quads_clamped, smelt_quads_once, smelt_quads_twice, smelt_quad_sums,
-   smelt_quad_narrow, smelt_quad_clamped, smelt_quad_once, smelt_quad_twice, smelt_quads_sums_16, smelt_quads_narrow_16,
-   smelt_quads_clamped_16, smelt_quad_sums_16, smelt_quad_narrow_16, smelt_quad_clamped_16, smelt_interleave. */
+/* Routines: smelt_quads_sums, smelt_quads_narrow, smelt_quads_split, smelt_quads_twice, smelt_quad_sums, smelt_quad_narrow,
+   smelt_quad_split, smelt_quad_twice, and all but those of `twice` as smelt_quads_sums_16 and so on; smelt_interleave. */
+
+/* What a routine is passed for four pixels, and for one. `bits` are those that `split` shifts its first product by. */
+#define SMELT_QUADS_PARAMETERS(result)                                                                                 \
+    result *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows, int32_t pitch,     \
+            int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t bits
+#define SMELT_QUAD_PARAMETERS(result)                                                                                  \
+    result *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows, int32_t pitch,     \
+            int32_t blocks, int32_t bits
 
 #if SMELT_HAS_XPULP
 
 /* The numbers of a call, where the assembly finds them: by their place, times four. */
 enum {
     SMELT_QUAD_Y, SMELT_QUAD_SCALES, SMELT_QUAD_X, SMELT_QUAD_W, SMELT_QUAD_WORDS, SMELT_QUAD_ROWS, SMELT_QUAD_SKIP, SMELT_QUAD_STEP,
-    SMELT_QUAD_BACK, SMELT_QUAD_END, SMELT_QUAD_CHANNELS, SMELT_QUAD_Y_BACK, SMELT_QUAD_SHIFT, SMELT_QUAD_UP,
-    SMELT_QUAD_KEPT, SMELT_QUAD_NUMBERS
+    SMELT_QUAD_BACK, SMELT_QUAD_END, SMELT_QUAD_CHANNELS, SMELT_QUAD_Y_BACK, SMELT_QUAD_BITS, SMELT_QUAD_KEPT, SMELT_QUAD_NUMBERS
 };
 
 /* Everything but s0, which may be the frame's pointer: routines that use it put it back. */
@@ -51,41 +57,6 @@ enum {
     dot(s3, t4, t0) dot(s7, t4, t1) dot(s11, t4, t2) dot(a6, t4, t3)                                                   \
     dot(s4, t5, t0) dot(s8, t5, t1) dot(a3, t5, t2) dot(a7, t5, t3)
 
-/* What outputs of channel `n` need: t1 its multiplier, t2 its offset, t4 the shift, t3 the bits that sums grow by. */
-#define SMELT_COMMON(n) "lw t1,16+4*" #n "(s0)\n lw t2,32+4*" #n "(s0)\n"
-#define SMELT_OWN(n) "lw t1,16+4*" #n "(s0)\n lw t2,32+4*" #n "(s0)\n lw t4,48+4*" #n "(s0)\n"
-/* The same, and t0 and t3 the least and the greatest sum. */
-#define SMELT_BOTH_ENDS(n) SMELT_COMMON(n) "lw t0,48+4*" #n "(s0)\n lw t3,64+4*" #n "(s0)\n"
-#define SMELT_NARROW(x) "mul " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
-#define SMELT_CLAMPED(x)                                                                                               \
-    SMELT_AT_LEAST(x, t0) SMELT_AT_MOST(x, t3) "mul " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4)
-#define SMELT_ONCE(x) "sll " #x "," #x ",t3\n mulh " #x "," #x ",t1\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
-/* x plus the rounded upper word of its product, one less where that is negative. */
-#define SMELT_TWICE(x)                                                                                                 \
-    "mul t5," #x ",t1\n mulh t6," #x ",t1\n srli t5,t5,31\n add " #x "," #x ",t6\n add " #x "," #x ",t5\n"             \
-    "srai t5," #x ",31\n add " #x "," #x ",t5\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
-
-/* Outputs of four channels of a pixel to t6, which moves `by`. */
-#define SMELT_QUAD_STORED(c0, c1, c2, c3, by)                                                                          \
-    SMELT_LOW_BYTES(t1, c0, c1) SMELT_HIGH_BYTES(t1, c2, c3) SMELT_STORE_BY(t1, t6, by)
-
-#define SMELT_FOUR_OUTPUTS(first, load, output, size)                                                                  \
-    first                                                                                                              \
-    load(0) output(s1) output(s2) output(s3) output(s4) load(1) output(s5) output(s6) output(s7) output(s8)            \
-    load(2) output(s9) output(s10) output(s11) output(a3) load(3) output(a4) output(a5) output(a6) output(a7)          \
-    "lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                                      \
-    SMELT_QUAD_STORED(s1, s5, s9, a4, t5) SMELT_QUAD_STORED(s2, s6, s10, a5, t5)                                       \
-    SMELT_QUAD_STORED(s3, s7, s11, a6, t5) SMELT_QUAD_STORED(s4, s8, a3, a7, t3)                                       \
-    "lw t1,36(a0)\n addi s0,s0," #size "\n sw t6,0(a0)\n bne s0,t1,1b\n"
-
-#define SMELT_FOUR_SUMS                                                                                                \
-    "lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                                      \
-    "sw s1,0(t6)\n sw s5,4(t6)\n sw s9,8(t6)\n sw a4,12(t6)\n add t6,t6,t5\n"                                          \
-    "sw s2,0(t6)\n sw s6,4(t6)\n sw s10,8(t6)\n sw a5,12(t6)\n add t6,t6,t5\n"                                         \
-    "sw s3,0(t6)\n sw s7,4(t6)\n sw s11,8(t6)\n sw a6,12(t6)\n add t6,t6,t5\n"                                         \
-    "sw s4,0(t6)\n sw s8,4(t6)\n sw a3,8(t6)\n sw a7,12(t6)\n add t6,t6,t3\n"                                          \
-    "lw t1,36(a0)\n addi s0,s0,16\n sw t6,0(a0)\n bne s0,t1,1b\n"
-
 /* Four channels of one pixel: s1 to s4 are the sums. */
 #define SMELT_ONE_PIXEL(dot)                                                                                           \
     "lw t6,8(a0)\n lw t1,20(a0)\n"                                                                                     \
@@ -97,12 +68,47 @@ enum {
     SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
     dot(s1, t4, t0) dot(s2, t4, t1) dot(s3, t4, t2) dot(s4, t4, t3)
 
-#define SMELT_ONE_OUTPUTS(first, load, output, size)                                                                   \
-    first                                                                                                              \
+/* How outputs of channel `n` are made. Narrow: the sum, from 0 to t0 after that, times t1. Split: the same with a multiplier in
+   two parts, t1 and t3, whose products are added to t2 and t6; t4 are the bits of the lower one. Twice: see below. */
+#define SMELT_FOR_NARROW(n) "lw t0,16+4*" #n "(s0)\n lw t1,32+4*" #n "(s0)\n lw t2,48+4*" #n "(s0)\n"
+#define SMELT_FOR_SPLIT(n) SMELT_FOR_NARROW(n) "lw t3,64+4*" #n "(s0)\n lw t6,80+4*" #n "(s0)\n"
+#define SMELT_FOR_TWICE(n) "lw t1,16+4*" #n "(s0)\n lw t2,32+4*" #n "(s0)\n lw t4,48+4*" #n "(s0)\n"
+#define SMELT_TO_NARROW(x) SMELT_LIMIT(x, t0) "mul " #x "," #x ",t1\n" SMELT_ADD_SHIFT_24(x, x, t2)
+#define SMELT_TO_SPLIT(x)                                                                                              \
+    SMELT_LIMIT(x, t0) "mul t5," #x ",t1\n" SMELT_ADD_SHIFT(t5, t2, t4) SMELT_MAC(t5, x, t3) SMELT_ADD_SHIFT_24(x, t5, t6)
+
+/* x plus the rounded upper word of its product, one less where that is negative. */
+#define SMELT_TO_TWICE(x)                                                                                              \
+    "mul t5," #x ",t1\n mulh t6," #x ",t1\n srli t5,t5,31\n add " #x "," #x ",t6\n add " #x "," #x ",t5\n"             \
+    "srai t5," #x ",31\n add " #x "," #x ",t5\n" SMELT_ADD_SHIFT(x, t2, t4) SMELT_CLIP(x)
+
+/* Outputs of four channels of a pixel to t6, which moves `by`. */
+#define SMELT_QUAD_STORED(c0, c1, c2, c3, by)                                                                          \
+    SMELT_LOW_BYTES(t1, c0, c1) SMELT_HIGH_BYTES(t1, c2, c3) SMELT_STORE_BY(t1, t6, by)
+
+#define SMELT_FOUR_OUTPUTS(load, output, size)                                                                         \
+    "lw t4,48(a0)\n"                                                                                                   \
+    load(0) output(s1) output(s2) output(s3) output(s4) load(1) output(s5) output(s6) output(s7) output(s8)            \
+    load(2) output(s9) output(s10) output(s11) output(a3) load(3) output(a4) output(a5) output(a6) output(a7)          \
+    "lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                                      \
+    SMELT_QUAD_STORED(s1, s5, s9, a4, t5) SMELT_QUAD_STORED(s2, s6, s10, a5, t5)                                       \
+    SMELT_QUAD_STORED(s3, s7, s11, a6, t5) SMELT_QUAD_STORED(s4, s8, a3, a7, t3)                                       \
+    "lw t1,36(a0)\n addi s0,s0," #size "\n sw t6,0(a0)\n bne s0,t1,1b\n"
+
+#define SMELT_ONE_OUTPUTS(load, output, size)                                                                          \
+    "lw t4,48(a0)\n"                                                                                                   \
     load(0) output(s1) load(1) output(s2) load(2) output(s3) load(3) output(s4)                                        \
     "lw t6,0(a0)\n lw t5,36(a0)\n li t3,4\n addi s0,s0," #size "\n"                                                    \
     SMELT_QUAD_STORED(s1, s2, s3, s4, t3)                                                                              \
     "sw t6,0(a0)\n bne s0,t5,1b\n"
+
+#define SMELT_FOUR_SUMS                                                                                                \
+    "lw t6,0(a0)\n lw t5,40(a0)\n lw t3,44(a0)\n"                                                                      \
+    "sw s1,0(t6)\n sw s5,4(t6)\n sw s9,8(t6)\n sw a4,12(t6)\n add t6,t6,t5\n"                                          \
+    "sw s2,0(t6)\n sw s6,4(t6)\n sw s10,8(t6)\n sw a5,12(t6)\n add t6,t6,t5\n"                                         \
+    "sw s3,0(t6)\n sw s7,4(t6)\n sw s11,8(t6)\n sw a6,12(t6)\n add t6,t6,t5\n"                                         \
+    "sw s4,0(t6)\n sw s8,4(t6)\n sw a3,8(t6)\n sw a7,12(t6)\n add t6,t6,t3\n"                                          \
+    "lw t1,36(a0)\n addi s0,s0,16\n sw t6,0(a0)\n bne s0,t1,1b\n"
 
 #define SMELT_ONE_SUMS                                                                                                 \
     "lw t6,0(a0)\n lw t5,36(a0)\n addi s0,s0,16\n"                                                                     \
@@ -126,142 +132,41 @@ enum {
     numbers[SMELT_QUAD_END] = (uint32_t)(uintptr_t)scales + (uint32_t)(blocks * (size));                               \
     numbers[SMELT_QUAD_CHANNELS] = (uint32_t)(channels * (unit));                                                      \
     numbers[SMELT_QUAD_Y_BACK] = (uint32_t)((4 - 3 * channels) * (unit));                                              \
-    numbers[SMELT_QUAD_SHIFT] = (uint32_t)shift;                                                                       \
-    numbers[SMELT_QUAD_UP] = (uint32_t)up
+    numbers[SMELT_QUAD_BITS] = (uint32_t)bits
 
 #define SMELT_QUAD_RUN(rows_of, outputs)                                                                               \
-    __asm__ volatile(SMELT_BEGIN "sw s0,56(a0)\n lw s0,4(a0)\n lw a1,12(a0)\n lw a2,28(a0)\n lw ra,32(a0)\n 1:\n"      \
-                     rows_of outputs "lw s0,56(a0)\n" SMELT_END                                                        \
+    __asm__ volatile(SMELT_BEGIN "sw s0,52(a0)\n lw s0,4(a0)\n lw a1,12(a0)\n lw a2,28(a0)\n lw ra,32(a0)\n 1:\n"      \
+                     rows_of outputs "lw s0,52(a0)\n" SMELT_END                                                        \
                      :                                                                                                 \
                      : "r"(at)                                                                                         \
                      : SMELT_QUAD_CLOBBERS)
 
-SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
-{
-    const int32_t up = 0;
-    SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
-}
+/* The two routines with an end: `size` are the bytes that a quad has in `scales`. */
+#define SMELT_QUAD_ROUTINES(name, result, unit, size, dot, four, one)                                                  \
+    SMELT_SHARED void smelt_quads_##name(SMELT_QUADS_PARAMETERS(result))                                               \
+    {                                                                                                                  \
+        SMELT_QUAD_CALL(size, unit);                                                                                   \
+        SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(dot), four);                                                                  \
+    }                                                                                                                  \
+    SMELT_SHARED void smelt_quad_##name(SMELT_QUAD_PARAMETERS(result))                                                 \
+    {                                                                                                                  \
+        const int32_t step = 0, along = 4, channels = 4;                                                               \
+        SMELT_QUAD_CALL(size, unit);                                                                                   \
+        SMELT_QUAD_RUN(SMELT_ONE_PIXEL(dot), one);                                                                     \
+    }
+#define SMELT_QUAD_OUTPUTS(name, size, dot, load, output)                                                              \
+    SMELT_QUAD_ROUTINES(name, int8_t, 1, size, dot, SMELT_FOUR_OUTPUTS(load, output, size),                            \
+            SMELT_ONE_OUTPUTS(load, output, size))
 
-SMELT_SHARED void smelt_quads_clamped(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
-{
-    const int32_t up = 0;
-    SMELT_QUAD_CALL(80, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_BOTH_ENDS, SMELT_CLAMPED, 80));
-}
+/* All routines whose words are multiplied by `dot`. */
+#define SMELT_QUAD_FAMILY(suffix, dot)                                                                                 \
+    SMELT_QUAD_ROUTINES(sums##suffix, int32_t, 4, 16, dot, SMELT_FOUR_SUMS, SMELT_ONE_SUMS)                            \
+    SMELT_QUAD_OUTPUTS(narrow##suffix, 64, dot, SMELT_FOR_NARROW, SMELT_TO_NARROW)                                     \
+    SMELT_QUAD_OUTPUTS(split##suffix, 96, dot, SMELT_FOR_SPLIT, SMELT_TO_SPLIT)
 
-SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t up, int32_t shift)
-{
-    SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n lw t3,52(a0)\n", SMELT_COMMON, SMELT_ONCE, 48));
-}
-
-SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
-{
-    const int32_t up = 0, shift = 0;
-    SMELT_QUAD_CALL(64, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_OUTPUTS("", SMELT_OWN, SMELT_TWICE, 64));
-}
-
-SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
-{
-    const int32_t up = 0, shift = 0;
-    SMELT_QUAD_CALL(16, 4);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_DOT), SMELT_FOUR_SUMS);
-}
-
-SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t shift)
-{
-    const int32_t up = 0, step = 0, along = 4, channels = 4;
-    SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
-}
-
-SMELT_SHARED void smelt_quad_clamped(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t shift)
-{
-    const int32_t up = 0, step = 0, along = 4, channels = 4;
-    SMELT_QUAD_CALL(80, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_BOTH_ENDS, SMELT_CLAMPED, 80));
-}
-
-SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t up, int32_t shift)
-{
-    const int32_t step = 0, along = 4, channels = 4;
-    SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n lw t3,52(a0)\n", SMELT_COMMON, SMELT_ONCE, 48));
-}
-
-SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks)
-{
-    const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
-    SMELT_QUAD_CALL(64, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_OUTPUTS("", SMELT_OWN, SMELT_TWICE, 64));
-}
-
-SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks)
-{
-    const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
-    SMELT_QUAD_CALL(16, 4);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_DOT), SMELT_ONE_SUMS);
-}
-
-SMELT_SHARED void smelt_quads_narrow_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
-{
-    const int32_t up = 0;
-    SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
-}
-
-SMELT_SHARED void smelt_quads_clamped_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
-{
-    const int32_t up = 0;
-    SMELT_QUAD_CALL(80, 1);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_OUTPUTS("lw t4,48(a0)\n", SMELT_BOTH_ENDS, SMELT_CLAMPED, 80));
-}
-
-SMELT_SHARED void smelt_quads_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
-{
-    const int32_t up = 0, shift = 0;
-    SMELT_QUAD_CALL(16, 4);
-    SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(SMELT_ADD_HALVES), SMELT_FOUR_SUMS);
-}
-
-SMELT_SHARED void smelt_quad_narrow_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t shift)
-{
-    const int32_t up = 0, step = 0, along = 4, channels = 4;
-    SMELT_QUAD_CALL(48, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_COMMON, SMELT_NARROW, 48));
-}
-
-SMELT_SHARED void smelt_quad_clamped_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t shift)
-{
-    const int32_t up = 0, step = 0, along = 4, channels = 4;
-    SMELT_QUAD_CALL(80, 1);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_OUTPUTS("lw t4,48(a0)\n", SMELT_BOTH_ENDS, SMELT_CLAMPED, 80));
-}
-
-SMELT_SHARED void smelt_quad_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks)
-{
-    const int32_t up = 0, shift = 0, step = 0, along = 4, channels = 4;
-    SMELT_QUAD_CALL(16, 4);
-    SMELT_QUAD_RUN(SMELT_ONE_PIXEL(SMELT_ADD_HALVES), SMELT_ONE_SUMS);
-}
+SMELT_QUAD_FAMILY(, SMELT_ADD_DOT)
+SMELT_QUAD_FAMILY(_16, SMELT_ADD_HALVES)
+SMELT_QUAD_OUTPUTS(twice, 64, SMELT_ADD_DOT, SMELT_FOR_TWICE, SMELT_TO_TWICE)
 
 /* Words of four pixels, `step` bytes apart, side by side; rows of `words` words, `pitch` bytes apart in x. */
 SMELT_SHARED void smelt_interleave(int8_t *y, const void *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
@@ -303,6 +208,7 @@ SMELT_INLINE int32_t smelt_add_halves(int32_t a, int32_t b, int32_t sum)
     return smelt_wrapping_add(sum, smelt_high_half(a) * smelt_high_half(b));
 }
 
+/* Sums of words of x and of every fourth word of weights. */
 #define SMELT_QUAD_SUM(name, dot)                                                                                      \
     SMELT_INLINE int32_t name(int32_t start, const int32_t *w, const void *x, int32_t offset, int32_t words, int32_t rows, \
             int32_t pitch, int32_t along)                                                                              \
@@ -317,25 +223,11 @@ SMELT_INLINE int32_t smelt_add_halves(int32_t a, int32_t b, int32_t sum)
 SMELT_QUAD_SUM(smelt_quad_sum, smelt_add_dot)
 SMELT_QUAD_SUM(smelt_quad_sum_16, smelt_add_halves)
 
-/* (x * multiplier + offset) >> shift, as an int8; the product wraps, the sum does not leave 32 bits. */
-SMELT_INLINE int8_t smelt_narrow_output(int32_t x, int32_t multiplier, int32_t offset, int32_t shift)
+/* (x * (high * 2^bits + low) + added) >> bits, of which only 32 bits are wanted; the lower product does not leave 32 bits. */
+SMELT_INLINE int32_t smelt_split_product(int32_t x, int32_t low, int32_t low_added, int32_t high, int32_t high_added, int32_t bits)
 {
-    const int32_t product = (int32_t)((uint32_t)x * (uint32_t)multiplier);
-    return (int8_t)smelt_ssat8(smelt_wrapping_add(product, offset) >> shift);
-}
-
-/* The same of a sum between `least` and `most`, which all others give the outputs of: nothing is left to limit. */
-SMELT_INLINE int8_t smelt_clamped_output(int32_t x, int32_t multiplier, int32_t offset, int32_t least, int32_t most, int32_t shift)
-{
-    const int32_t within = x < least ? least : x > most ? most : x;
-    const int32_t product = (int32_t)((uint32_t)within * (uint32_t)multiplier);
-    return (int8_t)(smelt_wrapping_add(product, offset) >> shift);
-}
-
-/* (x * multiplier + offset) >> shift with the upper word of the product of x * 2^up. */
-SMELT_INLINE int8_t smelt_once_output(int32_t x, int32_t multiplier, int32_t offset, int32_t up, int32_t shift)
-{
-    return (int8_t)smelt_ssat8(smelt_smmla(smelt_shift_left(x, up), multiplier, offset) >> shift);
+    const int32_t lower = (x * low + low_added) >> bits;
+    return smelt_wrapping_add(smelt_wrapping_add((int32_t)((uint32_t)x * (uint32_t)high), lower), high_added);
 }
 
 /* x plus the rounded upper word of its product, halves away from zero, and so on: what TensorFlow Lite Micro rounds twice. */
@@ -345,167 +237,50 @@ SMELT_INLINE int8_t smelt_twice_output(int32_t x, int32_t multiplier, int32_t of
     return (int8_t)smelt_ssat8((scaled + (scaled >> 31) + offset) >> shift);
 }
 
-SMELT_SHARED void smelt_quads_narrow(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
+/* From 0 to `width`. */
+SMELT_INLINE int32_t smelt_limited(int32_t x, int32_t width)
 {
-    for (int32_t i = 0; i < 16 * blocks; ++i) {
-        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
-        const int32_t *const scale = scales + 12 * block + channel;
-        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
-        y[pixel * channels + 4 * block + channel] = smelt_narrow_output(sum, scale[4], scale[8], shift);
-    }
+    return x < 0 ? 0 : x > width ? width : x;
 }
 
-SMELT_SHARED void smelt_quads_clamped(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
-{
-    for (int32_t i = 0; i < 16 * blocks; ++i) {
-        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
-        const int32_t *const scale = scales + 20 * block + channel;
-        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
-        y[pixel * channels + 4 * block + channel] = smelt_clamped_output(sum, scale[4], scale[8], scale[12], scale[16], shift);
-    }
-}
+/* How sums x end; the numbers of a channel are four words apart. */
+#define SMELT_END_SUMS(x, scale, bits) (x)
+#define SMELT_END_NARROW(x, scale, bits)                                                                               \
+    (int8_t)(smelt_wrapping_add((int32_t)((uint32_t)smelt_limited(x, (scale)[4]) * (uint32_t)(scale)[8]), (scale)[12]) >> 24)
+#define SMELT_END_SPLIT(x, scale, bits)                                                                                \
+    (int8_t)(smelt_split_product(smelt_limited(x, (scale)[4]), (scale)[8], (scale)[12], (scale)[16], (scale)[20], bits) >> 24)
+#define SMELT_END_TWICE(x, scale, bits) smelt_twice_output(x, (scale)[4], (scale)[8], (scale)[12])
 
-SMELT_SHARED void smelt_quads_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t up, int32_t shift)
-{
-    for (int32_t i = 0; i < 16 * blocks; ++i) {
-        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
-        const int32_t *const scale = scales + 12 * block + channel;
-        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
-        y[pixel * channels + 4 * block + channel] = smelt_once_output(sum, scale[4], scale[8], up, shift);
+/* The two routines with an end; `numbers` are those of a channel. */
+#define SMELT_QUAD_ROUTINES(name, result, numbers, sum, end)                                                           \
+    SMELT_SHARED void smelt_quads_##name(SMELT_QUADS_PARAMETERS(result))                                               \
+    {                                                                                                                  \
+        (void)bits;                                                                                                    \
+        for (int32_t i = 0; i < 16 * blocks; ++i) {                                                                    \
+            const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;                                          \
+            const int32_t *const scale = scales + 4 * (numbers) * block + channel;                                     \
+            const int32_t *const weights = w + 4 * words * rows * block + channel;                                     \
+            const int32_t x_sum = sum(scale[0], weights, x, pixel * step, words, rows, pitch, along);                  \
+            y[pixel * channels + 4 * block + channel] = end(x_sum, scale, bits);                                       \
+        }                                                                                                              \
+    }                                                                                                                  \
+    SMELT_SHARED void smelt_quad_##name(SMELT_QUAD_PARAMETERS(result))                                                 \
+    {                                                                                                                  \
+        (void)bits;                                                                                                    \
+        for (int32_t i = 0; i < 4 * blocks; ++i) {                                                                     \
+            const int32_t *const scale = scales + i / 4 * (4 * (numbers)) + i % 4;                                     \
+            const int32_t x_sum = sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);  \
+            y[i] = end(x_sum, scale, bits);                                                                            \
+        }                                                                                                              \
     }
-}
+#define SMELT_QUAD_FAMILY(suffix, sum)                                                                                 \
+    SMELT_QUAD_ROUTINES(sums##suffix, int32_t, 1, sum, SMELT_END_SUMS)                                                 \
+    SMELT_QUAD_ROUTINES(narrow##suffix, int8_t, 4, sum, SMELT_END_NARROW)                                              \
+    SMELT_QUAD_ROUTINES(split##suffix, int8_t, 6, sum, SMELT_END_SPLIT)
 
-SMELT_SHARED void smelt_quads_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
-{
-    for (int32_t i = 0; i < 16 * blocks; ++i) {
-        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
-        const int32_t *const scale = scales + 16 * block + channel;
-        const int32_t sum = smelt_quad_sum(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
-        y[pixel * channels + 4 * block + channel] = smelt_twice_output(sum, scale[4], scale[8], scale[12]);
-    }
-}
-
-SMELT_SHARED void smelt_quads_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
-{
-    for (int32_t i = 0; i < 16 * blocks; ++i) {
-        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
-        y[pixel * channels + 4 * block + channel] = smelt_quad_sum(scales[4 * block + channel],
-                w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
-    }
-}
-
-SMELT_SHARED void smelt_quad_narrow(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t shift)
-{
-    for (int32_t i = 0; i < 4 * blocks; ++i) {
-        const int32_t *const scale = scales + i / 4 * 12 + i % 4;
-        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
-        y[i] = smelt_narrow_output(sum, scale[4], scale[8], shift);
-    }
-}
-
-SMELT_SHARED void smelt_quad_clamped(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t shift)
-{
-    for (int32_t i = 0; i < 4 * blocks; ++i) {
-        const int32_t *const scale = scales + i / 4 * 20 + i % 4;
-        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
-        y[i] = smelt_clamped_output(sum, scale[4], scale[8], scale[12], scale[16], shift);
-    }
-}
-
-SMELT_SHARED void smelt_quad_once(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t up, int32_t shift)
-{
-    for (int32_t i = 0; i < 4 * blocks; ++i) {
-        const int32_t *const scale = scales + i / 4 * 12 + i % 4;
-        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
-        y[i] = smelt_once_output(sum, scale[4], scale[8], up, shift);
-    }
-}
-
-SMELT_SHARED void smelt_quad_twice(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks)
-{
-    for (int32_t i = 0; i < 4 * blocks; ++i) {
-        const int32_t *const scale = scales + i / 4 * 16 + i % 4;
-        const int32_t sum = smelt_quad_sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
-        y[i] = smelt_twice_output(sum, scale[4], scale[8], scale[12]);
-    }
-}
-
-SMELT_SHARED void smelt_quad_sums(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks)
-{
-    for (int32_t i = 0; i < 4 * blocks; ++i) {
-        y[i] = smelt_quad_sum(scales[i], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
-    }
-}
-
-SMELT_SHARED void smelt_quads_narrow_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
-{
-    for (int32_t i = 0; i < 16 * blocks; ++i) {
-        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
-        const int32_t *const scale = scales + 12 * block + channel;
-        const int32_t sum = smelt_quad_sum_16(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
-        y[pixel * channels + 4 * block + channel] = smelt_narrow_output(sum, scale[4], scale[8], shift);
-    }
-}
-
-SMELT_SHARED void smelt_quads_clamped_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels, int32_t shift)
-{
-    for (int32_t i = 0; i < 16 * blocks; ++i) {
-        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
-        const int32_t *const scale = scales + 20 * block + channel;
-        const int32_t sum = smelt_quad_sum_16(scale[0], w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
-        y[pixel * channels + 4 * block + channel] = smelt_clamped_output(sum, scale[4], scale[8], scale[12], scale[16], shift);
-    }
-}
-
-SMELT_SHARED void smelt_quads_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t step, int32_t along, int32_t blocks, int32_t channels)
-{
-    for (int32_t i = 0; i < 16 * blocks; ++i) {
-        const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;
-        y[pixel * channels + 4 * block + channel] = smelt_quad_sum_16(scales[4 * block + channel],
-                w + 4 * words * rows * block + channel, x, pixel * step, words, rows, pitch, along);
-    }
-}
-
-SMELT_SHARED void smelt_quad_narrow_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t shift)
-{
-    for (int32_t i = 0; i < 4 * blocks; ++i) {
-        const int32_t *const scale = scales + i / 4 * 12 + i % 4;
-        const int32_t sum = smelt_quad_sum_16(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
-        y[i] = smelt_narrow_output(sum, scale[4], scale[8], shift);
-    }
-}
-
-SMELT_SHARED void smelt_quad_clamped_16(int8_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks, int32_t shift)
-{
-    for (int32_t i = 0; i < 4 * blocks; ++i) {
-        const int32_t *const scale = scales + i / 4 * 20 + i % 4;
-        const int32_t sum = smelt_quad_sum_16(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
-        y[i] = smelt_clamped_output(sum, scale[4], scale[8], scale[12], scale[16], shift);
-    }
-}
-
-SMELT_SHARED void smelt_quad_sums_16(int32_t *y, const int32_t *w, const void *x, const int32_t *scales, int32_t words, int32_t rows,
-        int32_t pitch, int32_t blocks)
-{
-    for (int32_t i = 0; i < 4 * blocks; ++i) {
-        y[i] = smelt_quad_sum_16(scales[i], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);
-    }
-}
+SMELT_QUAD_FAMILY(, smelt_quad_sum)
+SMELT_QUAD_FAMILY(_16, smelt_quad_sum_16)
+SMELT_QUAD_ROUTINES(twice, int8_t, 4, smelt_quad_sum, SMELT_END_TWICE)
 
 SMELT_SHARED void smelt_interleave(int8_t *y, const void *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
 {

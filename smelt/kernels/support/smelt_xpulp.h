@@ -36,11 +36,15 @@
 /* pv.sdotsp.h: the same of two halves. */
 #define SMELT_ADD_HALVES(sum, a, b) ".insn r 0x57,0,0x5c," #sum "," #a "," #b "\n"
 
-/* p.addNr: (x + a) >> shift. p.max, p.min: at least and at most. p.clip 8: the nearest int8. pv.packlo.b, pv.packhi.b: two bytes into the lower or the upper half. */
+/* p.mac: sum += a * b. p.clipur: x, at least 0 and at most `most`. */
+#define SMELT_MAC(sum, a, b) ".insn r 0x33,0,0x21," #sum "," #a "," #b "\n"
+#define SMELT_LIMIT(x, most) ".insn r 0x33,6,0x0a," #x "," #x "," #most "\n"
+
+/* p.addNr, p.addN: (x + a) >> shift. p.clip 8: the nearest int8. pv.packlo.b, pv.packhi.b: two bytes into the lower or the upper half. */
 #define SMELT_ADD_SHIFT(x, a, shift) ".insn r 0x5b,2,0x20," #x "," #a "," #shift "\n"
-#define SMELT_AT_LEAST(x, least) ".insn r 0x33,6,0x02," #x "," #x "," #least "\n"
-#define SMELT_AT_MOST(x, most) ".insn r 0x33,4,0x02," #x "," #x "," #most "\n"
-#define SMELT_CLIP(x) ".insn r 0x33,1,0x0a," #x "," #x ",x8\n"
+#define SMELT_ADD_SHIFT_24(to, x, a) ".insn r 0x5b,2,24," #to "," #x "," #a "\n"
+#define SMELT_CLIP_TO(to, x) ".insn r 0x33,1,0x0a," #to "," #x ",x8\n"
+#define SMELT_CLIP(x) SMELT_CLIP_TO(x, x)
 #define SMELT_LOW_BYTES(to, b0, b1) ".insn r 0x57,1,0x70," #to "," #b1 "," #b0 "\n"
 #define SMELT_HIGH_BYTES(to, b2, b3) ".insn r 0x57,1,0x6c," #to "," #b3 "," #b2 "\n"
 
