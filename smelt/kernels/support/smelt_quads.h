@@ -15,7 +15,8 @@
 #endif
 
 /* Routines: smelt_quads_sums, smelt_quads_narrow, smelt_quads_split, smelt_quads_twice, smelt_quad_sums, smelt_quad_narrow,
-   smelt_quad_split, smelt_quad_twice, and all but those of `twice` as smelt_quads_sums_16 and so on; smelt_interleave. */
+   smelt_quad_split, smelt_quad_twice, smelt_quads_sums_16, smelt_quads_narrow_16, smelt_quads_split_16, smelt_quad_sums_16,
+   smelt_quad_narrow_16, smelt_quad_split_16, smelt_interleave. */
 
 /* What a routine is passed for four pixels, and for one. `bits` are those that `split` shifts its first product by. */
 #define SMELT_QUADS_PARAMETERS(result)                                                                                 \
