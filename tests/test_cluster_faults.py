@@ -199,6 +199,9 @@ static void master(void *argument)
     static SMELT_L1 uint8_t tile[80];
     (void)argument;
     memset(data, 0xFF, sizeof data);
+    if (input[1] != 0U) {
+        smelt_outside_wait(smelt_outside_read((uint8_t *)data + (input[1] & 2U), input[1] & 1U, input[1] & 4U));
+    }
     for (uint32_t i = 0U; input[0] != 0U; i++) {
         (void)smelt_dma_in(tile + 4U * i, input, 4U);
     }
@@ -210,6 +213,14 @@ static void master(void *argument)
 def test_data_that_are_run_are_told_with_who_called_them():
     with pytest.raises(Fault, match=r"0xffffffff, which is in no function.*; the last call was in call"):
         run(image(AS_CODE))
+
+
+@pytest.mark.parametrize("odd", [b"\0\5", b"\0\6", b"\0\1"], ids=["address outside", "address in L2", "no bytes"])
+def test_requests_from_outside_are_aligned(odd):
+    """Sizes and addresses in L2 to words, addresses outside to halves of them: a request of no bytes is none."""
+    what = "no function" if odd == b"\0\1" else r"wrong use of a DMA.*on the controller: a request's address in L2"
+    with pytest.raises(Fault, match=what):
+        run(image(AS_CODE), odd)
 
 
 def test_waiting_for_an_id_that_nobody_frees_is_a_deadlock():

@@ -30,6 +30,7 @@ DMA_DETAILS = (
     "its lines have no length",
     "a request is under way",
     "a request is longer than the driver's bursts",
+    "a request's address in L2 or its size is no multiple of four, or its address outside is odd",
 )
 LOOP_DETAILS = ("", "its body has fewer than two instructions", "its last instruction is a jump or a branch")
 BARRIER = 0x200

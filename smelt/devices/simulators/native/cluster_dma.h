@@ -6,7 +6,7 @@
 #include "cluster_events.h"
 
 /* What is wrong with a transfer: details of WRONG_DMA. */
-enum { DMA_EMPTY = 1, DMA_OUTSIDE, DMA_NO_ID, DMA_OVERLAPS, DMA_UNWRITTEN, DMA_LINE, DMA_BUSY, DMA_LONG };
+enum { DMA_EMPTY = 1, DMA_OUTSIDE, DMA_NO_ID, DMA_OVERLAPS, DMA_UNWRITTEN, DMA_LINE, DMA_BUSY, DMA_LONG, DMA_ALIGNMENT };
 
 /* --- bytes in flight --------------------------------------------------------------------------------------------------------------- */
 
@@ -309,6 +309,7 @@ static uint32_t start_burst(machine *m, core *c, uint32_t outwards)
     const region *there = outside_region(m, far, size);
     uint32_t wrong = !size ? DMA_EMPTY : size > m->p[P_HYPER_BURST] ? DMA_LONG : h->is_busy ? DMA_BUSY : 0U;
     wrong = wrong ? wrong : !here || !there || here == &m->regions[L1] || (outwards && there == &m->flash) ? DMA_OUTSIDE : 0U;
+    wrong = !wrong && ((near | size) & 3U || far & 1U) ? DMA_ALIGNMENT : wrong;
     if (!wrong && m->p[P_STRICT]) {
         wrong = any(here, near, size, outwards ? TARGET : SOURCE | TARGET, 0) ? DMA_OVERLAPS : 0U;
         wrong = wrong ? wrong : outwards && any(here, near, size, WRITTEN, 1) ? DMA_UNWRITTEN : 0U;

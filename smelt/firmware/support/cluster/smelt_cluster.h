@@ -38,7 +38,8 @@ void smelt_cluster_call(smelt_task task, void *argument);
 void smelt_fork(smelt_task task, void *argument);
 
 /* Ask for bytes from the RAM (from 0) or the flash (from 0x01000000) outside into L2, or for bytes of L2 to go to RAM. What is asked for
-   comes in order, while the workers compute. The number is for smelt_outside_wait; nobody may touch the bytes before. */
+   comes in order, while the workers compute. The number is for smelt_outside_wait; nobody may touch the bytes before. Addresses of L2 and
+   sizes must be multiples of four, addresses outside even, as the bus wants them. */
 uint32_t smelt_outside_read(void *to, uint32_t from, uint32_t bytes);
 uint32_t smelt_outside_write(uint32_t to, const void *from, uint32_t bytes);
 void smelt_outside_wait(uint32_t number);
