@@ -8,6 +8,7 @@ import pytest
 
 from smelt.firmware import emit, render
 from smelt.firmware.layout import LONGEST, wrapped
+from smelt.firmware.names import telling
 from smelt.importers import load
 from smelt.inputs import random_inputs
 from smelt.model.reference import run
@@ -176,6 +177,17 @@ def test_lines_are_short_and_offsets_have_names(network):
         assert max(map(len, file.read_text().splitlines())) <= LONGEST, file
     code = (network[2] / "words_net.c").read_text()
     assert "net->main + WORDS_AT_INPUT_0" in code and not re.search(r"net->\w+ \+ \d", code)
+
+
+def test_kernels_say_what_they_are_for(network):
+    code = (network[2] / "words_net.c").read_text()
+    assert re.search(r"void words_k_conv2d_\w+_6x5x4_to_8_[0-9a-f]{8}", code)
+    assert re.search(r"void words_k_softmax\w*_240_[0-9a-f]{8}", code)
+    long = "conv2d_pointwise_1a2b3c4d_s"
+    assert telling(long, "96x96x3_to_48x48x8", 50) == "conv2d_pointwise_96x96x3_to_48x48x8_1a2b3c4d_s"
+    assert telling(long, "96x96x3_to_48x48x8", 40) == long, (
+        "compilers must tell names apart by their first 63 characters"
+    )
 
 
 def test_long_lines_are_broken_where_c_allows_it():

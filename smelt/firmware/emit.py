@@ -22,7 +22,7 @@ from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.implementation import Argument, bytes_of
 from smelt.loops.ir import Buffer, Scratch, Type
 from smelt.loops.routine import WrongCall
-from smelt.model.graph import Array, State, Tensor
+from smelt.model.graph import Array, Op, State, Tensor
 from smelt.planner.bands import Bands
 from smelt.planner.in_tiles import InTiles
 from smelt.planner.on_cores import OnCores
@@ -78,11 +78,13 @@ class Tables:
 
 @dataclass(frozen=True)
 class Joint:
-    """What a network shares with the others of its suite: the suite's name, the size of each region, and the tables."""
+    """What a network shares with the others of its suite: the suite's name, the size of each region, the tables, and what is known
+    of kernels that several have."""
 
     suite: str
     sizes: Mapping[str, int]
     tables: Tables
+    shapes: dict[str, str]
 
 
 def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Program:
@@ -97,6 +99,9 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         for piece in step.pieces
     )
     stream = stream_of(plan, partial(_from_outside, plan, tables))
+    shapes = joint.shapes if joint else dict[str, str]()
+    for invocation in _alike(invocations):
+        shapes.setdefault(invocation.kernel.name, _shapes(invocation.piece.way.op))
     return Program(
         name,
         plan,
@@ -111,6 +116,7 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         {step: tuple(deeds_of(plan, step.way)) for step in plan.steps if isinstance(step.way, InTiles)},
         dict(_acts(plan, _alike(invocations), tables, stream)),
         stream,
+        shapes,
     )
 
 
@@ -118,12 +124,26 @@ def emit_suite(suite: Suite) -> tuple[Program, ...]:
     """The programs of all networks of a suite, in its memory. Raises OptionError where a name cannot be one."""
     check_name(suite.name)
     sizes = {m.name: suite.used(m.name) for m in suite.memories}
-    known, first, programs = Known(), 0, list[Program]()
+    known, first, programs, shapes = Known(), 0, list[Program](), dict[str, str]()
     for name, plan in suite.placed.items():
         tables = Tables(suite.name, suite, known, first, f" of {name}")
-        programs.append(emit(plan, name, Joint(suite.name, sizes, tables)))
+        programs.append(emit(plan, name, Joint(suite.name, sizes, tables, shapes)))
         first += max(len(plan.steps), len(plan.graph.states))
     return tuple(programs)
+
+
+def _shapes(op: Op) -> str:
+    """The shapes of the first operand and of the first result: "32x32x8_to_16" where these differ in their channels only."""
+    y = op.ys[0].shape
+    x = op.activations[0].shape if op.activations else y
+    if x == y:
+        return _shape(x)
+    return f"{_shape(x)}_to_{y[-1] if x[:-1] == y[:-1] else _shape(y)}"
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    """Without a batch of one."""
+    return "x".join(map(str, shape[1:] if len(shape) > 1 and shape[0] == 1 else shape)) or "scalar"
 
 
 def role_of(memory: Memory) -> Role:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from smelt.errors import OptionError
 
 LONGEST = 40  # characters of a network's name, and of a tensor's in C: compilers must tell 63 apart, and people as well
+SIGNIFICANT = 63  # characters of a name inside of a file by which C99's compilers tell it from others
 VARIABLE = ("in", "out", "table")  # what stands before names of tensors and tables
 OWN = "smelt"  # the first word of what smelt brings along: smelt_kernels.h, smelt_load_i32
 
@@ -43,6 +44,13 @@ def part(name: str, taken: Iterable[str] = ()) -> str:
         count += 1
         candidate = _joined(f"{base}_{count}")
     return candidate
+
+
+def telling(kernel: str, shapes: str, room: int) -> str:
+    """The name of a kernel, `STEM_DIGEST`, with shapes before its digest where that has no more than `room` characters."""
+    found = re.fullmatch(r"(\w+?)(_[0-9a-f]{8}\w*)", kernel)
+    longer = f"{found[1]}_{shapes}{found[2]}" if found and shapes else kernel
+    return longer if len(longer) <= room else kernel
 
 
 def _joined(words: str) -> str:

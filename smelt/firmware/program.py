@@ -9,6 +9,7 @@ from typing import Literal
 
 from smelt.firmware.forks import Act, Haul
 from smelt.firmware.invocations import Constant, Invocation
+from smelt.firmware.names import SIGNIFICANT, telling
 from smelt.firmware.offsets import Offset, offsets
 from smelt.firmware.streams import Stream
 from smelt.firmware.transports import Deeds, Place, Transport
@@ -117,6 +118,9 @@ class Program(Noun):
     stream: Stream | None = None
     """Tables that come from outside of the chip while it runs."""
 
+    shapes: Mapping[str, str] = field(default_factory=dict)
+    """What kernels are used for, by their names: the shapes of the first step that has them."""
+
     @property
     def own(self) -> tuple[Invocation, ...]:
         """The kernel calls of a run: all but those of what is fed."""
@@ -149,8 +153,9 @@ class Program(Noun):
         return any(computes_in_floats(k) for k in self.kernels)
 
     def function(self, kernel: Kernel) -> str:
-        """The name of the C function that is `kernel` in this program."""
-        return f"{self.owner}_k_{kernel.name}"
+        """The name of the C function that is `kernel` in this program: what it is, on which shapes, and a digest of it."""
+        prefix = f"{self.owner}_k_"
+        return prefix + telling(kernel.name, self.shapes.get(kernel.name, ""), SIGNIFICANT - len(prefix))
 
     @property
     def calls(self) -> tuple[str, ...]:
