@@ -16,7 +16,7 @@ from smelt.firmware import build, emit, render
 from smelt.firmware.harness import render_harness
 from smelt.inputs import random_inputs
 from smelt.model.graph import Graph, Quantization, Tensor
-from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, MaxPool2D, Padding
+from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, Lookup, MaxPool2D, Padding
 from smelt.model.reference import run
 from smelt.model.rescale import linear_rescale
 from smelt.planner import check, make_plan
@@ -134,6 +134,24 @@ def test_layers_are_bit_exact_in_any_room(name, tmp_path):
         folder.mkdir()
         assert on_host(plan, inputs[0].tobytes(), folder) == run(graph, inputs)[0].tobytes()
         assert isinstance(way, OnCores) and way.cores > 1 and plan.used("l1") <= room - TAKEN
+
+
+def looked_up(x):
+    """Each value replaced by the one at its place in a table."""
+    table = Tensor("t", (256,), "uint8", None, np.arange(256, dtype=np.uint8)[::-1].copy())
+    y = Tensor("y", x.shape, "uint8", Quantization((0.05,), (0,)))
+    return Graph("layer", (x,), (y,), (Lookup(x=x, table=table, y=y),))
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [pool(MaxPool2D, image(5, 5, 31), (2, 2)), looked_up(image(1, 4, 31))],
+    ids=["rows that no window reads", "an image of one row"],
+)
+def test_odd_images_are_divided(graph):
+    """With the proof of their plans; fuzz.cores found them."""
+    plan = planned(graph)
+    assert isinstance(plan.ways[0], OnCores) and plan.ways[0].cores > 4
 
 
 @pytest.fixture(scope="module")

@@ -74,13 +74,15 @@ def views(op: Op) -> Iterator[View]:
     """The ways to see an op that can be divided, the finest first."""
     if len(op.ys) != 1 or any(t.element.bits < 8 for t in (*op.activations, *op.ys)) or not op.activations:
         return
-    if (flat := _flat(op)) is not None:
+    flat = _flat(op)
+    if flat is not None:
         yield View(op, flat, PIXELS)
     axis = band_axis(op)
     if isinstance(op, Conv2D) and op.has_constants and (found := bordered(op)) is not None:
         seen, border = found
         yield View(op, seen, axis, border)
-    if axis is not None and len(set(op.activations)) == len(op.activations):
+    again = flat is not None and axis == PIXELS  # an image of one row
+    if axis is not None and not again and len(set(op.activations)) == len(op.activations):
         yield View(op, op, axis)
     if flat is None and axis is None:
         yield View(op, op, None)
@@ -105,8 +107,10 @@ def follows_channels(op: Op) -> bool:
 def share(view: View, rows: Rows, channels: Rows) -> Share:
     """Some rows, along its axis, and channels of a view; all channels where those are not divided."""
     op, axis = view.op, view.axis
-    cut = op if axis is None or rows.count == view.length else slab(op, rows, axis)
     reads = {x: Rows(0, 1) for x in op.activations} if axis is None else needed(op, rows, axis)
+    # windows may leave the last rows of an image out: those do not come either
+    whole = axis is None or (rows.count == view.length and all(r.count == x.shape[axis] for x, r in reads.items()))
+    cut = op if whole or axis is None else slab(op, rows, axis)
     some = channels.count < view.channels
     of_x = channels if some and follows_channels(op) else None
     xs = tuple(rectangle(x, axis, reads[x], of_x) for x in op.activations)
