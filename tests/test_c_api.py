@@ -200,3 +200,5 @@ def test_long_lines_are_broken_where_c_allows_it():
         assert "".join(re.sub(r"\\\n|\n \*|\s", "", found)) == re.sub(r"\n \*|\s", "", line)
     assert wrapped(text) == text, "strings stay whole"
     assert all(line.endswith(" \\") for line in wrapped(macro).splitlines()[:-1])
+    last = wrapped(f"#define X \\\n    f({', '.join(f'argument_{n}' for n in range(20))})").splitlines()
+    assert len(last) > 2 and all(line.endswith("\\") for line in last[:-1])

@@ -18,14 +18,15 @@ def wrapped(text: str, first: int = LONGEST) -> str:
 
 
 def _lines(text: str, first: int) -> Iterator[str]:
-    inside = False  # of a comment that goes on
+    inside = macro = False  # of a comment, or a macro, that goes on
     for number, line in enumerate(text.split("\n")):
         if len(line) <= (LONGEST if number else first):
             yield line
         elif inside:
             yield from _prose(line)
         else:
-            yield from _code(line, LONGEST if number else first)
+            yield from _code(line, LONGEST if number else first, macro)
+        macro = line.endswith("\\")
         opened, closed = line.rfind("/*"), line.rfind("*/")
         inside = opened > closed if max(opened, closed) >= 0 else inside
 
@@ -40,10 +41,11 @@ def _prose(line: str) -> Iterator[str]:
     yield line
 
 
-def _code(line: str, limit: int) -> Iterator[str]:
-    """A line of code, broken between arguments, operators or words of a comment; of a macro, with what continues it."""
+def _code(line: str, limit: int, macro: bool) -> Iterator[str]:
+    """A line of code, broken between arguments, operators or words of a comment; of a macro, with what continues it. `macro`: it
+    goes on with one."""
     margin = " " * (len(line) - len(line.lstrip()) + MARGIN)
-    macro = line.lstrip().startswith("#") or line.endswith("\\")
+    macro = macro or line.lstrip().startswith("#") or line.endswith("\\")
     end = " \\" if macro else ""
     while len(line) > limit:
         at = max((n for n in _places(line) if len(margin) < n <= limit - len(end)), default=0)
