@@ -6,18 +6,22 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dev.orders import routines
 from smelt.devices.simulators.decode import Decoder
 from smelt.devices.simulators.pipeline import TICKS
 from smelt.devices.simulators.pipelines import model_of
 from smelt.kernels.assembly import assembly_file, routine_text
 from smelt.kernels.routines import BUILT, ROUTINES, products
+from smelt.loops.assembly import decisions
 from smelt.loops.assembly.allocate import NoRegister, allocated
 from smelt.loops.assembly.builder import Assembler
-from smelt.loops.assembly.compile import Assembled, as_written, assembled
+from smelt.loops.assembly.compile import Assembled, as_written, assembled, decided
+from smelt.loops.assembly.decisions import kept, key_of, numbers_of
 from smelt.loops.assembly.ir import Block, Code, Lead, Place, Register, instruction
 from smelt.loops.assembly.schedule import scheduled
 from smelt.loops.assembly.text import section
@@ -249,3 +253,24 @@ def test_cycles_of_a_loop(core: Core, tmp_path: Path) -> None:
     once = pipeline.block(loop, pipeline.idle())
     again = pipeline.block(loop, once.state)
     assert again.cost + pipeline.leave(loop, True, loop[0]) <= TICKS * MOST[core.name]
+
+
+def test_what_was_decided_is_kept_and_current():
+    """All of it is found again; some of it is decided again, and comes out the same."""
+    missing = [code.name for code, timing in routines() if key_of(code, timing) not in decisions._all()]
+    assert not missing, "run python -m dev.orders"
+    again = [(code, timing) for code, timing in routines() if code.name.startswith("products_1")]
+    assert again and all(kept(code, timing) == decided(code, timing) for code, timing in again)
+
+
+def test_what_is_not_kept_is_decided():
+    """For another core than smelt's, and the same code as for one that is kept."""
+    build, timing = BUILT["products_1"], CORTEX_M4.scheduling
+    other = replace(timing, round_bytes=timing.round_bytes + 1)
+    assert kept(build(timing), other) is None
+    assert section("one", assembled(build(timing), other)) == section("one", assembled(build(timing), timing))
+
+
+def test_equal_instructions_are_told_apart_by_their_places():
+    one, two = (instruction("mov", Register(name), 1) for name in ("a", "b"))
+    assert numbers_of((two, one, one), (one, two, one)) == (1, 0, 2)

@@ -6,11 +6,13 @@ definition is proved by trying every pair of operands (`exact.find_halves`). A p
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from smelt.kernels.binary import add_compute, add_problem, mul_compute, sum_form
 from smelt.kernels.calls import CallBuilder
-from smelt.kernels.elementwise import broadcastable, nest_of
+from smelt.kernels.elementwise import broadcastable, nest_of, possible_values
 from smelt.kernels.exact import Halves, find_halves
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
 from smelt.kernels.nests import loops
@@ -26,6 +28,7 @@ from smelt.targets.types import Core
 ACCEPTS = (has_bytes, int8_tensors, broadcastable, rows_of_words)
 MUL_SHIFTS = range(-15, -2)  # products, which are below 2^16 when they are shifted, stay below 2^31 by `scale`
 SUM_WORK, PRODUCT_WORK = 22, 28  # instructions for a word
+KEPT = 64  # forms that are remembered
 
 
 def all_of_int8(op: Add | Mul, core: Core) -> bool:
@@ -51,7 +54,29 @@ def _by_routine(
 # Add and subtract
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A sum for which a form is looked for; two are the same where all of their numbers are."""
+
+    numbers: tuple[Any, ...]
+    op: Add = field(compare=False, repr=False)
+
+    @staticmethod
+    def of(op: Add) -> _Asked:
+        tensors = (*op.inputs, op.y)
+        values = (possible_values(t).tobytes() for t in op.inputs if t.data is not None)
+        scales = ((t.dtype, t.quantization) for t in tensors)
+        return _Asked((op.subtract, op.clamp, op.terms, *scales, *values), op)
+
+
 def _sum(op: Add) -> Halves | None:
+    return _found(_Asked.of(op))
+
+
+@lru_cache(KEPT)
+def _found(asked: _Asked) -> Halves | None:
+    """Looking for a form in vain may take seconds, and several ask for it."""
+    op = asked.op
     problem = add_problem(op)
     # Where ties become even there is none, which is seen sooner in whole products.
     if problem is None or (op.terms is not None and sum_form(op) is None):

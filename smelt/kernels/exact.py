@@ -169,6 +169,7 @@ class Halves:
 
 
 FAR = 12  # how many steps factors are varied by
+SAMPLE = 256  # points at which all are tried before
 STEP = 7  # of a factor: what matters is which products are cut off where
 TILTS = (0, *(sign * 2.0**-bits for bits in (18, 17, 16, 15, 14, 13) for sign in (1, -1)))
 """By how much all factors are longer: where many sums lie just between two results, halves away from zero, it keeps them apart."""
@@ -200,16 +201,27 @@ def _near(xs: Integers, wanted: Integers, clamp: tuple[int, int], ratios: list[f
         return None
     low, high = _nearest(floors, above, slack, 1), _nearest(ceilings, below, slack, -1)
     changes = _changes(len(xs), FAR).astype(np.int64) * STEP + base
+    few = (points[:: max(points.size // SAMPLE, 1)] for points in (low, high))
+    least, most = _ends(changes, xs, wanted, *few)
+    changes = changes[least <= most]  # most of them fail at a few points
     batch = max(AT_ONCE // max(low.size, high.size, 1), 1)
     for some in (changes[i : i + batch] for i in range(0, len(changes), batch)):
-        least = (np.append(wanted[low] << 16, -LIMIT) - _cut_off(some, xs[:, low], 1)).max(axis=1)
-        most = (np.append(((wanted[high] + 1) << 16) - 1, LIMIT) - _cut_off(some, xs[:, high], 1)).min(axis=1)
+        least, most = _ends(some, xs, wanted, low, high)
         for i in np.flatnonzero(least <= most):
             offset = (int(least[i]) + int(most[i])) // 2
             sums = _cut_off(some[i : i + 1], xs)[0] + offset
             if sums.min() >= -LIMIT and sums.max() < LIMIT and abs(offset) < LIMIT:
                 return Halves(tuple(int(f) for f in some[i]), offset)
     return None
+
+
+def _ends(
+    factors: Integers, xs: Integers, wanted: Integers, low: Integers, high: Integers
+) -> tuple[Integers, Integers]:
+    """For each row of factors the least and the greatest offset with which these points get what they want."""
+    least = (np.append(wanted[low] << 16, -LIMIT) - _cut_off(factors, xs[:, low], 1)).max(axis=1)
+    most = (np.append(((wanted[high] + 1) << 16) - 1, LIMIT) - _cut_off(factors, xs[:, high], 1)).min(axis=1)
+    return least, most
 
 
 def _cut_off(factors: Integers, xs: Integers, more: int = 0) -> Integers:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from smelt.loops.assembly.allocate import NoRegister, allocated
+from smelt.loops.assembly.decisions import Decisions, Turn, kept, numbers_of
 from smelt.loops.assembly.ir import WIDE, Block, Code, Instruction, Lead, Register, Repeat, instruction
 from smelt.loops.assembly.liveness import Live, live_ends, through
 from smelt.loops.assembly.schedule import REGISTERS, Loop, pipelined, scheduled, with_ends
@@ -38,26 +39,52 @@ def as_written(code: Code) -> Assembled:
 
 def assembled(code: Code, timing: Timing) -> Assembled:
     """`code` in the order that suits a core. Raises NoRegister."""
+    found = kept(code, timing) or decided(code, timing)
+    return as_written(code) if found.as_written else following(found, code, timing)
+
+
+def decided(code: Code, timing: Timing) -> Decisions:
+    """What suits a core best."""
     for budget in BUDGETS:
         try:
-            return _assembled(code, timing, budget)
+            found = _decided(code, timing, budget)
+            following(found, code, timing)
+            return found
         except NoRegister:
             continue
-    return as_written(code)
+    return Decisions(as_written=True)
 
 
-def _assembled(code: Code, timing: Timing, budget: int) -> Assembled:
-    """With at most `budget` registers in use at once, as far as that can be."""
+def _decided(code: Code, timing: Timing, budget: int) -> Decisions:
+    """With at most `budget` registers in use at once, as far as that can be. Raises NoRegister."""
+    bodies = {part.label: part.body for part, _ in _repeats(code)}
     loops = {part.label: pipelined(part.body, timing, live, part.held, budget) for part, live in _repeats(code)}
     plain = _flattened(code, loops, timing)
     ends = live_ends(plain)
+    turns = {
+        label: Turn(numbers_of(loop.ahead, bodies[label]), numbers_of(loop.body, bodies[label]))
+        for label, loop in loops.items()
+    }
+    orders = {
+        number: numbers_of(scheduled(b.body, timing, ends[number], b.exit, budget, bool(b.repeats)), b.body)
+        for number, b in enumerate(plain)
+        if b.label not in loops
+    }
+    return Decisions(turns, orders)
 
-    def ordered(number: int, block: Block) -> Block:
-        if block.label in loops:
-            return block
-        return replace(block, body=scheduled(block.body, timing, ends[number], block.exit, budget, block.repeats))
 
-    blocks = tuple(ordered(*pair) for pair in enumerate(plain))
+def following(found: Decisions, code: Code, timing: Timing) -> Assembled:
+    """`code` in the orders that were found for it. Raises NoRegister."""
+
+    def turn(part: Repeat, live: Live) -> Loop:
+        chosen = found.turns[part.label]
+        return Loop(tuple(part.body[i] for i in chosen.ahead), tuple(part.body[i] for i in chosen.order), live)
+
+    plain = _flattened(code, {part.label: turn(part, live) for part, live in _repeats(code)}, timing)
+    blocks = tuple(
+        replace(block, body=tuple(block.body[i] for i in found.orders[number])) if number in found.orders else block
+        for number, block in enumerate(plain)
+    )
     return Assembled(code, blocks, allocated(blocks, timing.short), timing.short)
 
 
