@@ -155,7 +155,8 @@ def cache(**values):
 WRONG = [
     (without("name"), "name", "missing"),
     (without("core"), "core", "missing"),
-    (put("clock", 1), "clock", "did you mean clock_hz"),
+    (put("clocks", 1), "clocks", "did you mean clock"),
+    (put("clock", 1), "clock", "not a table"),
     (put("name", "My-board"), "name", "no name"),
     (put("name", "disco_f746ng"), "name", "smelt knows"),
     (put("name", 5), "name", "not a text"),

@@ -51,6 +51,7 @@ from smelt.firmware.module import (
 )
 from smelt.targets.boards import named
 from smelt.targets.border import as_data
+from smelt.targets.registers import carry_out
 from smelt.targets.start_up import changes
 from smelt.targets.types import Board
 
@@ -156,6 +157,8 @@ class Session:
     def _set_up(self) -> None:
         """Reset the device and put the runtime and all modules into it."""
         self.link.reset()
+        if self.board.clock and (stuck := carry_out(self.board.clock.steps, self._word, self._set_word)):
+            raise DeviceError(f"{self.board.name} does not come to its clock: {stuck.why}")
         for change in changes(self.board.chip):
             self._set_word(change.address, (self._word(change.address) & ~change.clear) | change.value)
         layout = self.layout

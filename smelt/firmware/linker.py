@@ -9,11 +9,12 @@ in a flash outside of the chip are in `.rodata.smelt_tables.<memory>`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from string import Template
 
 from smelt.planner.placement import STACK_RESERVE, WORKER_STACK_BYTES
+from smelt.targets.registers import RegisterStep, grouped
 from smelt.targets.start_up import changes
 from smelt.targets.types import Board, Chip, Memory
 
@@ -120,8 +121,23 @@ def board_header(board: Board, tables: tuple[str, ...] = ()) -> str:
         f"#define SMELT_BOARD_EXTERNAL {int(any(m.external for m in board.chip.memories))}\n"
         f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(registers)}\n"
         f"#define SMELT_BOARD_TABLES(X) {' '.join(f'X({name})' for name in tables)}\n"
+        f"{_steps('SMELT_BOARD_CLOCK', board.clock.steps if board.clock else ())}"
         f"{_outside(board.chip)}"
     )
+
+
+def _steps(name: str, steps: Sequence[RegisterStep]) -> str:
+    """The steps as a macro of two arguments: what takes one, and what passes over as many as only some chips need."""
+    lines: list[str] = []
+    for only, group in grouped(steps):
+        if only is not None:
+            test = f"{only.address:#010x}U, {only.mask:#010x}U, {only.value:#010x}U, {len(group)}U"
+            lines.append(f"    SKIP({test}) \\\n")
+        lines += (
+            f"    STEP({s.deed.upper()}, {s.address:#010x}U, {s.mask:#010x}U, {s.value:#010x}U) /* {s.why} */ \\\n"
+            for s in group
+        )
+    return f"#define {name}(STEP, SKIP) \\\n{''.join(lines)}\n" if lines else ""
 
 
 def _outside(chip: Chip) -> str:

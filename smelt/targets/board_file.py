@@ -22,6 +22,7 @@ from smelt.targets.board_text import (
 )
 from smelt.targets.boards import BOARDS
 from smelt.targets.dma_file import parse_dma
+from smelt.targets.registers_file import parse_clock, parse_uart
 from smelt.targets.toml_table import BadKey, Table
 from smelt.targets.types import (
     MB,
@@ -44,11 +45,12 @@ LONGEST_WAIT = 100_000  # cycles
 TOP = (
     ("name", "title", "core", "clock_hz", "memories"),
     ("chip", "caches", "setup", "debug", "double_precision", "linker_script", "debug_registers", "boot_bytes",
-     "dma", "picojoules_per_cycle", "qemu"),
+     "dma", "picojoules_per_cycle", "qemu", "clock", "uart"),
 )  # fmt: skip
 MEMORY = (("name", "start", "size", "holds"), ("role", "external", "path", "aliases", "reads_at", "fetches_at"))
 PATH = (("first",), ("line", "busy", "prefetch", "instructions", "data", "bus"))
 CACHE = (("name", "size", "ways", "line"), ("replacement",))
+CLOCKS = tuple({b.clock.interface: 0 for b in BOARDS if b.clock})
 SETUP = (("address", "value", "why"), ("clear",))
 
 
@@ -102,6 +104,8 @@ def board_of(values: Mapping[str, Any]) -> Board:
         clock_hz=top.integer("clock_hz", 1000, 10**10),
         picojoules_per_cycle=top.number("picojoules_per_cycle", 0.001, 1e6),
         qemu=top.word("qemu", pattern=r"[a-z0-9][a-z0-9_.-]{0,39}") if "qemu" in values else None,
+        clock=parse_clock(top.table("clock"), CLOCKS) if "clock" in values else None,
+        uart=parse_uart(top.table("uart")) if "uart" in values else None,
     )
     check_board(board, caches, BOARDS)
     return board

@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from smelt.targets.dma_file import NUMBERS, dma_table
+from smelt.targets.registers_file import clock_table, uart_table
 from smelt.targets.types import KB, MB, Board, Cache, Debug, Memory, Path, Setup
 
 NO_WAIT = "no wait"
@@ -16,8 +17,22 @@ NO_WAIT = "no wait"
 BUSES = ("own", "code", "ram")
 """The words for `Path.bus`, by its number."""
 
+ON_ONE_LINE = ("path", "only", "ready")
+
 DECIMAL = frozenset(
-    {"clock_hz", "boot_bytes", "ways", "line", "first", "busy", "picojoules_per_cycle", "unit", "beat", *NUMBERS}
+    {
+        "clock_hz",
+        "boot_bytes",
+        "ways",
+        "line",
+        "first",
+        "busy",
+        "picojoules_per_cycle",
+        "unit",
+        "beat",
+        "crystal_hz",
+        *NUMBERS,
+    }
 )
 
 
@@ -34,6 +49,8 @@ def board_table(board: Board) -> dict[str, Any]:
     values |= {"setup": list(map(_setup, chip.setup))}
     values |= {"dma": [dma_table(dma, list(map(_setup, dma.setup))) for dma in chip.dma]}
     values |= {"debug": _debug(chip.debug)} if chip.debug else {}
+    values |= {"clock": clock_table(board.clock)} if board.clock else {}
+    values |= {"uart": uart_table(board.uart)} if board.uart else {}
     return {key: value for key, value in values.items() if value != []}
 
 
@@ -101,8 +118,8 @@ def _lines(values: Mapping[str, Any], within: str = "") -> Iterator[str]:
 
 
 def _is_section(key: str, value: object) -> bool:
-    """Whether it has lines of its own; the path of a memory has one."""
-    return (isinstance(value, dict) and key != "path") or (
+    """Whether it has lines of its own; the path of a memory has one, and so has a condition."""
+    return (isinstance(value, dict) and key not in ON_ONE_LINE) or (
         isinstance(value, list) and any(isinstance(v, dict) for v in value)
     )
 

@@ -16,6 +16,20 @@ from smelt.targets.chips.stm32h7 import STM32H743
 from smelt.targets.chips.stm32l1 import STM32L152RE
 from smelt.targets.chips.stm32l4 import STM32L4R5
 from smelt.targets.chips.stm32u5 import STM32U575
+from smelt.targets.clocks import (
+    C3_160_MHZ,
+    C3_UART0,
+    F7_216_MHZ,
+    F7_USART1,
+    G0_64_MHZ,
+    H7_480_MHZ,
+    H7_USART3,
+    L1_32_MHZ,
+    L4_120_MHZ,
+    L4_LPUART1,
+    U5_160_MHZ,
+    U5_USART1,
+)
 from smelt.targets.types import Board, Core
 
 MHZ = 1_000_000
@@ -23,15 +37,54 @@ MHZ = 1_000_000
 # Picojoules per cycle: energies over times of the MLPerf Tiny results v0.5 to v1.3, measured by their energy runner; nearly
 # constant over the four models. L4R5ZI at 1.8 V from the LDO, U575ZI at 1.8 V from its SMPS. Nothing is published for the
 # other boards.
-NUCLEO_L4R5ZI = Board("nucleo_l4r5zi", "ST NUCLEO-L4R5ZI (STM32L4R5, Cortex-M4)", STM32L4R5, 120 * MHZ, 347)
-DISCO_F746NG = Board("disco_f746ng", "ST 32F746GDISCOVERY (STM32F746, Cortex-M7)", STM32F746, 216 * MHZ)
-NUCLEO_H743ZI = Board("nucleo_h743zi", "ST NUCLEO-H743ZI (STM32H743, Cortex-M7)", STM32H743, 480 * MHZ)
-NUCLEO_U575ZI_Q = Board("nucleo_u575zi_q", "ST NUCLEO-U575ZI-Q (STM32U575, Cortex-M33)", STM32U575, 160 * MHZ, 145)
-ESP32_C3 = Board("esp32c3", "Espressif ESP32-C3 (RISC-V RV32IMC), direct boot", ESP32C3, 160 * MHZ)
+NUCLEO_L4R5ZI = Board(
+    "nucleo_l4r5zi",
+    "ST NUCLEO-L4R5ZI (STM32L4R5, Cortex-M4)",
+    STM32L4R5,
+    120 * MHZ,
+    347,
+    clock=L4_120_MHZ,
+    uart=L4_LPUART1,
+)
+DISCO_F746NG = Board(
+    "disco_f746ng",
+    "ST 32F746GDISCOVERY (STM32F746, Cortex-M7)",
+    STM32F746,
+    216 * MHZ,
+    clock=F7_216_MHZ,
+    uart=F7_USART1,
+)
+NUCLEO_H743ZI = Board(
+    "nucleo_h743zi",
+    "ST NUCLEO-H743ZI (STM32H743, Cortex-M7)",
+    STM32H743,
+    480 * MHZ,
+    clock=H7_480_MHZ,
+    uart=H7_USART3,
+)
+NUCLEO_U575ZI_Q = Board(
+    "nucleo_u575zi_q",
+    "ST NUCLEO-U575ZI-Q (STM32U575, Cortex-M33)",
+    STM32U575,
+    160 * MHZ,
+    145,
+    clock=U5_160_MHZ,
+    uart=U5_USART1,
+)
+ESP32_C3 = Board(
+    "esp32c3",
+    "Espressif ESP32-C3 (RISC-V RV32IMC), direct boot",
+    ESP32C3,
+    160 * MHZ,
+    clock=C3_160_MHZ,
+    uart=C3_UART0,
+)
 
 PICO = Board("pico", "Raspberry Pi Pico (RP2040, Cortex-M0+)", RP2040, 125 * MHZ)
-NUCLEO_G0B1RE = Board("nucleo_g0b1re", "ST NUCLEO-G0B1RE (STM32G0B1, Cortex-M0+)", STM32G0B1, 64 * MHZ)
-NUCLEO_L152RE = Board("nucleo_l152re", "ST NUCLEO-L152RE (STM32L152RE, Cortex-M3)", STM32L152RE, 32 * MHZ)
+NUCLEO_G0B1RE = Board("nucleo_g0b1re", "ST NUCLEO-G0B1RE (STM32G0B1, Cortex-M0+)", STM32G0B1, 64 * MHZ, clock=G0_64_MHZ)
+NUCLEO_L152RE = Board(
+    "nucleo_l152re", "ST NUCLEO-L152RE (STM32L152RE, Cortex-M3)", STM32L152RE, 32 * MHZ, clock=L1_32_MHZ
+)
 MPS2_AN386 = Board("mps2_an386", "Arm MPS2 with AN386 (Cortex-M4), QEMU", AN386, 25 * MHZ, qemu="mps2-an386")
 MPS2_AN500 = Board("mps2_an500", "Arm MPS2 with AN500 (Cortex-M7), QEMU", AN500, 25 * MHZ, qemu="mps2-an500")
 MPS2_AN505 = Board("mps2_an505", "Arm MPS2 with AN505 (Cortex-M33), QEMU", AN505, 20 * MHZ, qemu="mps2-an505")
@@ -45,6 +98,8 @@ DISCO_F746NG_SDRAM = Board(
     "ST 32F746GDISCOVERY with its SDRAM and QSPI flash (STM32F746, Cortex-M7)",
     STM32F746_SDRAM,
     216 * MHZ,
+    clock=F7_216_MHZ,
+    uart=F7_USART1,
 )
 STM32H750B_DK = Board("stm32h750b_dk", "ST STM32H750B-DK, SDRAM and QSPI flash (Cortex-M7)", STM32H750, 480 * MHZ)
 STM32H735G_DK = Board("stm32h735g_dk", "ST STM32H735G-DK, HyperRAM and OctoSPI flash (Cortex-M7)", STM32H735, 550 * MHZ)

@@ -16,6 +16,7 @@ from smelt.nouns import Noun
 from smelt.targets.cluster import Bursts, Cluster
 from smelt.targets.energy import Energies
 from smelt.targets.intrinsics import ADD_DOT, SMLAD
+from smelt.targets.registers import Clock, Uart
 
 KB = 1024
 MB = 1024 * KB
@@ -387,6 +388,8 @@ class Board(Noun):
     clock_hz: int
     picojoules_per_cycle: float | None = None
     qemu: str | None = field(default=None, repr=False)  # QEMU's name of the machine
+    clock: Clock | None = field(default=None, repr=False)  # from reset to `clock_hz`; None: nobody has written it down
+    uart: Uart | None = field(default=None, repr=False)  # a serial port that the computer at the USB cable sees
 
     @property
     def core(self) -> Core:

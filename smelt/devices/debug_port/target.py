@@ -20,6 +20,14 @@ class BusError(DeviceError):
         super().__init__(f"{board.name}: {size} bytes at {address:#010x} cannot be {how}")
 
 
+class NotLike(BusError):
+    """A register does not take what is written to it."""
+
+    def __init__(self, board: Board, address: int, why: str) -> None:
+        self.address = address
+        DeviceError.__init__(self, f"{board.name}: the register at {address:#010x} does not take that: {why}")
+
+
 @dataclass(frozen=True)
 class Event:
     """Why the processor stopped; the program counter is that of the breakpoint or of the faulting instruction. "reset" means

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,14 +51,24 @@ def memory_map(board: Board, used: frozenset[str], extents: Mapping[str, int] | 
         data = np.full(size, 0xFF if flash else POWER_ON, np.uint8)
         places = (memory.start, *memory.aliases) if size else ()
         found += [Mapped(memory.name, at, data, not flash, not memory.external) for at in places]
-    setup = (*changes(board.chip), *(s for dma in board.chip.dma for s in dma.setup))
-    pages = {s.address & -PAGE for s in setup}
+    pages = {address & -PAGE for address in _registers(board)}
     if board.core.isa.family == "arm":
         pages -= {SYSTEM_CONTROL, DWT_PAGE}
         found.append(_system_control(board))
         found.append(Mapped("registers", DWT_PAGE, np.zeros(PAGE, np.uint8), True, False))
     found += [Mapped("registers", page, np.zeros(PAGE, np.uint8), True, False) for page in sorted(pages)]
     return tuple(found)
+
+
+def _registers(board: Board) -> Iterator[int]:
+    """The addresses of all that start-up code touches."""
+    yield from (s.address for s in changes(board.chip))
+    yield from (s.address for dma in board.chip.dma for s in dma.setup)
+    for steps in (board.clock, board.uart):
+        for step in steps.steps if steps else ():
+            yield step.address
+            yield from (only.address for only in (step.only,) if only)
+    yield from (board.uart.data, board.uart.ready.address) if board.uart else ()
 
 
 def _system_control(board: Board) -> Mapped:

@@ -12,6 +12,7 @@ from smelt.devices.run import RESET, STACK_PATTERN, Run, check_firmware, exit_de
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.devices.simulators.alignment import Alignment
 from smelt.devices.simulators.attach import attach_counter
+from smelt.devices.simulators.attach_clock import clock_registers
 from smelt.devices.simulators.attach_dma import attach_dma
 from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
@@ -106,6 +107,9 @@ class _Session:
         self.counter = self._counter()
         self.peripherals = Peripherals()
         self.dma = attach_dma(self.machine, board.chip, self.maps, self.counter, self._word, self._misused)
+        self.clock_tree = clock_registers(
+            board, lambda detail, at: self._misused("wrong set-up of the clock", detail, at)
+        )
         self._connect_peripherals()
         self._connect_clock()
         self.host = Host(
@@ -133,14 +137,20 @@ class _Session:
         machine, peripherals = self.machine, self.peripherals
         if self.foreign:
             machine.provide((PRIVATE_BUS,))
-            peripherals.others = tuple((d.dma.registers, d) for d in self.dma)
+            trees = ((page, self.clock_tree.tree) for page in self.clock_tree.pages)
+            peripherals.others = (*((d.dma.registers, d) for d in self.dma), *((p, t) for p, t in trees if t))
             machine.map_registers(START, peripherals.read, peripherals.write, SIZE)
             return
         for registers in self.dma:
             machine.map_registers(registers.dma.registers, registers.read, registers.write)
+        if tree := self.clock_tree.tree:
+            for page in self.clock_tree.pages:
+                machine.map_registers(page, tree.read, tree.write)
 
     def _word(self, address: int) -> int:
-        """What a register of the chip holds that is mere memory here."""
+        """What a register of the chip holds."""
+        if self.clock_tree.tree and self.clock_tree.answers(address):
+            return self.clock_tree.tree.value(address)
         if self.foreign:
             return self.peripherals.words.get(address, 0)
         return int.from_bytes(read(self.maps, address, 4), "little")

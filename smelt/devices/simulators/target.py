@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from smelt.devices.cortex_m import AIRCR, SYSRESETREQ, UNLOCK
-from smelt.devices.debug_port.target import BusError, Event
+from smelt.devices.debug_port.target import BusError, Event, NotLike
 from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.attach import attach_counter
+from smelt.devices.simulators.attach_clock import clock_registers
 from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import BLOCK, LIMIT_REACHED, Counter
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Access, Machine
@@ -48,6 +49,8 @@ class SimulatedTarget:
         self._clock = Clock(board, lambda address, size: read(self.maps, address, size), carried) if timing else None
         self._counter = attach_counter(self.machine, self.maps, self._clock)
         self._code = _Code(self._counter)
+        self._refusal = ""
+        self._clock_tree = clock_registers(board, self._refuse)
         self._timers = Timers(self.maps, lambda: self.cycles)
         self._connect_clock()
         self._twice = 0  # instructions counted when a slice ended before them, and counted again by the next one
@@ -65,6 +68,9 @@ class SimulatedTarget:
         machine, clock = self.machine, self._clock
         if clock is not None:
             machine.add_data_hook(self._counter.data_hook, self._counter.user_data, clock.watches_writes)
+        if tree := self._clock_tree.tree:
+            for page in self._clock_tree.pages:
+                machine.map_registers(page, tree.read, tree.write)
         if machine.is_thumb:
             for first, last in RANGES:
                 machine.watch(first, last, self._timers.before_read, self._timers.before_write)
@@ -86,6 +92,9 @@ class SimulatedTarget:
     def read(self, address: int, size: int) -> bytes:
         if self.machine.is_thumb and _is_timer(address):
             self._timers.before_read(address)
+        if (tree := self._clock_tree.tree) and self._clock_tree.answers(address):
+            words = (tree.read(at, 1 if size % 4 else 4) for at in range(address, address + size, 1 if size % 4 else 4))
+            return b"".join(word.to_bytes(1 if size % 4 else 4, "little") for word in words)
         try:
             return read(self.maps, address, size)
         except BadPointer as error:
@@ -94,6 +103,9 @@ class SimulatedTarget:
     def write(self, address: int, data: bytes) -> None:
         if self.machine.is_thumb and _is_timer(address):
             self._timers.before_write(address, int.from_bytes(data[:4], "little"))
+        if self._clock_tree.answers(address):
+            self._write_clock(address, data)
+            return
         try:
             write(self.maps, address, data)
         except BadPointer as error:
@@ -103,6 +115,21 @@ class SimulatedTarget:
             self._written[-1] = (self._written[-1][0], address + len(data))
         else:
             self._written.append((address, address + len(data)))
+
+    def _write_clock(self, address: int, data: bytes) -> None:
+        tree, self._refusal = self._clock_tree.tree, ""
+        assert tree is not None
+        for at in range(0, len(data), 4):
+            part = data[at : at + 4]
+            tree.write(address + at, len(part), int.from_bytes(part, "little"))
+        if self._refusal:
+            raise NotLike(self.board, address, self._refusal)
+
+    def _refuse(self, sentence: str, address: int) -> None:
+        """Stop the program; a debugger that has written this is told in another way."""
+        self._refusal = sentence
+        self._event = Event("fault", self.machine.pc, f"wrong set-up of the clock, {sentence}", address)
+        self.machine.stop()
 
     def _forget_overwritten_code(self) -> None:
         for first, last in self._written:
@@ -142,6 +169,8 @@ class SimulatedTarget:
 
     def reset(self) -> None:
         self._exception, self._event = 0, None
+        if self._clock_tree.tree:
+            self._clock_tree.tree.reset()
         if not self.machine.is_thumb:
             self.machine.set("pc", self.board.chip.image_start)
             return

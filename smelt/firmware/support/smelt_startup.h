@@ -17,6 +17,9 @@ void smelt_start(void) __attribute__((noreturn));
 /* Reports a fault and never returns. */
 void smelt_fault(uint32_t number, uint32_t address) __attribute__((noreturn));
 
+/* Reports hardware that is not ready after a long time, and never returns. */
+void smelt_stuck(uint32_t address, uint32_t bits) __attribute__((noreturn));
+
 int main(void);
 
 #endif

@@ -1,6 +1,7 @@
 #include "smelt_startup.h"
 
 #include "smelt_board.h"
+#include "smelt_registers.h"
 #include "smelt_semihosting.h"
 
 static void change_register(uint32_t address, uint32_t clear, uint32_t set)
@@ -19,9 +20,9 @@ static void set_up_chip(void)
 
 void smelt_board_memories(void) __attribute__((weak));
 
-/* Memories outside of the chip need clocks, pins and a controller whose figures follow from the application's own clocks: that is for
-   the board's boot code, or for a function of this name that takes this one's place. It runs before anything else, without .data
-   and .bss. The core must not take such a memory for a normal one, and look ahead in it, before it is there. */
+/* Memories outside of the chip need pins and a controller whose figures follow from the board's clock: that is for the board's
+   boot code, or for a function of this name that takes this one's place. It runs right after the clock is set, without .data and
+   .bss. The core must not take such a memory for a normal one, and look ahead in it, before it is there. */
 void smelt_board_memories(void)
 {
 }
@@ -99,6 +100,7 @@ static void print_hexadecimal(uint32_t value)
 
 void smelt_start(void)
 {
+    smelt_set_clock();
 #if SMELT_BOARD_EXTERNAL
     smelt_board_memories();
 #endif
@@ -108,6 +110,18 @@ void smelt_start(void)
 #endif
     set_up_data();
     smelt_exit((uint32_t)main());
+    for (;;) {
+    }
+}
+
+void smelt_stuck(uint32_t address, uint32_t bits)
+{
+    smelt_print("start-up: the bits ");
+    print_hexadecimal(bits);
+    smelt_print(" of the register ");
+    print_hexadecimal(address);
+    smelt_print(" did not come\n");
+    smelt_exit(129U);
     for (;;) {
     }
 }

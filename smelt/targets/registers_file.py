@@ -1,0 +1,83 @@
+"""The clock and the serial port of a board in its TOML file: `[clock]`, `[[clock.steps]]`, `[uart]`, `[[uart.steps]]`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from smelt.targets.registers import ALL, DEEDS, Clock, Condition, RegisterStep, Uart
+from smelt.targets.toml_table import Table
+
+CONDITION = ("address", "mask", "value")
+STEP = (("deed", "address", "value", "why"), ("mask", "only"))
+MOST_PAUSED = 1 << 20
+
+
+def parse_clock(table: Table, interfaces: Sequence[str]) -> Clock:
+    """The clock of a table; raises BadKey. Its registers are of one of the `interfaces` that there are."""
+    table.check_keys(("interface", "steps"), ("crystal_hz", "bypass"))
+    return Clock(
+        table.choice("interface", tuple(interfaces)),
+        tuple(map(_step, table.tables("steps"))),
+        table.integer("crystal_hz", 0, 10**9, 0),
+        table.flag("bypass"),
+    )
+
+
+def parse_uart(table: Table) -> Uart:
+    """The serial port of a table; raises BadKey."""
+    table.check_keys(("name", "data", "ready", "steps"), ())
+    return Uart(
+        table.text("name"),
+        _register(table, "data"),
+        _condition(table, "ready"),
+        tuple(map(_step, table.tables("steps"))),
+    )
+
+
+def _step(table: Table) -> RegisterStep:
+    table.check_keys(*STEP)
+    deed = table.choice("deed", DEEDS)
+    mask = table.address("mask") if "mask" in table.values else 0
+    value = table.integer("value", 1, MOST_PAUSED) if deed == "pause" else table.address("value")
+    if deed != "pause" and (not mask or value & ~mask & ALL):
+        raise table.wrong("mask", f"{mask:#010x} does not hold all bits of the value {value:#010x}")
+    only = _condition(table, "only") if "only" in table.values else None
+    return RegisterStep(deed, _register(table, "address"), mask, value, table.text("why"), only)
+
+
+def _register(table: Table, name: str) -> int:
+    address = table.address(name)
+    if address % 4:
+        raise table.wrong(name, f"{address:#010x} is no multiple of 4")
+    return address
+
+
+def _condition(table: Table, name: str) -> Condition:
+    inner = table.table(name)
+    inner.check_keys(CONDITION, ())
+    return Condition(_register(inner, "address"), inner.address("mask"), inner.address("value"))
+
+
+def clock_table(clock: Clock) -> dict[str, Any]:
+    values: dict[str, Any] = {"interface": clock.interface}
+    values |= {"crystal_hz": clock.crystal_hz} if clock.crystal_hz else {}
+    values |= {"bypass": True} if clock.bypass else {}
+    return values | {"steps": list(map(_step_table, clock.steps))}
+
+
+def uart_table(uart: Uart) -> dict[str, Any]:
+    return {
+        "name": uart.name,
+        "data": uart.data,
+        "ready": asdict(uart.ready),
+        "steps": list(map(_step_table, uart.steps)),
+    }
+
+
+def _step_table(step: RegisterStep) -> dict[str, Any]:
+    values: dict[str, Any] = {"deed": step.deed, "address": step.address}
+    values |= {"mask": step.mask} if step.mask else {}
+    values |= {"value": step.value, "why": step.why}
+    return values | ({"only": asdict(step.only)} if step.only else {})
