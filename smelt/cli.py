@@ -11,8 +11,16 @@ import click
 from smelt import suite_commands
 from smelt.about_commands import boards_command, doctor_command, ops_command, schema_command
 from smelt.command_group import EXIT_CODES, Commands
-from smelt.compiling import compiled, emit_json, find_board, firmware, show_notes, show_warnings
-from smelt.data_commands import evaluate_command, quantize_command, stored_preparation
+from smelt.compiling import (
+    compiled,
+    emit_json,
+    find_board,
+    firmware,
+    show_notes,
+    show_warnings,
+    stored_preparation,
+)
+from smelt.data_commands import evaluate_command, quantize_command
 from smelt.errors import OptionError
 from smelt.export_command import export_command
 from smelt.options import (
@@ -80,9 +88,15 @@ def compile_command(
     "-i",
     "files",
     multiple=True,
-    required=True,
     type=click.Path(path_type=Path),
-    help="A picture, .npy or raw file; one for each input of the model.",
+    help="A picture, .npy or raw file; one for each input of the model. Not needed with --hello.",
+)
+@click.option(
+    "--times",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="With --hello and no --input: switch the board off after so many inferences.",
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Save the outputs as .npy.")
 @sequence_option
@@ -94,13 +108,20 @@ def run_command(
     model: Path,
     board_name: str,
     files: tuple[Path, ...],
+    times: int,
     output: Path | None,
     sequence: bool,
     device: Device | None,
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """Run MODEL's firmware on the simulated board with real inputs, and print what it says and computes."""
+    """Run MODEL's firmware on the simulated board with real inputs, and print what it says and computes.
+
+    With --hello FILE and no --input, print what the board says through its serial port when it is switched on and left alone.
+    """
+    if not files:
+        run_alone(model, board_name, times, device, options, as_json)
+        return
     from smelt.inputs import read_inputs
     from smelt.report.execute import execute
     from smelt.report.output import save_outputs
@@ -115,6 +136,23 @@ def run_command(
     if output is not None:
         save_outputs(result, output)
     emit_json("run", result.summary(), basis(compilation)) if as_json else show_run(result)
+
+
+def run_alone(
+    model: Path, board_name: str, times: int, device: Device | None, options: dict[str, Any], as_json: bool
+) -> None:
+    """Print what a board says where no debugger is."""
+    from smelt.report.execute import left_alone
+    from smelt.report.terminal import working
+
+    if not options["hello"]:
+        raise OptionError("give --input FILE, or --hello FILE for firmware that needs none")
+    if device not in (None, "simulator"):
+        raise OptionError(f"without --input, only the simulator runs the firmware, not {device}")
+    compilation = firmware(model, board_name, options)
+    with working("simulating the board"):
+        text = left_alone(compilation, times)
+    emit_json({"board": compilation.plan.board.name, "text": text}) if as_json else emit(text.rstrip())
 
 
 @main.command("verify", short_help="Compare the firmware with an oracle, bit for bit.")

@@ -9,13 +9,13 @@ from smelt.errors import DoesNotFit, ModelError, Unsupported
 from smelt.nouns import Noun
 
 if TYPE_CHECKING:  # `import smelt` stays light
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from smelt.firmware.image import Image, Sources
     from smelt.firmware.program import Program
     from smelt.importers import Layout, ModelSummary
-    from smelt.model.graph import Graph
+    from smelt.model.graph import Array, Graph
     from smelt.passes.edge_types import EdgeType
     from smelt.passes.weight_types import WeightType
     from smelt.planner import Goal, Limits
@@ -157,6 +157,8 @@ def compile(
     feed: bool = False,
     layout: Layout = "channels_last",
     weight_type: WeightType | None = None,
+    uart: bool = False,
+    hello: Callable[[Graph], Sequence[Array]] | None = None,
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
     firmware prints for classes.
@@ -174,9 +176,12 @@ def compile(
     `layout` "keep" leaves images at the edges of an ONNX model as its file has them, "channels_last" as they are computed.
     With `feed` the input comes in a few rows at a time and never is whole, and the plan is the one with the least RAM.
     `log` holds measurements: what was fastest on this board with this compiler is used as far as it fits.
+    With `uart` the firmware prints through the board's serial port; `hello` says, for the model as its file has it, which inputs it
+    computes for ever where no debugger gives it any.
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
     """
     from smelt.firmware import build, emit, render, render_harness
+    from smelt.firmware.hello import speaking, with_hello
     from smelt.firmware.names import check_name
     from smelt.planner import Limits, make_plan
     from smelt.planner.advice import plan_or_advice
@@ -212,7 +217,12 @@ def compile(
         plan = plan_or_advice(ask, goal, board, limits)
         program = emit(plan, name)
         sources = render(program)
-        image = build(render_harness(program, sources, labels), plan.board, compiler) if compiler != "none" else None
+        firmware = render_harness(program, sources, labels)
+        if uart or hello:
+            firmware = speaking(firmware, plan.board)
+        if hello:
+            firmware = with_hello(firmware, hello(network.model))
+        image = build(firmware, plan.board, compiler) if compiler != "none" else None
         return Compilation(
             network.model, graph, plan, program, sources, image, evidence(plan, known), network.warnings, layout
         )

@@ -6,7 +6,7 @@ Heavy modules are imported inside the functions, as in `cli.py`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ from smelt.report.text import complain, emit
 
 if TYPE_CHECKING:
     from smelt.compile import Compilation
+    from smelt.model.graph import Array, Graph
+    from smelt.preparation import Preparation
     from smelt.targets.types import Board
 
 
@@ -40,11 +42,29 @@ def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilati
     from smelt.compile import compile
     from smelt.report.terminal import working
 
+    options = {**options, "hello": _hello(model, options.get("hello", ()))}
     with working(f"compiling {model.name} for {board.name}") as tell:
         compilation = compile(model, board, **options, report=tell)
     show_notes(compilation.notes)
     show_warnings(compilation.warnings)
     return compilation
+
+
+def _hello(model: Path, files: Sequence[Path]) -> Callable[[Graph], Sequence[Array]] | None:
+    """What a firmware computes of its own accord: the first input in files; None where there are none."""
+    if not files:
+        return None
+    from smelt.inputs import read_inputs
+
+    return lambda graph: read_inputs(files, graph, stored_preparation(model))[0]
+
+
+def stored_preparation(model: Path) -> Preparation:
+    """What a model's file says of how its inputs are prepared."""
+    from smelt.importers import metadata
+    from smelt.preparation import from_metadata
+
+    return from_metadata(metadata(model))
 
 
 def show_warnings(warnings: Iterable[str]) -> None:

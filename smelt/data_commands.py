@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.compiling import compiled, emit_json, find_board, show_warnings
+from smelt.compiling import compiled, emit_json, find_board, show_warnings, stored_preparation
 from smelt.errors import Mismatch, OptionError
 from smelt.options import RealRange, json_option, model_argument
 
@@ -195,11 +195,3 @@ def read_data(path: Path, graph: Graph, prepared: Preparation) -> Dataset:
         return dataset(path, graph, prepared)
     except OSError as error:
         raise OptionError(f"cannot read {path}: {error.strerror}") from None
-
-
-def stored_preparation(model: Path) -> Preparation:
-    """What a model's file says of how its inputs are prepared."""
-    from smelt.importers import metadata
-    from smelt.preparation import from_metadata
-
-    return from_metadata(metadata(model))

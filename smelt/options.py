@@ -154,6 +154,20 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="zig is the bundled one, gcc the cross-compiler on the PATH; none writes C only, and estimates sizes.",
     )
+    @click.option(
+        "--uart",
+        is_flag=True,
+        help="Firmware prints through the board's serial port (115200 baud), not through a debugger.",
+    )
+    @click.option(
+        "--hello",
+        "hellos",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Firmware brings this input along (a picture, .npy or raw file; one for each input), computes it for ever where no "
+        "debugger is there, and prints what comes of it through the serial port.",
+    )
     @feed_option
     @plan_options
     @functools.wraps(command)
@@ -164,11 +178,15 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         labels: Path | None,
         compiler: str,
         feed: bool,
+        uart: bool,
+        hellos: tuple[Path, ...],
         options: dict[str, Any],
         **kwargs: Any,
     ) -> Any:
-        several = len(kwargs.get("models", ())) > 1
-        own = of_several(names, suite, labels, feed) if several else of_one(names, suite, labels, feed)
+        if len(kwargs.get("models", ())) > 1:
+            own = of_several(names, suite, labels, feed, uart or bool(hellos))
+        else:
+            own = of_one(names, suite, labels, feed) | {"uart": uart, "hello": hellos}
         return command(*args, options={**own, "compiler": compiler, **options}, **kwargs)
 
     return wrapped
@@ -267,10 +285,14 @@ def of_one(names: tuple[str, ...], suite: str | None, labels: Path | None, feed:
     return {"name": names[0] if names else "network", "labels": read_labels(labels), "feed": feed}
 
 
-def of_several(names: tuple[str, ...], suite: str | None, labels: Path | None, feed: bool) -> dict[str, Any]:
+def of_several(
+    names: tuple[str, ...], suite: str | None, labels: Path | None, feed: bool, speaks: bool
+) -> dict[str, Any]:
     """What only several networks have. Raises OptionError for what only one has."""
     if labels is not None:
         raise OptionError("--labels is for one model: firmware of several networks prints no classes")
+    if speaks:
+        raise OptionError("--uart and --hello are for one model: firmware of several networks prints nothing")
     if feed:
         raise OptionError("--feed is for one model: between its rows, no other network may run")
     return {"names": names, **({} if suite is None else {"suite": suite})}

@@ -19,6 +19,7 @@ from smelt.targets.board_file import board_of, board_text, parse_board
 from smelt.targets.board_text import board_table, toml
 from smelt.targets.boards import BOARDS, board
 from smelt.targets.toml_table import BadKey
+from smelt.targets.registers import Clock, Condition, RegisterStep, Uart
 from smelt.targets.types import Debug, Dma, Reach, Role
 from tests.paths import DATA, ROOT
 from tests.test_cli import smelt
@@ -419,10 +420,11 @@ def test_the_example_of_the_docs_is_a_board():
     shown = {key for b in BOARDS for table in flat(board_table(b)) for key in table}
     assert (
         shown - {"chip"}
-        <= {*re.findall(r"^(?:# )?(\w+) = ", example, re.MULTILINE), *PATH_KEYS, *DEBUG_KEYS, *DMA_KEYS}
+        <= {*re.findall(r"^(?:# )?(\w+) = ", example, re.MULTILINE), *PATH_KEYS, *DEBUG_KEYS, *DMA_KEYS, *CLOCK_KEYS}
         and commented
     )
     assert all(re.search(rf"`\[*{key}\]*`", text) for key in DMA_KEYS)
+    assert all(re.search(rf"\b{key}\b", text) for key in CLOCK_KEYS)
 
 
 @pytest.mark.parametrize(
@@ -448,6 +450,7 @@ def test_what_is_wrong_with_a_dma_has_a_key(change, key):
 PATH_KEYS = {"first", "line", "busy", "prefetch", "instructions", "data", "bus"}
 DEBUG_KEYS = {f.name for f in fields(Debug)} | {"debug", "caches", "memories", "setup"}
 DMA_KEYS = {f.name for t in (Dma, Reach) for f in fields(t)} | {"dma"}
+CLOCK_KEYS = {f.name for t in (Clock, Uart, RegisterStep, Condition) for f in fields(t)} | {"clock", "uart"}
 
 
 def flat(value):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from smelt.devices.faults import Fault
-from smelt.devices.simulators.attach_clock import TREES, clock_registers
+from smelt.devices.simulators.attach_clock import TREES, BoardRegisters
 from smelt.devices.simulators.link import SimulatorLink
 from smelt.devices.simulators.simulator import Simulator
 from smelt.firmware.build import build
@@ -28,7 +28,7 @@ def done(b, steps=None, tries=100):
     def refuse(sentence, address):
         raise Stopped(sentence)
 
-    tree = clock_registers(b, refuse).tree
+    tree = BoardRegisters(b, refuse, lambda _: 0).tree
     stuck = carry_out(
         b.clock.steps if steps is None else steps,
         lambda at: tree.read(at, 4),
@@ -106,12 +106,14 @@ WRONG = {
     "l4: PWR without a clock": (L4, lambda: without(L4, "RCC_APB1ENR1"), "PWR has no clock"),
     "l4: VCO": (L4, lambda: changed(L4, "RCC_PLLCFGR", 0x01007F02), "VCO would run at 2032 MHz"),
     "f7: overdrive on the PLL": (
-        F7, lambda: [*F7.clock.steps, change(0x40007000, 0, "off", mask=3 << 16)], "overdrive bits .* while SYSCLK comes from the PLL",
+        F7, lambda: [*F7.clock.steps, change(0x40007000, 0, "off", mask=3 << 16)],
+        "overdrive bits .* while SYSCLK comes from the PLL",
     ),
     "f7: no overdrive": (F7, lambda: without(F7, "PWR_CR1: switch", "PWR_CSR1: ODSWRDY"), "216 MHz without overdrive"),
     "f7: ODSWEN before ODRDY": (F7, lambda: without(F7, "PWR_CSR1: ODRDY"), "ODSWEN is set before ODRDY"),
     "f7: scale while the PLL is on": (
-        F7, lambda: [*changed(F7, "PWR_CR1: scale 1", 1 << 14), change(0x40007000, 3 << 14, "scale 1")], "216 MHz with PWR_CR1.VOS = 1",
+        F7, lambda: [*changed(F7, "PWR_CR1: scale 1", 1 << 14), change(0x40007000, 3 << 14, "scale 1")],
+        "216 MHz with PWR_CR1.VOS = 1",
     ),
     "f7: HSE not ready": (F7, lambda: without(F7, "RCC_CR: HSERDY"), "before its source, the HSE, is ready"),
     "f7: a bypass": (
@@ -177,7 +179,7 @@ def built(b, steps):
 def test_firmware_that_does_it_wrongly_is_stopped_where_it_does():
     wrong = built(L4, without(L4, "RCC_CFGR: AHB at half"))
     with pytest.raises(
-        Fault, match=r"wrong set-up of the clock .* in smelt_set_clock at .*80 MHz passed without"
+        Fault, match=r"wrong use of registers .* in smelt_set_clock at .*80 MHz passed without"
     ) as caught:
         Simulator(wrong).run(build(tiny(), wrong), bytes(16))
     assert caught.value.address == 0x40021008
@@ -204,7 +206,7 @@ def test_debug_links_meet_the_same_registers():
             return int.from_bytes(link.read(at, 4), "little")
 
         assert carry_out(L4.clock.steps, word, lambda at, value: link.write(at, value.to_bytes(4, "little"))) is None
-        assert word(0x40021008) & 0xFF == 0xF and link.target._clock_tree.tree.core_hz() == L4.clock_hz
+        assert word(0x40021008) & 0xFF == 0xF and link.target.registers.tree.core_hz() == L4.clock_hz
         link.reset()
         assert word(0x40021008) == 0
 

@@ -74,7 +74,7 @@ BESIDE = {
     "export_command": {"compiling", "data_commands", "firmware", "inputs", "model", "options", "report"},
     "options": {"answers", "files", "planner", "report"},
     "command_group": {"answers", "compiling", "report"},
-    "compiling": {"answers", "board_files", "compile", "report", "targets"},
+    "compiling": {"answers", "board_files", "compile", "importers", "inputs", "model", "preparation", "report", "targets"},
     "cli": set(ROOMS)
     | {
         "about_commands",

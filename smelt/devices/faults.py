@@ -21,7 +21,7 @@ Kind = Literal[
     "run-away",
     "access in flight",  # to bytes that a DMA is moving
     "wrong use of a DMA",  # for which its manual promises nothing
-    "wrong set-up of the clock",  # an order of steps that the chip's manual forbids
+    "wrong use of registers",  # an order of steps that the chip's manual forbids
     "deadlock",  # all cores wait for what nobody will do
     "read of memory never written",
     "wrong use of a hardware loop",

@@ -109,6 +109,11 @@ def _report(program: Program, labels: tuple[str, ...]) -> str:
     )
 
 
+def tells_classes(program: Program) -> bool:
+    """Whether the firmware prints a line with the most probable class after each inference."""
+    return _is_probability(program.outputs[0])
+
+
 def _is_probability(port: Port) -> bool:
     """Whether the output is a vector of probabilities as softmax and logistic leave it: 0 to 255/256."""
     q = port.tensor.quantization

@@ -14,7 +14,7 @@ from importlib.resources import files
 from string import Template
 
 from smelt.planner.placement import STACK_RESERVE, WORKER_STACK_BYTES
-from smelt.targets.registers import RegisterStep, grouped
+from smelt.targets.registers import RegisterStep, Uart, grouped
 from smelt.targets.start_up import changes
 from smelt.targets.types import Board, Chip, Memory
 
@@ -121,7 +121,9 @@ def board_header(board: Board, tables: tuple[str, ...] = ()) -> str:
         f"#define SMELT_BOARD_EXTERNAL {int(any(m.external for m in board.chip.memories))}\n"
         f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(registers)}\n"
         f"#define SMELT_BOARD_TABLES(X) {' '.join(f'X({name})' for name in tables)}\n"
+        f"#define SMELT_CYCLE_COUNTER {int(board.core.isa.cycle_counter)}\n"
         f"{_steps('SMELT_BOARD_CLOCK', board.clock.steps if board.clock else ())}"
+        f"{_uart(board.uart) if board.uart else ''}"
         f"{_outside(board.chip)}"
     )
 
@@ -138,6 +140,18 @@ def _steps(name: str, steps: Sequence[RegisterStep]) -> str:
             for s in group
         )
     return f"#define {name}(STEP, SKIP) \\\n{''.join(lines)}\n" if lines else ""
+
+
+def _uart(uart: Uart) -> str:
+    ready = uart.ready
+    return (
+        f"/* {uart.name} */\n"
+        f"#define SMELT_UART_DATA {uart.data:#010x}U\n"
+        f"#define SMELT_UART_STATUS {ready.address:#010x}U\n"
+        f"#define SMELT_UART_MASK {ready.mask:#010x}U\n"
+        f"#define SMELT_UART_READY {ready.value:#010x}U\n"
+        f"{_steps('SMELT_BOARD_UART', uart.steps)}"
+    )
 
 
 def _outside(chip: Chip) -> str:

@@ -133,6 +133,22 @@ def execute(
     return Execution(compilation, run, outputs, chosen(board, device))
 
 
+def left_alone(compilation: Compilation, times: int) -> str:
+    """What a simulated board says through its serial port in the first inferences of a firmware with a hello, where no debugger is.
+
+    Raises DeviceError where it faults or hangs, or there is no simulator of the board.
+    """
+    from smelt.devices.choose import chosen
+    from smelt.devices.simulators.simulator import Simulator
+    from smelt.firmware.harness import tells_classes
+
+    assert compilation.image is not None, "a hello is firmware"
+    board = compilation.plan.board
+    chosen(board, "simulator")
+    lines_each = 1 + tells_classes(compilation.program)
+    return Simulator(board).run(compilation.image, lines=1 + times * lines_each).text
+
+
 def stream(inputs: Sequence[tuple[Array, ...]]) -> bytes:
     """The bytes that firmware reads."""
     return b"".join(np.ascontiguousarray(array).tobytes() for arrays in inputs for array in arrays)

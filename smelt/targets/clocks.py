@@ -1,8 +1,8 @@
 """From reset to full clock, board by board, and the serial port behind each board's USB cable.
 
 Addresses, fields and constants of the STM32L4, F7, H7 and U5 were checked against ST's CMSIS headers, the sequences against ST's
-manuals, named at each, and drivers that run on these boards (mbed-os, Zephyr, the stm32 HALs of Rust); those of the STM32G0 and L1 and
-of the ESP32-C3 stand as their manuals have them. No board was touched for this.
+manuals, named at each, and drivers that run on these boards (mbed-os, Zephyr, the stm32 HALs of Rust); those of the STM32G0, the L1
+and the ESP32-C3 stand as their manuals have them. No board was touched for this.
 
 Each sequence begins by leaving the PLL, should somebody have left the chip on it (OpenOCD's `reset init` does).
 """

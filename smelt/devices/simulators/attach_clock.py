@@ -1,9 +1,9 @@
-"""The registers of a board's clock on a simulated board."""
+"""The registers of a simulated board that more than hold what is written to them: its clock's, and its serial port's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 from smelt.devices.simulators.clock_tree import ClockTree
 from smelt.devices.simulators.clock_tree_f7 import F7ClockTree
@@ -11,6 +11,7 @@ from smelt.devices.simulators.clock_tree_h7 import H7ClockTree
 from smelt.devices.simulators.clock_tree_l4 import L4ClockTree
 from smelt.devices.simulators.clock_tree_small import G0ClockTree, L1ClockTree
 from smelt.devices.simulators.clock_tree_u5 import U5ClockTree
+from smelt.devices.simulators.serial_port import SerialPort
 from smelt.targets.types import Board
 
 TREES: dict[str, type[ClockTree]] = {
@@ -23,21 +24,45 @@ TREES: dict[str, type[ClockTree]] = {
 }
 """By the interface that `Clock` names; registers of one without a model here are mere memory."""
 
-
-@dataclass(frozen=True)
-class ClockRegisters:
-    """A board's clock tree, and the pages where it answers; no pages where there is none."""
-
-    tree: ClockTree | None
-    pages: tuple[int, ...]
-
-    def answers(self, address: int) -> bool:
-        return address & -4096 in self.pages
+PAGE = 4096
 
 
-def clock_registers(board: Board, refuse: Callable[[str, int], None]) -> ClockRegisters:
-    """`refuse(sentence, address)` is called for what the chip's manual forbids."""
-    if board.clock is None or board.clock.interface not in TREES:
-        return ClockRegisters(None, ())
-    tree = TREES[board.clock.interface](board, board.clock, refuse)
-    return ClockRegisters(tree, tree.PAGES)
+class Registers(Protocol):
+    """What answers on a page."""
+
+    def read(self, address: int, size: int) -> int: ...
+
+    def write(self, address: int, size: int, value: int) -> None: ...
+
+    def reset(self) -> None: ...
+
+
+class BoardRegisters:
+    """`tree` is the clock's, `serial` the port; None where a board has none. `pages` say who answers where."""
+
+    def __init__(self, board: Board, refuse: Callable[[str, int], None], word: Callable[[int], int]) -> None:
+        """`refuse(sentence, address)` is called for what a manual forbids; `word(address)` is what other registers hold."""
+        self._word = word
+        self.pages: dict[int, Registers] = {}
+        self.tree: ClockTree | None = None
+        self.serial: SerialPort | None = None
+        if board.clock is not None and board.clock.interface in TREES:
+            self.tree = TREES[board.clock.interface](board, board.clock, refuse)
+            self.pages |= dict.fromkeys(self.tree.PAGES, self.tree)
+        if board.uart is not None:
+            self.serial = SerialPort(board.uart, refuse, self.word)
+            self.pages[board.uart.data & -PAGE] = self.serial
+
+    def word(self, address: int) -> int:
+        """What a register holds, whoever answers for it."""
+        if self.tree is not None and address & -PAGE in self.tree.PAGES:
+            return self.tree.value(address)
+        return self._word(address)
+
+    def at(self, address: int) -> Registers | None:
+        """Who answers at an address; None: it is mere memory."""
+        return self.pages.get(address & -PAGE)
+
+    def reset(self) -> None:
+        for registers in dict.fromkeys(self.pages.values()):
+            registers.reset()

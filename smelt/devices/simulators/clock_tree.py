@@ -1,7 +1,7 @@
 """The registers by which a chip is brought to its clock (RCC, PWR, FLASH), as a program sees them, for all chips alike.
 
-A register reads as what was written to it. Ready flags follow what switches their hardware on after some accesses (`LAG`), so that
-a program which does not wait meets what is not ready. What a chip's manual forbids is refused, with a sentence: silicon may well get
+A register reads as what was written to it. Ready flags follow what switches their hardware on after some accesses (`LAG`): a
+program that does not wait meets what is not ready. What a chip's manual forbids is refused, with a sentence: silicon may well get
 away with it, on a warm day. A chip's own rules are in `clock_tree_*.py`; sources are named there.
 """
 
@@ -37,12 +37,12 @@ class Flag:
 class ClockTree:
     """Answers for the registers of a board's clock. `refuse(sentence, address)` stops the program.
 
-    Subclasses name `PAGES`, the values after a `RESET`, the `FLAGS`, where SYSCLK is switched (`SWITCH`: a register, the shift of SW,
-    the shift of SWS, how many bits), and give their rules as `illegal`.
+    Subclasses name `PAGES`, the values after a `RESET`, the `FLAGS`, and where SYSCLK is switched (`SWITCH`: register, shift of
+    SW, of SWS, how many bits), and give their rules as `accepted` and `illegal`.
     """
 
     PAGES: tuple[int, ...] = ()
-    RESET: dict[int, int] = {}
+    RESET: tuple[tuple[int, int], ...] = ()
     FLAGS: tuple[Flag, ...] = ()
     SWITCH = (0, 0, 0, 0)
 

@@ -20,7 +20,7 @@ SCALES = {3: 180, 2: 168, 1: 144}  # MHz, by PWR_CR1.VOS, where the PLL runs
 
 class F7ClockTree(ClockTree):
     PAGES = (RCC & -4096, PWR)
-    RESET = {CR: 0x81, PLLCFGR: 0x24003010, PWR_CR1: 0xC000}
+    RESET = ((CR, 0x81), (PLLCFGR, 0x24003010), (PWR_CR1, 0xC000))
     FLAGS = (*SOURCES, OVERDRIVE, SWITCHED)
     SWITCH = (CFGR, 0, 2, 2)
 

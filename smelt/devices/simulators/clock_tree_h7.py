@@ -24,15 +24,15 @@ DELAYS = ((70, 185, 240), (70, 185, 225), (55, 165, 225), (45, 135, 225))  # of 
 
 class H7ClockTree(ClockTree):
     PAGES = (RCC & -4096, FLASH, SYSCFG & -4096, DBGMCU, 0x51008000)
-    RESET = {
-        CR: 0x25,
-        FLASH: 0x37,
-        PWR_CR3: 6,
-        PWR_D3CR: 1 << 14,
-        PLLCKSELR: 0x02020200,
-        PLL1DIVR: 0x01010280,
-        PLLCFGR: 0x01FF0000,
-    }
+    RESET = (
+        (CR, 0x25),
+        (FLASH, 0x37),
+        (PWR_CR3, 6),
+        (PWR_D3CR, 1 << 14),
+        (PLLCKSELR, 0x02020200),
+        (PLL1DIVR, 0x01010280),
+        (PLLCFGR, 0x01FF0000),
+    )
     FLAGS = SOURCES
     SWITCH = (CFGR, 0, 3, 3)
 

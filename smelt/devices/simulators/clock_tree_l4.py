@@ -21,7 +21,7 @@ MICROSECOND = 16
 
 class L4ClockTree(ClockTree):
     PAGES = (RCC, PWR, FLASH)
-    RESET = {CR: 0x63, PLLCFGR: 0x1000, PWR_CR1: 1 << 9, PWR_CR5: R1MODE, FLASH: 0x600}
+    RESET = ((CR, 0x63), (PLLCFGR, 0x1000), (PWR_CR1, 1 << 9), (PWR_CR5, R1MODE), (FLASH, 0x600))
     FLAGS = SOURCES
     SWITCH = (CFGR, 0, 2, 2)
 

@@ -28,7 +28,7 @@ MULTIPLIERS = (3, 4, 6, 8, 12, 16, 24, 32, 48)
 
 class G0ClockTree(ClockTree):
     PAGES = (G0_RCC, G0_FLASH)
-    RESET = {G0_CR: 1 << 8, G0_PLLCFGR: 0x1000, G0_FLASH: 0x600}
+    RESET = ((G0_CR, 1 << 8), (G0_PLLCFGR, 0x1000), (G0_FLASH, 0x600))
     FLAGS = G0_SOURCES
     SWITCH = (G0_CFGR, 0, 3, 3)
 
@@ -57,7 +57,7 @@ class G0ClockTree(ClockTree):
 
 class L1ClockTree(ClockTree):
     PAGES = (L1_RCC & -4096, L1_PWR)
-    RESET = {L1_CR: 0x300, L1_PWR: 1 << 12}
+    RESET = ((L1_CR, 0x300), (L1_PWR, 1 << 12))
     FLAGS = L1_SOURCES
     SWITCH = (L1_CFGR, 0, 2, 2)
 

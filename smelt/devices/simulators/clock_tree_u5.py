@@ -21,7 +21,7 @@ WITHOUT_BOOST = 55
 
 class U5ClockTree(ClockTree):
     PAGES = (RCC & -4096, FLASH, ICACHE & -4096)
-    RESET = {CR: 1, FLASH: 1, PWR_VOSR: 0}
+    RESET = ((CR, 1), (FLASH, 1), (PWR_VOSR, 0))
     FLAGS = (*SOURCES, BOOST_READY)
     SWITCH = (CFGR1, 0, 2, 2)
 

@@ -12,13 +12,13 @@ from smelt.devices.run import RESET, STACK_PATTERN, Run, check_firmware, exit_de
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.devices.simulators.alignment import Alignment
 from smelt.devices.simulators.attach import attach_counter
-from smelt.devices.simulators.attach_clock import clock_registers
+from smelt.devices.simulators.attach_clock import BoardRegisters
 from smelt.devices.simulators.attach_dma import attach_dma
 from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
 from smelt.devices.simulators.doubles import is_double
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine
-from smelt.devices.simulators.memory_map import PAGE, Mapped, memory_map, read, write
+from smelt.devices.simulators.memory_map import DHCSR, PAGE, Mapped, find, memory_map, read, write
 from smelt.devices.simulators.peripherals import SIZE, START, Peripherals
 from smelt.devices.simulators.timers import PAGES, Timers
 from smelt.errors import OptionError
@@ -47,11 +47,17 @@ class Simulator:
     def __init__(self, board: Board, timing: bool = True) -> None:
         self.board, self.timing = board, timing
 
-    def run(self, image: Image, inputs: bytes = b"", timeout_instructions: int = INSTRUCTIONS_PER_INPUT) -> Run:
-        """Run the firmware on each of the concatenated `inputs`. Raises `Fault` (a `DeviceError`) if it does anything
+    def run(
+        self, image: Image, inputs: bytes = b"", timeout_instructions: int = INSTRUCTIONS_PER_INPUT, lines: int = 0
+    ) -> Run:
+        """Run the firmware on each of the concatenated `inputs`. With `lines`, no debugger is there to answer it, and the board is
+        switched off as soon as so many lines have come out of its serial port. Raises `Fault` (a `DeviceError`) if it does anything
         wrong or needs more than `timeout_instructions` for one input."""
         check_firmware(image, self.board, "the simulator")
-        return _freed(_Session(self.board, image, inputs, timeout_instructions, self.timing).run())
+        session = _Session(self.board, image, inputs, timeout_instructions, self.timing)
+        if lines:
+            session.leave_alone(lines)
+        return _freed(session.run())
 
     def run_elf(
         self,
@@ -94,6 +100,7 @@ class _Session:
         self.maps = _load(board, image, foreign)
         self.machine = Machine(board, self.maps)
         self.fault: Fault | None = None
+        self.answered = True  # a debugger does what programs ask for
         self.clock = (
             Clock(
                 board,
@@ -107,8 +114,8 @@ class _Session:
         self.counter = self._counter()
         self.peripherals = Peripherals()
         self.dma = attach_dma(self.machine, board.chip, self.maps, self.counter, self._word, self._misused)
-        self.clock_tree = clock_registers(
-            board, lambda detail, at: self._misused("wrong set-up of the clock", detail, at)
+        self.registers = BoardRegisters(
+            board, lambda detail, at: self._misused("wrong use of registers", detail, at), self._memory_word
         )
         self._connect_peripherals()
         self._connect_clock()
@@ -137,20 +144,20 @@ class _Session:
         machine, peripherals = self.machine, self.peripherals
         if self.foreign:
             machine.provide((PRIVATE_BUS,))
-            trees = ((page, self.clock_tree.tree) for page in self.clock_tree.pages)
-            peripherals.others = (*((d.dma.registers, d) for d in self.dma), *((p, t) for p, t in trees if t))
+            peripherals.others = (*((d.dma.registers, d) for d in self.dma), *self.registers.pages.items())
             machine.map_registers(START, peripherals.read, peripherals.write, SIZE)
             return
         for registers in self.dma:
             machine.map_registers(registers.dma.registers, registers.read, registers.write)
-        if tree := self.clock_tree.tree:
-            for page in self.clock_tree.pages:
-                machine.map_registers(page, tree.read, tree.write)
+        for page, others in self.registers.pages.items():
+            machine.map_registers(page, others.read, others.write)
 
     def _word(self, address: int) -> int:
         """What a register of the chip holds."""
-        if self.clock_tree.tree and self.clock_tree.answers(address):
-            return self.clock_tree.tree.value(address)
+        return self.registers.word(address)
+
+    def _memory_word(self, address: int) -> int:
+        """What one holds that is mere memory here."""
         if self.foreign:
             return self.peripherals.words.get(address, 0)
         return int.from_bytes(read(self.maps, address, 4), "little")
@@ -167,6 +174,16 @@ class _Session:
             timers = Timers(self.maps, lambda: clock.cycles_at(machine.pc))
             for page in PAGES:
                 machine.map_registers(page, timers.read, timers.write)
+
+    def leave_alone(self, lines: int) -> None:
+        """No debugger answers. The run ends with so many lines from the serial port."""
+        serial = self.registers.serial
+        assert serial is not None, "the board has a serial port"
+        self.answered = False
+        if self.machine.is_thumb:
+            mapped, offset = find(self.maps, DHCSR, 4)
+            mapped.data[offset : offset + 4] = 0
+        serial.on_line = lambda: self.machine.stop() if serial.lines >= lines else self.counter.allow(self.allowance)
 
     def _hard_checks(self, alignment: Alignment) -> list[Check]:
         return [
@@ -192,7 +209,7 @@ class _Session:
         if self.fault is not None:
             raise self.fault
         if self.host.exit_code and not self.foreign:
-            raise self._fault("exit code", exit_detail(self.host.exit_code, "".join(self.host.text)))
+            raise self._fault("exit code", exit_detail(self.host.exit_code, self._text))
         return self._result()
 
     def _reset(self) -> int:
@@ -218,7 +235,7 @@ class _Session:
         counter = self.counter
         return Run(
             outputs=self.host.files["output"].getvalue(),
-            text="".join(self.host.text),
+            text=self._text,
             runs=int(counter.raw.runs),
             step_instructions=counter.steps,
             overhead_instructions=counter.overhead,
@@ -232,6 +249,11 @@ class _Session:
             end="exit" if self.host.exit_code is not None else "idle",
             exit_code=self.host.exit_code or 0,
         )
+
+    @property
+    def _text(self) -> str:
+        """What the program has said, in whatever way."""
+        return "".join(self.host.text) + (self.registers.serial.text if self.registers.serial else "")
 
     def _stack_bytes(self) -> int:
         stack = stack_of(self.image)
@@ -263,6 +285,10 @@ class _Session:
             if number != RISCV_BREAKPOINT or not self._between_marks(pc):
                 return False
             names, resume = ("x10", "x11"), pc + 4
+        if not self.answered:
+            machine.set(names[0], 0xFFFFFFFF)  # as the start-up code's trap handler does
+            machine.set("pc", resume)
+            return not machine.is_thumb
         machine.set(names[0], self.host.request(machine.get(names[0]), machine.get(names[1])))
         machine.set("pc", resume)
         if self.host.exit_code is not None:

@@ -13,7 +13,7 @@ from smelt.devices.cortex_m import AIRCR, SYSRESETREQ, UNLOCK
 from smelt.devices.debug_port.target import BusError, Event, NotLike
 from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.attach import attach_counter
-from smelt.devices.simulators.attach_clock import clock_registers
+from smelt.devices.simulators.attach_clock import BoardRegisters, Registers
 from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import BLOCK, LIMIT_REACHED, Counter
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Access, Machine
@@ -50,7 +50,9 @@ class SimulatedTarget:
         self._counter = attach_counter(self.machine, self.maps, self._clock)
         self._code = _Code(self._counter)
         self._refusal = ""
-        self._clock_tree = clock_registers(board, self._refuse)
+        self.registers = BoardRegisters(
+            board, self._refuse, lambda address: int.from_bytes(read(self.maps, address, 4), "little")
+        )
         self._timers = Timers(self.maps, lambda: self.cycles)
         self._connect_clock()
         self._twice = 0  # instructions counted when a slice ended before them, and counted again by the next one
@@ -68,9 +70,8 @@ class SimulatedTarget:
         machine, clock = self.machine, self._clock
         if clock is not None:
             machine.add_data_hook(self._counter.data_hook, self._counter.user_data, clock.watches_writes)
-        if tree := self._clock_tree.tree:
-            for page in self._clock_tree.pages:
-                machine.map_registers(page, tree.read, tree.write)
+        for page, registers in self.registers.pages.items():
+            machine.map_registers(page, registers.read, registers.write)
         if machine.is_thumb:
             for first, last in RANGES:
                 machine.watch(first, last, self._timers.before_read, self._timers.before_write)
@@ -92,9 +93,10 @@ class SimulatedTarget:
     def read(self, address: int, size: int) -> bytes:
         if self.machine.is_thumb and _is_timer(address):
             self._timers.before_read(address)
-        if (tree := self._clock_tree.tree) and self._clock_tree.answers(address):
-            words = (tree.read(at, 1 if size % 4 else 4) for at in range(address, address + size, 1 if size % 4 else 4))
-            return b"".join(word.to_bytes(1 if size % 4 else 4, "little") for word in words)
+        if registers := self.registers.at(address):
+            unit = 1 if (address | size) % 4 else 4
+            words = (registers.read(at, unit) for at in range(address, address + size, unit))
+            return b"".join(word.to_bytes(unit, "little") for word in words)
         try:
             return read(self.maps, address, size)
         except BadPointer as error:
@@ -103,8 +105,8 @@ class SimulatedTarget:
     def write(self, address: int, data: bytes) -> None:
         if self.machine.is_thumb and _is_timer(address):
             self._timers.before_write(address, int.from_bytes(data[:4], "little"))
-        if self._clock_tree.answers(address):
-            self._write_clock(address, data)
+        if registers := self.registers.at(address):
+            self._write_registers(registers, address, data)
             return
         try:
             write(self.maps, address, data)
@@ -116,19 +118,18 @@ class SimulatedTarget:
         else:
             self._written.append((address, address + len(data)))
 
-    def _write_clock(self, address: int, data: bytes) -> None:
-        tree, self._refusal = self._clock_tree.tree, ""
-        assert tree is not None
-        for at in range(0, len(data), 4):
-            part = data[at : at + 4]
-            tree.write(address + at, len(part), int.from_bytes(part, "little"))
+    def _write_registers(self, registers: Registers, address: int, data: bytes) -> None:
+        self._refusal = ""
+        unit = 1 if (address | len(data)) % 4 else 4
+        for at in range(0, len(data), unit):
+            registers.write(address + at, unit, int.from_bytes(data[at : at + unit], "little"))
         if self._refusal:
             raise NotLike(self.board, address, self._refusal)
 
     def _refuse(self, sentence: str, address: int) -> None:
         """Stop the program; a debugger that has written this is told in another way."""
         self._refusal = sentence
-        self._event = Event("fault", self.machine.pc, f"wrong set-up of the clock, {sentence}", address)
+        self._event = Event("fault", self.machine.pc, f"wrong use of registers, {sentence}", address)
         self.machine.stop()
 
     def _forget_overwritten_code(self) -> None:
@@ -169,8 +170,7 @@ class SimulatedTarget:
 
     def reset(self) -> None:
         self._exception, self._event = 0, None
-        if self._clock_tree.tree:
-            self._clock_tree.tree.reset()
+        self.registers.reset()
         if not self.machine.is_thumb:
             self.machine.set("pc", self.board.chip.image_start)
             return

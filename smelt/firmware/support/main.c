@@ -1,6 +1,7 @@
 /* The firmware's main loop: reads inputs from the file "input" of the debugging computer, runs the network on each, prints the
    prediction and appends the outputs to the file "output". Without that file, or without a debugger, it runs once on inputs of
-   zeros and ends. */
+   zeros and ends, or, with -DSMELT_HELLO, for ever on the input that it brings along. */
+#include "smelt_board.h"
 #include "smelt_firmware.h"
 #include "smelt_semihosting.h"
 
@@ -92,6 +93,84 @@ static int run_on_file(int32_t input, int32_t output)
     }
 }
 
+#ifdef SMELT_HELLO
+
+#define WORD(address) (*(volatile uint32_t *)(address))
+#define DEMCR WORD(0xE000EDFCU)
+#define DWT_CTRL WORD(0xE0001000U)
+#define DWT_CYCCNT WORD(0xE0001004U)
+#define DWT_LAR WORD(0xE0001FB0U)
+
+static uint32_t cycles(void)
+{
+#if SMELT_CYCLE_COUNTER
+    __asm__ volatile("dsb\n isb" ::: "memory");
+    return DWT_CYCCNT;
+#else
+    return 0U;
+#endif
+}
+
+static void start_counter(void)
+{
+#if SMELT_CYCLE_COUNTER
+    DEMCR |= 1U << 24;
+    DWT_LAR = 0xC5ACCE55U; /* where the counter has a lock, and no debugger has opened it */
+    DWT_CYCCNT = 0U;
+    DWT_CTRL |= 1U;
+#endif
+}
+
+static void print_number(uint32_t number)
+{
+    char text[11];
+    char *at = text + sizeof text - 1;
+    *at = '\0';
+    do {
+        *--at = (char)('0' + number % 10U);
+        number /= 10U;
+    } while (number != 0U);
+    smelt_print(at);
+}
+
+/* What the first bytes of the first output are, for networks that have no classes to tell. */
+static void print_outputs(void)
+{
+    const smelt_span span = smelt_output(0U);
+    for (uint32_t i = 0U; i < span.bytes && i < 8U; i++) {
+        const uint8_t byte = ((const uint8_t *)span.data)[i];
+        const char text[] = {' ', "0123456789abcdef"[byte >> 4], "0123456789abcdef"[byte & 15U], '\0'};
+        smelt_print(text);
+    }
+}
+
+/* Nobody is there to ask: the same input for ever, and what comes of it. */
+static void say_hello(void)
+{
+    start_counter();
+    smelt_print("hello from smelt\n");
+    for (uint32_t count = 1U;; count++) {
+        for (uint32_t i = 0U; smelt_input(i).bytes != 0U; i++) {
+            memcpy(smelt_input(i).data, smelt_hello(i), smelt_input(i).bytes);
+        }
+        const uint32_t start = cycles();
+        smelt_run();
+        const uint32_t took = cycles() - start;
+        smelt_report();
+        smelt_print("inference ");
+        print_number(count);
+        smelt_print(", output");
+        print_outputs();
+        if (took != 0U) {
+            smelt_print(", cycles ");
+            print_number(took);
+        }
+        smelt_print("\n");
+    }
+}
+
+#endif
+
 int main(void)
 {
     smelt_set_up();
@@ -99,6 +178,9 @@ int main(void)
     if (input >= 0) {
         return run_on_file(input, smelt_open("output", SMELT_WRITE_BINARY));
     }
+#ifdef SMELT_HELLO
+    say_hello();
+#endif
     clear_inputs();
 #ifdef SMELT_FED
     while (smelt_feed() != 0U) {

@@ -21,6 +21,9 @@ smelt_span smelt_output(uint32_t index);
 /* Where the input is fed, smelt_input(0) is one row of it: takes that, and returns how many more are wanted. */
 uint32_t smelt_feed(void);
 
+/* The input that the firmware brings along, of tensor `index`, where it does. */
+const void *smelt_hello(uint32_t index);
+
 /* One inference. */
 void smelt_run(void);
 

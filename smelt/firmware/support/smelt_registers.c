@@ -3,7 +3,7 @@
 #include "smelt_board.h"
 #include "smelt_startup.h"
 
-#if defined(SMELT_BOARD_CLOCK) || defined(SMELT_BOARD_UART)
+#if defined(SMELT_BOARD_CLOCK) || defined(SMELT_UART)
 
 #define TRIES 0x20000U /* some 30 ms at 64 MHz, more at less: crystals take 2 */
 
@@ -72,3 +72,32 @@ void smelt_set_clock(void)
     carry_out(steps, steps + sizeof steps / sizeof steps[0]);
 #endif
 }
+
+#ifdef SMELT_UART
+
+void smelt_set_up_uart(void)
+{
+    static const smelt_step steps[] = {SMELT_BOARD_UART(STEP, SKIP)};
+    carry_out(steps, steps + sizeof steps / sizeof steps[0]);
+}
+
+/* A port that never has room is none: nobody waits for it for ever. */
+static void send_byte(char byte)
+{
+    static const smelt_step room = {SMELT_UART_STATUS, SMELT_UART_MASK, SMELT_UART_READY, WAIT};
+    for (uint32_t tries = TRIES; tries != 0U && !bits_are(&room); tries--) {
+    }
+    *(volatile uint32_t *)(uintptr_t)SMELT_UART_DATA = (unsigned char)byte;
+}
+
+void smelt_send(const char *text)
+{
+    for (; *text != '\0'; text++) {
+        if (*text == '\n') {
+            send_byte('\r');
+        }
+        send_byte(*text);
+    }
+}
+
+#endif

@@ -1,6 +1,7 @@
 #include "smelt_semihosting.h"
 
 #include "smelt_board.h"
+#include "smelt_registers.h"
 
 enum { SYS_OPEN = 0x01, SYS_WRITE0 = 0x04, SYS_WRITE = 0x05, SYS_READ = 0x06, SYS_EXIT = 0x18, SYS_EXIT_EXTENDED = 0x20 };
 
@@ -50,7 +51,11 @@ int32_t smelt_semihost(uint32_t operation, const void *argument)
 
 void smelt_print(const char *text)
 {
+#ifdef SMELT_UART
+    smelt_send(text);
+#else
     (void)smelt_semihost(SYS_WRITE0, text);
+#endif
 }
 
 int32_t smelt_open(const char *name, uint32_t mode)

@@ -101,6 +101,9 @@ static void print_hexadecimal(uint32_t value)
 void smelt_start(void)
 {
     smelt_set_clock();
+#ifdef SMELT_UART
+    smelt_set_up_uart();
+#endif
 #if SMELT_BOARD_EXTERNAL
     smelt_board_memories();
 #endif

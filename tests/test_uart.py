@@ -1,0 +1,64 @@
+"""The board's serial port: what a firmware prints through it, and what it says where nobody asks it anything."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from smelt.compile import compile
+from smelt.devices.faults import Fault
+from smelt.devices.simulators.simulator import Simulator
+from smelt.errors import OptionError
+from smelt.firmware.build import build
+from smelt.firmware.hello import speaking, with_hello
+from smelt.report.execute import execute, left_alone
+from smelt.targets.boards import BOARDS, board
+from tests.paths import AD
+from tests.tiny_firmware import tiny
+
+UARTS = [b for b in BOARDS if b.uart and not any(m.external for m in b.chip.memories)]
+HELLO = np.arange(16, dtype=np.uint8)
+
+
+@pytest.mark.parametrize("b", UARTS, ids=lambda b: b.name)
+def test_hello(b):
+    """One image: left alone it computes what it brought along, for ever; where a debugger is, what that gives it."""
+    image = build(with_hello(speaking(tiny(), b), [HELLO]), b)
+    first, *said = Simulator(b).run(image, lines=5).text.splitlines()
+    counted = [line.partition(", cycles ") for line in said if line != "done"]
+    expected = " ".join(f"{(i + 7) * 9 % 256:02x}" for i in range(8))
+    assert first == "hello from smelt" and said[::2] == ["done", "done"]
+    assert [text for text, *_ in counted] == [f"inference {n}, output {expected}" for n in (1, 2)]
+    assert all(20 < int(cycles) < 2000 for *_, cycles in counted) or not b.core.isa.cycle_counter
+    answered = Simulator(b).run(image, bytes(16) + bytes(HELLO))
+    assert answered.outputs[16:24].hex(" ") == expected and answered.text == "done\ndone\n"
+
+
+def test_a_byte_that_the_port_cannot_take_is_refused():
+    b = board("nucleo_l4r5zi")
+    ready = replace(b.uart.ready, mask=0, value=0)
+    hasty, unset = (replace(b, uart=u) for u in (replace(b.uart, ready=ready), replace(b.uart, steps=b.uart.steps[1:])))
+    for wrong, sentence in ((hasty, "has no room for it"), (unset, "before the serial port is set up; PWR_CR2: IOSV")):
+        with pytest.raises(Fault, match=sentence):
+            Simulator(b).run(build(speaking(tiny(), wrong), wrong), bytes(16))
+
+
+def test_boards_without_a_port_and_fed_networks_are_told():
+    with pytest.raises(OptionError, match="no serial port of pico; it knows those of nucleo_l4r5zi"):
+        speaking(tiny(), board("pico"))
+    with pytest.raises(OptionError, match="--feed"):
+        with_hello(replace(tiny(), entry="smelt_infer"), [HELLO])
+
+
+def test_a_model_says_what_it_sees():
+    """As the README has it: a picture, its class, and the cycles of the simulator's own count."""
+
+    def picture(graph):
+        return tuple(np.full(t.shape, 3, t.element.numpy) for t in graph.inputs)
+
+    b = board("nucleo_l4r5zi")
+    made = compile(AD, b, hello=picture)
+    hello, line = left_alone(made, 1).splitlines()
+    expected = execute(made, [picture(made.graph)])
+    assert hello == "hello from smelt" and f"output {expected.outputs[0][0].tobytes()[:8].hex(' ')}, cycles" in line
+    assert 0 <= int(line.rpartition(" ")[2]) - expected.run.cycles < 400
