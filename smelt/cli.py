@@ -23,7 +23,9 @@ from smelt.compiling import (
 from smelt.data_commands import evaluate_command, quantize_command
 from smelt.errors import OptionError
 from smelt.export_command import export_command
+from smelt.flash_command import flash_command
 from smelt.options import (
+    adapter_option,
     board_option,
     build_options,
     device_option,
@@ -238,16 +240,37 @@ def verify_command(
 @main.command("profile", short_help="Where instructions, RAM and flash go, step by step.")
 @board_option
 @click.option("--curve", is_flag=True, help="Instead, what RAM, flash and cycles can be had together. Nothing is run.")
+@click.option(
+    "--share",
+    type=click.Path(path_type=Path),
+    help="Of a real board: write its cycles, step by step, into a file that you may send in; it has no weights and no names.",
+)
 @device_option
 @build_options
 @models_argument(suite_commands.profile)
 @json_option
 def profile_command(
-    model: Path, board_name: str, curve: bool, device: Device | None, options: dict[str, Any], as_json: bool
+    model: Path,
+    board_name: str,
+    curve: bool,
+    share: Path | None,
+    device: Device | None,
+    options: dict[str, Any],
+    as_json: bool,
 ) -> None:
-    """Run one inference on the simulated board and show what every step costs."""
+    """Run one inference on the simulated board and show what every step costs.
+
+    With --device openocd or pyocd, the real board counts, and the simulator's figures stand beside.
+    """
+    from smelt.devices.probes import is_probe
+
+    if share is not None and not is_probe(device):
+        raise OptionError("--share is what a real board has counted: give --device openocd or pyocd, too")
     if curve:
         show_trade_offs(model, board_name, options, as_json)
+        return
+    if device is not None and is_probe(device):
+        profile_board(model, board_name, share, device, options, as_json)
         return
     from smelt.inputs import random_inputs
     from smelt.report.execute import execute
@@ -260,6 +283,21 @@ def profile_command(
         result = execute(compilation, random_inputs(compilation.model, 1), device=device)
     figures = profile(compilation, result.run)
     emit_json("profile", figures, basis(compilation)) if as_json else show_profile(figures)
+
+
+def profile_board(
+    model: Path, board_name: str, share: Path | None, device: Device, options: dict[str, Any], as_json: bool
+) -> None:
+    """Print the cycles that a real board counts, and write them down."""
+    from smelt.report.board_profile import profile_on_board, save_shared, show_board_profile
+    from smelt.report.terminal import working
+
+    compilation = firmware(model, board_name, options)
+    with working(f"running {model.name} on the board"):
+        figures = profile_on_board(compilation, device)
+    if share is not None:
+        save_shared(figures, share)
+    emit_json(figures.as_json()) if as_json else show_board_profile(figures)
 
 
 def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:
@@ -327,10 +365,7 @@ def plan_command(
     show_default=True,
     help="What counts the cycles: openocd and pyocd are for real boards; QEMU cannot.",
 )
-@click.option(
-    "--adapter",
-    help="OpenOCD: a command that chooses the adapter. pyOCD: its serial number. virtual: a simulated chip.",
-)
+@adapter_option
 @click.option("--exhaustive", is_flag=True, help="Measure what promises nothing, too.")
 @click.option("--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True)
 @click.option(
@@ -431,6 +466,7 @@ def demo_command(picture: str, board_name: str | None, compiler: Compiler, as_js
 
 for command in (
     export_command,
+    flash_command,
     quantize_command,
     evaluate_command,
     report_command,

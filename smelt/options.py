@@ -108,12 +108,30 @@ def golden_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def adapter_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
-        "--device",
-        type=click.Choice(["simulator", "qemu"]),
-        help="Where to run the firmware.  [default: the simulator if it has the board's core, else QEMU]",
+        "--adapter",
+        help="OpenOCD: a command that chooses the adapter. pyOCD: its serial number. virtual: a simulated chip.",
     )(command)
+
+
+def device_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Where firmware runs; the command gets device and adapter as one name."""
+
+    @click.option(
+        "--device",
+        type=click.Choice(["simulator", "qemu", "openocd", "pyocd"]),
+        help="Where to run the firmware; openocd and pyocd program a real board.  [default: the simulator if it has the board's "
+        "core, else QEMU]",
+    )
+    @adapter_option
+    @functools.wraps(command)
+    def wrapped(*args: Any, device: str | None, adapter: str | None, **kwargs: Any) -> Any:
+        from smelt.devices.probes import named
+
+        return command(*args, device=named(device, adapter), **kwargs)
+
+    return wrapped
 
 
 def sequence_option(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -18,8 +18,8 @@ from smelt.errors import OptionError
 from smelt.targets.board_file import board_of, board_text, parse_board
 from smelt.targets.board_text import board_table, toml
 from smelt.targets.boards import BOARDS, board
-from smelt.targets.toml_table import BadKey
 from smelt.targets.registers import Clock, Condition, RegisterStep, Uart
+from smelt.targets.toml_table import BadKey
 from smelt.targets.types import Debug, Dma, Reach, Role
 from tests.paths import DATA, ROOT
 from tests.test_cli import smelt

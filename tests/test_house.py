@@ -72,7 +72,8 @@ BESIDE = {
     },
     "about_commands": {"answers", "compiling", "options", "report", "targets"},
     "export_command": {"compiling", "data_commands", "firmware", "inputs", "model", "options", "report"},
-    "options": {"answers", "files", "planner", "report"},
+    "flash_command": {"compiling", "devices", "files", "options", "report", "targets"},
+    "options": {"answers", "devices", "files", "planner", "report"},
     "command_group": {"answers", "compiling", "report"},
     "compiling": {"answers", "board_files", "compile", "importers", "inputs", "model", "preparation", "report", "targets"},
     "cli": set(ROOMS)
@@ -85,6 +86,7 @@ BESIDE = {
         "data_commands",
         "export_command",
         "files",
+        "flash_command",
         "golden_command",
         "inputs",
         "options",

@@ -1,9 +1,10 @@
-"""Which device runs a board: its simulated copy, or QEMU."""
+"""Which device runs a board: its simulated copy, QEMU, or the board itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from smelt.devices.probes import Probe, is_probe, open_probe
 from smelt.devices.run import Run
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
     from smelt.devices.simulators.cluster_link import ClusterLink
     from smelt.devices.simulators.link import SimulatorLink
 
-Device = Literal["simulator", "qemu"]
+Device = str
+"""By name: "simulator", "qemu", or a real board as `probes.open_probe` has it, "openocd:ADAPTER"."""
 
 
 def default_device(board: Board) -> Device:
@@ -33,10 +35,15 @@ def run_image(
     board: Board, image: Image, inputs: bytes, device: Device | None = None, timing: bool = True, counting: bool = True
 ) -> Run:
     """Run a firmware on each of the concatenated `inputs`. Without `timing`, simulators are faster and give no cycles; without
-    `counting`, QEMU needs no plugin and gives no instruction counts either.
+    `counting`, QEMU needs no plugin and gives no instruction counts either. A real board counts the cycles of steps with `timing`,
+    those of whole inferences anyway.
 
     Raises `DeviceError` where the firmware faults or hangs, or the device is missing.
     """
+    if device is not None and is_probe(device):
+        from smelt.devices.on_board import run_on_board
+
+        return run_on_board(board, image, inputs, device, steps=timing)
     if chosen(board, device) == "qemu":
         from smelt.devices.qemu_run import Qemu
 
@@ -50,8 +57,10 @@ def run_image(
     return Simulator(board, timing).run(image, inputs)
 
 
-def open_link(board: Board, device: Device | None = None) -> SimulatorLink | ClusterLink | QemuLink:
+def open_link(board: Board, device: Device | None = None) -> SimulatorLink | ClusterLink | QemuLink | Probe:
     """A new debug link, to be closed by the caller (or `with`). Raises `DeviceError` if the device is missing."""
+    if device is not None and is_probe(device):
+        return open_probe(board, device)
     if chosen(board, device) == "qemu":
         from smelt.devices.qemu import QemuLink
 

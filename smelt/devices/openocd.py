@@ -28,6 +28,7 @@ from smelt.targets.types import Board, Debug
 
 END = b"\x1a"
 START_SECONDS, ANSWER_SECONDS = 15.0, 20.0
+PROGRAM_SECONDS = 120.0  # erasing a large sector takes seconds
 BY_FILE = 256  # bytes from which a file is quicker than a list of numbers
 INSTALL = "install it with your package manager (Debian, Ubuntu, Homebrew: openocd)"
 PORTS = "gdb_port disabled; telnet_port disabled; tcl_port 0"
@@ -178,12 +179,65 @@ class OpenOcdLink(Closing):
         if self._tcl.run("[target current] curstate").strip() != "halted":
             self._tcl.run("halt")
 
-    def _registers(self, names: str) -> dict[str, int]:
+    def _registers(self, names: str, called: Sequence[str] = ()) -> dict[str, int]:
         words = self._tcl.run(f"get_reg {{{names}}}").split()
-        return {name: int(value, 0) for name, value in zip(words[::2], words[1::2], strict=True)}
+        values = dict(zip(words[::2], (int(value, 0) for value in words[1::2]), strict=True))
+        return values if not called else {name: values[_openocd_name(name)] for name in called}
 
     def reset(self) -> None:
         self._tcl.run("reset halt")
+
+    # --- programs in flash ------------------------------------------------------------------------------------------
+
+    def program(self, elf: bytes) -> str:
+        """Write a program into the flash, where it is not there already, and compare. Raises DeviceError where that fails."""
+        path = self.process.folder / "firmware.elf"
+        path.write_bytes(elf)
+        image = f"{{{path.as_posix()}}} 0 elf"
+        self.reset()
+        if not self._is_there(image, len(elf)):
+            self._tcl.run(f"flash write_image erase {image}", PROGRAM_SECONDS + _seconds(len(elf)))
+            self._tcl.run(f"verify_image {image}", PROGRAM_SECONDS + _seconds(len(elf)))
+        self.reset()
+        return "in flash"
+
+    def _is_there(self, image: str, size: int) -> bool:
+        try:
+            self._tcl.run(f"verify_image {image}", PROGRAM_SECONDS + _seconds(size))
+        except LinkLost:
+            raise
+        except DeviceError:
+            return False
+        return True
+
+    def registers(self, *names: str) -> dict[str, int]:
+        return self._registers(" ".join(_openocd_name(n) for n in names), names)
+
+    def set_registers(self, **values: int) -> None:
+        pairs = " ".join(f"{_openocd_name(name)} {value:#x}" for name, value in values.items())
+        self._tcl.run(f"set_reg {{{pairs}}}")
+
+    def resume(self) -> None:
+        self._tcl.run("resume")
+
+    def stopped(self, seconds: float) -> bool:
+        return self._stopped_within(seconds)
+
+    def halt(self) -> None:
+        self._halt()
+
+    def break_at(self, address: int) -> None:
+        self._tcl.run(f"bp {address & ~1:#x} 2 hw")
+
+    def do_not_break_at(self, address: int) -> None:
+        self._tcl.run(f"rbp {address & ~1:#x}")
+
+    def release(self) -> None:
+        self._tcl.run("cortex_m vector_catch none; reset run")
+
+
+def _openocd_name(register: str) -> str:
+    return "xPSR" if register == "xpsr" else register
 
 
 def check_chip(board: Board, chip: Debug, cpuid: int, identity: int) -> None:

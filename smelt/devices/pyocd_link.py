@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -29,10 +29,12 @@ from smelt.devices.debug_port.chips import debug_chip
 from smelt.devices.link import LinkLost, Stop, TimedOut, reset_where_wrong
 from smelt.devices.openocd import check_chip
 from smelt.errors import DeviceError
+from smelt.firmware.elf import Segment, read_elf
 from smelt.targets.types import Board
 
+ANY = "cortex_m"
 OPTIONS = {
-    "target_override": "cortex_m",
+    "target_override": ANY,
     "connect_mode": "halt",
     "resume_on_disconnect": False,
     "reset_type": "sysresetreq",
@@ -50,6 +52,7 @@ class PyOcdLink(Closing):
         Raises `DeviceError` if pyOCD is missing, `LinkLost` if there is no such probe or no chip, `WrongChip` if it is another one.
         """
         self.board, chip = board, debug_chip(board)
+        self._delays = probe is None  # simulated chips need no time after a reset
         self._session = _session(board, uid, probe)
         try:
             with self._errors():
@@ -120,6 +123,80 @@ class PyOcdLink(Closing):
         with self._errors():
             self._core.reset_and_halt()
 
+    # --- programs in flash ------------------------------------------------------------------------------------------
+
+    def program(self, elf: bytes) -> str:
+        """Write a program into the flash and compare. Raises DeviceError where pyOCD cannot program this chip's flash, with what
+        it lacks."""
+        segments = [s for s in read_elf(elf).segments if s.data]
+        if not all(self.read(s.load, len(s.data)) == s.data for s in segments):
+            self._write_flash(segments)
+        self.reset()
+        for segment in segments:
+            if self.read(segment.load, len(segment.data)) != segment.data:
+                raise DeviceError(f"{self.board.name}: what is at {segment.load:#010x} is not what was written there")
+        return "in flash"
+
+    def _write_flash(self, segments: Sequence[Segment]) -> None:
+        """By a session with pyOCD's own description of the chip, in place of this one, which knows any Cortex-M."""
+        from pyocd.core.memory_map import MemoryType
+        from pyocd.flash.loader import FlashLoader
+        from pyocd.target import TARGET
+
+        name = self.board.chip.debug.pyocd if self.board.chip.debug else None
+        if name not in TARGET:
+            raise DeviceError(missing_pack(self.board))
+        probe = self._session.probe
+        with self._errors():
+            self._session.close()
+            with _new_session(probe, name, self._delays) as session:
+                assert list(session.target.memory_map.iter_matching_regions(type=MemoryType.FLASH))
+                loader = FlashLoader(session, progress=lambda _: None)
+                for segment in segments:
+                    loader.add_data(segment.load, segment.data)
+                loader.commit()
+            self._session = _new_session(probe, ANY, self._delays)
+            self._session.open()
+            self._core = self._session.target.selected_core
+
+    def registers(self, *names: str) -> dict[str, int]:
+        with self._errors():
+            return dict(zip(names, map(int, self._core.read_core_registers_raw(list(names))), strict=True))
+
+    def set_registers(self, **values: int) -> None:
+        with self._errors():
+            self._core.write_core_registers_raw(list(values), list(values.values()))
+
+    def resume(self) -> None:
+        with self._errors():
+            self._core.resume()
+
+    def stopped(self, seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        with self._errors():
+            while not self._core.is_halted():
+                if time.monotonic() > end:
+                    return False
+        return True
+
+    def halt(self) -> None:
+        with self._errors():
+            self._core.halt()
+
+    def break_at(self, address: int) -> None:
+        with self._errors():
+            self._core.set_breakpoint(address & ~1)
+            self._core.bp_manager.flush()
+
+    def do_not_break_at(self, address: int) -> None:
+        with self._errors():
+            self._core.remove_breakpoint(address & ~1)
+            self._core.bp_manager.flush()
+
+    def release(self) -> None:
+        with self._errors():
+            self._core.reset()
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         """pyOCD's errors as ours. A refused access is the caller's; anything else means that the way to the chip is gone."""
@@ -134,6 +211,17 @@ class PyOcdLink(Closing):
             raise LinkLost(f"{self.board.name}: pyOCD lost the device: {error}") from error
 
 
+def missing_pack(board: Board) -> str:
+    """What pyOCD needs to program the flash of a board, in words."""
+    name = board.chip.debug.pyocd if board.chip.debug else None
+    if name is None:
+        return f"{board.name}: smelt does not know pyOCD's name of the {board.chip.name}; --device openocd may program its flash"
+    return (
+        f"{board.name}: pyOCD needs a pack to program the flash of the {board.chip.name}: run `pyocd pack install {name}` (it is "
+        "downloaded), or use --device openocd"
+    )
+
+
 @contextmanager
 def _quiet() -> Iterator[None]:
     """pyOCD logs every error before it raises it; the errors are reported by us."""
@@ -144,6 +232,13 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+def _new_session(probe: Any, target: str, delays: bool) -> Any:
+    from pyocd.core.session import Session
+
+    options = {**OPTIONS, "no_config": True, "target_override": target}
+    return Session(probe, auto_open=True, options=options if delays else {**options, "reset.post_delay": 0.0})
 
 
 def _session(board: Board, uid: str | None, probe: Any) -> Any:

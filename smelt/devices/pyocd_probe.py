@@ -17,7 +17,7 @@ class SimulatedProbe(DebugProbe):  # type: ignore[misc]  # a library without typ
     def __init__(self, port: DebugPort, name: str) -> None:
         super().__init__()
         self._port, self._name = port, name
-        self._open = False
+        self._open = self._held = False
         self._protocol: DebugProbe.Protocol | None = None
         self.unplugged = False  # like a pulled cable: from then on, everything fails
 
@@ -70,11 +70,13 @@ class SimulatedProbe(DebugProbe):  # type: ignore[misc]  # a library without typ
         self._port.core.reset()
 
     def assert_reset(self, asserted: bool) -> None:
-        if not asserted:
+        """The chip is reset when the pin is let go; until then it is as it was."""
+        if self._held and not asserted:
             self.reset()
+        self._held = asserted
 
     def is_reset_asserted(self) -> bool:
-        return False
+        return self._held
 
     def read_dp(self, addr: int, now: bool = True) -> Any:
         return _result(self._access(lambda: self._port.read_dp(addr)), now)

@@ -11,6 +11,7 @@ import numpy as np
 
 from smelt.compile import Compilation
 from smelt.devices.choose import Device
+from smelt.devices.probes import VIRTUAL, is_probe
 from smelt.devices.run import Run
 from smelt.errors import DeviceError, OptionError
 from smelt.model.graph import Array, Tensor
@@ -75,7 +76,7 @@ class Execution(Noun):
             milliseconds=self.milliseconds,
             microjoules=self.microjoules,
             derived=self.derived,
-            simulated=True,
+            simulated=not is_probe(self.device) or self.device.endswith(f":{VIRTUAL}"),
             device=self.device,
             text=self.run.text,
             outputs=tuple(

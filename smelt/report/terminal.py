@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from smelt.devices.choose import Device
+from smelt.devices.probes import VIRTUAL, is_probe
 from smelt.devices.waits import together
 from smelt.errors import printable, shown
 from smelt.importers import ModelSummary, TensorSummary
@@ -100,6 +101,9 @@ def show_verification(verification: Verification | LayerVerification) -> None:
 
 def _place(device: Device) -> str:
     """What ran a board's firmware, for people: QEMU is no model of its time."""
+    name, _, adapter = device.partition(":")
+    if is_probe(device):
+        return f"{name}, a simulated" if adapter == VIRTUAL else f"{name}, a real"
     return "QEMU" if device == "qemu" else "simulated"
 
 

@@ -45,7 +45,7 @@ LONGEST_WAIT = 100_000  # cycles
 TOP = (
     ("name", "title", "core", "clock_hz", "memories"),
     ("chip", "caches", "setup", "debug", "double_precision", "linker_script", "debug_registers", "boot_bytes",
-     "dma", "picojoules_per_cycle", "qemu", "clock", "uart"),
+     "dma", "picojoules_per_cycle", "qemu", "flasher", "clock", "uart"),
 )  # fmt: skip
 MEMORY = (("name", "start", "size", "holds"), ("role", "external", "path", "aliases", "reads_at", "fetches_at"))
 PATH = (("first",), ("line", "busy", "prefetch", "instructions", "data", "bus"))
@@ -104,6 +104,7 @@ def board_of(values: Mapping[str, Any]) -> Board:
         clock_hz=top.integer("clock_hz", 1000, 10**10),
         picojoules_per_cycle=top.number("picojoules_per_cycle", 0.001, 1e6),
         qemu=top.word("qemu", pattern=r"[a-z0-9][a-z0-9_.-]{0,39}") if "qemu" in values else None,
+        flasher=top.text("flasher") if "flasher" in values else None,
         clock=parse_clock(top.table("clock"), CLOCKS) if "clock" in values else None,
         uart=parse_uart(top.table("uart")) if "uart" in values else None,
     )
@@ -207,10 +208,11 @@ def _dma(table: Table, memories: tuple[Memory, ...]) -> Dma:
 
 def _debug(table: Table) -> Debug:
     required = [f.name for f in fields(Debug) if f.default is MISSING]
-    numbers = [f.name for f in fields(Debug) if f.name != "openocd"]
+    numbers = [f.name for f in fields(Debug) if f.name not in ("openocd", "pyocd")]
     table.check_keys(required, [f.name for f in fields(Debug) if f.default is not MISSING])
     values = {name: table.address(name) for name in numbers if name in table.values}
-    return Debug(**values, openocd=table.word("openocd"))
+    pyocd = table.word("pyocd") if "pyocd" in table.values else None
+    return Debug(**values, openocd=table.word("openocd"), pyocd=pyocd)
 
 
 def _literal(table: Table, name: str, type: Any, default: str | None = None) -> Any:

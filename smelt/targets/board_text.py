@@ -44,7 +44,7 @@ def board_table(board: Board) -> dict[str, Any]:
     values |= _unless(
         {"double_precision": False, "debug_registers": True, "linker_script": "flash.ld", "boot_bytes": 0}, chip
     )
-    values |= _unless({"picojoules_per_cycle": None, "qemu": None}, board)
+    values |= _unless({"picojoules_per_cycle": None, "qemu": None, "flasher": None}, board)
     values |= {"caches": list(map(_cache, chip.caches)), "memories": list(map(_memory, chip.memories))}
     values |= {"setup": list(map(_setup, chip.setup))}
     values |= {"dma": [dma_table(dma, list(map(_setup, dma.setup))) for dma in chip.dma]}

@@ -76,6 +76,7 @@ ESP32_C3 = Board(
     "Espressif ESP32-C3 (RISC-V RV32IMC), direct boot",
     ESP32C3,
     160 * MHZ,
+    flasher="esptool --chip esp32c3 write_flash 0 {file}",
     clock=C3_160_MHZ,
     uart=C3_UART0,
 )

@@ -38,7 +38,7 @@ def parse_uart(table: Table) -> Uart:
 
 def _step(table: Table) -> RegisterStep:
     table.check_keys(*STEP)
-    deed = table.choice("deed", DEEDS)
+    deed = next(d for d in DEEDS if d == table.choice("deed", DEEDS))
     mask = table.address("mask") if "mask" in table.values else 0
     value = table.integer("value", 1, MOST_PAUSED) if deed == "pause" else table.address("value")
     if deed != "pause" and (not mask or value & ~mask & ALL):

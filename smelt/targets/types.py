@@ -316,6 +316,7 @@ class Debug:
     revision: int
     openocd: str  # OpenOCD's own configuration of the family
     apb_dbgmcu: int | None = None  # where a second access port sees DBGMCU
+    pyocd: str | None = None  # pyOCD's name of the chip, which knows how to program its flash
 
 
 @dataclass(frozen=True)
@@ -389,6 +390,7 @@ class Board(Noun):
     picojoules_per_cycle: float | None = None
     qemu: str | None = field(default=None, repr=False)  # QEMU's name of the machine
     clock: Clock | None = field(default=None, repr=False)  # from reset to `clock_hz`; None: nobody has written it down
+    flasher: str | None = field(default=None, repr=False)  # the command that programs it from a `{file}`
     uart: Uart | None = field(default=None, repr=False)  # a serial port that the computer at the USB cable sees
 
     @property

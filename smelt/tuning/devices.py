@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
 
 from smelt.devices.link import DebugLink
+from smelt.devices.probes import VIRTUAL, open_probe
 from smelt.errors import OptionError
 from smelt.firmware.build import Compiler
 from smelt.planner.measurement import DEVICE
@@ -17,8 +17,6 @@ from smelt.tuning.linked import LinkedDevice
 from smelt.tuning.pool import Pool
 from smelt.tuning.workers import Workers
 
-ST_LINK = "source [find interface/stlink.cfg]"
-VIRTUAL = "virtual"
 WORKERS = 2
 
 
@@ -60,7 +58,7 @@ def counting_device(board: Board, device: str, adapter: str | None = None) -> Wh
         raise OptionError("--adapter is for real boards: --device openocd or pyocd")
     if device == "simulator" or adapter == VIRTUAL:
         return _simulated(board, device)
-    return Where(f"{DEVICE}{device}", lambda: _opened(board, device, adapter))
+    return Where(f"{DEVICE}{device}", lambda: open_probe(board, f"{device}:{adapter or ''}"))
 
 
 def _simulated(board: Board, device: str) -> Where:
@@ -70,20 +68,4 @@ def _simulated(board: Board, device: str) -> Where:
         raise OptionError(f"there is no model of the time that {board.core.name} takes: {board.name} cannot be tuned")
     if device == "simulator":
         return Where(cycle_model(board))
-    return Where(f"{SIMULATED}{device}, {cycle_model(board)}", lambda: _virtual(board, device))
-
-
-def _virtual(board: Board, device: str) -> Any:
-    from smelt.devices.simulators.virtual import SimulatedOpenOcdLink, SimulatedPyOcdLink
-
-    return SimulatedOpenOcdLink(board) if device == "openocd" else SimulatedPyOcdLink(board)
-
-
-def _opened(board: Board, device: str, adapter: str | None) -> Any:
-    if device == "openocd":
-        from smelt.devices.openocd import OpenOcdLink
-
-        return OpenOcdLink(board, (adapter or ST_LINK,))
-    from smelt.devices.pyocd_link import PyOcdLink
-
-    return PyOcdLink(board, adapter)
+    return Where(f"{SIMULATED}{device}, {cycle_model(board)}", lambda: open_probe(board, f"{device}:{VIRTUAL}"))

@@ -11,6 +11,7 @@ from smelt.devices.simulators.clock_tree_h7 import H7ClockTree
 from smelt.devices.simulators.clock_tree_l4 import L4ClockTree
 from smelt.devices.simulators.clock_tree_small import G0ClockTree, L1ClockTree
 from smelt.devices.simulators.clock_tree_u5 import U5ClockTree
+from smelt.devices.simulators.flash_controller import FlashController
 from smelt.devices.simulators.serial_port import SerialPort
 from smelt.targets.types import Board
 
@@ -59,6 +60,11 @@ class BoardRegisters:
             return self.tree.value(address)
         return self._word(address)
 
+    def add_flash(self, flash: FlashController) -> None:
+        """Let a flash controller answer, too; it shares its page with others."""
+        for page in flash.pages:
+            self.pages[page] = _Shared(flash, self.pages.get(page))
+
     def at(self, address: int) -> Registers | None:
         """Who answers at an address; None: it is mere memory."""
         return self.pages.get(address & -PAGE)
@@ -66,3 +72,30 @@ class BoardRegisters:
     def reset(self) -> None:
         for registers in dict.fromkeys(self.pages.values()):
             registers.reset()
+
+
+class _Shared:
+    """A page where a flash controller has some registers, and somebody else, or mere memory, the others."""
+
+    def __init__(self, flash: FlashController, others: Registers | None) -> None:
+        self._flash, self._others, self._words = flash, others, dict[int, int]()
+
+    def read(self, address: int, size: int) -> int:
+        if self._flash.knows(address):
+            return self._flash.read(address, size)
+        if self._others is not None:
+            return self._others.read(address, size)
+        return self._words.get(address & ~3, 0) >> 8 * (address & 3) & ((1 << 8 * size) - 1)
+
+    def write(self, address: int, size: int, value: int) -> None:
+        if self._flash.knows(address):
+            self._flash.write(address, size, value)
+        elif self._others is not None:
+            self._others.write(address, size, value)
+        elif size == 4:
+            self._words[address] = value
+
+    def reset(self) -> None:
+        self._flash.reset()
+        if self._others is not None:
+            self._others.reset()

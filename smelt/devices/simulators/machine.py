@@ -110,6 +110,19 @@ class Machine:
 
         self._engine.hook_add(uc.UC_HOOK_MEM_READ | uc.UC_HOOK_MEM_WRITE, hook, begin=first, end=last)
 
+    def allow_writes(self, start: int, size: int) -> None:
+        """Let the program write where it otherwise must not."""
+        uc = self._unicorn
+        self._engine.mem_protect(start, size, uc.UC_PROT_ALL)
+
+    def watch_writes(self, first: int, last: int, write: Callable[[int, int, int], None]) -> None:
+        """Call `write(address, size, value)` before the program writes to a range of addresses."""
+
+        def hook(_: Any, __: int, address: int, size: int, value: int, ___: Any) -> None:
+            write(address, size, value)
+
+        self._engine.hook_add(self._unicorn.UC_HOOK_MEM_WRITE, hook, begin=first, end=last)
+
     def map_registers(
         self,
         page: int,

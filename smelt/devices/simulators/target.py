@@ -16,9 +16,11 @@ from smelt.devices.simulators.attach import attach_counter
 from smelt.devices.simulators.attach_clock import BoardRegisters, Registers
 from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import BLOCK, LIMIT_REACHED, Counter
+from smelt.devices.simulators.flash_controller import FlashController
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Access, Machine
 from smelt.devices.simulators.memory_map import Mapped, memory_map, read, write
 from smelt.devices.simulators.timers import RANGES, Timers
+from smelt.targets.programming import PROGRAMMING
 from smelt.targets.types import Board
 
 SLICE_SECONDS = 0.004
@@ -54,6 +56,9 @@ class SimulatedTarget:
             board, self._refuse, lambda address: int.from_bytes(read(self.maps, address, 4), "little")
         )
         self._timers = Timers(self.maps, lambda: self.cycles)
+        programming = PROGRAMMING.get(board.chip.debug.openocd) if board.chip.debug else None
+        self.flash = FlashController(programming, self.maps) if programming else None
+        self._kept: list[tuple[int, bytes]] = []
         self._connect_clock()
         self._twice = 0  # instructions counted when a slice ended before them, and counted again by the next one
         self._unspent = False  # the same for the clock, which gets its time back when the next slice begins
@@ -70,8 +75,14 @@ class SimulatedTarget:
         machine, clock = self.machine, self._clock
         if clock is not None:
             machine.add_data_hook(self._counter.data_hook, self._counter.user_data, clock.watches_writes)
+        if self.flash is not None:
+            self.registers.add_flash(self.flash)
         for page, registers in self.registers.pages.items():
             machine.map_registers(page, registers.read, registers.write)
+        if self.flash is not None:
+            flash = self.board.chip.flash
+            machine.allow_writes(flash.start, flash.size)
+            machine.watch_writes(flash.start, flash.end - 1, self._programmed)
         if machine.is_thumb:
             for first, last in RANGES:
                 machine.watch(first, last, self._timers.before_read, self._timers.before_write)
@@ -108,6 +119,8 @@ class SimulatedTarget:
         if registers := self.registers.at(address):
             self._write_registers(registers, address, data)
             return
+        if self.flash is not None and self.flash.program(address, data):
+            return
         try:
             write(self.maps, address, data)
         except BadPointer as error:
@@ -117,6 +130,17 @@ class SimulatedTarget:
             self._written[-1] = (self._written[-1][0], address + len(data))
         else:
             self._written.append((address, address + len(data)))
+
+    def _programmed(self, address: int, size: int, value: int) -> None:
+        """The program is about to write to the flash. What the controller has made of that is put there afterwards."""
+        assert self.flash is not None
+        before = read(self.maps, address, size)
+        if not self.flash.program(address, (value % (1 << 8 * size)).to_bytes(size, "little")):
+            self._event = self._event or Event("fault", self.machine.pc, "data access outside memory", address)
+            self.machine.stop()
+            self._kept.append((address, before))
+            return
+        self._kept.append((address, read(self.maps, address, size)))
 
     def _write_registers(self, registers: Registers, address: int, data: bytes) -> None:
         self._refusal = ""
@@ -209,6 +233,9 @@ class SimulatedTarget:
         self._counter.allow(allowance)
         self._forget_overwritten_code()
         reason = machine.execute(machine.pc, microseconds, single)
+        for address, data in self._kept:
+            write(self.maps, address, data, even_flash=True)
+        self._kept.clear()
         if raw.stopped == LIMIT_REACHED:
             self._twice += self._code.instructions_at(int(raw.stopped_at))
             self._unspent = True

@@ -21,5 +21,7 @@ STM32F746 = Chip(
         Memory("sram2", 0x2004C000, 16 * KB, "data", "extra", _SRAM),
     ),
     setup=(Setup(0x40023C00, 3 << 8, 0, "FLASH_ACR: accelerator and prefetch of the ITCM bus on"),),
-    debug=Debug(0x5BA00477, 0x06449041, 0x5BA02477, 0x74770001, 0xE0042000, 0x449, 0x1001, "stm32f7x"),
+    debug=Debug(
+        0x5BA00477, 0x06449041, 0x5BA02477, 0x74770001, 0xE0042000, 0x449, 0x1001, "stm32f7x", pyocd="stm32f746nghx"
+    ),
 )

@@ -59,6 +59,15 @@ STM32H743 = Chip(
     double_precision=True,
     dma=(_MDMA,),
     debug=Debug(
-        0x6BA00477, 0x06450041, 0x6BA02477, 0x84770001, 0x5C001000, 0x450, 0x2003, "stm32h7x", apb_dbgmcu=0xE00E1000
+        0x6BA00477,
+        0x06450041,
+        0x6BA02477,
+        0x84770001,
+        0x5C001000,
+        0x450,
+        0x2003,
+        "stm32h7x",
+        apb_dbgmcu=0xE00E1000,
+        pyocd="stm32h743xx",
     ),
 )

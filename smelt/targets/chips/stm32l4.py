@@ -22,6 +22,6 @@ STM32L4R5 = Chip(
     ),
     setup=(Setup(0x40022000, 1 << 8, 0, "FLASH_ACR: prefetch on"),),
     debug=Debug(  # RM0432 and RM0351
-        0x4BA00477, 0x06470041, 0x2BA01477, 0x24770011, 0xE0042000, 0x470, 0x1001, "stm32l4x"
+        0x4BA00477, 0x06470041, 0x2BA01477, 0x24770011, 0xE0042000, 0x470, 0x1001, "stm32l4x", pyocd="stm32l4r5zitx"
     ),
 )

@@ -24,5 +24,7 @@ STM32U575 = Chip(
         Setup(0x40022000, 1 << 8, 0, "FLASH_ACR: prefetch on"),
         Setup(0x40030400, 1 << 0, 0, "ICACHE_CR: instruction cache on"),
     ),
-    debug=Debug(0x0BA04477, 0x06482041, 0x0BE12477, 0x14770015, 0xE0044000, 0x482, 0x2001, "stm32u5x"),
+    debug=Debug(
+        0x0BA04477, 0x06482041, 0x0BE12477, 0x14770015, 0xE0044000, 0x482, 0x2001, "stm32u5x", pyocd="stm32u575zitxq"
+    ),
 )

@@ -1,0 +1,87 @@
+"""`smelt flash`: firmware into a board."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smelt.compiling import emit_json, find_board, firmware
+from smelt.errors import OptionError, printable
+from smelt.options import adapter_option, board_option, build_options, json_option, model_argument
+from smelt.report.text import emit
+
+if TYPE_CHECKING:
+    from smelt.targets.types import Board
+
+ELF = b"\x7fELF"
+LARGEST = 256 << 20
+
+
+@click.command("flash", short_help="Put firmware into a real board.")
+@board_option
+@click.option("--device", type=click.Choice(["openocd", "pyocd"]), default="openocd", show_default=True)
+@adapter_option
+@click.option(
+    "--out",
+    "-o",
+    type=click.Path(path_type=Path),
+    help="Where boards that need a file get it.  [default: firmware.bin]",
+)
+@build_options
+@model_argument
+@json_option
+def flash_command(
+    model: Path,
+    board_name: str,
+    device: str,
+    adapter: str | None,
+    out: Path | None,
+    options: dict[str, Any],
+    as_json: bool,
+) -> None:
+    """Compile MODEL, or take it as it is if it is an ELF file, program the flash of a real board with it, compare, and let it run.
+
+    What is there already is not written again. For boards without a debug probe, the command of the vendor's tool is printed.
+    """
+    from smelt.devices.flashing import flash
+    from smelt.devices.probes import named
+    from smelt.report.terminal import working
+
+    board = find_board(board_name)
+    elf = _elf(model, board_name, options)
+    if board.flasher:
+        told = _for_tool(board, elf, out or Path("firmware.bin"))
+        emit_json({"board": board.name, "command": told}) if as_json else emit(told)
+        return
+    if out is not None:
+        raise OptionError(f"--out is for boards that are programmed from a file; {board.name} has a debug probe")
+    way = named(device, adapter)
+    assert way is not None
+    with working(f"programming {board.name}"):
+        where = flash(board, elf, way)
+    found = {"board": board.name, "device": device, "bytes": len(elf), "where": where}
+    emit_json(found) if as_json else emit(f"{board.name}: programmed and compared, {where}; it runs")
+
+
+def _elf(model: Path, board_name: str, options: dict[str, Any]) -> bytes:
+    """The firmware of a model, or the file itself."""
+    from smelt.files import read
+
+    data = read(model, LARGEST)
+    if data.startswith(ELF):
+        return data
+    image = firmware(model, board_name, options).image
+    assert image is not None
+    return image.elf
+
+
+def _for_tool(board: Board, elf: bytes, file: Path) -> str:
+    """Write the file that a vendor's tool wants; the command that programs it."""
+    from smelt.devices.flashing import flash_image
+    from smelt.files import write
+
+    assert board.flasher is not None
+    write(file, flash_image(board, elf))
+    return board.flasher.format(file=printable(file))

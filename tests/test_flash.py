@@ -1,0 +1,122 @@
+"""Firmware into the flash of a chip and out of its cycle counter, by real debuggers on simulated chips."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from smelt.cli import main
+from smelt.devices.flashing import flash_image
+from smelt.devices.on_board import run_on_board
+from smelt.devices.probes import named, open_probe
+from smelt.devices.pyocd_link import missing_pack
+from smelt.devices.simulators.flash_controller import FlashController
+from smelt.devices.simulators.memory_map import memory_map, read
+from smelt.devices.simulators.simulator import Simulator
+from smelt.errors import DeviceError, OptionError
+from smelt.firmware.build import build
+from smelt.targets.boards import BOARDS, board
+from smelt.targets.programming import KEYS, PROGRAMMING
+from tests.paths import AD
+from tests.tiny_firmware import need, tiny, tiny_image
+
+L4 = board("nucleo_l4r5zi")
+DEBUGGED = [b for b in BOARDS if b.chip.debug and not any(m.external for m in b.chip.memories)]
+WAYS = [*(("openocd", b) for b in DEBUGGED), ("pyocd", board("nucleo_h743zi"))]
+
+
+@pytest.mark.parametrize(("device", "b"), WAYS, ids=[f"{d}-{b.name}" for d, b in WAYS])
+def test_firmware_runs_from_flash(device, b):
+    """Erased and programmed by the debugger's own loader, which runs on the chip; started at the reset vector; its clock set."""
+    need("openocd")
+    image, inputs = tiny_image(b.name), bytes(16) + bytes(range(16))
+    run = run_on_board(b, image, inputs, f"{device}:virtual", steps=True)
+    simulated = Simulator(b).run(image, inputs)
+    assert (run.outputs, run.text, run.runs) == (simulated.outputs, simulated.text, 2)
+    assert run.stack_bytes == simulated.stack_bytes and len(run.step_cycles) == len(simulated.step_cycles) == 3
+    stops = [counted - expected for counted, expected in zip(run.step_cycles, simulated.step_cycles, strict=True)]
+    assert all(0 <= stop < 100 for stop in stops) and 0 <= run.overhead_cycles - simulated.overhead_cycles < 100
+
+
+@pytest.mark.parametrize("b", DEBUGGED, ids=lambda b: b.name)
+def test_flash_opens_by_keys_and_is_erased_before_it_is_programmed(b):
+    p = PROGRAMMING[b.chip.debug.openocd]
+    maps = memory_map(b, frozenset({"flash"}))
+    flash, bank = FlashController(p, maps), p.banks[0]
+    at = bank.start + 64
+
+    def keys(*words):
+        for word in words:
+            flash.write(bank.key, 4, word)
+        return not flash.read(bank.control, 4) & p.lock
+
+    assert not flash.program(at, b"abcd") and not keys(KEYS[1], KEYS[0]) and keys(*KEYS)
+    flash.write(bank.control, 4, p.program)
+    assert flash.program(at, b"abcd") and read(maps, at, 4) == b"abcd" and not flash.read(bank.status, 4)
+    assert flash.program(at, b"efgh") and read(maps, at, 4) == b"abcd" and flash.read(bank.status, 4) == p.error
+    flash.write(bank.control, 4, p.erase | 1 << p.number[0] | p.start)
+    assert read(maps, at, 4) == b"abcd"  # that was the next sector
+    flash.write(bank.control, 4, p.erase | p.start)
+    assert read(maps, at, 4) == b"\xff" * 4 and not flash.read(bank.control, 4) & p.start
+    flash.write(bank.control, 4, p.lock)
+    assert not keys(KEYS[0]) and not flash.program(at, b"abcd")
+
+
+def test_pyocd_names_the_pack_that_it_lacks():
+    assert "pyocd pack install stm32l4r5zitx" in missing_pack(L4)
+    with open_probe(L4, "pyocd:virtual") as probe, pytest.raises(DeviceError, match="pyocd pack install stm32l4r5zitx"):
+        probe.program(tiny_image(L4.name).elf)
+
+
+def test_devices_and_their_adapters():
+    assert named("openocd", None) == "openocd" and named("pyocd", "0671") == "pyocd:0671"
+    with pytest.raises(OptionError, match="--adapter is for real boards"):
+        named("simulator", "x")
+    with pytest.raises(OptionError, match="'jlink' is no way to a real board"):
+        open_probe(L4, "jlink")
+
+
+def test_files_for_other_tools(tmp_path):
+    esp = board("esp32c3")
+    image = build(tiny(), esp)
+    data = flash_image(esp, image.elf)
+    for segment in (s for s in image.parsed.segments if s.data):
+        at = segment.load - next(
+            a for a in (esp.chip.flash.start, *esp.chip.flash.aliases) if 0 <= segment.load - a < 1 << 22
+        )
+        assert data[at : at + len(segment.data)] == segment.data
+    with pytest.raises(DeviceError, match="which is not flash"):
+        flash_image(replace(esp, chip=L4.chip), image.elf)
+    (tmp_path / "firmware.elf").write_bytes(image.elf)
+    out = tmp_path / "firmware.bin"
+    result = CliRunner().invoke(main, ["flash", str(tmp_path / "firmware.elf"), "-b", "esp32c3", "-o", str(out)])
+    assert result.output == f"esptool --chip esp32c3 write_flash 0 {out}\n" and out.read_bytes() == data
+
+
+def test_five_commands_from_nothing_to_a_prediction(tmp_path):
+    """As docs/boards.md has them, with a simulated chip behind OpenOCD in place of the Nucleo."""
+    need("openocd")
+    np.save(tmp_path / "input.npy", np.zeros((1, 640), np.int8))
+    hello, share = str(tmp_path / "input.npy"), tmp_path / "cycles.json"
+    virtual = ("--board", L4.name, "--device", "openocd", "--adapter", "virtual")
+    for command in (
+        ("compile", str(AD), "--board", L4.name, "--hello", hello, "--out", str(tmp_path / "out")),
+        ("flash", str(tmp_path / "out" / "firmware.elf"), *virtual),
+        ("run", str(AD), *virtual, "--input", hello),
+        ("verify", str(AD), *virtual, "--inputs", "1"),
+        ("profile", str(AD), *virtual, "--share", str(share), "--json"),
+    ):
+        result = CliRunner().invoke(main, list(command))
+        assert result.exit_code == 0, (command, result.output)
+        if command[0] == "flash":
+            assert "programmed and compared, in flash; it runs" in result.output
+        if command[0] == "verify":
+            assert "equal reference" in result.output
+    found, profile = json.loads(share.read_text()), json.loads(result.stdout)
+    assert all(0.95 < s["ratio"] < 1.1 for s in profile["steps"] if s["simulated"] > 5000)
+    assert 0.98 < profile["cycles"] / profile["simulated"] < 1.05
+    assert found["format"] == "smelt board profile 1" and found["board"] == L4.name
+    assert [s["cycles"] for s in found["steps"]] == [s["cycles"] for s in profile["steps"]]
+    assert not {"name", "model", "device"} & {*found, *(key for s in found["steps"] for key in s)}
