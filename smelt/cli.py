@@ -131,9 +131,9 @@ def run_command(
     from smelt.report.terminal import show_run, working
 
     find_board(board_name)
-    compilation = firmware(model, board_name, options)
+    compilation = firmware(model, board_name, options, device)
     inputs = read_inputs(files, compilation.model, stored_preparation(model))
-    with working(f"simulating {len(inputs)} inference(s)"):
+    with working(f"running {len(inputs)} inference(s)"):
         result = execute(compilation, inputs, device=device, sequence=sequence)
     if output is not None:
         save_outputs(result, output)
@@ -217,7 +217,7 @@ def verify_command(
         raise OptionError("--layers compares with the reference: other oracles do not show what is between layers")
 
     find_board(board_name)
-    compilation = firmware(model, board_name, options)
+    compilation = firmware(model, board_name, options, device)
     inputs = random_inputs(compilation.model, count, seed) + (
         read_inputs(files, compilation.model, stored_preparation(model)) if files else []
     )
@@ -278,7 +278,7 @@ def profile_command(
     from smelt.report.summary import basis
     from smelt.report.terminal import show_profile, working
 
-    compilation = firmware(model, board_name, options)
+    compilation = firmware(model, board_name, options, device)
     with working("simulating one inference"):
         result = execute(compilation, random_inputs(compilation.model, 1), device=device)
     figures = profile(compilation, result.run)
@@ -292,7 +292,7 @@ def profile_board(
     from smelt.report.board_profile import profile_on_board, save_shared, show_board_profile
     from smelt.report.terminal import working
 
-    compilation = firmware(model, board_name, options)
+    compilation = firmware(model, board_name, options, device)
     with working(f"running {model.name} on the board"):
         figures = profile_on_board(compilation, device)
     if share is not None:

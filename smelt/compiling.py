@@ -29,19 +29,21 @@ def find_board(text: str) -> Board:
     return find_board(text)
 
 
-def firmware(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
-    """The compilation for a command that runs it. Raises OptionError where it would be C only."""
+def firmware(model: Path, board_name: str, options: dict[str, Any], device: str | None = None) -> Compilation:
+    """The compilation for a command that runs it, on a device. Raises OptionError where it would be C only."""
     if options["compiler"] == "none":
         raise OptionError("this needs firmware, and --compiler none makes C only: use --compiler zig or --compiler gcc")
-    return compiled(model, board_name, options)
+    return compiled(model, board_name, options, device)
 
 
-def compiled(model: Path, board_name: str, options: dict[str, Any]) -> Compilation:
+def compiled(model: Path, board_name: str, options: dict[str, Any], device: str | None = None) -> Compilation:
     """The compilation, with a sign of life on the terminal."""
-    board = find_board(board_name)
     from smelt.compile import compile
+    from smelt.devices.probes import firmware_board
     from smelt.report.terminal import working
 
+    board, told = firmware_board(find_board(board_name), device)
+    show_notes([told] if told else [])
     options = {**options, "hello": _hello(model, options.get("hello", ()))}
     with working(f"compiling {model.name} for {board.name}") as tell:
         compilation = compile(model, board, **options, report=tell)

@@ -49,15 +49,14 @@ def flash_command(
     from smelt.devices.probes import named
     from smelt.report.terminal import working
 
-    board = find_board(board_name)
-    elf = _elf(model, board_name, options)
+    board, way = find_board(board_name), named(device, adapter)
+    elf, board = _firmware(model, board, None if board.flasher else way, board_name, options)
     if board.flasher:
         told = _for_tool(board, elf, out or Path("firmware.bin"))
         emit_json({"board": board.name, "command": told}) if as_json else emit(told)
         return
     if out is not None:
         raise OptionError(f"--out is for boards that are programmed from a file; {board.name} has a debug probe")
-    way = named(device, adapter)
     assert way is not None
     with working(f"programming {board.name}"):
         where = flash(board, elf, way)
@@ -65,16 +64,18 @@ def flash_command(
     emit_json(found) if as_json else emit(f"{board.name}: programmed and compared, {where}; it runs")
 
 
-def _elf(model: Path, board_name: str, options: dict[str, Any]) -> bytes:
-    """The firmware of a model, or the file itself."""
+def _firmware(
+    model: Path, board: Board, device: str | None, board_name: str, options: dict[str, Any]
+) -> tuple[bytes, Board]:
+    """The firmware of a model, or the file itself, and the board that it was built for."""
     from smelt.files import read
 
     data = read(model, LARGEST)
     if data.startswith(ELF):
-        return data
-    image = firmware(model, board_name, options).image
-    assert image is not None
-    return image.elf
+        return data, board
+    compilation = firmware(model, board_name, options, device)
+    assert compilation.image is not None
+    return compilation.image.elf, compilation.plan.board
 
 
 def _for_tool(board: Board, elf: bytes, file: Path) -> str:

@@ -8,9 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from smelt.cli import main
-from smelt.devices.flashing import flash_image
+from smelt.devices.flashing import flash, flash_image
 from smelt.devices.on_board import run_on_board
-from smelt.devices.probes import named, open_probe
+from smelt.devices.probes import firmware_board, named, open_probe
 from smelt.devices.pyocd_link import missing_pack
 from smelt.devices.simulators.flash_controller import FlashController
 from smelt.devices.simulators.memory_map import memory_map, read
@@ -68,6 +68,20 @@ def test_pyocd_names_the_pack_that_it_lacks():
     assert "pyocd pack install stm32l4r5zitx" in missing_pack(L4)
     with open_probe(L4, "pyocd:virtual") as probe, pytest.raises(DeviceError, match="pyocd pack install stm32l4r5zitx"):
         probe.program(tiny_image(L4.name).elf)
+
+
+def test_without_a_pack_pyocd_loads_it_to_ram(tmp_path):
+    """Built for a RAM in place of the flash; what is computed is the same, and so is the clock."""
+    there, told = firmware_board(L4, "pyocd:virtual")
+    assert (
+        "pyocd pack install stm32l4r5zitx" in told and "lies in RAM" in told and firmware_board(L4, "openocd")[0] is L4
+    )
+    assert firmware_board(board("nucleo_h743zi"), "pyocd") == (board("nucleo_h743zi"), "")
+    image = build(tiny(), there)
+    assert {L4.chip.rams[2].start <= s.load for s in image.parsed.segments} == {True}
+    run = run_on_board(there, image, bytes(range(16)), "pyocd:virtual", steps=False)
+    assert run.outputs == Simulator(L4).run(tiny_image(L4.name), bytes(range(16))).outputs
+    assert flash(there, image.elf, "pyocd:virtual") == "in RAM"
 
 
 def test_devices_and_their_adapters():

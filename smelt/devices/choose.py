@@ -8,6 +8,7 @@ from smelt.devices.probes import Probe, is_probe, open_probe
 from smelt.devices.run import Run
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
+from smelt.targets.in_ram import as_it_is
 from smelt.targets.types import Board
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def run_image(
 def open_link(board: Board, device: Device | None = None) -> SimulatorLink | ClusterLink | QemuLink | Probe:
     """A new debug link, to be closed by the caller (or `with`). Raises `DeviceError` if the device is missing."""
     if device is not None and is_probe(device):
-        return open_probe(board, device)
+        return open_probe(as_it_is(board), device)
     if chosen(board, device) == "qemu":
         from smelt.devices.qemu import QemuLink
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from smelt.devices.probes import open_probe
+from smelt.devices.cortex_m import NOWHERE
+from smelt.devices.probes import Probe, open_probe
+from smelt.devices.run import RESET, STACK_TOP
 from smelt.errors import DeviceError
 from smelt.firmware.elf import read_elf
+from smelt.targets.in_ram import as_it_is
 from smelt.targets.types import Board
 
 
@@ -13,10 +16,20 @@ def flash(board: Board, elf: bytes, device: str) -> str:
 
     Raises DeviceError where that fails, with what is missing.
     """
-    with open_probe(board, device) as probe:
+    with open_probe(as_it_is(board), device) as probe:
         where = probe.program(elf)
-        probe.release()
+        if board.in_flash is None:
+            probe.release()
+        else:
+            _start_in_ram(probe, elf)
     return where
+
+
+def _start_in_ram(probe: Probe, elf: bytes) -> None:
+    """Jump there: a reset would lead to the flash. The processor goes on when the probe is gone."""
+    symbols = read_elf(elf).symbols
+    probe.set_registers(sp=symbols[STACK_TOP].address, lr=NOWHERE, pc=symbols[RESET].address & ~1)
+    probe.resume()
 
 
 def flash_image(board: Board, elf: bytes) -> bytes:

@@ -18,6 +18,7 @@ from smelt.devices.run import RESET, STACK_PATTERN, STACK_TOP, Run, check_firmwa
 from smelt.devices.semihosting import BadPointer, Host
 from smelt.errors import DeviceError
 from smelt.firmware.image import Image
+from smelt.targets.in_ram import as_it_is
 from smelt.targets.types import Board
 
 SECONDS = 120.0  # from one request to the next
@@ -34,7 +35,7 @@ def run_on_board(board: Board, image: Image, inputs: bytes, device: str, steps: 
     Raises DeviceError where there is no such board, or the firmware faults, hangs or reports an error.
     """
     check_firmware(image, board, device.partition(":")[0], also=(image.entry,))
-    with open_probe(board, device) as probe:
+    with open_probe(as_it_is(board), device) as probe:
         probe.program(image.elf)
         return _Running(probe, board, image, inputs, steps).run()
 

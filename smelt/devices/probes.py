@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from smelt.devices.link import DebugLink
-from smelt.errors import OptionError
+from smelt.errors import DeviceError, OptionError
+from smelt.targets.in_ram import in_ram
 from smelt.targets.types import Board
 
 ST_LINK = "source [find interface/stlink.cfg]"
@@ -71,6 +72,27 @@ def open_probe(board: Board, device: str) -> Probe:
     from smelt.devices.pyocd_link import PyOcdLink
 
     return PyOcdLink(board, adapter or None)
+
+
+def firmware_board(board: Board, device: str | None) -> tuple[Board, str]:
+    """The board to build firmware for where `device` runs it, and what is to be told: pyOCD programs no flash without a pack for
+    the chip, and then the firmware lies in RAM.
+
+    Raises DeviceError where it cannot.
+    """
+    if device is None or device.partition(":")[0] != "pyocd":
+        return board, ""
+    from smelt.devices.pyocd_link import can_program, missing_pack
+
+    if can_program(board):
+        return board, ""
+    there = in_ram(board)
+    if there is None:
+        raise DeviceError(missing_pack(board))
+    return (
+        there,
+        f"{missing_pack(board)}. Until then the firmware lies in RAM, and is gone when the board is switched off",
+    )
 
 
 def named(device: str | None, adapter: str | None) -> str | None:

@@ -126,26 +126,31 @@ class PyOcdLink(Closing):
     # --- programs in flash ------------------------------------------------------------------------------------------
 
     def program(self, elf: bytes) -> str:
-        """Write a program into the flash and compare. Raises DeviceError where pyOCD cannot program this chip's flash, with what
-        it lacks."""
+        """Write a program into the flash, or into RAM if that is where it belongs, and compare. Raises DeviceError where pyOCD
+        cannot program this chip's flash, with what it lacks."""
         segments = [s for s in read_elf(elf).segments if s.data]
-        if not all(self.read(s.load, len(s.data)) == s.data for s in segments):
-            self._write_flash(segments)
+        flash = self.board.chip.flash
+        in_flash = any(flash.start <= s.load < flash.end for s in segments)
         self.reset()
+        if not in_flash:
+            for segment in segments:
+                self.write(segment.load, segment.data)
+        elif not all(self.read(s.load, len(s.data)) == s.data for s in segments):
+            self._write_flash(segments)
+            self.reset()
         for segment in segments:
             if self.read(segment.load, len(segment.data)) != segment.data:
                 raise DeviceError(f"{self.board.name}: what is at {segment.load:#010x} is not what was written there")
-        return "in flash"
+        return "in flash" if in_flash else "in RAM"
 
     def _write_flash(self, segments: Sequence[Segment]) -> None:
         """By a session with pyOCD's own description of the chip, in place of this one, which knows any Cortex-M."""
         from pyocd.core.memory_map import MemoryType
         from pyocd.flash.loader import FlashLoader
-        from pyocd.target import TARGET
 
-        name = self.board.chip.debug.pyocd if self.board.chip.debug else None
-        if name not in TARGET:
+        if not can_program(self.board):
             raise DeviceError(missing_pack(self.board))
+        name = self.board.chip.debug.pyocd
         probe = self._session.probe
         with self._errors():
             self._session.close()
@@ -209,6 +214,22 @@ class PyOcdLink(Closing):
             raise DeviceError(f"{self.board.name}: {error}") from error
         except (exceptions.Error, OSError) as error:
             raise LinkLost(f"{self.board.name}: pyOCD lost the device: {error}") from error
+
+
+def can_program(board: Board) -> bool:
+    """Whether pyOCD knows how to program the flash of a board: of its own, or by an installed pack. Raises DeviceError without
+    pyOCD."""
+    try:
+        from pyocd.target import TARGET
+    except ImportError as error:
+        raise DeviceError("pyOCD is not installed: pip install pyocd") from error
+    from pyocd.target.pack.pack_target import ManagedPacks
+
+    name = board.chip.debug.pyocd if board.chip.debug else None
+    if name is None or name in TARGET:
+        return name is not None
+    ManagedPacks.populate_target(name)
+    return name in TARGET
 
 
 def missing_pack(board: Board) -> str:

@@ -390,6 +390,7 @@ class Board(Noun):
     picojoules_per_cycle: float | None = None
     qemu: str | None = field(default=None, repr=False)  # QEMU's name of the machine
     clock: Clock | None = field(default=None, repr=False)  # from reset to `clock_hz`; None: nobody has written it down
+    in_flash: Board | None = field(default=None, repr=False)  # the board as it is, of one whose firmware lies in RAM
     flasher: str | None = field(default=None, repr=False)  # the command that programs it from a `{file}`
     uart: Uart | None = field(default=None, repr=False)  # a serial port that the computer at the USB cable sees
 
