@@ -144,8 +144,9 @@ def run_alone(
     model: Path, board_name: str, times: int, device: Device | None, options: dict[str, Any], as_json: bool
 ) -> None:
     """Print what a board says where no debugger is."""
-    from smelt.report.execute import left_alone
-    from smelt.report.terminal import working
+    from smelt.report.execute import AloneSummary, left_alone
+    from smelt.report.summary import basis
+    from smelt.report.terminal import line, working
 
     if not options["hello"]:
         raise OptionError("give --input FILE, or --hello FILE for firmware that needs none")
@@ -154,7 +155,10 @@ def run_alone(
     compilation = firmware(model, board_name, options)
     with working("simulating the board"):
         text = left_alone(compilation, times)
-    emit_json({"board": compilation.plan.board.name, "text": text}) if as_json else emit(text.rstrip())
+    if as_json:
+        emit_json("run-alone", AloneSummary(compilation.plan.board.name, text), basis(compilation))
+    else:
+        line(text.rstrip())
 
 
 @main.command("verify", short_help="Compare the firmware with an oracle, bit for bit.")
@@ -290,6 +294,7 @@ def profile_board(
 ) -> None:
     """Print the cycles that a real board counts, and write them down."""
     from smelt.report.board_profile import profile_on_board, save_shared, show_board_profile
+    from smelt.report.summary import basis
     from smelt.report.terminal import working
 
     compilation = firmware(model, board_name, options, device)
@@ -297,7 +302,7 @@ def profile_board(
         figures = profile_on_board(compilation, device)
     if share is not None:
         save_shared(figures, share)
-    emit_json(figures.as_json()) if as_json else show_board_profile(figures)
+    emit_json("profile-board", figures, basis(compilation)) if as_json else show_board_profile(figures)
 
 
 def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:

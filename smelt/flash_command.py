@@ -47,21 +47,23 @@ def flash_command(
     """
     from smelt.devices.flashing import flash
     from smelt.devices.probes import named
+    from smelt.report.flashing import FlashSummary
     from smelt.report.terminal import working
 
     board, way = find_board(board_name), named(device, adapter)
     elf, board = _firmware(model, board, None if board.flasher else way, board_name, options)
     if board.flasher:
         told = _for_tool(board, elf, out or Path("firmware.bin"))
-        emit_json({"board": board.name, "command": told}) if as_json else emit(told)
+        summary = FlashSummary(board.name, len(elf), None, None, told)
+        emit_json("flash", summary) if as_json else emit(told)
         return
     if out is not None:
         raise OptionError(f"--out is for boards that are programmed from a file; {board.name} has a debug probe")
     assert way is not None
     with working(f"programming {board.name}"):
         where = flash(board, elf, way)
-    found = {"board": board.name, "device": device, "bytes": len(elf), "where": where}
-    emit_json(found) if as_json else emit(f"{board.name}: programmed and compared, {where}; it runs")
+    summary = FlashSummary(board.name, len(elf), device, where, None)
+    emit_json("flash", summary) if as_json else emit(f"{board.name}: programmed and compared, {where}; it runs")
 
 
 def _firmware(

@@ -75,7 +75,18 @@ BESIDE = {
     "flash_command": {"compiling", "devices", "files", "options", "report", "targets"},
     "options": {"answers", "devices", "files", "planner", "report"},
     "command_group": {"answers", "compiling", "report"},
-    "compiling": {"answers", "board_files", "compile", "devices", "importers", "inputs", "model", "preparation", "report", "targets"},
+    "compiling": {
+        "answers",
+        "board_files",
+        "compile",
+        "devices",
+        "importers",
+        "inputs",
+        "model",
+        "preparation",
+        "report",
+        "targets",
+    },
     "cli": set(ROOMS)
     | {
         "about_commands",

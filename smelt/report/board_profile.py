@@ -40,38 +40,23 @@ class BoardStep:
     macs: int
     cycles: int
     simulated: int | None
-
-    @property
-    def ratio(self) -> float | None:
-        return self.cycles / self.simulated if self.simulated else None
+    ratio: float | None
 
 
 @dataclass(frozen=True)
 class BoardProfile(Noun):
-    """The second of two inferences of one input. `between` is what passes between the steps, and what stopping costs."""
+    """The second of two inferences of one input. `between` is what passes between the steps. Stops cost some cycles in all of it."""
 
     model: str
     board: str
     device: str
     compiler: str
     simulator: str
+    cycles: int
+    simulated: int | None
     steps: tuple[BoardStep, ...]
     between: int
     simulated_between: int | None
-
-    @property
-    def cycles(self) -> int:
-        return sum(s.cycles for s in self.steps) + self.between
-
-    @property
-    def simulated(self) -> int | None:
-        if self.simulated_between is None:
-            return None
-        return sum(s.simulated or 0 for s in self.steps) + self.simulated_between
-
-    def as_json(self) -> dict[str, Any]:
-        steps = [{**asdict(s), "ratio": s.ratio} for s in self.steps]
-        return {**asdict(self), "steps": steps, "cycles": self.cycles, "simulated": self.simulated}
 
     def to_share(self) -> dict[str, Any]:
         """What helps models of time, and nobody minds: no weights, no name of the model, of its layers or of a device."""
@@ -109,6 +94,8 @@ def profile_on_board(compilation: Compilation, device: Device) -> BoardProfile:
         device,
         toolchain(plan.board, "gcc" if image.compiler == "gcc" else "zig"),
         model_of_time(plan.board),
+        run.cycles,
+        beside.cycles if beside else None,
         tuple(_steps(compilation, run, beside)),
         run.overhead_cycles,
         beside.overhead_cycles if beside else None,
@@ -129,6 +116,7 @@ def _steps(compilation: Compilation, run: Run, beside: Run | None) -> Iterator[B
             step.macs,
             sum(cycles),
             sum(others) if others else None,
+            sum(cycles) / sum(others) if others else None,
         )
 
 

@@ -85,6 +85,14 @@ class Execution(Noun):
         )
 
 
+@dataclass(frozen=True)
+class AloneSummary:
+    """What a board with nobody to ask it has said through its serial port."""
+
+    board: str
+    text: str
+
+
 def milliseconds(cycles: int, board: Board) -> float | None:
     """How long that many cycles take at the board's full clock; None for 0 cycles: unknown."""
     return cycles / board.clock_hz * 1e3 if cycles else None
