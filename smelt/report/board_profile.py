@@ -45,7 +45,7 @@ class BoardStep:
 
 @dataclass(frozen=True)
 class BoardProfile(Noun):
-    """The second of two inferences of one input. `between` is what passes between the steps. Stops cost some cycles in all of it."""
+    """The second of two inferences of one input. `between` passes between the steps. Stops cost some cycles in all of it."""
 
     model: str
     board: str
