@@ -47,8 +47,8 @@ class FlashController:
         if bank is None or address & 3 or size < 4:
             return
         if address == bank.key:
-            right = self._opened[bank] < len(KEYS) and KEYS[self._opened[bank]] == value
-            self._opened[bank] = self._opened[bank] + 1 if right else 0
+            right = KEYS[self._opened[bank]] == value
+            self._opened[bank] = self._opened[bank] + 1 if right else int(value == KEYS[0])
             if self._opened[bank] == len(KEYS):
                 self._control[bank] &= ~self.programming.lock
                 self._opened[bank] = 0
