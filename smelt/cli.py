@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smelt import suite_commands
+from smelt.board_commands import flash_command, profile_board, run_alone
 from smelt.about_commands import boards_command, doctor_command, ops_command, schema_command
 from smelt.command_group import EXIT_CODES, Commands
 from smelt.compiling import (
@@ -23,7 +24,6 @@ from smelt.compiling import (
 from smelt.data_commands import evaluate_command, quantize_command
 from smelt.errors import OptionError
 from smelt.export_command import export_command
-from smelt.flash_command import flash_command
 from smelt.options import (
     adapter_option,
     board_option,
@@ -138,27 +138,6 @@ def run_command(
     if output is not None:
         save_outputs(result, output)
     emit_json("run", result.summary(), basis(compilation)) if as_json else show_run(result)
-
-
-def run_alone(
-    model: Path, board_name: str, times: int, device: Device | None, options: dict[str, Any], as_json: bool
-) -> None:
-    """Print what a board says where no debugger is."""
-    from smelt.report.execute import AloneSummary, left_alone
-    from smelt.report.summary import basis
-    from smelt.report.terminal import line, working
-
-    if not options["hello"]:
-        raise OptionError("give --input FILE, or --hello FILE for firmware that needs none")
-    if device not in (None, "simulator"):
-        raise OptionError(f"without --input, only the simulator runs the firmware, not {device}")
-    compilation = firmware(model, board_name, options)
-    with working("simulating the board"):
-        text = left_alone(compilation, times)
-    if as_json:
-        emit_json("run-alone", AloneSummary(compilation.plan.board.name, text), basis(compilation))
-    else:
-        line(text.rstrip())
 
 
 @main.command("verify", short_help="Compare the firmware with an oracle, bit for bit.")
@@ -287,22 +266,6 @@ def profile_command(
         result = execute(compilation, random_inputs(compilation.model, 1), device=device)
     figures = profile(compilation, result.run)
     emit_json("profile", figures, basis(compilation)) if as_json else show_profile(figures)
-
-
-def profile_board(
-    model: Path, board_name: str, share: Path | None, device: Device, options: dict[str, Any], as_json: bool
-) -> None:
-    """Print the cycles that a real board counts, and write them down."""
-    from smelt.report.board_profile import profile_on_board, save_shared, show_board_profile
-    from smelt.report.summary import basis
-    from smelt.report.terminal import working
-
-    compilation = firmware(model, board_name, options, device)
-    with working(f"running {model.name} on the board"):
-        figures = profile_on_board(compilation, device)
-    if share is not None:
-        save_shared(figures, share)
-    emit_json("profile-board", figures, basis(compilation)) if as_json else show_board_profile(figures)
 
 
 def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:

@@ -19,7 +19,7 @@ from smelt.errors import DeviceError, OptionError
 from smelt.firmware.build import build
 from smelt.targets.boards import BOARDS, board
 from smelt.targets.programming import KEYS, PROGRAMMING
-from tests.paths import AD
+from tests.paths import HELLO
 from tests.tiny_firmware import need, tiny, tiny_image
 
 L4 = board("nucleo_l4r5zi")
@@ -112,15 +112,15 @@ def test_files_for_other_tools(tmp_path):
 def test_five_commands_from_nothing_to_a_prediction(tmp_path):
     """As docs/boards.md has them, with a simulated chip behind OpenOCD in place of the Nucleo."""
     need("openocd")
-    np.save(tmp_path / "input.npy", np.zeros((1, 640), np.int8))
+    np.save(tmp_path / "input.npy", np.full((1, 1), 7, np.int8))
     hello, share = str(tmp_path / "input.npy"), tmp_path / "cycles.json"
     virtual = ("--board", L4.name, "--device", "openocd", "--adapter", "virtual")
     for command in (
-        ("compile", str(AD), "--board", L4.name, "--hello", hello, "--out", str(tmp_path / "out")),
+        ("compile", str(HELLO), "--board", L4.name, "--hello", hello, "--out", str(tmp_path / "out")),
         ("flash", str(tmp_path / "out" / "firmware.elf"), *virtual),
-        ("run", str(AD), *virtual, "--input", hello),
-        ("verify", str(AD), *virtual, "--inputs", "1"),
-        ("profile", str(AD), *virtual, "--share", str(share), "--json"),
+        ("run", str(HELLO), *virtual, "--input", hello),
+        ("verify", str(HELLO), *virtual, "--inputs", "1"),
+        ("profile", str(HELLO), *virtual, "--share", str(share), "--json"),
     ):
         result = CliRunner().invoke(main, list(command))
         assert result.exit_code == 0, (command, result.output)
@@ -129,8 +129,7 @@ def test_five_commands_from_nothing_to_a_prediction(tmp_path):
         if command[0] == "verify":
             assert "equal reference" in result.output
     found, profile = json.loads(share.read_text()), json.loads(result.stdout)
-    assert all(0.95 < s["ratio"] < 1.1 for s in profile["steps"] if s["simulated"] > 5000)
-    assert 0.98 < profile["cycles"] / profile["simulated"] < 1.05
+    assert all(0 <= s["cycles"] - s["simulated"] < 100 and s["ratio"] >= 1 for s in profile["steps"])
     assert found["format"] == "smelt board profile 1" and found["board"] == L4.name
     assert [s["cycles"] for s in found["steps"]] == [s["cycles"] for s in profile["steps"]]
     assert not {"name", "model", "device"} & {*found, *(key for s in found["steps"] for key in s)}

@@ -72,7 +72,7 @@ BESIDE = {
     },
     "about_commands": {"answers", "compiling", "options", "report", "targets"},
     "export_command": {"compiling", "data_commands", "firmware", "inputs", "model", "options", "report"},
-    "flash_command": {"compiling", "devices", "files", "options", "report", "targets"},
+    "board_commands": {"compiling", "devices", "files", "options", "report", "targets"},
     "options": {"answers", "devices", "files", "planner", "report"},
     "command_group": {"answers", "compiling", "report"},
     "compiling": {
@@ -90,6 +90,7 @@ BESIDE = {
     "cli": set(ROOMS)
     | {
         "about_commands",
+        "board_commands",
         "board_files",
         "command_group",
         "compile",
@@ -97,7 +98,6 @@ BESIDE = {
         "data_commands",
         "export_command",
         "files",
-        "flash_command",
         "golden_command",
         "inputs",
         "options",

@@ -1,4 +1,4 @@
-"""`smelt flash`: firmware into a board."""
+"""Commands on real boards, or as if on them: `flash`, `profile` through a probe, `run` without anybody to ask."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from smelt.options import adapter_option, board_option, build_options, json_opti
 from smelt.report.text import emit
 
 if TYPE_CHECKING:
+    from smelt.devices.choose import Device
     from smelt.targets.types import Board
 
 ELF = b"\x7fELF"
@@ -88,3 +89,40 @@ def _for_tool(board: Board, elf: bytes, file: Path) -> str:
     assert board.flasher is not None
     write(file, flash_image(board, elf))
     return board.flasher.format(file=printable(file))
+
+
+def run_alone(
+    model: Path, board_name: str, times: int, device: Device | None, options: dict[str, Any], as_json: bool
+) -> None:
+    """Print what a board says where no debugger is."""
+    from smelt.report.execute import AloneSummary, left_alone
+    from smelt.report.summary import basis
+    from smelt.report.terminal import line, working
+
+    if not options["hello"]:
+        raise OptionError("give --input FILE, or --hello FILE for firmware that needs none")
+    if device not in (None, "simulator"):
+        raise OptionError(f"without --input, only the simulator runs the firmware, not {device}")
+    compilation = firmware(model, board_name, options)
+    with working("simulating the board"):
+        text = left_alone(compilation, times)
+    if as_json:
+        emit_json("run-alone", AloneSummary(compilation.plan.board.name, text), basis(compilation))
+    else:
+        line(text.rstrip())
+
+
+def profile_board(
+    model: Path, board_name: str, share: Path | None, device: Device, options: dict[str, Any], as_json: bool
+) -> None:
+    """Print the cycles that a real board counts, and write them down."""
+    from smelt.report.board_profile import profile_on_board, save_shared, show_board_profile
+    from smelt.report.summary import basis
+    from smelt.report.terminal import working
+
+    compilation = firmware(model, board_name, options, device)
+    with working(f"running {model.name} on the board"):
+        figures = profile_on_board(compilation, device)
+    if share is not None:
+        save_shared(figures, share)
+    emit_json("profile-board", figures, basis(compilation)) if as_json else show_board_profile(figures)
