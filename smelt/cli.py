@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smelt import suite_commands
-from smelt.board_commands import flash_command, profile_board, run_alone
 from smelt.about_commands import boards_command, doctor_command, ops_command, schema_command
+from smelt.board_commands import flash_command, profile_board, run_alone
 from smelt.command_group import EXIT_CODES, Commands
 from smelt.compiling import (
     compiled,

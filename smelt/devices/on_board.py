@@ -50,7 +50,7 @@ class Stopwatch:
     steps: bool
     total: int = 0
     each: list[int] = field(default_factory=list)
-    _waiting: Iterator[int] | None = None
+    _waiting: Iterator[str] | None = None
 
     def __post_init__(self) -> None:
         self.entry = self.image.symbols[self.image.entry].address & ~1

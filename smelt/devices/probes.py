@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 from smelt.devices.link import DebugLink
 from smelt.errors import DeviceError, OptionError
@@ -42,9 +43,11 @@ class Probe(DebugLink, Protocol):
 
     def close(self) -> None: ...
 
-    def __enter__(self) -> Probe: ...
+    def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
 
 
 def is_probe(device: str | None) -> bool:

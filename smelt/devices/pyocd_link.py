@@ -148,9 +148,9 @@ class PyOcdLink(Closing):
         from pyocd.core.memory_map import MemoryType
         from pyocd.flash.loader import FlashLoader
 
-        if not can_program(self.board):
+        name = debug_chip(self.board).pyocd
+        if name is None or not can_program(self.board):
             raise DeviceError(missing_pack(self.board))
-        name = self.board.chip.debug.pyocd
         probe = self._session.probe
         with self._errors():
             self._session.close()
