@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.compiling import compiled, emit_json, find_board
-from smelt.data_commands import stored_preparation
+from smelt.compiling import compiled, emit_json, find_board, stored_preparation
 from smelt.errors import OptionError
 from smelt.options import EXPORTS, board_option, build_options, json_option, models_argument
 

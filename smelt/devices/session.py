@@ -56,6 +56,7 @@ from smelt.targets.start_up import changes
 from smelt.targets.types import Board
 
 if TYPE_CHECKING:
+    from smelt.devices.probes import Probe
     from smelt.devices.qemu import QemuLink
     from smelt.devices.simulators.cluster_link import ClusterLink
     from smelt.devices.simulators.link import SimulatorLink
@@ -96,7 +97,7 @@ class Session:
         self._tensors: dict[int, RemoteTensor] = {}
         self._counter = 0
         self._device = device
-        self._own: SimulatorLink | ClusterLink | QemuLink | None = None
+        self._own: SimulatorLink | ClusterLink | QemuLink | Probe | None = None
         self.layout = make_layout(self.board, stack_bytes, compiler)
         self.heap = Heap(self.board, self.layout.heap)
 
