@@ -71,7 +71,7 @@ BESIDE = {
         "report",
     },
     "about_commands": {"answers", "compiling", "options", "report", "targets"},
-    "export_command": {"compiling", "data_commands", "firmware", "inputs", "model", "options", "report"},
+    "export_command": {"compiling", "firmware", "inputs", "model", "options", "report"},
     "board_commands": {"compiling", "devices", "files", "options", "report", "targets"},
     "options": {"answers", "devices", "files", "planner", "report"},
     "command_group": {"answers", "compiling", "report"},
