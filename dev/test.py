@@ -34,6 +34,10 @@ NEEDED = {
     "chromium": ("chromium", "--version"),
 }
 
+# What checks packages for the projects of others (`smelt export`): programs that nothing here imports, each with many packages of
+# its own, in an environment beside.
+PACKAGERS = ("platformio>=6.1,<7", "idf-component-manager>=2,<4")
+
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
@@ -46,12 +50,16 @@ def main() -> int:
     install_programs()
     environment = options.environment or ROOT / (f".venv-test-{options.zig}" if options.zig else ".venv-test")
     python = install_packages(environment.resolve(), options.zig)
+    packagers = None if options.extra else install_packagers(environment.resolve(), python)
     pytest = ["-m", "pytest", "-n", "2", "--dist", "worksteal"]
     wanted = [*(["extra"] if options.extra else []), *(["not costs"] if options.zig else [])]
     checks = [["-m", "ruff", "format", "--check", "."], ["-m", "ruff", "check", "."], ["-m", "mypy"]]
     if wanted:
         pytest, checks = [*pytest, "-m", " and ".join(wanted)], []
-    code = max([run([python, *check]) for check in (*checks, [*pytest, *arguments])])
+    codes = [run([python, *check]) for check in checks]
+    if packagers is not None and packagers.wait():
+        sys.exit(f"these packages could not be installed: {', '.join(PACKAGERS)}")
+    code = max([*codes, run([python, *pytest, *arguments])])
     if options.zig:
         print(f"golden costs: left out, they are not those of ziglang {options.zig}")
     return code
@@ -93,6 +101,17 @@ def install_packages(environment: Path, zig: str | None) -> str:
     if run([*pip, "-e", ".[test]"]) or (zig and run([*pip, "--no-deps", f"ziglang=={zig}"])):
         sys.exit("the packages could not be installed")
     return python
+
+
+def install_packagers(environment: Path, python: str) -> subprocess.Popen[bytes]:
+    """`PACKAGERS` in an environment of their own, which the path of the tests ends with, while other checks run."""
+    folder = environment / "packagers"
+    if not folder.exists():
+        venv.create(folder)
+    programs = folder / ("Scripts" if os.name == "nt" else "bin")
+    os.environ["PATH"] = os.pathsep.join((os.environ.get("PATH", os.defpath), str(programs)))
+    pip = [python, "-m", "pip", "--python", str(programs / "python"), "install", "-q", "--disable-pip-version-check"]
+    return subprocess.Popen([*pip, "--no-compile", *PACKAGERS], cwd=ROOT)
 
 
 def run(command: list[str]) -> int:

@@ -24,13 +24,17 @@ def nothing_refused(name: str, label: Label) -> str:
     return ""
 
 
+def nothing_told(package: Package) -> dict[str, str]:
+    return {}
+
+
 @dataclass(frozen=True)
 class Format:
     """A way to lay a package out.
 
     `files` gives the files, by path in the package; `packed` makes of them, README and licence what is written, archives for
     example. `refused` says why a name or label cannot be of this format, or nothing. `use` is the template that tells users what to
-    do with the package, for its README.
+    do with the package, for its README, and `told` what it says beside what all templates do.
     """
 
     name: str
@@ -39,6 +43,7 @@ class Format:
     files: Callable[[Package], dict[str, str]]
     packed: Callable[[Package, Mapping[str, str]], dict[str, bytes]] = as_bytes
     refused: Callable[[str, Label], str] = nothing_refused
+    told: Callable[[Package], dict[str, str]] = nothing_told
 
 
 def lay_out(format: Format, package: Package) -> dict[str, bytes]:
@@ -79,7 +84,7 @@ def readme(format: Format, package: Package) -> str:
     return filled(
         "readme.md",
         package,
-        use=filled(format.use, package).rstrip("\n"),
+        use=filled(format.use, package, **format.told(package)).rstrip("\n"),
         figures="\n".join(map(_row, package.figures)),
         options=options or "none",
         format=format.name,

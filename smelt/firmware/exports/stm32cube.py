@@ -1,4 +1,4 @@
-"""`stm32cube`: a folder for a project of STM32CubeMX or STM32CubeIDE, which leaves the project's own linker script alone."""
+"""`stm32cube`: a folder for a project of STM32CubeMX or STM32CubeIDE, with its memory sections for the linker."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def _files(package: Package) -> dict[str, str]:
     name = package.name
     sections = f'"{name}_sections.h"'
     app = example(package, entry=f"int {name}_app(void);\n\nint {name}_app(void)\n{{\n    return run_example();\n}}\n")
-    placed, tables = list(_placed(package)), list(_tables(package))
-    memories = dict.fromkeys((*(memory for memory, _ in placed), *tables))
+    placed, tables, memories = list(_placed(package)), list(_tables(package)), _memories(package)
     script = filled(
         "stm32cube_memory.ld",
         package,
         memories=lines(f"  {_region(package, m)} (rw) : ORIGIN = {m.start:#x}, LENGTH = {m.size}" for m in memories),
         sections=lines((*_buffers(package, placed), *_constants(package, tables))),
+        assertions=lines(_assertions(package, placed)),
     )
     header = filled("stm32cube_sections.h", package, sections=lines(_macros(package, placed)))
     lists = filled(
@@ -41,6 +41,15 @@ def _files(package: Package) -> dict[str, str]:
         f"Example/{name}_app.c": app.replace(f'"{package.header}"', sections),
         **({f"{name}_memory.ld": script} if memories else {}),
     }
+
+
+def _memories(package: Package) -> tuple[Memory, ...]:
+    """The memories that the plan uses beside those that a project has anyway."""
+    return tuple(dict.fromkeys((*(memory for memory, _ in _placed(package)), *_tables(package))))
+
+
+def _told(package: Package) -> dict[str, str]:
+    return {"memory": filled(f"stm32cube_use_{'memory' if _memories(package) else 'alone'}.md", package)}
 
 
 def _placed(package: Package) -> Iterator[tuple[Memory, str]]:
@@ -73,6 +82,15 @@ def _buffers(package: Package, placed: list[tuple[Memory, str]]) -> Iterator[str
         yield f"  {section} (NOLOAD) : ALIGN(8) {{ *({section} {section}.*) }} > {_region(package, memory)}"
 
 
+def _assertions(package: Package, placed: list[tuple[Memory, str]]) -> Iterator[str]:
+    """That the project's variables, which CubeMX's scripts have between two symbols, are elsewhere: linkers let bytes overlap that
+    have no initial values."""
+    for memory, role in placed:
+        section = f".{package.name}_{role}"
+        after, before = f"_sdata >= ADDR({section}) + SIZEOF({section})", f"_ebss <= ADDR({section})"
+        yield f'ASSERT({after} || {before}, "{memory.name} holds {package.name}: let the project\'s RAM leave it out");'
+
+
 def _constants(package: Package, tables: list[Memory]) -> Iterator[str]:
     for memory in tables:
         name = f".rodata.smelt_tables.{memory.name}"
@@ -80,5 +98,9 @@ def _constants(package: Package, tables: list[Memory]) -> Iterator[str]:
 
 
 FORMAT = Format(
-    "stm32cube", "A folder for a project of STM32CubeMX, with its memory sections", "stm32cube_use.md", _files
+    "stm32cube",
+    "A folder for a project of STM32CubeMX, with its memory sections",
+    "stm32cube_use.md",
+    _files,
+    told=_told,
 )
