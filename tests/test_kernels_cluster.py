@@ -16,6 +16,8 @@ from smelt.loops.ir import SIZES, Scratch
 from smelt.model.graph import Array, Op, Tensor
 from smelt.model.ops import MaxPool2D, Padding
 from smelt.model.reference import evaluate
+from smelt.model.slabs import Rows
+from smelt.planner.shares import share, views
 from smelt.targets.boards import GAPUINO
 from tests.cluster_c import HARNESS
 from tests.mac_cases import Maker, large_numbers, of_sums, rounded, small_numbers
@@ -138,3 +140,30 @@ def test_kernels_equal_the_reference_on_the_core(compiler: str) -> None:
         at += -(-op.y.bytes // 8) * 8
     assert run.outputs[-1] == 1, "a kernel wrote behind one of its buffers"
     assert max(run.worker_stacks) <= 400
+
+
+def test_blocks_of_channels_have_one_kernel_and_shares_of_the_numbers_of_the_whole() -> None:
+    m, narrow = Maker(17), "tensor narrow"
+    for op in (
+        large_numbers(m.conv((1, 2, 6, 7), 12, (3, 3), pad=(1, 1, 1, 1), style=narrow)),
+        m.conv((1, 1, 5, 8), 12, (1, 1)),
+        m.dense(1, 9, 12),
+        large_numbers(m.depthwise((1, 4, 8, 12), 1, (3, 3), pad=(1, 1, 1, 1), style=narrow)),
+    ):
+        (way,) = (w for w in WAYS if w.takes(op, CORE))
+        assert way.blocks is not None
+        view, numbers, schedule = next(views(op)), way.blocks.numbers(op), next(iter(way.schedules(op, CORE)))
+        assert numbers is not None
+        for size in (4, 8):
+            calls = []
+            for first in range(0, 12 - size + 1, 4):
+                block, own = (
+                    share(view, Rows(0, view.length), Rows(first, first + size)).op,
+                    numbers.of(range(first, first + size)),
+                )
+                call = way.blocks.build(block, schedule, own)
+                tables = [a for a in call.arguments if isinstance(a, np.ndarray)]
+                for made, told in zip(tables, way.blocks.tables(block, schedule, own), strict=True):
+                    np.testing.assert_array_equal(made, np.ravel(told))
+                calls.append(call)
+            assert len({call.kernel.name for call in calls}) == 1
