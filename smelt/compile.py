@@ -231,12 +231,20 @@ def compile(
 
 
 def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal: Goal) -> Made:
-    """Build until the firmware keeps its budget of flash, and, where flash is the goal, until no size is a guess any more. Raises
-    DoesNotFit."""
+    """Build until the firmware keeps its budget of flash, and, where flash is the goal, until no size is a guess any more. Where
+    code shares a memory with data and has not been left enough, the next plan leaves more. Raises DoesNotFit."""
+    from smelt.firmware.build import TooMuchCode
+
     best: Made | None = None
     sizes: list[int] = []
     for number in range(BUILDS):
-        made = made_within(limits)
+        try:
+            made = made_within(limits)
+        except TooMuchCode as error:
+            if number == BUILDS - 1:
+                raise
+            limits = replace(limits, code=limits.code + error.bytes + MORE)
+            continue
         if made.image is None:
             return made
         sizes.append(flash_of(made))

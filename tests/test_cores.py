@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from smelt.compile import MORE, least_of_builds
 from smelt.compile import compile as compile_model
 from smelt.devices.choose import run_image
 from smelt.devices.graph_runner import GraphRunner
@@ -13,6 +14,7 @@ from smelt.devices.session import Session
 from smelt.devices.session_errors import DeviceHeapFull
 from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.firmware import build, emit, render
+from smelt.firmware.build import TooMuchCode
 from smelt.firmware.harness import render_harness
 from smelt.inputs import random_inputs
 from smelt.model.graph import Graph, Quantization, Tensor
@@ -32,6 +34,7 @@ from smelt.report.layers import verify_layers
 from smelt.report.profile import profile
 from smelt.several import compile_suite
 from smelt.targets.boards import board
+from smelt.targets.border import bordered as with_border
 from smelt.tuning.tune import tune
 from tests.paths import HELLO, KWS
 
@@ -381,6 +384,21 @@ def test_code_and_data_share_a_memory():
     assert made.used("l2") <= data.size
     with pytest.raises(DoesNotFit, match="share"):
         planned(linear(Conv2D, image(60, 60, 64), 64, kernel=5))
+
+
+def test_code_that_was_left_too_little_gets_more(made):
+    asked = []
+
+    def made_within(limits):
+        asked.append(limits.code)
+        if len(asked) == 1:
+            raise TooMuchCode("code is too small", 700)
+        return made
+
+    assert least_of_builds(made_within, Limits(), "balanced") is made and asked == [0, 700 + MORE]
+    small = with_border(BOARD, BOARD.chip.memories[0].size + BOARD.chip.memories[3].size - 8192)
+    with pytest.raises(TooMuchCode):
+        build(render_harness(made.program, made.sources), small)
 
 
 def small_board(code, data):

@@ -18,9 +18,19 @@ from smelt.errors import BuildError, DoesNotFit
 from smelt.firmware.folders import cache_folder
 from smelt.firmware.image import Image, Sources, make_image
 from smelt.firmware.linker import STACK_BYTES, board_header, linker_script
+from smelt.targets.border import shared
 from smelt.targets.types import Board, Memory
 
 Compiler = Literal["zig", "gcc"]
+
+
+class TooMuchCode(DoesNotFit):
+    """Code takes so many bytes more than its plan left to it of a memory that it shares with data: another plan may leave more."""
+
+    def __init__(self, told: str, bytes: int) -> None:
+        super().__init__(told)
+        self.bytes = bytes
+
 
 COMPILE = (
     *("-std=gnu11", "-ffreestanding", "-ffunction-sections", "-fdata-sections", "-fno-common"),
@@ -190,10 +200,13 @@ def _link_or_explain(folder: Path, command: tuple[str, ...], board: Board, envir
         if overflow is None:
             raise
         memory, over = overflow
-        raise DoesNotFit(
+        told = (
             f"{board.name}: {memory.name} is too small: {memory.size + over} bytes needed, {memory.size} available"
             f" ({over} too many)"
-        ) from error
+        )
+        if memory is board.chip.flash and shared(board) is not None:
+            raise TooMuchCode(told, over) from error
+        raise DoesNotFit(told) from error
 
 
 def _overflow(text: str, board: Board) -> tuple[Memory, int] | None:

@@ -190,6 +190,8 @@ def golden_on_board(
     )
     shown, remark = _shown(compilation, inputs, device)
     tensors = {y.name: y for op in compilation.graph.ops for y in op.ys}
+    computed = trace(compilation.graph, inputs)  # with other channels, where passes dropped some and added others
+    shown = {t: v for t, v in shown.items() if t not in expected or np.array_equal(computed[t], expected[t])}
     layers = tuple(
         _on_board(*pair, shown, tensors, found.order) for pair in zip(found.layers, folder.layers, strict=True)
     )
