@@ -150,13 +150,16 @@ def _counted(first: int, step: int) -> str:
 def _haul(program: Program, haul: Haul, near_step: int = 0, far_step: int = 0) -> str:
     near = operand(program, haul.near, "void" if haul.inward else "const void", near_step)
     far = haul.far.name if isinstance(haul.far, Constant) else operand(program, haul.far, "void", far_step)
-    more, way = "rest_" if haul.times > 1 else "more_" if haul.joins else "", "in" if haul.inward else "out"
+    kind, way = (
+        ("rest_" if haul.joins else "each_") if haul.times > 1 else "more_" if haul.joins else "",
+        "in" if haul.inward else "out",
+    )
     numbers = f"{haul.size * haul.count}u, {haul.size}u, {haul.near_pitch or haul.pitch}u"
     numbers += f", {haul.times}u, {haul.steps[0]}u, {haul.steps[1]}u" if haul.times > 1 else ""
     taken = "" if haul.joins else f"moves[{haul.number}] = "
     if haul.near_pitch:
         return f"{taken}smelt_haul_rows({near}, {far}, {numbers});"
-    return f"{taken}smelt_haul_{more}{way}({near}, {far}, {numbers});"
+    return f"{taken}smelt_haul_{kind}{way}({near}, {far}, {numbers});"
 
 
 def _filled(program: Program, fill: Filled, step: int = 0) -> str:

@@ -36,12 +36,12 @@ class Haul:
 
     def again(self, other: Haul) -> Haul | None:
         """This move and `other` behind it as one; None where they are not alike."""
-        if not isinstance(self.far, Place) or not isinstance(other.far, Place) or not (self.joins and other.joins):
+        if not isinstance(self.far, Place) or not isinstance(other.far, Place) or not other.joins:
             return None
         if self.near_pitch or other.near_pitch:
             return None
         steps = other.near.offset - self._last(0), other.far.offset - self._last(1)
-        still = replace(other, near=self.near, far=self.far, times=self.times, steps=self.steps)
+        still = replace(other, near=self.near, far=self.far, joins=self.joins, times=self.times, steps=self.steps)
         same = still == self and (self.near.memory, self.far.memory) == (other.near.memory, other.far.memory)
         if not same or min(steps) < 0 or (self.times > 1 and steps != self.steps):
             return None

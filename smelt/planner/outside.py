@@ -93,8 +93,9 @@ def _alike(events: Sequence[Event | Fill]) -> Iterator[Hashable]:
         moved = event.transfer
         size = moved.rectangle if isinstance(moved, Transfer) else moved.data.nbytes
         shape = (size.size, size.count, size.pitch) if isinstance(size, Rectangle) else size
-        what = type(event), type(moved), shape, isinstance(moved, Transfer) and moved.joins
-        if what != last and not (isinstance(event, Wait) and what[-1]):
+        joins = isinstance(moved, Transfer) and moved.joins
+        what = type(event), type(moved), shape
+        if not joins or (isinstance(event, Start) and what != last):
             yield what
         last = what
 

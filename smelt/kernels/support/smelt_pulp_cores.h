@@ -186,7 +186,7 @@ SMELT_INLINE void smelt_hauled(uint32_t number)
 
 #endif
 
-/* The same `times` times, each time so many bytes further on. */
+/* The same `times` times, each time so many bytes further on: beside the move before them, or with a number of their own. */
 SMELT_SHARED void smelt_haul_rest_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch, uint32_t times,
                                      uint32_t near_step, uint32_t far_step)
 {
@@ -201,6 +201,24 @@ SMELT_SHARED void smelt_haul_rest_out(const void *near, void *far, uint32_t byte
     for (uint32_t k = 0U; k < times; k++) {
         smelt_haul_more_out((const uint8_t *)near + k * near_step, (uint8_t *)far + k * far_step, bytes, line, pitch);
     }
+}
+
+SMELT_SHARED uint32_t smelt_haul_each_in(void *near, const void *far, uint32_t bytes, uint32_t line, uint32_t pitch, uint32_t times,
+                                         uint32_t near_step, uint32_t far_step)
+{
+    const uint32_t number = smelt_haul_in(near, far, bytes, line, pitch);
+    smelt_haul_rest_in((uint8_t *)near + near_step, (const uint8_t *)far + far_step, bytes, line, pitch, times - 1U, near_step,
+                       far_step);
+    return number;
+}
+
+SMELT_SHARED uint32_t smelt_haul_each_out(const void *near, void *far, uint32_t bytes, uint32_t line, uint32_t pitch, uint32_t times,
+                                          uint32_t near_step, uint32_t far_step)
+{
+    const uint32_t number = smelt_haul_out(near, far, bytes, line, pitch);
+    smelt_haul_rest_out((const uint8_t *)near + near_step, (uint8_t *)far + far_step, bytes, line, pitch, times - 1U, near_step,
+                        far_step);
+    return number;
 }
 
 #if !defined(SMELT_PMSIS)
