@@ -16,6 +16,7 @@ from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.firmware import build, emit, render
 from smelt.firmware.build import TooMuchCode
 from smelt.firmware.harness import render_harness
+from smelt.firmware.pmsis import has_sdk
 from smelt.inputs import random_inputs
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, Lookup, MaxPool2D, Padding
@@ -429,6 +430,7 @@ def test_tables_come_from_outside(outside):
     parts = outside.all_brings
     assert len(outside.brings) < len(parts) and outside.used("l2") < sum(b.data.nbytes for b in parts)
     assert sum(b.data.nbytes for b in parts) > 256 * 320 and all(c.flash == "hyperflash" for c in program.constants)
+    assert not has_sdk(program)
 
 
 def test_tables_that_are_not_waited_for_are_found(outside):
