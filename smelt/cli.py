@@ -39,6 +39,7 @@ from smelt.options import (
     sequence_option,
 )
 from smelt.report_command import report_command
+from smelt.worker_command import worker_command
 
 if TYPE_CHECKING:
     from smelt.devices.choose import Device
@@ -334,6 +335,11 @@ def plan_command(
     help="What counts the cycles: openocd and pyocd are for real boards; QEMU cannot.",
 )
 @adapter_option
+@click.option(
+    "--farm",
+    metavar="ADDRESS",
+    help="Measure on the boards of a farm: the scheduler of Dask, such as tcp://127.0.0.1:8786 (docs/farm.md).",
+)
 @click.option("--exhaustive", is_flag=True, help="Measure what promises nothing, too.")
 @click.option("--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True)
 @click.option(
@@ -352,6 +358,7 @@ def tune_command(
     logs: tuple[Path, ...],
     device: str,
     adapter: str | None,
+    farm: str | None,
     exhaustive: bool,
     compiler: Compiler,
     goal: str,
@@ -378,6 +385,7 @@ def tune_command(
             implementations=[w for w in plugins.implementations() if goal == "speed" or not w.spends_flash],
             device=device,
             adapter=adapter,
+            farm=farm,
             exhaustive=exhaustive,
             known=read_logs(tuple(more)),
             report=report,
@@ -438,6 +446,7 @@ for command in (
     quantize_command,
     evaluate_command,
     report_command,
+    worker_command,
     boards_command,
     ops_command,
     doctor_command,

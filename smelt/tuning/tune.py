@@ -32,6 +32,7 @@ from smelt.targets.types import Board
 from smelt.tuning.alike import holding
 from smelt.tuning.bench import Bench
 from smelt.tuning.devices import Where, counting_device
+from smelt.tuning.farm import Farm
 from smelt.tuning.queues import Results, measured
 from smelt.tuning.search import Search
 from smelt.tuning.works import works
@@ -79,14 +80,16 @@ def tune(
     resident: bool = True,
     known: TuningLog | None = None,
     report: Report = lambda done, total, cycles: None,
+    farm: str | None = None,
 ) -> Tuning:
     """Measure ways to compute the model at `path` on `board` for `budget` seconds, and add them to the log `file`.
 
     What the log or `known` holds of this origin is not measured again; that and what similar origins counted teaches what to
     expect of the rest. `exhaustive` measures what promises nothing, too; without `resident`, tables are only measured in
     flash, except on real devices: through their debug links code and tables get into RAM. `implementations` default to all.
-    `device` is "simulator", "openocd" or "pyocd"; `adapter` is how to reach a real one. Raises what `compile` raises,
-    OptionError where the device counts no cycles or the log cannot be written, DeviceError.
+    `device` is "simulator", "openocd" or "pyocd"; `adapter` is how to reach a real one; `farm` is the address of a scheduler of
+    Dask, whose workers own such devices. Raises what `compile` raises, OptionError where the device counts no cycles or the log
+    cannot be written, DeviceError.
     """
     start = time.monotonic()
     board, file = named(board), Path(file)
@@ -99,7 +102,8 @@ def tune(
     room = _room(case.plan) if resident else 0
     search = Search(works(case.graph, board, ways, room, where.in_ram), case.known, exhaustive, in_ram=where.in_ram)
     session = _Session(case.bench, file, search, report)
-    session.run(measured(where.pool(board, compiler), case.bench, search, start + budget))
+    pool = where.pool(board, compiler) if farm is None else Farm(farm, board, where.name, where.in_ram)
+    session.run(measured(pool, case.bench, search, start + budget))
     told = _told(case, session)
     notes = (*filter(None, (damage(file, kept),)), *told.notes)
     log = str(file) if os.path.exists(file) else None

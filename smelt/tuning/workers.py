@@ -38,6 +38,17 @@ PATIENCE = 3.0
 """Seconds that a worker may take to end by itself after its session is gone."""
 
 
+def fit_together(ways: Sequence[Way], core: Core) -> bool:
+    """Whether one firmware can hold them."""
+    return (
+        len(ways) <= BATCH
+        and sum(way.instructions(core) for way in ways) <= BATCH_INSTRUCTIONS
+        and sum(way.table_bytes for way in ways) <= BATCH_TABLES
+        and sum(way.table_bytes for way in ways if way.resident) <= BATCH_RESIDENT
+        and len({way.kernel for way in ways}) == len(ways)
+    )
+
+
 class Workers:
     """`count` workers, who simulate boards with this core; `submit` to those that are `ready`, `next` waits for the next
     answer of any.
@@ -95,13 +106,7 @@ class Workers:
 
     def fits(self, ways: Sequence[Way]) -> bool:
         """Whether one firmware can hold them."""
-        return (
-            len(ways) <= BATCH
-            and sum(way.instructions(self._core) for way in ways) <= BATCH_INSTRUCTIONS
-            and sum(way.table_bytes for way in ways) <= BATCH_TABLES
-            and sum(way.table_bytes for way in ways if way.resident) <= BATCH_RESIDENT
-            and len({way.kernel for way in ways}) == len(ways)
-        )
+        return fit_together(ways, self._core)
 
     def submit(self, order: Order) -> int:
         """Give an order to the worker with the least to do; its number. Raises DoesNotFit."""
