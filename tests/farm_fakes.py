@@ -1,4 +1,4 @@
-"""Fake boards for the tests of farms: simulated chips behind links that delay, die, hang and lie, as a seed says."""
+"""Fake boards for the tests of farms: simulated chips behind links that delay, die and lie, as a seed says."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smelt.tuning.farm_worker import Offer, Owned, serve
 
 BOARD = NUCLEO_L4R5ZI
 ORIGIN = "fake boards"
-DEADLY, LYING, HANGING = 0.25, 0.1, 0.02  # shares of all boards
+DEADLY, LYING = 0.2, 0.1  # shares of all boards
 UNITS = 37  # of the layer that is tuned; nothing else of that size is read from a board
 CALLS = 3  # after which a board dies, at most
 
@@ -28,13 +28,10 @@ class FakeLink(SimulatorLink):
         what = self.dice.random()
         self.dies = what < DEADLY
         self.lies = DEADLY <= what < DEADLY + LYING
-        self.hangs = DEADLY + LYING <= what < DEADLY + LYING + HANGING
         self.left = self.dice.randint(0, CALLS)
 
     def call(self, entry: int, stack: int, timeout: float) -> Stop:
         time.sleep(self.dice.uniform(0, 0.05))
-        if self.hangs:
-            time.sleep(3600)
         if self.dies and self.left == 0:
             raise LinkLost("the fake board has died")
         self.left -= 1

@@ -1,4 +1,4 @@
-"""A farm: a hundred fake boards that delay, die, hang and lie in four processes, and two simulated ones; what is refused."""
+"""A farm: a hundred fake boards that delay, die and lie in four processes, and two simulated ones; what hangs, what is refused."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,8 +28,9 @@ from smelt.planner.measurement import Origin
 from smelt.targets.boards import PICO
 from smelt.tuning.bench import Bench
 from smelt.tuning.farm import Farm
+from smelt.tuning.jobs import Job, Reply
 from smelt.tuning.linked import LinkedDevice
-from smelt.tuning.pool import Outcome, Pool
+from smelt.tuning.pool import Order, Outcome, Pool
 from smelt.tuning.queues import measured
 from smelt.tuning.search import Search
 from smelt.tuning.tune import tune
@@ -95,24 +97,25 @@ Results = set[tuple[str, Outcome]]
 def results(pool: Pool, graph: Graph) -> Results:
     """What a pool measures of all candidates, each by its kernel."""
     bench = Bench(BOARD, BOARD.chip.rams[0], "zig", Origin(), graph, in_ram=True)
-    search = Search(works(graph, BOARD, FRUGAL, in_ram=True), Known(BOARD), exhaustive=True, in_ram=True)
+    ways = [way for way in FRUGAL if way.name in ("dense_pairs", "dense_dsp", "dense_portable")]
+    search = Search(works(graph, BOARD, ways, in_ram=True), Known(BOARD), exhaustive=True, in_ram=True)
     found = [(s.candidate.kernel, o) for s, o in measured(pool, bench, search, time.monotonic() + LONG)]
     assert len(found) == len(search.subjects)
     return {(kernel, Outcome(0, o.cycles, o.failure)) for kernel, o in found}
 
 
 def test_a_hundred_boards_measure_what_one_does(scheduler: str, graph: Graph, record_property: object) -> None:
-    """Though some die, hang or lie: and who lied is put aside."""
+    """Though some die or lie: and who lied is put aside."""
     alone = results(LinkedDevice(lambda: SimulatorLink(BOARD)), graph)
     share = BOARDS // PROCESSES
     commands = [["-m", "tests.farm_fakes", scheduler, str(n * share), str(share)] for n in range(PROCESSES)]
     with started(*commands):
         until_there(scheduler, PROCESSES)
-        farm = Farm(scheduler, BOARD, ORIGIN, True, patience=30)
+        farm = Farm(scheduler, BOARD, ORIGIN, True)
         begun = time.monotonic()
         together = results(farm, graph)
         seconds = time.monotonic() - begun
-    assert together == alone and len(alone) > 10
+    assert together == alone and len(alone) > 5
     assert farm.aside <= {name(n) for n in range(BOARDS) if FakeLink(n).lies}
     record_property(  # type: ignore[operator]
         TABLE,
@@ -137,12 +140,51 @@ def test_simulated_boards_of_a_farm_write_the_log_that_this_computer_does(
     assert all(m.origin.counter == cycle_model(PICO) for m in together)
 
 
-def test_a_farm_without_such_a_board_is_refused(scheduler: str, model: Path, tmp_path: Path) -> None:
+class Client:
+    """Of Dask, as far as a farm knows it: what is submitted hangs so many times, then the board answers."""
+
+    def __init__(self, hanging: int) -> None:
+        self.left, self.cancelled = hanging, 0
+
+    def submit(self, measure: object, job: Job, **how: object) -> Future[Reply]:
+        future: Future[Reply] = Future()
+        future.cancel = self._cancel  # type: ignore[method-assign]
+        future.status = "finished"  # type: ignore[attr-defined]
+        if self.left == 0:
+            future.set_result(Reply("good", (Outcome(0, 7),)))
+        self.left -= 1
+        return future
+
+    def _cancel(self) -> bool:
+        self.cancelled += 1
+        return True
+
+    def scheduler_info(self, n_workers: int) -> dict[str, object]:
+        return {"workers": {"w": {"resources": {f"smelt/{ORIGIN}/{BOARD.name}": 3}}}}
+
+
+@pytest.mark.parametrize(("hanging", "answers"), [(2, [7, None]), (9, ["gone"])])
+def test_boards_that_hang_cost_their_measurement(graph: Graph, hanging: int, answers: list[object]) -> None:
+    farm = Farm("tcp://nowhere", BOARD, ORIGIN, True, patience=0.0)
+    farm._client = client = Client(hanging)
+    number = farm.submit(Order(BOARD, BOARD.chip.rams[0], "zig", ()))
+    found = []
+    while farm.busy:
+        answer = farm.next(5)
+        assert answer is not None and answer.worker == number
+        found.append("gone" if answer.gone else answer.outcome and answer.outcome.cycles)
+    assert found == answers and client.cancelled == min(hanging, 5)
+
+
+def test_a_farm_without_such_a_board_is_refused(
+    scheduler: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (
         pytest.raises(OptionError, match=r"no worker of the farm owns .*/nucleo_l4r5zi"),
         Farm(scheduler, BOARD, ORIGIN, True),
     ):
         pass
+    monkeypatch.setattr("smelt.tuning.farm.CONNECTING", 1.0)
     nowhere = CliRunner().invoke(
         main, ["tune", str(model), "-b", "pico", "--log", str(tmp_path / "log"), "--farm", "tcp://127.0.0.1:9"]
     )

@@ -25,6 +25,8 @@ from smelt.tuning.workers import fit_together
 
 PATIENCE = 300.0
 """Seconds that a measurement may take, compiling included, until its board is taken for hung."""
+CONNECTING = 10.0  # seconds
+LOOKS = 1.0  # seconds between two looks at what may hang
 TRIES = 5  # boards on which an order is tried that have gone or do not answer
 OPINIONS = 3  # boards that must be wrong alike until a candidate is taken for wrong
 MISMATCH = "mismatch:"
@@ -60,7 +62,7 @@ class Farm:
         except ImportError:
             raise OptionError("a farm needs Dask: pip install 'smelt[farm]'") from None
         try:
-            self._client = Client(self._address, timeout=10, set_as_default=False)
+            self._client = Client(self._address, timeout=CONNECTING, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:
             raise OptionError(f"there is no scheduler of Dask at {self._address}: {error}") from None
         if not self._slots():
@@ -125,7 +127,7 @@ class Farm:
         while not self._answers:
             left = end - time.monotonic()
             try:
-                number, future = self._done.get(timeout=max(min(left, 1.0), 0.0))
+                number, future = self._done.get(timeout=max(min(left, LOOKS), 0.0))
             except queue.Empty:
                 if left <= 0:
                     return None
