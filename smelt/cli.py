@@ -25,7 +25,6 @@ from smelt.data_commands import evaluate_command, quantize_command
 from smelt.errors import OptionError
 from smelt.export_command import export_command
 from smelt.options import (
-    adapter_option,
     board_option,
     build_options,
     device_option,
@@ -35,11 +34,10 @@ from smelt.options import (
     model_argument,
     models_argument,
     plan_options,
-    read_logs,
     sequence_option,
 )
 from smelt.report_command import report_command
-from smelt.worker_command import worker_command
+from smelt.tuning_commands import tune_command, worker_command
 
 if TYPE_CHECKING:
     from smelt.devices.choose import Device
@@ -316,88 +314,6 @@ def plan_command(
     emit_json("plan", view, basis(compilation)) if as_json else show_plan(view, page)
 
 
-@main.command("tune", short_help="Measure ways to compute each step; keep the fastest in a log.")
-@model_argument
-@board_option
-@click.option("--budget", default="10m", show_default=True, help="How long to measure, such as 90s, 10m or 1h.")
-@click.option(
-    "--log",
-    "logs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Where measurements are added; what further ones hold is known, too.  [default: smelt-BOARD.jsonl]",
-)
-@click.option(
-    "--device",
-    type=click.Choice(["simulator", "openocd", "pyocd", "qemu"]),
-    default="simulator",
-    show_default=True,
-    help="What counts the cycles: openocd and pyocd are for real boards; QEMU cannot.",
-)
-@adapter_option
-@click.option(
-    "--farm",
-    metavar="ADDRESS",
-    help="Measure on the boards of a farm: the scheduler of Dask, such as tcp://127.0.0.1:8786 (docs/farm.md).",
-)
-@click.option("--exhaustive", is_flag=True, help="Measure what promises nothing, too.")
-@click.option("--compiler", type=click.Choice(["zig", "gcc"]), default="zig", show_default=True)
-@click.option(
-    "--for",
-    "goal",
-    type=click.Choice(["balanced", "speed"]),
-    default="balanced",
-    show_default=True,
-    help="speed also measures what spends flash.",
-)
-@json_option
-def tune_command(
-    model: Path,
-    board_name: str,
-    budget: str,
-    logs: tuple[Path, ...],
-    device: str,
-    adapter: str | None,
-    farm: str | None,
-    exhaustive: bool,
-    compiler: Compiler,
-    goal: str,
-    as_json: bool,
-) -> None:
-    """Measure the ways to compute each step of MODEL on the simulated board, or on a real one, and keep the figures in a log.
-
-    The most promising are measured first, and what promises nothing not at all. The log only ever grows: stop with Ctrl-C and
-    start again at any time. `smelt compile --log FILE` uses it.
-    """
-    from smelt import plugins
-    from smelt.report.tuning import progress_bar, seconds, show_tuning
-    from smelt.tuning.tune import tune
-
-    board = find_board(board_name)
-    file, *more = logs or (Path(f"smelt-{board.name}.jsonl"),)
-    with progress_bar(f"tuning {model.name} for {board.name}") as report:
-        result = tune(
-            model,
-            board,
-            file,
-            budget=seconds(budget),
-            compiler=compiler,
-            implementations=[w for w in plugins.implementations() if goal == "speed" or not w.spends_flash],
-            device=device,
-            adapter=adapter,
-            farm=farm,
-            exhaustive=exhaustive,
-            known=read_logs(tuple(more)),
-            report=report,
-        )
-    emit_json("tune", result) if as_json else show_tuning(result)
-    if result.left and not result.measured:
-        raise OptionError(
-            f"nothing was measured: the budget of {budget} was over before any of {result.left} candidates had a result. "
-            "Give a larger --budget"
-        )
-
-
 @main.command("inspect", short_help="What a model file contains, and what is unsupported and why.")
 @model_argument
 @json_option
@@ -446,6 +362,7 @@ for command in (
     quantize_command,
     evaluate_command,
     report_command,
+    tune_command,
     worker_command,
     boards_command,
     ops_command,

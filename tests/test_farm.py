@@ -97,7 +97,7 @@ Results = set[tuple[str, Outcome]]
 def results(pool: Pool, graph: Graph) -> Results:
     """What a pool measures of all candidates, each by its kernel."""
     bench = Bench(BOARD, BOARD.chip.rams[0], "zig", Origin(), graph, in_ram=True)
-    ways = [way for way in FRUGAL if way.name in ("dense_pairs", "dense_dsp", "dense_portable")]
+    ways = [way for way in FRUGAL if way.name == "dense_dsp"]
     search = Search(works(graph, BOARD, ways, in_ram=True), Known(BOARD), exhaustive=True, in_ram=True)
     found = [(s.candidate.kernel, o) for s, o in measured(pool, bench, search, time.monotonic() + LONG)]
     assert len(found) == len(search.subjects)
@@ -115,7 +115,7 @@ def test_a_hundred_boards_measure_what_one_does(scheduler: str, graph: Graph, re
         begun = time.monotonic()
         together = results(farm, graph)
         seconds = time.monotonic() - begun
-    assert together == alone and len(alone) > 5
+    assert together == alone and len(alone) > 3
     assert farm.aside <= {name(n) for n in range(BOARDS) if FakeLink(n).lies}
     record_property(  # type: ignore[operator]
         TABLE,

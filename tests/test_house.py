@@ -57,7 +57,7 @@ BESIDE = {
     "compile": BELOW_FIRMWARE | {"firmware", "devices", "plugins", "tuning"},
     "several": BELOW_FIRMWARE | {"firmware", "compile", "plugins"},
     "suite_commands": {"compiling", "several", "devices", "inputs", "model", "report"},
-    "worker_command": {"compiling", "firmware", "tuning"},
+    "tuning_commands": {"compiling", "firmware", "options", "plugins", "report", "tuning"},
     "report_command": {"compiling", "files", "options", "report"},
     "golden_command": {"compiling", "devices", "importers", "report"},
     "data_commands": {
@@ -105,7 +105,7 @@ BESIDE = {
         "plugins",
         "report_command",
         "suite_commands",
-        "worker_command",
+        "tuning_commands",
     },
     "__init__": {"compile"},
     "__main__": {"cli"},
