@@ -376,15 +376,23 @@ def test_every_core_computes_integer_networks(board, tmp_path):
     np.testing.assert_array_equal(found.outputs[0][0].reshape(-1), net.layers[-1].reshape(-1))
 
 
-def test_layers_that_the_board_has_in_part_are_not_shown(tmp_path):
-    """Channels that are always 0 are left out of the firmware."""
+@pytest.mark.parametrize("chw", [False, True], ids=["hwc", "chw"])
+def test_channels_that_the_board_leaves_out_are_not_compared(chw, tmp_path):
+    """Those that are always 0: of the others, each is found."""
     net = Net((1, 2, 6, 6), seed=5)
     net.conv(4, 3, pads=1, dead=2)
     net.conv(3, 1)
     (tmp_path / "net.onnx").write_bytes(net.model())
     compilation = smelt.compile(tmp_path / "net.onnx", "nucleo_h743zi")
-    found = golden_on_board(compilation, folder_of(net, tmp_path))
-    assert [layer.seen for layer in found.layers] == [False, True] and found.mismatches == 0
+    folder = folder_of(net, tmp_path, chw)
+    found = golden_on_board(compilation, folder, "chw" if chw else "hwc")
+    assert [layer.seen for layer in found.layers] == [True, True] and found.mismatches == 0
+    wrong = folder.layers[0].numbers.copy()
+    place = 3 * 36 + 7 if chw else 7 * 4 + 3
+    wrong[place] += 1
+    folder = replace(folder, layers=(replace(folder.layers[0], numbers=wrong), folder.layers[1]))
+    told = golden_on_board(compilation, folder, "chw" if chw else "hwc").layers[0]
+    assert (told.board.element, told.board.mismatches) == (told.reference.element, 1) == (place, 1)
 
 
 @pytest.mark.parametrize("wrong", [False, True], ids=["equal", "wrong"])

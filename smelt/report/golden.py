@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from typing import Literal
 
 import numpy as np
@@ -190,10 +191,11 @@ def golden_on_board(
     )
     shown, remark = _shown(compilation, inputs, device)
     tensors = {y.name: y for op in compilation.graph.ops for y in op.ys}
-    computed = trace(compilation.graph, inputs)  # with other channels, where passes dropped some and added others
-    shown = {t: v for t, v in shown.items() if t not in expected or np.array_equal(computed[t], expected[t])}
+    # as reals: passes may number them in another way
+    references = _reals(compilation.model, expected), _reals(compilation.graph, trace(compilation.graph, inputs))
     layers = tuple(
-        _on_board(*pair, shown, tensors, found.order) for pair in zip(found.layers, folder.layers, strict=True)
+        _on_board(*pair, shown, tensors, references, found.order)
+        for pair in zip(found.layers, folder.layers, strict=True)
     )
     return GoldenComparison(
         found.model,
@@ -208,14 +210,53 @@ def golden_on_board(
 
 
 def _on_board(
-    layer: LayerComparison, golden: GoldenLayer, shown: Values, tensors: Mapping[str, Tensor], order: Order
+    layer: LayerComparison,
+    golden: GoldenLayer,
+    shown: Values,
+    tensors: Mapping[str, Tensor],
+    references: tuple[Values, Values],
+    order: Order,
 ) -> LayerComparison:
-    """A layer that the board shows whole: passes may have dropped channels that nothing needs."""
+    """A layer that the board shows. `references` are those of the network and of what passes made of it."""
     name = layer.tensor
-    if name is None or name not in shown or shown[name].size != golden.numbers.size:
+    if name is None or name not in shown:
         return layer
-    told = difference(in_order(tensors[name], shown[name], order), golden.numbers)
+    theirs, mine = channels_alike(*(values[name] for values in references))
+    if not theirs:
+        return layer
+    places = _places(references[0][name].shape, order)[..., theirs]
+    if order == "chw" and places.ndim > 2:
+        places = np.moveaxis(places, -1, 1)
+    told = difference(in_order(tensors[name], shown[name][..., mine], order), golden.numbers[places.reshape(-1)])
+    if told is not None:
+        told = replace(told, element=int(places.reshape(-1)[told.element]))
     return replace(layer, seen=True, board=told)
+
+
+def _reals(graph: Graph, values: Values) -> Values:
+    """The numbers that the results of all operators stand for, in the shapes of their tensors."""
+    made = (y for op in graph.ops for y in op.ys)
+    return {y.name: in_order(y, values[y.name], "hwc").reshape(values[y.name].shape) for y in made}
+
+
+def channels_alike(whole: Array, made: Array) -> tuple[list[int], list[int]]:
+    """Which channels of a tensor are which of what passes made of it, told by their values: passes leave out channels that never
+    change, and add such that nobody reads. Nothing where others are missing, or rows are."""
+    if whole.shape[:-1] != made.shape[:-1]:
+        return [], []
+    columns = [[array[..., k].tobytes() for k in range(array.shape[-1])] for array in (whole, made)]
+    blocks = SequenceMatcher(None, *columns, autojunk=False).get_matching_blocks()
+    theirs = [block.a + k for block in blocks for k in range(block.size)]
+    mine = [block.b + k for block in blocks for k in range(block.size)]
+    changing = [k for k in range(whole.shape[-1]) if k not in set(theirs) and np.unique(whole[..., k]).size > 1]
+    return ([], []) if changing else (theirs, mine)
+
+
+def _places(shape: tuple[int, ...], order: Order) -> NDArray[np.int64]:
+    """The place in a file of each number of a tensor of that shape."""
+    if order == "hwc" or len(shape) < 3:
+        return np.arange(np.prod(shape)).reshape(shape)
+    return np.moveaxis(np.arange(np.prod(shape)).reshape(shape[0], shape[-1], *shape[1:-1]), 1, -1)
 
 
 def _shown(compilation: Compilation, inputs: tuple[Array, ...], device: Device | None) -> tuple[Values, str]:
