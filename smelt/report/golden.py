@@ -242,10 +242,10 @@ def _reals(graph: Graph, values: Values) -> Values:
 def channels_alike(whole: Array, made: Array) -> tuple[list[int], list[int]]:
     """Which channels of a tensor are which of what passes made of it, told by their values: passes leave out channels that never
     change, and add such that nobody reads. Nothing where others are missing, or rows are."""
-    if whole.shape[:-1] != made.shape[:-1]:
+    if not whole.shape or whole.shape[:-1] != made.shape[:-1]:
         return [], []
-    columns = [[array[..., k].tobytes() for k in range(array.shape[-1])] for array in (whole, made)]
-    blocks = SequenceMatcher(None, *columns, autojunk=False).get_matching_blocks()
+    before, after = ([array[..., k].tobytes() for k in range(array.shape[-1])] for array in (whole, made))
+    blocks = SequenceMatcher(a=before, b=after, autojunk=False).get_matching_blocks()
     theirs = [block.a + k for block in blocks for k in range(block.size)]
     mine = [block.b + k for block in blocks for k in range(block.size)]
     changing = [k for k in range(whole.shape[-1]) if k not in set(theirs) and np.unique(whole[..., k]).size > 1]
