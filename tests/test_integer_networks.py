@@ -378,7 +378,7 @@ def test_every_core_computes_integer_networks(board, tmp_path):
 
 @pytest.mark.parametrize("chw", [False, True], ids=["hwc", "chw"])
 def test_channels_that_the_board_leaves_out_are_not_compared(chw, tmp_path):
-    """Those that are always 0: of the others, each is found."""
+    """Here those that are always 0: of the others, each is found."""
     net = Net((1, 2, 6, 6), seed=5)
     net.conv(4, 3, pads=1, dead=2)
     net.conv(3, 1)

@@ -240,16 +240,16 @@ def _reals(graph: Graph, values: Values) -> Values:
 
 
 def channels_alike(whole: Array, made: Array) -> tuple[list[int], list[int]]:
-    """Which channels of a tensor are which of what passes made of it, told by their values: passes leave out channels that never
-    change, and add such that nobody reads. Nothing where others are missing, or rows are."""
+    """Which channels of a tensor are which of what passes made of it, told by their values: passes leave out channels that do not
+    matter, and add such that never change. Nothing where there are others, or other rows."""
     if not whole.shape or whole.shape[:-1] != made.shape[:-1]:
         return [], []
     before, after = ([array[..., k].tobytes() for k in range(array.shape[-1])] for array in (whole, made))
     blocks = SequenceMatcher(a=before, b=after, autojunk=False).get_matching_blocks()
     theirs = [block.a + k for block in blocks for k in range(block.size)]
     mine = [block.b + k for block in blocks for k in range(block.size)]
-    changing = [k for k in range(whole.shape[-1]) if k not in set(theirs) and np.unique(whole[..., k]).size > 1]
-    return ([], []) if changing else (theirs, mine)
+    others = [k for k in range(made.shape[-1]) if k not in set(mine) and np.unique(made[..., k]).size > 1]
+    return ([], []) if others else (theirs, mine)
 
 
 def _places(shape: tuple[int, ...], order: Order) -> NDArray[np.int64]:
