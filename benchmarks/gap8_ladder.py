@@ -23,7 +23,7 @@ DRIVERS = {"GreenWaves', fitted to silicon": SILICON_DRIVER, "ours on what the h
 
 def row(layer, both, by_rows):
     """The layer's cells, and kcycles of all such layers: here, on silicon, here in plain C, on GVSOC."""
-    sides = [(layer.silicon > 0, layer.silicon, False, CHIP), (both and layer.gvsoc > 0, layer.gvsoc, True, OPEN_GVSOC)]
+    sides = [(layer.silicon > 0, layer.silicon, False, CHIP), (both, layer.gvsoc, True, OPEN_GVSOC)]
     found = [cycles_of(layer, stock, by_rows, board=board) / 1e3 if run else 0 for run, _, stock, board in sides]
     silicon, gvsoc = found
     speed = layer.macs / (1e3 * silicon) if silicon else 0

@@ -16,7 +16,6 @@ from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.firmware import build, emit, render
 from smelt.firmware.build import TooMuchCode
 from smelt.firmware.harness import render_harness
-from smelt.firmware.pmsis import has_sdk
 from smelt.inputs import random_inputs
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, Lookup, MaxPool2D, Padding
@@ -313,6 +312,36 @@ def test_sums_that_are_not_all_or_not_of_the_layer_are_found(summed):
 
 
 @pytest.fixture(scope="module")
+def kept():
+    """Two layers, between which the tensor stays in the cluster's memory."""
+    first, second = LAYERS["pixels"].ops[0], linear(Dense, LAYERS["pixels"].outputs[0], 3).ops[0]
+    between = replace(first.y, name="between")
+    ops = first.substitute({first.y: between}), second.substitute({second.x: between})
+    return planned(Graph("two", (first.x,), (second.y,), ops))
+
+
+def test_a_tensor_stays_in_the_memory_that_cores_share(kept, tmp_path):
+    between = kept.steps[0].way.op.y
+    assert kept.places[between].memory == "l1" and kept.steps[1].way.view.name == "inputs"
+    moved = [e.transfer.tensor for way in kept.ways for e in way.events if hasattr(e.transfer, "tensor")]
+    assert moved and between not in moved
+    (inputs,) = random_inputs(kept.graph, 1)
+    assert on_host(kept, inputs[0].tobytes(), tmp_path) == run(kept.graph, inputs)[0].tobytes()
+
+
+def test_a_tensor_that_stays_where_others_write_is_found(kept):
+    """Over buffers of a step, or not until it is read."""
+    there = kept.places[kept.steps[0].way.op.y]
+    for wrong, reason in (
+        (replace(there, offset=0), "on one core while another"),
+        (replace(there, last=0), "has its place from"),
+    ):
+        placements = tuple(wrong if p is there else p for p in kept.placements)
+        with pytest.raises(SmeltError, match=reason):
+            check(replace(kept, placements=placements))
+
+
+@pytest.fixture(scope="module")
 def made():
     """KWS as firmware."""
     return compile_model(KWS, BOARD)
@@ -430,7 +459,6 @@ def test_tables_come_from_outside(outside):
     parts = outside.all_brings
     assert len(outside.brings) < len(parts) and outside.used("l2") < sum(b.data.nbytes for b in parts)
     assert sum(b.data.nbytes for b in parts) > 256 * 320 and all(c.flash == "hyperflash" for c in program.constants)
-    assert not has_sdk(program)
 
 
 def test_tables_that_are_not_waited_for_are_found(outside):

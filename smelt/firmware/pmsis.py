@@ -35,12 +35,9 @@ class Example:
 
 
 def has_sdk(program: Program) -> bool:
-    """Whether there is an SDK for the chip of a program that takes whole inputs, has its memory for itself, and no tables in flash
-    outside of the chip: the SDK puts those of an application into L2."""
+    """Whether there is an SDK for the chip of a program that takes whole inputs and has its memory for itself."""
     cluster = program.plan.board.chip.cluster
-    if cluster is None or cluster.interface != INTERFACE or program.feed is not None or program.suite is not None:
-        return False
-    return not any(constant.flash for constant in program.constants)
+    return cluster is not None and cluster.interface == INTERFACE and program.feed is None and program.suite is None
 
 
 def render_pmsis(program: Program, library: Sources, example: Example) -> dict[str, str]:

@@ -15,20 +15,21 @@ from math import ceil
 from smelt.errors import Unsupported
 from smelt.kernels.implementation import Numbers
 from smelt.model.graph import Array, Op
+from smelt.model.ops import Pool
 from smelt.model.slabs import Rows, needed
 from smelt.planner.check import check
 from smelt.planner.core_times import CALL, FORK, call_cycles, timed
 from smelt.planner.costs import cycles_of
 from smelt.planner.flow import aligned
 from smelt.planner.hierarchy import KILO
+from smelt.planner.kept import with_kept, with_way
 from smelt.planner.offers import Offer
-from smelt.planner.on_cores import MOST_ROUNDS, OnCores, Portion, on_cores, placed_in_order
+from smelt.planner.on_cores import MOST_ROUNDS, OnCores, Portion, on_cores
 from smelt.planner.part_sums import by_inputs
-from smelt.planner.placement import Placement, budgets, scratch_name
+from smelt.planner.placement import budgets
 from smelt.planner.plan import Plan
 from smelt.planner.predict import Predictor
 from smelt.planner.shares import Share, View, follows_channels, rectangle, share, views
-from smelt.planner.step import Step
 from smelt.planner.tiles import rounded
 from smelt.planner.ways import Way, Ways
 from smelt.targets.cluster import Cluster
@@ -74,7 +75,8 @@ def on_all_cores(plan: Plan, predictor: Predictor, ways: Ways) -> Plan:
             # the ways of other implementations where rounds of this one have no room, rather than none
             some = chain((step.way,), ways.first_of_each(step.way.op, OTHERS))
             found = next((rounds for way in some if (rounds := search.best(way)) is not None), None)
-            plan = plan if found is None else _with(plan, number, found, cluster.memory)
+            plan = plan if found is None else with_way(plan, number, found, cluster.memory)
+    plan = with_kept(plan, cluster)
     return check(replace(plan, cycles=sum(cycles_of(predictor, step.way).value for step in plan.steps)))
 
 
@@ -137,7 +139,7 @@ class _Search:
     def _all(self, view: View, groups: int, scratch: int) -> Iterator[_Size]:
         cores = self._cluster.count // groups
         follows = follows_channels(view.op)
-        one_way = groups == 1 or cores == 1
+        one_way = groups == 1 or cores == 1 or isinstance(view.op, Pool)
         if (cores > 1 and view.channels < 2) or (groups > 1 and view.length < 2) or (follows and not one_way):
             if cores > 1 or view.length > 1 or view.channels > 1:  # what cannot be divided is computed by one core
                 return
@@ -156,10 +158,15 @@ class _Search:
         all_rows, all_channels = size.rows >= view.length, size.channels >= view.channels
         some = size.channels / view.channels
         once = not size.xs_twice or (all_rows and (all_channels or not follows_channels(view.op)))
-        xs = self._read(view, size.rows) * (some if follows_channels(view.op) else 1) * (1 if once else 2)
+        xs = self._come(view, size) * (some if follows_channels(view.op) else 1) * (1 if once else 2)
         y = view.op.ys[0].bytes * size.rows / view.length * some * (1 if all_rows and all_channels else 2)
         tables = way.table_bytes * some * (1 if all_channels or not size.tables_twice else 2)
         return round(xs + y + tables) + size.scratch * self._cluster.count + 512
+
+    def _come(self, view: View, size: _Size) -> int:
+        """The bytes of operands of all channels that come for a round: for each group of cores where lines are apart."""
+        apart = follows_channels(view.op) and 1 < size.groups < self._cluster.count
+        return size.groups * self._read(view, ceil(size.rows / size.groups)) if apart else self._read(view, size.rows)
 
     def _read(self, view: View, rows: int) -> int:
         """The bytes of operands of all channels that a round in the middle reads."""
@@ -179,7 +186,7 @@ class _Search:
         inward, outward = (dma.cycles(KILO * 16, way_in) / (KILO * 16) for way_in in (True, False))
         again = 1 if follows or size.rows_first or parts == 1 else blocks
         lined = cores > 1 or size.channels < view.channels  # a line for each pixel and core
-        xs = self._read(view, size.rows) * parts * again * inward
+        xs = self._come(view, size) * parts * again * inward
         xs = max(xs, view.op.activations[0].elements / size.channels * cores if follows and lined else 0)
         ys = max(y.bytes * outward, y.elements / view.channels * blocks * cores if lined and view.length > 1 else 0)
         tables = way.table_bytes * (parts if size.rows_first and blocks > 1 else 1) * inward
@@ -347,15 +354,3 @@ def _apart(plan: Plan, way: Way) -> bool:
         for y in way.ys
         for x in way.op.activations
     )
-
-
-def _with(plan: Plan, number: int, way: OnCores, memory: str) -> Plan:
-    """The plan with a step on cores, whose buffers lie at the beginning of a memory."""
-    old = plan.steps[number]
-    step = Step(way, old.name)
-    placements: list[Placement] = [p for p in plan.placements if p.scratch not in set(old.scratch)]
-    for k, (scratch, offset) in enumerate(placed_in_order(step.scratch)):
-        name = scratch_name(step.name, k)
-        placements.append(Placement(name, memory, offset, rounded(scratch.bytes, 16), number, number, scratch=scratch))
-    steps = (*plan.steps[:number], step, *plan.steps[number + 1 :])
-    return replace(plan, steps=steps, placements=tuple(placements))

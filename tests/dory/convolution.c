@@ -121,7 +121,6 @@ KERNEL void layer(void *argument)
     }
 }
 
-/* Pointwise layers are divided along pairs of pixels, wherever they lie. */
 static void tile(uint32_t row, uint32_t column, uint32_t first)
 {
     uint32_t begins, from, behind;
@@ -130,12 +129,7 @@ static void tile(uint32_t row, uint32_t column, uint32_t first)
     now.columns = reach(column, now.y_columns, WIDTH, &from, &now.left, &behind);
     const uint8_t *const source = input + X_AT + (begins * WIDTH + from) * DEPTH;
     smelt_dma_wait(smelt_dma_in_lines(x, source, now.rows * now.columns * DEPTH, now.columns * DEPTH, WIDTH * DEPTH));
-    const tile_shape whole = now;
-    if (FILTER == 1 && STRIDE == 1 && now.y_columns % 2U == 0U) {
-        now.rows = now.y_rows = whole.y_rows * whole.y_columns / 2U, now.columns = now.y_columns = 2U;
-    }
     smelt_fork(layer, &now);
-    now = whole;
     for (uint32_t i = 0U; i < now.y_rows; i++) {
         uint8_t *const to = output + ((row + i) * Y_WIDTH + column) * CHANNELS + first;
         const uint32_t bytes = now.y_columns * now.channels;
@@ -143,54 +137,17 @@ static void tile(uint32_t row, uint32_t column, uint32_t first)
     }
 }
 
-#if STREAMED
-/* So many channels come from outside at a time, by three requests, while those before are computed. */
-static SMELT_L2 uint8_t staged[2][CHUNK * (TAPS + 8)] __attribute__((aligned(4)));
-
-static uint32_t ask(uint32_t chunk)
-{
-    uint8_t *const to = staged[chunk & 1U];
-    const uint32_t first = chunk * CHUNK, tables = CHANNELS * TAPS;
-    (void)smelt_outside_read(to, first * TAPS, CHUNK * TAPS);
-    (void)smelt_outside_read(to + CHUNK * TAPS, tables + 4U * first, 4U * CHUNK);
-    return smelt_outside_read(to + CHUNK * (TAPS + 4), tables + 4U * (CHANNELS + first), 4U * CHUNK);
-}
-
-/* The weights of a channel, in L2, and behind them factors and summands; those of a chunk when its first one is wanted. */
-static const uint8_t *tables_of(uint32_t first, uint32_t *factors_at, uint32_t *summands_at)
-{
-    static SMELT_L1 uint32_t waited;
-    const uint32_t chunk = first / CHUNK, at = first % CHUNK;
-    if (at == 0U) {
-        smelt_outside_wait(chunk == 0U ? ask(0U) : waited);
-        waited = first + CHUNK < CHANNELS ? ask(chunk + 1U) : waited;
-    }
-    *factors_at = CHUNK * TAPS + 4U * at, *summands_at = *factors_at + 4U * CHUNK;
-    return staged[chunk & 1U];
-}
-#else
-enum { CHUNK = CHANNELS };
-
-static const uint8_t *tables_of(uint32_t first, uint32_t *factors_at, uint32_t *summands_at)
-{
-    *factors_at = FACTORS_AT + 4U * first, *summands_at = *factors_at + 4U * CHANNELS;
-    return input;
-}
-#endif
-
 static void master(void *argument)
 {
     (void)argument;
     memset(&now, 0, sizeof now);
     now.kernel = FILTER, now.stride = STRIDE, now.depth = DEPTH;
     const uint32_t start = smelt_cycles();
-    for (uint32_t first = 0U; first < CHANNELS; first += now.channels) {
-        uint32_t factors_at, summands_at;
-        const uint8_t *const from = tables_of(first, &factors_at, &summands_at);
-        now.channels = least(least(PART, CHANNELS - first), CHUNK - first % CHUNK);
-        smelt_dma_wait(smelt_dma_in(weights, from + first % CHUNK * TAPS, now.channels * TAPS));
-        smelt_dma_wait(smelt_dma_in(factors, from + factors_at, 4U * now.channels));
-        smelt_dma_wait(smelt_dma_in(summands, from + summands_at, 4U * now.channels));
+    for (uint32_t first = 0U; first < CHANNELS; first += PART) {
+        now.channels = least(PART, CHANNELS - first);
+        smelt_dma_wait(smelt_dma_in(weights, input + first * TAPS, now.channels * TAPS));
+        smelt_dma_wait(smelt_dma_in(factors, input + FACTORS_AT + 4U * first, 4U * now.channels));
+        smelt_dma_wait(smelt_dma_in(summands, input + FACTORS_AT + 4U * (CHANNELS + first), 4U * now.channels));
         for (uint32_t row = 0U; row < Y_HEIGHT; row += ROWS) {
             for (uint32_t column = 0U; column < Y_WIDTH; column += ACROSS) {
                 tile(row, column, first);
