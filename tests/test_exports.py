@@ -478,6 +478,10 @@ def test_what_every_package_says(format, words, model):
     unstated = [name for name, text in texts.items() if "SPDX-License-Identifier: MIT" not in text]
     assert texts and not unstated
     assert all(is_intact(text.encode()) for text in texts.values() if is_marked(text.encode()))
+    c = [text for name, text in texts.items() if name.endswith((".c", ".h", ".cpp", ".ino"))]
+    assert all(
+        len(line) <= 120 for text in c for line in text.split("\n") if "    " not in line[:5] or not line.endswith(",")
+    )
     assert all(line == line.rstrip() for text in texts.values() for line in text.split("\n"))
     readme = next(text for name, text in texts.items() if name.endswith("README.md"))
     assert (

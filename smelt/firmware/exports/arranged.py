@@ -8,6 +8,7 @@ from smelt.firmware.exports.package import Package
 from smelt.firmware.exports.self_test import self_test
 from smelt.firmware.exports.texts import filled, licensed, plain
 from smelt.firmware.harness import c_string
+from smelt.firmware.layout import wrapped
 from smelt.firmware.program import Port
 from smelt.firmware.sources import lines
 from smelt.kernels.c_types import C_TYPES
@@ -27,7 +28,7 @@ def example(
     package: Package, printing: str = "printf", header: str = "<stdio.h>", entry: str = MAIN, define: str = ""
 ) -> str:
     """A program in C that is C++ as well: the self-test, then an input of one's own. `printing` is what prints, of `header`."""
-    return filled(
+    text = filled(
         "example.c",
         package,
         **spoken(package),
@@ -36,11 +37,12 @@ def example(
         entry=entry.rstrip("\n"),
         include=f'{define}#include "{package.header}"' if define else f'#include "{package.header}"',
     )
+    return wrapped(text)
 
 
 def sketch(package: Package) -> str:
     """The same as an Arduino sketch."""
-    return filled("sketch.ino", package, **spoken(package))
+    return wrapped(filled("sketch.ino", package, **spoken(package)))
 
 
 def spoken(package: Package) -> dict[str, str]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from smelt.firmware.exports.package import Package
 from smelt.firmware.exports.texts import filled
-from smelt.firmware.mark import marked
+from smelt.firmware.layout import LONGEST, wrapped
+from smelt.firmware.mark import MARK_LETTERS, marked
 from smelt.firmware.program import Port
 from smelt.firmware.sources import lines, smelt_version
 from smelt.kernels.c_types import C_TYPES
@@ -40,7 +41,7 @@ def self_test(package: Package) -> dict[str, str]:
         inputs=lines(_input(package)),
         comparisons=lines(_comparison(package, port) for port in program.outputs),
     )
-    return {name: marked(text, smelt_version())}
+    return {name: marked(wrapped(text, LONGEST - MARK_LETTERS), smelt_version())}
 
 
 def _array(package: Package, port: Port, array: Array) -> str:

@@ -10,7 +10,8 @@ from smelt.firmware.exports.arranged import arranged, example
 from smelt.firmware.exports.layout import Format
 from smelt.firmware.exports.package import Package, quoted
 from smelt.firmware.exports.texts import filled
-from smelt.firmware.mark import marked
+from smelt.firmware.layout import LONGEST, wrapped
+from smelt.firmware.mark import MARK_LETTERS, marked
 from smelt.firmware.sources import smelt_version
 
 CHUNK = 3000  # characters of a string literal: C99 compilers must take 4095
@@ -31,7 +32,7 @@ def _files(package: Package) -> dict[str, str]:
         f'\n#include "{name}_self_test.h"', ""
     )
     main = main.replace(f'"{package.header}"', f'"{name}.h"')
-    return {f"{name}.h": marked(text, smelt_version()), "examples/main.c": main}
+    return {f"{name}.h": marked(wrapped(text, LONGEST - MARK_LETTERS), smelt_version()), "examples/main.c": main}
 
 
 def _inlined(files: Mapping[str, str], name: str, done: set[str]) -> str:

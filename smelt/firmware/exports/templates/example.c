@@ -14,7 +14,7 @@ static @{name}_net net;
 @{labels}static int run_example(void)
 {
     int i, largest = 0;
-    if (@{name}_init(&net, &memory) != 0) {
+    if (@{name}_init(&net, &memory) != @{NAME}_STATUS_OK) {
         return 1;
     }
     const @{name}_out out = @{name}_get_outputs(&net);

@@ -12,8 +12,7 @@ static @{name}_net net;
 
 int32_t tvmgen_@{name}_run(struct tvmgen_@{name}_inputs *inputs, struct tvmgen_@{name}_outputs *outputs)
 {
-    const int ended = @{name}_init(&net, &memory);
-    if (ended != 0) {
+    if (@{name}_init(&net, &memory) != @{NAME}_STATUS_OK) {
         return -1;
     }
     (void)inputs;

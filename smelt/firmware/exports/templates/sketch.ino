@@ -13,7 +13,7 @@ static @{name}_net net;
     Serial.begin(115200);
     while (!Serial) {
     }
-    if (@{name}_init(&net, &memory) != 0) {
+    if (@{name}_init(&net, &memory) != @{NAME}_STATUS_OK) {
         Serial.println("@{name} was given no memory");
         return;
     }
