@@ -138,7 +138,7 @@ def _shapes(op: Op) -> str:
     x = op.activations[0].shape if op.activations else y
     if x == y:
         return _shape(x)
-    return f"{_shape(x)}_to_{y[-1] if x[:-1] == y[:-1] else _shape(y)}"
+    return f"{_shape(x)}_to_{y[-1] if y and x[:-1] == y[:-1] else _shape(y)}"
 
 
 def _shape(shape: tuple[int, ...]) -> str:
