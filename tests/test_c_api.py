@@ -11,6 +11,9 @@ from smelt.firmware.layout import LONGEST, wrapped
 from smelt.firmware.names import telling
 from smelt.importers import load
 from smelt.inputs import random_inputs
+from smelt.kernels.headers import needed
+from smelt.loops.kernel import Kernel
+from smelt.loops.reviewed import reviewed
 from smelt.model.reference import run
 from smelt.passes import prepare
 from smelt.planner import make_plan
@@ -176,7 +179,25 @@ def test_lines_are_short_and_offsets_have_names(network):
     for file in network[2].glob("[!m]*.[ch]"):
         assert max(map(len, file.read_text().splitlines())) <= LONGEST, file
     code = (network[2] / "words_net.c").read_text()
-    assert "net->main + WORDS_AT_INPUT_0" in code and not re.search(r"net->\w+ \+ \d", code)
+    assert "&net->main[WORDS_AT_INPUT_0]" in code and not re.search(r"net->\w+(?: \+ |\[)\d", code)
+
+
+def test_what_reviewers_see_is_the_same_machine_code(network, tmp_path):
+    """As the plain print, of which names of kernels and all measurements are digests."""
+    _, plan, folder = network
+    kernels = list({call.kernel.name: call.kernel for call in plan.calls}.values())
+    heads = '#include "smelt_kernels.h"\n' + "".join(
+        f'#include "{h}"\n' for h in needed("".join(k.c() for k in kernels), plan.board.core)
+    )
+    made = {}
+    for way, text in {"plain": Kernel.c, "reviewed": reviewed}.items():
+        (tmp_path / f"{way}.c").write_text(heads + "\n".join(text(k, k.name) for k in kernels))
+        command = ["gcc", *STRICT, "-O2", f"-I{folder}", "-S", "-o", "-", f"{way}.c"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        made[way] = done.stdout.replace(f"{way}.c", "")
+    assert made["plain"] == made["reviewed"] and len(made["plain"]) > 1000
+    assert (tmp_path / "plain.c").read_text() != (tmp_path / "reviewed.c").read_text()
 
 
 def test_kernels_say_what_they_are_for(network):

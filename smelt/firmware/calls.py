@@ -24,9 +24,17 @@ def operand(program: Program, place: Place | Constant, type: str, step: int = 0)
     """An argument of a call, which moves by `step` bytes from band to band."""
     if isinstance(place, Constant):
         return place.name
-    pointer = " + ".join((f"net->{program.role(place.memory)}", *offset(program, place)))
+    pointer = address(program, place)
     pointer += f" {'+' if step > 0 else '-'} {abs(step)}u * band" if step else ""
-    return f"({type} *)(void *)({pointer})"
+    through = "" if type in ("const int8_t", "const uint8_t", "const void", "void") else "(void *)"
+    return f"({type} *){through}{f'({pointer})' if step else pointer}"
+
+
+def address(program: Program, place: Place) -> str:
+    """A pointer to the bytes there."""
+    behind = " + ".join(offset(program, place))
+    region = f"net->{program.role(place.memory)}"
+    return f"&{region}[{behind}]" if behind else region
 
 
 def offset(program: Program, place: Place) -> Iterator[str]:

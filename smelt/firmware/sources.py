@@ -10,7 +10,7 @@ from string import Template
 import numpy as np
 
 from smelt.firmware import ports, steps
-from smelt.firmware.calls import bands_of, comment, offset, offset_macros, operand
+from smelt.firmware.calls import address, bands_of, comment, offset, offset_macros, operand
 from smelt.firmware.image import Sources
 from smelt.firmware.invocations import Constant
 from smelt.firmware.layout import LONGEST, wrapped
@@ -22,6 +22,7 @@ from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.headers import includes, needed, with_included
 from smelt.loops.c import float_literal
 from smelt.loops.kernel import Kernel
+from smelt.loops.reviewed import reviewed
 from smelt.model.graph import Tensor
 from smelt.planner.suite import Suite, state_bytes, turn_bytes
 from smelt.targets.types import Role
@@ -188,10 +189,11 @@ def _threads_note(program: Program) -> str:
 
 def _begin(program: Program) -> str:
     """What an instance begins with."""
-    begun = list(switched_on(dma_of(program.plan.board.chip))) if program.uses_dma else []
+    begun = [f"    net->{r.role} = memory->{r.role};" for r in program.regions]
+    begun += list(switched_on(dma_of(program.plan.board.chip))) if program.uses_dma else []
     begun += [f"    {program.name}_reset(net);"] if program.cells else []
     begun += ["    net->fed = 0u;", "    net->band = 0u;"] if program.feed else []
-    return "".join(f"{line}\n" for line in begun)
+    return lines(f"    {line}" for line in begun)
 
 
 def _counters(program: Program) -> tuple[str, ...]:
@@ -296,7 +298,8 @@ def _kernel(kernel: Kernel, programs: Sequence[Program]) -> str:
         if i.kernel.name == kernel.name
     ]
     first = programs[0]
-    return f"/* {', '.join(dict.fromkeys(users))} */\n{_macro(first.owner, 'STATIC_KERNEL')} {kernel.c(first.function(kernel))}"
+    text = f"{_macro(first.owner, 'STATIC_KERNEL')} {reviewed(kernel, first.function(kernel))}"
+    return f"/* {', '.join(dict.fromkeys(users))} */\n{text}"
 
 
 def _macro(*parts: str) -> str:
@@ -333,11 +336,10 @@ def _memory_macro(name: str, regions: Sequence[Region]) -> str:
 
 
 def _init(name: str, role: Role) -> str:
-    given = f"memory->{role}"
+    given, status = f"memory->{role}", f"        status = {name}_STATUS"
     return (
-        f"    if ({given} == NULL) {{\n        return {name}_STATUS_NULL_POINTER;\n    }}\n"
-        f"    if (((uintptr_t){given} & 3u) != 0u) {{\n        return {name}_STATUS_MISALIGNED;\n    }}\n"
-        f"    net->{role} = {given};"
+        f"    }} else if ({given} == NULL) {{\n{status}_NULL_POINTER;\n"
+        f"    }} else if (((uintptr_t){given} & 3u) != 0u) {{\n{status}_MISALIGNED;"
     )
 
 
@@ -368,24 +370,19 @@ def _described(tensor: Tensor) -> str:
 
 def _reset(program: Program, cell: Cell) -> Iterator[str]:
     if isinstance(cell.initial, Constant):
-        yield f"    memcpy({_bytes(program, cell)}, {cell.initial.name}, {cell.tensor.bytes}u);"
+        yield f"    memcpy({address(program, cell.place)}, {cell.initial.name}, {cell.tensor.bytes}u);"
     else:
-        yield f"    memset({_bytes(program, cell)}, {cell.initial}, {cell.tensor.bytes}u);"
+        yield f"    memset({address(program, cell.place)}, {cell.initial}, {cell.tensor.bytes}u);"
 
 
 def _save(program: Program, cell: Cell) -> Iterator[str]:
-    yield f"    memcpy(bytes, {_bytes(program, cell)}, {cell.tensor.bytes}u);"
+    yield f"    memcpy(bytes, {address(program, cell.place)}, {cell.tensor.bytes}u);"
     yield f"    bytes += {cell.tensor.bytes};"
 
 
 def _restore(program: Program, cell: Cell) -> Iterator[str]:
-    yield f"    memcpy({_bytes(program, cell)}, bytes, {cell.tensor.bytes}u);"
+    yield f"    memcpy({address(program, cell.place)}, bytes, {cell.tensor.bytes}u);"
     yield f"    bytes += {cell.tensor.bytes};"
-
-
-def _bytes(program: Program, cell: Cell) -> str:
-    """A pointer to the bytes of a state."""
-    return f"net->{program.role(cell.place.memory)}" + (f" + {cell.place.offset}" if cell.place.offset else "")
 
 
 def _stack_note(program: Program) -> str:

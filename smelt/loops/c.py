@@ -18,6 +18,7 @@ from smelt.loops.ir import (
     Declare,
     DeclareWindow,
     Expr,
+    Group,
     If,
     Load,
     Loop,
@@ -155,6 +156,8 @@ def _spelled(value: Expr) -> tuple[str, int]:
             return name, ATOM
         case Cast(type, inner):
             return f"({type}){_text(inner, UNARY)}", UNARY
+        case Group(inner):
+            return f"({_text(inner)})", ATOM
         case Load(buffer, index, type) if type == buffer.type:
             return f"{buffer.name}[{_text(index)}]", ATOM
         case Load(buffer, index, type):

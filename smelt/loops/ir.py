@@ -142,6 +142,17 @@ class Cast(Expr):
 
 
 @dataclass(frozen=True)
+class Group(Expr):
+    """The same in parentheses, where these are for readers only. Kernels are built without."""
+
+    value: Expr
+
+    @property
+    def type(self) -> Type:  # type: ignore[override]
+        return self.value.type
+
+
+@dataclass(frozen=True)
 class Load(Expr):
     """`type` bytes from element `index` on; wider than an element it reads neighbours together, aligned or not."""
 

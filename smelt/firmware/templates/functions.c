@@ -1,10 +1,13 @@
 ${offsets}${step_functions}${state_functions}${name}_status_code ${name}_init(${name}_net *net, const ${name}_memory *memory)
 {
-    if (net == NULL || memory == NULL) {
-        return ${NAME}_STATUS_NULL_POINTER;
-    }
+    ${name}_status_code status = ${NAME}_STATUS_OK;
+    if ((net == NULL) || (memory == NULL)) {
+        status = ${NAME}_STATUS_NULL_POINTER;
 ${init_checks}
-${begin}    return ${NAME}_STATUS_OK;
+    } else {
+${begin}
+    }
+    return status;
 }
 
 ${input_function}
