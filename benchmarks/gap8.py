@@ -146,7 +146,9 @@ def kernel_rows():
     """Layers of uint8 in NEMO's rounding: what a fork takes, its call and barriers included."""
     for kernel in KERNELS:
         net = Net((1, *kernel.shape), 3)
-        net.conv(kernel.channels, kernel.size, pads=kernel.size // 2, groups=kernel.groups)
+        net.conv(
+            kernel.channels, kernel.size, kernel.stride, kernel.size // 2, kernel.groups, bits=kernel.bits
+        )  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "net.onnx"
             file.write_bytes(net.model())

@@ -46,7 +46,8 @@ DORY = {
 
 @dataclass(frozen=True)
 class Kernel:
-    """One layer, data in L1: channels in, rows and columns, channels out, kernel, groups; MAC/cycle of PULP-NN and what we want."""
+    """One layer, data in L1: channels in, rows and columns, channels out, kernel, groups; MAC/cycle of PULP-NN and what we want;
+    stride, and bits of weights."""
 
     name: str
     shape: tuple[int, int, int]
@@ -56,10 +57,17 @@ class Kernel:
     pulp_nn: str
     must: float | None = None
     aim: float | None = None
+    stride: int = 1
+    bits: int = 8
 
 
 KERNELS = (
     Kernel("pointwise 8x8x256 to 64", (256, 8, 8), 64, 1, 1, "14.1 silicon (15.5 claimed)", 17.0, 19.5),
     Kernel("3x3 16x16x16 to 32", (16, 16, 16), 32, 3, 1, "10.35 GVSOC"),
     Kernel("depthwise 3x3 16x16x40", (40, 16, 16), 40, 3, 40, "1.0 to 1.35 silicon", 4.0, 6.0),
+    Kernel("depthwise 3x3 s2 16x16x40", (40, 16, 16), 40, 3, 40, "0.5 to 0.63 silicon", stride=2),
+    Kernel("3x3 s2 64x64x3 to 32", (3, 64, 64), 32, 3, 1, "4.27 silicon", stride=2),
+    Kernel("5x5 s2 64x64x1 to 32", (1, 64, 64), 32, 5, 1, "2.9 GVSOC", stride=2),
+    Kernel("pointwise, weights of 4 bits", (256, 8, 8), 64, 1, 1, "-", bits=4),
+    Kernel("pointwise, weights of 2 bits", (256, 8, 8), 64, 1, 1, "-", bits=2),
 )

@@ -59,6 +59,19 @@ def of_sums(op: Any, how: str) -> Any:
     return replace(op, x=x, rescale=numbers, bias=None)
 
 
+def fine_numbers(op: Any) -> Any:
+    """An op of an integer network, whose outputs take two products."""
+    p, factors = op.rescale, (1 << 22) + 123457 * np.arange(1, op.y.shape[-1] + 1)
+    return replace(op, rescale=floor_rescale(factors, factors // 3, 30, FULL, p.x_zero, p.y_zero))
+
+
+def of_bits(op: Any, bits: int) -> Any:
+    """The same with weights that so many bits hold, packed."""
+    limit = 1 << (bits - 1)
+    data = (op.weights.constant.astype(np.int64) % (2 * limit) - limit).astype(np.int8)
+    return replace(op, weights=replace(op.weights, dtype="int4", data=data))
+
+
 class Maker:
     """Random operators of given shapes, reproducible by seed."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Any, Literal
 
@@ -20,7 +20,7 @@ from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.cores.cortex_m7 import CORTEX_M7
 from smelt.targets.cores.cortex_m33 import CORTEX_M33
 from smelt.targets.cores.ri5cy import RI5CY
-from tests.mac_cases import RELU, Maker, large_numbers, of_sums, rounded, small_numbers
+from tests.mac_cases import RELU, Maker, fine_numbers, large_numbers, of_bits, of_sums, rounded, small_numbers
 from tests.test_kernels_mac import inputs_of
 from tests.thumb_programs import Case
 
@@ -88,6 +88,15 @@ def layers() -> list[Op]:
         large_numbers(m.depthwise((1, 4, 8, 3), 1, (3, 3), pad=around, style=narrow)),
         large_numbers(m.depthwise((1, 5, 8, 3), 1, (3, 3), stride=(2, 2), pad=(0, 0, 0, 1), style=narrow)),
         rounded(m.conv((1, 1, 4, 5), 4, (1, 1), style=narrow), "even"),
+        *(
+            of_bits(how(op), bits)
+            for bits in (4, 2)
+            for op in (
+                m.conv((1, 1, 4, 119), 25, (1, 1), style=narrow, bias="none"),
+                m.dense(1, 119, 25, style=narrow, bias="none"),
+            )
+            for how in (small_numbers, fine_numbers, partial(rounded, how="pow2"))
+        ),
         *(of_sums(m.conv((1, 3, 5, 3), 5, (2, 2)), how) for how in ("narrow", "split", "wide")),
         *(of_sums(m.dense(1, 9, 4), how) for how in ("narrow", "split", "wide")),
         rounded(m.dense(2, 20, 10, style=narrow, bias="none"), "even"),

@@ -1,6 +1,6 @@
 """Operator + schedule -> loops. `IMPLEMENTATIONS` lists every way there is; for each operator the best comes first."""
 
-from smelt.kernels.accepts import has_byte_weights, has_dots, has_dual_mac, has_quads, is_of_words
+from smelt.kernels.accepts import has_dots, has_dual_mac, has_quads, is_of_words
 from smelt.kernels.computed import COMPUTED
 from smelt.kernels.conv2d_direct import CONV2D_DIRECT
 from smelt.kernels.conv2d_dsp import CONV2D_DSP
@@ -42,7 +42,7 @@ from smelt.kernels.top_k import TOP_K
 from smelt.kernels.transpose_conv import TRANSPOSE_CONV_PORTABLE
 from smelt.kernels.turned import turned
 
-DENSE_QUADS = through_conv2d(CONV2D_QUADS, "dense_quads", (has_dots, has_byte_weights, has_quads))
+DENSE_QUADS = through_conv2d(CONV2D_QUADS, "dense_quads", (has_dots, has_quads))
 
 INT8: tuple[Implementation, ...] = (
     turned(CONV2D_PAIRS),

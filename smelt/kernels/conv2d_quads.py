@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.kernels.accepts import (
-    has_byte_weights,
     has_dots,
     has_quads,
     is_pointwise,
@@ -60,11 +59,11 @@ def _built(op: Conv2D, schedule: QuadBlock, outputs: Outputs) -> KernelCall:
     pixels = FOUR if shaped.y.shape[2] >= FOUR else 1
     k = CallBuilder("conv2d_quads")
     x = k.operand("x", op.x)
-    tables = bind_quads(k, _packed(op), outputs, pixels)
+    tables = bind_quads(k, _packed(op, outputs), outputs, pixels)
     image = k.scratch("image", x.type, _lines(shaped, schedule.rows) * _length(shaped)) if schedule.rows else None
     columns = k.scratch("columns", "int8_t", under.words * pixels * FOUR) if schedule.gathered else None
     words, rows = (under.words, 1) if schedule.gathered else (under.whole, under.rows)
-    quads = Quads(outputs, *tables, k.result("y", op.y), words, rows, under.lanes)
+    quads = Quads(outputs, *tables, k.result("y", op.y), words, rows)
     kernel = _Kernel(shaped, schedule, pixels, x, image, columns, quads)
     if columns is not None:
         fill_rest(k, columns, pixels, under)
@@ -78,9 +77,9 @@ def _flat(op: Conv2D) -> NDArray[np.int8]:
     return op.weights.constant.reshape(op.y.shape[3], -1)
 
 
-def _packed(op: Conv2D) -> Table:
+def _packed(op: Conv2D, outputs: Outputs) -> Table:
     under = _under(_in_a_row(op))
-    return pack(_flat(op), order_of(under.rows, under.run, under.lanes), under.lanes)
+    return pack(_flat(op), order_of(under.rows, under.run, under.lanes), outputs.words)
 
 
 def _numbers(op: Conv2D) -> Outputs | None:
@@ -89,7 +88,7 @@ def _numbers(op: Conv2D) -> Outputs | None:
 
 
 def _tables(op: Conv2D, schedule: QuadBlock, outputs: Outputs) -> tuple[Table, ...]:
-    return _packed(op), outputs.table
+    return _packed(op, outputs), outputs.table
 
 
 def _in_a_row(op: Conv2D) -> Conv2D:
@@ -188,6 +187,6 @@ def _strips(op: Conv2D) -> tuple[int, ...]:
 
 
 CONV2D_QUADS = Implementation(
-    "conv2d_quads", Conv2D, schedules, build_conv2d, (has_dots, has_byte_weights, is_undilated, is_ungrouped, has_quads),
+    "conv2d_quads", Conv2D, schedules, build_conv2d, (has_dots, is_undilated, is_ungrouped, has_quads),
     blocks=Blocks(_numbers, _built, _tables),
 )  # fmt: skip

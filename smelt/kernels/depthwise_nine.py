@@ -15,7 +15,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from smelt.kernels.accepts import has_byte_weights, has_dots, is_three_by_three, is_undilated
+from smelt.kernels.accepts import has_dots, is_three_by_three, is_undilated
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.feeds.axes import Axis, axes_of
 from smelt.kernels.implementation import Blocks, Implementation, KernelCall
@@ -241,6 +241,6 @@ DEPTHWISE_NINE = Implementation(
     DepthwiseConv2D,
     schedules,
     build_nine,
-    (has_dots, has_byte_weights, is_undilated, is_three_by_three, has_groups, ends_at_once),
+    (has_dots, is_undilated, is_three_by_three, has_groups, ends_at_once),
     blocks=Blocks(_outputs, _built, _tables),
 )

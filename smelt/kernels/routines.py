@@ -39,6 +39,7 @@ GROUP = 3  # tiles that are multiplied together
 DEPTHS = (16, 32, 64)  # for which the routine for weights is written in particular
 GROUP_SUMS = POSITIONS * 2 * GROUP
 QUAD_NUMBERS = {"sums": 1, "narrow": 4, "split": 6, "twice": 4}  # of a channel, by what becomes of sums
+QUAD_WEIGHTS = {"": 4, "_16": 4, "_w4": 2, "_w2": 1}  # words of weights that meet a word of x: see the header
 NINE_NUMBERS = {"narrow": 3, "split": 5, "twice": 4}
 
 
@@ -277,9 +278,9 @@ def _softmax(name: str, result: Writes, rounds: Number, *numbers: str) -> Routin
     return _built(name, "smelt_bytes.h", (result, *operands, *passed, entries), turn=4)
 
 
-def _quads(pixels: int, end: str, lanes: int) -> Routine:
-    """Sums of quads of channels of so many pixels, or the outputs that they make, with so many elements in a word: all distances in
-    bytes, `channels` those of y."""
+def _quads(pixels: int, end: str, words_of: str) -> Routine:
+    """Sums of quads of channels of so many pixels, or the outputs that they make, with such words: all distances in bytes,
+    `channels` those of y."""
     words, rows, blocks = WORDS.value, ROWS.value, BLOCKS.value
     step, along, channels = Number("step", 0), Number("along", 4, 4), Number("channels", 4)
     beside, next_word, pitch = (
@@ -289,14 +290,14 @@ def _quads(pixels: int, end: str, lanes: int) -> Routine:
     made = (pitch * (pixels - 1)) + blocks * 4
     parameters: tuple[Parameter, ...] = (
         Writes("y", "int32_t" if end == "sums" else "int8_t", made),
-        Reads("w", "int32_t", words * rows * blocks * 4),
+        Reads("w", "int32_t", words * rows * blocks * QUAD_WEIGHTS[words_of]),
         Reads("x", "int8_t", seen, also=("int16_t",)),
         Reads("scales", "int32_t", blocks * QUAD_NUMBERS[end] * 4),
         *(WORDS, ROWS, Number("pitch", 0), *((step, along) if pixels > 1 else ()), BLOCKS),
         *((channels,) if pixels > 1 else ()),
         Number("bits", 0),
     )
-    name = f"quad{'s' if pixels > 1 else ''}_{end}{'_16' if lanes == 2 else ''}"
+    name = f"quad{'s' if pixels > 1 else ''}_{end}{words_of}"
     return Routine(name, "smelt_quads.h", parameters)
 
 
@@ -372,8 +373,13 @@ SOFTMAX_TOTAL = _softmax("softmax_total", Writes("total", "int32_t", Const(1)), 
 SOFTMAX_RESULTS = _softmax(
     "softmax_results", Writes("y", "int8_t", _count("rounds").value * 4), _count("rounds"), "multiplier", "factor"
 )
-QUADS = {(pixels, end, 4): _quads(pixels, end, 4) for pixels in (4, 1) for end in QUAD_NUMBERS}
-QUADS_16 = {(pixels, end, 2): _quads(pixels, end, 2) for pixels in (4, 1) for end in ("sums", "narrow", "split")}
+QUADS = {
+    (pixels, end, words): _quads(pixels, end, words)
+    for pixels in (4, 1)
+    for words in QUAD_WEIGHTS
+    for end in QUAD_NUMBERS
+    if end != "twice" or not words
+}
 INTERLEAVE = _interleave()
 NINE = {(stride, end): _nine(stride, end) for stride in (1, 2) for end in NINE_NUMBERS}
 LINES = _lines()
@@ -384,7 +390,7 @@ ROUTINES = (
     *PLANES.values(), *PLANES_ONCE.values(), THIN, THIN_ONCE, *PIXELS.values(), *PIXELS_ONCE.values(), WINOGRAD_INPUTS,
     *WINOGRAD_WEIGHTS.values(), WINOGRAD_EIGHT, WINOGRAD_EIGHTS, WINOGRAD_PRODUCTS, *WINOGRAD_OUTPUTS, QUANTIZE, QUANTIZE_EVEN,
     DENSE_EIGHTS, SUM_WORDS, PRODUCT_WORDS, LOOKUP_WORDS, SOFTMAX_TOTAL, SOFTMAX_RESULTS, *QUADS.values(),
-    *QUADS_16.values(), INTERLEAVE, *NINE.values(), LINES,
+    INTERLEAVE, *NINE.values(), LINES,
 )  # fmt: skip
 
 

@@ -1,13 +1,15 @@
 """Quads: four channels whose weights lie side by side, word by word, multiplied with four pixels or with one.
 
 A word is four elements under the kernel: first the whole words of each row of the kernel, then what is left of all rows, one behind
-the other. Outputs are made where the sums are, from sums that are limited to those between which outputs change (see `slopes`): by
-a product of 32 bits (`narrow`) or two of them (`split`), or else by TensorFlow Lite Micro's two roundings (`twice`). Other sums are
-stored, and any epilogue makes outputs of them.
+the other. Weights of four or two bits stay packed, two channels or all four in a word. Outputs are made where the sums are, from
+sums that are limited to those between which outputs change (see `slopes`): by a product of 32 bits (`narrow`) or two of them
+(`split`), or else by TensorFlow Lite Micro's two roundings (`twice`). Other sums are stored, and any epilogue makes outputs of
+them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -17,7 +19,7 @@ from numpy.typing import NDArray
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.requantize import constant_bias, ranges, requantizer, sums_wrap
 from smelt.kernels.requantizer import Integers, Requantizer, table_of
-from smelt.kernels.routines import QUADS, QUADS_16
+from smelt.kernels.routines import QUAD_WEIGHTS, QUADS
 from smelt.kernels.slopes import Slopes, find_slopes
 from smelt.loops.builder import KernelBuilder
 from smelt.loops.ir import Buffer, Expr, Table
@@ -35,6 +37,9 @@ OUTPUT, CALL = 4, 60  # and for an output, and for a call
 
 STEPPED = ("tflm", "ties_even", "floor")  # roundings whose outputs are steps
 End = Literal["sums", "narrow", "split", "twice"]
+Words = Literal["", "_16", "_w4", "_w2"]
+"""Of weights: four bytes, two of int16, or narrow ones (see the header of the routines)."""
+BITS: Mapping[Words, int] = {"_w4": 4, "_w2": 2}
 
 
 def order_of(rows: int, run: int, lanes: int) -> tuple[int, ...]:
@@ -51,22 +56,44 @@ def quads_of(channels: int) -> NDArray[np.intp]:
     return np.array(starts)[:, np.newaxis] + np.arange(QUAD)
 
 
-def pack(weights: NDArray[np.int8], order: tuple[int, ...], lanes: int) -> Table:
-    """int32 [quad][word][channel] of weights (channels, elements), so many of which are a word."""
+def pack(weights: NDArray[np.int8], order: tuple[int, ...], words: Words) -> Table:
+    """int32 [quad][word][channel] of weights (channels, elements); of narrow ones [quad][word][pair], or [quad][word]."""
     places = np.array(order)
     ordered = np.where(places < 0, np.int8(0), weights[:, places])
-    words = np.ascontiguousarray(ordered, np.int8 if lanes == QUAD else np.int16).view("<i4")
-    return words[quads_of(len(weights))].transpose(0, 2, 1).astype(np.int32).reshape(-1)
+    if words == "_16":
+        ordered = ordered.astype(np.int16)
+    whole = np.ascontiguousarray(ordered).view("<u4")[quads_of(len(weights))].transpose(0, 2, 1)
+    if words in BITS:
+        whole = _narrowed(whole, BITS[words])
+    return np.ascontiguousarray(whole).view(np.int32).reshape(-1)
+
+
+def _narrowed(words: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
+    """Words (..., channel) of bytes that need no more bits, as many in one as it takes."""
+    each = 8 // bits
+    fields = (words & np.uint32(((1 << bits) - 1) * 0x01010101)).reshape(*words.shape[:-1], QUAD // each, each)
+    return np.asarray(np.bitwise_or.reduce(fields << (bits * np.arange(each, dtype=np.uint32)), axis=-1))
+
+
+def words_of(op: Linear) -> Words:
+    """What words of weights are: as narrow as they came, or narrower where that holds them."""
+    if op.x.dtype == "int16":
+        return "_16"
+    if not op.weights.element.is_packed:
+        return ""
+    weights = op.weights.constant
+    return "_w2" if weights.min() >= -2 and weights.max() <= 1 else "_w4"
 
 
 @dataclass(frozen=True, eq=False)
 class Outputs:
     """How the sums of quads end. `columns` (numbers, channels) is what a routine reads for each channel, `bits` those of the lower
-    part of all slopes. `r` makes outputs of sums that are stored."""
+    part of all slopes, `words` what words of weights are. `r` makes outputs of sums that are stored."""
 
     end: End
     columns: Integers
     bits: int = 0
+    words: Words = ""
     r: Requantizer | None = None
 
     @property
@@ -84,9 +111,10 @@ def outputs_of(op: Linear, weights: NDArray[np.int8]) -> Outputs:
     form = _slopes(op, weights)
     if form is not None:
         columns = np.stack([folded_bias(op, weights) - form.origins, *_given(form.widths), *form.columns])
-        return Outputs("split" if form.bits else "narrow", columns, form.bits)
-    r = requantizer(op, weights, folded=True)
-    return twice_of(op, r) or Outputs("sums", r.columns[:, 0].astype(np.int64)[np.newaxis], r=r)
+        return Outputs("split" if form.bits else "narrow", columns, form.bits, words_of(op))
+    r, words = requantizer(op, weights, folded=True), words_of(op)
+    twice = None if words else twice_of(op, r)
+    return twice or Outputs("sums", r.columns[:, 0].astype(np.int64)[np.newaxis], words=words, r=r)
 
 
 def folded_bias(op: Linear, weights: NDArray[np.int8]) -> Integers:
@@ -137,7 +165,6 @@ class Quads:
     y: Buffer
     words: int
     rows: int
-    lanes: int
 
     def store(self, k: KernelBuilder, x: At, seen: tuple[int, int, int], place: Expr, pixels: int) -> None:
         """The outputs of all channels of so many pixels, four or one, from element `place` of y on. `seen` are the bytes from
@@ -155,7 +182,7 @@ class Quads:
         channel = min(first * QUAD, count - QUAD)
         routine, work, others = self._cost(blocks, pixels)
         y = At(self.y, place + channel) if self.sums is None else At(self.sums, channel)
-        w = At(self.weights, first * QUAD * self.words * self.rows)
+        w = At(self.weights, first * QUAD_WEIGHTS[self.outputs.words] * self.words * self.rows)
         scales = At(self.scales, first * QUAD * numbers)
         pitch, step, along = seen
         apart = (pitch, step, along, blocks, count) if pixels == QUAD else (pitch, blocks)
@@ -167,7 +194,7 @@ class Quads:
         words = self.words * self.rows
         others = WORD * words + BLOCK + ROW * self.rows + OUTPUT * QUAD * pixels
         return (
-            (QUADS | QUADS_16)[pixels, self.outputs.end, self.lanes],
+            QUADS[pixels, self.outputs.end, self.outputs.words],
             QUAD * pixels * words * blocks,
             others * blocks + CALL,
         )

@@ -1,7 +1,8 @@
 /* Convolutions and dense layers in quads: four channels, whose weights lie word by word side by side, of four pixels or of one.
  * Portable C, and assembly for XpulpV2.
  *
- * A word of x is four elements under the kernel, or two of int16 (`_16`), and so is a word of weights. Words of one pixel are `along` bytes apart, those of
+ * A word of x is four elements under the kernel, or two of int16 (`_16`), and so is a word of weights; in a word of weights of four or
+ * two bits (`_w4`, `_w2`) are those of two channels, or of all four, byte by byte, the first in the lowest bits. Words of one pixel are `along` bytes apart, those of
  * neighbouring pixels `step`, rows of the kernel `pitch`. For each quad `scales` has what its four sums begin with, and what makes
  * them outputs, number by number.
  */
@@ -16,7 +17,9 @@
 
 /* Routines: smelt_quads_sums, smelt_quads_narrow, smelt_quads_split, smelt_quads_twice, smelt_quad_sums, smelt_quad_narrow,
    smelt_quad_split, smelt_quad_twice, smelt_quads_sums_16, smelt_quads_narrow_16, smelt_quads_split_16, smelt_quad_sums_16,
-   smelt_quad_narrow_16, smelt_quad_split_16, smelt_interleave. */
+   smelt_quad_narrow_16, smelt_quad_split_16, smelt_quads_sums_w4, smelt_quads_narrow_w4, smelt_quads_split_w4, smelt_quad_sums_w4,
+   smelt_quad_narrow_w4, smelt_quad_split_w4, smelt_quads_sums_w2, smelt_quads_narrow_w2, smelt_quads_split_w2, smelt_quad_sums_w2,
+   smelt_quad_narrow_w2, smelt_quad_split_w2, smelt_interleave. */
 
 /* What a routine is passed for four pixels, and for one. `bits` are those that `split` shifts its first product by. */
 #define SMELT_QUADS_PARAMETERS(result)                                                                                 \
@@ -39,18 +42,26 @@ enum {
     "ra", "t0", "t1", "t2", "t3", "t4", "t5", "t6", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "s1", "s2", "s3", "s4", "s5", "s6", \
             "s7", "s8", "s9", "s10", "s11", "memory"
 
+/* A word of weights of each channel to t0 to t3: `count` instructions. */
+#define SMELT_WEIGHTS SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)
+#define SMELT_WEIGHTS_W4                                                                                               \
+    SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t3, a1, 4) SMELT_BYTES_LEFT(t0, t1, 4) SMELT_BYTES_LEFT(t2, t3, 4)                \
+    SMELT_BYTES_RIGHT(t0, t0, 4) SMELT_BYTES_RIGHT(t1, t1, 4) SMELT_BYTES_RIGHT(t2, t2, 4) SMELT_BYTES_RIGHT(t3, t3, 4)
+#define SMELT_WEIGHTS_W2                                                                                               \
+    SMELT_LOAD(t3, a1, 4) SMELT_BYTES_LEFT(t0, t3, 6) SMELT_BYTES_LEFT(t1, t3, 4) SMELT_BYTES_LEFT(t2, t3, 2) \
+    SMELT_BYTES_RIGHT(t0, t0, 6) SMELT_BYTES_RIGHT(t1, t1, 6) SMELT_BYTES_RIGHT(t2, t2, 6) SMELT_BYTES_RIGHT(t3, t3, 6)
+
 /* Four channels by four pixels. a0: the numbers, a1: weights, s0: scales, a2 and ra: from pixel to pixel and to the next word, t6: x, t0 to t3: a
    word of each channel, t4 and t5: of a pixel. s1 to s11 and a3 to a7: sums, channel by channel. */
-#define SMELT_FOUR_PIXELS(dot)                                                                                         \
+#define SMELT_FOUR_PIXELS(weights, count, dot)                                                                                      \
     "lw t6,8(a0)\n lw t1,20(a0)\n"                                                                                     \
     "lw s1,0(s0)\n lw s5,4(s0)\n lw s9,8(s0)\n lw a4,12(s0)\n"                                                         \
     "mv s2,s1\n mv s3,s1\n mv s4,s1\n mv s6,s5\n mv s7,s5\n mv s8,s5\n"                                                \
     "mv s10,s9\n mv s11,s9\n mv a3,s9\n mv a5,a4\n mv a6,a4\n mv a7,a4\n"                                              \
-    SMELT_REPEAT(x1, t1, 28)                                                                                           \
+    SMELT_REPEAT(x1, t1, (count + 24))                                                                                           \
     "lw t1,24(a0)\n lw t0,16(a0)\n add t6,t6,t1\n"                                                                     \
-    SMELT_REPEAT(x0, t0, 24)                                                                                           \
-    SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
-    SMELT_LOAD_BY(t4, t6, a2) SMELT_LOAD_BY(t5, t6, a2)                                                                \
+    SMELT_REPEAT(x0, t0, (count + 20))                                                                                           \
+    SMELT_LOAD_BY(t4, t6, a2) weights SMELT_LOAD_BY(t5, t6, a2)                                                        \
     dot(s1, t4, t0) dot(s5, t4, t1) dot(s9, t4, t2) dot(a4, t4, t3)                                                    \
     SMELT_LOAD_BY(t4, t6, a2)                                                                                          \
     dot(s2, t5, t0) dot(s6, t5, t1) dot(s10, t5, t2) dot(a5, t5, t3)                                                   \
@@ -59,14 +70,13 @@ enum {
     dot(s4, t5, t0) dot(s8, t5, t1) dot(a3, t5, t2) dot(a7, t5, t3)
 
 /* Four channels of one pixel: s1 to s4 are the sums. */
-#define SMELT_ONE_PIXEL(dot)                                                                                           \
+#define SMELT_ONE_PIXEL(weights, count, dot)                                                                                        \
     "lw t6,8(a0)\n lw t1,20(a0)\n"                                                                                     \
     "lw s1,0(s0)\n lw s2,4(s0)\n lw s3,8(s0)\n lw s4,12(s0)\n"                                                         \
-    SMELT_REPEAT(x1, t1, 13)                                                                                           \
+    SMELT_REPEAT(x1, t1, (count + 9))                                                                                           \
     "lw t1,24(a0)\n lw t0,16(a0)\n add t6,t6,t1\n"                                                                     \
-    SMELT_REPEAT(x0, t0, 9)                                                                                            \
-    SMELT_LOAD(t4, t6, 4)                                                                                              \
-    SMELT_LOAD(t0, a1, 4) SMELT_LOAD(t1, a1, 4) SMELT_LOAD(t2, a1, 4) SMELT_LOAD(t3, a1, 4)                            \
+    SMELT_REPEAT(x0, t0, (count + 5))                                                                                            \
+    SMELT_LOAD(t4, t6, 4) weights                                                                                      \
     dot(s1, t4, t0) dot(s2, t4, t1) dot(s3, t4, t2) dot(s4, t4, t3)
 
 /* How outputs of channel `n` are made. Narrow: the sum, from 0 to t0 after that, times t1. Split: the same with a multiplier in
@@ -143,31 +153,33 @@ enum {
                      : SMELT_QUAD_CLOBBERS)
 
 /* The two routines with an end: `size` are the bytes that a quad has in `scales`. */
-#define SMELT_QUAD_ROUTINES(name, result, unit, size, dot, four, one)                                                  \
+#define SMELT_QUAD_ROUTINES(name, result, unit, size, weights, count, dot, four, one)                                  \
     SMELT_SHARED void smelt_quads_##name(SMELT_QUADS_PARAMETERS(result))                                               \
     {                                                                                                                  \
         SMELT_QUAD_CALL(size, unit);                                                                                   \
-        SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(dot), four);                                                                  \
+        SMELT_QUAD_RUN(SMELT_FOUR_PIXELS(weights, count, dot), four);                                                  \
     }                                                                                                                  \
     SMELT_SHARED void smelt_quad_##name(SMELT_QUAD_PARAMETERS(result))                                                 \
     {                                                                                                                  \
         const int32_t step = 0, along = 4, channels = 4;                                                               \
         SMELT_QUAD_CALL(size, unit);                                                                                   \
-        SMELT_QUAD_RUN(SMELT_ONE_PIXEL(dot), one);                                                                     \
+        SMELT_QUAD_RUN(SMELT_ONE_PIXEL(weights, count, dot), one);                                                     \
     }
-#define SMELT_QUAD_OUTPUTS(name, size, dot, load, output)                                                              \
-    SMELT_QUAD_ROUTINES(name, int8_t, 1, size, dot, SMELT_FOUR_OUTPUTS(load, output, size),                            \
+#define SMELT_QUAD_OUTPUTS(name, size, weights, count, dot, load, output)                                              \
+    SMELT_QUAD_ROUTINES(name, int8_t, 1, size, weights, count, dot, SMELT_FOUR_OUTPUTS(load, output, size),            \
             SMELT_ONE_OUTPUTS(load, output, size))
 
 /* All routines whose words are multiplied by `dot`. */
-#define SMELT_QUAD_FAMILY(suffix, dot)                                                                                 \
-    SMELT_QUAD_ROUTINES(sums##suffix, int32_t, 4, 16, dot, SMELT_FOUR_SUMS, SMELT_ONE_SUMS)                            \
-    SMELT_QUAD_OUTPUTS(narrow##suffix, 64, dot, SMELT_FOR_NARROW, SMELT_TO_NARROW)                                     \
-    SMELT_QUAD_OUTPUTS(split##suffix, 96, dot, SMELT_FOR_SPLIT, SMELT_TO_SPLIT)
+#define SMELT_QUAD_FAMILY(suffix, weights, count, dot)                                                                 \
+    SMELT_QUAD_ROUTINES(sums##suffix, int32_t, 4, 16, weights, count, dot, SMELT_FOUR_SUMS, SMELT_ONE_SUMS)            \
+    SMELT_QUAD_OUTPUTS(narrow##suffix, 64, weights, count, dot, SMELT_FOR_NARROW, SMELT_TO_NARROW)                     \
+    SMELT_QUAD_OUTPUTS(split##suffix, 96, weights, count, dot, SMELT_FOR_SPLIT, SMELT_TO_SPLIT)
 
-SMELT_QUAD_FAMILY(, SMELT_ADD_DOT)
-SMELT_QUAD_FAMILY(_16, SMELT_ADD_HALVES)
-SMELT_QUAD_OUTPUTS(twice, 64, SMELT_ADD_DOT, SMELT_FOR_TWICE, SMELT_TO_TWICE)
+SMELT_QUAD_FAMILY(, SMELT_WEIGHTS, 4, SMELT_ADD_DOT)
+SMELT_QUAD_FAMILY(_16, SMELT_WEIGHTS, 4, SMELT_ADD_HALVES)
+SMELT_QUAD_FAMILY(_w4, SMELT_WEIGHTS_W4, 8, SMELT_ADD_DOT)
+SMELT_QUAD_FAMILY(_w2, SMELT_WEIGHTS_W2, 8, SMELT_ADD_DOT)
+SMELT_QUAD_OUTPUTS(twice, 64, SMELT_WEIGHTS, 4, SMELT_ADD_DOT, SMELT_FOR_TWICE, SMELT_TO_TWICE)
 
 /* Words of four pixels, `step` bytes apart, side by side; rows of `words` words, `pitch` bytes apart in x. */
 SMELT_SHARED void smelt_interleave(int8_t *y, const void *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
@@ -209,20 +221,38 @@ SMELT_INLINE int32_t smelt_add_halves(int32_t a, int32_t b, int32_t sum)
     return smelt_wrapping_add(sum, smelt_high_half(a) * smelt_high_half(b));
 }
 
-/* Sums of words of x and of every fourth word of weights. */
-#define SMELT_QUAD_SUM(name, dot)                                                                                      \
-    SMELT_INLINE int32_t name(int32_t start, const int32_t *w, const void *x, int32_t offset, int32_t words, int32_t rows, \
-            int32_t pitch, int32_t along)                                                                              \
+/* Bits `from` on of each byte of a word, with sign, `size` of them, as a word of bytes. */
+SMELT_INLINE int32_t smelt_byte_fields(int32_t word, int32_t from, int32_t size)
+{
+    uint32_t result = 0;
+    for (int32_t i = 0; i < 4; ++i) {
+        const uint32_t field = (uint32_t)word >> (8 * i + from) & ((1u << size) - 1u), sign = 1u << (size - 1);
+        result |= (((field ^ sign) - sign) & 0xffu) << (8 * i);
+    }
+    return (int32_t)result;
+}
+
+/* Word `i` of the weights of a channel of a quad. */
+#define SMELT_WEIGHTS_OF(w, i, channel) (w)[4 * (i) + (channel)]
+#define SMELT_WEIGHTS_OF_W4(w, i, channel) smelt_byte_fields((w)[2 * (i) + (channel) / 2], (channel) % 2 * 4, 4)
+#define SMELT_WEIGHTS_OF_W2(w, i, channel) smelt_byte_fields((w)[i], (channel) * 2, 2)
+
+/* The sum of a channel of a quad. */
+#define SMELT_QUAD_SUM(name, dot, weights)                                                                             \
+    SMELT_INLINE int32_t name(int32_t start, const int32_t *w, int32_t channel, const void *x, int32_t offset, int32_t words, \
+            int32_t rows, int32_t pitch, int32_t along)                                                                \
     {                                                                                                                  \
         for (int32_t i = 0; i < rows * words; ++i) {                                                                   \
             const int8_t *const at = (const int8_t *)x + offset + i / words * pitch + i % words * along;               \
-            start = dot(smelt_load_i32(at), w[4 * i], start);                                                          \
+            start = dot(smelt_load_i32(at), weights(w, i, channel), start);                                            \
         }                                                                                                              \
         return start;                                                                                                  \
     }
 
-SMELT_QUAD_SUM(smelt_quad_sum, smelt_add_dot)
-SMELT_QUAD_SUM(smelt_quad_sum_16, smelt_add_halves)
+SMELT_QUAD_SUM(smelt_quad_sum, smelt_add_dot, SMELT_WEIGHTS_OF)
+SMELT_QUAD_SUM(smelt_quad_sum_16, smelt_add_halves, SMELT_WEIGHTS_OF)
+SMELT_QUAD_SUM(smelt_quad_sum_w4, smelt_add_dot, SMELT_WEIGHTS_OF_W4)
+SMELT_QUAD_SUM(smelt_quad_sum_w2, smelt_add_dot, SMELT_WEIGHTS_OF_W2)
 
 /* (x * (high * 2^bits + low) + added) >> bits, of which only 32 bits are wanted; the lower product does not leave 32 bits. */
 SMELT_INLINE int32_t smelt_split_product(int32_t x, int32_t low, int32_t low_added, int32_t high, int32_t high_added, int32_t bits)
@@ -252,16 +282,16 @@ SMELT_INLINE int32_t smelt_limited(int32_t x, int32_t width)
     (int8_t)(smelt_split_product(smelt_limited(x, (scale)[4]), (scale)[8], (scale)[12], (scale)[16], (scale)[20], bits) >> 24)
 #define SMELT_END_TWICE(x, scale, bits) smelt_twice_output(x, (scale)[4], (scale)[8], (scale)[12])
 
-/* The two routines with an end; `numbers` are those of a channel. */
-#define SMELT_QUAD_ROUTINES(name, result, numbers, sum, end)                                                           \
+/* The two routines with an end; `numbers` are those of a channel, `each` the words of weights that a word of x meets. */
+#define SMELT_QUAD_ROUTINES(name, result, numbers, each, sum, end)                                                     \
     SMELT_SHARED void smelt_quads_##name(SMELT_QUADS_PARAMETERS(result))                                               \
     {                                                                                                                  \
         (void)bits;                                                                                                    \
         for (int32_t i = 0; i < 16 * blocks; ++i) {                                                                    \
             const int32_t block = i / 16, pixel = i / 4 % 4, channel = i % 4;                                          \
             const int32_t *const scale = scales + 4 * (numbers) * block + channel;                                     \
-            const int32_t *const weights = w + 4 * words * rows * block + channel;                                     \
-            const int32_t x_sum = sum(scale[0], weights, x, pixel * step, words, rows, pitch, along);                  \
+            const int32_t *const weights = w + (each) * words * rows * block;                                          \
+            const int32_t x_sum = sum(scale[0], weights, channel, x, pixel * step, words, rows, pitch, along);         \
             y[pixel * channels + 4 * block + channel] = end(x_sum, scale, bits);                                       \
         }                                                                                                              \
     }                                                                                                                  \
@@ -270,18 +300,21 @@ SMELT_INLINE int32_t smelt_limited(int32_t x, int32_t width)
         (void)bits;                                                                                                    \
         for (int32_t i = 0; i < 4 * blocks; ++i) {                                                                     \
             const int32_t *const scale = scales + i / 4 * (4 * (numbers)) + i % 4;                                     \
-            const int32_t x_sum = sum(scale[0], w + i / 4 * (4 * words * rows) + i % 4, x, 0, words, rows, pitch, 4);  \
+            const int32_t *const weights = w + (each) * words * rows * (i / 4);                                        \
+            const int32_t x_sum = sum(scale[0], weights, i % 4, x, 0, words, rows, pitch, 4);                          \
             y[i] = end(x_sum, scale, bits);                                                                            \
         }                                                                                                              \
     }
-#define SMELT_QUAD_FAMILY(suffix, sum)                                                                                 \
-    SMELT_QUAD_ROUTINES(sums##suffix, int32_t, 1, sum, SMELT_END_SUMS)                                                 \
-    SMELT_QUAD_ROUTINES(narrow##suffix, int8_t, 4, sum, SMELT_END_NARROW)                                              \
-    SMELT_QUAD_ROUTINES(split##suffix, int8_t, 6, sum, SMELT_END_SPLIT)
+#define SMELT_QUAD_FAMILY(suffix, each, sum)                                                                           \
+    SMELT_QUAD_ROUTINES(sums##suffix, int32_t, 1, each, sum, SMELT_END_SUMS)                                           \
+    SMELT_QUAD_ROUTINES(narrow##suffix, int8_t, 4, each, sum, SMELT_END_NARROW)                                        \
+    SMELT_QUAD_ROUTINES(split##suffix, int8_t, 6, each, sum, SMELT_END_SPLIT)
 
-SMELT_QUAD_FAMILY(, smelt_quad_sum)
-SMELT_QUAD_FAMILY(_16, smelt_quad_sum_16)
-SMELT_QUAD_ROUTINES(twice, int8_t, 4, smelt_quad_sum, SMELT_END_TWICE)
+SMELT_QUAD_FAMILY(, 4, smelt_quad_sum)
+SMELT_QUAD_FAMILY(_16, 4, smelt_quad_sum_16)
+SMELT_QUAD_FAMILY(_w4, 2, smelt_quad_sum_w4)
+SMELT_QUAD_FAMILY(_w2, 1, smelt_quad_sum_w2)
+SMELT_QUAD_ROUTINES(twice, int8_t, 4, 4, smelt_quad_sum, SMELT_END_TWICE)
 
 SMELT_SHARED void smelt_interleave(int8_t *y, const void *x, int32_t words, int32_t rows, int32_t pitch, int32_t step)
 {

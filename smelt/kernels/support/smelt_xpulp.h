@@ -48,6 +48,13 @@
 #define SMELT_LOW_BYTES(to, b0, b1) ".insn r 0x57,1,0x70," #to "," #b1 "," #b0 "\n"
 #define SMELT_HIGH_BYTES(to, b2, b3) ".insn r 0x57,1,0x6c," #to "," #b3 "," #b2 "\n"
 
+/* pv.sll.sci.b, pv.sra.sci.b: each byte shifted by an even number of bits, to the left or with its sign to the right. */
+#define SMELT_BYTES_LEFT(to, x, by) ".insn r 0x57,7,0x28," #to "," #x ",x" SMELT_HALF_OF_##by "\n"
+#define SMELT_BYTES_RIGHT(to, x, by) ".insn r 0x57,7,0x24," #to "," #x ",x" SMELT_HALF_OF_##by "\n"
+#define SMELT_HALF_OF_2 "1"
+#define SMELT_HALF_OF_4 "2"
+#define SMELT_HALF_OF_6 "3"
+
 /* lp.setup: a loop of `length` instructions behind the one that sets it up; `level` is x0, or x1 for the outer one of two. */
 #define SMELT_REPEAT(level, count, length) ".insn i 0x7b,4," #level "," #count ",2*" #length "\n"
 
