@@ -178,9 +178,7 @@ def built(b, steps):
 
 def test_firmware_that_does_it_wrongly_is_stopped_where_it_does():
     wrong = built(L4, without(L4, "RCC_CFGR: AHB at half"))
-    with pytest.raises(
-        Fault, match=r"wrong use of registers .* in smelt_set_clock at .*80 MHz passed without"
-    ) as caught:
+    with pytest.raises(Fault, match=r"wrong use of registers .* in carry_out at .*80 MHz passed without") as caught:
         Simulator(wrong).run(build(tiny(), wrong), bytes(16))
     assert caught.value.address == 0x40021008
 

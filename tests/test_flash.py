@@ -1,6 +1,8 @@
 """Firmware into the flash of a chip and out of its cycle counter, by real debuggers on simulated chips."""
 
 import json
+import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +21,7 @@ from smelt.errors import DeviceError, OptionError
 from smelt.firmware.build import build
 from smelt.targets.boards import BOARDS, board
 from smelt.targets.programming import KEYS, PROGRAMMING
-from tests.paths import HELLO
+from tests.paths import HELLO, ROOT
 from tests.tiny_firmware import need, tiny, tiny_image
 
 L4 = board("nucleo_l4r5zi")
@@ -109,25 +111,24 @@ def test_files_for_other_tools(tmp_path):
     assert result.output == f"esptool --chip esp32c3 write_flash 0 {out}\n" and out.read_bytes() == data
 
 
-def test_five_commands_from_nothing_to_a_prediction(tmp_path):
-    """As docs/boards.md has them, with a simulated chip behind OpenOCD in place of the Nucleo."""
+def test_five_commands_from_nothing_to_a_prediction(tmp_path, monkeypatch):
+    """Those of docs/boards.md, with a simulated chip behind OpenOCD in place of the Nucleo."""
     need("openocd")
-    np.save(tmp_path / "input.npy", np.full((1, 1), 7, np.int8))
-    hello, share = str(tmp_path / "input.npy"), tmp_path / "cycles.json"
-    virtual = ("--board", L4.name, "--device", "openocd", "--adapter", "virtual")
-    for command in (
-        ("compile", str(HELLO), "--board", L4.name, "--hello", hello, "--out", str(tmp_path / "out")),
-        ("flash", str(tmp_path / "out" / "firmware.elf"), *virtual),
-        ("run", str(HELLO), *virtual, "--input", hello),
-        ("verify", str(HELLO), *virtual, "--inputs", "1"),
-        ("profile", str(HELLO), *virtual, "--share", str(share), "--json"),
-    ):
-        result = CliRunner().invoke(main, list(command))
+    section = (ROOT / "docs" / "boards.md").read_text("utf-8").split("\n## On a real board\n")[1]
+    commands = re.search(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[1].splitlines()
+    assert [c.split()[:2] for c in commands] == [["smelt", w] for w in ("compile", "flash", "run", "verify", "profile")]
+    monkeypatch.chdir(tmp_path)
+    np.save("input.npy", np.full((1, 1), 7, np.int8))
+    shutil.copy(HELLO, "model.tflite")
+    for command in commands:
+        words = command.split()[1:] + (["--adapter", "virtual"] if "--device" in command else [])
+        result = CliRunner().invoke(main, [*words, *(["--json"] if words[0] == "profile" else [])])
         assert result.exit_code == 0, (command, result.output)
-        if command[0] == "flash":
+        if words[0] == "flash":
             assert "programmed and compared, in flash; it runs" in result.output
-        if command[0] == "verify":
+        if words[0] == "verify":
             assert "equal reference" in result.output
+    share = tmp_path / "cycles.json"
     found, profile = json.loads(share.read_text()), json.loads(result.stdout)
     assert all(0 <= s["cycles"] - s["simulated"] < 100 and s["ratio"] >= 1 for s in profile["steps"])
     assert found["format"] == "smelt board profile 1" and found["board"] == L4.name

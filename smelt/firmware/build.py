@@ -56,6 +56,8 @@ LINK = (
 GCC_COMPILE = ("-fno-ipa-cp", "-fno-ipa-sra", "-fno-partial-inlining")
 # kernels say themselves where a product and a sum become one instruction
 UNFUSED = ("-ffp-contract=off",)
+# loops of memcpy are no calls of it; what runs once is small
+OWN_FLAGS = {"memory.c": ("-fno-builtin",), "smelt_registers.c": ("-Os",)}
 WORKERS = 2
 SECONDS = 300  # a single compiler run that takes longer hangs
 INSTALL = {
@@ -140,7 +142,7 @@ def _build(
     environment = compiler_environment(folder)
 
     def compile_one(name: str) -> str:
-        flags = (optimize, *(("-fno-builtin",) if name == "memory.c" else ()), *sources.flags.get(name, ()))
+        flags = (optimize, *OWN_FLAGS.get(name, ()), *sources.flags.get(name, ()))
         return _compile(folder, (*command, *COMPILE, *flags, f"-ffile-prefix-map={folder}=."), name, environment)
 
     with ThreadPoolExecutor(WORKERS) as pool:

@@ -3,59 +3,58 @@
 #include "smelt_board.h"
 #include "smelt_startup.h"
 
+/* Run once: it lies behind everything that is run often, whose place it does not change. */
+#define LATE __attribute__((noinline, section(".smelt.late")))
+
 #if defined(SMELT_BOARD_CLOCK) || defined(SMELT_UART)
 
 #define TRIES 0x20000U /* some 30 ms at 64 MHz, more at less: crystals take 2 */
 
+/* Addresses of registers are multiples of four: the deed is in what is left of them. */
 typedef struct {
-    uint32_t address, mask, value, deed;
+    uint32_t address, mask, value;
 } smelt_step;
 
 enum { CHANGE, WAIT, PAUSE, SKIP_UNLESS };
 
-/* SKIP_UNLESS has the number of steps behind it that only some chips need. */
-#define STEP(deed, address, mask, value) {address, mask, value, deed},
-#define SKIP(address, mask, value, count) {address, mask, value, SKIP_UNLESS | (count) << 8},
+/* Behind SKIP_UNLESS comes the number of steps that only some chips need, then these. */
+#define STEP(deed, address, mask, value) {(address) | (deed), mask, value},
+#define SKIP(address, mask, value, count) {(address) | SKIP_UNLESS, mask, value}, {count, 0U, 0U},
+
+static volatile uint32_t *place(const smelt_step *step)
+{
+    return (volatile uint32_t *)(uintptr_t)(step->address & ~3U);
+}
 
 static int bits_are(const smelt_step *step)
 {
-    return (*(volatile const uint32_t *)(uintptr_t)step->address & step->mask) == step->value;
-}
-
-static void change(const smelt_step *step)
-{
-    volatile uint32_t *const at = (volatile uint32_t *)(uintptr_t)step->address;
-    *at = (*at & ~step->mask) | step->value;
+    return (*place(step) & step->mask) == step->value;
 }
 
 static void wait_for(const smelt_step *step)
 {
     for (uint32_t tries = TRIES; !bits_are(step); tries--) {
         if (tries == 0U) {
-            smelt_stuck(step->address, step->mask);
+            smelt_stuck(step->address & ~3U, step->mask);
         }
     }
 }
 
-static void read_often(const smelt_step *step)
-{
-    for (uint32_t i = 0U; i < step->value; i++) {
-        (void)*(volatile const uint32_t *)(uintptr_t)step->address;
-    }
-}
-
-static void carry_out(const smelt_step *step, const smelt_step *end)
+LATE static void carry_out(const smelt_step *step, const smelt_step *end)
 {
     for (; step < end; step++) {
-        const uint32_t deed = step->deed & 0xFFU;
+        const uint32_t deed = step->address & 3U;
         if (deed == CHANGE) {
-            change(step);
+            *place(step) = (*place(step) & ~step->mask) | step->value;
         } else if (deed == WAIT) {
             wait_for(step);
         } else if (deed == PAUSE) {
-            read_often(step);
-        } else if (!bits_are(step)) {
-            step += step->deed >> 8;
+            for (uint32_t i = 0U; i < step->value; i++) {
+                (void)*place(step);
+            }
+        } else {
+            const uint32_t count = step[1].address;
+            step += bits_are(step) ? 1U : 1U + count;
         }
     }
 #if defined(__arm__)
@@ -65,7 +64,7 @@ static void carry_out(const smelt_step *step, const smelt_step *end)
 
 #endif
 
-void smelt_set_clock(void)
+LATE void smelt_set_clock(void)
 {
 #ifdef SMELT_BOARD_CLOCK
     static const smelt_step steps[] = {SMELT_BOARD_CLOCK(STEP, SKIP)};
@@ -75,7 +74,7 @@ void smelt_set_clock(void)
 
 #ifdef SMELT_UART
 
-void smelt_set_up_uart(void)
+LATE void smelt_set_up_uart(void)
 {
     static const smelt_step steps[] = {SMELT_BOARD_UART(STEP, SKIP)};
     carry_out(steps, steps + sizeof steps / sizeof steps[0]);
@@ -84,7 +83,7 @@ void smelt_set_up_uart(void)
 /* A port that never has room is none: nobody waits for it for ever. */
 static void send_byte(char byte)
 {
-    static const smelt_step room = {SMELT_UART_STATUS, SMELT_UART_MASK, SMELT_UART_READY, WAIT};
+    static const smelt_step room = {SMELT_UART_STATUS, SMELT_UART_MASK, SMELT_UART_READY};
     for (uint32_t tries = TRIES; tries != 0U && !bits_are(&room); tries--) {
     }
     *(volatile uint32_t *)(uintptr_t)SMELT_UART_DATA = (unsigned char)byte;

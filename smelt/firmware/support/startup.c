@@ -117,7 +117,7 @@ void smelt_start(void)
     }
 }
 
-void smelt_stuck(uint32_t address, uint32_t bits)
+__attribute__((section(".smelt.late"))) void smelt_stuck(uint32_t address, uint32_t bits)
 {
     smelt_print("start-up: the bits ");
     print_hexadecimal(bits);
