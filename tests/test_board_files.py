@@ -305,14 +305,20 @@ def test_rubbish_is_told_with_the_name_of_the_file(name, tmp_path):
 
 
 WITH_BOARD = {name: c for name, c in main.commands.items() if "board_name" in [p.name for p in c.params]}
-NEEDED = {"run": ("--input", "x.npy"), "pack": ("--out", "x"), "evaluate": ("--data", "x.npz")}
+NEEDED = {
+    "run": ("--input", "x.npy"),
+    "evaluate": ("--data", "x.npz"),
+    "export": ("--out", "x"),
+    "report": ("--html", "x.html"),
+}
 
 
 @pytest.mark.parametrize("name", WITH_BOARD)
 def test_every_command_with_a_board_takes_a_file(name, tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text(PLAIN.replace("64K", "65K"))
-    model = () if name == "demo" else (tmp_path / "model.tflite",)
+    words = ("c",) if name == "export" else ()
+    model = () if name == "demo" else (*words, tmp_path / "model.tflite")
     code, _, err = smelt(name, *model, "--board", file, *NEEDED.get(name, ()))
     assert code == 2 and f"{file}: memories[1].size: 66,560 is no multiple" in err.replace("\n", " ")
     assert len(WITH_BOARD) >= 7
