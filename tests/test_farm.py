@@ -176,15 +176,12 @@ def test_boards_that_hang_cost_their_measurement(graph: Graph, hanging: int, ans
     assert found == answers and client.cancelled == min(hanging, 5)
 
 
-def test_a_farm_without_such_a_board_is_refused(
-    scheduler: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_farm_without_such_a_board_is_refused(scheduler: str, model: Path, tmp_path: Path) -> None:
     with (
         pytest.raises(OptionError, match=r"no worker of the farm owns .*/nucleo_l4r5zi"),
         Farm(scheduler, BOARD, ORIGIN, True),
     ):
         pass
-    monkeypatch.setattr("smelt.tuning.farm.CONNECTING", 1.0)
     nowhere = CliRunner().invoke(
         main, ["tune", str(model), "-b", "pico", "--log", str(tmp_path / "log"), "--farm", "tcp://127.0.0.1:9"]
     )
@@ -193,4 +190,6 @@ def test_a_farm_without_such_a_board_is_refused(
 
 def test_a_worker_that_finds_no_scheduler_says_so() -> None:
     done = CliRunner().invoke(main, ["worker", "nonsense://here", "--board", "pico"])
-    assert done.exit_code == 2 and "no scheduler of Dask at nonsense://here" in done.output
+    assert done.exit_code == 2 and "'nonsense://here' is no address of a scheduler of Dask" in done.output
+    closed = CliRunner().invoke(main, ["worker", "tcp://127.0.0.1:9", "--board", "pico"])
+    assert closed.exit_code == 2 and "no scheduler of Dask at tcp://127.0.0.1:9" in closed.output

@@ -19,26 +19,53 @@ def wrapped(text: str, first: int = LONGEST) -> str:
 
 def _lines(text: str, first: int) -> Iterator[str]:
     inside = macro = False  # of a comment, or a macro, that goes on
-    for number, line in enumerate(text.split("\n")):
-        if len(line) <= (LONGEST if number else first):
+    left, margin = "", ""  # words of a comment that had no room in their line, and how its lines begin
+    for number, written in enumerate(text.split("\n")):
+        line, limit = written, LONGEST if number else first
+        begins = line.lstrip().startswith("/*") and "*/" not in line.rstrip()[:-2]  # nothing but a comment
+        if inside or begins:
+            if left and _goes_on(line, margin):
+                line, left = f"{margin}{left} {line[len(margin) :]}", ""
+            elif left:
+                yield margin + left
+                left = ""
+            *whole, line = _prose(line, limit)
+            yield from whole
+            if whole and "*/" not in line:
+                margin = _margin(line)
+                left = line[len(margin) :]
+            else:
+                yield line
+        elif len(line) <= limit:
             yield line
-        elif inside:
-            yield from _prose(line)
         else:
-            yield from _code(line, LONGEST if number else first, macro)
-        macro = line.endswith("\\")
-        opened, closed = line.rfind("/*"), line.rfind("*/")
+            yield from _code(line, limit, macro)
+        macro = written.endswith("\\")
+        opened, closed = written.rfind("/*"), written.rfind("*/")
         inside = opened > closed if max(opened, closed) >= 0 else inside
+    if left:
+        yield margin + left
 
 
-def _prose(line: str) -> Iterator[str]:
-    """A line of a comment, in several that begin as it does."""
-    start = re.match(r"\s*(?:\* ?)?", line)
-    margin = start[0] if start else ""
-    while len(line) > LONGEST and (at := line.rfind(" ", len(margin) + 1, LONGEST + 1)) > 0:
-        yield line[:at]
+def _margin(line: str) -> str:
+    """How a line of a comment begins."""
+    found = re.match(r"\s*(?:/?\* ?)?", line)
+    return found[0] if found else ""
+
+
+def _goes_on(line: str, margin: str) -> bool:
+    """Whether a line of a comment is prose, as the one before it: not blank, not indented deeper."""
+    return line.startswith(margin) and line[len(margin) : len(margin) + 1] not in ("", " ", "*", "/")
+
+
+def _prose(line: str, limit: int) -> list[str]:
+    """A line of a comment, in several that begin as its lines do."""
+    margin, found = _margin(line), list[str]()
+    while len(line) > limit and (at := line.rfind(" ", len(margin) + 1, limit + 1)) > 0:
+        found.append(line[:at])
+        margin, limit = margin.replace("/*", " *"), LONGEST
         line = margin + line[at + 1 :]
-    yield line
+    return [*found, line]
 
 
 def _code(line: str, limit: int, macro: bool) -> Iterator[str]:

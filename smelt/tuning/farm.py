@@ -19,13 +19,12 @@ from smelt.errors import OptionError
 from smelt.planner.ways import Way
 from smelt.targets.types import Board
 from smelt.tuning.firmware import firmware
-from smelt.tuning.jobs import Job, Reply, resource
+from smelt.tuning.jobs import CONNECTING, Job, Reply, check_address, resource
 from smelt.tuning.pool import Answer, Order
 from smelt.tuning.workers import fit_together
 
 PATIENCE = 300.0
 """Seconds that a measurement may take, compiling included, until its board is taken for hung."""
-CONNECTING = 10.0  # seconds
 LOOKS = 1.0  # seconds between two looks at what may hang
 TRIES = 5  # boards on which an order is tried that have gone or do not answer
 OPINIONS = 3  # boards that must be wrong alike until a candidate is taken for wrong
@@ -61,6 +60,7 @@ class Farm:
             from distributed import Client
         except ImportError:
             raise OptionError("a farm needs Dask: pip install 'smelt[farm]'") from None
+        check_address(self._address)
         try:
             self._client = Client(self._address, timeout=CONNECTING, set_as_default=False)
         except (OSError, TimeoutError, ValueError) as error:

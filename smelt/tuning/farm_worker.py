@@ -15,7 +15,7 @@ from smelt.firmware.build import Compiler
 from smelt.targets.types import Board
 from smelt.tuning.devices import counting_device
 from smelt.tuning.firmware import Firmware, outcomes
-from smelt.tuning.jobs import Job, Reply, resource
+from smelt.tuning.jobs import Job, Reply, check_address, resource
 from smelt.tuning.linked import LinkedDevice
 from smelt.tuning.pool import Outcome, explained, is_ours
 
@@ -131,6 +131,7 @@ def serve(address: str, board: Board, offer: Offer, compiler: Compiler) -> None:
         from distributed import Worker
     except ImportError:
         raise OptionError("a worker needs Dask: pip install 'smelt[farm]'") from None
+    check_address(address)
 
     async def work() -> None:
         resources: dict[str, float] = {resource(offer.origin, board): offer.count}

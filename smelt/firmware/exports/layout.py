@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from smelt.firmware.exports.package import UNSTATED, Figure, Label, Package
@@ -48,7 +49,8 @@ class Format:
 
 def lay_out(format: Format, package: Package) -> dict[str, bytes]:
     """What is written: path in the folder -> content. The same package, the same bytes."""
-    texts = {**format.files(package), "README.md": readme(format, package), "LICENSE": license_text(package)}
+    files = format.files(package)
+    texts = {**files, "README.md": readme(format, package, files), "LICENSE": license_text(package)}
     written = format.packed(package, texts)
     return {**written, MANIFEST: manifest(format, package, written)}
 
@@ -78,13 +80,15 @@ def facts(format: Format, package: Package) -> dict[str, Any]:
     }
 
 
-def readme(format: Format, package: Package) -> str:
-    """What a person reads first."""
+def readme(format: Format, package: Package, files: Iterable[str]) -> str:
+    """What a person reads first, beside files with these paths."""
+    test = f"{package.name}_self_test.h"
     options = " ".join(f"{name}={plain(value)}" for name, value in package.origin.options.items())
     return filled(
         "readme.md",
         package,
         use=filled(format.use, package, **format.told(package)).rstrip("\n"),
+        test_header=test if any(PurePosixPath(file).name == test for file in files) else f"{package.name}.h",
         figures="\n".join(map(_row, package.figures)),
         options=options or "none",
         format=format.name,

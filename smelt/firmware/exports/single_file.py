@@ -31,7 +31,7 @@ def _files(package: Package) -> dict[str, str]:
     main = example(package, define=f"#define {name.upper()}_IMPLEMENTATION\n").replace(
         f'\n#include "{name}_self_test.h"', ""
     )
-    main = main.replace(f'"{package.header}"', f'"{name}.h"')
+    main = main.replace(package.header, f"{name}.h")
     return {f"{name}.h": marked(wrapped(text, LONGEST - MARK_LETTERS), smelt_version()), "examples/main.c": main}
 
 

@@ -10,9 +10,10 @@
 
 #ifdef __cplusplus
 #error "@{NAME}_IMPLEMENTATION is for a file of C"
-#endif
+#else
 
 @{private}
 
 @{assembly}
+#endif
 #endif
