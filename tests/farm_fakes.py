@@ -15,7 +15,7 @@ from smelt.tuning.farm_worker import Offer, Owned, serve
 BOARD = NUCLEO_L4R5ZI
 ORIGIN = "fake boards"
 DEADLY = 0.2  # share of all boards
-EACH, LIAR = 25, 7  # of so many boards this one lies: three of them are not asked about the same thing
+LIARS = (1, 30, 58, 87)  # so far apart that no three of them are asked about the same thing
 UNITS = 37  # of the layer that is tuned; nothing else of that size is read from a board
 CALLS = 3  # after which a board dies, at most
 
@@ -26,7 +26,7 @@ class FakeLink(SimulatorLink):
     def __init__(self, number: int) -> None:
         super().__init__(BOARD)
         self.dice = random.Random(number)
-        self.lies = number % EACH == LIAR
+        self.lies = number in LIARS
         self.dies = not self.lies and self.dice.random() < DEADLY
         self.left = self.dice.randint(0, CALLS)
 
@@ -40,10 +40,6 @@ class FakeLink(SimulatorLink):
     def read(self, address: int, size: int) -> bytes:
         found = super().read(address, size)
         return bytes(b ^ 1 for b in found) if self.lies and size == UNITS else found
-
-
-def is_liar(number: int) -> bool:
-    return FakeLink(number).lies
 
 
 def name(number: int) -> str:
