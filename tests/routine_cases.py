@@ -115,7 +115,7 @@ def layers() -> list[Op]:
         binary(Mul, (29,), 0.02),
         lookup(16),
         lookup(27, "uint8"),
-        softmax(1, 8, 0.02),
+        softmax(1, 40, 0.02),
         softmax(3, 13, 0.6),
     ]
 

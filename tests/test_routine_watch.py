@@ -87,8 +87,9 @@ def _is_full(call: CallRoutine, routine: Routine) -> bool:
 def planted() -> list[tuple[Routine, Case, CallRoutine, int]]:
     """For every routine a call of it none of whose spans is empty, and each of these."""
     found = []
+    cases = (*few_cases(), *every_case())
     for routine in ROUTINES:
-        case, call = next((c, call) for c in every_case() for call in c.call.kernel.calls if _is_full(call, routine))
+        case, call = next((c, call) for c in cases for call in c.call.kernel.calls if _is_full(call, routine))
         found += [(routine, case, call, n) for n, a in enumerate(call.arguments) if isinstance(a, Span)]
     return found
 
