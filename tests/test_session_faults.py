@@ -76,7 +76,7 @@ def test_a_function_that_never_returns(device):
     assert_alive(session, module)
 
 
-@pytest.mark.parametrize("where", [0xF0000004, 0x60000000 + 3])
+@pytest.mark.parametrize("where", [0xF0000004, 0x68000000 + 3])
 def test_a_bad_pointer(device, where):
     session, module, _ = device
     module.fine(1)
