@@ -34,7 +34,7 @@ WRITTEN = (
 )  # fmt: skip
 SOUND = {"model": ("model.tflite", "model.h", "\x1b[31m\n\udc80.tflite"), "files": ("x.npy", "x.bin")}
 OUTPUTS = ("--out", "--keep", "--output")
-SLOW = ("demo", "tune")  # commands that build firmware in any case
+SLOW = ("demo", "export", "flash", "report", "tune", "worker")  # commands that build firmware in any case, or serve
 EXIT_CODES = (0, 1, 2, 3, 4, 5, 6, 7, 8)
 LONGEST = 50_000
 
@@ -133,8 +133,8 @@ def fitting(parameter: click.Parameter, random: np.random.Generator) -> str:
     """A value of the kind that a parameter has."""
     kind = parameter.type
     if isinstance(kind, click.Choice):
-        choices = [choice for choice in kind.choices if choice not in ("openocd", "pyocd")]  # there is no board here
-        return str(choices[random.integers(len(choices))])
+        there = [choice for choice in kind.choices if choice not in ("openocd", "pyocd")]  # there is no board here
+        return str((there or ["none"])[random.integers(max(len(there), 1))])
     if isinstance(kind, click.Path):
         if parameter.name in SOUND and random.random() < 0.6:
             return str(random.choice(SOUND[parameter.name]))

@@ -34,16 +34,19 @@ def run(
     models: Sequence[Path],
     board_name: str,
     files: Sequence[Path],
+    times: int,
     output: Path | None,
     sequence: bool,
     device: Device | None,
     options: dict[str, Any],
     as_json: bool,
 ) -> None:
-    """`sequence` is what several networks always do."""
+    """`sequence` is what several networks always do; `times` is about a board that is left alone, which has one."""
     from smelt.report.suite import RunNetworks, execute_suite
     from smelt.report.terminal import line, show_run, working
 
+    if not files:
+        raise OptionError("several models are run on inputs: give --input, for one after the other")
     if output is not None:
         raise OptionError("--output saves what one network gives, and several models were given: use --json")
     compilation = _firmware(models, board_name, options)
@@ -102,15 +105,21 @@ def verify(
 
 
 def profile(
-    models: Sequence[Path], board_name: str, curve: bool, device: Device | None, options: dict[str, Any], as_json: bool
+    models: Sequence[Path],
+    board_name: str,
+    curve: bool,
+    share: Path | None,
+    device: Device | None,
+    options: dict[str, Any],
+    as_json: bool,
 ) -> None:
     from smelt.inputs import random_inputs
     from smelt.report.profile import profile as profiled
     from smelt.report.suite import ProfileNetworks, execute_suite
     from smelt.report.terminal import line, show_profile, working
 
-    if curve:
-        raise OptionError("--curve is of one model, and several were given")
+    if curve or share is not None:
+        raise OptionError(f"{'--curve' if curve else '--share'} is of one model, and several were given")
     compilation = _firmware(models, board_name, options)
     with working("simulating one inference of each network"):
         executions = execute_suite(

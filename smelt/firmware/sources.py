@@ -168,6 +168,7 @@ def _step_texts(program: Program) -> dict[str, str]:
     values |= {"OWNER": program.owner.upper(), "OWNER_FILE": program.owner, "first": "1" if program.feed else "0"}
     values |= {"calls": lines(steps.calls(program)), "cases": lines(steps.cases(program))}
     values["table"] = lines(steps.table(program))
+    values["unused"] = "" if program.own else "    (void)net;\n"
     single = steps.can_step(program)
     return {
         "steps": values["steps"],

@@ -1,7 +1,7 @@
 ${name}_status_code ${name}_step(const ${name}_net *net, uint32_t step)
 {
     ${name}_status_code status = ${NAME}_STATUS_OK;
-#ifdef ${NAME}_PROFILE
+${unused}#ifdef ${NAME}_PROFILE
     const uint32_t begin = ${name}_cycles();
 #endif
     switch (step) {
