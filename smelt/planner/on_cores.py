@@ -8,7 +8,7 @@ last one has computed goes, while cores compute.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
 
@@ -380,8 +380,3 @@ def placed_in_order(scratch: Sequence[Scratch]) -> Iterator[tuple[Scratch, int]]
     for s in scratch:
         yield s, offset
         offset += rounded(s.bytes, GRAIN)
-
-
-def with_cycles(way: OnCores, cycles: int) -> OnCores:
-    """The same with what it is predicted to take."""
-    return replace(way, cycles=cycles)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -15,10 +14,9 @@ from smelt.errors import OptionError, printable
 from smelt.files import kind, read, save
 from smelt.firmware.exports import MANIFEST
 from smelt.firmware.mark import is_intact
+from smelt.report.folder import ADVICE, found_in
 
-MOST = 1 << 30  # bytes of a file that is looked at
 MOST_MANIFEST = 1 << 24
-ADVICE = "choose another folder, or move the file away"
 
 
 def check_folder(folder: Path, format: str, name: str) -> Mapping[str, str]:
@@ -45,7 +43,7 @@ def save_package(files: Mapping[str, bytes], folder: Path, format: str, name: st
     before = check_folder(folder, format, name)
     changed = {}
     for path, data in files.items():
-        found = _found(folder, path)
+        found = found_in(folder / path, folder)
         if found != data:
             if found is not None and path != MANIFEST:
                 _check(folder / path, found, before.get(path))
@@ -74,23 +72,6 @@ def _is_below(path: str) -> bool:
     return not os.path.isabs(path) and not {"..", ""} & set(path.split("/")) and "\\" not in path
 
 
-def _found(folder: Path, path: str) -> bytes | None:
-    """What a file holds, None where there is none. Raises OptionError for links and for what is no file."""
-    file = folder / path
-    for part in (file, *file.parents):
-        if part == folder:
-            break
-        if os.path.islink(part):
-            raise OptionError(f"cannot write '{printable(file)}': {printable(part.name)} is a link; {ADVICE}")
-    try:
-        mode = file.lstat().st_mode
-    except OSError:
-        return None  # whoever writes says why it cannot be
-    if not stat.S_ISREG(mode):
-        raise OptionError(f"cannot write '{printable(file)}': it is {kind(mode)}; {ADVICE}")
-    return read(file, MOST)
-
-
 def _check(file: Path, found: bytes, left: str | None) -> None:
     """Raise OptionError unless what was found is what smelt left."""
     if left == hashlib.sha256(found).hexdigest() or is_intact(found):
@@ -102,7 +83,7 @@ def _check(file: Path, found: bytes, left: str | None) -> None:
 
 def _remove(folder: Path, path: str, left: str) -> None:
     """Remove what an earlier export left, if it is still that, and the folders that are empty then."""
-    found = _found(folder, path)
+    found = found_in(folder / path, folder)
     if found is None or hashlib.sha256(found).hexdigest() != left:
         return
     (folder / path).unlink()

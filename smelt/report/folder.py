@@ -33,7 +33,7 @@ def save_own(files: Mapping[str, bytes], folder: Path, networks: Sequence[str], 
     others = _used_by_others(place, networks)
     changed = {}
     for name, data in files.items():
-        found = _found(folder / name, folder)
+        found = found_in(folder / name, folder)
         if found != data:
             _check(folder / name, found, others.get(Path(name).name, ""))
             changed[name] = data
@@ -45,13 +45,13 @@ def save_own(files: Mapping[str, bytes], folder: Path, networks: Sequence[str], 
 
 def _left_by(network: str, place: Path, folder: Path) -> set[str]:
     """The files that an earlier compilation may have left whose code bears the name of a network or suite."""
-    code = _found(place / f"{network}_net.c", folder)
+    code = found_in(place / f"{network}_net.c", folder)
     if code is None or not is_intact(code):
         return set()
     return _headers(code) | {f"{network}_{end}" for end in (*FILES, MEMORY, ASSEMBLY, *SDK_FILES)}
 
 
-def _found(file: Path, folder: Path) -> bytes | None:
+def found_in(file: Path, folder: Path) -> bytes | None:
     """What a file below `folder` holds, None where there is none. Raises OptionError for links and for what is no file."""
     for part in (file, *file.parents):
         if part == folder:

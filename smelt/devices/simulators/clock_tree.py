@@ -7,6 +7,7 @@ away with it, on a warm day. A chip's own rules are in `clock_tree_*.py`; source
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -34,7 +35,7 @@ class Flag:
     flag: int
 
 
-class ClockTree:
+class ClockTree(ABC):
     """Answers for the registers of a board's clock. `refuse(sentence, address)` stops the program.
 
     Subclasses name `PAGES`, the values after a `RESET`, the `FLAGS`, and where SYSCLK is switched (`SWITCH`: register, shift of
@@ -138,9 +139,9 @@ class ClockTree:
         """What a register becomes where `new` is written; raises Refused."""
         return new
 
+    @abstractmethod
     def core_hz(self) -> float:
         """The clock of the core."""
-        raise NotImplementedError
 
     def illegal(self, word: int, old: int, new: int) -> Iterator[str]:
         """What is wrong now that a register has changed, in sentences."""
