@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from inspect import signature
 from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,9 +55,12 @@ def model_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def models_argument(several: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """One model, which the command gets as `model`; more than one go to `several` in its stead, as `models`. To be given below
-    `build_options`, which wants to know."""
+    `build_options`, which wants to know. Raises TypeError where `several` does not take all that the command does: users would be
+    the first to meet it."""
 
     def decorated(command: Callable[..., Any]) -> Callable[..., Any]:
+        signature(several).bind(**dict.fromkeys((signature(command).parameters.keys() - {"model"}) | {"models"}))
+
         @click.argument("models", type=click.Path(path_type=Path), nargs=-1, required=True, metavar="MODEL...")
         @functools.wraps(command)
         def wrapped(*args: Any, models: tuple[Path, ...], **kwargs: Any) -> Any:

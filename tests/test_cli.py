@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from smelt.cli import main
+from smelt.options import models_argument
 from tests import paths
 from tests.paths import INPUTS, PICTURES
 from tests.tflite_writer import ModelWriter
@@ -194,3 +195,15 @@ def test_missing_compiler_is_named(monkeypatch):
     monkeypatch.setenv("PATH", "")
     code, _, err = smelt("compile", KWS, *BOARD, "--compiler", "gcc")
     assert code == 6 and "arm-none-eabi-gcc" in err
+
+
+def test_options_that_several_models_do_not_take_are_found_when_commands_are_made():
+    def command(model, share): ...
+
+    def several(models): ...
+
+    def refusing(*arguments, **options): ...
+
+    models_argument(refusing)(command)
+    with pytest.raises(TypeError, match="share"):
+        models_argument(several)(command)
