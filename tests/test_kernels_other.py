@@ -23,9 +23,11 @@ from smelt.model import ops, ops_moves, reference
 from smelt.model.graph import Graph, Op, Quantization, Tensor
 from smelt.model.ops_pointwise import ChannelFunction, Prelu
 from smelt.passes.functions import fuse_channel_functions
+from smelt.planner.part_sums import can_sum, total_of, view_of
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from smelt.targets.intrinsics import DSP
 from smelt.targets.types import Core, FloatUnit
+from tests.mac_cases import dense_layers, rounded
 from tests.paths import ROOT
 from tests.pointwise_ops import POINTWISE
 from tests.schedules import candidates
@@ -293,9 +295,17 @@ def rows_of_words() -> list[Op]:
     return [kind(x=x, x2=x2, y=y) for kind in (ops.Add, ops.Mul, ops.Minimum, ops.Maximum)]
 
 
+def sums_in_parts() -> list[Op]:
+    """What adds up the sums of dense layers that cores divided along the inputs; some of them in rows longer than the outputs."""
+    layers = [op for op in dense_layers() if can_sum(op)]
+    layers += [rounded(op, how) for op in layers for how in ("even", "floor")]
+    widths = (max(op.y.elements, 4) for op in layers)
+    return [total_of(view_of(op, 1 + at % 4, width)) for at, (op, width) in enumerate(zip(layers, widths, strict=True))]
+
+
 def generated() -> list[Op]:
     """The same operators in every run."""
-    found = [*irregular_resizes(), *rows_of_words()]
+    found = [*irregular_resizes(), *rows_of_words(), *sums_in_parts()]
     for strategy, count in (*((strategy, CASES_PER_OPERATOR) for strategy in STRATEGIES), *POINTWISE):
 
         @given(strategy)
@@ -362,7 +372,7 @@ def source(built: list[Case]) -> str:
         text += [definition.split("\n", 1)[0] + ";\n", definition]
     code = "".join(text)
     known = declarations(called(code, CORTEX_M4), CORTEX_M4, "routines.S")
-    return f'#include "smelt_float.h"\n#include "smelt_bytes.h"\n{known}\n{code}'
+    return f'#include "smelt_float.h"\n#include "smelt_bytes.h"\n#include "smelt_rounding.h"\n{known}\n{code}'
 
 
 @pytest.fixture(scope="module")
@@ -444,6 +454,22 @@ def random_value(rng: np.random.Generator, t: Tensor) -> np.ndarray:
     return rng.integers(limits.min, limits.max, t.shape, t.dtype, endpoint=True)
 
 
+def random_values(rng: np.random.Generator, op: Op) -> dict[Tensor, np.ndarray]:
+    if isinstance(op, ops.Total):
+        return {op.x: random_sums(rng, op)}
+    return {t: random_value(rng, t) for t in op.inputs}
+
+
+def random_sums(rng: np.random.Generator, total: ops.Total) -> np.ndarray:
+    """What the parts of a layer's inputs give: other sums may leave 32 bits, which no layer's do."""
+    x, weights = random_value(rng, total.of.x).reshape(-1).astype(np.int32), total.of.weights.constant.astype(np.int32)
+    owner = rng.integers(0, total.x.shape[0], x.size)
+    sums = np.zeros(total.x.shape, np.int32)
+    for part in range(len(sums)):
+        sums[part, : len(weights)] = weights[:, owner == part] @ x[owner == part]
+    return sums
+
+
 def places(case: Case) -> list[Shared]:
     """As near to each operand as y may be, by what the kernel's loops say."""
     buffers = case.call.kernel.buffers
@@ -462,7 +488,7 @@ def test_every_schedule_equals_the_reference(built, library):
     undefined = ctypes.c_int.in_dll(library, "undefined_behaviour")
     for case in built:
         for shared in (None, None, *places(case)):
-            values = {t: random_value(rng, t) for t in case.op.inputs}
+            values = random_values(rng, case.op)
             wanted = reference.evaluate(case.op, *(values[t] for t in case.op.inputs))
             got = execute(library, case, values, shared)
             assert got.tobytes() == wanted.tobytes(), f"{shared} {case}\n{got}\n{wanted}"
