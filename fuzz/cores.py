@@ -95,7 +95,7 @@ def integers(dice: random.Random, number: int) -> Net:
         if net.value.shape[2:] == (1, 1):
             break
         dice.choice((_conv, _conv, _conv, _depthwise, _pool, _residual))(dice, net)
-    if not net.layers or dice.random() < 0.3:
+    if all(node.op_type != "Conv" for node in net.nodes) or dice.random() < 0.3:  # without one nothing says what it is
         _conv(dice, net)
     if dice.random() < 0.4:
         net.dense(dice.choice([n for n in UNITS if n * net.value.size <= MOST_BYTES] or [1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smelt.kernels.once import Integers
+from smelt.kernels.once import Integers, find_once
 from smelt.kernels.slopes import Slopes, find_slopes
 from smelt.model.arithmetic import quantize_multipliers
 from smelt.model.rescale import Rescale, floor_rescale
@@ -87,6 +87,16 @@ def test_channels_without_steps_are_what_they_are() -> None:
     low, high = np.full(3, -900), np.full(3, 900)
     for form in (find_slopes(p, low, high), find_slopes(p, low, high, np.zeros(3, np.int64), split=True)):
         check(form, p, low, high)
+
+
+@pytest.mark.parametrize("split", [False, True])
+def test_outputs_that_can_be_one_number_only_are_that_number(split: bool) -> None:
+    """A ReLU whose zero is the largest number (found by `fuzz.cores --seed 12 --first 12`)."""
+    p = Rescale(*quantize_multipliers([0.1, 0.2]), "tflm", -37, 127, 127, 127)
+    low, high = np.full(2, -900), np.full(2, 900)
+    form, once = find_slopes(p, low, high, split=split), find_once(p, low, high)
+    assert form is not None and np.all(form.of(np.stack([low, high])) == 127)
+    assert once is not None and np.all(once.of(np.stack([low, high])) == 127)
 
 
 def test_what_no_line_does_is_refused() -> None:

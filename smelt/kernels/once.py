@@ -117,11 +117,17 @@ class Steps:
     low: Integers
     high: Integers
     signs: Integers
+    least: int
+
+    @property
+    def always(self) -> Integers:
+        """The output of the least sum of each channel: of all its sums, where it does not vary."""
+        return np.asarray(self.least + np.count_nonzero(self.first <= self.low, axis=0))
 
     def of(self, channel: int) -> Steps:
         """Of one channel."""
         one = [channel]
-        return Steps(self.outputs, self.first[:, one], self.low[one], self.high[one], self.signs[one])
+        return Steps(self.outputs, self.first[:, one], self.low[one], self.high[one], self.signs[one], self.least)
 
 
 def steps_of(p: Rescale, low: Integers, high: Integers) -> Steps:
@@ -137,7 +143,7 @@ def steps_of(p: Rescale, low: Integers, high: Integers) -> Steps:
         middle = (least + most) >> 1
         reached = p.apply(signs * middle) >= outputs
         least, most = np.where(reached | (least >= most), least, middle + 1), np.where(reached, middle, most)
-    return Steps(outputs, most, low, high, signs)
+    return Steps(outputs, most, low, high, signs, p.low)
 
 
 def _guess(p: Rescale, outputs: Integers, low: Integers, high: Integers) -> Integers:
@@ -180,11 +186,10 @@ def _solved(
     """Channels for which the nearest offset does get a multiplier for it; others an offset, and something added to their sums.
     `about` are the nearest multipliers and offsets."""
     near, nearest = about
-    always = np.count_nonzero(steps.first <= steps.low, axis=0) + (steps.outputs[0, 0] - 1 if steps.outputs.size else 0)
     least, most = _bounds(steps, nearest, shift, up)
     easy = varies & (least <= most)
     multipliers = np.where(easy, (least + most) >> 1, 0)
-    offsets, added = np.where(varies, nearest, always << shift), np.zeros_like(nearest)
+    offsets, added = np.where(varies, nearest, steps.always << shift), np.zeros_like(nearest)
     for channel in np.flatnonzero(varies & ~easy).tolist():
         found = _line(steps.of(channel), int(near[channel]), shift, up)
         multipliers[channel], offsets[channel], added[channel] = found

@@ -154,7 +154,7 @@ class _Bounds:
     def of(steps: Steps, form: Slopes) -> _Bounds:
         active = _active(steps)
         varies, outputs = np.asarray(active.any(axis=0)), np.broadcast_to(steps.outputs, steps.first.shape)
-        least = np.count_nonzero(steps.first <= steps.low, axis=0) + (steps.outputs[0, 0] - 1 if outputs.size else 0)
+        least = steps.always
         first, last = steps.signs * steps.first - form.origins, steps.signs * (steps.first - 1) - form.origins
         if form.widths is None:
             return _Bounds((first, outputs), (last, outputs), active, active, varies, least)
