@@ -21,7 +21,7 @@ from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, Lookup, MaxPool2D, Padding
 from smelt.model.reference import run
 from smelt.model.rescale import linear_rescale
-from smelt.planner import check, make_plan
+from smelt.planner import check, make_plan, part_sums
 from smelt.planner.borders import Fill
 from smelt.planner.in_tiles import Start, Wait
 from smelt.planner.limits import Limits
@@ -309,6 +309,14 @@ def test_sums_that_are_not_all_or_not_of_the_layer_are_found(summed):
     assert "a row for each" in refused(summed, elsewhere)
     assert "no sum of its inputs" in refused(summed, of_others)
     assert "of other sums" in refused(summed, of_another)
+
+
+def test_inputs_are_divided_once_for_each_number_of_outputs(monkeypatch):
+    """In little memory nearly no number of rounds has room: kernels of all their parts are not built to find that out."""
+    made, build = [], part_sums._made
+    monkeypatch.setattr(part_sums, "_made", lambda *asked: made.append(asked) or build(*asked))
+    found = planned(linear(Dense, tensor("x", (1, 3001), 3), 3), TAKEN + 4264)
+    assert found.ways[0].view.name == "inputs" and len(made) <= 2 * len(found.ways[0].ways)
 
 
 @pytest.fixture(scope="module")

@@ -77,12 +77,25 @@ def _rounds(way: Way, ways: Ways, cluster: Cluster, room: int, width: int) -> On
     for count in range(1, MOST_ROUNDS):
         step = rounded(ceil(depth / (count * cluster.count)), WORD)
         bytes_of_round = step * cluster.count * (size + width) * (1 if count == 1 else 2)
-        if bytes_of_round + ceil(depth / step) * width * SUM > room:
+        sums = ceil(depth / step) * width * SUM
+        if bytes_of_round + sums > room or _least(way, ways, cluster, step, width) + sums > room:
             continue
         made = _made(way, ways, cluster, step, width)
         if sum(rounded(s.bytes, 16) for s in made.scratch) <= room:
             return made
     return None
+
+
+def _least(way: Way, ways: Ways, cluster: Cluster, step: int, width: int) -> int:
+    """The bytes that inputs and tables of a round take up at least, by the kernel of its first core."""
+    op = way.op
+    assert isinstance(op, Dense), "only dense layers have sums"
+    first = Rows(0, min(step, op.x.elements))
+    busy, twice = min(ceil(op.x.elements / step), cluster.count), op.x.elements > step * cluster.count
+    view = view_of(op, ceil(op.x.elements / step), width)
+    own = ways.frugal(_share(view, 0, first).op)
+    inputs = min(step * busy, op.x.elements) * (op.x.element.bits // 8)
+    return (inputs + own.table_bytes * busy) * (2 if twice else 1)
 
 
 def _made(way: Way, ways: Ways, cluster: Cluster, step: int, width: int) -> OnCores:
