@@ -14,7 +14,8 @@ from smelt.model.ops import Dense, Total
 from smelt.model.rescale import floor_rescale
 from smelt.model.slabs import Rows
 from smelt.planner.core_times import call_cycles, timed
-from smelt.planner.on_cores import MOST_ROUNDS, OnCores, Portion, on_cores
+from smelt.planner.flow import aligned
+from smelt.planner.on_cores import GRAIN, MOST_ROUNDS, OnCores, Portion, on_cores
 from smelt.planner.shares import Share, View
 from smelt.planner.tiles import Rectangle, rounded
 from smelt.planner.ways import Way, Ways
@@ -77,8 +78,7 @@ def _rounds(way: Way, ways: Ways, cluster: Cluster, room: int, width: int) -> On
     for count in range(1, MOST_ROUNDS):
         step = rounded(ceil(depth / (count * cluster.count)), WORD)
         bytes_of_round = step * cluster.count * (size + width) * (1 if count == 1 else 2)
-        sums = ceil(depth / step) * width * SUM
-        if bytes_of_round + sums > room or _least(way, ways, cluster, step, width) + sums > room:
+        if bytes_of_round + ceil(depth / step) * width * SUM > room or _least(way, ways, cluster, step, width) > room:
             continue
         made = _made(way, ways, cluster, step, width)
         if sum(rounded(s.bytes, 16) for s in made.scratch) <= room:
@@ -87,15 +87,18 @@ def _rounds(way: Way, ways: Ways, cluster: Cluster, room: int, width: int) -> On
 
 
 def _least(way: Way, ways: Ways, cluster: Cluster, step: int, width: int) -> int:
-    """The bytes that inputs and tables of a round take up at least, by the kernel of its first core."""
+    """The bytes that rounds need at least, by the kernel of the first core: weights of parts differ, other tables may not."""
     op = way.op
     assert isinstance(op, Dense), "only dense layers have sums"
-    first = Rows(0, min(step, op.x.elements))
-    busy, twice = min(ceil(op.x.elements / step), cluster.count), op.x.elements > step * cluster.count
-    view = view_of(op, ceil(op.x.elements / step), width)
-    own = ways.frugal(_share(view, 0, first).op)
+    parts = ceil(op.x.elements / step)
+    busy, buffers = min(parts, cluster.count), 2 if parts > cluster.count else 1
+    first = _share(view_of(op, parts, width), 0, Rows(0, min(step, op.x.elements)))
+    own = ways.frugal(first.op)
+    *others, weights = sorted(rounded(a.nbytes, 8) for a in own.call.arguments if isinstance(a, np.ndarray))
     inputs = min(step * busy, op.x.elements) * (op.x.element.bits // 8)
-    return (inputs + own.table_bytes * busy) * (2 if twice else 1)
+    moved = (rounded(inputs, GRAIN) + rounded(weights * busy + sum(others), GRAIN)) * buffers
+    sums = rounded(busy * width * SUM, GRAIN) * 2 + rounded(parts * width * SUM, GRAIN)
+    return moved + sums + busy * rounded(sum(aligned(s.bytes) for s in own.scratch), GRAIN)
 
 
 def _made(way: Way, ways: Ways, cluster: Cluster, step: int, width: int) -> OnCores:
