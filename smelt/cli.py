@@ -17,9 +17,9 @@ from smelt.compiling import (
     emit_json,
     find_board,
     firmware,
+    host_preparation,
     show_notes,
     show_warnings,
-    stored_preparation,
 )
 from smelt.data_commands import evaluate_command, quantize_command
 from smelt.errors import OptionError
@@ -131,7 +131,7 @@ def run_command(
 
     find_board(board_name)
     compilation = firmware(model, board_name, options, device)
-    inputs = read_inputs(files, compilation.model, stored_preparation(model))
+    inputs = read_inputs(files, compilation.model, host_preparation(model, options))
     with working(f"running {len(inputs)} inference(s)"):
         result = execute(compilation, inputs, device=device, sequence=sequence)
     if output is not None:
@@ -201,7 +201,7 @@ def verify_command(
     find_board(board_name)
     compilation = firmware(model, board_name, options, device)
     inputs = random_inputs(compilation.model, count, seed) + (
-        read_inputs(files, compilation.model, stored_preparation(model)) if files else []
+        read_inputs(files, compilation.model, host_preparation(model, options)) if files else []
     )
     if not inputs:
         raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.program import Program
     from smelt.importers import Layout, ModelSummary
     from smelt.model.graph import Array, Graph
-    from smelt.passes.edge_types import EdgeType
+    from smelt.passes.edge_types import EdgeType, OutputType
     from smelt.passes.weight_types import WeightType
     from smelt.planner import Goal, Limits
     from smelt.planner.evidence import Evidence
@@ -64,6 +64,9 @@ class Compilation(Noun):
 
     layout: Layout = "channels_last"
     """How edges of ONNX models that are images lie."""
+
+    prepares: bool = False
+    """Whether what is done to inputs before the network is part of it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -116,13 +119,15 @@ class Network:
 
 def read_network(
     path: Path | str,
-    edges: tuple[EdgeType | None, EdgeType | None],
+    edges: tuple[EdgeType | None, OutputType | None],
     weights: WeightType | None,
     layout: Layout,
     board: Board,
+    picture: str = "",
 ) -> Network:
-    """Read a model, as it is computed on a board. Types at its `edges` and of its weights may be replaced. Raises ModelError,
-    Unsupported, OptionError."""
+    """Read a model, as it is computed on a board. Types at its `edges` and of its weights may be replaced, and what is done to a
+    `picture` before it becomes part of it. Raises ModelError, Unsupported, OptionError."""
+    from smelt.before import with_preparation
     from smelt.importers import load
     from smelt.passes import prepare
     from smelt.passes.edge_types import with_edge_types
@@ -131,6 +136,7 @@ def read_network(
     from smelt.passes.wider_channels import whole_words, widen_channels
 
     model = with_weight_type(with_edge_types(load(path, layout), *edges), weights)
+    model = with_preparation(model, path, picture)
     graph = prepare(model)
     if board.chip.cluster is not None:  # its cores share banks of memory
         graph = widen_channels(graph, whole_words).check()
@@ -153,12 +159,13 @@ def compile(
     effort: str = "normal",
     report: Callable[[str], None] | None = None,
     input_type: EdgeType | None = None,
-    output_type: EdgeType | None = None,
+    output_type: OutputType | None = None,
     feed: bool = False,
     layout: Layout = "channels_last",
     weight_type: WeightType | None = None,
     uart: bool = False,
     hello: Callable[[Graph], Sequence[Array]] | None = None,
+    input_picture: str = "",
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
     firmware prints for classes.
@@ -172,6 +179,9 @@ def compile(
     `effort` "quick", "normal" or "thorough" is how hard planning tries. `report` hears how far planning is; where it is given,
     KeyboardInterrupt ends the planning with the best plan so far, if there is one, and the plan's notes say so.
     `input_type` and `output_type` replace the file's: int8, uint8 or float32 at the edges, the same numbers inside.
+    `output_type` "class" gives the number of the greatest score instead of all scores. With `input_picture`, such as
+    "160x120:mean=127.5:std=127.5", the network is given pixels of uint8, and the device resizes and scales them
+    (docs/preparation.md).
     `weight_type` "float16" stores weights of float32 in half the bytes; a warning says what that changes.
     `layout` "keep" leaves images at the edges of an ONNX model as its file has them, "channels_last" as they are computed.
     With `feed` the input comes in a few rows at a time and never is whole, and the plan is the one with the least RAM.
@@ -197,7 +207,7 @@ def compile(
     board = named(board)
     if feed:
         for_one_core("an input that is fed is computed by one", board, "leave out --feed")
-    network = read_network(path, (input_type, output_type), weight_type, layout, board)
+    network = read_network(path, (input_type, output_type), weight_type, layout, board, input_picture)
     graph = network.graph
     known = measured(log, board, compiler)
     planning = planning_of(effort, report)
@@ -224,8 +234,9 @@ def compile(
             firmware = with_hello(firmware, hello(network.model))
         image = build(firmware, plan.board, compiler) if compiler != "none" else None
         return Compilation(
-            network.model, graph, plan, program, sources, image, evidence(plan, known), network.warnings, layout
-        )
+            network.model, graph, plan, program, sources, image, evidence(plan, known), network.warnings, layout,
+            bool(input_picture),
+        )  # fmt: skip
 
     return least_of_builds(made_within, limits, goal)
 

@@ -44,7 +44,7 @@ def compiled(model: Path, board_name: str, options: dict[str, Any], device: str 
 
     board, told = firmware_board(find_board(board_name), device)
     show_notes([told] if told else [])
-    options = {**options, "hello": _hello(model, options.get("hello", ()))}
+    options = {**options, "hello": _hello(model, options)}
     with working(f"compiling {model.name} for {board.name}") as tell:
         compilation = compile(model, board, **options, report=tell)
     show_notes(compilation.notes)
@@ -52,13 +52,19 @@ def compiled(model: Path, board_name: str, options: dict[str, Any], device: str 
     return compilation
 
 
-def _hello(model: Path, files: Sequence[Path]) -> Callable[[Graph], Sequence[Array]] | None:
+def _hello(model: Path, options: dict[str, Any]) -> Callable[[Graph], Sequence[Array]] | None:
     """What a firmware computes of its own accord: the first input in files; None where there are none."""
+    files: Sequence[Path] = options.get("hello", ())
     if not files:
         return None
     from smelt.inputs import read_inputs
 
-    return lambda graph: read_inputs(files, graph, stored_preparation(model))[0]
+    return lambda graph: read_inputs(files, graph, host_preparation(model, options))[0]
+
+
+def host_preparation(model: Path, options: dict[str, Any]) -> Preparation | None:
+    """How inputs are prepared before a firmware made with these options gets them; None where it does all of that."""
+    return None if options.get("input_picture") else stored_preparation(model)
 
 
 def stored_preparation(model: Path) -> Preparation:

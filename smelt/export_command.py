@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.compiling import compiled, emit_json, find_board, stored_preparation
+from smelt.compiling import compiled, emit_json, find_board, host_preparation
 from smelt.errors import OptionError
 from smelt.options import EXPORTS, board_option, build_options, json_option, models_argument
 
 if TYPE_CHECKING:
     from smelt.firmware.exports import Label
     from smelt.model.graph import Array, Graph
+    from smelt.preparation import Preparation
     from smelt.report.export import Exported
 
 
@@ -99,7 +100,7 @@ def export_command(
             model,
             out,
             label=label,
-            inputs=_golden(files, compilation.model, model),
+            inputs=_golden(files, compilation.model, host_preparation(model, options)),
             labels=options["labels"],
             options=_said(options, no_run),
             simulate=not no_run,
@@ -114,13 +115,13 @@ def _label(version: str, license: str | None, publisher: str, url: str, day: dat
     return Label(version=version, publisher=publisher, url=url, day=day.date() if day else date.today(), **stated)
 
 
-def _golden(files: tuple[Path, ...], graph: Graph, model: Path) -> tuple[Array, ...] | None:
+def _golden(files: tuple[Path, ...], graph: Graph, preparation: Preparation | None) -> tuple[Array, ...] | None:
     """The inputs of the self-test that users gave. Raises OptionError where they are several runs."""
     from smelt.inputs import read_inputs
 
     if not files:
         return None
-    runs = read_inputs(files, graph, stored_preparation(model))
+    runs = read_inputs(files, graph, preparation)
     if len(runs) != 1:
         raise OptionError(f"the self-test is one inference, and --input gives {len(runs)}")
     return runs[0]

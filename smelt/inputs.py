@@ -143,7 +143,11 @@ def from_picture(data: bytes, tensor: Tensor, source: str, preparation: Preparat
             f"{source} is a picture, but the model's input is {tensor}: pictures are for int8, uint8 and float32"
         )
     preparation = preparation or Preparation()
-    pixels = _decoded(data, tensor, source, preparation.size)
+    return from_pixels(_decoded(data, tensor, source, preparation.size), tensor, source, preparation)
+
+
+def from_pixels(pixels: Array, tensor: Tensor, source: str, preparation: Preparation) -> Array:
+    """What becomes of pixels, 0 to 255 in int16, channels last, in the type of `tensor`."""
     if preparation.scales:
         return _converted(preparation.reals(pixels), tensor, source)
     if tensor.element.is_float:

@@ -35,6 +35,7 @@ EXPORTS = (
 EFFORTS = ("quick", "normal", "thorough")
 LAYOUTS = ("channels_last", "keep")
 EDGE_TYPES = ("int8", "uint8", "float32")
+OUTPUT_TYPES = (*EDGE_TYPES, "class")
 WEIGHT_TYPES = ("float16",)
 MOST_LABELS = 1 << 20  # bytes
 
@@ -227,7 +228,18 @@ PLAN_OPTIONS = (
     click.option(
         "--input-type", type=click.Choice(EDGE_TYPES), help="What the network is given, whatever the file says."
     ),
-    click.option("--output-type", type=click.Choice(EDGE_TYPES), help="What it gives."),
+    click.option(
+        "--output-type",
+        type=click.Choice(OUTPUT_TYPES),
+        help="What it gives; class is the number of the greatest score.",
+    ),
+    click.option(
+        "--input-picture",
+        metavar="COLUMNSxROWS[:mean=M][:std=S][:size=COLUMNSxROWS][:resize=bilinear|nearest]",
+        default="",
+        help="The network is given pictures of this size as a camera has them, uint8, and the device resizes and scales them: "
+        "(pixel - mean) / std. same: no resizing. What is left out is what the model's metadata says (docs/preparation.md).",
+    ),
     click.option(
         "--layout",
         type=click.Choice(LAYOUTS),
@@ -280,6 +292,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         goal: str,
         input_type: str | None,
         output_type: str | None,
+        input_picture: str,
         layout: str,
         weight_type: str | None,
         max_ram: str | None,
@@ -292,7 +305,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         options: dict[str, Any] = {"goal": goal, "input_type": input_type, "output_type": output_type, "layout": layout}
         options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
-        options |= {"weight_type": weight_type}
+        options |= {"weight_type": weight_type, "input_picture": input_picture}
         options |= {"regions": read_regions(regions), "weights": weights, "effort": effort}
         return command(*args, options=options, **kwargs)
 

@@ -15,6 +15,7 @@ from smelt.model.graph import Array
 PREFIX = "smelt."
 MOST_SIDE = 1 << 14
 DataLayout = Literal["channels_last", "channels_first"]
+Resizing = Literal["nearest", "bilinear"]
 LAYOUTS: tuple[DataLayout, ...] = ("channels_last", "channels_first")
 
 
@@ -74,6 +75,39 @@ def preparation(
     return found
 
 
+RESIZES = ("nearest", "bilinear")
+
+
+@dataclass(frozen=True)
+class PictureSpec:
+    """What a network is given where the device prepares pictures: pixels of uint8, channels last, in pictures of `size` (columns,
+    rows; None: the network's own), which are resized in integers to the preparation's size, or else the network's."""
+
+    size: tuple[int, int] | None
+    resize: Resizing
+    preparation: Preparation
+
+
+def picture_spec(text: str, stored: Preparation) -> PictureSpec:
+    """From what users write, such as 160x120:mean=127.5:std=127.5; `stored` says what they left out. Raises OptionError."""
+    first, *more = text.split(":")
+    given: dict[str, str] = {}
+    for field in more:
+        key, equals, value = field.partition("=")
+        if not equals or key not in ("mean", "std", "size", "resize") or key in given:
+            raise OptionError(
+                f"--input-picture has no '{field}': after the size come mean=, std=, size= and resize=, with a colon before each, "
+                "such as 160x120:mean=127.5:std=127.5:resize=nearest"
+            )
+        given[key] = value
+    found = preparation(given.get("mean"), given.get("std"), given.get("size"), None, stored)
+    resize = given.get("resize", "bilinear")
+    if resize not in RESIZES:
+        raise OptionError(f"--input-picture resizes {' or '.join(RESIZES)}, not '{resize}'")
+    own = first == "same"
+    return PictureSpec(None if own else _size(first), "nearest" if resize == "nearest" else "bilinear", found)
+
+
 def _text(numbers: tuple[float, ...]) -> str:
     return ",".join(f"{number:g}" if float(f"{number:g}") == number else repr(number) for number in numbers)
 
@@ -92,5 +126,5 @@ def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text)
     columns, rows = (int(match[1]), int(match[2])) if match else (0, 0)
     if not (0 < columns <= MOST_SIDE and 0 < rows <= MOST_SIDE):
-        raise OptionError(f"--size is columns x rows, such as 256x256; not '{text}'")
+        raise OptionError(f"a size of pictures is columns x rows, such as 256x256; not '{text}'")
     return columns, rows

@@ -15,7 +15,7 @@ from smelt.nouns import Noun
 if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.image import Image, Sources
     from smelt.importers import Layout
-    from smelt.passes.edge_types import EdgeType
+    from smelt.passes.edge_types import EdgeType, OutputType
     from smelt.passes.weight_types import WeightType
     from smelt.planner import Goal, Limits
     from smelt.planner.log import TuningLog
@@ -86,9 +86,10 @@ def compile_suite(
     effort: str = "normal",
     report: Callable[[str], None] | None = None,
     input_type: EdgeType | None = None,
-    output_type: EdgeType | None = None,
+    output_type: OutputType | None = None,
     layout: Layout = "channels_last",
     weight_type: WeightType | None = None,
+    input_picture: str = "",
 ) -> SuiteCompilation:
     """Compile the models at `paths` for one program on `board`, in which one of them runs at a time.
 
@@ -106,6 +107,8 @@ def compile_suite(
     from smelt.plugins import implementations
     from smelt.targets.boards import named
 
+    if input_picture:
+        raise OptionError("--input-picture is for one model: prepare it by itself")
     names = names_of(paths, names, suite)
     board = named(board)
     for_one_core("several networks in one memory are for one core", board, "compile each by itself")

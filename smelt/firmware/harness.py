@@ -11,6 +11,7 @@ from smelt.firmware.image import Sources
 from smelt.firmware.program import Port, Program
 from smelt.firmware.sources import lines, smelt_version, template
 from smelt.kernels.c_types import C_TYPES
+from smelt.model.ops_pointwise import ArgMax
 from smelt.targets.types import Role
 
 FILE = "smelt_firmware.c"
@@ -95,13 +96,15 @@ def _span(struct: str, port: Port) -> str:
 
 def _report(program: Program, labels: tuple[str, ...]) -> str:
     output = program.outputs[0]
-    classes = output.tensor.elements
+    chosen = _chosen_of(program)
+    classes = chosen or output.tensor.elements
     if labels and len(labels) != classes:
-        raise OptionError(f"{len(labels)} labels were given, but the model's first output has {classes} values")
-    if not _is_probability(output):
+        told = f"is one of {classes} classes" if chosen else f"has {classes} values"
+        raise OptionError(f"{len(labels)} labels were given, but the model's first output {told}")
+    if not chosen and not _is_probability(output):
         return template("report_nothing.c").substitute({})
     names = labels or tuple(f"class {i}" for i in range(classes))
-    return template("report_classes.c").substitute(
+    return template("report_class.c" if chosen else "report_classes.c").substitute(
         name=program.name,
         field=output.field,
         classes=classes,
@@ -111,7 +114,14 @@ def _report(program: Program, labels: tuple[str, ...]) -> str:
 
 def tells_classes(program: Program) -> bool:
     """Whether the firmware prints a line with the most probable class after each inference."""
-    return _is_probability(program.outputs[0])
+    return _chosen_of(program) > 0 or _is_probability(program.outputs[0])
+
+
+def _chosen_of(program: Program) -> int:
+    """Of how many classes the output is the number of one; 0 where it is something else."""
+    output = program.outputs[0].tensor
+    op = program.plan.graph.producer(output)
+    return op.x.shape[op.axis] if isinstance(op, ArgMax) and output.elements == 1 else 0
 
 
 def _is_probability(port: Port) -> bool:

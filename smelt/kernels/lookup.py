@@ -1,4 +1,5 @@
-"""Lookup: a table of 256 entries, element by element, or sixteen of them a turn on cores that handle the bytes of a word."""
+"""Lookup: a table of 256 entries, element by element, or sixteen of them a turn on cores that handle the bytes of a word; and
+the same with a table for each channel."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from smelt.kernels.routines import LOOKUP_WORDS as LOOKUP_ROUTINE
 from smelt.kernels.words import ROUND, has_bytes
 from smelt.loops.routine import At
 from smelt.model.ops import Lookup
+from smelt.model.ops_pointwise import ChannelLookup
 from smelt.targets.types import Core
 
 
@@ -79,3 +81,24 @@ LOOKUP_WORDS = Implementation(
 )
 LOOKUP = Implementation("lookup", Lookup, unrolled, build_lookup, (from_byte, to_byte))
 LOOKUP_FLOAT = Implementation("lookup_float", Lookup, unrolled, build_lookup, (from_byte, to_more))
+
+
+def table_by_channel(op: ChannelLookup, core: Core) -> bool:
+    """x is int8 or uint8, y and the 256 entries of each channel are of one type"""
+    fits = op.table.elements == 256 * op.x.shape[-1]
+    return op.x.dtype in ("int8", "uint8") and op.y.dtype == op.table.dtype and fits
+
+
+def build_by_channel(op: ChannelLookup, schedule: Plain) -> KernelCall:
+    k = CallBuilder("channel_lookup", in_place=op.y.element.bits == 8)
+    x, table, y = k.operand("x", op.x), k.operand("table", op.table), k.result("y", op.y)
+    channels = op.x.shape[-1]
+    with k.loop("i", 0, op.y.elements // channels) as i:
+        places = [i * channels + c for c in range(channels)]
+        values = [k.let("value", table[x[at] + (256 * c - op.x.element.low)]) for c, at in enumerate(places)]
+        for at, value in zip(places, values, strict=True):
+            k.store(y, at, value)
+    return k.finish_call()
+
+
+CHANNEL_LOOKUP = Implementation("channel_lookup", ChannelLookup, plain, build_by_channel, (table_by_channel,))

@@ -17,7 +17,7 @@ from smelt.kernels.float_softmax import SOFTMAX_FLOATS
 from smelt.kernels.float_unary import UNARY_FLOATS
 from smelt.kernels.gathers import BROADCAST, GATHER, UPDATE_SLICE
 from smelt.kernels.implementation import Implementation
-from smelt.kernels.lookup import LOOKUP, LOOKUP_FLOAT, LOOKUP_WORDS
+from smelt.kernels.lookup import CHANNEL_LOOKUP, LOOKUP, LOOKUP_FLOAT, LOOKUP_WORDS
 from smelt.kernels.mean import MEAN, SUM
 from smelt.kernels.movement import CONCAT, COPY, PAD, SLICE, TRANSPOSE
 from smelt.kernels.pool import AVERAGE_POOL, MAX_POOL
@@ -43,6 +43,6 @@ OTHERS: tuple[Implementation, ...] = (
     AVERAGE_POOL_WORDS, MAX_POOL_WORDS, MEAN_WORDS, AVERAGE_POOL, MAX_POOL, MEAN,
     SOFTMAX_WORDS, SOFTMAX,
     RESIZE_NEAREST, RESIZE_BILINEAR, CONCAT, PAD, SLICE, TRANSPOSE, COPY, UNARY_SCALED, UNARY_PLAIN,
-    CAST, CHANNEL_FUNCTION, BROADCAST, GATHER, UPDATE_SLICE, QUANTIZE16, DEQUANTIZE16, *BINARY_SCALED, *BINARY_PLAIN, SUM,
-    *REDUCTIONS, *ROWS, TOTAL,
+    CAST, CHANNEL_FUNCTION, CHANNEL_LOOKUP, BROADCAST, GATHER, UPDATE_SLICE, QUANTIZE16, DEQUANTIZE16, *BINARY_SCALED,
+    *BINARY_PLAIN, SUM, *REDUCTIONS, *ROWS, TOTAL,
 )  # fmt: skip

@@ -106,6 +106,14 @@ class ChannelFunction(Op):
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
+class ChannelLookup(Op):
+    """y = table[channel, x - (the least x)]: x is of one byte, `table` a constant (channels, 256) of y's dtype."""
+
+    x: Tensor
+    table: Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class AddN(Op):
     """The sum of two or more tensors of one shape, type and quantisation."""
 

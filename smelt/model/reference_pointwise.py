@@ -8,7 +8,7 @@ import numpy as np
 
 from smelt.model.graph import Array, Op
 from smelt.model.ops import Dequantize, Lookup, Quantize, Unary
-from smelt.model.ops_pointwise import Cast
+from smelt.model.ops_pointwise import Cast, ChannelLookup
 from smelt.model.tables import dequantized, quantized
 from smelt.model.unary import unary_integers
 
@@ -20,6 +20,11 @@ def unary(op: Unary, x: Array) -> Array:
 def look_up(op: Lookup, x: Array, table: Array) -> Array:
     """``table[x - least x]``."""
     return np.asarray(table.reshape(-1)[x.astype(np.int64) - op.x.element.low])
+
+
+def look_up_by_channel(op: ChannelLookup, x: Array, table: Array) -> Array:
+    """``table[channel, x - least x]``."""
+    return np.asarray(table[np.arange(x.shape[-1]), x.astype(np.int64) - op.x.element.low])
 
 
 def quantize(op: Quantize, x: Array) -> Array:
@@ -46,6 +51,7 @@ def cast(op: Cast, x: Array) -> Array:
 POINTWISE: dict[type[Op], Callable[..., Array]] = {
     Unary: unary,
     Lookup: look_up,
+    ChannelLookup: look_up_by_channel,
     Quantize: quantize,
     Dequantize: dequantize,
     Cast: cast,

@@ -8,24 +8,50 @@ from typing import Literal
 from smelt.errors import OptionError
 from smelt.model.graph import Graph, Op, Quantization, Tensor
 from smelt.model.ops import Dequantize, Quantize, Reshape, Unary
+from smelt.model.ops_pointwise import ArgMax
 from smelt.passes.rewrite import fresh_name
 
 EdgeType = Literal["int8", "uint8", "float32"]
+OutputType = EdgeType | Literal["class"]
 BYTES = ("int8", "uint8")
+SCORES = (*BYTES, "int16", "float32")
 
 
-def with_edge_types(graph: Graph, inputs: EdgeType | None, outputs: EdgeType | None) -> Graph:
+def with_edge_types(graph: Graph, inputs: EdgeType | None, outputs: OutputType | None) -> Graph:
     """The graph with inputs and outputs of these types; None leaves them as they are, and so do tensors without a scale.
 
     Edges keep their names. Bytes become the other bytes of the same meaning; an input that was float32 is what the graph quantised
-    it to, an output what the graph dequantised; a float32 edge is quantised or dequantised as TensorFlow Lite Micro does. Raises
-    OptionError where a float32 edge is no quantised number beneath, or int16 should be a byte.
+    it to, an output what the graph dequantised; a float32 edge is quantised or dequantised as TensorFlow Lite Micro does. An
+    output "class" is the number of the greatest score, int32. Raises OptionError where a float32 edge is no quantised number
+    beneath, int16 should be a byte, or there are no scores.
     """
     for edge in graph.inputs if inputs is not None else ():
         graph = _with_input(graph, edge, inputs or "int8")
+    if outputs == "class":
+        return _with_class(graph).check()
     for edge in graph.outputs if outputs is not None else ():
         graph = _with_output(graph, edge, outputs or "int8")
     return graph.check()
+
+
+def _with_class(graph: Graph) -> Graph:
+    """The graph that gives the number of the class with the best score, the first of several. Raises OptionError where its output
+    is no list of scores."""
+    if len(graph.outputs) != 1:
+        raise OptionError(
+            f"--output-type class is for one list of scores, and '{graph.name}' has {len(graph.outputs)} outputs"
+        )
+    (edge,) = graph.outputs
+    if edge.is_constant or not edge.shape or edge.shape[-1] < 2 or edge.dtype not in SCORES:
+        raise OptionError(f"--output-type class is for one list of scores, and the model's output is {edge}")
+    scores = edge
+    if edge not in graph.inputs:
+        scores = replace(edge, name=fresh_name(graph, f"{edge.name}.scores"))
+        graph = graph.substitute({edge: scores})
+    name = edge.name if scores is not edge else fresh_name(graph, f"{edge.name}.class")
+    y = Tensor(name, edge.shape[:-1], "int32")
+    op = ArgMax(x=scores, y=y, axis=len(edge.shape) - 1, origin="type of an edge")
+    return replace(graph, outputs=(y,), ops=(*graph.ops, op))
 
 
 def _with_input(graph: Graph, edge: Tensor, dtype: EdgeType) -> Graph:

@@ -157,6 +157,8 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence:
 
 
 def _demand_own_types(compilation: Compilation, model: Path | str, oracle: str) -> None:
+    if compilation.prepares:
+        raise OptionError(f"the firmware prepares its input, and the oracle {oracle} does not: use --oracle reference")
     file, asked = load(model, compilation.layout), compilation.model
     if any(t.dtype == HALF.name for t in asked.tensors):
         raise OptionError(

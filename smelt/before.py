@@ -1,0 +1,58 @@
+"""What is done before a network, on the device: what users say of pictures becomes ops of the graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from smelt.errors import OptionError
+from smelt.importers import metadata
+from smelt.inputs import from_pixels
+from smelt.model.graph import Array, Graph, Tensor
+from smelt.passes.picture import Camera, with_picture
+from smelt.preparation import PictureSpec, Preparation, from_metadata, picture_spec
+
+TYPES = ("int8", "uint8", "float32")
+
+
+def prepared_picture(graph: Graph, spec: PictureSpec) -> Graph:
+    """The graph that is given pictures as a camera has them. Raises OptionError where it has no one input for pictures, or their
+    size cannot be."""
+    edge = _picture_input(graph)
+    _, rows, columns, channels = edge.shape
+    own = columns, rows
+    resized = spec.preparation.size or own
+    if resized[0] < columns or resized[1] < rows:
+        raise OptionError(
+            f"pictures of {resized[0]}x{resized[1]} are too small for the model's {columns}x{rows}: the size is what pictures are "
+            "resized to before their middle is taken"
+        )
+    width, height = spec.size or resized
+    table = pixel_table(edge, spec.preparation, channels)
+    return with_picture(graph, edge, Camera(height, width, (resized[1], resized[0]), spec.resize, table))
+
+
+def pixel_table(tensor: Tensor, preparation: Preparation, channels: int) -> Array:
+    """What is stored for every pixel in each channel, (256, channels): what the host makes of pictures."""
+    pixels = np.repeat(np.arange(256, dtype=np.int16)[:, None], channels, axis=1)
+    return from_pixels(pixels, tensor, "the pixel table", preparation)
+
+
+def _picture_input(graph: Graph) -> Tensor:
+    found = [t for t in graph.inputs if len(t.shape) == 4 and t.shape[0] == 1 and t.shape[3] in (1, 3)]
+    if len(found) != 1 or found[0].dtype not in TYPES:
+        inputs = ", ".join(map(str, graph.inputs))
+        raise OptionError(
+            f"--input-picture is for models with one input of pictures, (1, rows, columns, 1 or 3) of {', '.join(TYPES)}; "
+            f"the model has {inputs}"
+        )
+    return found[0]
+
+
+def with_preparation(graph: Graph, path: Path | str, picture: str) -> Graph:
+    """The graph of the model file at `path` with what the device does before it: `picture` as users write it, or nothing. What the
+    file's metadata says of pictures is the default. Raises OptionError."""
+    if not picture:
+        return graph
+    return prepared_picture(graph, picture_spec(picture, from_metadata(metadata(path))))
