@@ -15,7 +15,7 @@ import pytest
 
 from smelt.importers import load
 from smelt.model.reference import run
-from tests.paths import MODELS, ROOT
+from tests.paths import KWS, MODELS, ROOT
 from tests.small_models import dense_model
 from tests.tiny_firmware import need
 from tests.without import OPTIONAL
@@ -105,6 +105,12 @@ def test_the_doctor_of_a_core_install_is_content():
     missing = {f["part"] for f in findings if not f["works"]}
     assert {"ziglang", "unicorn", "native part"} <= missing and not {"python", "numpy"} & missing
     assert "install cc" in next(f["remedy"] for f in findings if f["part"] == "native part")
+
+
+def test_without_the_solver_what_it_might_have_saved_is_said():
+    options = ("-b", "disco_f746ng", "--compiler", "none", "--log", "none")
+    code, _, err = smelt(CORE, "compile", KWS, *options)
+    assert code == 0 and "without the solver (pip install 'smelt[plan]')" in err and "more than the least" in err
 
 
 @pytest.mark.parametrize("board", ["nucleo_l4r5zi", "esp32c3"])

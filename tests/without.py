@@ -3,7 +3,10 @@
 import sys
 from importlib.machinery import PathFinder
 
-OPTIONAL = ("ziglang", "elftools", "ortools", "unicorn", "capstone", "PIL", "tflite", "tflite_micro", "pyocd")
+OPTIONAL = (
+    *("ziglang", "elftools", "ortools", "unicorn", "capstone", "PIL", "tflite", "tflite_micro", "pyocd"),
+    *("onnx", "onnxruntime", "distributed"),
+)
 
 
 class Without:

@@ -222,7 +222,7 @@ def can_program(board: Board) -> bool:
     try:
         from pyocd.target import TARGET
     except ImportError as error:
-        raise DeviceError("pyOCD is not installed: pip install pyocd") from error
+        raise DeviceError("pyOCD is not installed: pip install 'smelt[pyocd]'") from error
     from pyocd.target.pack.pack_target import ManagedPacks
 
     name = board.chip.debug.pyocd if board.chip.debug else None
@@ -267,7 +267,7 @@ def _session(board: Board, uid: str | None, probe: Any) -> Any:
         from pyocd.core.helpers import ConnectHelper
         from pyocd.core.session import Session
     except ImportError as error:
-        raise DeviceError("pyOCD is not installed: pip install pyocd") from error
+        raise DeviceError("pyOCD is not installed: pip install 'smelt[pyocd]'") from error
     options = {**OPTIONS, "no_config": True}
     with _quiet():
         if probe is not None:

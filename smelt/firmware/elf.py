@@ -86,7 +86,7 @@ def read_elf(data: bytes) -> Elf:
         from elftools.construct import ConstructError
         from elftools.elf.elffile import ELFFile
     except ImportError:
-        raise BuildError("reading ELF files needs pyelftools: pip install pyelftools") from None
+        raise BuildError("reading ELF files needs pyelftools: pip install 'smelt[simulate]'") from None
     try:
         file = ELFFile(io.BytesIO(data))
         if file.elfclass != 32 or not file.little_endian:

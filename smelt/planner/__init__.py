@@ -33,6 +33,7 @@ from smelt.planner.predict import Predictor
 from smelt.planner.refusals import check_flash, does_not_fit
 from smelt.planner.refused import refusal
 from smelt.planner.settle import settled
+from smelt.planner.solver import installed
 from smelt.planner.staging import staged
 from smelt.planner.step import AnyWay, Step, flow_of, named
 from smelt.planner.tradeoff import Point, curve
@@ -172,6 +173,8 @@ def _planned(menu: Menu, ways: Sequence[AnyWay], limits: Limits, by_price: bool)
     plan = Plan(graph, board, steps, placements, menu.reserve, bound, limits=limits)
     if order.cut_short and plan.tensor_bytes > bound:
         plan = replace(plan, notes=(_cut_short(plan),))
+    elif plan.tensor_bytes > bound and not installed():
+        plan = replace(plan, notes=(_unsolved(plan),))
     if over := excess(plan):
         raise DoesNotFit(f"the plan does not fit {board.name}: {over}")
     return check(plan)
@@ -179,11 +182,17 @@ def _planned(menu: Menu, ways: Sequence[AnyWay], limits: Limits, by_price: bool)
 
 def _cut_short(plan: Plan) -> str:
     """What users are told where the search for the best order ended before it had a proof."""
+    return f"the search for the best order was cut short: {_more_than_least(plan)}"
+
+
+def _unsolved(plan: Plan) -> str:
+    """What users are told where a solver might have packed tensors more tightly, and there is none."""
+    return f"without the solver (pip install 'smelt[plan]') {_more_than_least(plan)}"
+
+
+def _more_than_least(plan: Plan) -> str:
     gap = plan.tensor_bytes - plan.bound
-    return (
-        f"the search for the best order was cut short: {plan.tensor_bytes:,} bytes of tensors may be {gap:,} bytes "
-        f"({gap / plan.bound:.1%}) more than the least"
-    )
+    return f"{plan.tensor_bytes:,} bytes of tensors may be {gap:,} bytes ({gap / plan.bound:.1%}) more than the least"
 
 
 def ways_for(core: Core, implementations: Sequence[Implementation] | Ways) -> Ways:

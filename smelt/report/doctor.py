@@ -34,10 +34,15 @@ class Findings:
 
 PACKAGES = (
     ("numpy", "arithmetic", True, "pip install smelt"),
-    ("ortools", "exact memory plans", False, "pip install 'smelt[plan]'"),
+    ("elftools", "sizes and symbols of firmware", False, "pip install 'smelt[simulate]'"),
     ("unicorn", "simulated boards", False, "pip install 'smelt[simulate]'"),
+    ("capstone", "what simulated instructions cost", False, "pip install 'smelt[simulate]'"),
+    ("ortools", "exact memory plans", False, "pip install 'smelt[plan]'"),
     ("PIL", "pictures as inputs", False, "pip install 'smelt[image]'"),
     ("tflite_micro", "the oracle TensorFlow Lite Micro", False, "pip install 'smelt[oracle]' (Linux only)"),
+    ("onnxruntime", "the oracle of .onnx files", False, "pip install 'smelt[onnx]'"),
+    ("pyocd", "real boards by a debug probe, for --device pyocd", False, "pip install 'smelt[pyocd]'"),
+    ("distributed", "tuning on several computers, for --farm", False, "pip install 'smelt[farm]'"),
 )
 PROGRAMS = (
     (

@@ -20,7 +20,7 @@ NO_ORACLE = (
     "this is an integer network, whose products leave what float32 holds exactly: onnxruntime is no oracle of it; compare with "
     "--golden FOLDER, or --oracle reference"
 )
-MISSING = "onnxruntime is not installed: pip install onnxruntime"
+MISSING = "onnxruntime is not installed: pip install 'smelt[onnx]'"
 
 
 def computed(file: bytes, compilation: Compilation, inputs: Sequence[tuple[Array, ...]]) -> list[tuple[Array, ...]]:

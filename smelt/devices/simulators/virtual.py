@@ -52,6 +52,6 @@ class SimulatedPyOcdLink(PyOcdLink):
         try:
             from smelt.devices.pyocd_probe import SimulatedProbe
         except ImportError as error:
-            raise DeviceError("pyOCD is not installed: pip install pyocd") from error
+            raise DeviceError("pyOCD is not installed: pip install 'smelt[pyocd]'") from error
         self.probe = SimulatedProbe(port, board.name)
         super().__init__(board, probe=self.probe)
