@@ -47,7 +47,9 @@ def main() -> int:
     )
     parser.add_argument("--environment", type=Path, metavar="FOLDER")
     options, arguments = parser.parse_known_args()
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # tests start smelt hundreds of times: compiled anew, each takes a second
+    os.environ.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # tests start smelt hundreds of times: compiled anew, each takes a second
     install_programs()
     environment = options.environment or ROOT / (f".venv-test-{options.zig}" if options.zig else ".venv-test")
     python = install_packages(environment.resolve(), options.zig)

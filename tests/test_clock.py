@@ -14,7 +14,7 @@ from smelt.targets.registers import ALL, Condition, carry_out, change, wait
 from tests.tiny_firmware import tiny, tiny_image
 
 CLOCKED = [b for b in BOARDS if b.clock and b.clock.interface in TREES]
-L4, F7, H7, U5 = map(board, ("nucleo_l4r5zi", "disco_f746ng", "nucleo_h743zi", "nucleo_u575zi_q"))
+L4, F7, H7, U5, PICO = map(board, ("nucleo_l4r5zi", "disco_f746ng", "nucleo_h743zi", "nucleo_u575zi_q", "pico"))
 REVISION_Y = replace(H7, chip=replace(H7.chip, debug=replace(H7.chip.debug, revision=0x1003)))
 
 
@@ -152,6 +152,23 @@ WRONG = {
     "u5: wait states": (U5, lambda: without(U5, "FLASH_ACR"), "flash has 1 wait states .* it needs 4"),
     "u5: PLL settings": (U5, lambda: [*U5.clock.steps, change(0x46020C34, 1, "N", mask=0x1FF)], "changed while it is on"),
     "u5: PWR without a clock": (U5, lambda: without(U5, "RCC_AHB3ENR"), "PWR has no clock"),
+    "pico: the PLL in its reset": (PICO, lambda: without(PICO, "RESETS", "RESET_DONE"), "PLL_SYS is in its reset"),
+    "pico: half a reset": (PICO, lambda: without(PICO, "RESET_DONE"), "PLL_SYS is in its reset"),
+    "pico: no crystal": (PICO, lambda: without(PICO, "XOSC_STATUS"), "clk_ref is switched to the crystal before it is ready"),
+    "pico: XOSC": (PICO, lambda: changed(PICO, "XOSC_CTRL", 0xAA0), "XOSC_CTRL.ENABLE is 0x0"),
+    "pico: no lock": (
+        PICO, lambda: without(PICO, "PLL_SYS_CS: LOCK", "PLL_SYS_PRIM", "CLK_SYS_CTRL: PLL"), "PLL_SYS before it is ready",
+    ),
+    "pico: VCO": (PICO, lambda: changed(PICO, "PLL_SYS_FBDIV", 40), "would run at 480 MHz"),
+    "pico: too fast": (PICO, lambda: changed(PICO, "PLL_SYS_PRIM", 5 << 16 | 1 << 12), "clk_sys at 300 MHz: no more than 133"),
+    "pico: dividers off": (PICO, lambda: without(PICO, "PLL_SYS_PWR: dividers"), "before it is ready .*POSTDIVPD"),
+    "pico: settings": (
+        PICO, lambda: [*PICO.clock.steps, change(0x40028008, 100, "x 100", mask=0xFFF)], "other settings while its VCO runs",
+    ),
+    "pico: off": (PICO, lambda: [*PICO.clock.steps, change(0x40028004, 1, "off")], "switched off while clk_sys comes from it"),
+    "pico: another source": (
+        PICO, lambda: [*PICO.clock.steps, change(0x4000803C, 1 << 5, "PLL_USB")], "AUXSRC is changed while clk_sys comes",
+    ),
     "u5: ICACHE": (U5, lambda: [change(0x40030400, 1, "on")], "while it is being invalidated"),
 }  # fmt: skip
 

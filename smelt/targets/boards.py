@@ -22,11 +22,17 @@ from smelt.targets.clocks import (
     F7_216_MHZ,
     F7_USART1,
     G0_64_MHZ,
+    G0_USART2,
     H7_480_MHZ,
     H7_USART3,
+    H750_480_MHZ,
+    H750_USART3,
     L1_32_MHZ,
+    L1_USART2,
     L4_120_MHZ,
     L4_LPUART1,
+    RP2040_125_MHZ,
+    RP2040_UART0,
     U5_160_MHZ,
     U5_USART1,
 )
@@ -81,10 +87,29 @@ ESP32_C3 = Board(
     uart=C3_UART0,
 )
 
-PICO = Board("pico", "Raspberry Pi Pico (RP2040, Cortex-M0+)", RP2040, 125 * MHZ)
-NUCLEO_G0B1RE = Board("nucleo_g0b1re", "ST NUCLEO-G0B1RE (STM32G0B1, Cortex-M0+)", STM32G0B1, 64 * MHZ, clock=G0_64_MHZ)
+PICO = Board(
+    "pico",
+    "Raspberry Pi Pico (RP2040, Cortex-M0+)",
+    RP2040,
+    125 * MHZ,
+    clock=RP2040_125_MHZ,
+    uart=RP2040_UART0,
+)
+NUCLEO_G0B1RE = Board(
+    "nucleo_g0b1re",
+    "ST NUCLEO-G0B1RE (STM32G0B1, Cortex-M0+)",
+    STM32G0B1,
+    64 * MHZ,
+    clock=G0_64_MHZ,
+    uart=G0_USART2,
+)
 NUCLEO_L152RE = Board(
-    "nucleo_l152re", "ST NUCLEO-L152RE (STM32L152RE, Cortex-M3)", STM32L152RE, 32 * MHZ, clock=L1_32_MHZ
+    "nucleo_l152re",
+    "ST NUCLEO-L152RE (STM32L152RE, Cortex-M3)",
+    STM32L152RE,
+    32 * MHZ,
+    clock=L1_32_MHZ,
+    uart=L1_USART2,
 )
 MPS2_AN386 = Board("mps2_an386", "Arm MPS2 with AN386 (Cortex-M4), QEMU", AN386, 25 * MHZ, qemu="mps2-an386")
 MPS2_AN500 = Board("mps2_an500", "Arm MPS2 with AN500 (Cortex-M7), QEMU", AN500, 25 * MHZ, qemu="mps2-an500")
@@ -102,7 +127,15 @@ DISCO_F746NG_SDRAM = Board(
     clock=F7_216_MHZ,
     uart=F7_USART1,
 )
-STM32H750B_DK = Board("stm32h750b_dk", "ST STM32H750B-DK, SDRAM and QSPI flash (Cortex-M7)", STM32H750, 480 * MHZ)
+STM32H750B_DK = Board(
+    "stm32h750b_dk",
+    "ST STM32H750B-DK, SDRAM and QSPI flash (Cortex-M7)",
+    STM32H750,
+    480 * MHZ,
+    clock=H750_480_MHZ,
+    uart=H750_USART3,
+)
+# Its 550 MHz need an option byte (CPUFREQ_BOOST) besides: whoever programs that sets the clock, too.
 STM32H735G_DK = Board("stm32h735g_dk", "ST STM32H735G-DK, HyperRAM and OctoSPI flash (Cortex-M7)", STM32H735, 550 * MHZ)
 
 # Chips that end up in products; the others are FPGAs, which exist here to be emulated.

@@ -1,15 +1,15 @@
 """From reset to full clock, board by board, and the serial port behind each board's USB cable.
 
 Addresses, fields and constants of the STM32L4, F7, H7 and U5 were checked against ST's CMSIS headers, the sequences against ST's
-manuals, named at each, and drivers that run on these boards (mbed-os, Zephyr, the stm32 HALs of Rust); those of the STM32G0, the L1
-and the ESP32-C3 stand as their manuals have them. No board was touched for this.
+manuals, named at each, and drivers that run on these boards (mbed-os, Zephyr, the stm32 HALs of Rust); those of the STM32G0, the
+L1, the RP2040 and the ESP32-C3 stand as their manuals have them. No board was touched for this.
 
 Each sequence begins by leaving the PLL, should somebody have left the chip on it (OpenOCD's `reset init` does).
 """
 
 from __future__ import annotations
 
-from smelt.targets.registers import ALL, Clock, Condition, Uart, change, pause, wait
+from smelt.targets.registers import ALL, Clock, Condition, RegisterStep, Uart, change, pause, wait
 
 TXE = 1 << 7
 
@@ -117,9 +117,10 @@ F7_USART1 = Uart(
 _LATER = Condition(0x5C001000, 1 << 29, 1 << 29)  # DBGMCU_IDC: 0x2001 is X, 0x2003 V
 _EARLIER = Condition(0x5C001000, 1 << 29, 0)  # 0x1001 is Z, 0x1003 Y
 
-H7_480_MHZ = Clock(
-    "stm32_h7",
-    (
+
+def _h7_steps(divider: int, later: int, earlier: int, bypass: bool) -> tuple[RegisterStep, ...]:
+    """PLL1 gets the HSE / `divider`, 4 to 8 MHz, and multiplies it by `later` or, on earlier revisions, by `earlier`."""
+    return (
         change(0x58024400, 1, "RCC_CR: HSI on"),
         wait(0x58024400, 1 << 2, 1 << 2, "RCC_CR: HSIRDY"),
         change(0x58024410, 0, "RCC_CFGR: SYSCLK from the HSI", mask=7),
@@ -135,13 +136,13 @@ H7_480_MHZ = Clock(
         change(0x5800042C, 1, "SYSCFG_PWRCR: overdrive, VOS0", only=_LATER),
         wait(0x58024818, 1 << 13, 1 << 13, "PWR_D3CR: VOSRDY", only=_LATER),
         change(0x51008108, 1, "AXI_TARG7_FN_MOD: one read at a time (erratum)", mask=ALL, only=_EARLIER),
-        change(0x58024400, 1 << 18, "RCC_CR: the HSE is a clock, no crystal"),
+        *((change(0x58024400, 1 << 18, "RCC_CR: the HSE is a clock, no crystal"),) if bypass else ()),
         change(0x58024400, 1 << 16, "RCC_CR: HSE on"),
         wait(0x58024400, 1 << 17, 1 << 17, "RCC_CR: HSERDY"),
-        change(0x58024428, 2 | 2 << 4, "RCC_PLLCKSELR: HSE / 2", mask=3 | 0x3F << 4),
+        change(0x58024428, 2 | divider << 4, f"RCC_PLLCKSELR: HSE / {divider}", mask=3 | 0x3F << 4),
         change(0x5802442C, 2 << 2 | 1 << 16, "RCC_PLLCFGR: 4 to 8 MHz, wide VCO, output P", mask=0xF | 1 << 16),
-        change(0x58024430, 0x010102EF, "RCC_PLL1DIVR: x 240 / 2", mask=ALL, only=_LATER),
-        change(0x58024430, 0x010102C7, "RCC_PLL1DIVR: x 200 / 2", mask=ALL, only=_EARLIER),
+        change(0x58024430, 0x01010200 | later - 1, f"RCC_PLL1DIVR: x {later} / 2", mask=ALL, only=_LATER),
+        change(0x58024430, 0x01010200 | earlier - 1, f"RCC_PLL1DIVR: x {earlier} / 2", mask=ALL, only=_EARLIER),
         change(0x58024400, 1 << 24, "RCC_CR: PLL1 on"),
         wait(0x58024400, 1 << 25, 1 << 25, "RCC_CR: PLL1RDY"),
         change(0x52002000, 0x24, "FLASH_ACR: 4 wait states, 240 MHz", mask=0x3F, only=_LATER),
@@ -153,9 +154,17 @@ H7_480_MHZ = Clock(
         change(0x58024420, 0x40, "RCC_D3CFGR: APB4 at half of AXI", mask=0x70),
         change(0x58024410, 3, "RCC_CFGR: SYSCLK from PLL1", mask=7),
         wait(0x58024410, 7 << 3, 3 << 3, "RCC_CFGR: SWS, PLL1"),
-    ),
-    crystal_hz=8_000_000,
-    bypass=True,
+    )
+
+
+H7_480_MHZ = Clock("stm32_h7", _h7_steps(2, 240, 200, True), crystal_hz=8_000_000, bypass=True)
+
+_H7_USART3_STEPS = (
+    change(0x580244E8, 1 << 18, "RCC_APB1LENR: USART3 on"),
+    wait(0x580244E8, 1 << 18, 1 << 18, "RCC_APB1LENR: USART3EN"),
+    change(0x4000480C, 1042, "USART3_BRR: 120 MHz / 115200", mask=ALL, only=_LATER),
+    change(0x4000480C, 868, "USART3_BRR: 100 MHz / 115200", mask=ALL, only=_EARLIER),
+    change(0x40004800, 0xD, "USART3_CR1: on, both ways"),
 )
 
 H7_USART3 = Uart(
@@ -164,13 +173,25 @@ H7_USART3 = Uart(
     Condition(0x4000481C, TXE, TXE),
     (
         change(0x580244E0, 1 << 3, "RCC_AHB4ENR: GPIOD on"),
-        change(0x580244E8, 1 << 18, "RCC_APB1LENR: USART3 on"),
-        wait(0x580244E8, 1 << 18, 1 << 18, "RCC_APB1LENR: USART3EN"),
         change(0x58020C24, 0x77, "GPIOD_AFRH: PD8 is USART3_TX, PD9 USART3_RX", mask=0xFF),
         change(0x58020C00, 0xA << 16, "GPIOD_MODER: alternate functions", mask=0xF << 16),
-        change(0x4000480C, 1042, "USART3_BRR: 120 MHz / 115200", mask=ALL, only=_LATER),
-        change(0x4000480C, 868, "USART3_BRR: 100 MHz / 115200", mask=ALL, only=_EARLIER),
-        change(0x40004800, 0xD, "USART3_CR1: on, both ways"),
+        *_H7_USART3_STEPS,
+    ),
+)
+
+# --- STM32H750B-DK: the same chip but for its flash, from a crystal of 25 MHz [the board's driver in Zephyr] --------------------
+
+H750_480_MHZ = Clock("stm32_h7", _h7_steps(5, 192, 160, False), crystal_hz=25_000_000)
+
+H750_USART3 = Uart(
+    "USART3, TX is PB10",
+    0x40004828,
+    Condition(0x4000481C, TXE, TXE),
+    (
+        change(0x580244E0, 1 << 1, "RCC_AHB4ENR: GPIOB on"),
+        change(0x58020424, 0x77 << 8, "GPIOB_AFRH: PB10 is USART3_TX, PB11 USART3_RX", mask=0xFF << 8),
+        change(0x58020400, 0xA << 20, "GPIOB_MODER: alternate functions", mask=0xF << 20),
+        *_H7_USART3_STEPS,
     ),
 )
 
@@ -237,6 +258,21 @@ G0_64_MHZ = Clock(
     ),
 )
 
+G0_USART2 = Uart(
+    "USART2, TX is PA2",
+    0x40004428,
+    Condition(0x4000441C, TXE, TXE),
+    (
+        change(0x40021034, 1, "RCC_IOPENR: GPIOA on"),
+        change(0x4002103C, 1 << 17, "RCC_APBENR1: USART2 on"),
+        wait(0x4002103C, 1 << 17, 1 << 17, "RCC_APBENR1: USART2EN"),
+        change(0x50000020, 0x11 << 8, "GPIOA_AFRL: PA2 is USART2_TX, PA3 USART2_RX", mask=0xFF << 8),
+        change(0x50000000, 0xA << 4, "GPIOA_MODER: alternate functions", mask=0xF << 4),
+        change(0x4000440C, 556, "USART2_BRR: 64 MHz / 115200", mask=ALL),
+        change(0x40004400, 0xD, "USART2_CR1: on, both ways"),
+    ),
+)
+
 # --- NUCLEO-L152RE, 32 MHz from the HSI: RM0038 5 (PWR), 6 (RCC) --------------------------------------------------------------
 
 L1_32_MHZ = Clock(
@@ -261,6 +297,69 @@ L1_32_MHZ = Clock(
         wait(0x40023800, 1 << 25, 1 << 25, "RCC_CR: PLLRDY"),
         change(0x40023808, 3, "RCC_CFGR: SYSCLK from the PLL"),
         wait(0x40023808, 3 << 2, 3 << 2, "RCC_CFGR: SWS, the PLL"),
+    ),
+)
+
+L1_USART2 = Uart(
+    "USART2, TX is PA2",
+    0x40004404,
+    Condition(0x40004400, TXE, TXE),
+    (
+        change(0x4002381C, 1, "RCC_AHBENR: GPIOA on"),
+        change(0x40023824, 1 << 17, "RCC_APB1ENR: USART2 on"),
+        wait(0x40023824, 1 << 17, 1 << 17, "RCC_APB1ENR: USART2EN"),
+        change(0x40020020, 0x77 << 8, "GPIOA_AFRL: PA2 is USART2_TX, PA3 USART2_RX", mask=0xFF << 8),
+        change(0x40020000, 0xA << 4, "GPIOA_MODER: alternate functions", mask=0xF << 4),
+        change(0x40004408, 278, "USART2_BRR: 32 MHz / 115200", mask=ALL),
+        change(0x4000440C, 1 << 13 | 3 << 2, "USART2_CR1: on, both ways"),
+    ),
+)
+
+# --- Raspberry Pi Pico, 125 MHz from a crystal of 12 MHz: RP2040 datasheet 2.14 (resets), 2.15 to 2.18 (clocks), 4.2 (UART) ----
+
+_RESETS = 0x4000C000
+
+RP2040_125_MHZ = Clock(
+    "rp2",
+    (
+        change(0x4000803C, 0, "CLK_SYS_CTRL: from clk_ref, as after a reset", mask=1),
+        wait(0x40008044, 3, 1, "CLK_SYS_SELECTED: clk_ref"),
+        change(0x40024000, 0xFABAA0, "XOSC_CTRL: on, 1 to 15 MHz", mask=ALL),
+        wait(0x40024004, 1 << 31, 1 << 31, "XOSC_STATUS: STABLE"),
+        change(0x40008030, 2, "CLK_REF_CTRL: from the crystal", mask=3),
+        wait(0x40008038, 0xF, 1 << 2, "CLK_REF_SELECTED: the crystal"),
+        change(_RESETS, 0, "RESETS: PLL_SYS out of its reset", mask=1 << 12),
+        wait(_RESETS + 8, 1 << 12, 1 << 12, "RESET_DONE: PLL_SYS"),
+        change(0x40028004, 0x2D, "PLL_SYS_PWR: off, as after a reset"),
+        change(0x40028000, 1, "PLL_SYS_CS: 12 MHz undivided, as after a reset", mask=0x3F),
+        change(0x40028008, 125, "PLL_SYS_FBDIV_INT: x 125", mask=0xFFF),
+        change(0x40028004, 0, "PLL_SYS_PWR: PLL on", mask=1 | 1 << 5),
+        wait(0x40028000, 1 << 31, 1 << 31, "PLL_SYS_CS: LOCK"),
+        change(0x4002800C, 6 << 16 | 2 << 12, "PLL_SYS_PRIM: / 6 / 2", mask=7 << 16 | 7 << 12),
+        change(0x40028004, 0, "PLL_SYS_PWR: dividers on", mask=1 << 3),
+        change(0x4000803C, 0, "CLK_SYS_CTRL: PLL_SYS chosen, as after a reset", mask=7 << 5),
+        change(0x4000803C, 1, "CLK_SYS_CTRL: SYSCLK from the PLL"),
+        wait(0x40008044, 3, 2, "CLK_SYS_SELECTED: PLL_SYS"),
+    ),
+    crystal_hz=12_000_000,
+)
+
+RP2040_UART0 = Uart(
+    "UART0, TX is GPIO0",
+    0x40034000,
+    Condition(0x40034018, 1 << 5, 0),  # UARTFR: its FIFO has room
+    (
+        change(_RESETS, 0, "RESETS: IO_BANK0, PADS_BANK0, UART0 out of their resets", mask=1 << 5 | 1 << 8 | 1 << 22),
+        wait(
+            _RESETS + 8, 1 << 5 | 1 << 8 | 1 << 22, 1 << 5 | 1 << 8 | 1 << 22, "RESET_DONE: IO_BANK0, PADS_BANK0, UART0"
+        ),
+        change(0x40008048, 1 << 11, "CLK_PERI_CTRL: on, from clk_sys", mask=1 << 11 | 7 << 5),
+        change(0x40034024, 67, "UARTIBRD: 125 MHz / 16 / 115200", mask=ALL),
+        change(0x40034028, 52, "UARTFBRD: and 52 / 64", mask=ALL),
+        change(0x4003402C, 3 << 5 | 1 << 4, "UARTLCR_H: 8 bits, with FIFOs", mask=ALL),
+        change(0x40034030, 1 | 3 << 8, "UARTCR: on, both ways", mask=ALL),
+        change(0x40014004, 2, "GPIO0_CTRL: UART0 TX", mask=0x1F),
+        change(0x4001400C, 2, "GPIO1_CTRL: UART0 RX", mask=0x1F),
     ),
 )
 

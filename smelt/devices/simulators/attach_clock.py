@@ -9,6 +9,7 @@ from smelt.devices.simulators.clock_tree import ClockTree
 from smelt.devices.simulators.clock_tree_f7 import F7ClockTree
 from smelt.devices.simulators.clock_tree_h7 import H7ClockTree
 from smelt.devices.simulators.clock_tree_l4 import L4ClockTree
+from smelt.devices.simulators.clock_tree_rp2 import Rp2ClockTree
 from smelt.devices.simulators.clock_tree_small import G0ClockTree, L1ClockTree
 from smelt.devices.simulators.clock_tree_u5 import U5ClockTree
 from smelt.devices.simulators.flash_controller import FlashController
@@ -22,6 +23,7 @@ TREES: dict[str, type[ClockTree]] = {
     "stm32_u5": U5ClockTree,
     "stm32_g0": G0ClockTree,
     "stm32_l1": L1ClockTree,
+    "rp2": Rp2ClockTree,
 }
 """By the interface that `Clock` names; registers of one without a model here are mere memory."""
 

@@ -288,7 +288,9 @@ class _Session:
         if not self.answered:
             machine.set(names[0], 0xFFFFFFFF)  # as the start-up code's trap handler does
             machine.set("pc", resume)
-            return not machine.is_thumb
+            return not (
+                machine.is_thumb and self.board.chip.debug_registers
+            )  # firmware that asks first gets no further
         machine.set(names[0], self.host.request(machine.get(names[0]), machine.get(names[1])))
         machine.set("pc", resume)
         if self.host.exit_code is not None:

@@ -7,7 +7,17 @@ enum { SYS_OPEN = 0x01, SYS_WRITE0 = 0x04, SYS_WRITE = 0x05, SYS_READ = 0x06, SY
 
 #define APPLICATION_EXIT 0x20026U
 
-#if defined(__arm__)
+#if defined(__ARM_ARCH_6M__)
+
+/* In startup_armv6m.S. */
+int32_t smelt_breakpoint(uint32_t operation, const void *argument);
+
+int32_t smelt_semihost(uint32_t operation, const void *argument)
+{
+    return smelt_breakpoint(operation, argument);
+}
+
+#elif defined(__arm__)
 
 #define DHCSR (*(volatile const uint32_t *)0xE000EDF0U)
 #define C_DEBUGEN 1U

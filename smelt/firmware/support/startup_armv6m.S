@@ -38,6 +38,18 @@ smelt_reset:
     .ltorg
     .size smelt_reset, . - smelt_reset
 
+    /* A request of semihosting. Only a debugger can see on this core whether one is there; where none is, the breakpoint is a fault,
+       and smelt_exception answers -1. */
+    .section .text.smelt_breakpoint, "ax"
+    .balign 4
+    .globl smelt_breakpoint
+    .type smelt_breakpoint, %function
+    .thumb_func
+smelt_breakpoint:
+    bkpt 0xAB
+    bx lr
+    .size smelt_breakpoint, . - smelt_breakpoint
+
     /* The stack may be what is broken: find the frame, then start over at the top. */
     .section .text.smelt_exception, "ax"
     .balign 4
@@ -56,6 +68,17 @@ smelt_exception:
     cmp r0, r2
     bhi 1f
     ldr r1, [r0, #24] /* where it happened */
+    ldr r3, =smelt_breakpoint
+    subs r3, r3, #1 /* the address without the bit that says Thumb */
+    cmp r1, r3
+    bne 1f
+    mov sp, r0
+    movs r2, #0
+    mvns r2, r2
+    str r2, [r0]
+    adds r1, #2
+    str r1, [r0, #24]
+    bx lr
 1:
     mrs r0, ipsr
     bl smelt_fault
