@@ -21,7 +21,7 @@ from smelt.loops.in_place import overlap
 from smelt.loops.ir import SIZES, Scratch
 from smelt.model import ops, ops_moves, reference
 from smelt.model.graph import Graph, Op, Quantization, Tensor
-from smelt.model.ops_pointwise import ChannelFunction, Prelu
+from smelt.model.ops_pointwise import ChannelFunction, ChannelLookup, Prelu
 from smelt.passes.functions import fuse_channel_functions
 from smelt.planner.part_sums import can_sum, total_of, view_of
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
@@ -97,6 +97,19 @@ def lookups(draw, dtype):
     data = rng.integers(-128, 128, 256).astype(dtype)
     table = Tensor("table", (256,), dtype, None, data)
     return ops.Lookup(x=tensor("x", shape), table=table, y=tensor("y", shape, dtype=dtype))
+
+
+@st.composite
+def channel_lookups(draw):
+    """A table for each channel."""
+    shape, source, target = (
+        draw(SHAPES),
+        draw(st.sampled_from(("int8", "uint8"))),
+        draw(st.sampled_from(("int8", "float32"))),
+    )
+    data = np.random.default_rng(draw(st.integers(0, 99))).integers(-128, 128, (shape[-1], 256)).astype(target)
+    table = Tensor("table", data.shape, target, None, data)
+    return ChannelLookup(x=tensor("x", shape, dtype=source), table=table, y=tensor("y", shape, dtype=target))
 
 
 @st.composite
@@ -279,7 +292,7 @@ STRATEGIES = (
     *(resizes(cls) for cls in (ops.ResizeNearest, ops.ResizeBilinear)),
     *(lookups(dtype) for dtype in ("int8", "float32")),
     *(quantizes(), means(), softmaxes(), pads(), concats(), slices(), transposes(), reshapes()),
-    *(broadcasts(), gathers(), updates(), flips(), channel_functions()),
+    *(broadcasts(), gathers(), updates(), flips(), channel_functions(), channel_lookups()),
 )  # fmt: skip
 
 
