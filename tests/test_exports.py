@@ -470,6 +470,8 @@ def test_what_every_package_says(format, words, model):
     files = lay_out(format, words)
     assert files == lay_out(format, words)
     archives = {n: d for n, d in files.items() if n.endswith((".zip", ".pack", ".tar"))}
+    assert len({n.lower() for n in files}) == len(files)  # Windows and macOS do not tell them apart
+    assert all(re.fullmatch(r"[\w.-]*\w", part) for n in files for part in n.split("/"))
     if format.name == "mlf":
         with tarfile.open(fileobj=io.BytesIO(files["words.tar"])) as archive:
             members = [m for m in archive.getmembers() if m.isfile()]

@@ -227,7 +227,13 @@ def run_compiler(folder: Path, command: tuple[str, ...], environment: Mapping[st
     """Run a compiler's command in `folder`; raises `BuildError`, which begins with `what`, with its first complaints."""
     try:
         done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, errors="replace", timeout=SECONDS
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SECONDS,
         )
     except FileNotFoundError as error:
         raise BuildError(f"the compiler {command[0]} cannot be run: {error.strerror}") from error

@@ -25,7 +25,9 @@ def toolchain(board: Board, compiler: Compiler | Literal["none"] = "zig") -> str
         except PackageNotFoundError:
             return "zig"
     try:
-        done = subprocess.run([command[0], "-dumpfullversion"], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [command[0], "-dumpfullversion"], capture_output=True, encoding="utf-8", errors="replace", timeout=60
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BuildError(f"{compiler} cannot be run: {error}") from error
     return f"{board.core.gcc[0]} {done.stdout.strip()}"

@@ -126,7 +126,9 @@ def _program(name: str, purpose: str, remedy: str) -> Finding:
 
 def _version(command: list[str]) -> str:
     try:
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+        answer = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=60, check=True
+        )
     except (OSError, subprocess.SubprocessError):
         return ""
     return next(iter((answer.stdout or answer.stderr).splitlines()), "")  # OpenOCD says it as an error

@@ -146,7 +146,7 @@ def by_tflm(compilation: Compilation, inputs: Runs, model: Path | str, sequence:
         np.savez(given, **stacked)
         each = "anew" if compilation.model.states and not sequence else "carried"
         command = [sys.executable, "-m", "smelt.report.tflm", str(file), str(given), str(made), each]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
         if done.returncode:
             reason = (done.stderr or done.stdout).strip() or "it gave no reason"
             raise OptionError(f"the oracle tflm failed: {reason}\n  use --oracle reference, smelt's own arithmetic")
