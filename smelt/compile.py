@@ -124,9 +124,10 @@ def read_network(
     layout: Layout,
     board: Board,
     picture: str = "",
+    sound: str = "",
 ) -> Network:
     """Read a model, as it is computed on a board. Types at its `edges` and of its weights may be replaced, and what is done to a
-    `picture` before it becomes part of it. Raises ModelError, Unsupported, OptionError."""
+    `picture` or `sound` before it becomes part of it. Raises ModelError, Unsupported, OptionError."""
     from smelt.before import with_preparation
     from smelt.importers import load
     from smelt.passes import prepare
@@ -136,7 +137,7 @@ def read_network(
     from smelt.passes.wider_channels import whole_words, widen_channels
 
     model = with_weight_type(with_edge_types(load(path, layout), *edges), weights)
-    model = with_preparation(model, path, picture)
+    model = with_preparation(model, path, picture, sound)
     graph = prepare(model)
     if board.chip.cluster is not None:  # its cores share banks of memory
         graph = widen_channels(graph, whole_words).check()
@@ -166,6 +167,7 @@ def compile(
     uart: bool = False,
     hello: Callable[[Graph], Sequence[Array]] | None = None,
     input_picture: str = "",
+    input_sound: str = "",
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
     firmware prints for classes.
@@ -180,7 +182,8 @@ def compile(
     KeyboardInterrupt ends the planning with the best plan so far, if there is one, and the plan's notes say so.
     `input_type` and `output_type` replace the file's: int8, uint8 or float32 at the edges, the same numbers inside.
     `output_type` "class" gives the number of the greatest score instead of all scores. With `input_picture`, such as
-    "160x120:mean=127.5:std=127.5", the network is given pixels of uint8, and the device resizes and scales them
+    "160x120:mean=127.5:std=127.5", the network is given pixels of uint8, and the device resizes and scales them; with
+    `input_sound`, such as "mfcc:rate=16000:window=30:stride=20", samples of int16, and the device computes features
     (docs/preparation.md).
     `weight_type` "float16" stores weights of float32 in half the bytes; a warning says what that changes.
     `layout` "keep" leaves images at the edges of an ONNX model as its file has them, "channels_last" as they are computed.
@@ -207,7 +210,7 @@ def compile(
     board = named(board)
     if feed:
         for_one_core("an input that is fed is computed by one", board, "leave out --feed")
-    network = read_network(path, (input_type, output_type), weight_type, layout, board, input_picture)
+    network = read_network(path, (input_type, output_type), weight_type, layout, board, input_picture, input_sound)
     graph = network.graph
     known = measured(log, board, compiler)
     planning = planning_of(effort, report)
@@ -235,7 +238,7 @@ def compile(
         image = build(firmware, plan.board, compiler) if compiler != "none" else None
         return Compilation(
             network.model, graph, plan, program, sources, image, evidence(plan, known), network.warnings, layout,
-            bool(input_picture),
+            bool(input_picture or input_sound),
         )  # fmt: skip
 
     return least_of_builds(made_within, limits, goal)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import os
-import wave
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,12 +17,12 @@ from smelt.model.graph import Array, Graph, Tensor
 from smelt.npy import parse_npy
 from smelt.npz import parse_npz
 from smelt.preparation import Preparation
+from smelt.recordings import RECORDINGS
 
 MOST_FILES = 200_000
 X_NAMES = ("x", "images", "inputs", "data", "x_test")
 Y_NAMES = ("y", "labels", "targets", "y_test")
 ARRAYS = (".npy", ".bin", ".raw")
-RECORDINGS = (".wav",)
 SUFFIXES = (*PICTURES, *ARRAYS, *RECORDINGS)
 MOST_LOADED = 512 << 20
 """Bytes of inputs that lie in memory at once."""
@@ -190,8 +188,6 @@ def _readable(entries: Iterator[os.DirEntry[str]]) -> Sequence[Path]:
 
 
 def _of_file(file: Path, tensor: Tensor, preparation: Preparation) -> Array:
-    if file.suffix.lower() in RECORDINGS:
-        return from_recording(read(file, MOST_BYTES), tensor, printable(file))
     if file.suffix.lower() == ".npy":
         return _of_array_file(file, tensor, preparation)
     found = read_input(file, tensor, preparation)
@@ -209,23 +205,3 @@ def _of_array_file(file: Path, tensor: Tensor, preparation: Preparation) -> Arra
             raise OptionError(f"{source} holds {len(values)} inputs; in a folder each file is one")
         values = values[0] if len(values) == 1 else values
     return _of_array(values, tensor, source, preparation)
-
-
-def from_recording(data: bytes, tensor: Tensor, source: str) -> Array:
-    """The samples of a .wav file of 16 bits and one channel, from -1 to 1, cut off or filled up with silence to the model's
-    length. Raises OptionError."""
-    if max(tensor.shape, default=0) != tensor.elements:
-        raise OptionError(
-            f"{source} is a recording, but the model's input is {tensor}: samples are one line of numbers. "
-            "For models of features, save these as .npy"
-        )
-    try:
-        with wave.open(io.BytesIO(data)) as recording:
-            kind = recording.getnchannels(), recording.getsampwidth()
-            samples = recording.readframes(tensor.elements) if kind == (1, 2) else b""
-    except (wave.Error, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise OptionError(f"cannot read recording {source}: {error if str(error) else 'it is cut off'}") from None
-    if kind != (1, 2):
-        raise OptionError(f"{source} has {kind[0]} channel(s) of {8 * kind[1]} bits: recordings have one of 16 bits")
-    values = np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.float32) / np.float32(32768)
-    return from_array(np.pad(values, (0, tensor.elements - len(values))).reshape(tensor.shape), tensor, source)[0]

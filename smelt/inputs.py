@@ -1,4 +1,4 @@
-"""Files as network inputs: pictures, .npy arrays, raw bytes."""
+"""Files as network inputs: pictures, recordings, .npy arrays, raw bytes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from smelt.model.graph import Array, Graph, Tensor
 from smelt.npy import parse_npy
 from smelt.npz import parse_npz
 from smelt.preparation import Preparation
+from smelt.recordings import RECORDINGS, samples_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,6 +62,8 @@ def read_input(file: Path, tensor: Tensor, preparation: Preparation | None = Non
     if suffix in PICTURES:
         return [from_picture(read(file, MOST_PICTURE_BYTES), tensor, source, preparation)]
     data = read(file, MOST_BYTES)
+    if suffix in RECORDINGS:
+        return [from_recording(data, tensor, source, preparation)]
     if suffix == ".npy":
         return from_array(parse_npy(data, source), tensor, source)
     if suffix == ".npz":
@@ -153,6 +156,22 @@ def from_pixels(pixels: Array, tensor: Tensor, source: str, preparation: Prepara
     if tensor.element.is_float:
         return (pixels / 255).astype(np.float32)
     return (pixels + tensor.element.low).astype(tensor.element.numpy)
+
+
+def from_recording(data: bytes, tensor: Tensor, source: str, preparation: Preparation | None = None) -> Array:
+    """The samples of a .wav file of 16 bits and one channel, cut off or filled up with silence to the model's length: as they are
+    for int16 without a scale, which a device prepares, else from -1 to 1. Raises OptionError."""
+    rate = preparation.rate if preparation else None
+    as_they_are = tensor.dtype == "int16" and tensor.quantization is None
+    if not as_they_are and max(tensor.shape, default=0) != tensor.elements:
+        raise OptionError(
+            f"{source} is a recording, but the model's input is {tensor}: samples are one line of numbers. "
+            "For models of features, say which (--input-sound), or save these as .npy"
+        )
+    samples = samples_of(data, tensor.elements, source, rate)
+    if as_they_are:
+        return samples.reshape(tensor.shape)
+    return from_array((samples / np.float32(32768)).reshape(tensor.shape), tensor, source)[0]
 
 
 def _of_bytes(picture: Image.Image) -> Image.Image:

@@ -241,6 +241,12 @@ PLAN_OPTIONS = (
         "(pixel - mean) / std. same: no resizing. What is left out is what the model's metadata says (docs/preparation.md).",
     ),
     click.option(
+        "--input-sound",
+        metavar="log-mel|mfcc[:rate=HZ][:window=MS][:stride=MS][:n_mels=N][:n_mfcc=N]...",
+        default="",
+        help="The network is given samples of int16, and the device computes features of them (docs/preparation.md).",
+    ),
+    click.option(
         "--layout",
         type=click.Choice(LAYOUTS),
         default="channels_last",
@@ -293,6 +299,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         input_type: str | None,
         output_type: str | None,
         input_picture: str,
+        input_sound: str,
         layout: str,
         weight_type: str | None,
         max_ram: str | None,
@@ -305,7 +312,7 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         options: dict[str, Any] = {"goal": goal, "input_type": input_type, "output_type": output_type, "layout": layout}
         options |= {"max_ram": read_size(max_ram), "max_flash": read_size(max_flash), "log": read_logs(logs)}
-        options |= {"weight_type": weight_type, "input_picture": input_picture}
+        options |= {"weight_type": weight_type, "input_picture": input_picture, "input_sound": input_sound}
         options |= {"regions": read_regions(regions), "weights": weights, "effort": effort}
         return command(*args, options=options, **kwargs)
 

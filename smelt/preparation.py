@@ -23,12 +23,14 @@ LAYOUTS: tuple[DataLayout, ...] = ("channels_last", "channels_first")
 class Preparation:
     """What is done to pixels of 0 to 255: `mean` is taken off them and they are divided by `std`, each one number or one for each
     channel. Pictures are first resized to `size` (columns, rows); of that the middle is taken. `layout` says how images lie in
-    arrays. Where neither mean nor std is given, pixels become what a model's type suggests."""
+    arrays. Where neither mean nor std is given, pixels become what a model's type suggests. `rate` is that of sounds, in samples a
+    second; None: any."""
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     size: tuple[int, int] | None = None
     layout: DataLayout = "channels_last"
+    rate: int | None = None
 
     @property
     def scales(self) -> bool:

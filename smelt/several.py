@@ -90,6 +90,7 @@ def compile_suite(
     layout: Layout = "channels_last",
     weight_type: WeightType | None = None,
     input_picture: str = "",
+    input_sound: str = "",
 ) -> SuiteCompilation:
     """Compile the models at `paths` for one program on `board`, in which one of them runs at a time.
 
@@ -107,8 +108,8 @@ def compile_suite(
     from smelt.plugins import implementations
     from smelt.targets.boards import named
 
-    if input_picture:
-        raise OptionError("--input-picture is for one model: prepare it by itself")
+    if input_picture or input_sound:
+        raise OptionError("--input-picture and --input-sound are for one model alone")
     names = names_of(paths, names, suite)
     board = named(board)
     for_one_core("several networks in one memory are for one core", board, "compile each by itself")

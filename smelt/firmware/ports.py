@@ -12,8 +12,9 @@ from smelt.kernels.c_types import C_TYPES
 from smelt.loops.c import float_literal
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import Pool, Resize, Transpose, TransposeConv2D, Windowed
+from smelt.model.ops_pointwise import ChannelLookup
 
-IMAGES = Windowed, Pool, Resize, TransposeConv2D
+IMAGES = Windowed, Pool, Resize, TransposeConv2D, ChannelLookup
 """Operators that take four axes for images, their rows, their columns and their channels."""
 
 AXES = {"N": "BATCH", "H": "HEIGHT", "W": "WIDTH", "C": "CHANNELS"}
@@ -60,6 +61,8 @@ def layout_of(tensor: Tensor, graph: Graph) -> str:
     """The axes of an image in their order, as those tell that read or write it; or that it is row-major, as all is."""
     if len(tensor.shape) == len(AXES):
         for op in graph.ops:
+            if op.of_one_value and tensor in op.activations and op.y.shape == tensor.shape:
+                return layout_of(op.y, graph)
             if isinstance(op, IMAGES) and tensor in (*op.activations, *op.ys):
                 return "NHWC"
             if isinstance(op, Transpose) and (tensor, op.permutation) in ((op.x, (0, 2, 3, 1)), (op.y, (0, 3, 1, 2))):

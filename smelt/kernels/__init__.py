@@ -25,6 +25,7 @@ from smelt.kernels.depthwise_planes import DEPTHWISE_DSP, DEPTHWISE_PLANES
 from smelt.kernels.depthwise_portable import DEPTHWISE_PORTABLE
 from smelt.kernels.depthwise_single import through
 from smelt.kernels.detection import DETECTION
+from smelt.kernels.features import FEATURES
 from smelt.kernels.fft import FFT
 from smelt.kernels.float_conv2d import CONV2D_FLOATS
 from smelt.kernels.float_dense import DENSE_FLOATS
@@ -111,6 +112,7 @@ IMPLEMENTATIONS: tuple[Implementation, ...] = (
     *RECURRENT,
     *SIGNAL,
     *FFT,
+    *FEATURES,
     *STREAMS,
     *MATMUL,
     TOP_K,

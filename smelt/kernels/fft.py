@@ -121,8 +121,8 @@ def build_real_fft(op: RealFft, schedule: Plain) -> KernelCall:
                     k.store(to, i * 2 + part, source[minimum(first + part, samples - 1)])
                 with k.otherwise():
                     k.store(to, i * 2 + part, n.zero)
-        _transform(n, to, turns, half)
-        _take_apart(n, to, splits, half)
+        transform(n, to, turns, half)
+        take_apart(n, to, splits, half)
     return k.finish_call()
 
 
@@ -139,21 +139,21 @@ def build_inverse_fft(op: InverseFft, schedule: Plain) -> KernelCall:
     with k.loop("row", 0, op.y.elements // op.length) as row:
         source, to = k.window("from", x, row * (op.length + 2)), k.window("to", y, row * op.length)
         _put_together(n, to, source, places, splits, half)
-        _transform(n, to, turns, half)
+        transform(n, to, turns, half)
         if n.is_real:
             with k.loop("i", 0, op.length) as i:
                 k.store(to, i, to[i] // real(op.length))
     return k.finish_call()
 
 
-def _transform(n: Numbers, y: AnyBuffer, turns: AnyBuffer, half: int) -> None:
+def transform(n: Numbers, y: AnyBuffer, turns: AnyBuffer, half: int) -> None:
     points = 1
     for radix in reversed(radices(half)):
         _stage(n, y, turns, half, points, radix)
         points *= radix
 
 
-def _load(buffer: AnyBuffer, index: Value) -> Complex:
+def load_complex(buffer: AnyBuffer, index: Value) -> Complex:
     index = expression(index)
     return buffer[index * 2], buffer[index * 2 + 1]
 
@@ -169,8 +169,8 @@ def _stage(n: Numbers, y: AnyBuffer, turns: AnyBuffer, half: int, points: int, r
     k, step = n.k, half // (points * radix)
     with k.loop("group", 0, step) as group, k.loop("k", 0, points) as i:
         base = k.let("base", group * (points * radix) + i)
-        parts = [n.divided(_load(y, base + q * points), radix) for q in range(radix)]
-        turned = [n.times(part, _load(turns, i * (q * step))) if q else part for q, part in enumerate(parts)]
+        parts = [n.divided(load_complex(y, base + q * points), radix) for q in range(radix)]
+        turned = [n.times(part, load_complex(turns, i * (q * step))) if q else part for q, part in enumerate(parts)]
         places = [k.let("place", base + q * points) for q in range(radix)]
         for place, value in zip(places, _butterfly(n, turned), strict=True):
             _store(n, y, place, value)
@@ -218,14 +218,14 @@ def _five(n: Numbers, a: Complex, b: Complex, c: Complex, d: Complex, e: Complex
     return whole, n.minus(first, across), n.plus(second, across2), n.minus(second, across2), n.plus(first, across)
 
 
-def _take_apart(n: Numbers, y: AnyBuffer, splits: AnyBuffer, half: int) -> None:
+def take_apart(n: Numbers, y: AnyBuffer, splits: AnyBuffer, half: int) -> None:
     """From the spectrum of pairs of samples to that of the samples: bins k and half - k at once."""
-    first = n.divided(_load(y, 0), 2)
+    first = n.divided(load_complex(y, 0), 2)
     _store(n, y, 0, (n.sum(first[0], first[1]), n.zero))
     _store(n, y, half, (n.difference(first[0], first[1]), n.zero))
     with n.k.loop("k", 1, half // 2 + 1) as i:
-        low = n.kept("low", _load(y, i))
-        total, turned = _parts(n, low, _load(y, half - i), _load(splits, i - 1))
+        low = n.kept("low", load_complex(y, i))
+        total, turned = _parts(n, low, load_complex(y, half - i), load_complex(splits, i - 1))
         high = n.difference(total[0], turned[0]), n.difference(turned[1], total[1])
         for place, value in ((i, n.plus(total, turned)), (half - i, high)):
             _store(n, y, place, (n.half(value[0]), n.half(value[1])))
@@ -233,11 +233,11 @@ def _take_apart(n: Numbers, y: AnyBuffer, splits: AnyBuffer, half: int) -> None:
 
 def _put_together(n: Numbers, y: AnyBuffer, x: AnyBuffer, places: AnyBuffer, splits: AnyBuffer, half: int) -> None:
     """From the spectrum of samples to that of pairs of them. Of the middle bin the second value is the one."""
-    first, last = n.kept("first", _load(x, 0)), n.kept("last", _load(x, half))
+    first, last = n.kept("first", load_complex(x, 0)), n.kept("last", load_complex(x, half))
     ends = n.wrapped("ends", (n.sum(first[0], last[0]), n.difference(first[0], last[0])))
     _store(n, y, 0, n.divided(ends, 2))
     with n.k.loop("k", 1, half // 2 + 1) as i:
-        even, odd = _parts(n, n.kept("low", _load(x, i)), _load(x, half - i), _load(splits, i - 1))
+        even, odd = _parts(n, n.kept("low", load_complex(x, i)), load_complex(x, half - i), load_complex(splits, i - 1))
         for bin, value in ((i, n.plus(even, odd)), (half - i, n.conjugate(n.wrapped("pair", n.minus(even, odd))))):
             _store(n, y, n.k.let("place", minimum(places[bin], half - 1)), value)
 

@@ -16,6 +16,7 @@ from smelt.model.graph import Array, Graph, Op, Tensor
 from smelt.model.ops_pointwise import ByteSteps, ChannelFunction
 from smelt.model.reference_binary import BINARY
 from smelt.model.reference_detection import DETECTION
+from smelt.model.reference_features import FEATURES
 from smelt.model.reference_fft import FFT
 from smelt.model.reference_float import REAL_LINEAR
 from smelt.model.reference_float_pointwise import REAL_POINTWISE
@@ -35,7 +36,7 @@ from smelt.model.tables import every_value
 
 MEANINGS: dict[type[Op], Callable[..., Any]] = {
     **LINEAR, **BINARY, **POINTWISE, **REDUCING, **SPATIAL, **MOVES, **GATHERS, **RECURRENT, **SIGNAL, **MATMUL,
-    **FFT, **STREAMS, **DETECTION, ChannelFunction: lambda op, x: function_of_channels(op, x),
+    **FFT, **FEATURES, **STREAMS, **DETECTION, ChannelFunction: lambda op, x: function_of_channels(op, x),
 }  # fmt: skip
 """What each class of op computes: a function of the op and the values of its inputs that gives an array, or, where the op has
 several results, one for each of them."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from smelt.model.graph import Op, Tensor
 from smelt.model.ops import Binary, Concat, Pad, Padding, Pool, Windowed
+from smelt.model.ops_features import LogMel, OrderedSums
 from smelt.model.ops_pointwise import ChannelLookup
 
 
@@ -99,8 +100,10 @@ def _windows(op: Op, axis: int) -> Mapping[Tensor, Window] | None:
             return {op.x: Window(before=op.before[axis])}
         case Concat() if op.axis % 4 > axis:
             return {x: Window() for x in op.activations} if len(op.activations) == len(op.xs) else None
-        case ChannelLookup():
+        case ChannelLookup() | OrderedSums():
             return {op.x: Window()}
+        case LogMel():
+            return {op.x: Window(op.span)}
         case Binary() if all(_fits(x, op.y, axis) for x in op.inputs):
             return {x: Window() for x in op.activations}
     if op.of_one_value and len(op.activations) == 1 and op.activations[0].shape == op.y.shape:

@@ -1,0 +1,95 @@
+"""Features of sounds in float32: a frame at a time in scratch, in the order of the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from smelt.kernels.calls import CallBuilder
+from smelt.kernels.fft import Numbers, load_complex, take_apart, transform
+from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
+from smelt.loops.ir import AnyBuffer, Buffer, Expr, cast, maximum, minimum, real
+from smelt.model.ops_features import LogMel, OrderedSums
+from smelt.model.ops_fft import has_butterflies, order, radices, rotations, split_rotations
+from smelt.targets.intrinsics import LOG, SQRT
+from smelt.targets.types import Core
+
+
+def samples_to_reals(op: LogMel, core: Core) -> bool:
+    """x is int16, y is float32, half the length of the spectrum is a product of 2, 3 and 5"""
+    return op.x.dtype == "int16" and op.y.dtype == "float32" and has_butterflies(op.length)
+
+
+def reals(op: OrderedSums, core: Core) -> bool:
+    """x, y and the weights are float32"""
+    return op.x.dtype == op.y.dtype == op.weights.dtype == "float32"
+
+
+def build_log_mel(op: LogMel, schedule: Plain) -> KernelCall:
+    half, bands = op.length // 2, op.widths.elements
+    k = CallBuilder("log_mel")
+    n = Numbers(k, "float32", half)
+    x, window = k.operand("x", op.x), k.operand("window", op.window)
+    places = k.table("order", np.array(order(half, radices(half)), np.uint16))
+    turns, splits = k.table("turns", rotations(half, n.dtype)), k.table("splits", split_rotations(half, n.dtype))
+    weights, starts = k.operand("weights", op.weights), k.operand("starts", op.starts)
+    firsts, widths = k.operand("weight_starts", op.weight_starts), k.operand("widths", op.widths)
+    work = k.scratch("work", "float", op.length + 2)
+    y = k.result("y", op.y)
+    with k.loop("frame", 0, op.frames) as frame:
+        _windowed(k, work, k.window("from", x, frame * op.step), window, places)
+        transform(n, work, turns, half)
+        take_apart(n, work, splits, half)
+        with k.loop("bin", 0, half + 1) as bin:
+            re, im = (k.let("part", part) for part in load_complex(work, bin))
+            energy = k.let("energy", re * re + im * im)
+            k.store(work, bin, k.call(SQRT, energy) if op.power == 1 else energy)
+        with k.loop("band", 0, bands) as band:
+            total = k.var("total", real(0.0))
+            first, weight = k.let("first", starts[band]), k.let("weight", firsts[band])
+            with k.loop("i", 0, k.let("width", widths[band])) as i:
+                # The limits change nothing, but show that these are places.
+                product = weights[_inside(weight + i, op.weights.elements)] * work[_inside(first + i, half + 1)]
+                k.assign(total, total + product)
+            log = k.call(LOG, total + real(op.floor))
+            scaled = log if op.factor == 1 else log * real(op.factor)
+            k.store(y, frame * bands + band, scaled + real(op.offset) if op.offset else scaled)
+    return k.finish_call()
+
+
+def _inside(place: Expr, size: int) -> Expr:
+    return minimum(maximum(place, 0), size - 1)
+
+
+def _windowed(k: CallBuilder, work: Buffer, source: AnyBuffer, window: Buffer, places: Buffer) -> None:
+    """Samples times the window, zeros behind them, in the order that neighbours are combined first."""
+    half, size = places.size, window.size
+    with k.loop("i", 0, half) as i:
+        first = k.let("first", minimum(places[i], half - 1) * 2)
+        for part in (0, 1):
+            place = k.let("place", minimum(first + part, size - 1))
+            product = cast("float", source[place]) * window[place]
+            if size == 2 * half:
+                k.store(work, i * 2 + part, product)
+                continue
+            with k.when((first + part) < size):
+                k.store(work, i * 2 + part, product)
+            with k.otherwise():
+                k.store(work, i * 2 + part, real(0.0))
+
+
+def build_ordered_sums(op: OrderedSums, schedule: Plain) -> KernelCall:
+    many, depth = op.weights.shape
+    k = CallBuilder("ordered_sums")
+    x, weights, y = k.operand("x", op.x), k.operand("weights", op.weights), k.result("y", op.y)
+    with k.loop("frame", 0, op.y.elements // many) as frame, k.loop("c", 0, many) as c:
+        total = k.var("total", real(0.0))
+        with k.loop("i", 0, depth) as i:
+            k.assign(total, total + weights[c * depth + i] * x[frame * depth + i])
+        k.store(y, frame * many + c, total + real(op.offset) if op.offset else total)
+    return k.finish_call()
+
+
+FEATURES: tuple[Implementation, ...] = (
+    Implementation("log_mel", LogMel, plain, build_log_mel, (samples_to_reals,)),
+    Implementation("ordered_sums", OrderedSums, plain, build_ordered_sums, (reals,)),
+)

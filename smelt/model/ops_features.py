@@ -1,0 +1,59 @@
+"""Features of sounds in float32, each number rounded in a stated order: every kernel gives the reference's bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from smelt.model.graph import Op, Tensor
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class LogMel(Op):
+    """Logarithms of the energies of frames in mel bands, y of (1, frames, ...) with a value for each band.
+
+    x are samples of int16, (1, rows, 1, step), one row behind the other: a frame begins with every row, and is as long as `window`,
+    by which it is multiplied. Of its spectrum of `length` samples, zeros behind, each bin counts its magnitude (`power` 1) or the
+    square of it (2). Band m sums weight * bin over the `widths[m]` bins from `starts[m]` on, its weights being those from
+    `weight_starts[m]` on, in order. y = factor * ln(sum + floor) + offset, with `floor` > 0.
+    """
+
+    x: Tensor
+    window: Tensor
+    weights: Tensor
+    starts: Tensor
+    weight_starts: Tensor
+    widths: Tensor
+    length: int
+    power: Literal[1, 2]
+    floor: float
+    factor: float = 1.0
+    offset: float = 0.0
+
+    @property
+    def frames(self) -> int:
+        return self.y.shape[1]
+
+    @property
+    def step(self) -> int:
+        """Samples from a frame to the next one."""
+        return self.x.shape[-1]
+
+    @property
+    def span(self) -> int:
+        """The rows that a frame reads."""
+        return -(-self.window.elements // self.step)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class OrderedSums(Op):
+    """y[frame, c] = the sum of weights[c, i] * x[frame, i] over i, product by product in this order, + offset: x is (1, frames,
+    ...) with as many values for each frame as `weights`, (values of y, values of x), has columns. float32."""
+
+    x: Tensor
+    weights: Tensor
+    offset: float = 0.0
+
+    @property
+    def macs(self) -> int:
+        return self.y.shape[1] * self.weights.elements

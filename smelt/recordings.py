@@ -1,0 +1,30 @@
+"""Recordings: the samples of .wav files of 16 bits and one channel."""
+
+from __future__ import annotations
+
+import io
+import wave
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smelt.errors import OptionError
+
+RECORDINGS = (".wav",)
+
+
+def samples_of(data: bytes, count: int, source: str, rate: int | None = None) -> NDArray[np.int16]:
+    """The first `count` samples, filled up with silence. Raises OptionError for other kinds of files, and for another rate than
+    the one that is wanted."""
+    try:
+        with wave.open(io.BytesIO(data)) as recording:
+            kind, own = (recording.getnchannels(), recording.getsampwidth()), recording.getframerate()
+            samples = recording.readframes(count) if kind == (1, 2) else b""
+    except (wave.Error, EOFError, OSError, RuntimeError, ValueError) as error:
+        raise OptionError(f"cannot read recording {source}: {error if str(error) else 'it is cut off'}") from None
+    if kind != (1, 2):
+        raise OptionError(f"{source} has {kind[0]} channel(s) of {8 * kind[1]} bits: recordings have one of 16 bits")
+    if rate not in (None, own):
+        raise OptionError(f"{source} has {own:,} samples a second, but {rate:,} are wanted: convert it first")
+    values = np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.int16)
+    return np.pad(values, (0, count - len(values)))
