@@ -51,7 +51,7 @@ ANSWERS = (
     Answer("profile-suite", "profile of several models", ("smelt.report.suite.ProfileNetworks",)),
     Answer("curve", "profile --curve", ("smelt.report.curve.TradeOff",)),
     Answer("plan", "plan", ("smelt.report.plan_view.PlanView", BASIS)),
-    Answer("tune", "tune", ("smelt.tuning.tune.Tuning",)),
+    Answer("tune", "tune", ("smelt.tuning.told.Tuning",)),
     Answer("export", "export", ("smelt.report.export.ExportSummary", BASIS)),
     Answer("flash", "flash", ("smelt.report.flashing.FlashSummary",)),
     Answer("inspect", "inspect", ("smelt.importers.summary.ModelSummary", "smelt.report.summary.Told")),

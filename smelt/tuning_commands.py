@@ -70,6 +70,8 @@ def tune_command(
 
     The most promising are measured first, and what promises nothing not at all. The log only ever grows: stop with Ctrl-C and
     start again at any time. `smelt compile --log FILE` uses it.
+
+    For a board with a cluster of cores whole steps on all of them are measured, on the simulator.
     """
     from smelt import plugins
     from smelt.report.tuning import progress_bar, seconds, show_tuning

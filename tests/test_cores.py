@@ -35,7 +35,6 @@ from smelt.report.profile import profile
 from smelt.several import compile_suite
 from smelt.targets.boards import board
 from smelt.targets.border import bordered as with_border
-from smelt.tuning.tune import tune
 from tests.paths import HELLO, KWS
 
 BOARD = board("gapuino")
@@ -401,16 +400,15 @@ def test_a_session_computes_it_kernel_by_kernel(made):
 @pytest.mark.parametrize(
     "what",
     [
-        lambda folder: compile_model(KWS, BOARD, feed=True),
-        lambda folder: compile_suite((KWS, HELLO), BOARD),
-        lambda folder: tune(KWS, BOARD, folder / "log.jsonl"),
-        lambda folder: trade_off(KWS, BOARD),
+        lambda: compile_model(KWS, BOARD, feed=True),
+        lambda: compile_suite((KWS, HELLO), BOARD),
+        lambda: trade_off(KWS, BOARD),
     ],
-    ids=["feed", "suite", "tune", "curve"],
+    ids=["feed", "suite", "curve"],
 )
-def test_what_is_for_one_core_is_refused(what, tmp_path):
+def test_what_is_for_one_core_is_refused(what):
     with pytest.raises(OptionError, match=r"gapuino divides steps over the cores of a cluster, and .*: "):
-        what(tmp_path)
+        what()
 
 
 def test_code_and_data_share_a_memory():

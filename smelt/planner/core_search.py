@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain, islice, pairwise, product
 from math import ceil
 
@@ -18,6 +19,7 @@ from smelt.model.graph import Array, Op
 from smelt.model.ops import Pool
 from smelt.model.slabs import Rows, needed
 from smelt.planner.check import check
+from smelt.planner.core_figures import fastest
 from smelt.planner.core_times import CALL, FORK, call_cycles, timed
 from smelt.planner.costs import cycles_of
 from smelt.planner.flow import aligned
@@ -46,6 +48,9 @@ BUILT = 1
 GRAIN = 4
 """Channels that a core computes are multiples of so many, as kernels compute some at a time."""
 
+INPUTS = "inputs"
+"""What logs say of rounds in which cores add up parts of the inputs: of those there is one size."""
+
 
 @dataclass(frozen=True)
 class _Size:
@@ -63,25 +68,43 @@ class _Size:
     scratch: int
     grain: int
 
+    def __str__(self) -> str:
+        order, twice = "rows first" if self.rows_first else "channels first", (self.xs_twice, self.tables_twice)
+        buffers = {
+            (True, True): "",
+            (False, True): ", x once",
+            (True, False): ", tables once",
+            (False, False): ", all once",
+        }
+        return (
+            f"{self.rows} rows, {self.channels} channels, {self.groups} groups, {order}{buffers[twice]}, "
+            f"scratch {self.scratch}, grain {self.grain}"
+        )
+
 
 def on_all_cores(plan: Plan, predictor: Predictor, ways: Ways) -> Plan:
     """The plan with its steps divided over the cores of the board's cluster; as it is where there is none."""
     cluster = plan.board.chip.cluster
     if cluster is None:
         return plan
-    search = _Search(cluster, predictor, ways, budgets(plan.board, plan.reserve)[cluster.memory])
+    search = CoreSearch.of(plan, predictor, ways)
     for number, step in enumerate(plan.steps):
         if isinstance(step.way, Way) and _apart(plan, step.way):
-            # the ways of other implementations where rounds of this one have no room, rather than none
-            some = chain((step.way,), ways.first_of_each(step.way.op, OTHERS))
-            found = next((rounds for way in some if (rounds := search.best(way)) is not None), None)
+            found = search.chosen(step.way)
             plan = plan if found is None else with_way(plan, number, found, cluster.memory)
     plan = with_kept(plan, cluster)
     return check(replace(plan, cycles=sum(cycles_of(predictor, step.way).value for step in plan.steps)))
 
 
-class _Search:
+class CoreSearch:
     """Rounds for ops, in a room of a cluster's memory."""
+
+    @staticmethod
+    def of(plan: Plan, predictor: Predictor, ways: Ways) -> CoreSearch:
+        """In the room of a plan for a board with a cluster."""
+        cluster = plan.board.chip.cluster
+        assert cluster is not None, "rounds are for clusters"
+        return CoreSearch(cluster, predictor, ways, budgets(plan.board, plan.reserve)[cluster.memory])
 
     def __init__(self, cluster: Cluster, predictor: Predictor, ways: Ways, room: int) -> None:
         self._cluster, self._predictor, self._ways, self._room = cluster, predictor, ways, room
@@ -91,20 +114,47 @@ class _Search:
         self._sizes: dict[Hashable, tuple[tuple[str, _Size], ...]] = {}
         self._reads: dict[tuple[View, int], int] = {}
 
+    def chosen(self, way: Way) -> OnCores | None:
+        """What is taken for the op of a way: what was measured to be fastest, or the first guess; None where nothing divides it."""
+        # the ways of other implementations where rounds of this one have no room, rather than none
+        some = chain((way,), self._ways.first_of_each(way.op, OTHERS))
+        guess = next((rounds for one in some if (rounds := self.best(one)) is not None), None)
+        return None if guess is None else fastest(self._predictor.known, guess, partial(self._again, way.op))
+
     def best(self, way: Way) -> OnCores | None:
         """The fewest predicted cycles; None where an op cannot be divided, or its parts are too large."""
+        some = next(self._made_all(way), None), self._by_inputs(way)
+        return min((m for m in some if m is not None), key=lambda m: m.cycles, default=None)
+
+    def all(self, way: Way, most: int) -> Iterator[OnCores]:
+        """The first of its sizes, the best guess first, and parts of its inputs."""
+        yield from islice(self._made_all(way), most)
+        if (found := self._by_inputs(way)) is not None:
+            yield found
+
+    def _again(self, op: Op, implementation: str, schedule: str, size: str) -> OnCores | None:
+        """A step that a log knows by these names."""
+        way = self._ways.named(op, (implementation, schedule))
+        if way is None:
+            return None
+        return self._by_inputs(way) if size == INPUTS else next(self._made_all(way, size), None)
+
+    def _made_all(self, way: Way, only: str = "") -> Iterator[OnCores]:
+        """Each size for which there are kernels and room, the best guess first; only the one that logs know by this name."""
         for known in (self._built, self._blocks, self._of_whole):
             known.clear()
         seen = {view.name: view for view in views(way.op)}
-        sizes = self._best_sizes(way, tuple(seen.values()))
-        made = (self._made(way, seen[name], size) for name, size in sizes)
-        some = (next((m for m in made if m is not None), None), self._by_inputs(way))
-        return min((m for m in some if m is not None), key=lambda m: m.cycles, default=None)
+        for name, size in self._best_sizes(way, tuple(seen.values())):
+            told = f"{name}: {size}"
+            made = self._made(way, seen[name], size) if only in ("", told) else None
+            if made is not None:
+                yield replace(made, size=told)
 
     def _by_inputs(self, way: Way) -> OnCores | None:
         """Where channels are too few for all cores."""
         few = way.op.ys[0].elements < GRAIN * self._cluster.count
-        return by_inputs(way, self._ways, self._cluster, self._room) if few else None
+        found = by_inputs(way, self._ways, self._cluster, self._room) if few else None
+        return None if found is None else replace(found, size=INPUTS)
 
     def _best_sizes(self, way: Way, seen: Sequence[View]) -> tuple[tuple[str, _Size], ...]:
         """Views and sizes of rounds, the best first. Equal ops have the same."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from smelt.planner.bands import Bands
+from smelt.planner.core_figures import name_of
 from smelt.planner.in_tiles import InTiles
 from smelt.planner.measurement import FLASH
 from smelt.planner.on_cores import OnCores
@@ -19,7 +20,9 @@ CALL = 40
 
 def cycles_of(predictor: Predictor, way: AnyWay) -> Cycles:
     """Cycles of a step. Those of bands are estimates: the slabs' static costs, in the ratio of what the whole op is known to take
-    to its own static cost."""
+    to its own static cost. Those of steps on cores were measured of the very step, or of one whose tensors came and went."""
+    if isinstance(way, OnCores) and way.measured:
+        return Cycles(way.cycles, "measured" if way.measured == name_of(way) else "moved")
     if isinstance(way, InTiles | OnCores):
         return Cycles(way.cycles, "estimated")
     if isinstance(way, Bands):

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from smelt.model.graph import Op
+from smelt.planner.core_figures import step_key
 from smelt.planner.known import Known, standing
 from smelt.planner.measurement import DEVICE, IN_RAM
+from smelt.planner.on_cores import OnCores
 from smelt.planner.plan import Plan
 from smelt.planner.ways import op_key
 
@@ -38,8 +40,8 @@ OTHER_ROUTINES = "routines of another time"
 
 @dataclass(frozen=True)
 class Evidence:
-    """`measured` of the `steps` of a plan have a kernel that was measured in firmware. `similar` is what such figures have that is
-    another one now: compilers ("zig 0.17.0"), models of time, routines that kernels call."""
+    """`measured` of the `steps` of a plan have a kernel that was measured in firmware, or were measured whole. `similar` is what
+    such figures have that is another one now: compilers ("zig 0.17.0"), models of time, routines that kernels call."""
 
     steps: int = 0
     measured: int = 0
@@ -64,12 +66,13 @@ def evidence(plan: Plan, known: Known) -> Evidence:
         for there in (standing(m.origin, known.origin or m.origin),)
     )
     basis = (*similar(known, (w.op for w in ways)), *((OTHER_ROUTINES,) if changed else ()))
-    return Evidence(len(ways), len(measured), basis, linked(known, ((w.op, w.names) for w in ways)))
+    whole = sum(isinstance(way, OnCores) and way.measured != "" for way in plan.ways)
+    return Evidence(len(ways), len(measured) + whole, basis, linked(known, ((w.op, w.names) for w in ways)))
 
 
 def similar(known: Known, ops: Iterable[Op]) -> tuple[str, ...]:
     """What measurements of such ops that are believed have that is another one now: compilers and models of time."""
-    keys: Collection[str] = {op_key(op) for op in ops}
+    keys: Collection[str] = {key for op in ops for key in (op_key(op), step_key(op))}
     used = (
         m for m in known.believed.measurements if m.op_key in keys and (m.code_in_flash or not known.covers(m.op_key))
     )

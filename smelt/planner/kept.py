@@ -100,9 +100,14 @@ def _in_place(way: OnCores, tensors: set[Tensor], plan: Plan, cluster: Cluster) 
     found = replace(
         way, rounds=tuple(rounds), after=_without(way.after, tensors), scratch=tuple(s for s in way.scratch if s not in gone)
     )  # fmt: skip
-    core = plan.board.core
-    busy = [max(call_cycles(piece.way, core) for piece in r.pieces) for r in rounds]
-    return replace(found, cycles=timed(found, busy, cluster))
+    fewer = _timed(way, plan, cluster) - _timed(found, plan, cluster)
+    return replace(found, cycles=way.cycles - fewer)
+
+
+def _timed(way: OnCores, plan: Plan, cluster: Cluster) -> int:
+    """Predicted cycles."""
+    busy = [max(call_cycles(piece.way, plan.board.core) for piece in r.pieces) for r in way.rounds]
+    return timed(way, busy, cluster)
 
 
 def _piece(piece: Piece, tensors: set[Tensor]) -> Piece | None:

@@ -17,7 +17,7 @@ measured: how long a step takes in firmware they do not say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -94,13 +94,16 @@ class Known(Noun):
 
     def grade(self, m: Measurement, kernel: Kernel) -> Grade:
         """What a measurement of `kernel` is worth."""
+        return self.worth(m, lambda: routines_digest(kernel, self.board.core))
+
+    def worth(self, m: Measurement, routines: Callable[[], str]) -> Grade:
+        """What a measurement is worth of something that calls what has this digest now."""
         if self.origin is None:
             return "measured"
         there = standing(m.origin, self.origin)
         if there == FOREIGN:
             return "estimated"
-        same = there[0] <= 2 and m.routines == routines_digest(kernel, self.board.core)
-        return "measured" if same else "similar"
+        return "measured" if there[0] <= 2 and m.routines == routines() else "similar"
 
     def others(self, origin: Origin) -> Iterator[str]:
         """What an origin has that this one has not: its compiler, its counter."""

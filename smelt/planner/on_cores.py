@@ -52,7 +52,8 @@ class Round(Noun):
 @dataclass(frozen=True, eq=False)
 class OnCores(Divided):
     """The way to compute an op in `rounds`, seen as `view`; `after` is what happens behind the last. `whole` is how it is computed
-    otherwise, of which shares take implementation and schedule. `cycles` are predicted."""
+    otherwise, of which shares take implementation and schedule. `cycles` are predicted, or were `measured` of the step that a log
+    knows by that name; `size` is what logs say of its rounds."""
 
     view: View
     rounds: tuple[Round, ...]
@@ -60,6 +61,8 @@ class OnCores(Divided):
     scratch: tuple[Scratch, ...]
     by: str
     cycles: int = 0
+    size: str = ""
+    measured: str = ""
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from smelt.errors import OptionError, printable
 from smelt.report.terminal import line
-from smelt.tuning.tune import Tuning
+from smelt.tuning.told import Tuning
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,11 +18,9 @@ from smelt.firmware.toolchain import toolchain
 from smelt.importers import load
 from smelt.kernels.implementation import Implementation
 from smelt.model.graph import Graph
-from smelt.nouns import Noun
 from smelt.passes import prepare
 from smelt.planner import make_plan
 from smelt.planner.known import Known
-from smelt.planner.limits import for_one_core
 from smelt.planner.log import TuningLog, append, check_writable, damage
 from smelt.planner.measurement import Measurement, Origin
 from smelt.planner.plan import Plan
@@ -31,39 +29,13 @@ from smelt.targets.boards import named
 from smelt.targets.types import Board
 from smelt.tuning.alike import holding
 from smelt.tuning.bench import Bench
+from smelt.tuning.core_steps import CoreTuning, check_simulated, tune_steps
 from smelt.tuning.devices import Where, counting_device
 from smelt.tuning.farm import Farm
 from smelt.tuning.queues import Results, measured
 from smelt.tuning.search import Search
+from smelt.tuning.told import Report, Tuning
 from smelt.tuning.works import works
-
-Report = Callable[[int, int, int | None], None]
-"""Told (candidates with a result, all candidates, the best sum of cycles so far or None) after every measurement."""
-
-
-@dataclass(frozen=True)
-class Tuning(Noun):
-    """What a tuning did. `measured` and `failed` count this session, `known` what the log held already, `left` what the
-    budget did not allow, `hopeless` what was judged to promise too little. Cycles are the sums over the steps of the default
-    and of the tuned plan, with code and tables where `places` says. `log` is None where there is no such file."""
-
-    model: str
-    board: str
-    device: str
-    places: str
-    steps: int
-    distinct_steps: int
-    candidates: int
-    known: int
-    measured: int
-    failed: int
-    left: int
-    hopeless: int
-    cycles_before: int | None
-    cycles_after: int | None
-    notes: tuple[str, ...]
-    seconds: float = 0.0
-    log: str | None = None
 
 
 def tune(
@@ -88,23 +60,33 @@ def tune(
     expect of the rest. `exhaustive` measures what promises nothing, too; without `resident`, tables are only measured in
     flash, except on real devices: through their debug links code and tables get into RAM. `implementations` default to all.
     `device` is "simulator", "openocd" or "pyocd"; `adapter` is how to reach a real one; `farm` is the address of a scheduler of
-    Dask, whose workers own such devices. Raises what `compile` raises, OptionError where the device counts no cycles or the log
+    Dask, whose workers own such devices. For a board with a cluster, whole steps on its cores are measured, on the simulator
+    (`core_steps.py`). Raises what `compile` raises, OptionError where the device counts no cycles or the log
     cannot be written, DeviceError.
     """
     start = time.monotonic()
     board, file = named(board), Path(file)
-    for_one_core("what is measured are steps on one", board, "`smelt profile` says what cores wait for")
+    if board.chip.cluster is not None:
+        check_simulated(board, device, farm)
     check_writable(file)
     where = counting_device(board, device, adapter)
     kept = TuningLog.load(file) if os.path.exists(file) else TuningLog.empty
     ways = Ways(board.core, plugins.implementations() if implementations is None else implementations)
+    if board.chip.cluster is not None:
+        origin, log = Origin(where.name, toolchain(board, compiler)), holding(kept + (known or TuningLog.empty), board)
+        cores = CoreTuning(prepare(load(path)), board, ways, compiler, origin, log, file)
+        return _finished(tune_steps(cores, start + budget, exhaustive, report), file, kept, start)
     case = _case(prepare(load(path)), board, ways, where, compiler, kept + (known or TuningLog.empty))
     room = _room(case.plan) if resident else 0
     search = Search(works(case.graph, board, ways, room, where.in_ram), case.known, exhaustive, in_ram=where.in_ram)
     session = _Session(case.bench, file, search, report)
     pool = where.pool(board, compiler) if farm is None else Farm(farm, board, where.name, where.in_ram)
     session.run(measured(pool, case.bench, search, start + budget))
-    told = _told(case, session)
+    return _finished(_told(case, session), file, kept, start)
+
+
+def _finished(told: Tuning, file: Path, kept: TuningLog, start: float) -> Tuning:
+    """What is said at last."""
     notes = (*filter(None, (damage(file, kept),)), *told.notes)
     log = str(file) if os.path.exists(file) else None
     return replace(told, seconds=round(time.monotonic() - start, 1), log=log, notes=notes)
