@@ -4,8 +4,9 @@
 Every network is compiled for `gapuino` and simulated. Its reference is compared with the golden layers beside its file, where there
 are some, and the firmware's outputs with the reference: "wrong" counts layers and values that differ. Cycles are those of one
 inference from its first step to its last, on the golden input or a random one. What is waited for is given in percent of them
-(`smelt.devices.waits`). DORY's figures are in `gap8_figures.py`. Memories outside of the chip take what GreenWaves' driver takes,
-as fitted to silicon; "own L3" is the same program with smelt's driver, where the hardware takes 79 cycles a burst and 1 a byte.
+(`smelt.devices.waits`); "hot code" are the bytes that cores run at the same time, at most (`smelt.firmware.hot_code`). DORY's
+figures are in `gap8_figures.py`. Memories outside of the chip take what GreenWaves' driver takes, as fitted to silicon; "own L3" is
+the same program with smelt's driver, where the hardware takes 79 cycles a burst and 1 a byte.
 
 With --layers, every step of every network; with --verify, instead of that, golden layers beside the reference and beside what the
 board's steps write, and all that they write on N random inputs beside the reference; with --kernels, single layers that lie in L1,
@@ -48,6 +49,7 @@ COLUMNS = (
     "cycles",
     "MAC/cycle",
     *WAITS,
+    "hot code",
     "own L3",
     "uJ",
     "DORY",
@@ -59,7 +61,20 @@ COLUMNS = (
     "wrong",
 )
 VERIFIED = ("network", "golden: reference", "golden: board", "inputs", "steps", "values", "wrong")
-STEPS = ("step", "kernel", "kMAC", "cycles", "MAC/cycle", *WAITS, "uJ", "DORY k", "ratio", "silicon k", "ratio")
+STEPS = (
+    "step",
+    "kernel",
+    "kMAC",
+    "cycles",
+    "MAC/cycle",
+    *WAITS,
+    "hot code",
+    "uJ",
+    "DORY k",
+    "ratio",
+    "silicon k",
+    "ratio",
+)
 
 
 def file_of(name):
@@ -104,8 +119,9 @@ def network_row(name, figures, own, golden, wrong):
     waits = [sum(getattr(s.waits, n) for s in figures.steps) / figures.cycles for n in WAITS]
     return (
         name, f"{figures.macs / 1e6:.2f}", f"{figures.cycles:,}", ratio(figures.macs, figures.cycles), *map(percent, waits),
-        number(own), f"{figures.microjoules:,.0f}", number(dory.total), ratio(dory.total, figures.cycles), number(dory.silicon),
-        number(dory.must), number(dory.aim), golden, str(wrong),
+        number(max(s.hot_bytes or 0 for s in figures.steps)), number(own), f"{figures.microjoules:,.0f}",
+        number(dory.total), ratio(dory.total, figures.cycles), number(dory.silicon), number(dory.must), number(dory.aim),
+        golden, str(wrong),
     )  # fmt: skip
 
 
@@ -121,7 +137,7 @@ def step_rows(name, figures):
         waits = [getattr(s.waits, n) / max(s.cycles, 1) for n in WAITS]
         yield (
             s.name, s.schedule, f"{s.macs / 1e3:,.0f}", f"{s.cycles:,}", ratio(s.macs, s.cycles),
-            *map(percent, waits), f"{s.microjoules:.1f}", *others,
+            *map(percent, waits), number(s.hot_bytes), f"{s.microjoules:.1f}", *others,
         )  # fmt: skip
 
 

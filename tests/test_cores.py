@@ -16,6 +16,7 @@ from smelt.errors import DoesNotFit, OptionError, SmeltError
 from smelt.firmware import build, emit, render
 from smelt.firmware.build import TooMuchCode
 from smelt.firmware.harness import render_harness
+from smelt.firmware.hot_code import HotCode, cache_bytes, targets_in
 from smelt.inputs import random_inputs
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, Lookup, MaxPool2D, Padding
@@ -372,6 +373,24 @@ def test_a_network_on_eight_cores(made):
     assert told.derived and told.microjoules == pytest.approx(sum(s.microjoules for s in told.steps), rel=0.01)
     assert told.steps[0].microjoules == pytest.approx(told.steps[0].cycles * 460e-6)  # a convolution
     assert told.steps[1].microjoules == pytest.approx(told.steps[1].cycles * 364e-6)  # depthwise
+
+
+def test_what_cores_run_at_the_same_time_fits_their_instruction_cache(made):
+    """Kernels of a round with the routines that they call, in bytes of lines. Of the other networks docs/gap8.md has it."""
+    hot, symbols = HotCode(made.image.parsed), made.image.symbols
+    counted = {step.name: hot.of(step.way, made.functions) for step in made.plan.steps}
+    assert max(counted.values()) < cache_bytes(BOARD.chip.cluster) == 4096
+    kernel = symbols[made.functions[made.plan.steps[0].pieces[0].way.kernel]]
+    (routine,) = hot.called(kernel)
+    assert routine.name.startswith("smelt_quads") and not hot.called(routine)
+    assert counted["conv2d_0"] >= kernel.size + routine.size and counted["conv2d_0"] % 16 == 0
+    assert hot.bytes([kernel.name, routine.name]) == hot.bytes([kernel.name])
+
+
+def test_jumps_are_read_from_instructions():
+    """c.jal +32, jal -8, auipc and jalr to a distance, c.j -2, and what only looks like one."""
+    code = bytes.fromhex("0520 6ff09fff 97120000 e7808200 fdbf 1305f06f")
+    assert list(targets_in(code, 0x1000)) == [0x1020, 0x1002 - 8, 0x2006 + 8, 0x100E - 2]
 
 
 def test_what_every_step_of_the_firmware_writes_is_seen(made):

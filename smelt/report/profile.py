@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from smelt.compile import Compilation
 from smelt.devices.run import Run
 from smelt.devices.waits import Waits, together
+from smelt.firmware.hot_code import HotCode, cache_bytes
 from smelt.firmware.image import Image
 from smelt.model.graph import Tensor
 from smelt.nouns import Noun
 from smelt.planner.code_size import FIXED_RAM
+from smelt.planner.on_cores import OnCores
 from smelt.planner.plan import Plan
 from smelt.planner.step import Step
 from smelt.planner.suite import Suite
@@ -32,7 +34,8 @@ class StepTensor(Noun):
 class StepProfile(Noun):
     """One step of a network: who computes it and what it costs in one inference. `code_bytes` are its kernels, `table_bytes` their
     constants: what steps share counts for each of them. `waits` say what its time was spent on where several cores compute
-    together; `microjoules` are None where nothing is published."""
+    together, `hot_bytes` what of the instruction cache that they share they run at the same time, at most (`hot_code.py`);
+    `microjoules` are None where nothing is published."""
 
     name: str
     op: str
@@ -49,6 +52,7 @@ class StepProfile(Noun):
     writes: tuple[StepTensor, ...]
     microjoules: float | None = None
     waits: Waits | None = None
+    hot_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,7 @@ class Profile(Noun):
     `validated` says whether the core's model of time was checked against published measurements, None where there is none.
     `tensor_bytes` are the instance's buffers, scratch included; `live_tensor_bytes` the most that tensors alone take up at once;
     `scratch_bytes` the most that one step has; `resident_bytes` the tables that are copied to RAM. `ram_bytes` counts the
-    measured stack.
+    measured stack. `instruction_cache` are the bytes of the one that cores share, where several compute together.
     """
 
     model: str
@@ -93,11 +97,13 @@ class Profile(Noun):
     constant_bytes: int
     steps: tuple[StepProfile, ...]
     memory: tuple[MemoryUse, ...]
+    instruction_cache: int | None = None
 
 
 def profile(compilation: Compilation, run: Run) -> Profile:
     """What one inference of `compilation` costs, from a `run` of it on a device."""
     image, plan = _image(compilation), compilation.plan
+    hot, cluster = HotCode(image.parsed), plan.board.chip.cluster
     steps = tuple(
         StepProfile(
             s.name,
@@ -115,6 +121,7 @@ def profile(compilation: Compilation, run: Run) -> Profile:
             writes=tuple(_seen(plan, t) for t in s.ys),
             microjoules=microjoules(sum(cycles), plan.board, s.ops),
             waits=together(waits) if waits else None,
+            hot_bytes=hot.of(s.way, compilation.functions) if isinstance(s.way, OnCores) else None,
         )
         for s, instructions, cycles, waits in zip(
             plan.steps,
@@ -147,6 +154,7 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         constant_bytes=constants,
         steps=steps,
         memory=memory,
+        instruction_cache=None if cluster is None else cache_bytes(cluster),
     )
 
 

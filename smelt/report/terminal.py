@@ -153,6 +153,12 @@ def show_waits(profile: Profile) -> None:
     rows = [(name, *(f"{100 * getattr(w, n) / max(w.cycles, 1):.1f}" for n in names)) for name, w in whole]
     line()
     table("", ("% of cycles", *names), rows, right=range(1, len(names) + 1))
+    hot = [(s.hot_bytes, s.name) for s in profile.steps if s.hot_bytes is not None]
+    if hot:
+        most, name = max(hot)
+        cache = f"the instruction cache of cores has {profile.instruction_cache:,}"
+        line()
+        line(f"hot code      {most:>12,}   bytes at most, in {name}; {cache}")
 
 
 def _parts(profile: Profile, ram: bool) -> str:
