@@ -384,7 +384,7 @@ def test_what_cores_run_at_the_same_time_fits_their_instruction_cache(made):
     (routine,) = hot.called(kernel)
     assert routine.name.startswith("smelt_quads") and not hot.called(routine)
     assert counted["conv2d_0"] >= kernel.size + routine.size and counted["conv2d_0"] % 16 == 0
-    assert hot.bytes([kernel.name, routine.name]) == hot.bytes([kernel.name])
+    assert hot.lines_of([kernel.name, routine.name]) == hot.lines_of([kernel.name])
 
 
 def test_jumps_are_read_from_instructions():

@@ -40,10 +40,10 @@ class HotCode:
     def of(self, way: OnCores, functions: dict[str, str]) -> int:
         """The bytes of lines that the cores run in a round of a step, at most; `functions` are those of kernels by name."""
         rounds = {frozenset(piece.call.kernel.name for piece in r.pieces) for r in way.rounds}
-        return max(self.bytes(functions[name] for name in kernels) for kernels in rounds)
+        return max(self.lines_of(functions[name] for name in kernels) for kernels in rounds)
 
-    def bytes(self, names: Iterable[str]) -> int:
-        """Those of some functions with all that they call."""
+    def lines_of(self, names: Iterable[str]) -> int:
+        """Bytes of the lines of some functions with all that they call."""
         left = [self._elf.symbols[name] for name in names]
         seen: dict[int, Symbol] = {}
         while left:
