@@ -76,7 +76,16 @@ class Compilation(Noun):
     @property
     def functions(self) -> dict[str, str]:
         """The C functions that kernels became, by the kernels' names."""
-        return {kernel.name: self.program.function(kernel) for kernel in self.program.kernels}
+        return {i.piece.call.kernel.name: self.program.function(i.kernel) for i in self.program.invocations} | {
+            kernel.name: self.program.function(kernel) for kernel in self.program.kernels
+        }
+
+    @property
+    def weights_image(self) -> bytes | None:
+        """The weights as an image of their own; None where they are a part of the firmware like all else."""
+        from smelt.firmware.weights_image import WeightsImage
+
+        return WeightsImage(self.program).data if self.program.exchanged else None
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -125,9 +134,11 @@ def read_network(
     board: Board,
     picture: str = "",
     sound: str = "",
+    exchanged: bool = False,
 ) -> Network:
     """Read a model, as it is computed on a board. Types at its `edges` and of its weights may be replaced, and what is done to a
-    `picture` or `sound` before it becomes part of it. Raises ModelError, Unsupported, OptionError."""
+    `picture` or `sound` before it becomes part of it; `exchanged` weights are those of one training of several. Raises
+    ModelError, Unsupported, OptionError."""
     from smelt.before import with_preparation
     from smelt.importers import load
     from smelt.passes import prepare
@@ -138,7 +149,7 @@ def read_network(
 
     model = with_weight_type(with_edge_types(load(path, layout), *edges), weights)
     model = with_preparation(model, path, picture, sound)
-    graph = prepare(model)
+    graph = prepare(model, exchanged)
     if board.chip.cluster is not None:  # its cores share banks of memory
         graph = widen_channels(graph, whole_words).check()
     return Network(model, graph, (*model.remarks, *wrapping_sums(graph)))
@@ -168,6 +179,8 @@ def compile(
     hello: Callable[[Graph], Sequence[Array]] | None = None,
     input_picture: str = "",
     input_sound: str = "",
+    weights_image: bool = False,
+    replaces: bytes | None = None,
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
     firmware prints for classes.
@@ -189,6 +202,8 @@ def compile(
     `layout` "keep" leaves images at the edges of an ONNX model as its file has them, "channels_last" as they are computed.
     With `feed` the input comes in a few rows at a time and never is whole, and the plan is the one with the least RAM.
     `log` holds measurements: what was fastest on this board with this compiler is used as far as it fits.
+    With `weights_image` the weights are an image of their own (`Compilation.weights_image`), in whose place that of another
+    training may come; `replaces` is such an image, of C that must take this one as well.
     With `uart` the firmware prints through the board's serial port; `hello` says, for the model as its file has it, which inputs it
     computes for ever where no debugger gives it any.
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
@@ -196,6 +211,7 @@ def compile(
     from smelt.firmware import build, emit, render, render_harness
     from smelt.firmware.hello import speaking, with_hello
     from smelt.firmware.names import check_name
+    from smelt.firmware.weights_image import WeightsImage, check_exchange
     from smelt.planner import Limits, make_plan
     from smelt.planner.advice import plan_or_advice
     from smelt.planner.effort import planning_of
@@ -210,9 +226,13 @@ def compile(
     board = named(board)
     if feed:
         for_one_core("an input that is fed is computed by one", board, "leave out --feed")
-    network = read_network(path, (input_type, output_type), weight_type, layout, board, input_picture, input_sound)
+    if weights_image or replaces is not None:
+        weights = check_exchange(board, weights, weights_image, replaces)
+    edges, before = (input_type, output_type), (input_picture, input_sound)
+    network = read_network(path, edges, weight_type, layout, board, *before, exchanged=weights_image)
     graph = network.graph
     known = measured(log, board, compiler)
+    known = known.of_any_training() if weights_image else known
     planning = planning_of(effort, report)
     limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)
     built: dict[str, Ways] = {}
@@ -228,7 +248,9 @@ def compile(
 
     def made_within(limits: Limits) -> Compilation:
         plan = plan_or_advice(ask, goal, board, limits)
-        program = emit(plan, name)
+        program = emit(plan, name, exchanged=weights_image)
+        if replaces is not None:
+            WeightsImage(program).check_replaces(replaces)
         sources = render(program)
         firmware = render_harness(program, sources, labels)
         if uart or hello:

@@ -130,7 +130,8 @@ def _golden(files: tuple[Path, ...], graph: Graph, preparation: Preparation | No
 def _said(options: dict[str, Any], no_run: bool) -> dict[str, str]:
     """What a user asked for beside what there is without a word."""
     silent = {"goal": "balanced", "compiler": "zig", "effort": "normal", "layout": "channels_last"}
-    kept = {k: v for k, v in options.items() if k not in ("name", "labels", "log") and v and v != silent.get(k)}
+    apart = ("name", "labels", "log", "replaces")
+    kept = {k: v for k, v in options.items() if k not in apart and v and v != silent.get(k)}
     texts = {
         key: ",".join(f"{n}={s}" for n, s in v.items()) if isinstance(v, dict) else str(v) for key, v in kept.items()
     }

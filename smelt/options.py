@@ -38,6 +38,7 @@ EDGE_TYPES = ("int8", "uint8", "float32")
 OUTPUT_TYPES = (*EDGE_TYPES, "class")
 WEIGHT_TYPES = ("float16",)
 MOST_LABELS = 1 << 20  # bytes
+MOST_IMAGE = 1 << 28  # bytes of weights
 
 
 class RealRange(click.FloatRange):
@@ -191,6 +192,17 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         help="Firmware brings this input along (a picture, .npy or raw file; one for each input), computes it for ever where no "
         "debugger is there, and prints what comes of it through the serial port.",
     )
+    @click.option(
+        "--weights-image",
+        is_flag=True,
+        help="The weights are an image of their own, NAME_weights.bin, which another training of the network may replace.",
+    )
+    @click.option(
+        "--replaces",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="An image of weights in the field: refuse a model that the C around it does not take.",
+    )
     @feed_option
     @plan_options
     @functools.wraps(command)
@@ -203,13 +215,16 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         feed: bool,
         uart: bool,
         hellos: tuple[Path, ...],
+        weights_image: bool,
+        replaces: Path | None,
         options: dict[str, Any],
         **kwargs: Any,
     ) -> Any:
         if len(kwargs.get("models", ())) > 1:
-            own = of_several(names, suite, labels, feed, uart or bool(hellos))
+            own = of_several(names, suite, labels, feed, uart or bool(hellos), weights_image or replaces is not None)
         else:
             own = of_one(names, suite, labels, feed) | {"uart": uart, "hello": hellos}
+            own |= {"weights_image": weights_image, "replaces": read_weights_image(replaces)}
         return command(*args, options={**own, "compiler": compiler, **options}, **kwargs)
 
     return wrapped
@@ -328,13 +343,17 @@ def of_one(names: tuple[str, ...], suite: str | None, labels: Path | None, feed:
 
 
 def of_several(
-    names: tuple[str, ...], suite: str | None, labels: Path | None, feed: bool, speaks: bool
+    names: tuple[str, ...], suite: str | None, labels: Path | None, feed: bool, speaks: bool, image: bool
 ) -> dict[str, Any]:
     """What only several networks have. Raises OptionError for what only one has."""
     if labels is not None:
         raise OptionError("--labels is for one model: firmware of several networks prints no classes")
     if speaks:
         raise OptionError("--uart and --hello are for one model: firmware of several networks prints nothing")
+    if image:
+        raise OptionError(
+            "--weights-image and --replaces are for one model: networks that share memory share tables, too"
+        )
     if feed:
         raise OptionError("--feed is for one model: between its rows, no other network may run")
     return {"names": names, **({} if suite is None else {"suite": suite})}
@@ -362,6 +381,11 @@ def read_labels(file: Path | None) -> tuple[str, ...]:
         return tuple(read(file, MOST_LABELS).decode().splitlines())
     except UnicodeDecodeError as error:
         raise OptionError(f"cannot read labels from '{printable(file)}': {error}") from None
+
+
+def read_weights_image(file: Path | None) -> bytes | None:
+    """The content of a file; raises OptionError where it cannot be read."""
+    return None if file is None else read(file, MOST_IMAGE)
 
 
 def read_logs(files: tuple[Path, ...]) -> TuningLog | None:

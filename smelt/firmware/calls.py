@@ -23,11 +23,16 @@ def comment(text: str) -> str:
 def operand(program: Program, place: Place | Constant, type: str, step: int = 0) -> str:
     """An argument of a call, which moves by `step` bytes from band to band."""
     if isinstance(place, Constant):
-        return place.name
+        return in_image(place) if program.exchanged else place.name
     pointer = address(program, place)
     pointer += f" {'+' if step > 0 else '-'} {abs(step)}u * band" if step else ""
     through = "" if type in ("const int8_t", "const uint8_t", "const void", "void") else "(void *)"
     return f"({type} *){through}{f'({pointer})' if step else pointer}"
+
+
+def in_image(constant: Constant) -> str:
+    """A table in an image of weights."""
+    return f"(const {constant.type} *)(const void *)&net->weights[{constant.name.upper()}]"
 
 
 def address(program: Program, place: Place) -> str:
@@ -81,7 +86,8 @@ def _moved(program: Program, number: int) -> Iterator[str]:
     for move in program.moves:
         if move.first == number:
             to = operand(program, move.place, "void")
-            yield start(dma_of(program.plan.board.chip), move.channel, to, move.table.name, move.table.data.nbytes)
+            table = operand(program, move.table, "const void")
+            yield start(dma_of(program.plan.board.chip), move.channel, to, table, move.table.data.nbytes)
 
 
 def _tiles(program: Program, step: Step, invocations: Sequence[Invocation]) -> Iterator[str]:

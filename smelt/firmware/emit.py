@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from smelt.firmware.exchange import Exchange
 from smelt.firmware.forks import Act, acts_of
 from smelt.firmware.invocations import Constant, Invocation
 from smelt.firmware.moves import dma_of
@@ -21,8 +22,9 @@ from smelt.firmware.transports import Place, deeds_of, place_of
 from smelt.kernels.c_types import C_TYPES
 from smelt.kernels.implementation import Argument, bytes_of
 from smelt.loops.ir import Buffer, Scratch, Type
+from smelt.loops.numbers import Numbered
 from smelt.loops.routine import WrongCall
-from smelt.model.graph import Array, Op, State, Tensor
+from smelt.model.graph import Array, Op, State, Tensor, scale_of
 from smelt.planner.bands import Bands
 from smelt.planner.in_tiles import InTiles
 from smelt.planner.on_cores import OnCores
@@ -33,8 +35,8 @@ from smelt.planner.tables import table_key
 from smelt.planner.ways import Bring, Fetch, Part, Piece
 from smelt.targets.types import Memory, Role
 
-Known = dict[tuple[Type, bytes], Constant]
-"""Tables by type and content."""
+Known = dict[tuple[Type, bytes, tuple[str, int] | None], Constant]
+"""Tables by type and content, and what they are for where that keeps them apart."""
 
 
 class Homes(Protocol):
@@ -47,7 +49,8 @@ class Homes(Protocol):
 
 class Tables:
     """Names the tables of a network, equal ones once, those of other networks in `known` included. `homes` says where each lies.
-    What tells networks of one `prefix` apart: `first` is added to numbers, `of` to comments."""
+    What tells networks of one `prefix` apart: `first` is added to numbers, `of` to comments. With `apart` only equal ones for the
+    same parameter of the same step are one: that others are equal is a matter of numbers."""
 
     def __init__(
         self,
@@ -56,14 +59,15 @@ class Tables:
         known: Known | None = None,
         first: int = 0,
         of: str = "",
+        apart: bool = False,
     ) -> None:
-        self._prefix, self._homes, self._first, self._of = prefix, homes, first, of
+        self._prefix, self._homes, self._first, self._of, self._apart = prefix, homes, first, of, apart
         self._known = {} if known is None else known
 
     def add(self, hint: str, number: int, type: Type, data: Array, comment: str) -> Constant:
         """The table of the step or state of that number."""
         flat = np.ascontiguousarray(data).reshape(-1)
-        key = (type, flat.tobytes())
+        key = (type, flat.tobytes(), (hint, number) if self._apart else None)
         if key not in self._known:
             name = self._unused(f"{self._prefix}_table_{hint}_{self._first + number}")
             places = self._homes.table_memory(data), self._homes.table_flash(data)
@@ -87,14 +91,15 @@ class Joint:
     shapes: dict[str, str]
 
 
-def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Program:
+def emit(plan: Plan, name: str = "network", joint: Joint | None = None, exchanged: bool = False) -> Program:
     """The program that carries out `plan`, alone or as one of a suite. `name` prefixes what the C exports; raises OptionError if
-    it cannot."""
+    it cannot. With `exchanged` its tables are an image of their own, which other trainings may replace."""
     check_name(name)
-    tables = joint.tables if joint else Tables(name, plan)
+    tables = joint.tables if joint else Tables(name, plan, apart=exchanged)
+    exchange = Exchange(plan.board.core) if exchanged else None
     sizes = joint.sizes if joint else {m.name: plan.used(m.name) for m in plan.memories}
     invocations = tuple(
-        _invocation(plan, number, step, piece, tables)
+        _invocation(plan, number, step, piece, tables, exchange)
         for number, step in enumerate(plan.steps)
         for piece in step.pieces
     )
@@ -117,6 +122,20 @@ def emit(plan: Plan, name: str = "network", joint: Joint | None = None) -> Progr
         dict(_acts(plan, _alike(invocations), tables, stream)),
         stream,
         shapes,
+        _edges(plan, tables) if exchanged else None,
+    )
+
+
+def _edges(plan: Plan, tables: Tables) -> tuple[Constant, ...]:
+    """What programs around the network must know of its numbers."""
+    found = [q for t in (*plan.graph.inputs, *plan.graph.outputs) if (q := scale_of(t)) is not None]
+    if not found:
+        return ()
+    scales = np.array([q.scale for q in found], np.float32)
+    zeros = np.array([q.zero_point for q in found], np.int32)
+    return (
+        tables.add("scales", 0, "float", scales, "of inputs and outputs"),
+        tables.add("zero_points", 0, "int32_t", zeros, "of inputs and outputs"),
     )
 
 
@@ -192,14 +211,21 @@ def _at(plan: Plan, there: Part) -> Place:
     return place_of(plan.placement(there.owner), there.offset)
 
 
-def _invocation(plan: Plan, number: int, step: Step, piece: Piece, constants: Tables) -> Invocation:
+def _invocation(
+    plan: Plan, number: int, step: Step, piece: Piece, constants: Tables, exchange: Exchange | None
+) -> Invocation:
+    found = exchange.kernel(piece.way) if exchange else Numbered(piece.call.kernel, ())
     arguments = tuple(
         _operand(plan, number, step, piece, buffer, argument, constants)
         for buffer, argument in zip(piece.call.kernel.buffers, piece.call.arguments, strict=True)
     )
     pairs = list(zip(piece.call.kernel.buffers, arguments, strict=True))
     meet = any(_meet(x, y) for x in pairs for y in pairs if (x[0].role, y[0].role) == ("input", "output"))
-    return Invocation(step, piece, piece.call.kernel.sliding() if meet else piece.call.kernel, arguments)
+    numbers = tuple(
+        constants.add(buffer.name, number, buffer.type, table, f"of {step.name}")
+        for buffer, table in zip(found.kernel.buffers[len(arguments) :], found.tables, strict=True)
+    )
+    return Invocation(step, piece, found.kernel.sliding() if meet else found.kernel, (*arguments, *numbers))
 
 
 def _meet(x: tuple[Buffer, Place | Constant], y: tuple[Buffer, Place | Constant]) -> bool:

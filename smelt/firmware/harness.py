@@ -9,7 +9,8 @@ from dataclasses import replace
 from smelt.errors import OptionError
 from smelt.firmware.image import Sources
 from smelt.firmware.program import Port, Program
-from smelt.firmware.sources import lines, smelt_version, template
+from smelt.firmware.sources import lines, smelt_version
+from smelt.firmware.template import template
 from smelt.kernels.c_types import C_TYPES
 from smelt.model.ops_pointwise import ArgMax
 from smelt.targets.types import Role

@@ -10,7 +10,8 @@ import numpy as np
 
 from smelt.errors import OptionError
 from smelt.firmware.image import Sources
-from smelt.firmware.sources import lines, smelt_version, template
+from smelt.firmware.sources import lines, smelt_version
+from smelt.firmware.template import template
 from smelt.targets.boards import BOARDS
 from smelt.targets.types import Board
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from smelt.firmware.image import Sources
 from smelt.firmware.mark import marked
 from smelt.firmware.program import Port, Program
-from smelt.firmware.sources import lines, smelt_version, template
+from smelt.firmware.sources import lines, smelt_version
+from smelt.firmware.template import template
 from smelt.model.graph import Array
 from smelt.planner.placement import WORKER_STACK_BYTES
 

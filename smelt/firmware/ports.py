@@ -10,7 +10,7 @@ from smelt.firmware.calls import comment
 from smelt.firmware.program import Port, Program
 from smelt.kernels.c_types import C_TYPES
 from smelt.loops.c import float_literal
-from smelt.model.graph import Graph, Quantization, Tensor
+from smelt.model.graph import Graph, Tensor, scale_of
 from smelt.model.ops import Pool, Resize, Transpose, TransposeConv2D, Windowed
 from smelt.model.ops_pointwise import ChannelLookup
 
@@ -29,11 +29,11 @@ def macros(program: Program) -> Iterator[str]:
     """The lines about every input and output."""
     fed = (program.feed.port,) if program.feed else ()
     for port in (*fed, *program.inputs, *program.outputs):
-        yield from _macros(f"{program.name}_{port.field}".upper(), port, program.plan.graph)
+        yield from _macros(f"{program.name}_{port.field}".upper(), port, program.plan.graph, program.exchanged)
 
 
-def _macros(prefix: str, port: Port, graph: Graph) -> Iterator[str]:
-    t, q = port.tensor, scale_of(port.tensor)
+def _macros(prefix: str, port: Port, graph: Graph, exchanged: bool) -> Iterator[str]:
+    t, q = port.tensor, None if exchanged else scale_of(port.tensor)
     shape = "x".join(map(str, t.shape)) or "scalar"
     layout = layout_of(t, graph)
     real = f", real = {q.scale:.9g} * (value - ({q.zero_point}))" if q else ""
@@ -49,12 +49,6 @@ def _macros(prefix: str, port: Port, graph: Graph) -> Iterator[str]:
     if q:
         yield f"#define {prefix}_SCALE {float_literal(q.scale)}"
         yield f"#define {prefix}_ZERO_POINT ({q.zero_point})"
-
-
-def scale_of(tensor: Tensor) -> Quantization | None:
-    """The one scale and zero point of a tensor; None where it has none, or several."""
-    q = tensor.quantization
-    return q if q is not None and len(q.scales) == 1 else None
 
 
 def layout_of(tensor: Tensor, graph: Graph) -> str:
@@ -79,11 +73,32 @@ def helpers(program: Program, quantize: Template, dequantize: Template) -> Itera
             yield text.substitute(_values(program, port))
 
 
+def scaled(program: Program) -> tuple[Port, ...]:
+    """The inputs and outputs that have a scale, in the order of the tables of an image of weights."""
+    fed = (program.feed.port,) if program.feed else ()
+    return tuple(p for p in (*fed, *program.inputs, *program.outputs) if scale_of(p.tensor))
+
+
+def accessors(program: Program, text: Template) -> Iterator[str]:
+    """What tells the scales of an instance, where another image of weights may have others."""
+    for number, port in enumerate(scaled(program) if program.exchanged else ()):
+        yield text.substitute(
+            name=program.name, TABLE=f"{program.name}_table".upper(), field=port.field, number=f"{number}u"
+        )
+
+
 def _values(program: Program, port: Port) -> dict[str, str]:
-    element = port.tensor.element
+    element, prefix = port.tensor.element, f"{program.name}_{port.field}".upper()
+    function = f"{program.name}_{port.field}"
+    asked = (
+        f"    const int32_t zero_point = {function}_zero_point(net);\n    const float scale = {function}_scale(net);\n"
+    )
     return {
-        "function": f"{program.name}_{port.field}",
-        "PREFIX": f"{program.name}_{port.field}".upper(),
+        "function": function,
+        "net": f"const {program.name}_net *net, " if program.exchanged else "",
+        "asked": asked if program.exchanged else "",
+        "scale": "scale" if program.exchanged else f"{prefix}_SCALE",
+        "zero_point": "zero_point" if program.exchanged else f"{prefix}_ZERO_POINT",
         "field": port.field,
         "type": C_TYPES[port.tensor.dtype],
         "low": str(element.low),

@@ -121,6 +121,14 @@ class Program(Noun):
     shapes: Mapping[str, str] = field(default_factory=dict)
     """What kernels are used for, by their names: the shapes of the first step that has them."""
 
+    edges: tuple[Constant, ...] | None = None
+    """Where tables are an image of their own: the scales of inputs and outputs, and their zero points, of those that have any."""
+
+    @property
+    def exchanged(self) -> bool:
+        """Whether its tables are an image of their own, in whose place another may come."""
+        return self.edges is not None
+
     @property
     def own(self) -> tuple[Invocation, ...]:
         """The kernel calls of a run: all but those of what is fed."""
@@ -186,6 +194,7 @@ class Program(Noun):
         used += [request.table for request in self.stream.requests] if self.stream else []
         used += [move.table for move in self.moves]
         used += [cell.initial for cell in self.cells if isinstance(cell.initial, Constant)]
+        used += self.edges or ()
         return tuple({c.name: c for c in used}.values())
 
     @property

@@ -84,7 +84,7 @@ def sums_wrap(low: Integers, high: Integers, partial: Integers) -> bool:
 
 
 def _general(p: Rescale, bias: Integers, wraps: bool) -> Requantizer:
-    common = int(p.shifts[0]) if np.all(p.shifts == p.shifts[0]) else None
+    common = p.common(p.shifts)
     columns: list[NDArray[Any]] = [bias, p.multipliers]
     table = table_of(columns if common is not None else [*columns, p.shifts])
     return Requantizer("general", table, common, p.y_zero, p.clamp, wraps)
@@ -96,7 +96,7 @@ def _fast(p: Rescale, bias: Integers, low: Integers, high: Integers) -> Requanti
     multipliers, shifts = p.multipliers.astype(np.int64), -p.shifts.astype(np.int64)
     usual = int(np.bincount(np.clip(shifts[~constant], 0, 31)).argmax()) if not constant.all() else 8
     bias, multipliers, shifts = _with_constants(p, bias, multipliers, shifts, constant, usual)
-    common = usual if np.all(shifts == usual) else None
+    common = p.common(shifts)
     offsets = np.abs(2 * p.y_zero + 1) << np.clip(shifts, 0, 31)
     reach = np.where(constant, np.abs(bias), np.maximum(np.abs(low), np.abs(high))) + offsets
     normal = (multipliers >= INT32 // 2) & (multipliers < INT32) & (shifts >= 0) & (shifts <= GREATEST_SHIFT)

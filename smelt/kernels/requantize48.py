@@ -116,7 +116,7 @@ def _requantizer48(p: Rescale, bias: Integers, narrow: bool) -> Requantizer48:
         out = np.where(nothing, out[~nothing].max(), out)  # any shift gives 0
     short = narrow and bool(np.all((out > BY_PRODUCT) & (out <= MOST_SHORT)))
     shifts = out - (BY_PRODUCT if short else 1)
-    shared = int(shifts[0]) if np.all(shifts == shifts[0]) else None
+    shared = p.common(shifts)
     columns: list[Integers] = [bias, *(() if narrow else (bias >> 32,)), multipliers]
     table = np.stack(columns if shared is not None else [*columns, shifts], axis=1).astype(np.int32)
     return Requantizer48(table, shared, not narrow, short, p.y_zero, p.clamp)

@@ -88,7 +88,7 @@ def routine_requantizer(p: Rescale, bias: Integers, sums: tuple[Integers, Intege
 
 def _once(p: Rescale, bias: Integers, form: Once) -> OnceRequantizer:
     offsets = form.offsets
-    common = int(offsets[0]) if np.all(offsets == offsets[0]) else None
+    common = p.common(offsets)
     # Channels that are constant may have the strangest biases, which must not spoil anything for the rest.
     columns = [
         np.where(form.multipliers == 0, 0, bias + form.added),
@@ -245,7 +245,7 @@ def defined_requantizer(p: Rescale, bias: Integers, reach: Integers | None) -> R
     if p.rounding == "floor":
         return _floor(p, bias, reach)
     shifts = MANTISSA - p.shifts.astype(np.int64)
-    common = int(shifts[0]) if np.all(shifts == shifts[0]) else None
+    common = p.common(shifts)
     columns = [bias, p.multipliers >> (31 - MANTISSA), *(() if common is not None else (shifts,))]
     return TiesEvenRequantizer("exact", table_of(columns), common, p.y_zero, p.clamp, reach is None)
 

@@ -38,7 +38,7 @@ def build_softmax(op: Softmax, schedule: Plain) -> KernelCall:
     k = CallBuilder("softmax", in_place=op.y.dtype == "int8")
     x = k.operand("x", op.x)
     p = softmax_parameters(op)
-    entries = _trimmed(p.exponentials)
+    entries = _entries(op, p)
     table = k.table("exponentials", entries)
     results = _results(k, p, entries, table)
     y = k.result("y", op.y)
@@ -65,6 +65,11 @@ def _results(k: CallBuilder, p: SoftmaxParameters, entries: NDArray[np.int32], t
     if np.array_equal(p.results, p.exponentials):
         return table
     return k.table("results", np.where(entries != 0, p.results[: entries.size], 0).astype(np.int32))
+
+
+def _entries(op: Softmax, p: SoftmaxParameters) -> NDArray[np.int32]:
+    """The table; as long as that of any training where another may come."""
+    return p.exponentials if op.exchanged else _trimmed(p.exponentials)
 
 
 def _trimmed(exponentials: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -133,7 +138,7 @@ def build_words(op: Softmax, schedule: Plain) -> KernelCall:
     is added to a total is e / 2^12, and a result is the product with `factor`, both rounded by multiplications."""
     k = CallBuilder("softmax_words", in_place=True)
     x, p = k.operand("x", op.x), softmax_parameters(op)
-    entries = _trimmed(p.exponentials)
+    entries = _entries(op, p)
     table = k.table("exponentials", entries)
     results, sums, y = _results(k, p, entries, table), k.scratch("sums", "int32_t", 1), k.result("y", op.y)
     columns, left_out = op.x.shape[-1], (256 - entries.size) * EACH_BYTE

@@ -276,7 +276,7 @@ def _check(body: tuple[Stmt, ...], scope: Scope, kernel: str) -> None:
                 _check(otherwise, scope.inner(), kernel)
             case Copy(target, target_index, source, source_index, count):
                 _check_range(target, target_index, count, scope, kernel)
-                if not isinstance(source, Const):
+                if not isinstance(source, Const | Load):
                     _check_range(source, source_index, count, scope, kernel)
             case CallRoutine(_, arguments):
                 for span in arguments:

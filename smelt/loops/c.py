@@ -110,11 +110,13 @@ def _store(buffer: AnyBuffer, index: Expr, value: Expr, type: Type) -> str:
     return f"{PREFIX}store_{_suffix(type)}({_address(buffer, index)}, {_converted(value, type)});"
 
 
-def _copy(target: AnyBuffer, target_index: Expr, source: AnyBuffer | Const, source_index: Expr, count: Expr) -> str:
+def _copy(
+    target: AnyBuffer, target_index: Expr, source: AnyBuffer | Const | Load, source_index: Expr, count: Expr
+) -> str:
     size = _text(count * SIZES[target.type], ATOM)
     to = _address(target, target_index)
-    if isinstance(source, Const):
-        return f"memset({to}, {source.value}, (size_t){size});"
+    if isinstance(source, Expr):
+        return f"memset({to}, {_text(source)}, (size_t){size});"
     return f"memcpy({to}, {_address(source, source_index)}, (size_t){size});"
 
 

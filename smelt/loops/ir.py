@@ -359,11 +359,11 @@ class If(Stmt):
 
 @dataclass(frozen=True)
 class Copy(Stmt):
-    """`count` elements moved between buffers that do not overlap; or set to one value, where the source is a constant."""
+    """`count` elements moved between buffers that do not overlap; or set to one value, where the source is a number."""
 
     target: AnyBuffer
     target_index: Expr
-    source: AnyBuffer | Const
+    source: AnyBuffer | Const | Load
     source_index: Expr
     count: Expr
 

@@ -148,7 +148,7 @@ class Reducer:
                 for value in (target_index, source_index, count):
                     yield from self._loads(value)
                 yield from self._touch(True, target, target_index, 0, count)
-                if not isinstance(source, Const):
+                if not isinstance(source, Const | Load):
                     yield from self._touch(False, source, source_index, 0, count)
             case CallRoutine():
                 yield from self._call(statement)

@@ -144,7 +144,7 @@ class _Reader:
             case Copy(target, target_index, source, source_index, count):
                 size = middle(count, scope.values) or 0.0
                 self._access(target, target_index, size * SIZES[target.type], True, node, scope, times)
-                if not isinstance(source, Const):
+                if not isinstance(source, Const | Load):
                     self._access(source, source_index, size * SIZES[source.type], False, node, scope, times)
             case CallRoutine():
                 self._routine(statement, node, scope, times)

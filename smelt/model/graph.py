@@ -97,6 +97,12 @@ class Tensor(Noun):
         return clipped(f"<Tensor {self}>", MOST_REPR)
 
 
+def scale_of(tensor: Tensor) -> Quantization | None:
+    """The one scale and zero point of a tensor; None where it has none, or several."""
+    q = tensor.quantization
+    return q if q is not None and len(q.scales) == 1 else None
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Op(Noun):
     """One operator: operands and results by name. `origin` says where in the file it comes from.

@@ -372,11 +372,13 @@ class ResizeBilinear(Resize):
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Softmax(Op):
-    """Over the last axis. With `steps` y is the nearest integer to so many times the probability, and the zero point of y."""
+    """Over the last axis. With `steps` y is the nearest integer to so many times the probability, and the zero point of y.
+    `exchanged`: x may come to have another scale, as in `Rescale`."""
 
     x: Tensor
     beta: float = 1.0
     steps: int | None = None
+    exchanged: bool = False
 
 
 UnaryFunction = Literal[

@@ -51,6 +51,16 @@ class Rescale(Noun):
     weights_zero: int = 0
     addends: Integers | None = None
     inside: int | None = None
+    exchanged: bool = False
+    """Whether another training may put its numbers in the place of these: then nothing is made of what channels only happen to
+    have in common."""
+
+    def common(self, shifts: Integers | Int32s) -> int | None:
+        """What channels have in common in `shifts`, made of these; None where kernels look it up for each."""
+        alike = bool(np.all(shifts == shifts[0]))
+        if self.exchanged and not np.all(self.multipliers == self.multipliers[0]):
+            return None
+        return int(shifts[0]) if alike else None
 
     @property
     def clamp(self) -> Clamp:

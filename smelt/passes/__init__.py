@@ -9,6 +9,7 @@ from smelt.passes.activations import fuse_activation
 from smelt.passes.constants import fold_constants
 from smelt.passes.dead import drop_dead
 from smelt.passes.dead_channels import drop_dead_channels
+from smelt.passes.exchange import with_exchange
 from smelt.passes.functions import fuse_channel_functions, fuse_functions
 from smelt.passes.identities import drop_identities
 from smelt.passes.lookups import fuse_lookups, unary_to_lookup
@@ -37,12 +38,18 @@ PREPARE: tuple[Pass, ...] = (
 )
 
 
-def prepare(graph: Graph) -> Graph:
+OF_DATA: tuple[Pass, ...] = (drop_dead_channels,)
+"""Those whose result depends on what the weights are."""
+
+
+def prepare(graph: Graph, exchanged: bool = False) -> Graph:
     """The graph the planner wants. Inputs and outputs keep their order, names, shapes and every bit of their values.
 
-    Raises ModelError where the graph is inconsistent.
+    With `exchanged` nothing of it depends on what the weights are: others may come in their place. Raises ModelError where the
+    graph is inconsistent.
     """
     graph = graph.check()
     for change in PREPARE:
-        graph = change(graph).check()
-    return graph
+        if not (exchanged and change in OF_DATA):
+            graph = change(graph).check()
+    return with_exchange(graph).check() if exchanged else graph

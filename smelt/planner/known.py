@@ -18,7 +18,7 @@ measured: how long a step takes in firmware they do not say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -73,6 +73,11 @@ class Known(Noun):
         doubted.sort(key=lambda item: item[0], reverse=True)  # of a kernel the last holds
         kin = log.only(lambda m: m.board != board.name)
         return Known(board, origin, _once(believed), _once(m for _, m in doubted), _once(foreign), kin)
+
+    def of_any_training(self) -> Known:
+        """The same without what holds for the numbers of one training only: no kernel is found by its name, ways by their kind."""
+        believed, doubted, foreign = (_nameless(log) for log in (self.believed, self.doubted, self.foreign))
+        return replace(self, believed=believed, doubted=doubted, foreign=foreign)
 
     @property
     def measurements(self) -> tuple[Measurement, ...]:
@@ -135,6 +140,10 @@ class Known(Noun):
         if not self.covers(op_key):
             yield self.believed, IN_RAM
             yield self.foreign, IN_FLASH
+
+
+def _nameless(log: TuningLog) -> TuningLog:
+    return TuningLog(tuple(replace(m, kernel=f"some {m.kernel}") for m in log.measurements))
 
 
 def standing(counted: Origin, wanted: Origin) -> Standing:

@@ -318,7 +318,7 @@ class Ways:
 
 def op_key(op: Op) -> str:
     """An operator with its shapes and attributes as text; ops of the same text may still have different kernels."""
-    named = (f for f in fields(op) if f.name not in (*op.results, "origin"))
+    named = (f for f in fields(op) if f.name not in (*op.results, "origin", "exchanged"))
     names = [f.name for f in named if f.name not in NUMBERS or _differs(op, f)]
     if isinstance(op, Linear):
         names.append("clamp")

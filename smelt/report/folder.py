@@ -13,6 +13,7 @@ from smelt.files import kind, read, save
 from smelt.firmware.mark import is_firmware, is_intact, is_marked
 from smelt.firmware.pmsis import FILES as SDK_FILES
 from smelt.firmware.sources import ASSEMBLY, FILES, MEMORY
+from smelt.firmware.weights_image import is_weights_image, weights_file
 from smelt.kernels.headers import included, with_included
 
 FIRMWARE = ("firmware.elf", "6-firmware.elf")
@@ -48,7 +49,10 @@ def _left_by(network: str, place: Path, folder: Path) -> set[str]:
     code = found_in(place / f"{network}_net.c", folder)
     if code is None or not is_intact(code):
         return set()
-    return _headers(code) | {f"{network}_{end}" for end in (*FILES, MEMORY, ASSEMBLY, *SDK_FILES)}
+    return _headers(code) | {
+        weights_file(network),
+        *(f"{network}_{end}" for end in (*FILES, MEMORY, ASSEMBLY, *SDK_FILES)),
+    }
 
 
 def found_in(file: Path, folder: Path) -> bytes | None:
@@ -77,7 +81,7 @@ def _check(file: Path, found: bytes | None, other: str) -> None:
             f"'{name}' is used by the network '{other}' as well, for which it must stay as it is: choose another folder,"
             f" or delete the files of '{other}' and compile both again"
         )
-    if file.name in FIRMWARE and is_firmware(found):
+    if (file.name in FIRMWARE and is_firmware(found)) or is_weights_image(found):
         return
     if not is_marked(found):
         raise OptionError(f"'{name}' was not written by smelt (or by one from before such files said so): {ADVICE}")
@@ -113,6 +117,6 @@ def _remove(file: Path, networks: Sequence[str]) -> None:
     if file.name in FIRMWARE:
         own = is_firmware(data) and any(f"\0{network}_run\0".encode() in data for network in networks)
     else:
-        own = is_intact(data)
+        own = is_intact(data) or is_weights_image(data)
     if own:
         file.unlink()

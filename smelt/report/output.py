@@ -12,6 +12,7 @@ from smelt.files import write
 from smelt.firmware.mark import marked
 from smelt.firmware.pmsis import Example, has_sdk, render_pmsis
 from smelt.firmware.sources import smelt_version
+from smelt.firmware.weights_image import weights_file
 from smelt.inputs import random_inputs
 from smelt.model.reference import run
 from smelt.report.execute import Execution
@@ -28,6 +29,8 @@ def save_compilation(compilation: Compilation | SuiteCompilation, folder: Path) 
     files: dict[str, bytes] = {name: text.encode() for name, text in texts.items()}
     if compilation.image is not None:
         files["firmware.elf"] = compilation.image.elf
+    if isinstance(compilation, Compilation) and compilation.weights_image is not None:
+        files[weights_file(compilation.program.name)] = compilation.weights_image
     save_own(files, folder, compilation.names)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from smelt.firmware.exports.package import UNSTATED, Figure, Label, Package
 from smelt.firmware.exports.texts import filled, plain
+from smelt.firmware.weights_image import WeightsImage, weights_file
 
 MANIFEST = "smelt_package.json"
 SCHEMA = "smelt/package/1"  # of the manifest
@@ -52,6 +53,8 @@ def lay_out(format: Format, package: Package) -> dict[str, bytes]:
     files = format.files(package)
     texts = {**files, "README.md": readme(format, package, files), "LICENSE": license_text(package)}
     written = format.packed(package, texts)
+    if package.program.exchanged:
+        written |= {weights_file(package.name): WeightsImage(package.program).data}
     return {**written, MANIFEST: manifest(format, package, written)}
 
 

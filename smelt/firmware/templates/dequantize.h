@@ -1,6 +1,6 @@
 /* What a value of ${field} means. */
-static inline float ${function}_dequantize(${type} value)
+static inline float ${function}_dequantize(${net}${type} value)
 {
-    const int32_t steps = (int32_t)value - ${PREFIX}_ZERO_POINT;
-    return ${PREFIX}_SCALE * (float)steps;
+${asked}    const int32_t steps = (int32_t)value - ${zero_point};
+    return ${scale} * (float)steps;
 }

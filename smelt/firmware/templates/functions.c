@@ -1,4 +1,4 @@
-${offsets}${step_functions}${state_functions}${name}_status_code ${name}_init(${name}_net *net, const ${name}_memory *memory)
+${offsets}${step_functions}${state_functions}${image_functions}${name}_status_code ${name}_init${image_parameter}
 {
     ${name}_status_code status = ${NAME}_STATUS_OK;
     if ((net == NULL) || (memory == NULL)) {

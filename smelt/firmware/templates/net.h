@@ -30,7 +30,7 @@ typedef enum {
     ${NAME}_STATUS_OK = 0,
     ${NAME}_STATUS_NULL_POINTER = -1, /* an argument, or the memory of a region that is not empty */
     ${NAME}_STATUS_MISALIGNED = -2, /* the memory of a region is on no multiple of ${OWNER}_ALIGNMENT */
-    ${NAME}_STATUS_UNKNOWN_STEP = -3 /* there is no step of that number */
+    ${NAME}_STATUS_UNKNOWN_STEP = -3${image_statuses}
 } ${name}_status_code;
 
 ${memory}
@@ -47,7 +47,7 @@ ${region_fields}
 
 /* Bind an instance to its memory, which is not written to${state_note}. Returns ${NAME}_STATUS_OK, or what is wrong. */
 ${name}_status_code ${name}_init(${name}_net *net, const ${name}_memory *memory);
-
+${image_prototypes}
 ${input_prototype}
 ${name}_out ${name}_get_outputs(const ${name}_net *net);
 
