@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from math import log
 from pathlib import Path
 
 import numpy as np
 
 from smelt.errors import OptionError
+from smelt.features import prepared_sound
 from smelt.importers import metadata
 from smelt.inputs import from_pixels
 from smelt.model.graph import Array, Graph, Tensor
-from smelt.model.ops_fft import has_butterflies
 from smelt.passes.picture import Camera, with_picture
-from smelt.passes.sound import Features, with_sound
 from smelt.preparation import PictureSpec, Preparation, from_metadata, picture_spec
 from smelt.sounds import SoundSpec, sound_spec
 
+STORED = "stored"
 TYPES = ("int8", "uint8", "float32")
 
 
@@ -54,57 +53,6 @@ def _picture_input(graph: Graph) -> Tensor:
     return found[0]
 
 
-def prepared_sound(graph: Graph, spec: SoundSpec) -> Graph:
-    """The graph that is given samples of int16. Raises OptionError where its input is no number of frames of such features."""
-    if len(graph.inputs) != 1:
-        raise OptionError(f"--input-sound is for models with one input, and this one has {len(graph.inputs)}")
-    (edge,) = graph.inputs
-    return with_sound(graph, edge, features_of(edge, spec))
-
-
-def features_of(edge: Tensor, spec: SoundSpec) -> Features:
-    """The features that an input wants: (1, frames, values), (1, frames, values, 1), or all in a row. Raises OptionError."""
-    n, shape = spec.numbers, edge.shape
-    stored = edge.dtype == "float32" or (edge.dtype in (*TYPES, "int16") and edge.quantization is not None)
-    if not stored or shape[:1] != (1,):
-        raise OptionError(
-            f"--input-sound is for inputs (1, ...) of float32 or of integers with a scale; the model's input is {edge}"
-        )
-    window, stride = spec.samples("window"), spec.samples("stride")
-    length = int(n["n_fft"]) or 1 << max(window - 1, 3).bit_length()
-    if length < window or not has_butterflies(length):
-        raise OptionError(
-            f"--input-sound: n_fft={length} is no spectrum of a window of {window} samples: it is not less, and half of it is a "
-            "product of 2, 3 and 5"
-        )
-    coefficients = 0 if spec.kind == "log-mel" else int(n["n_mfcc"]) or (shape[2] if len(shape) > 2 else 0)
-    values = coefficients or int(n["n_mels"])
-    if coefficients > n["n_mels"] or (spec.kind == "mfcc" and not coefficients):
-        raise OptionError("--input-sound: n_mfcc is how many coefficients a frame has, and at most n_mels")
-    if edge.elements % values or (len(shape) > 2 and shape[2] != values):
-        raise OptionError(
-            f"--input-sound: the model's input is {edge}, and frames have {values} features: say other ones with "
-            f"{'n_mfcc=' if spec.kind == 'mfcc' else 'n_mels='}"
-        )
-    return Features(
-        frames=edge.elements // values,
-        rate=spec.rate,
-        window=window,
-        stride=stride,
-        length=length,
-        bands=int(n["n_mels"]),
-        low=n["low"],
-        high=n["high"] or spec.rate / 2,
-        scale=spec.mel,
-        power=1 if n["power"] == 1 else 2,
-        floor=n["floor"],
-        factor=1.0 if spec.log == "ln" else 20 / n["power"] / log(10),
-        coefficients=coefficients,
-        mean=n["mean"],
-        std=n["std"],
-    )
-
-
 def with_preparation(graph: Graph, path: Path | str, picture: str, sound: str) -> Graph:
     """The graph of the model file at `path` with what the device does before it: `picture` or `sound` as users write it, or
     neither. What the file's metadata says is the default. Raises OptionError."""
@@ -112,4 +60,16 @@ def with_preparation(graph: Graph, path: Path | str, picture: str, sound: str) -
         raise OptionError("--input-picture and --input-sound are about the same input: give one of them")
     if picture:
         return prepared_picture(graph, picture_spec(picture, from_metadata(metadata(path))))
-    return prepared_sound(graph, sound_spec(sound)) if sound else graph
+    return prepared_sound(graph, said_sound(path, sound)) if sound else graph
+
+
+def said_sound(path: Path | str, text: str) -> SoundSpec:
+    """What users write of sounds: fields, or that the metadata of the model file at `path` has them. Raises OptionError."""
+    if text != STORED:
+        return sound_spec(text)
+    stored = from_metadata(metadata(path)).sound
+    if stored is None:
+        raise OptionError(
+            "--input-sound stored: the model's metadata says nothing of sounds (smelt quantize --sound writes it)"
+        )
+    return stored

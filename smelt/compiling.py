@@ -64,12 +64,11 @@ def _hello(model: Path, options: dict[str, Any]) -> Callable[[Graph], Sequence[A
 
 def host_preparation(model: Path, options: dict[str, Any]) -> Preparation | None:
     """How inputs are prepared before a firmware made with these options gets them; None where it does all of that."""
-    from smelt.preparation import Preparation
-
     if sound := options.get("input_sound"):
-        from smelt.sounds import sound_spec
+        from smelt.before import said_sound
+        from smelt.preparation import Preparation
 
-        return Preparation(rate=sound_spec(sound).rate)
+        return Preparation(rate=said_sound(model, sound).rate)
     return None if options.get("input_picture") else stored_preparation(model)
 
 

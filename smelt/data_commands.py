@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,14 +40,27 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--std", help="What pixels are divided by then. Without both: as `smelt run` takes pictures.")
     @click.option("--size", metavar="COLUMNSxROWS", help="Resize pictures to this; the middle of it is taken.")
     @click.option("--layout", type=click.Choice(LAYOUTS), help="How images lie in arrays.  [default: channels_last]")
+    @click.option(
+        "--sound",
+        metavar="log-mel|mfcc[:FIELD=NUMBER]...",
+        help="Features of .wav files, as --input-sound of `smelt compile` has them (docs/preparation.md).",
+    )
     @functools.wraps(command)
     def wrapped(
-        *args: Any, mean: str | None, std: str | None, size: str | None, layout: str | None, **kwargs: Any
+        *args: Any,
+        mean: str | None,
+        std: str | None,
+        size: str | None,
+        layout: str | None,
+        sound: str | None,
+        **kwargs: Any,
     ) -> Any:
         def given(stored: Preparation) -> Preparation:
             from smelt.preparation import preparation
+            from smelt.sounds import sound_spec
 
-            return preparation(mean, std, size, layout, stored)
+            found = preparation(mean, std, size, layout, stored)
+            return found if sound is None else replace(found, sound=sound_spec(sound))
 
         return command(*args, given=given, **kwargs)
 

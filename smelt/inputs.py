@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smelt.errors import OptionError, printable
+from smelt.features import computed, on_host
 from smelt.files import read
 from smelt.importers.foreign import by_content
 from smelt.model.graph import Array, Graph, Tensor
@@ -160,15 +161,19 @@ def from_pixels(pixels: Array, tensor: Tensor, source: str, preparation: Prepara
 
 def from_recording(data: bytes, tensor: Tensor, source: str, preparation: Preparation | None = None) -> Array:
     """The samples of a .wav file of 16 bits and one channel, cut off or filled up with silence to the model's length: as they are
-    for int16 without a scale, which a device prepares, else from -1 to 1. Raises OptionError."""
-    rate = preparation.rate if preparation else None
+    for int16 without a scale, which a device prepares; else the features that the preparation has, or from -1 to 1. Raises
+    OptionError."""
+    preparation = preparation or Preparation()
     as_they_are = tensor.dtype == "int16" and tensor.quantization is None
+    if preparation.sound is not None and not as_they_are:
+        graph = on_host(tensor, preparation.sound)
+        return computed(graph, samples_of(data, graph.inputs[0].elements, source, preparation.sound.rate))
     if not as_they_are and max(tensor.shape, default=0) != tensor.elements:
         raise OptionError(
             f"{source} is a recording, but the model's input is {tensor}: samples are one line of numbers. "
-            "For models of features, say which (--input-sound), or save these as .npy"
+            "For models of features, say which (--input-sound; quantize and evaluate: --sound), or save these as .npy"
         )
-    samples = samples_of(data, tensor.elements, source, rate)
+    samples = samples_of(data, tensor.elements, source, preparation.rate)
     if as_they_are:
         return samples.reshape(tensor.shape)
     return from_array((samples / np.float32(32768)).reshape(tensor.shape), tensor, source)[0]

@@ -259,7 +259,8 @@ PLAN_OPTIONS = (
         "--input-sound",
         metavar="log-mel|mfcc[:rate=HZ][:window=MS][:stride=MS][:n_mels=N][:n_mfcc=N]...",
         default="",
-        help="The network is given samples of int16, and the device computes features of them (docs/preparation.md).",
+        help="The network is given samples of int16, and the device computes features of them. stored: those of the model's "
+        "metadata (docs/preparation.md).",
     ),
     click.option(
         "--layout",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from smelt.errors import OptionError
 from smelt.model.graph import Array
+from smelt.sounds import SoundSpec, sound_spec
 
 PREFIX = "smelt."
 MOST_SIDE = 1 << 14
@@ -23,14 +24,15 @@ LAYOUTS: tuple[DataLayout, ...] = ("channels_last", "channels_first")
 class Preparation:
     """What is done to pixels of 0 to 255: `mean` is taken off them and they are divided by `std`, each one number or one for each
     channel. Pictures are first resized to `size` (columns, rows); of that the middle is taken. `layout` says how images lie in
-    arrays. Where neither mean nor std is given, pixels become what a model's type suggests. `rate` is that of sounds, in samples a
-    second; None: any."""
+    arrays. Where neither mean nor std is given, pixels become what a model's type suggests. `sound` are features of recordings;
+    `rate` is what recordings have that a device makes features of, in samples a second; None: any."""
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     size: tuple[int, int] | None = None
     layout: DataLayout = "channels_last"
     rate: int | None = None
+    sound: SoundSpec | None = None
 
     @property
     def scales(self) -> bool:
@@ -50,13 +52,16 @@ class Preparation:
         """What a model's file keeps of it."""
         found = {"mean": _text(self.mean), "std": _text(self.std), "layout": self.layout}
         found["size"] = "x".join(map(str, self.size)) if self.size else ""
+        found["sound"] = self.sound.text if self.sound else ""
         return {PREFIX + key: value for key, value in found.items() if value and value != "channels_last"}
 
 
 def from_metadata(metadata: Mapping[str, str]) -> Preparation:
     """What a model's file says. Raises OptionError where that is no sense."""
-    mean, std, size, layout = (metadata.get(PREFIX + key) or None for key in ("mean", "std", "size", "layout"))
-    return preparation(mean, std, size, layout)
+    mean, std, size, layout, sound = (
+        metadata.get(PREFIX + key) or None for key in ("mean", "std", "size", "layout", "sound")
+    )
+    return replace(preparation(mean, std, size, layout), sound=sound_spec(sound) if sound else None)
 
 
 def preparation(
@@ -66,11 +71,12 @@ def preparation(
     other = other or Preparation()
     if layout is not None and layout not in LAYOUTS:
         raise OptionError(f"'{layout}' is no layout: {' or '.join(LAYOUTS)}")
-    found = Preparation(
-        other.mean if mean is None else _numbers("mean", mean),
-        other.std if std is None else _numbers("std", std),
-        other.size if size is None else _size(size),
-        other.layout if layout is None else "channels_first" if layout == "channels_first" else "channels_last",
+    found = replace(
+        other,
+        mean=other.mean if mean is None else _numbers("mean", mean),
+        std=other.std if std is None else _numbers("std", std),
+        size=other.size if size is None else _size(size),
+        layout=other.layout if layout is None else "channels_first" if layout == "channels_first" else "channels_last",
     )
     if not all(found.std):
         raise OptionError("--std must not be 0")

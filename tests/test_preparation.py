@@ -5,27 +5,26 @@ import re
 import subprocess
 import sys
 
+import flatbuffers
 import numpy as np
 import pytest
 from PIL import Image
 
 from smelt.before import prepared_picture
 from smelt.compile import compile
-from smelt.errors import OptionError
-from smelt.importers import load
+from smelt.errors import ModelError, OptionError
+from smelt.importers import load, metadata
 from smelt.inputs import from_picture, read_input
 from smelt.kernels.flip import only_flips
-from smelt.kernels.lookup import CHANNEL_LOOKUP
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import Lookup, Resize
 from smelt.model.ops_pointwise import ArgMax, ChannelLookup
 from smelt.model.reference import run
 from smelt.passes import prepare
-from smelt.preparation import Preparation, picture_spec
+from smelt.preparation import Preparation, from_metadata, picture_spec
 from smelt.report.execute import execute
 from smelt.report.verify import verify
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
-from tests.kernels_host import run_calls
 from tests.paths import ROOT
 from tests.test_cli import answer, smelt
 from tests.test_feed import camera
@@ -92,23 +91,6 @@ def test_pixels_less_128_are_flipped_bits():
     for graph, said in ((edge("int8"), ""), (edge("int8", 1 / 64, 0), ":mean=128:std=64")):
         (op,) = prepare(prepared_picture(graph, picture_spec(f"same{said}", Preparation()))).ops
         assert isinstance(op, Lookup) and only_flips(op, CORTEX_M4)
-
-
-def test_kernels_of_tables_for_channels():
-    calls, inputs, expected = [], [], []
-    for x_dtype, dtype in (("int8", "uint8"), ("uint8", "int8"), ("uint8", "float32")):
-        x, y = Tensor("x", (1, 3, 5, 3), x_dtype), Tensor("y", (1, 3, 5, 3), dtype)
-        values = RNG.integers(0, 100, (3, 256)).astype(y.element.numpy)
-        op = ChannelLookup(x=x, y=y, table=Tensor("t", values.shape, dtype, data=values))
-        data = RNG.integers(*x.element.range, x.shape, x.dtype, endpoint=True)
-        assert all(accepts(op, CORTEX_M4) for accepts in CHANNEL_LOOKUP.accepts)
-        (schedule,) = CHANNEL_LOOKUP.schedules(op, CORTEX_M4)
-        calls.append(CHANNEL_LOOKUP.build(op, schedule))
-        inputs.append({x: data})
-        places = data.astype(int) - x.element.low
-        expected.append(np.stack([values[c][places[..., c]] for c in range(3)], axis=-1))
-    for made, wanted in zip(run_calls(calls, inputs, sanitize=True), expected, strict=True):
-        assert np.array_equal(made, wanted)
 
 
 def near(pixels, rows, columns):
@@ -185,6 +167,54 @@ def test_a_class_is_the_first_of_the_best(folder):
         (found,) = run(graph, [x])
         assert isinstance(graph.ops[-1], ArgMax) and found.dtype == np.int32 and graph.outputs[0].name == "y"
         assert found[0, 0, 0] == 1 and not found[0, 1:].any()
+
+
+def normalized(mean, std) -> bytes:
+    """The metadata of a file that TensorFlow Lite's Task Library reads: what its only input is normalised by."""
+    b = flatbuffers.Builder(256)
+
+    def table(**fields) -> int:
+        b.StartObject(8)
+        for number, value in fields.items():
+            if isinstance(value, tuple):
+                b.PrependUint8Slot(int(number[1:]), value[0], 0)
+            else:
+                b.PrependUOffsetTRelativeSlot(int(number[1:]), value, 0)
+        return b.EndObject()
+
+    def vector(offset) -> int:
+        b.StartVector(4, 1, 4)
+        b.PrependUOffsetTRelative(offset)
+        return b.EndVector()
+
+    numbers = [b.CreateNumpyVector(np.array(values, np.float32)) for values in (mean, std)]
+    options = table(f0=numbers[0], f1=numbers[1])
+    unit = table(f0=(1,), f1=options)
+    b.Finish(table(f3=vector(table(f2=vector(table(f4=vector(unit)))))), b"M001")
+    return bytes(b.Output())
+
+
+@pytest.mark.parametrize(
+    ("dtype", "mean", "std", "expected"),
+    [
+        ("float32", (127.5,), (127.5,), Preparation((127.5,), (127.5,))),
+        ("float32", (0.0,), (1.0,), Preparation((0.0,), (1.0,))),
+        ("int8", (123.5, 116.25, 103.5), (58.0,), Preparation((123.5, 116.25, 103.5), (58.0,))),
+        ("int8", (0.0,), (1.0,), Preparation()),
+        ("int8", (0.0,), (0.0,), Preparation()),
+    ],
+)
+def test_what_a_tflite_file_says_of_its_input(tmp_path, dtype, mean, std, expected):
+    w = ModelWriter()
+    scale = () if dtype == "float32" else 0.05
+    x, y = (w.tensor(name, (1, 4, 4, 3), dtype, scale) for name in ("x", "y"))
+    w.op("RELU", [x], [y])
+    (tmp_path / "model.tflite").write_bytes(w.finish([x], [y], normalized(mean, std)))
+    assert from_metadata(metadata(tmp_path / "model.tflite")) == expected
+    damaged = w.finish([x], [y], normalized(mean, std)[:40])
+    (tmp_path / "damaged.tflite").write_bytes(damaged)
+    with pytest.raises(ModelError, match="damaged"):
+        metadata(tmp_path / "damaged.tflite")
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ from math import cos, log, pi
 import numpy as np
 import pytest
 
-from smelt.before import features_of, prepared_sound
 from smelt.compile import compile
 from smelt.errors import OptionError
+from smelt.features import features_of, prepared_sound
+from smelt.importers import metadata
 from smelt.inputs import read_input
 from smelt.kernels.features import FEATURES
 from smelt.kernels.implementation import plain
@@ -17,7 +18,7 @@ from smelt.model.ops_features import LogMel
 from smelt.model.reference import evaluate, run
 from smelt.model.reference_features import natural_logarithm
 from smelt.model.slabs import Rows, slab
-from smelt.preparation import Preparation
+from smelt.preparation import Preparation, from_metadata
 from smelt.report.verify import verify
 from smelt.sounds import sound_spec
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
@@ -201,6 +202,27 @@ def test_strides_are_fed_as_they_come(folder):
     assert verify(compilation, inputs, "reference", "").mismatches == 0
     header = compilation.sources.files["ear_net.h"]
     assert "EAR_IN_X_ROWS 9u" in header and "EAR_IN_X_ROW_ELEMENTS 8u" in header and "const int16_t *rows" in header
+
+
+def test_features_are_kept_in_the_file_that_quantize_writes(folder, tmp_path):
+    """They calibrate it; the host computes them for `run`, and the device where it is asked to, with the same bits."""
+    w, data = ModelWriter(), tmp_path / "data"
+    x, y = w.tensor("x", (1, 28), "float32"), w.tensor("y", (1, 5), "float32")
+    weights = w.tensor("w", (5, 28), "float32", data=RNG.normal(0, 0.3, (5, 28)).astype(np.float32))
+    w.op("FULLY_CONNECTED", [x, weights, -1], [y])
+    (tmp_path / "real.tflite").write_bytes(w.finish([x], [y]))
+    data.mkdir()
+    for number in range(3):
+        record(data / f"{number}.wav", sound(72), 1000)
+    text, model = f"{SMALL}:n_mfcc=4", tmp_path / "q.onnx"
+    code, _, err = smelt("quantize", tmp_path / "real.tflite", "--data", data, "--sound", text, "--out", model)
+    assert code == 0, err
+    assert from_metadata(metadata(model)).sound == sound_spec(text)
+    asked = ("run", model, "--board", BOARD, "--input", data / "0.wav")
+    on_host, on_device = answer(*asked), answer(*asked, "--input-sound", "stored")
+    assert on_host["outputs"] == on_device["outputs"] and on_device["cycles"] > 2 * on_host["cycles"]
+    code, _, err = smelt("compile", folder / "mirror.tflite", "--board", BOARD, "--input-sound", "stored")
+    assert code == 2 and "says nothing of sounds" in err
 
 
 @pytest.mark.parametrize(

@@ -205,10 +205,12 @@ class ModelWriter:
         """Give a subgraph its inputs and outputs."""
         self._edges = (tuple(inputs), tuple(outputs))
 
-    def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
-        """The bytes of the file, with these tensors as the graph's inputs and outputs."""
+    def finish(self, inputs: Sequence[int], outputs: Sequence[int], metadata: bytes = b"") -> bytes:
+        """The bytes of the file, with these tensors as the graph's inputs and outputs, and with metadata (another flatbuffer)."""
         others = [(w._tensors, w._operators, *w._edges) for w in self._others]
-        return _Serializer().model([(self._tensors, self._operators, inputs, outputs), *others], self._buffers)
+        graphs = [(self._tensors, self._operators, inputs, outputs), *others]
+        number = self._buffer(metadata) if metadata else 0
+        return _Serializer().model(graphs, self._buffers, number)
 
     def _buffer(self, data: bytes) -> int:
         self._buffers.append(data)
@@ -221,7 +223,7 @@ class _Serializer:
     def __init__(self) -> None:
         self.b = flatbuffers.Builder(1024)
 
-    def model(self, graphs, buffers) -> bytes:
+    def model(self, graphs, buffers, metadata=0) -> bytes:
         codes = list(dict.fromkeys((op.code, op.version) for _, operators, _, _ in graphs for op in operators))
         subgraphs = [
             self.table(
@@ -234,6 +236,8 @@ class _Serializer:
             )
             for tensors, operators, inputs, outputs in graphs
         ]
+        entry = {"Name": self.b.CreateString("TFLITE_METADATA"), "Buffer": metadata} if metadata else {}
+        more = {"Metadata": self.offsets([self.table("Metadata", **entry)])} if metadata else {}
         model = self.table(
             "Model",
             Version=3,
@@ -241,6 +245,7 @@ class _Serializer:
             Subgraphs=self.offsets(subgraphs),
             Description=self.b.CreateString("written by a test"),
             Buffers=self.offsets([self.buffer(data) for data in buffers]),
+            **more,
         )
         self.b.Finish(model, b"TFL3")
         return bytes(self.b.Output())

@@ -20,6 +20,7 @@ from smelt.importers.onnx_load import describe_onnx, load_onnx
 from smelt.importers.onnx_metadata import metadata as onnx_metadata
 from smelt.importers.summary import ModelSummary, OperatorSummary, TensorSummary
 from smelt.importers.tflite import describe_tflite, load_tflite
+from smelt.importers.tflite_metadata import metadata as tflite_metadata
 from smelt.model.graph import Graph
 
 __all__ = [
@@ -58,8 +59,9 @@ def describe(path: Path | str) -> ModelSummary:
 
 
 def metadata(path: Path | str) -> dict[str, str]:
-    """What a model file says beside its graph: pairs of texts. Only .onnx files have such. Raises what `load` raises."""
-    return _dispatch(path, lambda file, name: {}, lambda file, name, folder: onnx_metadata(file))
+    """What a model file says beside its graph: pairs of texts; of .tflite files how their input is normalised. Raises what `load`
+    raises."""
+    return _dispatch(path, lambda file, name: tflite_metadata(file), lambda file, name, folder: onnx_metadata(file))
 
 
 def model_bytes(path: Path | str) -> bytes:

@@ -77,7 +77,7 @@ def read_model(file: bytes, number: int = 0) -> RawModel:
     subgraph = next(islice(root.tables(2), number, None), None)
     if subgraph is None:
         raise ModelError("the file holds no model (no subgraph)")
-    buffers = tuple(_buffer(table, index, len(file)) for index, table in enumerate(root.tables(4)))
+    buffers = tuple(buffer_of(table, index, len(file)) for index, table in enumerate(root.tables(4)))
     codes = tuple(_code(table) for table in root.tables(1))
     tensors = _tensors(subgraph, buffers)
     operators = tuple(_operator(table, index, codes, len(tensors)) for index, table in enumerate(subgraph.tables(3)))
@@ -94,7 +94,7 @@ def read_model(file: bytes, number: int = 0) -> RawModel:
     )
 
 
-def _buffer(table: Table, index: int, file_size: int) -> tuple[int, int] | None:
+def buffer_of(table: Table, index: int, file_size: int) -> tuple[int, int] | None:
     """Where a buffer's bytes are: inside the flatbuffer, or behind it by absolute offset (0 and 1 mean neither)."""
     start, size = table.span(0)
     if size == 0:
