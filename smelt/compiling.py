@@ -68,7 +68,8 @@ def host_preparation(model: Path, options: dict[str, Any]) -> Preparation | None
         from smelt.before import said_sound
         from smelt.preparation import Preparation
 
-        return Preparation(rate=said_sound(model, sound).rate)
+        spec = said_sound(model, sound)
+        return Preparation(rate=spec.rate, slides=spec.slides)
     return None if options.get("input_picture") else stored_preparation(model)
 
 

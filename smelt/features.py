@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 
 from smelt.errors import OptionError
@@ -38,6 +39,10 @@ def features_of(edge: Tensor, spec: SoundSpec) -> Features:
             f"--input-sound: the model's input is {edge}, and frames have {values} features: say other ones with "
             f"{'n_mfcc=' if spec.kind == 'mfcc' else 'n_mels='}"
         )
+    if n["slide"] > edge.elements // values:
+        raise OptionError(
+            f"--input-sound: slide is at most the {edge.elements // values} frames that the model's input has"
+        )
     return Features(
         frames=edge.elements // values,
         rate=spec.rate,
@@ -54,6 +59,7 @@ def features_of(edge: Tensor, spec: SoundSpec) -> Features:
         coefficients=coefficients,
         mean=n["mean"],
         std=n["std"],
+        slide=int(n["slide"]),
     )
 
 
@@ -66,8 +72,9 @@ def prepared_sound(graph: Graph, spec: SoundSpec) -> Graph:
 
 
 def on_host(edge: Tensor, spec: SoundSpec) -> Graph:
-    """The graph that makes an input of a network from samples. Raises OptionError as `prepared_sound` does."""
-    return prepared_sound(Graph("features", (edge,), (edge,), ()), spec)
+    """The graph that makes an input of a network from all its samples. Raises OptionError as `prepared_sound` does."""
+    whole = replace(spec, numbers={**spec.numbers, "slide": 0.0})
+    return prepared_sound(Graph("features", (edge,), (edge,), ()), whole)
 
 
 def computed(graph: Graph, samples: Array) -> Array:

@@ -20,7 +20,7 @@ from smelt.model.graph import Array, Graph, Tensor
 from smelt.npy import parse_npy
 from smelt.npz import parse_npz
 from smelt.preparation import Preparation
-from smelt.recordings import RECORDINGS, samples_of
+from smelt.recordings import RECORDINGS, parts_of, samples_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -64,6 +64,8 @@ def read_input(file: Path, tensor: Tensor, preparation: Preparation | None = Non
         return [from_picture(read(file, MOST_PICTURE_BYTES), tensor, source, preparation)]
     data = read(file, MOST_BYTES)
     if suffix in RECORDINGS:
+        if preparation is not None and preparation.slides:
+            return list(parts_of(data, tensor.elements, source, preparation.rate).reshape(-1, *tensor.shape))
         return [from_recording(data, tensor, source, preparation)]
     if suffix == ".npy":
         return from_array(parse_npy(data, source), tensor, source)

@@ -25,13 +25,15 @@ class Preparation:
     """What is done to pixels of 0 to 255: `mean` is taken off them and they are divided by `std`, each one number or one for each
     channel. Pictures are first resized to `size` (columns, rows); of that the middle is taken. `layout` says how images lie in
     arrays. Where neither mean nor std is given, pixels become what a model's type suggests. `sound` are features of recordings;
-    `rate` is what recordings have that a device makes features of, in samples a second; None: any."""
+    `rate` is what recordings have that a device makes features of, in samples a second (None: any), which come in parts that follow
+    one another where the device `slides` over them."""
 
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     size: tuple[int, int] | None = None
     layout: DataLayout = "channels_last"
     rate: int | None = None
+    slides: bool = False
     sound: SoundSpec | None = None
 
     @property

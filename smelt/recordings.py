@@ -16,15 +16,28 @@ RECORDINGS = (".wav",)
 def samples_of(data: bytes, count: int, source: str, rate: int | None = None) -> NDArray[np.int16]:
     """The first `count` samples, filled up with silence. Raises OptionError for other kinds of files, and for another rate than
     the one that is wanted."""
+    values = _read(data, source, rate, count)
+    return np.pad(values, (0, count - len(values)))
+
+
+def parts_of(data: bytes, count: int, source: str, rate: int | None) -> NDArray[np.int16]:
+    """All samples in parts of `count`, at least one, the last of them filled up. Raises OptionError as `samples_of` does."""
+    values = _read(data, source, rate)
+    parts = max(-(-len(values) // count), 1)
+    return np.pad(values, (0, parts * count - len(values))).reshape(parts, count)
+
+
+def _read(data: bytes, source: str, rate: int | None, count: int | None = None) -> NDArray[np.int16]:
     try:
         with wave.open(io.BytesIO(data)) as recording:
             kind, own = (recording.getnchannels(), recording.getsampwidth()), recording.getframerate()
-            samples = recording.readframes(count) if kind == (1, 2) else b""
+            samples = (
+                recording.readframes(recording.getnframes() if count is None else count) if kind == (1, 2) else b""
+            )
     except (wave.Error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise OptionError(f"cannot read recording {source}: {error if str(error) else 'it is cut off'}") from None
     if kind != (1, 2):
         raise OptionError(f"{source} has {kind[0]} channel(s) of {8 * kind[1]} bits: recordings have one of 16 bits")
     if rate not in (None, own):
         raise OptionError(f"{source} has {own:,} samples a second, but {rate:,} are wanted: convert it first")
-    values = np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.int16)
-    return np.pad(values, (0, count - len(values)))
+    return np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.int16)

@@ -28,6 +28,7 @@ NUMBERS = {
     "floor": (1e-6, "what is added before the logarithm"),
     "mean": (0.0, "taken off features"),
     "std": (1.0, "what features are divided by then"),
+    "slide": (0.0, "new frames in each inference"),
 }
 """Fields that are numbers, with their defaults; 0 is for those that follow from others."""
 
@@ -44,6 +45,11 @@ class SoundSpec:
     mel: MelScale
     log: Literal["ln", "db"]
     numbers: dict[str, float]
+
+    @property
+    def slides(self) -> bool:
+        """Whether each inference is given the newest samples only."""
+        return self.numbers["slide"] > 0
 
     @property
     def rate(self) -> int:
@@ -107,6 +113,7 @@ def _check(numbers: dict[str, float]) -> None:
         ("n_mels", 1, 1024),
         ("n_mfcc", 0, 1024),
         ("power", 1, 2),
+        ("slide", 0, 1 << 15),
     ):
         if numbers[key] != int(numbers[key]) or not least <= numbers[key] <= most:
             raise OptionError(f"--input-sound: {key} is a whole number from {least} to {most}, not {numbers[key]:g}")

@@ -15,7 +15,7 @@ from smelt.kernels.features import FEATURES
 from smelt.kernels.implementation import plain
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops_features import LogMel
-from smelt.model.reference import evaluate, run
+from smelt.model.reference import evaluate, run, run_sequence
 from smelt.model.reference_features import natural_logarithm
 from smelt.model.slabs import Rows, slab
 from smelt.preparation import Preparation, from_metadata
@@ -204,6 +204,31 @@ def test_strides_are_fed_as_they_come(folder):
     assert "EAR_IN_X_ROWS 9u" in header and "EAR_IN_X_ROW_ELEMENTS 8u" in header and "const int16_t *rows" in header
 
 
+@pytest.mark.parametrize("slide", [1, 3, 7])
+@pytest.mark.parametrize(("shape", "window"), [((1, 7, 4, 1), 20), ((1, 28), 8), ((1, 7, 4), 12)])
+def test_a_window_that_slides_sees_the_frames_of_the_whole_sound(shape, window, slide):
+    text = SMALL.replace("window=20", f"window={window}") + ":n_mfcc=4"
+    graph = prepared_sound(network(shape, "int8"), sound_spec(f"{text}:slide={slide}"))
+    lag = -(-window // 8) - 1
+    samples = RNG.integers(-20000, 20000, (8 * slide, 8)).astype(np.int16)
+    parts = [samples[i * slide : (i + 1) * slide].reshape(graph.inputs[0].shape) for i in range(8)]
+    found = [outputs[0].reshape(7, 4) for outputs in run_sequence(graph, [[part] for part in parts])]
+    heard = np.concatenate([np.zeros((7 + lag, 8), np.int16), samples])
+    whole = prepared_sound(network((1, 7 + len(samples), 4, 1), "int8"), sound_spec(text))
+    (expected,) = run(whole, [heard.reshape(whole.inputs[0].shape)])
+    for i, made in enumerate(found):
+        last = (i + 1) * slide
+        assert np.array_equal(made, expected[0, last : last + 7, :, 0])
+
+
+def test_a_recording_slides_through_the_firmware(folder):
+    said = ("--board", BOARD, "--input-sound", f"{SMALL}:slide=3", "--sequence", "--input", folder / "x.wav")
+    found = answer("verify", folder / "mirror.tflite", *said, "--inputs", 0)
+    assert (found["inputs"], found["values"], found["mismatches"]) == (3, 84, 0)
+    code, _, err = smelt("verify", folder / "mirror.tflite", *said, "--feed")
+    assert code == 2 and "cannot be fed in rows" in err
+
+
 def test_features_are_kept_in_the_file_that_quantize_writes(folder, tmp_path):
     """They calibrate it; the host computes them for `run`, and the device where it is asked to, with the same bits."""
     w, data = ModelWriter(), tmp_path / "data"
@@ -242,6 +267,7 @@ def test_features_are_kept_in_the_file_that_quantize_writes(folder, tmp_path):
         ("mfcc:floor=0", "floor is more than 0"),
         ("mfcc:std=0", "std is not 0"),
         ("mfcc:mel=bark", "mel is htk or slaney"),
+        ("mfcc:slide=8", "at most the 7 frames"),
     ],
 )
 def test_what_cannot_be_is_told(folder, said, told):
