@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from smelt.errors import DoesNotFit, ModelError, Unsupported
+from smelt.errors import DoesNotFit, ModelError, OptionError, Unsupported
 from smelt.nouns import Noun
 
 if TYPE_CHECKING:  # `import smelt` stays light
@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from pathlib import Path
 
     from smelt.firmware.image import Image, Sources
+    from smelt.firmware.mlperf import Mlperf
     from smelt.firmware.program import Program
     from smelt.importers import Layout, ModelSummary
     from smelt.model.graph import Array, Graph
@@ -67,6 +68,9 @@ class Compilation(Noun):
 
     prepares: bool = False
     """Whether what is done to inputs before the network is part of it."""
+
+    firmware: Sources | None = None
+    """What `image` was built of, beside the start-up code: `sources`, and what makes firmware of them."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -181,6 +185,7 @@ def compile(
     input_sound: str = "",
     weights_image: bool = False,
     replaces: bytes | None = None,
+    mlperf: Mlperf | None = None,
 ) -> Compilation:
     """Compile the model at `path` for `board`, given as such or by its name. `name` prefixes the C; `labels` are what the
     firmware prints for classes.
@@ -205,11 +210,12 @@ def compile(
     With `weights_image` the weights are an image of their own (`Compilation.weights_image`), in whose place that of another
     training may come; `replaces` is such an image, of C that must take this one as well.
     With `uart` the firmware prints through the board's serial port; `hello` says, for the model as its file has it, which inputs it
-    computes for ever where no debugger gives it any.
+    computes for ever where no debugger gives it any; with `mlperf` it answers the runner of MLPerf Tiny there.
     Raises ModelError, Unsupported, DoesNotFit, BuildError, OptionError.
     """
     from smelt.firmware import build, emit, render, render_harness
     from smelt.firmware.hello import speaking, with_hello
+    from smelt.firmware.mlperf import answering, wired
     from smelt.firmware.names import check_name
     from smelt.firmware.weights_image import WeightsImage, check_exchange
     from smelt.planner import Limits, make_plan
@@ -223,6 +229,12 @@ def compile(
     from smelt.targets.boards import named
 
     check_name(name)  # before the minutes that a plan may take
+    if mlperf and hello:
+        raise OptionError("a firmware with a hello computes that for ever, and answers nobody")
+    if mlperf and feed:
+        raise OptionError(
+            "the benchmark's runner sends whole inputs, and with --feed the input never is whole in memory"
+        )
     board = named(board)
     if feed:
         for_one_core("an input that is fed is computed by one", board, "leave out --feed")
@@ -231,6 +243,7 @@ def compile(
     edges, before = (input_type, output_type), (input_picture, input_sound)
     network = read_network(path, edges, weight_type, layout, board, *before, exchanged=weights_image)
     graph = network.graph
+    board = wired(board, network.model, mlperf) if mlperf else board
     known = measured(log, board, compiler)
     known = known.of_any_training() if weights_image else known
     planning = planning_of(effort, report)
@@ -257,10 +270,13 @@ def compile(
             firmware = speaking(firmware, plan.board)
         if hello:
             firmware = with_hello(firmware, hello(network.model))
+        if mlperf:
+            firmware = answering(firmware, program, network.model, mlperf)
         image = build(firmware, plan.board, compiler) if compiler != "none" else None
+        found = evidence(plan, known)
         return Compilation(
-            network.model, graph, plan, program, sources, image, evidence(plan, known), network.warnings, layout,
-            bool(input_picture or input_sound),
+            network.model, graph, plan, program, sources, image, found, network.warnings, layout,
+            bool(input_picture or input_sound), firmware,
         )  # fmt: skip
 
     return least_of_builds(made_within, limits, goal)
@@ -366,7 +382,6 @@ def measured(log: TuningLog | None, board: Board, compiler: Literal["zig", "gcc"
     Raises OptionError where there is a log, and nothing in it holds for the board.
     """
     from smelt.devices.simulators.version import model_of_time
-    from smelt.errors import OptionError
     from smelt.firmware.toolchain import toolchain
     from smelt.planner.known import Known
     from smelt.planner.log import TuningLog

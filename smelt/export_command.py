@@ -76,9 +76,9 @@ def export_command(
 ) -> None:
     """Compile MODEL for a board, and write a package that a project of yours takes as it is.
 
-    FORMAT is one of c, single-file, cmake, arduino, platformio, zephyr, esp-idf, cmsis-pack, stm32cube, mlf. Each has the C, a
-    README with figures, a licence, an example, and a self-test behind a macro: an input and the outputs that it must give, which
-    the firmware gave on the simulated board.
+    FORMAT is one of c, single-file, cmake, arduino, platformio, zephyr, esp-idf, cmsis-pack, stm32cube, mlf, mlperf-tiny. Each has
+    the C, a README with figures, a licence, an example, and a self-test behind a macro: an input and the outputs that it must give,
+    which the firmware gave on the simulated board. In place of the example, mlperf-tiny has firmware for the benchmark's runner.
     """
     from smelt.firmware.exports import cluster_advice
     from smelt.firmware.names import check_name
@@ -92,7 +92,7 @@ def export_command(
     if board.chip.cluster is not None:
         raise OptionError(cluster_advice(board.name))
     check_export(format, options["name"], label, out)
-    compilation = compiled(model, board_name, options)
+    compilation = compiled(model, board_name, options | _firmware(format, publisher, options))
     with working(f"exporting {model.name} as {format}"):
         exported = export(
             compilation,
@@ -106,6 +106,20 @@ def export_command(
             simulate=not no_run,
         )
     emit_json("export", exported.summary(), basis(compilation)) if as_json else _show(exported)
+
+
+def _firmware(format: str, publisher: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What compiling is told for formats that have firmware."""
+    from smelt.firmware.exports import format_named
+    from smelt.firmware.mlperf import Mlperf
+
+    if not format_named(format).firmware:
+        return {}
+    if options["compiler"] == "none":
+        raise OptionError(
+            f"{format} has firmware, and --compiler none makes C only: use --compiler zig or --compiler gcc"
+        )
+    return {"mlperf": Mlperf(publisher)}
 
 
 def _label(version: str, license: str | None, publisher: str, url: str, day: datetime | None) -> Label:

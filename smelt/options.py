@@ -31,6 +31,7 @@ EXPORTS = (
     "cmsis-pack",
     "stm32cube",
     "mlf",
+    "mlperf-tiny",
 )  # FORMATS
 EFFORTS = ("quick", "normal", "thorough")
 LAYOUTS = ("channels_last", "keep")

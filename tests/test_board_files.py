@@ -18,7 +18,7 @@ from smelt.errors import OptionError
 from smelt.targets.board_file import board_of, board_text, parse_board
 from smelt.targets.board_text import board_table, toml
 from smelt.targets.boards import BOARDS, board
-from smelt.targets.registers import Clock, Condition, RegisterStep, Uart
+from smelt.targets.registers import Clock, Condition, Divider, Pin, RegisterStep, Uart
 from smelt.targets.toml_table import BadKey
 from smelt.targets.types import Debug, Dma, Reach, Role
 from tests.paths import DATA, ROOT
@@ -456,7 +456,11 @@ def test_what_is_wrong_with_a_dma_has_a_key(change, key):
 PATH_KEYS = {"first", "line", "busy", "prefetch", "instructions", "data", "bus"}
 DEBUG_KEYS = {f.name for f in fields(Debug)} | {"debug", "caches", "memories", "setup"}
 DMA_KEYS = {f.name for t in (Dma, Reach) for f in fields(t)} | {"dma"}
-CLOCK_KEYS = {f.name for t in (Clock, Uart, RegisterStep, Condition) for f in fields(t)} | {"clock", "uart"}
+CLOCK_KEYS = {f.name for t in (Clock, Uart, Pin, Divider, RegisterStep, Condition) for f in fields(t)} | {
+    "clock",
+    "uart",
+    "pin",
+}
 
 
 def flat(value):

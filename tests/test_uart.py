@@ -70,7 +70,7 @@ def test_hello(b):
     assert first == "hello from smelt" and said[::2] == ["done", "done"]
     assert [text for text, *_ in counted] == [f"inference {n}, output {expected}" for n in (1, 2)]
     assert all(20 < int(cycles or 30) < 2000 for *_, cycles in counted)
-    assert all(bool(cycles) == b.core.isa.cycle_counter for *_, cycles in counted)
+    assert all(bool(cycles) == b.core.counts_cycles for *_, cycles in counted)
     answered = Simulator(b).run(image, bytes(16) + bytes(HELLO))
     assert answered.outputs[16:24].hex(" ") == expected and answered.text == "done\ndone\n"
 

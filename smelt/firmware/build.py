@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
@@ -52,12 +52,16 @@ LINK = (
     "-Wl,--entry=smelt_reset",
     "-Wl,-z,max-page-size=4096",
 )
+# newlib's own startup is not wanted, but gcc's helpers for 64-bit and floating-point arithmetic are
+GCC_LINK = ("-Wl,--no-warn-rwx-segments", "-lgcc")
+ZIG_HELPERS = ("-lcompiler_rt",)
 # gcc would split and specialise the kernels, and so lose the names by which their instructions are counted
 GCC_COMPILE = ("-fno-ipa-cp", "-fno-ipa-sra", "-fno-partial-inlining")
 # kernels say themselves where a product and a sum become one instruction
 UNFUSED = ("-ffp-contract=off",)
 # loops of memcpy are no calls of it; what runs once is small
 OWN_FLAGS = {"memory.c": ("-fno-builtin",), "smelt_registers.c": ("-Os",)}
+OPTIMIZE = "-O2"
 WORKERS = 2
 SECONDS = 300  # a single compiler run that takes longer hangs
 INSTALL = {
@@ -72,7 +76,7 @@ def build(
     sources: Sources,
     board: Board,
     compiler: Compiler = "zig",
-    optimize: str = "-O2",
+    optimize: str = OPTIMIZE,
     stack_bytes: int = STACK_BYTES,
 ) -> Image:
     """Compile and link the sources together with the start-up code of the board's core.
@@ -138,17 +142,27 @@ def _build(
         raise BuildError(f"{', '.join(clash)}: the network's sources use a name of the start-up code")
     script = linker_script(board, stack_bytes, sources.tables, sources.copied_from)
     write_texts(folder, {**sources.files, **support, "firmware.ld": script})
-    names = sorted(n for n in (*sources.files, *support) if n.endswith((".c", ".S")))
+    names = compiled_files((*sources.files, *support))
     environment = compiler_environment(folder)
 
     def compile_one(name: str) -> str:
-        flags = (optimize, *OWN_FLAGS.get(name, ()), *sources.flags.get(name, ()))
-        return _compile(folder, (*command, *COMPILE, *flags, f"-ffile-prefix-map={folder}=."), name, environment)
+        flags = (*flags_of(sources, name, optimize), f"-ffile-prefix-map={folder}=.")
+        return _compile(folder, (*command, *flags), name, environment)
 
     with ThreadPoolExecutor(WORKERS) as pool:
         objects = list(pool.map(compile_one, names))
     _link(folder, command, objects, board, environment)
     return (folder / "firmware.elf").read_bytes()
+
+
+def compiled_files(names: Iterable[str]) -> list[str]:
+    """Those of the files that a compiler is given, in the order in which they are linked."""
+    return sorted(n for n in names if n.endswith((".c", ".S")))
+
+
+def flags_of(sources: Sources, name: str, optimize: str = OPTIMIZE) -> tuple[str, ...]:
+    """The compiler's flags for a file, beside those of the core."""
+    return (*COMPILE, optimize, *OWN_FLAGS.get(name, ()), *sources.flags.get(name, ()))
 
 
 def write_texts(folder: Path, texts: Mapping[str, str]) -> None:
@@ -182,8 +196,7 @@ def _link(
     is_zig = command[1:2] == ("cc",)
     full = (*command, *LINK, "-T", "firmware.ld", *objects, "-o", "firmware.elf")
     if not is_zig:
-        # newlib's own startup is not wanted, but gcc's helpers for 64-bit and floating-point arithmetic are
-        _link_or_explain(folder, (*full, "-Wl,--no-warn-rwx-segments", "-lgcc"), board, environment)
+        _link_or_explain(folder, (*full, *GCC_LINK), board, environment)
         return
     try:
         _link_or_explain(folder, full, board, environment)
@@ -191,7 +204,7 @@ def _link(
         if "undefined symbol: __" not in str(error):
             raise
         # building zig's arithmetic helpers takes seconds the first time, so only where they are needed
-        _link_or_explain(folder, (*full, "-lcompiler_rt"), board, environment)
+        _link_or_explain(folder, (*full, *ZIG_HELPERS), board, environment)
 
 
 def _link_or_explain(folder: Path, command: tuple[str, ...], board: Board, environment: Mapping[str, str]) -> None:

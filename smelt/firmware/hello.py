@@ -26,7 +26,7 @@ def speaking(firmware: Sources, board: Board) -> Sources:
     if board.uart is None:
         able = ", ".join(b.name for b in BOARDS if b.uart)
         raise OptionError(f"smelt knows no serial port of {board.name}; it knows those of {able}")
-    return _with_flags(firmware, SPEAKERS, "-DSMELT_UART")
+    return with_flags(firmware, SPEAKERS, "-DSMELT_UART")
 
 
 def with_hello(firmware: Sources, inputs: Sequence[np.ndarray[Any, Any]]) -> Sources:
@@ -37,10 +37,11 @@ def with_hello(firmware: Sources, inputs: Sequence[np.ndarray[Any, Any]]) -> Sou
     arrays = [_array(number, array) for number, array in enumerate(inputs)]
     names = ", ".join(f"input{number}" for number in range(len(inputs)))
     text = template("hello.c").substitute(file=FILE, version=smelt_version(), arrays=lines(arrays), names=names)
-    return _with_flags(replace(firmware, files={**firmware.files, FILE: text}), ("main.c",), "-DSMELT_HELLO")
+    return with_flags(replace(firmware, files={**firmware.files, FILE: text}), ("main.c",), "-DSMELT_HELLO")
 
 
-def _with_flags(firmware: Sources, files: Sequence[str], flag: str) -> Sources:
+def with_flags(firmware: Sources, files: Sequence[str], flag: str) -> Sources:
+    """`firmware` whose `files` are compiled with one more flag."""
     more = {name: (*firmware.flags.get(name, ()), flag) for name in files}
     return replace(firmware, flags={**firmware.flags, **more})
 

@@ -14,9 +14,9 @@ from importlib.resources import files
 from string import Template
 
 from smelt.planner.placement import STACK_RESERVE, WORKER_STACK_BYTES
-from smelt.targets.registers import RegisterStep, Uart, grouped
+from smelt.targets.registers import Pin, RegisterStep, Uart, grouped
 from smelt.targets.start_up import changes
-from smelt.targets.types import Board, Chip, Memory
+from smelt.targets.types import Board, Chip, Core, Memory
 
 STACK_BYTES = STACK_RESERVE - 64  # of what plans leave alone; the rest is for .data, .bss and aligning them
 
@@ -120,10 +120,13 @@ def board_header(board: Board, tables: tuple[str, ...] = ()) -> str:
         f"#define SMELT_DEBUG_REGISTERS {int(board.chip.debug_registers)}\n"
         f"#define SMELT_BOARD_EXTERNAL {int(any(m.external for m in board.chip.memories))}\n"
         f"#define SMELT_BOARD_SETUP(X) \\\n{''.join(registers)}\n"
-        f"#define SMELT_BOARD_TABLES(X) {' '.join(f'X({name})' for name in tables)}\n"
+        f"#define SMELT_BOARD_TABLES(X){''.join(f' X({name})' for name in tables)}\n"
         f"#define SMELT_CYCLE_COUNTER {int(board.core.isa.cycle_counter)}\n"
+        f"{_cycle_csr(board.core)}"
+        f"#define SMELT_CLOCK_HZ {board.clock_hz}U\n"
         f"{_steps('SMELT_BOARD_CLOCK', board.clock.steps if board.clock else ())}"
         f"{_uart(board.uart) if board.uart else ''}"
+        f"{_pin(board.pin) if board.pin else ''}"
         f"{_outside(board.chip)}"
     )
 
@@ -150,8 +153,34 @@ def _uart(uart: Uart) -> str:
         f"#define SMELT_UART_STATUS {ready.address:#010x}U\n"
         f"#define SMELT_UART_MASK {ready.mask:#010x}U\n"
         f"#define SMELT_UART_READY {ready.value:#010x}U\n"
+        f"{_receiver(uart)}"
         f"{_steps('SMELT_BOARD_UART', uart.steps)}"
     )
+
+
+def _receiver(uart: Uart) -> str:
+    if uart.received is None or uart.empty is None:
+        return ""
+    return (
+        f"#define SMELT_UART_RECEIVED {uart.received:#010x}U\n"
+        f"#define SMELT_UART_EMPTY_STATUS {uart.empty.address:#010x}U\n"
+        f"#define SMELT_UART_EMPTY_MASK {uart.empty.mask:#010x}U\n"
+        f"#define SMELT_UART_EMPTY {uart.empty.value:#010x}U\n"
+    )
+
+
+def _pin(pin: Pin) -> str:
+    return (
+        f"/* {pin.name} */\n"
+        f"#define SMELT_PIN_DATA {pin.data:#010x}U\n"
+        f"#define SMELT_PIN_HIGH {pin.high:#010x}U\n"
+        f"#define SMELT_PIN_LOW {pin.low:#010x}U\n"
+        f"{_steps('SMELT_BOARD_PIN', pin.steps)}"
+    )
+
+
+def _cycle_csr(core: Core) -> str:
+    return "" if core.cycle_csr is None else f"#define SMELT_CYCLE_CSR {core.cycle_csr:#x}\n"
 
 
 def _outside(chip: Chip) -> str:

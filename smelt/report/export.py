@@ -24,6 +24,7 @@ from smelt.firmware.exports import (
     lay_out,
     package,
 )
+from smelt.firmware.mlperf import CODE, Mode, modes
 from smelt.importers import MOST_BYTES
 from smelt.inputs import random_inputs
 from smelt.model.graph import Array
@@ -108,17 +109,33 @@ def export(
     """
     label, folder = label or Label(), Path(folder)
     found = check_export(format, compilation.program.name, label, folder)
+    firmware = _modes(compilation) if found.firmware else ()
     given = tuple(inputs) if inputs is not None else random_inputs(compilation.model, 1)[0]
     golden = Golden(given, run(compilation.model, given))
     simulated = simulate and compilation.image is not None
     figures = _measured(compilation, golden) if simulated else _estimated(compilation)
     origin = Origin(Path(model).name, _digest(Path(model)), options or {})
     made = package(
-        compilation.program, compilation.sources, golden, label, origin, tuple(figures), _fitting(compilation, labels)
+        compilation.program,
+        compilation.sources,
+        golden,
+        label,
+        origin,
+        tuple(figures),
+        _fitting(compilation, labels),
+        firmware,
     )
     files = lay_out(found, made)
     save_package(files, folder, format, made.name)
     return Exported(found, made, folder, files)
+
+
+def _modes(compilation: Compilation) -> tuple[Mode, ...]:
+    """The firmware that answers the benchmark's runner."""
+    image, firmware = compilation.image, compilation.firmware
+    if image is None or firmware is None or CODE not in firmware.files:
+        raise OptionError("this format has firmware: compile with mlperf=Mlperf(...), and with a compiler")
+    return modes(firmware, compilation.plan.board, compilation.model, image)
 
 
 def _digest(model: Path) -> str:

@@ -22,7 +22,7 @@ from smelt.targets.board_text import (
 )
 from smelt.targets.boards import BOARDS
 from smelt.targets.dma_file import parse_dma
-from smelt.targets.registers_file import parse_clock, parse_uart
+from smelt.targets.registers_file import parse_clock, parse_pin, parse_uart
 from smelt.targets.toml_table import BadKey, Table
 from smelt.targets.types import (
     MB,
@@ -45,7 +45,7 @@ LONGEST_WAIT = 100_000  # cycles
 TOP = (
     ("name", "title", "core", "clock_hz", "memories"),
     ("chip", "caches", "setup", "debug", "double_precision", "linker_script", "debug_registers", "boot_bytes",
-     "dma", "picojoules_per_cycle", "qemu", "flasher", "clock", "uart"),
+     "dma", "picojoules_per_cycle", "qemu", "flasher", "clock", "uart", "pin"),
 )  # fmt: skip
 MEMORY = (("name", "start", "size", "holds"), ("role", "external", "path", "aliases", "reads_at", "fetches_at"))
 PATH = (("first",), ("line", "busy", "prefetch", "instructions", "data", "bus"))
@@ -107,6 +107,7 @@ def board_of(values: Mapping[str, Any]) -> Board:
         flasher=top.text("flasher") if "flasher" in values else None,
         clock=parse_clock(top.table("clock"), CLOCKS) if "clock" in values else None,
         uart=parse_uart(top.table("uart")) if "uart" in values else None,
+        pin=parse_pin(top.table("pin")) if "pin" in values else None,
     )
     check_board(board, caches, BOARDS)
     return board

@@ -8,7 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from smelt.targets.dma_file import NUMBERS, dma_table
-from smelt.targets.registers_file import clock_table, uart_table
+from smelt.targets.registers_file import clock_table, pin_table, uart_table
 from smelt.targets.types import KB, MB, Board, Cache, Debug, Memory, Path, Setup
 
 NO_WAIT = "no wait"
@@ -17,7 +17,7 @@ NO_WAIT = "no wait"
 BUSES = ("own", "code", "ram")
 """The words for `Path.bus`, by its number."""
 
-ON_ONE_LINE = ("path", "only", "ready")
+ON_ONE_LINE = ("path", "only", "ready", "empty", "divider")
 
 DECIMAL = frozenset(
     {
@@ -31,6 +31,7 @@ DECIMAL = frozenset(
         "unit",
         "beat",
         "crystal_hz",
+        "most",
         *NUMBERS,
     }
 )
@@ -51,6 +52,7 @@ def board_table(board: Board) -> dict[str, Any]:
     values |= {"debug": _debug(chip.debug)} if chip.debug else {}
     values |= {"clock": clock_table(board.clock)} if board.clock else {}
     values |= {"uart": uart_table(board.uart)} if board.uart else {}
+    values |= {"pin": pin_table(board.pin)} if board.pin else {}
     return {key: value for key, value in values.items() if value != []}
 
 

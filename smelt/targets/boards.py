@@ -20,20 +20,24 @@ from smelt.targets.clocks import (
     C3_160_MHZ,
     C3_UART0,
     F7_216_MHZ,
+    F7_D7,
     F7_USART1,
     G0_64_MHZ,
     G0_USART2,
     H7_480_MHZ,
+    H7_D7,
     H7_USART3,
     H750_480_MHZ,
     H750_USART3,
     L1_32_MHZ,
     L1_USART2,
     L4_120_MHZ,
+    L4_D7,
     L4_LPUART1,
     RP2040_125_MHZ,
     RP2040_UART0,
     U5_160_MHZ,
+    U5_D7,
     U5_USART1,
 )
 from smelt.targets.types import Board, Core
@@ -51,6 +55,7 @@ NUCLEO_L4R5ZI = Board(
     347,
     clock=L4_120_MHZ,
     uart=L4_LPUART1,
+    pin=L4_D7,
 )
 DISCO_F746NG = Board(
     "disco_f746ng",
@@ -59,6 +64,7 @@ DISCO_F746NG = Board(
     216 * MHZ,
     clock=F7_216_MHZ,
     uart=F7_USART1,
+    pin=F7_D7,
 )
 NUCLEO_H743ZI = Board(
     "nucleo_h743zi",
@@ -67,6 +73,7 @@ NUCLEO_H743ZI = Board(
     480 * MHZ,
     clock=H7_480_MHZ,
     uart=H7_USART3,
+    pin=H7_D7,
 )
 NUCLEO_U575ZI_Q = Board(
     "nucleo_u575zi_q",
@@ -76,6 +83,7 @@ NUCLEO_U575ZI_Q = Board(
     145,
     clock=U5_160_MHZ,
     uart=U5_USART1,
+    pin=U5_D7,
 )
 ESP32_C3 = Board(
     "esp32c3",
@@ -126,6 +134,7 @@ DISCO_F746NG_SDRAM = Board(
     216 * MHZ,
     clock=F7_216_MHZ,
     uart=F7_USART1,
+    pin=F7_D7,
 )
 STM32H750B_DK = Board(
     "stm32h750b_dk",

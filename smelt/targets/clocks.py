@@ -1,4 +1,4 @@
-"""From reset to full clock, board by board, and the serial port behind each board's USB cable.
+"""From reset to full clock, board by board, the serial port behind each board's USB cable, and a pin for instruments.
 
 Addresses, fields and constants of the STM32L4, F7, H7 and U5 were checked against ST's CMSIS headers, the sequences against ST's
 manuals, named at each, and drivers that run on these boards (mbed-os, Zephyr, the stm32 HALs of Rust); those of the STM32G0, the
@@ -9,9 +9,26 @@ Each sequence begins by leaving the PLL, should somebody have left the chip on i
 
 from __future__ import annotations
 
-from smelt.targets.registers import ALL, Clock, Condition, RegisterStep, Uart, change, pause, wait
+from smelt.targets.registers import ALL, Clock, Condition, Divider, Pin, RegisterStep, Uart, change, pause, wait
 
-TXE = 1 << 7
+RXNE, TXE = 1 << 5, 1 << 7
+OVRDIS = 1 << 12  # a byte that nobody took is overwritten, and stops nothing
+
+
+def _pin(name: str, port: int, number: int, enable: int, bit: int, register: str) -> Pin:
+    """A pin of an STM32 whose port begins at that address, and is switched on by a bit of `enable`."""
+    letter = name[name.index("P", 3) + 1]
+    return Pin(
+        name,
+        port + 0x18,
+        1 << number,
+        1 << number + 16,
+        (
+            change(enable, 1 << bit, f"{register}: GPIO{letter} on"),
+            change(port + 0x18, 1 << number, f"GPIO{letter}_BSRR: {name} high"),
+            change(port, 1 << 2 * number, f"GPIO{letter}_MODER: {name} is an output", mask=3 << 2 * number),
+        ),
+    )
 
 
 # --- NUCLEO-L4R5ZI, 120 MHz from the HSI16: RM0432 5 (PWR), 6 (RCC) --------------------------------------------------------
@@ -56,10 +73,17 @@ L4_LPUART1 = Uart(
         change(0x48001820, 8 << 28, "GPIOG_AFRL: PG7 is LPUART1_TX", mask=15 << 28),
         change(0x48001824, 8, "GPIOG_AFRH: PG8 is LPUART1_RX", mask=15),
         change(0x48001800, 0xA << 14, "GPIOG_MODER: alternate functions", mask=0xF << 14),
-        change(0x4000800C, 266667, "LPUART1_BRR: 256 x 120 MHz / 115200", mask=ALL),
+        change(0x40021088, 2 << 10, "RCC_CCIPR: LPUART1 from the HSI16, slow enough for 9600 baud", mask=3 << 10),
+        change(0x4000800C, 35556, "LPUART1_BRR: 256 x 16 MHz / 115200", mask=ALL),
+        change(0x40008008, OVRDIS, "LPUART1_CR3: OVRDIS"),
         change(0x40008000, 0xD, "LPUART1_CR1: on, both ways"),
     ),
+    0x40008024,
+    Condition(0x4000801C, RXNE, 0),
+    Divider(0x4000800C, (1 << 20) - 1),
 )
+
+L4_D7 = _pin("D7, PF13", 0x48001400, 13, 0x4002104C, 5, "RCC_AHB2ENR")
 
 # --- 32F746GDISCOVERY, 216 MHz from the 25 MHz crystal: RM0385 4.1.4 (PWR), 5 (RCC) ----------------------------------------
 
@@ -108,9 +132,15 @@ F7_USART1 = Uart(
         change(0x40020000, 2 << 18, "GPIOA_MODER: alternate function", mask=3 << 18),
         change(0x40020400, 2 << 14, "GPIOB_MODER: alternate function", mask=3 << 14),
         change(0x4001100C, 938, "USART1_BRR: 108 MHz / 115200", mask=ALL),
+        change(0x40011008, OVRDIS, "USART1_CR3: OVRDIS"),
         change(0x40011000, 0xD, "USART1_CR1: on, both ways"),
     ),
+    0x40011024,
+    Condition(0x4001101C, RXNE, 0),
+    Divider(0x4001100C, (1 << 16) - 1),
 )
+
+F7_D7 = _pin("D7, PI3", 0x40022000, 3, 0x40023830, 8, "RCC_AHB1ENR")
 
 # --- NUCLEO-H743ZI, 480 MHz (revisions X and V) or 400 MHz (Z and Y), from the ST-LINK's 8 MHz: RM0433 6 (PWR), 8 (RCC) --------
 
@@ -164,8 +194,10 @@ _H7_USART3_STEPS = (
     wait(0x580244E8, 1 << 18, 1 << 18, "RCC_APB1LENR: USART3EN"),
     change(0x4000480C, 1042, "USART3_BRR: 120 MHz / 115200", mask=ALL, only=_LATER),
     change(0x4000480C, 868, "USART3_BRR: 100 MHz / 115200", mask=ALL, only=_EARLIER),
+    change(0x40004808, OVRDIS, "USART3_CR3: OVRDIS"),
     change(0x40004800, 0xD, "USART3_CR1: on, both ways"),
 )
+_H7_USART3_RECEIVES = (0x40004824, Condition(0x4000481C, RXNE, 0), Divider(0x4000480C, (1 << 16) - 1))
 
 H7_USART3 = Uart(
     "USART3, TX is PD8",
@@ -177,7 +209,11 @@ H7_USART3 = Uart(
         change(0x58020C00, 0xA << 16, "GPIOD_MODER: alternate functions", mask=0xF << 16),
         *_H7_USART3_STEPS,
     ),
+    *_H7_USART3_RECEIVES,
 )
+
+H7_D7 = _pin("D7, PG12", 0x58021800, 12, 0x580244E0, 6, "RCC_AHB4ENR")
+"""Of board MB1364; the older MB1137 has PF13 there."""
 
 # --- STM32H750B-DK: the same chip but for its flash, from a crystal of 25 MHz [the board's driver in Zephyr] --------------------
 
@@ -193,6 +229,7 @@ H750_USART3 = Uart(
         change(0x58020400, 0xA << 20, "GPIOB_MODER: alternate functions", mask=0xF << 20),
         *_H7_USART3_STEPS,
     ),
+    *_H7_USART3_RECEIVES,
 )
 
 # --- NUCLEO-U575ZI-Q, 160 MHz from the MSIS, TrustZone off: RM0456 10 (PWR), 11 (RCC) -----------------------------------------
@@ -235,9 +272,15 @@ U5_USART1 = Uart(
         change(0x42020024, 0x77 << 4, "GPIOA_AFRH: PA9 is USART1_TX, PA10 USART1_RX", mask=0xFF << 4),
         change(0x42020000, 0xA << 18, "GPIOA_MODER: alternate functions", mask=0xF << 18),
         change(0x4001380C, 1389, "USART1_BRR: 160 MHz / 115200", mask=ALL),
+        change(0x40013808, OVRDIS, "USART1_CR3: OVRDIS"),
         change(0x40013800, 0xD, "USART1_CR1: on, both ways"),
     ),
+    0x40013824,
+    Condition(0x4001381C, RXNE, 0),
+    Divider(0x4001380C, (1 << 16) - 1),
 )
+
+U5_D7 = _pin("D7, PF13", 0x42021400, 13, 0x46020C8C, 5, "RCC_AHB2ENR1")
 
 # --- NUCLEO-G0B1RE, 64 MHz from the HSI16: RM0444 4 (PWR), 5 (RCC); voltage range 1 after a reset ------------------------------
 
@@ -313,6 +356,9 @@ L1_USART2 = Uart(
         change(0x40004408, 278, "USART2_BRR: 32 MHz / 115200", mask=ALL),
         change(0x4000440C, 1 << 13 | 3 << 2, "USART2_CR1: on, both ways"),
     ),
+    0x40004404,
+    Condition(0x40004400, RXNE, 0),
+    Divider(0x40004408, (1 << 16) - 1),
 )
 
 # --- Raspberry Pi Pico, 125 MHz from a crystal of 12 MHz: RP2040 datasheet 2.14 (resets), 2.15 to 2.18 (clocks), 4.2 (UART) ----
@@ -381,4 +427,7 @@ C3_UART0 = Uart(
         change(0x60000078, 1 << 22 | 1 << 20, "UART_CLK_CONF: from the APB, undivided", mask=1 << 22 | 0xFFFF << 6),
         change(0x60000014, 694 | 7 << 20, "UART_CLKDIV: 80 MHz / 115200", mask=0xF << 20 | 0xFFF),
     ),
+    0x60000000,
+    Condition(0x6000001C, 0x3FF, 0),  # of the bytes that wait
+    Divider(0x60000014, (1 << 12) - 1, sixteenths=True),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
+from smelt.errors import OptionError
 from smelt.nouns import Noun
 
 ALL = 0xFFFFFFFF
@@ -58,14 +59,69 @@ class Clock(Noun):
     bypass: bool = False
 
 
+BAUD = 115_200
+"""The rate of serial ports unless another one is asked for."""
+
+
+@dataclass(frozen=True)
+class Divider:
+    """What a serial port divides its clock by: the low bits of a register, a number of at most `most`. With `sixteenths` there is
+    more of it in bits 20 to 23."""
+
+    address: int
+    most: int
+    sixteenths: bool = False
+
+    def scaled(self, value: int, factor: float) -> int:
+        """The register's value for so many times the divider; raises OptionError where that is more than it holds."""
+        parts = 16 if self.sixteenths else 1
+        divider = (value & 0xFFFFF) + (value >> 20) / 16 if self.sixteenths else value
+        whole, rest = divmod(round(divider * factor * parts), parts)
+        if not 0 < whole <= self.most:
+            raise OptionError(f"the serial port would divide its clock by {whole}, and can by 1 to {self.most}")
+        return whole | rest << 20
+
+
 @dataclass(frozen=True)
 class Uart(Noun):
-    """A serial port that reaches the computer at the other end of the board's USB cable, 115200 baud, 8N1. `steps` set it up where
-    the clock is the board's full one; then each byte is written to `data` as soon as `ready` holds."""
+    """A serial port that reaches the computer at the other end of the board's USB cable, 8N1. `steps` set it up for `baud` where
+    the clock is the board's full one; then each byte is written to `data` as soon as `ready` holds. A byte that came is read at
+    `received`, unless `empty` holds; other rates are made by the `divider`. None: nobody has written it down."""
 
     name: str
     data: int
     ready: Condition = field(repr=False)
+    steps: tuple[RegisterStep, ...] = field(repr=False)
+    received: int | None = field(default=None, repr=False)
+    empty: Condition | None = field(default=None, repr=False)
+    divider: Divider | None = field(default=None, repr=False)
+    baud: int = field(default=BAUD, repr=False)
+
+    def at(self, baud: int) -> Uart:
+        """The port at another rate. Raises OptionError where it does not have that."""
+        if baud == self.baud:
+            return self
+        divider = self.divider
+        if divider is None:
+            raise OptionError(f"{self.name}: how it is set to {baud} baud is not written down")
+        steps = (
+            replace(s, value=divider.scaled(s.value, self.baud / baud), why=s.why.replace(str(self.baud), str(baud)))
+            if s.address == divider.address
+            else s
+            for s in self.steps
+        )
+        return replace(self, steps=tuple(steps), baud=baud)
+
+
+@dataclass(frozen=True)
+class Pin(Noun):
+    """A free pin on a header of the board, where instruments are connected. `steps` make an output of it, which is high; then the
+    word `low`, written to `data`, pulls it down, and `high` up again."""
+
+    name: str
+    data: int
+    high: int = field(repr=False)
+    low: int = field(repr=False)
     steps: tuple[RegisterStep, ...] = field(repr=False)
 
 

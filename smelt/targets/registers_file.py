@@ -1,4 +1,4 @@
-"""The clock and the serial port of a board in its TOML file: `[clock]`, `[[clock.steps]]`, `[uart]`, `[[uart.steps]]`."""
+"""The clock, the serial port and the pin of a board in its TOML file: `[clock]`, `[uart]`, `[pin]`, and their `[[steps]]`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from smelt.targets.registers import ALL, DEEDS, Clock, Condition, RegisterStep, Uart
+from smelt.targets.registers import ALL, DEEDS, Clock, Condition, Divider, Pin, RegisterStep, Uart
 from smelt.targets.toml_table import Table
 
 CONDITION = ("address", "mask", "value")
@@ -27,11 +27,33 @@ def parse_clock(table: Table, interfaces: Sequence[str]) -> Clock:
 
 def parse_uart(table: Table) -> Uart:
     """The serial port of a table; raises BadKey."""
-    table.check_keys(("name", "data", "ready", "steps"), ())
+    table.check_keys(("name", "data", "ready", "steps"), ("received", "empty", "divider"))
+    if ("received" in table.values) != ("empty" in table.values):
+        raise table.wrong("received", "it goes with `empty`, which says whether a byte is there")
     return Uart(
         table.text("name"),
         _register(table, "data"),
         _condition(table, "ready"),
+        tuple(map(_step, table.tables("steps"))),
+        _register(table, "received") if "received" in table.values else None,
+        _condition(table, "empty") if "empty" in table.values else None,
+        _divider(table.table("divider")) if "divider" in table.values else None,
+    )
+
+
+def _divider(table: Table) -> Divider:
+    table.check_keys(("address", "most"), ("sixteenths",))
+    return Divider(_register(table, "address"), table.integer("most", 1, (1 << 20) - 1), table.flag("sixteenths"))
+
+
+def parse_pin(table: Table) -> Pin:
+    """The pin of a table; raises BadKey."""
+    table.check_keys(("name", "data", "high", "low", "steps"), ())
+    return Pin(
+        table.text("name"),
+        _register(table, "data"),
+        table.address("high"),
+        table.address("low"),
         tuple(map(_step, table.tables("steps"))),
     )
 
@@ -68,12 +90,20 @@ def clock_table(clock: Clock) -> dict[str, Any]:
 
 
 def uart_table(uart: Uart) -> dict[str, Any]:
-    return {
-        "name": uart.name,
-        "data": uart.data,
-        "ready": asdict(uart.ready),
-        "steps": list(map(_step_table, uart.steps)),
-    }
+    values: dict[str, Any] = {"name": uart.name, "data": uart.data, "ready": asdict(uart.ready)}
+    values |= {"received": uart.received} if uart.received is not None else {}
+    values |= {"empty": asdict(uart.empty)} if uart.empty else {}
+    values |= {"divider": _divider_table(uart.divider)} if uart.divider else {}
+    return values | {"steps": list(map(_step_table, uart.steps))}
+
+
+def _divider_table(divider: Divider) -> dict[str, Any]:
+    return {"address": divider.address, "most": divider.most} | ({"sixteenths": True} if divider.sixteenths else {})
+
+
+def pin_table(pin: Pin) -> dict[str, Any]:
+    values = {"name": pin.name, "data": pin.data, "high": pin.high, "low": pin.low}
+    return values | {"steps": list(map(_step_table, pin.steps))}
 
 
 def _step_table(step: RegisterStep) -> dict[str, Any]:

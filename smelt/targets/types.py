@@ -16,7 +16,7 @@ from smelt.nouns import Noun
 from smelt.targets.cluster import Bursts, Cluster
 from smelt.targets.energy import Energies
 from smelt.targets.intrinsics import ADD_DOT, SMLAD
-from smelt.targets.registers import Clock, Uart
+from smelt.targets.registers import Clock, Pin, Uart
 
 KB = 1024
 MB = 1024 * KB
@@ -136,9 +136,16 @@ class Core(Noun):
     emulator: str | None = None  # Unicorn's name of it; None: it has none, or needs none
     breakpoint_unit: int = field(default=2, repr=False)  # the version of an Arm core's FPB
     coresight_ids: bool = field(default=False, repr=False)  # its debug components identify themselves as Armv8-M's do
+    cycle_csr: int | None = field(default=None, repr=False)
+    """RISC-V: the first of three registers: which event is counted (bit 0: cycles), whether it is (bit 0), how many there were."""
 
     def has(self, intrinsic: str) -> bool:
         return any(i.name == intrinsic for i in self.intrinsics)
+
+    @property
+    def counts_cycles(self) -> bool:
+        """Whether a program can read a counter of cycles."""
+        return self.isa.cycle_counter or self.cycle_csr is not None
 
     @property
     def macs_per_cycle(self) -> int:
@@ -393,6 +400,7 @@ class Board(Noun):
     in_flash: Board | None = field(default=None, repr=False)  # the board as it is, of one whose firmware lies in RAM
     flasher: str | None = field(default=None, repr=False)  # the command that programs it from a `{file}`
     uart: Uart | None = field(default=None, repr=False)  # a serial port that the computer at the USB cable sees
+    pin: Pin | None = field(default=None, repr=False)  # where an instrument can be connected
 
     @property
     def core(self) -> Core:

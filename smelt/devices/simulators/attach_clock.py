@@ -1,4 +1,4 @@
-"""The registers of a simulated board that more than hold what is written to them: its clock's, and its serial port's."""
+"""The registers of a simulated board that more than hold what is written to them: its clock's, its serial port's, its pin's."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from smelt.devices.simulators.clock_tree_rp2 import Rp2ClockTree
 from smelt.devices.simulators.clock_tree_small import G0ClockTree, L1ClockTree
 from smelt.devices.simulators.clock_tree_u5 import U5ClockTree
 from smelt.devices.simulators.flash_controller import FlashController
+from smelt.devices.simulators.output_pin import OutputPin
 from smelt.devices.simulators.serial_port import SerialPort
 from smelt.targets.types import Board
 
@@ -41,7 +42,8 @@ class Registers(Protocol):
 
 
 class BoardRegisters:
-    """`tree` is the clock's, `serial` the port; None where a board has none. `pages` say who answers where."""
+    """`tree` is the clock's, `serial` the port, `pin` the one that instruments watch; None where a board has none. `pages` say who
+    answers where."""
 
     def __init__(self, board: Board, refuse: Callable[[str, int], None], word: Callable[[int], int]) -> None:
         """`refuse(sentence, address)` is called for what a manual forbids; `word(address)` is what other registers hold."""
@@ -49,17 +51,23 @@ class BoardRegisters:
         self.pages: dict[int, Registers] = {}
         self.tree: ClockTree | None = None
         self.serial: SerialPort | None = None
+        self.pin: OutputPin | None = None
         if board.clock is not None and board.clock.interface in TREES:
             self.tree = TREES[board.clock.interface](board, board.clock, refuse)
             self.pages |= dict.fromkeys(self.tree.PAGES, self.tree)
         if board.uart is not None:
             self.serial = SerialPort(board.uart, refuse, self.word)
             self.pages[board.uart.data & -PAGE] = self.serial
+        if board.pin is not None:
+            self.pin = OutputPin(board.pin, refuse, self.word)
+            self.pages[board.pin.data & -PAGE] = self.pin
 
     def word(self, address: int) -> int:
         """What a register holds, whoever answers for it."""
         if self.tree is not None and address & -PAGE in self.tree.PAGES:
             return self.tree.value(address)
+        if self.pin is not None and address & -PAGE == self.pin.pin.data & -PAGE:
+            return self.pin.value(address)
         return self._word(address)
 
     def add_flash(self, flash: FlashController) -> None:

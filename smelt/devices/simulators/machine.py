@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from smelt.devices.semihosting import BadPointer
 from smelt.devices.simulators.counter import CodeRegion
+from smelt.devices.simulators.cycle_csr import CycleCsr
 from smelt.devices.simulators.doubles import Doubles
 from smelt.devices.simulators.escapes import Escapes
 from smelt.devices.simulators.memory_map import PAGE, Mapped, read
@@ -44,6 +45,8 @@ class Machine:
         self._provided: tuple[tuple[int, int], ...] = ()
         self._handle: Callable[[int], None] = lambda _: None
         self._doubles = Doubles(self.get, self.set) if board.chip.double_precision else None
+        self._cycle_csr: CycleCsr | None = None
+        self._go_on_at: int | None = None
         for m in maps:
             rights = 1 | (2 if m.writable else 0) | (4 if m.executable else 0)
             self._engine.mem_map_ptr(m.start, len(m.data), rights, m.data.ctypes.data)
@@ -75,7 +78,11 @@ class Machine:
     def on_interrupt(self, handle: Callable[[int], None]) -> None:
         """Call `handle(number)` for every exception of the core; it must move the program counter on, or stop."""
         self._handle = handle
-        self._engine.hook_add(self._unicorn.UC_HOOK_INTR, lambda _, number, __: handle(number))
+        self._engine.hook_add(self._unicorn.UC_HOOK_INTR, lambda _, number, __: self._interrupted(number))
+
+    def _interrupted(self, number: int) -> None:
+        if not self._count_cycles():
+            self._handle(number)
 
     def add_native_hook(self, address: int, user_data: int, only_at: int | None = None) -> None:
         """Call the C function at `address` at every block, or before the one instruction at `only_at`."""
@@ -162,17 +169,18 @@ class Machine:
             try:
                 with self.escapes.caught():
                     self._engine.emu_start(address | int(self.is_thumb), 0xFFFFFFFF)
-                return None
+                if self._go_on_at is None:
+                    return None
             except self._unicorn.UcError as error:
                 if not self._at_ebreak() and not self._compute_double():
                     return str(error)
-            if (
-                not self.is_thumb
-            ):  # Unicorn takes the ebreak of RISC-V for an undefined instruction, and cannot go on from its hook
-                self._handle(RISCV_BREAKPOINT)
+                if (
+                    not self.is_thumb
+                ):  # Unicorn takes the ebreak of RISC-V for an undefined instruction, and cannot go on from its hook
+                    self._handle(RISCV_BREAKPOINT)
             if self._stopped:
                 return None
-            address = self.pc
+            address, self._go_on_at = self.pc if self._go_on_at is None else self._go_on_at, None
 
     def stop(self) -> None:
         self._stopped = True
@@ -191,6 +199,25 @@ class Machine:
         status = self.get("xpsr")
         self.set("xpsr", status & ~IT_STATE | _next_in_it_block(status) if status & IT_STATE else status)
         self.set("pc", self.pc + 4 | 1)
+        return True
+
+    def count_cycles(self, first: int, now: Callable[[], int]) -> None:
+        """Let the control registers of RISC-V from `first` on count cycles; `now()` gives those since reset."""
+        self._cycle_csr = CycleCsr(first, now, self.get, self.set)
+
+    def _count_cycles(self) -> bool:
+        """Whether the undefined instruction, which is behind the program counter by now, was one for that counter. It is done, and
+        the emulator, which cannot go on from its hook, begins anew."""
+        if self._cycle_csr is None:
+            return False
+        try:
+            code = read(self._maps, self.pc - 4, 4)
+        except BadPointer:
+            return False
+        if not self._cycle_csr.execute(code):
+            return False
+        self._go_on_at = self.pc
+        self._engine.emu_stop()
         return True
 
     def _at_ebreak(self) -> bool:

@@ -64,11 +64,12 @@ def _registers(board: Board) -> Iterator[int]:
     """The addresses of all that start-up code touches."""
     yield from (s.address for s in changes(board.chip))
     yield from (s.address for dma in board.chip.dma for s in dma.setup)
-    for steps in (board.clock, board.uart):
+    for steps in (board.clock, board.uart, board.pin):
         for step in steps.steps if steps else ():
             yield step.address
             yield from (only.address for only in (step.only,) if only)
     yield from (board.uart.data, board.uart.ready.address) if board.uart else ()
+    yield from (board.pin.data,) if board.pin else ()
 
 
 def _system_control(board: Board) -> Mapped:

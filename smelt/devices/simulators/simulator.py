@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+from collections.abc import Callable
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from smelt.devices.simulators.doubles import is_double
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine
 from smelt.devices.simulators.memory_map import DHCSR, PAGE, Mapped, find, memory_map, read, write
 from smelt.devices.simulators.peripherals import SIZE, START, Peripherals
+from smelt.devices.simulators.serial_port import Line, SerialPort
 from smelt.devices.simulators.timers import PAGES, Timers
 from smelt.errors import OptionError
 from smelt.firmware.elf import read_elf
@@ -57,6 +59,26 @@ class Simulator:
         session = _Session(self.board, image, inputs, timeout_instructions, self.timing)
         if lines:
             session.leave_alone(lines)
+        return _freed(session.run())
+
+    def talk(
+        self,
+        image: Image,
+        line: Line,
+        watch: Callable[[bool, int], None] = lambda level, cycles: None,
+        timeout_instructions: int = INSTRUCTIONS_PER_INPUT,
+    ) -> Run:
+        """Run a firmware that is asked through its serial port, whose other end is `line`, until nobody is there any more; no
+        debugger is. `watch(level, cycles)` is told when the board's pin rises or falls.
+
+        Raises `Fault` (a `DeviceError`) if it does anything wrong or needs more than `timeout_instructions` for one answer,
+        `OptionError` where the board's port is not known to receive.
+        """
+        check_firmware(image, self.board, "the simulator")
+        if self.board.uart is None or self.board.uart.received is None:
+            raise OptionError(f"{self.board.name}: smelt knows no serial port of it that receives")
+        session = _Session(self.board, image, b"", timeout_instructions, self.timing)
+        session.connect(line, watch)
         return _freed(session.run())
 
     def run_elf(
@@ -166,7 +188,9 @@ class _Session:
         self._give_up(self._fault(kind, detail, address=address))
 
     def _connect_clock(self) -> None:
-        machine, clock = self.machine, self.clock
+        machine, clock, csr = self.machine, self.clock, self.board.core.cycle_csr
+        if csr is not None:
+            machine.count_cycles(csr, lambda: clock.cycles_at(machine.pc) if clock else 0)
         if clock is None:
             return
         machine.add_data_hook(self.counter.data_hook, self.counter.user_data, clock.watches_writes)
@@ -177,13 +201,26 @@ class _Session:
 
     def leave_alone(self, lines: int) -> None:
         """No debugger answers. The run ends with so many lines from the serial port."""
+        serial = self._without_debugger()
+        serial.on_line = lambda: self.machine.stop() if serial.lines >= lines else self.counter.allow(self.allowance)
+
+    def connect(self, line: Line, watch: Callable[[bool, int], None]) -> None:
+        """No debugger answers. The run ends when nobody is at the other end of the serial port."""
+        serial = self._without_debugger()
+        serial.on_line = lambda: self.counter.allow(self.allowance)
+        serial.connect(line, self.machine.stop)
+        clock = self.clock
+        if self.registers.pin is not None:
+            self.registers.pin.on_edge = lambda high: watch(high, clock.cycles_at(self.machine.pc) if clock else 0)
+
+    def _without_debugger(self) -> SerialPort:
         serial = self.registers.serial
         assert serial is not None, "the board has a serial port"
         self.answered = False
         if self.machine.is_thumb:
             mapped, offset = find(self.maps, DHCSR, 4)
             mapped.data[offset : offset + 4] = 0
-        serial.on_line = lambda: self.machine.stop() if serial.lines >= lines else self.counter.allow(self.allowance)
+        return serial
 
     def _hard_checks(self, alignment: Alignment) -> list[Check]:
         return [

@@ -11,6 +11,7 @@ from smelt.firmware.exports import (
     cmsis_pack,
     esp_idf,
     mlf,
+    mlperf_tiny,
     platformio,
     single_file,
     stm32cube,
@@ -30,6 +31,7 @@ FORMATS: tuple[Format, ...] = (
     cmsis_pack.FORMAT,
     stm32cube.FORMAT,
     mlf.FORMAT,
+    mlperf_tiny.FORMAT,
 )
 
 

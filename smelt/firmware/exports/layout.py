@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from smelt.firmware.exports.texts import filled, plain
 from smelt.firmware.weights_image import WeightsImage, weights_file
 
 MANIFEST = "smelt_package.json"
+SHOWN = re.compile(r"(?i)\b(example|sample)s?/")
 SCHEMA = "smelt/package/1"  # of the manifest
 
 
@@ -36,7 +38,8 @@ class Format:
 
     `files` gives the files, by path in the package; `packed` makes of them, README and licence what is written, archives for
     example. `refused` says why a name or label cannot be of this format, or nothing. `use` is the template that tells users what to
-    do with the package, for its README, and `told` what it says beside what all templates do.
+    do with the package, for its README, and `told` what it says beside what all templates do. With `firmware` the package has
+    that as well, `Package.modes`.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Format:
     packed: Callable[[Package, Mapping[str, str]], dict[str, bytes]] = as_bytes
     refused: Callable[[str, Label], str] = nothing_refused
     told: Callable[[Package], dict[str, str]] = nothing_told
+    firmware: bool = False
 
 
 def lay_out(format: Format, package: Package) -> dict[str, bytes]:
@@ -92,6 +96,7 @@ def readme(format: Format, package: Package, files: Iterable[str]) -> str:
         package,
         use=filled(format.use, package, **format.told(package)).rstrip("\n"),
         test_header=test if any(PurePosixPath(file).name == test for file in files) else f"{package.name}.h",
+        example=" The example does so." if any(SHOWN.search(file) for file in files) else "",
         figures="\n".join(map(_row, package.figures)),
         options=options or "none",
         format=format.name,

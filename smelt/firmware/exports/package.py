@@ -9,6 +9,7 @@ from datetime import date
 
 from smelt.errors import OptionError
 from smelt.firmware.image import Sources
+from smelt.firmware.mlperf import Mode
 from smelt.firmware.program import Port, Program
 from smelt.firmware.sources import smelt_version
 from smelt.model.graph import Array
@@ -89,6 +90,8 @@ class Package(Noun):
     figures: tuple[Figure, ...] = ()
     labels: tuple[str, ...] = ()
     smelt: str = field(default_factory=smelt_version)
+    modes: tuple[Mode, ...] = ()
+    """The firmware, of formats that have it."""
 
     @property
     def name(self) -> str:
@@ -123,6 +126,7 @@ def package(
     origin: Origin,
     figures: tuple[Figure, ...] = (),
     labels: tuple[str, ...] = (),
+    modes: tuple[Mode, ...] = (),
 ) -> Package:
     """The package of `program`, whose C is `sources`. Raises OptionError for a label that no package can have, and for what cannot
     be one: networks of a suite, and those that need the SDK of a cluster."""
@@ -130,7 +134,8 @@ def package(
     check_alone(program)
     public = _included(sources.files, f"{program.name}_net.h")
     private = {name: text for name, text in sources.files.items() if name not in public}
-    return Package(program, {n: sources.files[n] for n in public}, private, golden, label, origin, figures, labels)
+    headers = {n: sources.files[n] for n in public}
+    return Package(program, headers, private, golden, label, origin, figures, labels, modes=modes)
 
 
 def check_alone(program: Program) -> None:

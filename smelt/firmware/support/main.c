@@ -1,11 +1,16 @@
 /* The firmware's main loop: reads inputs from the file "input" of the debugging computer, runs the network on each, prints the
    prediction and appends the outputs to the file "output". Without that file, or without a debugger, it runs once on inputs of
-   zeros and ends, or, with -DSMELT_HELLO, for ever on the input that it brings along. */
-#include "smelt_board.h"
+   zeros and ends; with -DSMELT_HELLO for ever on the input that it brings along; with -DSMELT_MLPERF whenever a benchmark's runner
+   asks for it through the serial port. */
+#include "smelt_cycles.h"
 #include "smelt_firmware.h"
 #include "smelt_semihosting.h"
 
 #include <string.h>
+
+#ifdef SMELT_MLPERF
+#include "smelt_mlperf.h"
+#endif
 
 enum { DONE = 0, INCOMPLETE = 2, NOT_WRITTEN = 3 };
 
@@ -95,32 +100,6 @@ static int run_on_file(int32_t input, int32_t output)
 
 #ifdef SMELT_HELLO
 
-#define WORD(address) (*(volatile uint32_t *)(address))
-#define DEMCR WORD(0xE000EDFCU)
-#define DWT_CTRL WORD(0xE0001000U)
-#define DWT_CYCCNT WORD(0xE0001004U)
-#define DWT_LAR WORD(0xE0001FB0U)
-
-static uint32_t cycles(void)
-{
-#if SMELT_CYCLE_COUNTER
-    __asm__ volatile("dsb\n isb" ::: "memory");
-    return DWT_CYCCNT;
-#else
-    return 0U;
-#endif
-}
-
-static void start_counter(void)
-{
-#if SMELT_CYCLE_COUNTER
-    DEMCR |= 1U << 24;
-    DWT_LAR = 0xC5ACCE55U; /* where the counter has a lock, and no debugger has opened it */
-    DWT_CYCCNT = 0U;
-    DWT_CTRL |= 1U;
-#endif
-}
-
 static void print_number(uint32_t number)
 {
     char text[11];
@@ -147,15 +126,15 @@ static void print_outputs(void)
 /* Nobody is there to ask: the same input for ever, and what comes of it. */
 static void say_hello(void)
 {
-    start_counter();
+    smelt_start_counter();
     smelt_print("hello from smelt\n");
     for (uint32_t count = 1U;; count++) {
         for (uint32_t i = 0U; smelt_input(i).bytes != 0U; i++) {
             memcpy(smelt_input(i).data, smelt_hello(i), smelt_input(i).bytes);
         }
-        const uint32_t start = cycles();
+        const uint32_t start = smelt_cycles();
         smelt_run();
-        const uint32_t took = cycles() - start;
+        const uint32_t took = smelt_cycles() - start;
         smelt_report();
         smelt_print("inference ");
         print_number(count);
@@ -180,6 +159,9 @@ int main(void)
     }
 #ifdef SMELT_HELLO
     say_hello();
+#endif
+#ifdef SMELT_MLPERF
+    smelt_mlperf();
 #endif
     clear_inputs();
 #ifdef SMELT_FED

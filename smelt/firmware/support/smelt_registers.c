@@ -99,4 +99,29 @@ void smelt_send(const char *text)
     }
 }
 
+#ifdef SMELT_UART_RECEIVED
+
+int32_t smelt_received(void)
+{
+    static const smelt_step empty = {SMELT_UART_EMPTY_STATUS, SMELT_UART_EMPTY_MASK, SMELT_UART_EMPTY};
+    return bits_are(&empty) ? -1 : (int32_t)(*(volatile uint32_t *)(uintptr_t)SMELT_UART_RECEIVED & 0xFFU);
+}
+
+#endif
+
+#ifdef SMELT_BOARD_PIN
+
+LATE void smelt_set_up_pin(void)
+{
+    static const smelt_step steps[] = {SMELT_BOARD_PIN(STEP, SKIP)};
+    carry_out(steps, steps + sizeof steps / sizeof steps[0]);
+}
+
+void smelt_set_pin(int high)
+{
+    *(volatile uint32_t *)(uintptr_t)SMELT_PIN_DATA = high ? SMELT_PIN_HIGH : SMELT_PIN_LOW;
+}
+
+#endif
+
 #endif

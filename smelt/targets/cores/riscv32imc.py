@@ -19,4 +19,5 @@ RISCV32IMC = Core(
     ),
     software_mac=160,
     cycles_per_instruction=1.4,
+    cycle_csr=0x7E0,  # mpcer, mpcmr, mpccr: Espressif's, in place of mcycle
 )
