@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from smelt.errors import OptionError
+from smelt.model.ops import AveragePool2D
 from smelt.planner import make_plan
 from smelt.planner.core_figures import name_of, routines_of, schedule_of, step_key
+from smelt.planner.core_search import CoreSearch
 from smelt.planner.costs import cycles_of
 from smelt.planner.evidence import evidence
 from smelt.planner.known import Known
@@ -21,7 +23,7 @@ from smelt.tuning import core_steps
 from smelt.tuning.core_steps import CoreTuning, core_works, tune_steps
 from smelt.tuning.tune import tune
 from tests.paths import HELLO
-from tests.test_cores import BOARD, LAYERS, planned
+from tests.test_cores import BOARD, LAYERS, image, planned, pool
 
 GRAPH = LAYERS["pixels"]
 
@@ -82,6 +84,16 @@ def test_what_has_no_room_and_what_is_nothing_is_not_taken(candidates):
     little = Limits(regions=(("l1", 8192),))
     (way,) = make_plan(GRAPH, BOARD, known=known((guess, 9000), (other, 7000)), limits=little).ways
     assert name_of(way) == name_of(planned(GRAPH, 8192).ways[0])
+
+
+def test_of_ops_without_weights_all_implementations_are_compared():
+    """Words of four channels, best for one core, leave cores without a share where an image has one pixel."""
+    graph, ways = pool(AveragePool2D, image(25, 5, 64), (25, 5)), Ways(BOARD.core, implementations())
+    plan = planned(graph)
+    search = CoreSearch.of(plan, Predictor(Known(BOARD)), ways)
+    found = {way.implementation.name: search.best(way).cycles for way in ways.first_of_each(graph.ops[0], 1)}
+    assert plan.ways[0].whole.implementation.name == "average_pool"
+    assert plan.ways[0].cycles <= found["average_pool"] < found["average_pool_words"]
 
 
 def test_figures_of_steps_say_nothing_of_kernels(candidates):

@@ -21,7 +21,7 @@ from smelt.inputs import random_inputs
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import AveragePool2D, Conv2D, Dense, DepthwiseConv2D, Lookup, MaxPool2D, Padding
 from smelt.model.reference import run
-from smelt.model.rescale import linear_rescale
+from smelt.model.rescale import floor_rescale, linear_rescale
 from smelt.planner import check, make_plan, part_sums
 from smelt.planner.borders import Fill
 from smelt.planner.in_tiles import Start, Wait
@@ -82,9 +82,9 @@ def linear(kind, x, channels, kernel=1, stride=1, same=True, seed=0):
     return Graph("layer", (x,), (y,), (kind(**numbers, stride=(stride, stride), pad=pad),))
 
 
-def pool(kind, x, size):
+def pool(kind, x, size, **more):
     y = tensor("y", (1, x.shape[1] // size[0], x.shape[2] // size[1], x.shape[3]), 3)
-    return Graph("layer", (x,), (y,), (kind(x=x, y=y, size=size, stride=size),))
+    return Graph("layer", (x,), (y,), (kind(x=x, y=y, size=size, stride=size, **more),))
 
 
 def image(*shape):
@@ -101,6 +101,9 @@ LAYERS = {
     "dense": linear(Dense, tensor("x", (1, 300), 3), 37),
     "few outputs": linear(Dense, tensor("x", (1, 1203), 3), 3),
     "one pixel": pool(AveragePool2D, image(6, 5, 20), (6, 5)),
+    "integer network": pool(
+        AveragePool2D, image(4, 4, 72), (4, 4), rescale=floor_rescale([5], [77], 6, (-128, 127), 3, -3)
+    ),
     "maximum": pool(MaxPool2D, image(24, 16, 12), (2, 2)),
 }
 

@@ -16,7 +16,7 @@ from math import ceil
 from smelt.errors import Unsupported
 from smelt.kernels.implementation import Numbers
 from smelt.model.graph import Array, Op
-from smelt.model.ops import Pool
+from smelt.model.ops import Linear, Pool
 from smelt.model.slabs import Rows, needed
 from smelt.planner.check import check
 from smelt.planner.core_figures import fastest
@@ -116,9 +116,12 @@ class CoreSearch:
 
     def chosen(self, way: Way) -> OnCores | None:
         """What is taken for the op of a way: what was measured to be fastest, or the first guess; None where nothing divides it."""
-        # the ways of other implementations where rounds of this one have no room, rather than none
         some = chain((way,), self._ways.first_of_each(way.op, OTHERS))
-        guess = next((rounds for one in some if (rounds := self.best(one)) is not None), None)
+        found = (rounds for one in some if (rounds := self.best(one)) is not None)
+        if isinstance(way.op, Linear):  # the ways of other implementations where rounds of this one have no room, rather than none
+            guess = next(found, None)
+        else:  # what is best for one core reads words, of which few are left to each of several
+            guess = min(found, key=lambda rounds: rounds.cycles, default=None)
         return None if guess is None else fastest(self._predictor.known, guess, partial(self._again, way.op))
 
     def best(self, way: Way) -> OnCores | None:

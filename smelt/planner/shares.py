@@ -91,7 +91,8 @@ def views(op: Op) -> Iterator[View]:
 def divides_channels(op: Op) -> bool:
     """Whether blocks of its channels are ops: of convolutions and dense layers whose weights are known, and pools."""
     if isinstance(op, Pool):
-        return getattr(op, "rescale", None) is None
+        rescale = getattr(op, "rescale", None)
+        return rescale is None or rescale.multipliers.size == 1
     if isinstance(op, DepthwiseConv2D):
         return op.has_constants and op.multiplier == 1
     if isinstance(op, Conv2D):
