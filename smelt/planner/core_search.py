@@ -118,8 +118,8 @@ class CoreSearch:
         """What is taken for the op of a way: what was measured to be fastest, or the first guess; None where nothing divides it."""
         some = chain((way,), self._ways.first_of_each(way.op, OTHERS))
         found = (rounds for one in some if (rounds := self.best(one)) is not None)
-        if isinstance(way.op, Linear):
-            guess = next(found, None)  # ways of other implementations where rounds of this one have no room, rather than none
+        if isinstance(way.op, Linear):  # others where rounds of this implementation have no room, rather than none
+            guess = next(found, None)
         else:  # what is best for one core reads words, of which few are left to each of several
             guess = min(found, key=lambda rounds: rounds.cycles, default=None)
         return None if guess is None else fastest(self._predictor.known, guess, partial(self._again, way.op))
