@@ -28,7 +28,6 @@ _API = {
     "random_inputs": "smelt.inputs",
     "read_board": "smelt.board_files",
     "read_inputs": "smelt.inputs",
-    "save_compilation": "smelt.report.output",
     "tune": "smelt.tuning.tune",
     "verify": "smelt.report.verify",
     "verify_layers": "smelt.report.layers",

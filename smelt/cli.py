@@ -69,15 +69,14 @@ def compile_command(
 
     Without --out nothing is written: the sizes are reported, and whether everything fits.
     """
-    from smelt.report.output import save_compilation, save_nouns
     from smelt.report.summary import basis, compile_summary
     from smelt.report.terminal import show_compile
 
     compilation = compiled(model, board_name, options)
     if out is not None:
-        save_compilation(compilation, out)
+        compilation.save(out)
     if keep is not None:
-        save_nouns(compilation, keep)
+        compilation.keep(keep)
     summary = compile_summary(compilation)
     emit_json("compile", summary, basis(compilation)) if as_json else show_compile(summary, out)
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from smelt.errors import DoesNotFit, ModelError, OptionError, Unsupported
 from smelt.nouns import Noun
+from smelt.saving import Library
 
 if TYPE_CHECKING:  # `import smelt` stays light
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from smelt.firmware.image import Image, Sources
@@ -17,6 +18,7 @@ if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.program import Program
     from smelt.importers import Layout, ModelSummary
     from smelt.model.graph import Array, Graph
+    from smelt.nouns import Table
     from smelt.passes.edge_types import EdgeType, OutputType
     from smelt.passes.weight_types import WeightType
     from smelt.planner import Goal, Limits
@@ -49,7 +51,7 @@ Made = TypeVar("Made", bound=Built)
 
 
 @dataclass(frozen=True, eq=False)
-class Compilation(Noun):
+class Compilation(Library):
     """Every noun on the way from a model file to firmware. `model` is the graph as the file has it, but for other types at its
     edges and of its weights where they were asked for."""
 
@@ -105,10 +107,39 @@ class Compilation(Noun):
             *((f"no compiler: sizes are estimates; {rest}",) if self.image is None else ()),
         )
 
+    @property
+    def images(self) -> dict[str, bytes]:
+        """Firmware where it was built, and weights that are an image of their own."""
+        from smelt.firmware.weights_image import weights_file
+
+        weights = self.weights_image
+        return super().images | ({} if weights is None else {weights_file(self.program.name): weights})
+
+    @property
+    def application(self) -> dict[str, str]:
+        """For a chip with an SDK, a program that runs the network once, and knows what the reference computes."""
+        from smelt.firmware.pmsis import Example, has_sdk, render_pmsis
+        from smelt.inputs import random_inputs
+        from smelt.model.reference import run
+
+        if not has_sdk(self.program):
+            return {}
+        (inputs,) = random_inputs(self.model, 1)
+        return render_pmsis(self.program, self.sources, Example(inputs, run(self.model, inputs)))
+
     def in_full(self) -> str:
         """A line for each noun."""
         nouns = (self.graph, self.plan, self.program, self.sources, self.image)
-        return "\n".join(noun.in_full().partition("\n")[0] for noun in nouns if noun is not None)
+        return "\n".join([self.in_brief(), *(f"  {noun.in_brief()}" for noun in nouns if noun is not None)])
+
+    def in_brief(self) -> str:
+        return f"compilation of {self.graph.name} for {self.plan.board.name}"
+
+    def as_tables(self) -> Iterator[Table]:
+        """The nouns, the steps, and what each memory holds."""
+        nouns = (self.graph, self.plan, self.program, self.sources, self.image)
+        yield self.in_brief(), (), [(noun.in_brief(),) for noun in nouns if noun is not None]
+        yield from self.plan.as_tables()
 
     def nouns(self) -> dict[str, str]:
         """What `--keep` leaves behind: file name -> text, besides the sources."""
@@ -314,7 +345,7 @@ def least_of_builds(made_within: Callable[[Limits], Made], limits: Limits, goal:
 
 
 @dataclass(frozen=True)
-class Inspection:
+class Inspection(Noun):
     """What a model file holds, and what `compile` has to say about it on a board that is large enough.
 
     `refusal` is what it raises, None where it compiles; the summary's problems are its reasons.
@@ -323,6 +354,14 @@ class Inspection:
     summary: ModelSummary
     refusal: ModelError | Unsupported | None
     warnings: tuple[str, ...]
+
+    def in_brief(self) -> str:
+        return f"{self.summary.in_brief()}; smelt {'can' if self.refusal is None else 'cannot'} compile it"
+
+    def as_tables(self) -> Iterator[Table]:
+        """What the file holds, and what is wrong with it."""
+        yield self.in_brief(), (), [(text,) for text in (*self.summary.problems, *self.warnings)]
+        yield from self.summary.as_tables()
 
 
 def inspect(path: Path | str) -> Inspection:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from smelt.compile import Compilation, least_of_builds, measured, read_network
 from smelt.errors import OptionError, printable
 from smelt.nouns import Noun
+from smelt.saving import Library
 
 if TYPE_CHECKING:  # `import smelt` stays light
     from smelt.firmware.image import Image, Sources
@@ -27,7 +28,7 @@ SUITE = "networks"
 
 
 @dataclass(frozen=True, eq=False)
-class SuiteCompilation(Noun):
+class SuiteCompilation(Library):
     """Networks that take one memory in turn. `parts` are the compilations of each, whose plans lie in that memory, and whose images
     are the common one, seen as that which runs this network; `plan` is the suite."""
 
@@ -59,7 +60,7 @@ class SuiteCompilation(Noun):
     def in_full(self) -> str:
         """A line for each noun."""
         nouns: list[Noun] = [self.plan, *(part.program for part in self.parts), self.sources]
-        return "\n".join(noun.in_full().partition("\n")[0] for noun in (*nouns, *((self.image,) if self.image else ())))
+        return "\n".join(noun.in_brief() for noun in (*nouns, *((self.image,) if self.image else ())))
 
     def nouns(self) -> dict[str, str]:
         """What `--keep` leaves behind: file name -> text, besides the sources."""

@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 def compile(
     models: Sequence[Path], board_name: str, out: Path | None, keep: Path | None, options: dict[str, Any], as_json: bool
 ) -> None:
-    from smelt.report.output import save_compilation, save_nouns
     from smelt.report.suite import show_suite, suite_summary
 
     compilation = _compiled(models, board_name, options)
     if out is not None:
-        save_compilation(compilation, out)
+        compilation.save(out)
     if keep is not None:
-        save_nouns(compilation, keep)
+        compilation.keep(keep)
     summary = suite_summary(compilation)
     emit_json("compile-suite", summary) if as_json else show_suite(summary, out)
 

@@ -11,6 +11,7 @@ import pytest
 import smelt
 from smelt.importers.tflite_file import read_model
 from smelt.loops.kernel import Kernel
+from smelt.nouns import Noun
 from smelt.tuning.shipped import shipped_log
 from tests.tflite_writer import ModelWriter
 
@@ -102,6 +103,9 @@ def test_nouns_print_in_a_screenful(tmp_path):
     )
     long = {type(v).__name__: (len(str(v)), len(repr(v))) for v in found if max(len(str(v)), len(repr(v))) > MOST}
     assert not long
+    nouns = {type(v): v for v in found if isinstance(v, Noun)}.values()
+    assert not {repr(v) for v in nouns if len(repr(v)) > 350 or repr(v).count("\n") > 2}  # three lines or so
+    assert repr(compilation.plan).startswith("<plan of long for nucleo_l4r5zi: ")
     kinds = {type(value).__name__ for value in found}
     assert kinds > {
         "Graph",
@@ -126,9 +130,22 @@ def test_notebooks_show_tables_and_texts(model, tmp_path):
     execution = smelt.execute(compilation, smelt.random_inputs(compilation.model, 1))
     page = smelt.profile(compilation, execution.run)._repr_html_()
     assert "<caption>steps (2)</caption>" in page and "<th>cycles</th>" in page and "dense_0" in page
-    assert compilation._repr_html_() == f"<pre>{escape(str(compilation))}</pre>"
-    smelt.save_compilation(compilation, tmp_path / "out")
+    page = compilation._repr_html_()
+    assert f"<caption>compilation of model for {BOARD}</caption>" in page and "dense_0" in page
+    assert compilation.plan._repr_html_() in page and "<caption>tensors</caption>" in page
+    assert compilation.sources._repr_html_() == f"<pre>{escape(str(compilation.sources))}</pre>"
+    found = smelt.verify(compilation, smelt.random_inputs(compilation.model, 1), "reference", model)
+    assert f"<caption>model on {BOARD} (simulator): all 5 values" in found._repr_html_()
+    assert "<caption>model (tflite): 2 operators" in smelt.inspect(model)._repr_html_()
+    assert "inference(s) of model" in execution._repr_html_() and "exit code 0" in execution.run._repr_html_()
+
+
+def test_compilations_are_saved(model, tmp_path):
+    compilation = smelt.compile(model, BOARD)
+    compilation.save(str(tmp_path / "out"))
     assert {"network_net.h", "network_net.c", "firmware.elf"} <= {p.name for p in (tmp_path / "out").iterdir()}
+    compilation.keep(tmp_path / "kept")
+    assert {"3-plan.txt", "5-sources", "6-firmware.elf"} <= {p.name for p in (tmp_path / "kept").iterdir()}
 
 
 def test_tuning_is_part_of_the_api(model, tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
-from dev import cli_page
+from dev import cli_page, files_page
 from smelt.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -31,6 +31,10 @@ def test_the_site_builds_and_its_links_lead_somewhere(tmp_path: Path) -> None:
 
 def test_the_page_of_commands_is_current() -> None:
     assert cli_page.FILE.read_text("utf-8") == cli_page.markdown(), "run python -m dev.cli_page"
+
+
+def test_the_page_of_files_is_current() -> None:
+    assert files_page.FILE.read_text("utf-8") == files_page.markdown(), "run python -m dev.files_page"
 
 
 def commands(text: str) -> Iterator[str]:

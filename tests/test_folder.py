@@ -7,7 +7,7 @@ import pytest
 from smelt.compile import compile
 from smelt.errors import OptionError
 from smelt.firmware.mark import is_intact
-from smelt.report.output import save_compilation, save_nouns
+from smelt.saving import Library
 from smelt.targets.boards import board
 from tests.paths import ROOT
 from tests.test_names import model
@@ -33,7 +33,7 @@ def contents(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("save", [save_compilation, save_nouns])
+@pytest.mark.parametrize("save", [Library.save, Library.keep])
 def test_again_changes_nothing_and_another_model_replaces(small, large, tmp_path, save):
     (tmp_path / "main.c").write_text("int main(void) { return 0; }\n")
     save(large, tmp_path)
@@ -50,7 +50,7 @@ def test_again_changes_nothing_and_another_model_replaces(small, large, tmp_path
     assert all(is_intact(data) for data in now.values())
 
 
-@pytest.mark.parametrize("save", [save_compilation, save_nouns])
+@pytest.mark.parametrize("save", [Library.save, Library.keep])
 def test_every_file_that_is_not_smelts_is_refused_and_kept(large, tmp_path, save):
     save(large, tmp_path / "clean")
     for name, data in contents(tmp_path / "clean").items():
@@ -85,51 +85,51 @@ def test_what_is_no_file_is_refused(large, tmp_path, what):
         os.mkfifo(place)
     before = contents(tmp_path), sorted(tmp_path.rglob("*"))
     with pytest.raises(OptionError, match=r"link|folder|pipe"):
-        save_nouns(large, tmp_path / "out") if what == "link to folder" else save_compilation(large, tmp_path / "out")
+        large.keep(tmp_path / "out") if what == "link to folder" else large.save(tmp_path / "out")
     assert (contents(tmp_path), sorted(tmp_path.rglob("*"))) == before
 
 
 def test_two_networks_share_a_folder(small, large, tmp_path):
-    save_compilation(large, tmp_path)
+    large.save(tmp_path)
     first = contents(tmp_path)
     for name, board_name in (("words_data", "nucleo_l4r5zi"), ("words_net", "esp32c3")):
-        save_compilation(compiled(RESNET, name, board_name), tmp_path)
+        compiled(RESNET, name, board_name).save(tmp_path)
     assert first.items() <= contents(tmp_path).items()
-    save_compilation(compiled(small), tmp_path)
+    compiled(small).save(tmp_path)
     now = contents(tmp_path)
     assert {n for n in first if n.startswith("smelt_")} <= now.keys(), "headers of the others stay"
     assert now["words_net.c"] != first["words_net.c"]
 
 
 def test_headers_of_another_version_are_not_mixed(large, tmp_path, monkeypatch):
-    save_compilation(large, tmp_path)
+    large.save(tmp_path)
     monkeypatch.setattr("smelt.firmware.sources.version", lambda _: "99.0")
     newer = compiled(RESNET, "more")
     with pytest.raises(OptionError, match="is used by the network"):
-        save_compilation(newer, tmp_path)
+        newer.save(tmp_path)
     assert not list(tmp_path.glob("more*"))
-    save_compilation(compiled(RESNET), tmp_path)
-    save_compilation(newer, tmp_path)
+    compiled(RESNET).save(tmp_path)
+    newer.save(tmp_path)
     assert b"smelt 99.0 [" in (tmp_path / "smelt_dsp.h").read_bytes()
 
 
 def test_firmware_is_replaced_and_goes_with_its_sources(small, tmp_path):
     built = compiled(small, compiler="zig")
-    save_compilation(built, tmp_path)
-    save_compilation(compiled(small, "more", compiler="zig"), tmp_path)
-    save_compilation(built, tmp_path)
-    save_compilation(compiled(small, "more"), tmp_path)
+    built.save(tmp_path)
+    compiled(small, "more", compiler="zig").save(tmp_path)
+    built.save(tmp_path)
+    compiled(small, "more").save(tmp_path)
     assert (tmp_path / "firmware.elf").read_bytes() == built.image.elf
-    save_compilation(compiled(small), tmp_path)
+    compiled(small).save(tmp_path)
     assert not (tmp_path / "firmware.elf").exists()
     (tmp_path / "firmware.elf").write_bytes(b"\x7fELF of somebody else")
     with pytest.raises(OptionError, match=r"firmware\.elf' was not written by smelt"):
-        save_compilation(built, tmp_path)
+        built.save(tmp_path)
 
 
 def test_ends_of_lines_are_no_change(large, tmp_path):
-    save_compilation(large, tmp_path)
+    large.save(tmp_path)
     for file in tmp_path.iterdir():
         file.write_bytes(file.read_bytes().replace(b"\n", b"\r\n"))
-    save_compilation(large, tmp_path)
+    large.save(tmp_path)
     assert all(b"\r" not in data for data in contents(tmp_path).values())

@@ -12,7 +12,6 @@ from smelt.firmware.mark import is_intact
 from smelt.firmware.pmsis import FILES
 from smelt.inputs import random_inputs
 from smelt.model.reference import run
-from smelt.report.output import save_compilation
 from smelt.targets.boards import CLUSTERS
 from tests.paths import ROOT
 from tests.small_models import dense_model
@@ -57,7 +56,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def folder(made, tmp_path):
-    save_compilation(made, tmp_path)
+    made.save(tmp_path)
     return tmp_path
 
 
@@ -127,5 +126,5 @@ def test_files_are_there_for_chips_with_an_sdk_only(made, folder, tmp_path_facto
     assert all(is_intact((folder / name).read_bytes()) for name in names)
     path = tmp_path_factory.mktemp("other") / "model.tflite"
     path.write_bytes(dense_model())
-    save_compilation(compile_model(path, "nucleo_l4r5zi", name="words", compiler="none"), folder)
+    compile_model(path, "nucleo_l4r5zi", name="words", compiler="none").save(folder)
     assert not names & {p.name for p in folder.iterdir()}

@@ -15,8 +15,8 @@ from smelt.model.reference import run
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.suite import Suite, check_suite, excess, is_state, state_bytes, turn_bytes
 from smelt.report.execute import execute
-from smelt.report.output import save_compilation, save_nouns
 from smelt.report.suite import execute_suite, saved, shares, verify_suite
+from smelt.saving import Library
 from smelt.several import compile_suite
 from smelt.targets.boards import board
 from tests.paths import ROOT
@@ -244,7 +244,7 @@ def test_the_command_line_with_several_models(files, tmp_path):
 def test_folders_hold_what_the_last_compilation_needs(files, tmp_path):
     """A network that was alone joins a suite; what is the suite's cannot be overwritten by one of its networks alone."""
     alone = compile(files["wake"], BOARD, name="wake", compiler="none")
-    for save, place in ((save_compilation, tmp_path / "a"), (save_nouns, tmp_path / "b")):
+    for save, place in ((Library.save, tmp_path / "a"), (Library.keep, tmp_path / "b")):
         save(alone, place)
         save(suite_of(files, "wake", "command"), place)
         names = {p.name for p in place.rglob("*")}

@@ -49,6 +49,11 @@ class Run(Noun):
     end: Literal["exit", "idle"] = "exit"
     exit_code: int = 0
 
+    def in_brief(self) -> str:
+        cycles = f", {self.cycles:,} cycles" if self.cycles else ""
+        ended = "jumps to itself for ever" if self.end == "idle" else f"exit code {self.exit_code}"
+        return f"run of {self.runs} inference(s), one of {self.instructions:,} instructions{cycles}: {ended}"
+
     @property
     def cycles(self) -> int:
         """Cycles of one inference, the last one."""

@@ -217,8 +217,11 @@ class Program(Noun):
         """The flash outside of the chip from which they are copied; None: its own, or nothing is copied."""
         return next((c.flash for c in self.constants if c.memory), None)
 
+    def in_brief(self) -> str:
+        return f"program {self.name}: {len(self.kernels)} kernels, {self.constant_bytes} bytes of constants"
+
     def in_full(self) -> str:
-        lines = [f"program {self.name}: {len(self.kernels)} kernels, {self.constant_bytes} bytes of constants"]
+        lines = [self.in_brief()]
         lines += [f"  region {r.memory}: {r.bytes} bytes" for r in self.regions]
         lines += [f"  state {c.tensor.name}: {_shown(c.place)}" for c in self.cells]
         lines += [f"  move {m.in_full()}" for m in self.moves]

@@ -66,6 +66,11 @@ class ModelSummary(Noun):
     constant_bytes: int
     problems: tuple[str, ...]
 
+    def in_brief(self) -> str:
+        return (
+            f"{self.name} ({self.format}): {len(self.operators)} operators, {self.constant_bytes:,} bytes of constants"
+        )
+
     @property
     def macs(self) -> int:
         """Multiply-accumulates of the operators where they are known."""

@@ -71,6 +71,9 @@ class Kernel(Noun):
     def in_full(self) -> str:
         return self.c()
 
+    def in_brief(self) -> str:
+        return f"kernel {self.name}"
+
 
 def _calls(body: tuple[Stmt, ...]) -> Iterator[CallRoutine]:
     for statement in body:

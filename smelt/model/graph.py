@@ -326,6 +326,9 @@ class Graph(Noun):
         lines += [f"  output {t}" for t in self.outputs]
         return "\n".join(lines)
 
+    def in_brief(self) -> str:
+        return f"graph {self.name}: {len(self.ops)} ops"
+
 
 def _state_problems(state: State, known: set[Tensor]) -> Iterator[str]:
     read, write = state.read, state.write

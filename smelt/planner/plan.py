@@ -10,7 +10,7 @@ from functools import cached_property
 from smelt.kernels.implementation import KernelCall
 from smelt.loops.ir import Scratch
 from smelt.model.graph import Array, Graph, Tensor
-from smelt.nouns import Noun
+from smelt.nouns import Noun, Table
 from smelt.planner.bands import Bands
 from smelt.planner.code_size import FIXED_RAM
 from smelt.planner.flashes import FlashPlaces, flash_places, uses_of
@@ -18,7 +18,7 @@ from smelt.planner.flow import peak
 from smelt.planner.limits import UNLIMITED, Limits
 from smelt.planner.on_cores import OnCores
 from smelt.planner.placement import STACK_RESERVE, Placement, Stage, budgets, homes
-from smelt.planner.plan_text import budget_line, map_lines, step_lines, title_line
+from smelt.planner.plan_text import STEP_COLUMNS, budget_line, map_lines, step_lines, step_rows, title_line
 from smelt.planner.step import AnyWay, Step, flow_of, read_tables, resident_tables
 from smelt.planner.tables import TableKey, all_tables, distributed, table_key
 from smelt.planner.ways import Bring
@@ -183,8 +183,17 @@ class Plan(Noun):
         maps = (line for memory in used for line in map_lines(*memory, self.placements))
         return "\n".join([*self._title_lines(), *step_lines(self.steps, self.placements), *maps])
 
+    def in_brief(self) -> str:
+        return title_line(self.graph.name, self.board.name, self.tensor_bytes, self.bound)
+
+    def as_tables(self) -> Iterator[Table]:
+        """The steps, and what is used of each memory."""
+        yield self.in_brief(), STEP_COLUMNS, step_rows(self.steps, self.placements)
+        rows = [(m.name, self.used(m.name), self.budget(m)) for m in self.memories]
+        yield "tensors", ("memory", "bytes", "of"), rows
+
     def _title_lines(self) -> Iterator[str]:
-        yield title_line(self.graph.name, self.board.name, self.tensor_bytes, self.bound)
+        yield self.in_brief()
         if self.limits.any:
             yield budget_line(self.limits, self.ram_bytes, self.flash_bytes)
         if self.limits.regions:

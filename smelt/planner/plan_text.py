@@ -30,9 +30,25 @@ def step_lines(steps: Sequence[Step], placements: Sequence[Placement]) -> Iterat
     width = max((len(step.name) for step in steps), default=0)
     for i, step in enumerate(steps):
         scratch = f", scratch {step.scratch_bytes}" if step.scratch else ""
-        ys = ", ".join(f"{p.memory}+{p.offset}" for p in (places[y] for y in step.ys))
+        ys = ", ".join(_at(places[y]) for y in step.ys)
         resident = ", tables in RAM" if step.resident else ""
         yield f"  {i:3} {step.name:{width}}  {step.way.how}  -> {ys}{scratch}{resident}"
+
+
+STEP_COLUMNS = ("", "step", "way", "result", "scratch", "MACs")
+
+
+def step_rows(steps: Sequence[Step], placements: Sequence[Placement]) -> list[tuple[object, ...]]:
+    """The same as rows of a table."""
+    places = {t: p for p in placements for t in p.tensors}
+    return [
+        (i, s.name, s.way.how, ", ".join(_at(places[y]) for y in s.ys), s.scratch_bytes, s.macs)
+        for i, s in enumerate(steps)
+    ]
+
+
+def _at(place: Placement) -> str:
+    return f"{place.memory}+{place.offset}"
 
 
 def map_lines(memory: Memory, used: int, budget: int, placements: Sequence[Placement]) -> Iterator[str]:

@@ -50,6 +50,10 @@ class Execution(Noun):
     outputs: tuple[tuple[Array, ...], ...]
     device: Device = "simulator"
 
+    def in_brief(self) -> str:
+        plan = self.compilation.plan
+        return f"{len(self.outputs)} inference(s) of {plan.graph.name} on {plan.board.name} ({self.device})"
+
     @property
     def milliseconds(self) -> float | None:
         """Simulated time of one inference at the board's full clock; None where no time was kept."""

@@ -14,7 +14,7 @@ from smelt.errors import OptionError, printable
 from smelt.files import kind, read, save
 from smelt.firmware.exports import MANIFEST
 from smelt.firmware.mark import is_intact
-from smelt.report.folder import ADVICE, found_in
+from smelt.folder import ADVICE, found_in
 
 MOST_MANIFEST = 1 << 24
 

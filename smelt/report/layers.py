@@ -45,6 +45,9 @@ class LayerVerification(Noun):
     values: int
     first: LayerDifference | None
 
+    def in_brief(self) -> str:
+        return f"{self.model} on {self.board}: {self.verdict}"
+
     @property
     def verdict(self) -> str:
         if self.first is None:

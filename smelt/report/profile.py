@@ -99,6 +99,11 @@ class Profile(Noun):
     memory: tuple[MemoryUse, ...]
     instruction_cache: int | None = None
 
+    def in_brief(self) -> str:
+        cycles = "" if self.cycles is None else f", {self.cycles:,} simulated cycles"
+        uses = f"{self.ram_bytes:,} bytes of RAM, {self.flash_bytes:,} of flash"
+        return f"profile of {self.model} on {self.board}: {self.instructions:,} instructions{cycles}, {uses}"
+
 
 def profile(compilation: Compilation, run: Run) -> Profile:
     """What one inference of `compilation` costs, from a `run` of it on a device."""

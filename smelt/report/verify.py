@@ -51,6 +51,9 @@ class Verification(Noun):
     device: Device = "simulator"
     largest: float | None = None  # difference, where results are compared as reals
 
+    def in_brief(self) -> str:
+        return f"{self.model} on {self.board} ({self.device}): {self.verdict}"
+
     @property
     def verdict(self) -> str:
         if self.first is None:

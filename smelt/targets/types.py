@@ -402,6 +402,9 @@ class Board(Noun):
     uart: Uart | None = field(default=None, repr=False)  # a serial port that the computer at the USB cable sees
     pin: Pin | None = field(default=None, repr=False)  # where an instrument can be connected
 
+    def in_brief(self) -> str:
+        return f"board {self.name}: {self.title}"
+
     @property
     def core(self) -> Core:
         return self.chip.core

@@ -35,3 +35,9 @@ class Tuning(Noun):
     notes: tuple[str, ...]
     seconds: float = 0.0
     log: str | None = None
+
+    def in_brief(self) -> str:
+        known = (self.cycles_before, self.cycles_after)
+        cycles = "" if None in known else ", {:,} cycles before and {:,} after".format(*known)
+        done = f"{self.measured} of {self.candidates} candidates measured, {self.known} known before"
+        return f"tuning of {self.model} for {self.board}: {done}{cycles}"
