@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smelt.compile import Compilation, compile
+from smelt.firmware import weights_image
 from smelt.firmware.exports import Golden, Label, format_named, package
 from smelt.firmware.exports import Origin as ModelOrigin
 from smelt.firmware.exports.layout import facts
@@ -58,6 +59,10 @@ class Made:
             self._compiled.keep(folder)
             names = sorted(p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file())
         return "\n".join(["```text", *names, "6-firmware.elf", "```"])
+
+    def weights(self) -> str:
+        layout = [line.strip() for line in (weights_image.__doc__ or "").splitlines() if line.startswith("    ")]
+        return "\n".join(["```text", *layout, "```"])
 
     def package(self) -> str:
         made, (inputs,) = self._compiled, random_inputs(self._compiled.model, 1)
