@@ -60,6 +60,7 @@ def features_of(edge: Tensor, spec: SoundSpec) -> Features:
         mean=n["mean"],
         std=n["std"],
         slide=int(n["slide"]),
+        peak=spec.peak,
     )
 
 

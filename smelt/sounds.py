@@ -32,7 +32,7 @@ NUMBERS = {
 }
 """Fields that are numbers, with their defaults; 0 is for those that follow from others."""
 
-WORDS = {"mel": ("htk", "slaney"), "log": ("ln", "db")}
+WORDS = {"mel": ("htk", "slaney"), "log": ("ln", "db"), "gain": ("none", "peak")}
 """Fields that are words, the default first."""
 
 
@@ -44,6 +44,7 @@ class SoundSpec:
     kind: Kind
     mel: MelScale
     log: Literal["ln", "db"]
+    peak: bool
     numbers: dict[str, float]
 
     @property
@@ -84,8 +85,16 @@ def sound_spec(text: str) -> SoundSpec:
     words = {key: _word(key, given.get(key, choices[0])) for key, choices in WORDS.items()}
     numbers = {key: _number(key, given[key]) if key in given else default for key, (default, _) in NUMBERS.items()}
     _check(numbers)
+    peak = words["gain"] == "peak"
+    if peak and numbers["slide"]:
+        raise OptionError("--input-sound: gain=peak is of a whole sound, and slide=N is for sounds that go on")
     return SoundSpec(
-        text, kind, "slaney" if words["mel"] == "slaney" else "htk", "db" if words["log"] == "db" else "ln", numbers
+        text,
+        kind,
+        "slaney" if words["mel"] == "slaney" else "htk",
+        "db" if words["log"] == "db" else "ln",
+        peak,
+        numbers,
     )
 
 

@@ -14,6 +14,7 @@ from smelt.inputs import read_input
 from smelt.kernels.features import FEATURES
 from smelt.kernels.implementation import plain
 from smelt.model.graph import Graph, Quantization, Tensor
+from smelt.model.mel import filter_bank
 from smelt.model.ops_features import LogMel
 from smelt.model.reference import evaluate, run, run_sequence
 from smelt.model.reference_features import natural_logarithm
@@ -108,6 +109,23 @@ def test_features_are_scaled_like_pictures():
         assert np.allclose(scaled, (plainly + 3.5) / 1.75, atol=1e-5)
 
 
+def test_a_peak_is_what_quiet_sounds_are_divided_by():
+    """As MLPerf Tiny divides recordings by their largest sample, not by the largest magnitude."""
+    loud = sound(16000)
+    quiet = (loud // 64).astype(np.int16)
+    reals = quiet / np.float64(quiet.max())
+    for power in (1, 2):
+        text = f"log-mel:n_mels=20:high=4000:floor=1e-3:power={power}"
+        bank = filter_bank(20, 512, 16000, 20, 4000, "htk")
+        spans = zip(bank.starts, bank.weight_starts, bank.widths, strict=True)
+        spectrum = spectra(reals * 32768, 480, 320, 512, 49) ** power
+        bands = [spectrum[:, a : a + n] @ bank.weights[w : w + n] for a, w, n in spans]
+        found = features((1, 49, 20), f"{text}:gain=peak", quiet).reshape(49, 20)
+        assert np.abs(found - np.log(np.stack(bands, axis=1) + 1e-3)).max() < 1e-4
+    silent = np.zeros(16000, np.int16)
+    assert np.array_equal(features((1, 49, 20), f"{text}:gain=peak", silent), features((1, 49, 20), text, silent))
+
+
 def test_the_logarithm_is_near_and_what_c_computes():
     x = np.concatenate([np.exp(RNG.uniform(-60, 60, 5000)), 1 + RNG.uniform(-0.01, 0.01, 500)]).astype(np.float32)
     error = np.abs(natural_logarithm(x) - np.log(x.astype(np.float64))) / np.spacing(np.abs(np.log(x)))
@@ -121,6 +139,8 @@ def test_kernels_are_the_reference():
         (SMALL.replace("n_fft=32", "n_fft=20"), "int16"),
         (SMALL.replace("mfcc", "log-mel") + ":power=2:log=db:mean=-40:std=20", "float32"),
         ("log-mel:rate=1000:window=6:stride=8:n_mels=4:mel=slaney", "float32"),
+        (SMALL.replace("mfcc", "log-mel") + ":power=2:gain=peak", "float32"),
+        (f"{SMALL}:gain=peak", "float32"),
     ):
         values = 4 if "mfcc" in text or "n_mels=4" in text else 6
         graph = prepared_sound(network((1, 7, values, 1), dtype), sound_spec(text))
@@ -136,7 +156,7 @@ def test_kernels_are_the_reference():
                 assert all(accepts(op, CORTEX_M4) for accepts in way.accepts)
                 (schedule,) = plain(op, CORTEX_M4)
                 calls.append(way.build(op, schedule))
-                inputs.append({op.activations[0]: arrays[0]})
+                inputs.append({t: known[t] for t in op.activations})
                 expected.append(known[op.y])
     for made, wanted in zip(run_calls(calls, inputs, sanitize=True), expected, strict=True):
         assert made.tobytes() == wanted.tobytes()
@@ -268,6 +288,7 @@ def test_features_are_kept_in_the_file_that_quantize_writes(folder, tmp_path):
         ("mfcc:std=0", "std is not 0"),
         ("mfcc:mel=bark", "mel is htk or slaney"),
         ("mfcc:slide=8", "at most the 7 frames"),
+        ("mfcc:slide=1:gain=peak", "sounds that go on"),
     ],
 )
 def test_what_cannot_be_is_told(folder, said, told):

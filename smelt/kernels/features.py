@@ -7,8 +7,8 @@ import numpy as np
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.fft import Numbers, load_complex, take_apart, transform
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
-from smelt.loops.ir import AnyBuffer, Buffer, Expr, cast, maximum, minimum, real
-from smelt.model.ops_features import LogMel, OrderedSums
+from smelt.loops.ir import AnyBuffer, Buffer, Expr, cast, expression, maximum, minimum, real
+from smelt.model.ops_features import FULL_SCALE, LogMel, OrderedSums, PeakGain
 from smelt.model.ops_fft import has_butterflies, order, radices, rotations, split_rotations
 from smelt.targets.intrinsics import LOG, SQRT
 from smelt.targets.types import Core
@@ -33,8 +33,10 @@ def build_log_mel(op: LogMel, schedule: Plain) -> KernelCall:
     turns, splits = k.table("turns", rotations(half, n.dtype)), k.table("splits", split_rotations(half, n.dtype))
     weights, starts = k.operand("weights", op.weights), k.operand("starts", op.starts)
     firsts, widths = k.operand("weight_starts", op.weight_starts), k.operand("widths", op.widths)
+    gain = k.operand("gain", op.gain) if op.gain else None
     work = k.scratch("work", "float", op.length + 2)
     y = k.result("y", op.y)
+    loud = k.let("loud", gain[0] if op.power == 1 else gain[0] * gain[0]) if gain else None
     with k.loop("frame", 0, op.frames) as frame:
         _windowed(k, work, k.window("from", x, frame * op.step), window, places)
         transform(n, work, turns, half)
@@ -50,7 +52,7 @@ def build_log_mel(op: LogMel, schedule: Plain) -> KernelCall:
                 # The limits change nothing, but show that these are places.
                 product = weights[_inside(weight + i, op.weights.elements)] * work[_inside(first + i, half + 1)]
                 k.assign(total, total + product)
-            log = k.call(LOG, total + real(op.floor))
+            log = k.call(LOG, (total if loud is None else total * loud) + real(op.floor))
             scaled = log if op.factor == 1 else log * real(op.factor)
             k.store(y, frame * bands + band, scaled + real(op.offset) if op.offset else scaled)
     return k.finish_call()
@@ -89,7 +91,25 @@ def build_ordered_sums(op: OrderedSums, schedule: Plain) -> KernelCall:
     return k.finish_call()
 
 
+def samples(op: PeakGain, core: Core) -> bool:
+    """x is int16, y is float32"""
+    return op.x.dtype == "int16" and op.y.dtype == "float32"
+
+
+def build_peak_gain(op: PeakGain, schedule: Plain) -> KernelCall:
+    k = CallBuilder("peak_gain")
+    x, y = k.operand("x", op.x), k.result("y", op.y)
+    most = k.var("most", cast("int32_t", expression(0)))
+    with k.loop("i", 0, op.x.elements) as i:
+        k.assign(most, maximum(most, x[i]))
+    k.store(y, 0, real(1.0))
+    with k.when(most > 0):
+        k.store(y, 0, real(FULL_SCALE) // cast("float", most))
+    return k.finish_call()
+
+
 FEATURES: tuple[Implementation, ...] = (
     Implementation("log_mel", LogMel, plain, build_log_mel, (samples_to_reals,)),
     Implementation("ordered_sums", OrderedSums, plain, build_ordered_sums, (reals,)),
+    Implementation("peak_gain", PeakGain, plain, build_peak_gain, (samples,)),
 )

@@ -7,6 +7,8 @@ from typing import Literal
 
 from smelt.model.graph import Op, Tensor
 
+FULL_SCALE = 1 << 15  # of samples
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class LogMel(Op):
@@ -15,7 +17,8 @@ class LogMel(Op):
     x are samples of int16, (1, rows, 1, step), one row behind the other: a frame begins with every row, and is as long as `window`,
     by which it is multiplied. Of its spectrum of `length` samples, zeros behind, each bin counts its magnitude (`power` 1) or the
     square of it (2). Band m sums weight * bin over the `widths[m]` bins from `starts[m]` on, its weights being those from
-    `weight_starts[m]` on, in order. y = factor * ln(sum + floor) + offset, with `floor` > 0.
+    `weight_starts[m]` on, in order. y = factor * ln(sum + floor) + offset, with `floor` > 0. Where there is a `gain`, one number of
+    float32, sums are multiplied by it, to the power of `power`: as if all samples were.
     """
 
     x: Tensor
@@ -24,6 +27,7 @@ class LogMel(Op):
     starts: Tensor
     weight_starts: Tensor
     widths: Tensor
+    gain: Tensor | None = None
     length: int
     power: Literal[1, 2]
     floor: float
@@ -38,6 +42,13 @@ class LogMel(Op):
     def step(self) -> int:
         """Samples from a frame to the next one."""
         return self.x.shape[-1]
+
+    @property
+    def macs(self) -> int:
+        """Those of the window, of a spectrum in butterflies of four points, of its energies and of the bands."""
+        half = self.length // 2
+        spectrum = 3 * half * ((half.bit_length() + 1) // 2) + 4 * half
+        return self.frames * (self.window.elements + spectrum + self.length + self.weights.elements)
 
     @property
     def span(self) -> int:
@@ -57,3 +68,10 @@ class OrderedSums(Op):
     @property
     def macs(self) -> int:
         return self.y.shape[1] * self.weights.elements
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PeakGain(Op):
+    """What the largest sample of x, int16, is multiplied by to become 32768, as one float32; 1 where none is above 0."""
+
+    x: Tensor

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smelt.model.graph import Array, Op, Tensor
-from smelt.model.ops_features import LogMel, OrderedSums
+from smelt.model.ops_features import FULL_SCALE, LogMel, OrderedSums, PeakGain
 from smelt.model.ops_fft import RealFft
 from smelt.model.reference_fft import real_fft
 
@@ -38,7 +38,7 @@ def natural_logarithm(x: Floats) -> Floats:
 
 def log_mel(op: LogMel, x: Array, *constants: Array) -> Array:
     """Frame by frame, here all at once."""
-    window, weights, starts, weight_starts, widths = constants
+    window, weights, starts, weight_starts, widths = constants[:5]
     frames, size = op.frames, op.window.elements
     places = op.step * np.arange(frames)[:, None] + np.arange(size)
     values = _bins(op, x.reshape(-1)[places].astype(np.float32) * window)
@@ -46,6 +46,8 @@ def log_mel(op: LogMel, x: Array, *constants: Array) -> Array:
     for band, (first, weight, width) in enumerate(zip(starts, weight_starts, widths, strict=True)):
         for i in range(int(width)):
             bands[:, band] += weights[int(weight) + i] * values[:, int(first) + i]
+    for gain in constants[5:]:
+        bands *= gain.reshape(-1) if op.power == 1 else gain.reshape(-1) * gain.reshape(-1)
     return natural_logarithm(bands + np.float32(op.floor)) * np.float32(op.factor) + np.float32(op.offset)
 
 
@@ -65,4 +67,9 @@ def ordered_sums(op: OrderedSums, x: Array, weights: Array) -> Array:
     return total + np.float32(op.offset)
 
 
-FEATURES: dict[type[Op], Callable[..., Array]] = {LogMel: log_mel, OrderedSums: ordered_sums}
+def peak_gain(op: PeakGain, x: Array) -> Array:
+    most = int(x.max())
+    return np.array(np.float32(FULL_SCALE) / np.float32(most) if most > 0 else 1, np.float32)
+
+
+FEATURES: dict[type[Op], Callable[..., Array]] = {LogMel: log_mel, OrderedSums: ordered_sums, PeakGain: peak_gain}

@@ -102,7 +102,7 @@ def _windows(op: Op, axis: int) -> Mapping[Tensor, Window] | None:
             return {x: Window() for x in op.activations} if len(op.activations) == len(op.xs) else None
         case ChannelLookup() | OrderedSums():
             return {op.x: Window()}
-        case LogMel():
+        case LogMel() if op.gain is None:
             return {op.x: Window(op.span)}
         case Binary() if all(_fits(x, op.y, axis) for x in op.inputs):
             return {x: Window() for x in op.activations}

@@ -10,19 +10,19 @@ import numpy as np
 from smelt.model.graph import Array, Graph, Op, State, Tensor
 from smelt.model.mel import MelScale, cosines, filter_bank, hann
 from smelt.model.ops import Concat, Quantize, Reshape, Slice
-from smelt.model.ops_features import LogMel, OrderedSums
+from smelt.model.ops_features import FULL_SCALE, LogMel, OrderedSums, PeakGain
 from smelt.model.reference import run
 from smelt.passes.rewrite import fresh_name
 
 ORIGIN = "preparation"
-FULL_SCALE = 1 << 15  # of samples
 
 
 @dataclass(frozen=True)
 class Features:
     """`frames` of `window` samples, `stride` apart, at `rate` Hz; their spectra of `length` samples in `bands` mel bands from `low`
     to `high` Hz; of the logarithms, `coefficients` of the cosine transform (0: the logarithms themselves). `slide` frames of them
-    are new in each inference, the others known from those before; 0: all are, and nothing is known."""
+    are new in each inference, the others known from those before; 0: all are, and nothing is known. With `peak` samples are
+    first divided by the largest one."""
 
     frames: int
     rate: int
@@ -40,6 +40,7 @@ class Features:
     mean: float
     std: float
     slide: int = 0
+    peak: bool = False
 
     @property
     def values(self) -> int:
@@ -137,7 +138,9 @@ def feature_ops(x: Tensor, y: Tensor, f: Features) -> tuple[Op, ...]:
     bank = filter_bank(f.bands, f.length, f.rate, f.low, f.high, f.scale)
     last = made("mel", (1, f.bands) if f.coefficients else tail)
     scaled = {} if f.coefficients else {"offset": _real(-f.mean / f.std)}
-    ops: list[Op] = [
+    gain = Tensor(f"{y.name}.gain", (1, 1, 1, 1), "float32") if f.peak else None
+    ops: list[Op] = [PeakGain(x=x, y=gain, origin=ORIGIN)] if gain else []
+    ops.append(
         LogMel(
             x=x,
             window=constant("window", (hann(f.window) / FULL_SCALE).astype(np.float32)),
@@ -151,9 +154,10 @@ def feature_ops(x: Tensor, y: Tensor, f: Features) -> tuple[Op, ...]:
             factor=_real(f.factor if f.coefficients else f.factor / f.std),
             y=last,
             origin=ORIGIN,
+            gain=gain,
             **scaled,
         )
-    ]
+    )
     if f.coefficients:
         matrix = constant("cosines", (cosines(f.coefficients, f.bands) / f.std).astype(np.float32))
         sums = OrderedSums(x=last, weights=matrix, y=made("mfcc", tail), offset=_real(-f.mean / f.std), origin=ORIGIN)
