@@ -16,6 +16,9 @@ from smelt.preparation import PictureSpec, Preparation, from_metadata, picture_s
 from smelt.sounds import SoundSpec, sound_spec
 
 STORED = "stored"
+MOST_PIXELS = 1 << 24
+"""Of pictures that come in: more than any memory of a microcontroller has."""
+
 TYPES = ("int8", "uint8", "float32")
 
 
@@ -32,6 +35,8 @@ def prepared_picture(graph: Graph, spec: PictureSpec) -> Graph:
             "resized to before their middle is taken"
         )
     width, height = spec.size or resized
+    if width * height > MOST_PIXELS:
+        raise OptionError(f"--input-picture: {width}x{height} are more than {MOST_PIXELS:,} pixels")
     table = pixel_table(edge, spec.preparation, channels)
     return with_picture(graph, edge, Camera(height, width, (resized[1], resized[0]), spec.resize, table))
 
@@ -39,7 +44,7 @@ def prepared_picture(graph: Graph, spec: PictureSpec) -> Graph:
 def pixel_table(tensor: Tensor, preparation: Preparation, channels: int) -> Array:
     """What is stored for every pixel in each channel, (256, channels): what the host makes of pictures."""
     pixels = np.repeat(np.arange(256, dtype=np.int16)[:, None], channels, axis=1)
-    return from_pixels(pixels, tensor, "the pixel table", preparation)
+    return from_pixels(pixels, tensor, "(pixel - mean) / std", preparation)
 
 
 def _picture_input(graph: Graph) -> Tensor:

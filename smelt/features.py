@@ -7,6 +7,7 @@ from math import log
 
 from smelt.errors import OptionError
 from smelt.model.graph import Array, Graph, Tensor
+from smelt.model.mel import filter_bank
 from smelt.model.ops_fft import has_butterflies
 from smelt.model.reference import run
 from smelt.passes.sound import Features, with_sound
@@ -39,6 +40,11 @@ def features_of(edge: Tensor, spec: SoundSpec) -> Features:
             f"--input-sound: the model's input is {edge}, and frames have {values} features: say other ones with "
             f"{'n_mfcc=' if spec.kind == 'mfcc' else 'n_mels='}"
         )
+    high = n["high"] or spec.rate / 2
+    if not filter_bank(int(n["n_mels"]), length, spec.rate, n["low"], high, spec.mel).weights.size:
+        raise OptionError(
+            f"--input-sound: no bin of spectra of {length} samples lies between {n['low']:g} and {high:g} Hz"
+        )
     if n["slide"] > edge.elements // values:
         raise OptionError(
             f"--input-sound: slide is at most the {edge.elements // values} frames that the model's input has"
@@ -51,7 +57,7 @@ def features_of(edge: Tensor, spec: SoundSpec) -> Features:
         length=length,
         bands=int(n["n_mels"]),
         low=n["low"],
-        high=n["high"] or spec.rate / 2,
+        high=high,
         scale=spec.mel,
         power=1 if n["power"] == 1 else 2,
         floor=n["floor"],

@@ -46,8 +46,10 @@ class Preparation:
         for name, numbers in (("mean", self.mean), ("std", self.std)):
             if len(numbers) > 1 and len(numbers) != pixels.shape[-1]:
                 raise OptionError(f"--{name} has {len(numbers)} numbers, but pictures have {pixels.shape[-1]} channels")
-        mean, std = np.array(self.mean or (0,), np.float32), np.array(self.std or (1,), np.float32)
-        with np.errstate(over="ignore"):  # infinite ones are refused where they are read
+        with np.errstate(
+            over="ignore", divide="ignore", invalid="ignore"
+        ):  # infinite ones are refused where they are read
+            mean, std = np.array(self.mean or (0,), np.float32), np.array(self.std or (1,), np.float32)
             return np.asarray((pixels.astype(np.float32) - mean) / std, np.float32)
 
     def as_metadata(self) -> dict[str, str]:

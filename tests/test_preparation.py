@@ -225,6 +225,8 @@ def test_what_a_tflite_file_says_of_its_input(tmp_path, dtype, mean, std, expect
         (("--input-picture", "20x17:mean=1:mean=2"), "has no 'mean=2'"),
         (("--input-picture", "20x17:resize=area"), "not 'area'"),
         (("--input-picture", "20x17:std=0"), "must not be 0"),
+        (("--input-picture", "20x17:mean=1e39"), "made of finite numbers"),
+        (("--input-picture", "9000x9000"), "more than 16,777,216 pixels"),
         (("--input-picture", "20x17:mean=1,2"), "2 numbers"),
         (("--input-picture", "20x17:size=5x5"), "too small"),
         (("--input-picture", "same", "--layout", "keep"), None),

@@ -287,6 +287,7 @@ def test_features_are_kept_in_the_file_that_quantize_writes(folder, tmp_path):
         ("mfcc:floor=0", "floor is more than 0"),
         ("mfcc:std=0", "std is not 0"),
         ("mfcc:mel=bark", "mel is htk or slaney"),
+        ("mfcc:low=7000:high=7001", "no bin of spectra of 512 samples lies between 7000 and 7001 Hz"),
         ("mfcc:slide=8", "at most the 7 frames"),
         ("mfcc:slide=1:gain=peak", "sounds that go on"),
     ],

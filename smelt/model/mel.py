@@ -25,7 +25,7 @@ class Bank:
 
     weights: NDArray[np.float32]
     starts: NDArray[np.int16]
-    weight_starts: NDArray[np.int16]
+    weight_starts: NDArray[np.int32]
     widths: NDArray[np.int16]
 
 
@@ -85,4 +85,5 @@ def _sparse(weights: NDArray[np.float32]) -> Bank:
     widths = [int(span[-1]) + 1 - start if span.size else 0 for span, start in zip(spans, starts, strict=True)]
     parts = [row[start : start + width] for row, start, width in zip(weights, starts, widths, strict=True)]
     before = np.cumsum([0, *widths[:-1]])
-    return Bank(np.concatenate(parts), *(np.array(numbers, np.int16) for numbers in (starts, before, widths)))
+    places = np.array(starts, np.int16), np.asarray(before, np.int32), np.array(widths, np.int16)
+    return Bank(np.concatenate(parts), *places)
