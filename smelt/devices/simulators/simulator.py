@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 from collections.abc import Callable
 
@@ -18,6 +17,7 @@ from smelt.devices.simulators.attach_dma import attach_dma
 from smelt.devices.simulators.clock import Clock
 from smelt.devices.simulators.counter import IDLING, LIMIT_REACHED, MISALIGNED, Check, Counter
 from smelt.devices.simulators.doubles import is_double
+from smelt.devices.simulators.garbage import collecting
 from smelt.devices.simulators.machine import RISCV_BREAKPOINT, Machine
 from smelt.devices.simulators.memory_map import DHCSR, PAGE, Mapped, find, memory_map, read, write
 from smelt.devices.simulators.peripherals import SIZE, START, Peripherals
@@ -56,10 +56,7 @@ class Simulator:
         switched off as soon as so many lines have come out of its serial port. Raises `Fault` (a `DeviceError`) if it does anything
         wrong or needs more than `timeout_instructions` for one input."""
         check_firmware(image, self.board, "the simulator")
-        session = _Session(self.board, image, inputs, timeout_instructions, self.timing)
-        if lines:
-            session.leave_alone(lines)
-        return _freed(session.run())
+        return self._run(image, inputs, timeout_instructions, lambda s: s.leave_alone(lines) if lines else None)
 
     def talk(
         self,
@@ -77,9 +74,7 @@ class Simulator:
         check_firmware(image, self.board, "the simulator")
         if self.board.uart is None or self.board.uart.received is None:
             raise OptionError(f"{self.board.name}: smelt knows no serial port of it that receives")
-        session = _Session(self.board, image, b"", timeout_instructions, self.timing)
-        session.connect(line, watch)
-        return _freed(session.run())
+        return self._run(image, b"", timeout_instructions, lambda session: session.connect(line, watch))
 
     def run_elf(
         self,
@@ -102,14 +97,26 @@ class Simulator:
             if name and name not in parsed.symbols:
                 raise OptionError(f"the program has no function {name!r}")
         image = Image(elf, self.board.name, "unknown", parsed, (), function, parts)
-        return _freed(_Session(self.board, image, inputs, timeout_instructions, self.timing, foreign=True).run())
+        return self._run(image, inputs, timeout_instructions, foreign=True)
 
+    def _run(
+        self,
+        image: Image,
+        inputs: bytes,
+        allowance: int,
+        begin: Callable[[_Session], None] = lambda _: None,
+        foreign: bool = False,
+    ) -> Run:
+        """What a run finds, once its board is gone. An emulator and its hooks refer to each other (in unicorn's own binding), with
+        all memories of the board."""
 
-def _freed(run: Run) -> Run:
-    """What a run found, once its board is gone. An emulator and its hooks refer to each other (in unicorn's own binding), with all
-    memories of the board, and Python looks for such circles by the number of objects, not of bytes: megabytes for each run."""
-    gc.collect()
-    return run
+        def run() -> Run:
+            session = _Session(self.board, image, inputs, allowance, self.timing, foreign)
+            begin(session)
+            return session.run()
+
+        with collecting():
+            return run()
 
 
 class _Session:
