@@ -373,6 +373,7 @@ def test_a_network_on_eight_cores(made):
     first = told.steps[0].waits
     assert first.compute > 0.6 * first.cycles and min(first.banks, first.fetches, first.imbalance, first.dma) > 0
     assert first.barriers >= 40 and first.outside == 0
+    assert 100 < max(told.worker_stacks) <= WORKER_STACK_BYTES and len(told.worker_stacks) == 8
     assert told.derived and told.microjoules == pytest.approx(sum(s.microjoules for s in told.steps), rel=0.01)
     assert told.steps[0].microjoules == pytest.approx(told.steps[0].cycles * 460e-6)  # a convolution
     assert told.steps[1].microjoules == pytest.approx(told.steps[1].cycles * 364e-6)  # depthwise

@@ -30,7 +30,7 @@ class Run(Noun):
     `exit_code`, or "idle" when it jumps to itself for ever (programs other than smelt's own).
     `step_instructions` and `overhead_instructions` belong to the last completed inference, `stack_bytes` is the
     deepest stack of the whole run, `startup_instructions` is everything outside the network, in the whole run. What a device
-    does not count is 0. `step_waits` are there where several cores compute together.
+    does not count is 0. `step_waits` are there where several cores compute together, `worker_stacks` the deepest stack of each.
     """
 
     outputs: bytes
@@ -48,6 +48,7 @@ class Run(Noun):
     stalls: Stalls | None = None
     end: Literal["exit", "idle"] = "exit"
     exit_code: int = 0
+    worker_stacks: tuple[int, ...] = ()
 
     def in_brief(self) -> str:
         cycles = f", {self.cycles:,} cycles" if self.cycles else ""

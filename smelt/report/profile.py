@@ -73,7 +73,8 @@ class Profile(Noun):
     `validated` says whether the core's model of time was checked against published measurements, None where there is none.
     `tensor_bytes` are the instance's buffers, scratch included; `live_tensor_bytes` the most that tensors alone take up at once;
     `scratch_bytes` the most that one step has; `resident_bytes` the tables that are copied to RAM. `ram_bytes` counts the
-    measured stack. `instruction_cache` are the bytes of the one that cores share, where several compute together.
+    measured stack. `instruction_cache` are the bytes of the one that cores share, where several compute together, and
+    `worker_stacks` the measured stacks of these.
     """
 
     model: str
@@ -98,6 +99,7 @@ class Profile(Noun):
     steps: tuple[StepProfile, ...]
     memory: tuple[MemoryUse, ...]
     instruction_cache: int | None = None
+    worker_stacks: tuple[int, ...] = ()
 
     def in_brief(self) -> str:
         cycles = "" if self.cycles is None else f", {self.cycles:,} simulated cycles"
@@ -160,6 +162,7 @@ def profile(compilation: Compilation, run: Run) -> Profile:
         steps=steps,
         memory=memory,
         instruction_cache=None if cluster is None else cache_bytes(cluster),
+        worker_stacks=run.worker_stacks,
     )
 
 

@@ -15,6 +15,7 @@ from smelt.devices.probes import VIRTUAL, is_probe
 from smelt.devices.waits import together
 from smelt.errors import printable, shown
 from smelt.importers import ModelSummary, TensorSummary
+from smelt.planner.placement import WORKER_STACK_BYTES
 from smelt.report import text
 from smelt.report.demo import Demo
 from smelt.report.doctor import Finding
@@ -159,6 +160,8 @@ def show_waits(profile: Profile) -> None:
         cache = f"the instruction cache of cores has {profile.instruction_cache:,}"
         line()
         line(f"hot code      {most:>12,}   bytes at most, in {name}; {cache}")
+    if profile.worker_stacks:
+        line(f"core stacks   {max(profile.worker_stacks):>12,}   bytes at most; each has {WORKER_STACK_BYTES:,}")
 
 
 def _parts(profile: Profile, ram: bool) -> str:

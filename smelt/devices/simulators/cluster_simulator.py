@@ -37,7 +37,6 @@ class ClusterRun(Run):
     calls: Mapping[str, tuple[Call, ...]] = field(default_factory=dict, repr=False)
     dma: tuple[int, int, int] = (0, 0, 0)
     outside: tuple[int, int, int] = (0, 0, 0)
-    worker_stacks: tuple[int, ...] = ()
 
 
 class ClusterSimulator:
