@@ -11,12 +11,13 @@ from smelt.devices.simulators.cluster_simulator import ClusterSimulator
 from smelt.firmware.build import build
 from smelt.firmware.image import Sources
 from smelt.kernels import DEPTHWISE_NINE, LINEAR
+from smelt.kernels.binary_words import ADD_WORDS
 from smelt.kernels.headers import includes, needed, with_included
 from smelt.kernels.pool_words import MAX_POOL_WORDS
-from smelt.kernels.routines import ROUTINES
+from smelt.kernels.routines import ROUTINES, SUM_WORDS
 from smelt.loops.ir import SIZES, Scratch
 from smelt.model.graph import Array, Op, Tensor
-from smelt.model.ops import MaxPool2D, Padding
+from smelt.model.ops import Add, MaxPool2D, Padding
 from smelt.model.reference import evaluate
 from smelt.model.slabs import Rows
 from smelt.planner.shares import share, views
@@ -32,6 +33,7 @@ GUARD = 8
 WAYS = (
     DEPTHWISE_NINE,
     MAX_POOL_WORDS,
+    ADD_WORDS,
     *(way for way in LINEAR if way.name.startswith(("conv2d_quads", "dense_quads"))),
 )
 
@@ -73,6 +75,14 @@ def layers() -> list[Op]:
             x=m.tensor("x", (1, 5, 6, 8), 0.02, 0), y=m.tensor("y", (1, 2, 3, 8), 0.02, 0), size=(3, 2), stride=(2, 2),
             pad=Padding(0, 0, 0, 0), clamp=(-100, 100),
         ),
+        *(
+            Add(
+                x=m.tensor("x", (1, 3, 45), first, -5), x2=m.tensor("x2", (1, 3, 45), second, 9),
+                y=m.tensor("y", (1, 3, 45), 0.02, zero), subtract=subtract,
+            )
+            # factors of less and of more than 24 bits, whose products fit 32 bits or not
+            for first, second, zero, subtract in ((0.011, 0.013, 0, False), (0.012, 0.051, 100, False), (0.031, 0.013, 7, True))
+        ),
     ]  # fmt: skip
 
 
@@ -90,10 +100,12 @@ class Program:
     def add(self, made: Made, values: list[Array]) -> None:
         op, _, call = made
         names = []
+        given = iter(values)
         for buffer, argument in zip(call.kernel.buffers, call.arguments, strict=True):
+            content = next(given) if buffer.role == "input" else argument
             name, size = f"b{len(self.code)}", buffer.size * SIZES[buffer.type]
             self.code.append(f"static SMELT_L1 {buffer.type} {name}[{buffer.size + 2 * GUARD}];")
-            self._begin(buffer.role, name, size, values[0] if isinstance(argument, Tensor) else argument)
+            self._begin(buffer.role, name, size, content)
             names.append((name, buffer.role, size))
         self.body.append(f"{call.kernel.name}({', '.join(name for name, *_ in names)});")
         for name, role, size in names:
@@ -104,11 +116,11 @@ class Program:
         self.cases.append(" ".join(self.body))
         self.body.clear()
 
-    def _begin(self, role: str, name: str, size: int, content: Array | Scratch) -> None:
+    def _begin(self, role: str, name: str, size: int, content: Array | Tensor | Scratch) -> None:
         if role in ("output", "scratch"):
             self.body.append(f"memset((uint8_t *){name} + {size}, 0xA7, {GUARD});")
             return
-        assert not isinstance(content, Scratch)
+        assert isinstance(content, np.ndarray)
         self.inputs.append(content.tobytes().ljust(-(-size // 8) * 8, b"\0"))
         self.body.append(f"smelt_dma_wait(smelt_dma_in({name}, input + {self.given}, {size}));")
         self.given += len(self.inputs[-1])
@@ -130,7 +142,9 @@ class Program:
 def test_kernels_equal_the_reference_on_the_core(compiler: str) -> None:
     made = [m for way in WAYS for m in built(way, layers(), cores=(CORE,))]
     called = {r for _, _, call in made for r in routines_of(call.kernel)}
-    assert {r.name for r in called} == {r.name for r in ROUTINES if r.source in ("smelt_quads.h", "smelt_nine.h")}
+    assert {r.name for r in called} == {r.name for r in ROUTINES if r.source in ("smelt_quads.h", "smelt_nine.h")} | {
+        SUM_WORDS.name
+    }
     for part in (made[::2], made[1::2]):  # L1 has no room for all
         computed(part, compiler)
 

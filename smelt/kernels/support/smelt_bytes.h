@@ -127,6 +127,37 @@ SMELT_INLINE int8_t smelt_upper_half(int32_t sum)
     return (int8_t)(smelt_max_i32(smelt_min_i32(smelt_high_half(sum), 255), 0) - 128);
 }
 
+#if SMELT_HAS_XPULP
+
+/* factor * x / 256, rounded down, of a byte: by a product of 32 bits where that holds it, or by one of the factor's upper part, which
+   is exact, and one of its lowest byte. */
+SMELT_INLINE int32_t smelt_weighted_byte(int32_t factor, int32_t x)
+{
+    const int32_t is_narrow = factor > -(1 << 24) && factor < 1 << 24;
+    return is_narrow ? (factor * x) >> 8 : (factor >> 8) * x + (((factor & 255) * x) >> 8);
+}
+
+SMELT_INLINE int8_t smelt_sum_byte(int32_t x, int32_t x2, int32_t factor, int32_t factor2, int32_t offset)
+{
+    const int32_t sum = smelt_wrapping_add(offset, smelt_weighted_byte(factor, x));
+    return (int8_t)smelt_clip_byte((smelt_wrapping_add(sum, smelt_weighted_byte(factor2, x2)) >> 16) - 128);
+}
+
+/* Four elements at a time, which are read before one is written. */
+SMELT_INLINE void smelt_sum_words(int8_t *y, const int8_t *x, const int8_t *x2, int32_t rounds, int32_t factor,
+        int32_t factor2, int32_t offset)
+{
+    for (int32_t i = 0; i < 4 * rounds; ++i, y += 4, x += 4, x2 += 4) {
+        const int8_t y0 = smelt_sum_byte(x[0], x2[0], factor, factor2, offset);
+        const int8_t y1 = smelt_sum_byte(x[1], x2[1], factor, factor2, offset);
+        const int8_t y2 = smelt_sum_byte(x[2], x2[2], factor, factor2, offset);
+        const int8_t y3 = smelt_sum_byte(x[3], x2[3], factor, factor2, offset);
+        y[0] = y0, y[1] = y1, y[2] = y2, y[3] = y3;
+    }
+}
+
+#else
+
 SMELT_INLINE void smelt_sum_words(int8_t *y, const int8_t *x, const int8_t *x2, int32_t rounds, int32_t factor,
         int32_t factor2, int32_t offset)
 {
@@ -135,6 +166,8 @@ SMELT_INLINE void smelt_sum_words(int8_t *y, const int8_t *x, const int8_t *x2, 
         y[i] = smelt_upper_half(smelt_wrapping_add(sum, smelt_weighted(factor2, x2[i])));
     }
 }
+
+#endif
 
 SMELT_INLINE void smelt_product_words(int8_t *y, const int8_t *x, const int8_t *x2, int32_t rounds, int32_t multiplier,
         int32_t scale, int32_t offset, int32_t zeros, int32_t zeros2)
