@@ -140,6 +140,8 @@ class Compilation(Library):
         nouns = (self.graph, self.plan, self.program, self.sources, self.image)
         yield self.in_brief(), (), [(noun.in_brief(),) for noun in nouns if noun is not None]
         yield from self.plan.as_tables()
+        if self.image is not None:
+            yield "memory", ("", "holds", "bytes"), [(use.memory, use.content, use.size) for use in self.image.uses]
 
     def nouns(self) -> dict[str, str]:
         """What `--keep` leaves behind: file name -> text, besides the sources."""

@@ -95,6 +95,8 @@ def _cell(value: object) -> str:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:,.6g}"
+    if isinstance(value, Noun) and (brief := value.in_brief()):
+        return clipped(brief, MOST_REPR)
     return "" if value is None else _value(value)
 
 

@@ -137,7 +137,11 @@ def test_notebooks_show_tables_and_texts(model, tmp_path):
     found = smelt.verify(compilation, smelt.random_inputs(compilation.model, 1), "reference", model)
     assert f"<caption>model on {BOARD} (simulator): all 5 values" in found._repr_html_()
     assert "<caption>model (tflite): 2 operators" in smelt.inspect(model)._repr_html_()
-    assert "inference(s) of model" in execution._repr_html_() and "exit code 0" in execution.run._repr_html_()
+    shown = execution._repr_html_()
+    assert (
+        "inference(s) of model" in shown and "exit code 0" in shown and str(int(execution.outputs[0][0][0, 0])) in shown
+    )
+    assert "<caption>memory</caption>" in compilation._repr_html_()
 
 
 def test_compilations_are_saved(model, tmp_path):

@@ -15,10 +15,12 @@ from smelt.devices.probes import VIRTUAL, is_probe
 from smelt.devices.run import Run
 from smelt.errors import DeviceError, OptionError
 from smelt.model.graph import Array, Tensor
-from smelt.nouns import Noun
+from smelt.nouns import Noun, Table
 from smelt.planner.plan import Plan
 from smelt.report.energy import is_derived, microjoules
 from smelt.targets.types import Board
+
+FEW_VALUES = 20  # of an output that notebooks show
 
 Figure = TypeVar("Figure")
 
@@ -53,6 +55,23 @@ class Execution(Noun):
     def in_brief(self) -> str:
         plan = self.compilation.plan
         return f"{len(self.outputs)} inference(s) of {plan.graph.name} on {plan.board.name} ({self.device})"
+
+    def as_tables(self) -> Iterator[Table]:
+        """What an inference took, what was printed, and what the last one gave."""
+        values = zip(self.compilation.graph.outputs, self.outputs[-1] if self.outputs else (), strict=False)
+        yield (
+            self.in_brief(),
+            (),
+            [
+                ("run", self.run),
+                ("milliseconds", self.milliseconds),
+                ("printed", self.run.text.rstrip()),
+                *(
+                    (t.name, str(y.ravel()[:FEW_VALUES].tolist())[1:-1] + ", ..." * (y.size > FEW_VALUES))
+                    for t, y in values
+                ),
+            ],
+        )
 
     @property
     def milliseconds(self) -> float | None:
