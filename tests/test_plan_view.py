@@ -28,7 +28,7 @@ from smelt.report.plan_view import Box, MemoryView, PlanView, StepView, bytes_of
 from smelt.targets.boards import DISCO_F746NG, NUCLEO_L4R5ZI, board
 from tests.browser import browser
 from tests.importer_cases import relu_chain
-from tests.paths import AD, IC, KWS
+from tests.paths import AD, HELLO, IC, KWS
 from tests.test_bands import planned
 from tests.test_feed import ROWS, camera
 from tests.test_moves import with_flash
@@ -103,14 +103,14 @@ def smelt_plan(*arguments):
 
 def test_the_command(tmp_path):
     page = tmp_path / "plan.html"
-    done = smelt_plan(AD, "-b", "nucleo_l4r5zi", "--log", "none", "--html", page)
+    done = smelt_plan(HELLO, "-b", "nucleo_l4r5zi", "--log", "none", "--html", page)
     assert done.exit_code == 0, done.output
     for words in ("alive at each step", "Most is alive at step", "which is the bound", "What each budget would buy"):
         assert words in done.stdout
-    found = json.loads(smelt_plan(AD, "-b", "nucleo_l4r5zi", "--log", "none", "--json").stdout)
+    found = json.loads(smelt_plan(HELLO, "-b", "nucleo_l4r5zi", "--log", "none", "--json").stdout)
     assert found["peak"]["parts"] and found["memories"] and found["boxes"] and len(found["points"]) > 1
     assert data_of(page.read_text("utf-8")) == {key: found[key] for key in data_of(page.read_text("utf-8"))}
-    short = json.loads(smelt_plan(AD, "-b", "nucleo_l4r5zi", "--log", "none", "--json", "--no-curve").stdout)
+    short = json.loads(smelt_plan(HELLO, "-b", "nucleo_l4r5zi", "--log", "none", "--json", "--no-curve").stdout)
     assert short["points"] == [] and short["boxes"] == found["boxes"]
 
 
