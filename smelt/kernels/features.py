@@ -7,7 +7,7 @@ import numpy as np
 from smelt.kernels.calls import CallBuilder
 from smelt.kernels.fft import Numbers, load_complex, take_apart, transform
 from smelt.kernels.implementation import Implementation, KernelCall, Plain, plain
-from smelt.loops.ir import AnyBuffer, Buffer, Expr, cast, expression, maximum, minimum, real
+from smelt.loops.ir import AnyBuffer, Buffer, Expr, Value, cast, expression, maximum, minimum, real
 from smelt.model.ops_features import FULL_SCALE, LogMel, OrderedSums, PeakGain
 from smelt.model.ops_fft import has_butterflies, order, radices, rotations, split_rotations
 from smelt.targets.intrinsics import LOG, SQRT
@@ -29,10 +29,14 @@ def build_log_mel(op: LogMel, schedule: Plain) -> KernelCall:
     k = CallBuilder("log_mel")
     n = Numbers(k, "float32", half)
     x, window = k.operand("x", op.x), k.operand("window", op.window)
-    places = k.table("order", np.array(order(half, radices(half)), np.uint16))
+    places = k.table("places", np.argsort(order(half, radices(half))).astype(np.uint16))
     turns, splits = k.table("turns", rotations(half, n.dtype)), k.table("splits", split_rotations(half, n.dtype))
-    weights, starts = k.operand("weights", op.weights), k.operand("starts", op.starts)
-    firsts, widths = k.operand("weight_starts", op.weight_starts), k.operand("widths", op.widths)
+    widest = int(op.widths.constant.max())
+    weights = k.table("weights", np.pad(op.weights.constant, (0, widest)))
+    starts, firsts, widths = (
+        k.operand(name, t)
+        for name, t in (("starts", op.starts), ("weight_starts", op.weight_starts), ("widths", op.widths))
+    )
     gain = k.operand("gain", op.gain) if op.gain else None
     work = k.scratch("work", "float", op.length + 2)
     y = k.result("y", op.y)
@@ -46,37 +50,40 @@ def build_log_mel(op: LogMel, schedule: Plain) -> KernelCall:
             energy = k.let("energy", re * re + im * im)
             k.store(work, bin, k.call(SQRT, energy) if op.power == 1 else energy)
         with k.loop("band", 0, bands) as band:
+            # The limits change nothing, but show that these are places: behind the bins, and behind the weights, there is more.
+            first = k.let("first", _within(starts[band], half))
+            weight = k.let("weight", _within(firsts[band], op.weights.elements))
             total = k.var("total", real(0.0))
-            first, weight = k.let("first", starts[band]), k.let("weight", firsts[band])
-            with k.loop("i", 0, k.let("width", widths[band])) as i:
-                # The limits change nothing, but show that these are places.
-                product = weights[_inside(weight + i, op.weights.elements)] * work[_inside(first + i, half + 1)]
-                k.assign(total, total + product)
+            with k.loop("i", 0, k.let("width", minimum(widths[band], widest))) as i:
+                k.assign(total, total + weights[weight + i] * work[first + i])
             log = k.call(LOG, (total if loud is None else total * loud) + real(op.floor))
             scaled = log if op.factor == 1 else log * real(op.factor)
             k.store(y, frame * bands + band, scaled + real(op.offset) if op.offset else scaled)
     return k.finish_call()
 
 
-def _inside(place: Expr, size: int) -> Expr:
-    return minimum(maximum(place, 0), size - 1)
+def _within(place: Expr, most: int) -> Expr:
+    return minimum(maximum(place, 0), most)
 
 
-def _windowed(k: CallBuilder, work: Buffer, source: AnyBuffer, window: Buffer, places: Buffer) -> None:
+def _windowed(k: CallBuilder, work: AnyBuffer, source: AnyBuffer, window: Buffer, places: Buffer) -> None:
     """Samples times the window, zeros behind them, in the order that neighbours are combined first."""
     half, size = places.size, window.size
-    with k.loop("i", 0, half) as i:
-        first = k.let("first", minimum(places[i], half - 1) * 2)
-        for part in (0, 1):
-            place = k.let("place", minimum(first + part, size - 1))
-            product = cast("float", source[place]) * window[place]
-            if size == 2 * half:
-                k.store(work, i * 2 + part, product)
-                continue
-            with k.when((first + part) < size):
-                k.store(work, i * 2 + part, product)
-            with k.otherwise():
-                k.store(work, i * 2 + part, real(0.0))
+
+    def product(place: Expr) -> Expr:
+        return cast("float", source[place]) * window[place]
+
+    def stored(pair: Value, first: Expr, second: Expr) -> None:
+        to = k.let("to", minimum(places[pair], half - 1) * 2)
+        k.store(work, to, first)
+        k.store(work, to + 1, second)
+
+    with k.loop("pair", 0, size // 2) as pair:
+        stored(pair, product(pair * 2), product(pair * 2 + 1))
+    if size % 2:
+        stored(size // 2, product(expression(size - 1)), real(0.0))
+    with k.loop("pair", -(-size // 2), half) as pair:
+        stored(pair, real(0.0), real(0.0))
 
 
 def build_ordered_sums(op: OrderedSums, schedule: Plain) -> KernelCall:
