@@ -86,7 +86,7 @@ def test_what_has_no_room_and_what_is_nothing_is_not_taken(candidates):
     assert name_of(way) == name_of(planned(GRAPH, 8192).ways[0])
 
 
-def test_of_ops_without_weights_all_implementations_are_compared():
+def test_of_pools_all_implementations_are_compared():
     """Words of four channels, best for one core, leave cores without a share where an image has one pixel."""
     graph, ways = pool(AveragePool2D, image(25, 5, 64), (25, 5)), Ways(BOARD.core, implementations())
     plan = planned(graph)

@@ -16,7 +16,7 @@ from math import ceil
 from smelt.errors import Unsupported
 from smelt.kernels.implementation import Numbers
 from smelt.model.graph import Array, Op
-from smelt.model.ops import Linear, Pool
+from smelt.model.ops import Pool
 from smelt.model.slabs import Rows, needed
 from smelt.planner.check import check
 from smelt.planner.core_figures import fastest
@@ -118,10 +118,10 @@ class CoreSearch:
         """What is taken for the op of a way: what was measured to be fastest, or the first guess; None where nothing divides it."""
         some = chain((way,), self._ways.first_of_each(way.op, OTHERS))
         found = (rounds for one in some if (rounds := self.best(one)) is not None)
-        if isinstance(way.op, Linear):  # others where rounds of this implementation have no room, rather than none
-            guess = next(found, None)
-        else:  # what is best for one core reads words, of which few are left to each of several
+        if isinstance(way.op, Pool):  # what is best for one core reads words, of which few are left to each of several
             guess = min(found, key=lambda rounds: rounds.cycles, default=None)
+        else:  # others where rounds of this implementation have no room, rather than none
+            guess = next(found, None)
         return None if guess is None else fastest(self._predictor.known, guess, partial(self._again, way.op))
 
     def best(self, way: Way) -> OnCores | None:
