@@ -18,6 +18,9 @@ from smelt.planner.flow import ALIGN
 if TYPE_CHECKING:
     from ortools.sat.python import cp_model
 
+PACKAGES = ("ortools", "pandas")
+"""The solver, and what it imports, large, of no use here and therefore removed by some."""
+
 MOST_BLOCKS = 200
 """Beyond so many blocks the solver is not asked: only to prepare such problems, which no limit ends, takes it minutes."""
 
@@ -29,7 +32,7 @@ def takes(blocks: Sequence[Block]) -> bool:
 
 def installed() -> bool:
     """Whether the solver can be imported."""
-    return find_spec("ortools") is not None
+    return all(find_spec(name) is not None for name in PACKAGES)
 
 
 def least_height(

@@ -44,6 +44,9 @@ PACKAGES = (
     ("pyocd", "real boards by a debug probe, for --device pyocd", False, "pip install 'smelt[pyocd]'"),
     ("distributed", "tuning on several computers, for --farm", False, "pip install 'smelt[farm]'"),
 )
+USED = {"ortools": "ortools.sat.python.cp_model"}
+"""What is imported of packages that do not look themselves whether all is there that they need."""
+
 PROGRAMS = (
     (
         "qemu-system-arm",
@@ -76,6 +79,7 @@ def examine() -> tuple[Finding, ...]:
 def _package(name: str, purpose: str, needed: bool, remedy: str) -> Finding:
     try:
         module = importlib.import_module(name)
+        importlib.import_module(USED.get(name, name))
     except Exception as error:  # a broken wheel may raise anything
         return Finding(name, purpose, False, needed, str(error).splitlines()[0], remedy)
     return Finding(name, purpose, True, needed, str(getattr(module, "__version__", "installed")), "")
