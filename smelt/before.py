@@ -37,6 +37,11 @@ def prepared_picture(graph: Graph, spec: PictureSpec) -> Graph:
     width, height = spec.size or resized
     if width * height > MOST_PIXELS:
         raise OptionError(f"--input-picture: {width}x{height} are more than {MOST_PIXELS:,} pixels")
+    if spec.resize == "area" and (width % resized[0] or height % resized[1]):
+        raise OptionError(
+            f"--input-picture: resize=area makes pictures smaller by whole factors, and {width}x{height} are no multiple of "
+            f"{resized[0]}x{resized[1]}"
+        )
     table = pixel_table(edge, spec.preparation, channels)
     return with_picture(graph, edge, Camera(height, width, (resized[1], resized[0]), spec.resize, table))
 

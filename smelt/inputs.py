@@ -215,7 +215,7 @@ def _decoded(data: bytes, tensor: Tensor, source: str, size: tuple[int, int] | N
     if not fits:
         raise OptionError(
             f"{source} is {found[0]}x{found[1]} pixels, but the model's input is {columns}x{rows}: resize it first "
-            f"(smelt quantize and evaluate do so: --size {columns}x{rows})"
+            f"(smelt quantize and evaluate do so: --size {columns}x{rows}; firmware does: --input-picture {found[0]}x{found[1]})"
             if size is None
             else f"{source} has {found[0]}x{found[1]} pixels, which is too large"
         )

@@ -251,7 +251,7 @@ PLAN_OPTIONS = (
     ),
     click.option(
         "--input-picture",
-        metavar="COLUMNSxROWS[:mean=M][:std=S][:size=COLUMNSxROWS][:resize=bilinear|nearest]",
+        metavar="COLUMNSxROWS[:mean=M][:std=S][:size=COLUMNSxROWS][:resize=bilinear|nearest|area]",
         default="",
         help="The network is given pictures of this size as a camera has them, uint8, and the device resizes and scales them: "
         "(pixel - mean) / std. same: no resizing. What is left out is what the model's metadata says (docs/preparation.md).",

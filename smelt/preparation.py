@@ -16,7 +16,7 @@ from smelt.sounds import SoundSpec, sound_spec
 PREFIX = "smelt."
 MOST_SIDE = 1 << 14
 DataLayout = Literal["channels_last", "channels_first"]
-Resizing = Literal["nearest", "bilinear"]
+Resizing = Literal["bilinear", "nearest", "area"]
 LAYOUTS: tuple[DataLayout, ...] = ("channels_last", "channels_first")
 
 
@@ -87,7 +87,7 @@ def preparation(
     return found
 
 
-RESIZES = ("nearest", "bilinear")
+RESIZES: tuple[Resizing, ...] = ("bilinear", "nearest", "area")
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,12 @@ def picture_spec(text: str, stored: Preparation) -> PictureSpec:
             )
         given[key] = value
     found = preparation(given.get("mean"), given.get("std"), given.get("size"), None, stored)
-    resize = given.get("resize", "bilinear")
-    if resize not in RESIZES:
-        raise OptionError(f"--input-picture resizes {' or '.join(RESIZES)}, not '{resize}'")
+    word = given.get("resize", RESIZES[0])
+    resize = next((resize for resize in RESIZES if resize == word), None)
+    if resize is None:
+        raise OptionError(f"--input-picture resizes {', '.join(RESIZES)}, not '{word}'")
     own = first == "same"
-    return PictureSpec(None if own else _size(first), "nearest" if resize == "nearest" else "bilinear", found)
+    return PictureSpec(None if own else _size(first), resize, found)
 
 
 def _text(numbers: tuple[float, ...]) -> str:

@@ -121,6 +121,13 @@ def test_resizing_is_near_that_in_reals(rows, columns):
     assert any(isinstance(op, Resize) for op in prepare(bilinear).ops) == ((rows, columns) != (5, 4))
 
 
+def test_blocks_of_pixels_become_their_mean():
+    graph = prepared_picture(edge("uint8"), picture_spec("8x15:resize=area", Preparation()))
+    pixels = pixels_of(png(15, 8))
+    blocks = pixels.reshape(5, 3, 4, 2, 3).astype(float).mean(axis=(1, 3))
+    assert np.abs(run(graph, [pixels])[0][0] - blocks).max() <= 0.5
+
+
 def test_the_middle_of_larger_pictures_is_taken():
     graph = prepared_picture(edge("uint8"), picture_spec("8x9:size=8x9", Preparation()))
     pixels = pixels_of(png(9, 8))
@@ -152,7 +159,7 @@ def test_pictures_on_the_command_line(folder, tmp_path):
 
 
 def test_rows_of_a_picture_are_scaled_as_they_come(folder):
-    compilation = compile(folder / "camera.tflite", BOARD, feed=True, input_picture=f"same:{THREE}")
+    compilation = compile(folder / "camera.tflite", BOARD, feed=True, input_picture=f"20x46:resize=area:{THREE}")
     shape = compilation.model.inputs[0].shape
     inputs = [(RNG.integers(0, 256, shape, np.uint8),)]
     assert compilation.plan.fed is not None and verify(compilation, inputs, "reference", "").mismatches == 0
@@ -223,7 +230,8 @@ def test_what_a_tflite_file_says_of_its_input(tmp_path, dtype, mean, std, expect
         (("--input-picture", "20"), "columns x rows"),
         (("--input-picture", "20x17:sharpen=1"), "has no 'sharpen=1'"),
         (("--input-picture", "20x17:mean=1:mean=2"), "has no 'mean=2'"),
-        (("--input-picture", "20x17:resize=area"), "not 'area'"),
+        (("--input-picture", "20x17:resize=cubic"), "not 'cubic'"),
+        (("--input-picture", "21x46:resize=area"), "21x46 are no multiple of 10x23"),
         (("--input-picture", "20x17:std=0"), "must not be 0"),
         (("--input-picture", "20x17:mean=1e39"), "made of finite numbers"),
         (("--input-picture", "9000x9000"), "more than 16,777,216 pixels"),

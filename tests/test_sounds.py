@@ -1,5 +1,7 @@
 """Features of sounds before a network: near those that frameworks define, and the same bits on host and device."""
 
+import subprocess
+import sys
 import wave
 from math import cos, log, pi
 
@@ -222,6 +224,31 @@ def test_strides_are_fed_as_they_come(folder):
     assert verify(compilation, inputs, "reference", "").mismatches == 0
     header = compilation.sources.files["ear_net.h"]
     assert "EAR_IN_X_ROWS 9u" in header and "EAR_IN_X_ROW_ELEMENTS 8u" in header and "const int16_t *rows" in header
+
+
+def test_the_exported_self_test_has_samples_and_passes_on_this_computer(folder, tmp_path):
+    """Another core, another compiler, the same bits."""
+    asked = ("--board", BOARD, "--compiler", "none", "--no-run", "--input-sound", SMALL, "--input", folder / "x.wav")
+    code, _, err = smelt("export", "c", folder / "mirror.tflite", *asked, "--name", "ear", "--out", tmp_path / "ear")
+    assert code == 0, err
+    package = tmp_path / "ear"
+    sources = [p.name for p in package.glob("*.c")] + ["examples/main.c"]
+    command = [
+        sys.executable,
+        "-m",
+        "ziglang",
+        "cc",
+        "-std=c99",
+        "-O2",
+        "-ffp-contract=off",
+        "-I.",
+        *sources,
+        "-o",
+        "ear",
+    ]
+    subprocess.run(command, cwd=package, check=True)
+    told = subprocess.run([package / "ear"], capture_output=True, text=True, check=True).stdout
+    assert "self-test: 0 wrong" in told and "int16_t" in (package / "ear_self_test.h").read_text("utf-8")
 
 
 @pytest.mark.parametrize("slide", [1, 3, 7])

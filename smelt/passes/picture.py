@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from smelt.model.graph import Array, Graph, Op, Quantization, Tensor
-from smelt.model.ops import Lookup, ResizeBilinear, ResizeNearest, Slice, Unary
+from smelt.model.ops import AveragePool2D, Lookup, ResizeBilinear, ResizeNearest, Slice, Unary
 from smelt.model.ops_pointwise import ChannelLookup
 from smelt.passes.rewrite import fresh_name
 
@@ -19,12 +19,12 @@ PIXEL = Quantization((1.0,), (0,))
 @dataclass(frozen=True, eq=False)
 class Camera:
     """Pictures of `rows` x `columns` become ones of `resized` (rows, columns), of which the middle is taken; `table`, (256,
-    channels), has what the network stores for each pixel."""
+    channels), has what the network stores for each pixel. By "area" pictures are made smaller by whole factors."""
 
     rows: int
     columns: int
     resized: tuple[int, int]
-    resize: Literal["nearest", "bilinear"]
+    resize: Literal["bilinear", "nearest", "area"]
     table: Array
 
 
@@ -55,8 +55,7 @@ def _ops(graph: Graph, x: Tensor, inner: Tensor, camera: Camera) -> tuple[Op, ..
         else:
             signed = replace(made("signed", x.shape, x), dtype="int8", quantization=Quantization((1.0,), (-128,)))
             ops.append(Unary(x=x, y=signed, function="requantize", origin=ORIGIN))
-            y = made("resized", shape, signed)
-            ops.append(ResizeBilinear(x=signed, y=y, half_pixel_centers=True, origin=ORIGIN))
+            ops.append(_smaller(signed, made("resized", shape, signed), camera))
         last = ops[-1].y
     if last.shape != inner.shape:
         begin = tuple((have - want) // 2 for have, want in zip(last.shape, inner.shape, strict=True))
@@ -65,6 +64,13 @@ def _ops(graph: Graph, x: Tensor, inner: Tensor, camera: Camera) -> tuple[Op, ..
     if last.dtype == inner.dtype and np.array_equal(camera.table, _same(last, camera.table)):
         return (*ops[:-1], replace(ops[-1], y=inner)) if ops else ()
     return (*ops, _scaled(graph, last, inner, camera.table))
+
+
+def _smaller(x: Tensor, y: Tensor, camera: Camera) -> Op:
+    if camera.resize == "bilinear":
+        return ResizeBilinear(x=x, y=y, half_pixel_centers=True, origin=ORIGIN)
+    size = camera.rows // camera.resized[0], camera.columns // camera.resized[1]
+    return AveragePool2D(x=x, y=y, size=size, stride=size, origin=ORIGIN)
 
 
 def _same(tensor: Tensor, table: Array) -> Array:
