@@ -36,6 +36,7 @@ from smelt.report.profile import profile
 from smelt.several import compile_suite
 from smelt.targets.boards import board
 from smelt.targets.border import bordered as with_border
+from smelt.tuning.farm_worker import offered
 from tests.paths import HELLO, KWS
 
 BOARD = board("gapuino")
@@ -426,8 +427,9 @@ def test_a_session_computes_it_kernel_by_kernel(made):
         lambda: compile_model(KWS, BOARD, feed=True),
         lambda: compile_suite((KWS, HELLO), BOARD),
         lambda: trade_off(KWS, BOARD),
+        lambda: offered(BOARD, "simulator", (), 1),
     ],
-    ids=["feed", "suite", "curve"],
+    ids=["feed", "suite", "curve", "worker"],
 )
 def test_what_is_for_one_core_is_refused(what):
     with pytest.raises(OptionError, match=r"gapuino divides steps over the cores of a cluster, and .*: "):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from smelt.devices.link import DebugLink
 from smelt.errors import DeviceError, OptionError, SmeltError
 from smelt.firmware.build import Compiler
+from smelt.planner.limits import for_one_core
 from smelt.targets.types import Board
 from smelt.tuning.devices import counting_device
 from smelt.tuning.firmware import Firmware, outcomes
@@ -116,7 +117,11 @@ class Offer:
 
 
 def offered(board: Board, device: str, adapters: Sequence[str], count: int) -> Offer:
-    """The boards behind adapters, or so many simulated ones. Raises OptionError where nothing counts cycles."""
+    """The boards behind adapters, or so many simulated ones. Raises OptionError where nothing counts cycles, and for boards with a
+    cluster."""
+    for_one_core(
+        "farms measure kernels on one", board, "`smelt tune` without --farm measures whole steps on this computer"
+    )
     found = [counting_device(board, device, adapter) for adapter in (adapters or (None,))]
     if not found[0].in_ram:
         return Offer(found[0].name, count)
