@@ -23,6 +23,7 @@ SMALLEST = {
     "goals": ("--models", "hello", "--boards", "nucleo_l4r5zi", "--budgets", "2"),
     "kws_numbers": ("--boards", "nucleo_l4r5zi", "--numbers", "int4", "--runs", "1"),
     "layers": ("--models", "KWS", "--boards", "nucleo_l4r5zi"),
+    "mlperf_accuracy": ("--models", "AD", "--boards", "esp32c3", "--inputs", "1"),
     "mlperf_tiny": ("--models", "KWS", "--boards", "nucleo_l4r5zi", "--markdown"),
     "mlperf_tiny_small": ("--models", "AD", "--boards", "pico"),
     "planning": ("--models", "hello", "--boards", "nucleo_l4r5zi", "--goals", "balanced"),

@@ -19,7 +19,9 @@ from smelt.devices.simulators.simulator import Simulator
 from smelt.errors import OptionError
 from smelt.firmware.build import compiler_environment
 from smelt.firmware.exports import MANIFEST, Label
-from smelt.firmware.mlperf import BENCHMARKS, Mlperf, benchmark_of, modes, wired
+from smelt.firmware.image import memory_at
+from smelt.firmware.mlperf import BENCHMARKS, Mlperf, benchmark_of, modes, roomiest, wired
+from smelt.firmware.program import Region
 from smelt.importers import load
 from smelt.model.reference import run
 from smelt.report.export import export
@@ -169,6 +171,16 @@ def test_any_other_network_takes_its_inputs_as_they_are():
     found = talk(made, "profile", "db load 1", "db 11", "infer 3 1", "results")
     value = f"{np.float32(q.scale) * (int(y[0, 0]) - q.zero_point):.3f}"
     assert found[0][1] == "m-model-[network]" and found[3][-1] == found[4][0] == f"m-results-[{value}]"
+
+
+def test_inputs_are_kept_where_most_room_is():
+    """Not beside the stack: a picture of 27 KB would not fit there."""
+    made = firmware(paths.HELLO, "nucleo_h743zi")
+    dtcm, axi, *_ = made.plan.board.chip.rams
+    assert memory_at(made.plan.board, made.image.symbols["input_bytes"].address) is axi
+    (main,) = {r.memory for r in made.program.regions if r.bytes}
+    full = replace(made.program, regions=(Region(axi.name, "main", axi.size), Region(main, "fast", 8)))
+    assert main == dtcm.name and roomiest(full) != axi.name
 
 
 def test_energy_is_framed_by_a_pin():

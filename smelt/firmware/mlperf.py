@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -159,11 +160,27 @@ def _model(program: Program, graph: Graph, mlperf: Mlperf) -> str:
         vendor=c_string(mlperf.vendor),
         model=c_string(found.id if found else program.name),
         bytes=found.bytes if found else size,
+        memory=roomiest(program),
         flip="0x80" if found and not reals and found.wire != port.tensor.dtype else "0x00",
         reals=int(reals),
         quantisation=lines(_quantisation(port.tensor)) if reals else "",
         outputs=lines(_output(p) for p in program.outputs),
     )
+
+
+def roomiest(program: Program) -> str:
+    """The RAM of the chip in which the plan leaves most room, for an input beside the network's own."""
+    taken: Counter[str] = Counter()
+    for memory, size in _taken(program):
+        taken[memory] += size
+    rams = [m for m in program.plan.board.chip.rams if m.mapped and not m.external]
+    return max(rams, key=lambda m: m.size - taken[m.name]).name
+
+
+def _taken(program: Program) -> Iterator[tuple[str, int]]:
+    """The bytes of each buffer, and of each table that is copied to a RAM."""
+    yield from ((r.memory, r.bytes) for r in program.regions)
+    yield from ((c.memory, c.data.nbytes) for c in program.constants if c.memory)
 
 
 def _quantisation(tensor: Tensor) -> Iterator[str]:

@@ -6,6 +6,7 @@
 #define SMELT_MLPERF_MODEL ${model}
 #define SMELT_MLPERF_BYTES ${bytes}u /* of an input as the runner sends it */
 #define SMELT_MLPERF_FLIP ${flip}u /* what makes of a byte of it one of the network's */
+#define SMELT_MLPERF_PLACE __attribute__((aligned(4), section(".smelt.ram.${memory}"))) /* where most room is */
 #define SMELT_MLPERF_REALS ${reals} /* 1: it is float32, and the result the mean squared error */
 ${quantisation}
 static const smelt_mlperf_values smelt_mlperf_outputs[] = {

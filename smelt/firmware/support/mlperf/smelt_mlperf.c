@@ -19,10 +19,8 @@
 #define PLACES 16           /* of the binary fractions that errors are squared as */
 #define FARTHEST (1 << 30)  /* that a value is from zero then: the squares' sum must not wrap */
 
-static struct {
-    uint8_t bytes[SMELT_MLPERF_BYTES];
-    uint32_t expected, loaded;
-} buffer;
+static SMELT_MLPERF_PLACE uint8_t input_bytes[SMELT_MLPERF_BYTES]; /* where nobody clears them */
+static uint32_t expected, loaded;
 
 /* --- time ------------------------------------------------------------------------------------------------------------ */
 
@@ -93,12 +91,12 @@ static void timestamp(void)
 
 #if SMELT_MLPERF_REALS
 
-static uint8_t quantised[SMELT_MLPERF_BYTES / 4U];
+static SMELT_MLPERF_PLACE uint8_t quantised[SMELT_MLPERF_BYTES / 4U];
 
 static uint32_t real_at(uint32_t index)
 {
     uint32_t bits;
-    memcpy(&bits, buffer.bytes + 4U * index, sizeof bits);
+    memcpy(&bits, input_bytes + 4U * index, sizeof bits);
     return bits;
 }
 
@@ -119,7 +117,7 @@ static void prepare_input(void)
 {
 }
 
-#define INPUT buffer.bytes
+#define INPUT input_bytes
 
 #endif
 
@@ -280,18 +278,18 @@ static int32_t digit_of(char letter)
 static void begin_loading(const char *size)
 {
     const int32_t bytes = number_of(size);
-    buffer.expected = 0U;
-    buffer.loaded = 0U;
+    expected = 0U;
+    loaded = 0U;
     if (*size == '\0') {
         smelt_print("e-[Command 'db load' requires the # of bytes]\n");
     } else if (bytes <= 0) {
         smelt_print("e-[Command 'db load' must be >0 bytes]\n");
-    } else if ((uint32_t)bytes > sizeof buffer.bytes) {
+    } else if ((uint32_t)bytes > sizeof input_bytes) {
         say("Supplied buffer size ", (uint32_t)bytes, " exceeds maximum of ");
-        say("", sizeof buffer.bytes, "\n");
+        say("", sizeof input_bytes, "\n");
     } else {
-        buffer.expected = (uint32_t)bytes;
-        say("m-[Expecting ", buffer.expected, " bytes]\n");
+        expected = (uint32_t)bytes;
+        say("m-[Expecting ", expected, " bytes]\n");
     }
 }
 
@@ -305,34 +303,34 @@ static void load(const char *digits)
         smelt_print("e-[Insufficent number of hex digits]\n"); /* as the runner's other devices write it */
         return;
     }
-    if (buffer.loaded == buffer.expected) {
+    if (loaded == expected) {
         smelt_print("e-[No bytes are expected: 'db load N' comes first]\n");
         return;
     }
-    for (; *digits != '\0' && buffer.loaded < buffer.expected; digits += 2) {
+    for (; *digits != '\0' && loaded < expected; digits += 2) {
         const int32_t high = digit_of(digits[0]), low = digit_of(digits[1]);
         if (high < 0 || low < 0) {
             const char pair[] = {digits[0], digits[1], '\0'};
             say_word("e-[Invalid hex digit '", pair, "']\n");
             return;
         }
-        buffer.bytes[buffer.loaded++] = (uint8_t)((uint32_t)(high << 4 | low) ^ SMELT_MLPERF_FLIP);
+        input_bytes[loaded++] = (uint8_t)((uint32_t)(high << 4 | low) ^ SMELT_MLPERF_FLIP);
     }
-    if (buffer.loaded == buffer.expected) {
+    if (loaded == expected) {
         smelt_print("m-load-done\n");
     }
 }
 
 static void print_buffer(void)
 {
-    for (uint32_t i = 0U; i < buffer.expected; i++) {
+    for (uint32_t i = 0U; i < expected; i++) {
         smelt_print(i % PER_LINE == 0U ? "m-buffer-" : "-");
-        print_byte((uint8_t)(buffer.bytes[i] ^ SMELT_MLPERF_FLIP));
-        if ((i + 1U) % PER_LINE == 0U || i + 1U == buffer.expected) {
+        print_byte((uint8_t)(input_bytes[i] ^ SMELT_MLPERF_FLIP));
+        if ((i + 1U) % PER_LINE == 0U || i + 1U == expected) {
             smelt_print("\n");
         }
     }
-    if (buffer.expected % PER_LINE != 0U) {
+    if (expected % PER_LINE != 0U) {
         smelt_print("\n");
     }
 }
@@ -439,6 +437,7 @@ static int read_command(char command[LONGEST + 1U])
 void smelt_mlperf(void)
 {
     char command[LONGEST + 1U];
+    memset(input_bytes, 0, sizeof input_bytes);
     smelt_start_counter();
 #if SMELT_MLPERF_ENERGY
     smelt_set_up_pin();
