@@ -17,7 +17,7 @@ from smelt.compile import compile
 from smelt.devices.faults import Fault
 from smelt.devices.simulators.simulator import Simulator
 from smelt.errors import OptionError
-from smelt.firmware.build import compiler_environment
+from smelt.firmware.build import build, compiler_environment
 from smelt.firmware.exports import MANIFEST, Label
 from smelt.firmware.image import memory_at
 from smelt.firmware.mlperf import BENCHMARKS, Mlperf, benchmark_of, modes, roomiest, wired
@@ -26,7 +26,7 @@ from smelt.importers import load
 from smelt.model.reference import run
 from smelt.report.export import export
 from smelt.targets.boards import BOARDS, board
-from smelt.targets.registers import carry_out
+from smelt.targets.registers import Condition, carry_out
 from tests import paths
 from tests.mlperf_runner import Played, accuracy, answer, inferred, loaded, over, performance, until_ready, who
 from tests.test_cli import smelt
@@ -181,6 +181,16 @@ def test_inputs_are_kept_where_most_room_is():
     (main,) = {r.memory for r in made.program.regions if r.bytes}
     full = replace(made.program, regions=(Region(axi.name, "main", axi.size), Region(main, "fast", 8)))
     assert main == dtcm.name and roomiest(full) != axi.name
+
+
+def test_time_is_that_of_the_chips_own_clock():
+    """Earlier revisions of one chip are slower: as many cycles take longer there."""
+    made = firmware(paths.HELLO, "nucleo_h743zi")
+    b = made.plan.board
+    later = Condition(b.clock.slower.address, b.clock.slower.mask, b.clock.slower.mask)
+    other = replace(b, clock=replace(b.clock, slower=later, slower_hz=b.clock_hz // 4))
+    usual, slower = (played(made, inferred(9, 0), build(made.firmware, board), b).result[1] for board in (b, other))
+    assert b.clock.slower_hz == 400_000_000 and 3.5 < slower / usual < 4.5
 
 
 def test_energy_is_framed_by_a_pin():

@@ -123,7 +123,7 @@ def board_header(board: Board, tables: tuple[str, ...] = ()) -> str:
         f"#define SMELT_BOARD_TABLES(X){''.join(f' X({name})' for name in tables)}\n"
         f"#define SMELT_CYCLE_COUNTER {int(board.core.isa.cycle_counter)}\n"
         f"{_cycle_csr(board.core)}"
-        f"#define SMELT_CLOCK_HZ {board.clock_hz}U\n"
+        f"#define SMELT_CLOCK_HZ {_clock_hz(board)}\n"
         f"{_steps('SMELT_BOARD_CLOCK', board.clock.steps if board.clock else ())}"
         f"{_uart(board.uart) if board.uart else ''}"
         f"{_pin(board.pin) if board.pin else ''}"
@@ -177,6 +177,16 @@ def _pin(pin: Pin) -> str:
         f"#define SMELT_PIN_LOW {pin.low:#010x}U\n"
         f"{_steps('SMELT_BOARD_PIN', pin.steps)}"
     )
+
+
+def _clock_hz(board: Board) -> str:
+    """An expression: chips of one board may have two."""
+    usual, clock = f"{board.clock_hz}U", board.clock
+    if clock is None or clock.slower is None:
+        return usual
+    word = f"*(volatile const uint32_t *){clock.slower.address:#010x}U"
+    test = f"({word} & {clock.slower.mask:#010x}U) == {clock.slower.value:#010x}U"
+    return f"({test} ? {clock.slower_hz}U : {usual})"
 
 
 def _cycle_csr(core: Core) -> str:

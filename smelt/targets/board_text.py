@@ -17,7 +17,7 @@ NO_WAIT = "no wait"
 BUSES = ("own", "code", "ram")
 """The words for `Path.bus`, by its number."""
 
-ON_ONE_LINE = ("path", "only", "ready", "empty", "divider")
+ON_ONE_LINE = ("path", "only", "slower", "ready", "empty", "divider")
 
 DECIMAL = frozenset(
     {
@@ -31,6 +31,7 @@ DECIMAL = frozenset(
         "unit",
         "beat",
         "crystal_hz",
+        "slower_hz",
         "most",
         *NUMBERS,
     }

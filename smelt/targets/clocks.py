@@ -187,7 +187,7 @@ def _h7_steps(divider: int, later: int, earlier: int, bypass: bool) -> tuple[Reg
     )
 
 
-H7_480_MHZ = Clock("stm32_h7", _h7_steps(2, 240, 200, True), crystal_hz=8_000_000, bypass=True)
+H7_480_MHZ = Clock("stm32_h7", _h7_steps(2, 240, 200, True), 8_000_000, True, _EARLIER, 400_000_000)
 
 _H7_USART3_STEPS = (
     change(0x580244E8, 1 << 18, "RCC_APB1LENR: USART3 on"),
@@ -217,7 +217,7 @@ H7_D7 = _pin("D7, PG12", 0x58021800, 12, 0x580244E0, 6, "RCC_AHB4ENR")
 
 # --- STM32H750B-DK: the same chip but for its flash, from a crystal of 25 MHz [the board's driver in Zephyr] --------------------
 
-H750_480_MHZ = Clock("stm32_h7", _h7_steps(5, 192, 160, False), crystal_hz=25_000_000)
+H750_480_MHZ = Clock("stm32_h7", _h7_steps(5, 192, 160, False), 25_000_000, False, _EARLIER, 400_000_000)
 
 H750_USART3 = Uart(
     "USART3, TX is PB10",

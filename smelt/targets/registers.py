@@ -57,6 +57,9 @@ class Clock(Noun):
     steps: tuple[RegisterStep, ...] = field(repr=False)
     crystal_hz: int = 0
     bypass: bool = False
+    slower: Condition | None = None
+    slower_hz: int = 0
+    """What the clock is on chips of which `slower` holds."""
 
 
 BAUD = 115_200

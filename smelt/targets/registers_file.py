@@ -16,12 +16,16 @@ MOST_PAUSED = 1 << 20
 
 def parse_clock(table: Table, interfaces: Sequence[str]) -> Clock:
     """The clock of a table; raises BadKey. Its registers are of one of the `interfaces` that there are."""
-    table.check_keys(("interface", "steps"), ("crystal_hz", "bypass"))
+    table.check_keys(("interface", "steps"), ("crystal_hz", "bypass", "slower", "slower_hz"))
+    if ("slower" in table.values) != ("slower_hz" in table.values):
+        raise table.wrong("slower", "it goes with `slower_hz`, the clock of such chips")
     return Clock(
         table.choice("interface", tuple(interfaces)),
         tuple(map(_step, table.tables("steps"))),
         table.integer("crystal_hz", 0, 10**9, 0),
         table.flag("bypass"),
+        _condition(table, "slower") if "slower" in table.values else None,
+        table.integer("slower_hz", 1000, 10**10) if "slower_hz" in table.values else 0,
     )
 
 
@@ -86,6 +90,7 @@ def clock_table(clock: Clock) -> dict[str, Any]:
     values: dict[str, Any] = {"interface": clock.interface}
     values |= {"crystal_hz": clock.crystal_hz} if clock.crystal_hz else {}
     values |= {"bypass": True} if clock.bypass else {}
+    values |= {"slower": asdict(clock.slower), "slower_hz": clock.slower_hz} if clock.slower else {}
     return values | {"steps": list(map(_step_table, clock.steps))}
 
 
