@@ -179,7 +179,7 @@ def test_lines_are_short_and_offsets_have_names(network):
     for file in network[2].glob("[!m]*.[ch]"):
         assert max(map(len, file.read_text().splitlines())) <= LONGEST, file
     code = (network[2] / "words_net.c").read_text()
-    assert "&net->main[WORDS_AT_INPUT_0]" in code and not re.search(r"net->\w+(?: \+ |\[)\d", code)
+    assert "(net, WORDS_AT_INPUT_0)" in code and not re.search(r"(?:net->\w+(?: \+ |\[)|\(net, )\d", code)
 
 
 def test_what_reviewers_see_is_the_same_machine_code(network, tmp_path):

@@ -74,3 +74,9 @@ def test_the_notebook_runs() -> None:
     assert len(shown) == 5 and shown[2] == "'frog'"
     assert "<caption>operators (" in shown[0] and "<caption>steps (" in shown[3]
     assert "all 20 values of 2 input(s) equal reference" in shown[4]
+
+
+def test_deviations_are_the_same_in_packages():
+    """From coding rules: the page has the table that every package has."""
+    shipped = (ROOT / "smelt/firmware/exports/templates/misra.md").read_text("utf-8")
+    assert shipped[shipped.index("| rule |") :] in (ROOT / "docs/misra.md").read_text("utf-8")

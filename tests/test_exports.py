@@ -141,7 +141,9 @@ def test_single_file(words, folder):
     for compiler in ("gcc", "arm-none-eabi-gcc", "arm-none-eabi-nm"):
         need(compiler)
     written("single-file", words, folder)
-    assert {p.name for p in folder.rglob("*") if p.is_file()} == {"words.h", "main.c", "README.md", "LICENSE", MANIFEST}
+    assert {p.name for p in folder.rglob("*") if p.is_file()} == {
+        *("words.h", "main.c", "README.md", "LICENSE", "MISRA.md", MANIFEST)
+    }
     assert "self-test: 0 wrong" in execute(compiled(folder, folder / "examples" / "main.c"))
     target = ["-mcpu=cortex-m4", "-mthumb", "-O2", "-Wall", "-Wextra", "-Werror", "-std=c99", "-pedantic-errors", "-c"]
     execute("arm-none-eabi-gcc", *target, f"-I{folder}", folder / "examples" / "main.c", "-o", folder / "one.o")

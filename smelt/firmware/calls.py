@@ -11,7 +11,8 @@ from smelt.firmware.moves import carry, clean, dma_of, start, wait
 from smelt.firmware.program import Band, Program
 from smelt.firmware.repeats import Repeat, again, repeats
 from smelt.firmware.transports import Deed, Place, Shared, Transport
-from smelt.loops.ir import Buffer
+from smelt.kernels.c_types import C_TYPES
+from smelt.loops.ir import SIZES, Buffer
 from smelt.planner.step import Step
 
 
@@ -24,10 +25,21 @@ def operand(program: Program, place: Place | Constant, type: str, step: int = 0)
     """An argument of a call, which moves by `step` bytes from band to band."""
     if isinstance(place, Constant):
         return in_image(place) if program.exchanged else place.name
-    pointer = address(program, place)
-    pointer += f" {'+' if step > 0 else '-'} {abs(step)}u * band" if step else ""
-    through = "" if type in ("const int8_t", "const uint8_t", "const void", "void") else "(void *)"
-    return f"({type} *){through}{f'({pointer})' if step else pointer}"
+    bare, moved = type.removeprefix("const "), f" {'+' if step > 0 else '-'} ({abs(step)}u * band)" if step else ""
+    if bare == "void":
+        return f"({type} *)({address(program, place)}{moved})" if step else f"({type} *){address(program, place)}"
+    at = " + ".join(offset(program, place)) or "0u"
+    return f"{program.name}_{program.role(place.memory)}_{bare.removesuffix('_t')}(net, {at}{moved})"
+
+
+def region_helpers(program: Program, code: str) -> Iterator[str]:
+    """The functions that `code` calls for elements in regions."""
+    for role in dict.fromkeys(r.role for r in program.regions):
+        for type in dict.fromkeys(C_TYPES.values()):
+            helper, through = f"{program.name}_{role}_{type.removesuffix('_t')}", "" if SIZES[type] == 1 else "(void *)"
+            if f"{helper}(" in code:
+                yield f"static inline {type} *{helper}(const {program.name}_net *net, uint32_t at)"
+                yield f"{{\n    uint8_t *const region = net->{role};\n    return ({type} *){through}&region[at];\n}}\n"
 
 
 def in_image(constant: Constant) -> str:

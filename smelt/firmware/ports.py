@@ -3,6 +3,7 @@ to real numbers."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from string import Template
 
@@ -49,6 +50,19 @@ def _macros(prefix: str, port: Port, graph: Graph, exchanged: bool) -> Iterator[
     if q:
         yield f"#define {prefix}_SCALE {float_literal(q.scale)}"
         yield f"#define {prefix}_ZERO_POINT ({q.zero_point})"
+
+
+def agreement(program: Program) -> Iterator[str]:
+    """What the code takes for granted of the header that is included: files of two compilations do not go together."""
+    sizes = {} if program.suite else {"fast": 0, "main": 0} | {r.role: r.bytes for r in program.regions}
+    stated = [
+        f"#define {program.name}_{role}_BYTES {size}u".upper().replace("#DEFINE", "#define")
+        for role, size in sizes.items()
+    ]
+    stated += [*macros(program), f"#define {program.name.upper()}_STEPS {len(program.plan.steps)}u"]
+    found = (re.fullmatch(r"#define (\w+) (\d+u?)", line, re.IGNORECASE) for line in stated)
+    wrong = " || ".join(f"({m[1]} != {m[2].lower()})" for m in found if m)
+    yield from (f"#if {wrong}", f'#error "{program.name}_net.h is of another compilation than this file"', "#endif")
 
 
 def layout_of(tensor: Tensor, graph: Graph) -> str:

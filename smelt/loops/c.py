@@ -17,6 +17,7 @@ from smelt.loops.ir import (
     Copy,
     Declare,
     DeclareWindow,
+    Element,
     Expr,
     Group,
     If,
@@ -121,7 +122,15 @@ def _copy(
 
 
 def _address(buffer: AnyBuffer, index: Expr) -> str:
+    if isinstance(_first_term(index), Element):
+        return _text(index, 9)
     return buffer.name if index == Const(0) else f"{buffer.name} + {_text(index, 9)}"
+
+
+def _first_term(index: Expr) -> Expr:
+    while isinstance(index, Binary) and index.operator in ("+", "-"):
+        index = index.left
+    return index
 
 
 def _passed(span: Span) -> str:
@@ -160,6 +169,8 @@ def _spelled(value: Expr) -> tuple[str, int]:
             return f"({type}){_text(inner, UNARY)}", UNARY
         case Group(inner):
             return f"({_text(inner)})", ATOM
+        case Element(buffer, inner):
+            return f"&{buffer.name}[{_text(inner)}]", UNARY
         case Load(buffer, index, type) if type == buffer.type:
             return f"{buffer.name}[{_text(index)}]", ATOM
         case Load(buffer, index, type):

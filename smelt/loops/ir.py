@@ -153,6 +153,19 @@ class Group(Expr):
 
 
 @dataclass(frozen=True)
+class Element(Expr):
+    """An element of a buffer whose address is meant, in the place of the first term of an index: `&x[i] + j` is `x + i + j` for
+    readers. Kernels are built without."""
+
+    buffer: AnyBuffer
+    value: Expr
+
+    @property
+    def type(self) -> Type:  # type: ignore[override]
+        return self.value.type
+
+
+@dataclass(frozen=True)
 class Load(Expr):
     """`type` bytes from element `index` on; wider than an element it reads neighbours together, aligned or not."""
 

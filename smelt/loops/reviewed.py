@@ -1,7 +1,8 @@
 """C for people who review it: the same kernel with what coding rules ask for (docs/misra.md), and the same machine code.
 
 Names of kernels are digests of the plain print (`c.py`), which therefore does not change. This one may: every operand that is an
-operation of another kind stands in parentheses, and results that nobody wants are dropped by a cast. Compilers see the very same
+operation of another kind stands in parentheses, results that nobody wants are dropped by a cast, and pointers to elements say so.
+Compilers see the very same
 expressions: a function for shifts, say, would be inlined to another order of instructions.
 """
 
@@ -13,13 +14,16 @@ from dataclasses import replace
 
 from smelt.loops.c import print_definition
 from smelt.loops.ir import (
+    AnyBuffer,
     Assign,
     Binary,
     Call,
     Cast,
+    Const,
     Copy,
     Declare,
     DeclareWindow,
+    Element,
     Expr,
     Group,
     If,
@@ -52,21 +56,25 @@ def _statement(statement: Stmt) -> Stmt:
         case Declare(_, value) | Assign(_, value):
             return replace(statement, value=_plain(value))
         case DeclareWindow(window):
-            return DeclareWindow(replace(window, offset=_behind(window.offset)))
+            return DeclareWindow(replace(window, offset=_behind(window.base, window.offset)))
         case Store(buffer, index, value, type):
-            where = _plain(index) if type == buffer.type else _behind(index)
+            where = _plain(index) if type == buffer.type else _behind(buffer, index)
             return replace(statement, index=where, value=_plain(value))
         case Loop(_, start, stop, _, body):
             return replace(statement, start=_plain(start), stop=_grouped(stop), body=tuple(_statements(body)))
         case If(condition, then, otherwise):
             then, otherwise = tuple(_statements(then)), tuple(_statements(otherwise))
             return replace(statement, condition=_plain(condition), then=then, otherwise=otherwise)
-        case Copy(_, index, _, source_index, count):
-            to, source = _behind(index), _behind(source_index)
-            return replace(statement, target_index=to, source_index=source, count=_grouped(count))
+        case Copy(target, index, source, source_index, count):
+            to, behind = _behind(target, index), source_index
+            if not isinstance(source, Expr):
+                behind = _behind(source, source_index)
+            return replace(statement, target_index=to, source_index=behind, count=_grouped(count))
         case CallRoutine(_, arguments):
-            given = tuple(replace(a, index=_behind(a.index)) if isinstance(a, Span) else _plain(a) for a in arguments)
-            return replace(statement, arguments=given)
+            given = (
+                replace(a, index=_behind(a.buffer, a.index)) if isinstance(a, Span) else _plain(a) for a in arguments
+            )
+            return replace(statement, arguments=tuple(given))
     return statement
 
 
@@ -76,10 +84,14 @@ def _grouped(value: Expr) -> Expr:
     return Group(value) if isinstance(value, Binary) and value.operator not in ("min", "max") else value
 
 
-def _behind(index: Expr) -> Expr:
-    """What is added to a pointer, term by term as in the plain print: compilers see other sums in sums of their own."""
-    value = _plain(index)
-    return value if isinstance(value, Binary) and value.operator in ("+", "-") else _grouped(index)
+def _behind(buffer: AnyBuffer, index: Expr) -> Expr:
+    """What is added to a pointer, term by term as in the plain print: compilers see other sums in sums of their own. The first
+    term is the index of an element."""
+    if index == Const(0):
+        return index
+    if isinstance(index, Binary) and index.operator in ("+", "-"):
+        return Binary(index.operator, _behind(buffer, index.left), _grouped(index.right))
+    return Element(buffer, _plain(index))
 
 
 def _plain(value: Expr) -> Expr:
@@ -91,7 +103,7 @@ def _plain(value: Expr) -> Expr:
         case Cast(type, inner):
             return Cast(type, _grouped(inner))
         case Load(buffer, index, type):
-            return Load(buffer, _plain(index) if type == buffer.type else _behind(index), type)
+            return Load(buffer, _plain(index) if type == buffer.type else _behind(buffer, index), type)
         case Call(intrinsic, arguments):
             return Call(intrinsic, tuple(_plain(a) for a in arguments))
     return value

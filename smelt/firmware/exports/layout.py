@@ -16,6 +16,7 @@ from smelt.firmware.weights_image import WeightsImage, weights_file
 
 MANIFEST = "smelt_package.json"
 SHOWN = re.compile(r"(?i)\b(example|sample)s?/")
+DEVIATIONS = "MISRA.md"
 SCHEMA = "smelt/package/1"  # of the manifest
 
 
@@ -56,6 +57,7 @@ def lay_out(format: Format, package: Package) -> dict[str, bytes]:
     """What is written: path in the folder -> content. The same package, the same bytes."""
     files = format.files(package)
     texts = {**files, "README.md": readme(format, package, files), "LICENSE": license_text(package)}
+    texts[DEVIATIONS] = filled("misra.md", package)
     written = format.packed(package, texts)
     if package.program.exchanged:
         written |= {weights_file(package.name): WeightsImage(package.program).data}
