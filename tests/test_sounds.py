@@ -21,6 +21,7 @@ from smelt.model.ops_features import LogMel
 from smelt.model.reference import evaluate, run, run_sequence
 from smelt.model.reference_features import natural_logarithm
 from smelt.model.slabs import Rows, slab
+from smelt.planner.software_floats import software_notes
 from smelt.preparation import Preparation, from_metadata
 from smelt.report.verify import verify
 from smelt.sounds import sound_spec
@@ -295,6 +296,12 @@ def test_features_are_kept_in_the_file_that_quantize_writes(folder, tmp_path):
     assert on_host["outputs"] == on_device["outputs"] and on_device["cycles"] > 2 * on_host["cycles"]
     code, _, err = smelt("compile", folder / "mirror.tflite", "--board", BOARD, "--input-sound", "stored")
     assert code == 2 and "says nothing of sounds" in err
+
+
+def test_boards_without_floats_are_told_apart(folder):
+    """What is slow there is the preparation, which quantising does not help."""
+    (note,) = software_notes(compile(folder / "mirror.tflite", "esp32c3", compiler="none", input_sound=SMALL).plan)
+    assert "they prepare the input" in note and "quantise the model" not in note
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from typing import Literal
 from smelt.model.graph import Op, Tensor
 
 FULL_SCALE = 1 << 15  # of samples
+PREPARATION = "preparation"
+"""The origin of ops that no file has: what is done before a network."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

@@ -9,10 +9,10 @@ import numpy as np
 
 from smelt.model.graph import Array, Graph, Op, Quantization, Tensor
 from smelt.model.ops import AveragePool2D, Lookup, ResizeBilinear, ResizeNearest, Slice, Unary
+from smelt.model.ops_features import PREPARATION
 from smelt.model.ops_pointwise import ChannelLookup
 from smelt.passes.rewrite import fresh_name
 
-ORIGIN = "preparation"
 PIXEL = Quantization((1.0,), (0,))
 
 
@@ -51,15 +51,19 @@ def _ops(graph: Graph, x: Tensor, inner: Tensor, camera: Camera) -> tuple[Op, ..
     if camera.resized != (camera.rows, camera.columns):
         shape = (1, *camera.resized, x.shape[3])
         if camera.resize == "nearest":
-            ops.append(ResizeNearest(x=last, y=made("resized", shape, last), half_pixel_centers=True, origin=ORIGIN))
+            ops.append(
+                ResizeNearest(x=last, y=made("resized", shape, last), half_pixel_centers=True, origin=PREPARATION)
+            )
         else:
             signed = replace(made("signed", x.shape, x), dtype="int8", quantization=Quantization((1.0,), (-128,)))
-            ops.append(Unary(x=x, y=signed, function="requantize", origin=ORIGIN))
+            ops.append(Unary(x=x, y=signed, function="requantize", origin=PREPARATION))
             ops.append(_smaller(signed, made("resized", shape, signed), camera))
         last = ops[-1].y
     if last.shape != inner.shape:
         begin = tuple((have - want) // 2 for have, want in zip(last.shape, inner.shape, strict=True))
-        ops.append(Slice(x=last, y=made("cut", inner.shape, last), begin=begin, stride=(1, 1, 1, 1), origin=ORIGIN))
+        ops.append(
+            Slice(x=last, y=made("cut", inner.shape, last), begin=begin, stride=(1, 1, 1, 1), origin=PREPARATION)
+        )
         last = ops[-1].y
     if last.dtype == inner.dtype and np.array_equal(camera.table, _same(last, camera.table)):
         return (*ops[:-1], replace(ops[-1], y=inner)) if ops else ()
@@ -68,9 +72,9 @@ def _ops(graph: Graph, x: Tensor, inner: Tensor, camera: Camera) -> tuple[Op, ..
 
 def _smaller(x: Tensor, y: Tensor, camera: Camera) -> Op:
     if camera.resize == "bilinear":
-        return ResizeBilinear(x=x, y=y, half_pixel_centers=True, origin=ORIGIN)
+        return ResizeBilinear(x=x, y=y, half_pixel_centers=True, origin=PREPARATION)
     size = camera.rows // camera.resized[0], camera.columns // camera.resized[1]
-    return AveragePool2D(x=x, y=y, size=size, stride=size, origin=ORIGIN)
+    return AveragePool2D(x=x, y=y, size=size, stride=size, origin=PREPARATION)
 
 
 def _same(tensor: Tensor, table: Array) -> Array:
@@ -83,8 +87,8 @@ def _scaled(graph: Graph, x: Tensor, y: Tensor, table: Array) -> Op:
     """Mean, standard deviation, scale and zero point: all that is a function of one pixel is one table, or one for each channel."""
     name = fresh_name(graph, f"{y.name}.table")
     if (table == table[:, :1]).all():
-        return Lookup(x=x, y=y, table=_constant(name, table[:, 0], y), origin=ORIGIN)
-    return ChannelLookup(x=x, y=y, table=_constant(name, table.T, y), origin=ORIGIN)
+        return Lookup(x=x, y=y, table=_constant(name, table[:, 0], y), origin=PREPARATION)
+    return ChannelLookup(x=x, y=y, table=_constant(name, table.T, y), origin=PREPARATION)
 
 
 def _constant(name: str, data: Array, y: Tensor) -> Tensor:

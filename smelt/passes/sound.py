@@ -10,11 +10,9 @@ import numpy as np
 from smelt.model.graph import Array, Graph, Op, State, Tensor
 from smelt.model.mel import MelScale, cosines, filter_bank, hann
 from smelt.model.ops import Concat, Quantize, Reshape, Slice
-from smelt.model.ops_features import FULL_SCALE, LogMel, OrderedSums, PeakGain
+from smelt.model.ops_features import FULL_SCALE, PREPARATION, LogMel, OrderedSums, PeakGain
 from smelt.model.reference import run
 from smelt.passes.rewrite import fresh_name
-
-ORIGIN = "preparation"
 
 
 @dataclass(frozen=True)
@@ -93,7 +91,7 @@ def _sliding(name: str, y: Tensor, f: Features) -> Front:
     )
     front = _followed(front, old, new, all, _of_silence(old, f))
     last = all if old.shape[1] else new
-    return replace(front, ops=(*front.ops, Reshape(x=last, y=y, origin=ORIGIN)))
+    return replace(front, ops=(*front.ops, Reshape(x=last, y=y, origin=PREPARATION)))
 
 
 def _followed(front: Front, old: Tensor, new: Tensor, all: Tensor, initial: Array) -> Front:
@@ -103,8 +101,8 @@ def _followed(front: Front, old: Tensor, new: Tensor, all: Tensor, initial: Arra
         return front
     following = replace(old, name=f"{old.name}.next")
     begin = (0, new.shape[1], 0, 0)
-    joined = Concat(xs=(old, new), y=all, axis=1, origin=ORIGIN)
-    kept = Slice(x=all, y=following, begin=begin, stride=(1, 1, 1, 1), origin=ORIGIN)
+    joined = Concat(xs=(old, new), y=all, axis=1, origin=PREPARATION)
+    kept = Slice(x=all, y=following, begin=begin, stride=(1, 1, 1, 1), origin=PREPARATION)
     return replace(front, ops=(*front.ops, joined, kept), states=(*front.states, State(old, following, initial)))
 
 
@@ -139,7 +137,7 @@ def feature_ops(x: Tensor, y: Tensor, f: Features) -> tuple[Op, ...]:
     last = made("mel", (1, f.bands) if f.coefficients else tail)
     scaled = {} if f.coefficients else {"offset": _real(-f.mean / f.std)}
     gain = Tensor(f"{y.name}.gain", (1, 1, 1, 1), "float32") if f.peak else None
-    ops: list[Op] = [PeakGain(x=x, y=gain, origin=ORIGIN)] if gain else []
+    ops: list[Op] = [PeakGain(x=x, y=gain, origin=PREPARATION)] if gain else []
     ops.append(
         LogMel(
             x=x,
@@ -153,14 +151,16 @@ def feature_ops(x: Tensor, y: Tensor, f: Features) -> tuple[Op, ...]:
             floor=_real(f.floor),
             factor=_real(f.factor if f.coefficients else f.factor / f.std),
             y=last,
-            origin=ORIGIN,
+            origin=PREPARATION,
             gain=gain,
             **scaled,
         )
     )
     if f.coefficients:
         matrix = constant("cosines", (cosines(f.coefficients, f.bands) / f.std).astype(np.float32))
-        sums = OrderedSums(x=last, weights=matrix, y=made("mfcc", tail), offset=_real(-f.mean / f.std), origin=ORIGIN)
+        sums = OrderedSums(
+            x=last, weights=matrix, y=made("mfcc", tail), offset=_real(-f.mean / f.std), origin=PREPARATION
+        )
         ops.append(sums)
         last = sums.y
     return (*ops, *_stored(last, y))
@@ -169,11 +169,11 @@ def feature_ops(x: Tensor, y: Tensor, f: Features) -> tuple[Op, ...]:
 def _stored(x: Tensor, y: Tensor) -> tuple[Op, ...]:
     """From reals of a shape to y."""
     if y.dtype == "float32":
-        return (Reshape(x=x, y=y, origin=ORIGIN),)
+        return (Reshape(x=x, y=y, origin=PREPARATION),)
     if x.shape == y.shape:
-        return (Quantize(x=x, y=y, origin=ORIGIN),)
+        return (Quantize(x=x, y=y, origin=PREPARATION),)
     flat = replace(y, name=f"{y.name}.quantized", shape=x.shape)
-    return Quantize(x=x, y=flat, origin=ORIGIN), Reshape(x=flat, y=y, origin=ORIGIN)
+    return Quantize(x=x, y=flat, origin=PREPARATION), Reshape(x=flat, y=y, origin=PREPARATION)
 
 
 def _real(x: float) -> float:

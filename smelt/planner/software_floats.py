@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smelt.loops.floats import computes_in_floats
 from smelt.model.graph import Graph
+from smelt.model.ops_features import PREPARATION
 from smelt.model.reference import computes_reals
 from smelt.planner.plan import Plan
 from smelt.targets.boards import PRODUCTS
@@ -20,11 +21,13 @@ def software_notes(plan: Plan) -> tuple[str, ...]:
     macs = sum(step.macs for step in steps)
     cost = board.core.software_mac
     found = f"{board.name} has no floating-point unit: {len(steps)} of {len(plan.steps)} steps compute in software"
-    if macs:
-        found += (
-            f", about {cost} cycles for each of {macs:,} products and sums ({macs * cost / 1e6:.3g} million); {ADVICE}"
-        )
-    return (found,)
+    if macs and cost:
+        found += f", about {cost} cycles for each of {macs:,} products and sums ({macs * cost / 1e6:.3g} million)"
+    elif macs:
+        found += f", {macs:,} products and sums"
+    if all(op.origin == PREPARATION for step in steps for op in step.ops):
+        return (f"{found}; they prepare the input: take a board with such a unit, or features of your own",)
+    return (f"{found}; {ADVICE}" if macs else found,)
 
 
 def software_warnings(graph: Graph) -> tuple[str, ...]:
