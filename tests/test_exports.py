@@ -137,6 +137,17 @@ def test_c_runs_its_self_test_which_can_fail(words, folder):
     assert "self-test: 1 wrong" in done.stdout and done.returncode == 1
 
 
+def test_examples_name_the_class_that_a_network_chose(model, folder):
+    need("gcc")
+    chosen = made(model, labels=("yes", "no", "up", "down", "stop"), output_type="class")
+    written("c", chosen, folder)
+    (best,) = run(chosen.program.plan.graph, [np.zeros((1, 16), np.int8)])[0].reshape(-1)
+    said = execute(compiled(folder, folder / "examples" / "main.c", *code(folder)))
+    assert f"best of 5 classes: number {best} {chosen.labels[best]}\n" in said
+    sketch = lay_out(format_named("platformio"), chosen)["examples/basic/basic.ino"].decode()
+    assert "largest = (int)out.out_" in sketch and '"best class: "' in sketch
+
+
 def test_single_file(words, folder):
     for compiler in ("gcc", "arm-none-eabi-gcc", "arm-none-eabi-nm"):
         need(compiler)

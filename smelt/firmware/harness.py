@@ -97,11 +97,9 @@ def _span(struct: str, port: Port) -> str:
 
 def _report(program: Program, labels: tuple[str, ...]) -> str:
     output = program.outputs[0]
-    chosen = _chosen_of(program)
+    chosen = chosen_of(program)
     classes = chosen or output.tensor.elements
-    if labels and len(labels) != classes:
-        told = f"is one of {classes} classes" if chosen else f"has {classes} values"
-        raise OptionError(f"{len(labels)} labels were given, but the model's first output {told}")
+    check_labels(program, labels)
     if not chosen and not _is_probability(output):
         return template("report_nothing.c").substitute({})
     names = labels or tuple(f"class {i}" for i in range(classes))
@@ -113,13 +111,21 @@ def _report(program: Program, labels: tuple[str, ...]) -> str:
     )
 
 
+def check_labels(program: Program, labels: tuple[str, ...]) -> None:
+    """Raise OptionError if labels are given, and another number of them than there are classes."""
+    chosen, values = chosen_of(program), program.outputs[0].tensor.elements
+    if labels and len(labels) != (chosen or values):
+        told = f"is one of {chosen} classes" if chosen else f"has {values} values"
+        raise OptionError(f"{len(labels)} labels were given, but the model's first output {told}")
+
+
 def tells_classes(program: Program) -> bool:
     """Whether the firmware prints a line with the most probable class after each inference."""
-    return _chosen_of(program) > 0 or _is_probability(program.outputs[0])
+    return chosen_of(program) > 0 or _is_probability(program.outputs[0])
 
 
-def _chosen_of(program: Program) -> int:
-    """Of how many classes the output is the number of one; 0 where it is something else."""
+def chosen_of(program: Program) -> int:
+    """Of how many classes the first output is the number of one; 0 where it is something else."""
     output = program.outputs[0].tensor
     op = program.plan.graph.producer(output)
     return op.x.shape[op.axis] if isinstance(op, ArgMax) and output.elements == 1 else 0

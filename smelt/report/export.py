@@ -24,6 +24,7 @@ from smelt.firmware.exports import (
     lay_out,
     package,
 )
+from smelt.firmware.harness import check_labels
 from smelt.firmware.mlperf import CODE, Mode, modes
 from smelt.importers import MOST_BYTES
 from smelt.inputs import random_inputs
@@ -109,6 +110,7 @@ def export(
     """
     label, folder = label or Label(), Path(folder)
     found = check_export(format, compilation.program.name, label, folder)
+    check_labels(compilation.program, labels)
     firmware = _modes(compilation) if found.firmware else ()
     given = tuple(inputs) if inputs is not None else random_inputs(compilation.model, 1)[0]
     golden = Golden(given, run(compilation.model, given))
@@ -122,7 +124,7 @@ def export(
         label,
         origin,
         tuple(figures),
-        _fitting(compilation, labels),
+        labels,
         firmware,
     )
     files = lay_out(found, made)
@@ -140,13 +142,6 @@ def _modes(compilation: Compilation) -> tuple[Mode, ...]:
 
 def _digest(model: Path) -> str:
     return hashlib.sha256(read(model, MOST_BYTES)).hexdigest()
-
-
-def _fitting(compilation: Compilation, labels: tuple[str, ...]) -> tuple[str, ...]:
-    elements = compilation.program.outputs[0].tensor.elements
-    if labels and len(labels) != elements:
-        raise OptionError(f"{len(labels)} labels were given, but the model's first output has {elements} values")
-    return labels
 
 
 def _measured(compilation: Compilation, golden: Golden) -> Iterator[Figure]:

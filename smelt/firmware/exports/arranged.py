@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from smelt.firmware.exports.package import Package
 from smelt.firmware.exports.self_test import self_test
 from smelt.firmware.exports.texts import filled, licensed, plain
-from smelt.firmware.harness import c_string
+from smelt.firmware.harness import c_string, chosen_of
 from smelt.firmware.layout import wrapped
 from smelt.firmware.program import Port
 from smelt.firmware.sources import lines
@@ -48,15 +48,30 @@ def sketch(package: Package) -> str:
 def spoken(package: Package) -> dict[str, str]:
     """What examples say of inputs, the first output and its labels."""
     port = package.program.outputs[0]
+    classes, counted = chosen_of(package.program), package.program.feed is None and package.program.inputs
     quoted = ", ".join(c_string(label) for label in package.labels)
     return {
         "inputs": lines(_inputs(package)),
-        "output": port.field,
-        "elements": _macro(package, port, "ELEMENTS"),
+        "counter": "i, " if counted or not classes else "",
+        "find": lines(_find(package, port, classes)),
+        "what": f"best of {classes} classes" if classes else f"largest of {port.tensor.elements} outputs",
+        "found": "best class" if classes else "largest output",
         "labels": f"static const char *const labels[] = {{{quoted}}};\n\n" if quoted else "",
         "label": "labels[largest]" if quoted else '""',
         "first": plain(port.tensor.name),
     }
+
+
+def _find(package: Package, port: Port, classes: int) -> Iterator[str]:
+    """The statements that tell the largest output, unless the network itself has chosen one of some classes."""
+    if classes:
+        yield f"    largest = (int)out.{port.field}[0];"
+        return
+    yield f"    for (i = 1; i < {_macro(package, port, 'ELEMENTS')}; ++i) {{"
+    yield f"        if (out.{port.field}[i] > out.{port.field}[largest]) {{"
+    yield "            largest = i;"
+    yield "        }"
+    yield "    }"
 
 
 def _inputs(package: Package) -> Iterator[str]:

@@ -13,7 +13,7 @@ static @{name}_net net;
 
 @{labels}static int run_example(void)
 {
-    int i, largest = 0;
+    int @{counter}largest = 0;
     if (@{name}_init(&net, &memory) != @{NAME}_STATUS_OK) {
         return 1;
     }
@@ -25,12 +25,8 @@ static @{name}_net net;
 @{inputs}
     @{name}_run(&net);
 
-    for (i = 1; i < @{elements}; ++i) {
-        if (out.@{output}[i] > out.@{output}[largest]) {
-            largest = i;
-        }
-    }
-    @{printing}("largest of %d outputs: number %d %s\n", (int)@{elements}, largest, @{label});
+@{find}
+    @{printing}("@{what}: number %d %s\n", largest, @{label});
     return wrong == 0 ? 0 : 1;
 }
 

@@ -23,7 +23,7 @@ static @{name}_net net;
 
 void loop()
 {
-    int i, largest = 0;
+    int @{counter}largest = 0;
     const @{name}_out out = @{name}_get_outputs(&net);
 
     /* Here your own input is written. */
@@ -33,12 +33,8 @@ void loop()
     @{name}_run(&net);
     const unsigned long end = micros();
 
-    for (i = 1; i < @{elements}; ++i) {
-        if (out.@{output}[i] > out.@{output}[largest]) {
-            largest = i;
-        }
-    }
-    Serial.print("largest output: ");
+@{find}
+    Serial.print("@{found}: ");
     Serial.print(largest);
     Serial.print(" ");
     Serial.print(@{label});
