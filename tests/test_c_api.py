@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from dev import compilers
 from smelt.firmware import emit, render
 from smelt.firmware.layout import LONGEST, wrapped
 from smelt.firmware.names import telling
@@ -18,6 +19,7 @@ from smelt.model.reference import run
 from smelt.passes import prepare
 from smelt.planner import make_plan
 from smelt.targets.boards import board
+from tests.small_models import dense_model
 from tests.tflite_writer import ModelWriter
 from tests.tiny_firmware import need
 
@@ -223,3 +225,13 @@ def test_long_lines_are_broken_where_c_allows_it():
     assert all(line.endswith(" \\") for line in wrapped(macro).splitlines()[:-1])
     last = wrapped(f"#define X \\\n    f({', '.join(f'argument_{n}' for n in range(20))})").splitlines()
     assert len(last) > 2 and all(line.endswith("\\") for line in last[:-1])
+
+
+def test_compilers_are_asked_for_warnings_and_results(tmp_path, monkeypatch, capsys):
+    """One row of docs/compilers.md, in little: a compiler that has nothing but C99."""
+    need("gcc")
+    (tmp_path / "model.tflite").write_bytes(dense_model())
+    monkeypatch.setattr(compilers, "LEVELS", ("-O1",))
+    compilers.main(["--model", str(tmp_path / "model.tflite"), "--only", "nothing but C99"])
+    row = capsys.readouterr().out.splitlines()[-1].split("|")
+    assert [word.strip() for word in row[3:6]] == ["this machine", "0", "equal"]

@@ -52,6 +52,8 @@ def test_a_package_is_what_the_simulated_board_computed(tmp_path):
     assert found["files"] == {name: len(data) for name, data in contents(folder).items()}
     test = (folder / "include" / "words_self_test.h").read_text()
     assert "[1] = {\n    17,\n};" in test
+    header = " ".join(next(folder.rglob("*_net.h")).read_text().replace("\n *", " ").split())
+    assert f"main and assembly included, was {figures['stack']['value']} bytes with zig" in header
     readme = (folder / "README.md").read_text()
     assert f"| cycles | {figures['cycles']['value']:,}  | simulated |" in readme and HELLO.name in readme
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
@@ -52,8 +53,19 @@ def render(program: Program) -> Sources:
     """The library: `NAME_net.h`, `NAME_net.c`, `NAME_weights.h`, `NAME_weights.c`, `NAME_routines.S` where kernels call any, and
     what they include."""
     name = program.name
-    texts = {f"{name}_net.h": template("net.h").substitute(_values(program) | _own_memory(program))}
-    return _library(name, (program,), texts, "this network")
+    return _library(name, (program,), {f"{name}_net.h": _header(program)}, "this network")
+
+
+def with_stack(sources: Sources, program: Program, measured: str) -> Sources:
+    """The same library, whose header says what stack a run was measured to take: a sentence."""
+    name = f"{program.name}_net.h"
+    return replace(sources, files={**sources.files, name: laid_out(name, _header(program, f" {measured}"))})
+
+
+def _header(program: Program, stack: str = "") -> str:
+    values = _values(program) | _own_memory(program)
+    values["stack_note"] += stack
+    return template("net.h").substitute(values)
 
 
 def render_suite(suite: Suite, programs: Sequence[Program]) -> Sources:

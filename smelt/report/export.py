@@ -25,7 +25,10 @@ from smelt.firmware.exports import (
     package,
 )
 from smelt.firmware.harness import check_labels
+from smelt.firmware.image import Sources
 from smelt.firmware.mlperf import CODE, Mode, modes
+from smelt.firmware.sources import with_stack
+from smelt.firmware.toolchain import toolchain
 from smelt.importers import MOST_BYTES
 from smelt.inputs import random_inputs
 from smelt.model.graph import Array
@@ -115,21 +118,37 @@ def export(
     given = tuple(inputs) if inputs is not None else random_inputs(compilation.model, 1)[0]
     golden = Golden(given, run(compilation.model, given))
     simulated = simulate and compilation.image is not None
-    figures = _measured(compilation, golden) if simulated else _estimated(compilation)
+    figures = tuple(_measured(compilation, golden) if simulated else _estimated(compilation))
     origin = Origin(Path(model).name, _digest(Path(model)), options or {})
     made = package(
         compilation.program,
-        compilation.sources,
+        _with_stack(compilation, figures),
         golden,
         label,
         origin,
         tuple(figures),
         labels,
+        figures,
+        _fitting(compilation, labels),
         firmware,
     )
     files = lay_out(found, made)
     save_package(files, folder, format, made.name)
     return Exported(found, made, folder, files)
+
+
+def _with_stack(compilation: Compilation, figures: Sequence[Figure]) -> Sources:
+    """The library, whose header says what stack was measured, and with which compiler, where any was."""
+    found = next((f for f in figures if f.what == "stack"), None)
+    if found is None or compilation.image is None:
+        return compilation.sources
+    board, compiler = compilation.plan.board, compilation.image.compiler
+    made_by = toolchain(board, "gcc" if compiler == "gcc" else "zig")
+    told = (
+        f"The whole stack of an inference, main and assembly included, was {found.value} bytes with {made_by} at -O2 "
+        f"({board.name}, {found.how}); it is another one with other compilers and levels of optimisation."
+    )
+    return with_stack(compilation.sources, compilation.program, told)
 
 
 def _modes(compilation: Compilation) -> tuple[Mode, ...]:
