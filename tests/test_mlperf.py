@@ -110,6 +110,19 @@ def test_the_transcripts_in_the_docs_are_current():
     assert text == mlperf_page.page(text, firmware(paths.KWS, "nucleo_l4r5zi")), "python -m dev.mlperf_page"
 
 
+def test_whoever_asks_may_stop(capfd):
+    """Ctrl-C while the board waits for its port, without complaints of the emulator's binding."""
+    made = firmware(paths.HELLO, "nucleo_h743zi")
+
+    class Impatient(Played):
+        def take(self):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Simulator(made.plan.board).talk(made.image, Impatient(who()))
+    assert capfd.readouterr() == ("", "")
+
+
 REPLIES = {
     "db": "e-[Command 'db' requires a subcommand]",
     "db load": "e-[Command 'db load' requires the # of bytes]",
@@ -346,6 +359,7 @@ def test_the_submission_is_laid_out_as_its_checker_wants(submission):
     assert (system["Processor(s) Name"], system["Processor(s) Frequencies"]) == ("Cortex-M4", "120 MHz")
     readme = files["README.md"].decode()
     assert "may be called MLPerf results" in readme and "The example does so" not in readme
+    assert "`smelt flash firmware/performance.elf --board nucleo_l4r5zi` programs" in readme and "@" not in readme
     code = [n for n in files if n.endswith((".c", ".h", ".S", ".ld", ".py")) and "/code/" in n]
     assert code and all("SPDX-License-Identifier: MIT" in files[n].decode()[:400] for n in code)
     assert set(json.loads(files[MANIFEST])["files"]) == set(files) - {MANIFEST}

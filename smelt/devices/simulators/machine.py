@@ -143,7 +143,7 @@ class Machine:
                 self._engine.mem_unmap(first, last - first + 1)
         self._engine.mmio_map(
             page, size,
-            lambda _, offset, size, __: read(page + offset, size), None,
+            self.escapes.answered(lambda _, offset, size, __: read(page + offset, size)), None,
             lambda _, offset, size, value, __: write(page + offset, size, value), None,
         )  # fmt: skip
 

@@ -25,6 +25,8 @@ from smelt.firmware.toolchain import toolchain
 from smelt.targets.types import KB, MB, Board
 
 BOARD = "smelt_board.h"  # in which modes differ
+ENERGY = "Energy mode needs the runner's interface board and power monitor, and was tried on a simulated board only."
+NO_ENERGY = "There is no firmware for energy mode: smelt knows no pin of this board, or its port has no 9600 baud."
 SECONDS = 11  # of a window: ten are the least, and boards are not simulators
 
 
@@ -182,8 +184,16 @@ def _told(package: Package) -> dict[str, str]:
         "port": board.uart.name,
         "images": "\n".join(map(_image_line, package.modes)),
         "times": _times(package),
+        "flash": _flash(board),
+        "energy": ENERGY if len(package.modes) > 1 else NO_ENERGY,
         "code": _code(package),
     }
+
+
+def _flash(board: Board) -> str:
+    if board.flasher or board.chip.debug:
+        return f"`smelt flash firmware/performance.elf --board {board.name}` programs the board, or says how."
+    return "Program the board with its own tool: smelt does not know its debug port."
 
 
 def _image_line(mode: Mode) -> str:
