@@ -126,10 +126,8 @@ def export(
         golden,
         label,
         origin,
-        tuple(figures),
-        labels,
         figures,
-        _fitting(compilation, labels),
+        labels,
         firmware,
     )
     files = lay_out(found, made)
