@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt import suite_commands
-from smelt.about_commands import boards_command, doctor_command, ops_command, schema_command
-from smelt.board_commands import flash_command, profile_board, run_alone
-from smelt.command_group import EXIT_CODES, Commands
-from smelt.compiling import (
+from smelt.commands import suite
+from smelt.commands.about import boards_command, doctor_command, ops_command, schema_command
+from smelt.commands.boards import flash_command, profile_board, run_alone
+from smelt.commands.compiling import (
     compiled,
     emit_json,
     find_board,
@@ -21,10 +20,10 @@ from smelt.compiling import (
     show_notes,
     show_warnings,
 )
-from smelt.data_commands import evaluate_command, quantize_command
-from smelt.errors import OptionError
-from smelt.export_command import export_command
-from smelt.options import (
+from smelt.commands.data import evaluate_command, quantize_command
+from smelt.commands.export import export_command
+from smelt.commands.group import EXIT_CODES, Commands
+from smelt.commands.options import (
     board_option,
     build_options,
     device_option,
@@ -36,8 +35,9 @@ from smelt.options import (
     plan_options,
     sequence_option,
 )
-from smelt.report_command import report_command
-from smelt.tuning_commands import tune_command, worker_command
+from smelt.commands.report import report_command
+from smelt.commands.tuning import tune_command, worker_command
+from smelt.errors import OptionError
 
 if TYPE_CHECKING:
     from smelt.devices.choose import Device
@@ -60,7 +60,7 @@ def main() -> None:
 @click.option("--out", "-o", type=click.Path(path_type=Path), help="Folder for the C library and firmware.elf.")
 @click.option("--keep", type=click.Path(path_type=Path), help="Folder for everything on the way, as readable files.")
 @build_options
-@models_argument(suite_commands.compile)
+@models_argument(suite.compile)
 @json_option
 def compile_command(
     model: Path, board_name: str, out: Path | None, keep: Path | None, options: dict[str, Any], as_json: bool
@@ -102,7 +102,7 @@ def compile_command(
 @sequence_option
 @device_option
 @build_options
-@models_argument(suite_commands.run)
+@models_argument(suite.run)
 @json_option
 def run_command(
     model: Path,
@@ -156,7 +156,7 @@ def run_command(
 @sequence_option
 @device_option
 @build_options
-@models_argument(suite_commands.verify)
+@models_argument(suite.verify)
 @json_option
 def verify_command(
     model: Path,
@@ -178,7 +178,7 @@ def verify_command(
 
     Exit code 8 if a single value differs.
     """
-    from smelt.golden_command import verify_golden
+    from smelt.commands.golden import verify_golden
 
     if golden is not None:
         verify_golden(model, board_name, golden, order, device, options, as_json)
@@ -228,7 +228,7 @@ def verify_command(
 )
 @device_option
 @build_options
-@models_argument(suite_commands.profile)
+@models_argument(suite.profile)
 @json_option
 def profile_command(
     model: Path,

@@ -176,8 +176,8 @@ def read_network(
     """Read a model, as it is computed on a board. Types at its `edges` and of its weights may be replaced, and what is done to a
     `picture` or `sound` before it becomes part of it; `exchanged` weights are those of one training of several. Raises
     ModelError, Unsupported, OptionError."""
-    from smelt.before import with_preparation
     from smelt.importers import load
+    from smelt.inputs.before import with_preparation
     from smelt.passes import prepare
     from smelt.passes.edge_types import with_edge_types
     from smelt.passes.sums import wrapping_sums

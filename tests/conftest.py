@@ -2,8 +2,8 @@
 
 import pytest
 
-from smelt import compiling
 from smelt.answers import answered
+from smelt.commands import compiling
 from tests import left_out, schemas, tables
 from tests.left_out import (
     pytest_collection_modifyitems,

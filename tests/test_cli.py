@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from smelt.cli import main
-from smelt.options import models_argument
+from smelt.commands.options import models_argument
 from tests import paths
 from tests.paths import INPUTS, PICTURES
 from tests.tflite_writer import ModelWriter

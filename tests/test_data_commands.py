@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smelt.datasets import dataset
 from smelt.errors import OptionError
 from smelt.importers import load, metadata
 from smelt.inputs import read_inputs
+from smelt.inputs.datasets import dataset
+from smelt.inputs.preparation import Preparation, from_metadata, preparation
 from smelt.model.graph import Graph
-from smelt.preparation import Preparation, from_metadata, preparation
 from smelt.quantization.batches import outputs_of
 from tests import paths
 from tests.float_ops import real
@@ -300,7 +300,7 @@ def test_numbers_that_pixels_cannot_be_divided_by_get_one_message(model, tmp_pat
 
 
 def test_folders_of_too_many_files(folder, monkeypatch):
-    monkeypatch.setattr("smelt.datasets.MOST_FILES", 39)
+    monkeypatch.setattr("smelt.inputs.datasets.MOST_FILES", 39)
     with pytest.raises(OptionError, match="holds more than 39 files"):
         dataset(folder, image_graph(), Preparation(size=(10, 10)))
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from smelt.commands.options import EXPORTS
 from smelt.compile import compile
 from smelt.errors import OptionError
 from smelt.firmware import emit, render
@@ -34,7 +35,6 @@ from smelt.firmware.mark import is_intact, is_marked
 from smelt.firmware.mlperf import Mlperf, Mode
 from smelt.inputs import random_inputs
 from smelt.model.reference import run
-from smelt.options import EXPORTS
 from smelt.passes import prepare
 from smelt.planner import make_plan
 from smelt.targets.boards import WITH_EXTERNAL

@@ -9,8 +9,8 @@ import pytest
 
 from smelt.errors import OptionError
 from smelt.inputs import from_array, random_inputs, read_input, read_inputs
+from smelt.inputs.npy import parse_npy
 from smelt.model.graph import Graph, Quantization, Tensor
-from smelt.npy import parse_npy
 
 Q = Quantization((0.5,), (3,))
 X = Tensor("x", (1, 4, 4, 3), "int8", Q)

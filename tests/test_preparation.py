@@ -10,18 +10,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smelt.before import prepared_picture
 from smelt.compile import compile
 from smelt.errors import ModelError, OptionError
 from smelt.importers import load, metadata
 from smelt.inputs import from_picture, read_input
+from smelt.inputs.before import prepared_picture
+from smelt.inputs.preparation import Preparation, from_metadata, picture_spec
 from smelt.kernels.flip import only_flips
 from smelt.model.graph import Graph, Quantization, Tensor
 from smelt.model.ops import Lookup, Resize
 from smelt.model.ops_pointwise import ArgMax, ChannelLookup
 from smelt.model.reference import run
 from smelt.passes import prepare
-from smelt.preparation import Preparation, from_metadata, picture_spec
 from smelt.report.execute import execute
 from smelt.report.verify import verify
 from smelt.targets.cores.cortex_m4 import CORTEX_M4

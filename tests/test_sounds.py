@@ -10,9 +10,11 @@ import pytest
 
 from smelt.compile import compile
 from smelt.errors import OptionError
-from smelt.features import features_of, prepared_sound
 from smelt.importers import metadata
 from smelt.inputs import read_input
+from smelt.inputs.features import features_of, prepared_sound
+from smelt.inputs.preparation import Preparation, from_metadata
+from smelt.inputs.sounds import sound_spec
 from smelt.kernels.features import FEATURES
 from smelt.kernels.implementation import plain
 from smelt.model.graph import Graph, Quantization, Tensor
@@ -22,9 +24,7 @@ from smelt.model.reference import evaluate, run, run_sequence
 from smelt.model.reference_features import natural_logarithm
 from smelt.model.slabs import Rows, slab
 from smelt.planner.software_floats import software_notes
-from smelt.preparation import Preparation, from_metadata
 from smelt.report.verify import verify
-from smelt.sounds import sound_spec
 from smelt.targets.cores.cortex_m4 import CORTEX_M4
 from tests.kernels_host import run_calls
 from tests.test_cli import answer, smelt

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smelt.datasets import Dataset
 from smelt.errors import OptionError
+from smelt.inputs.datasets import Dataset
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.model.reference import computes_reals
 from smelt.nouns import Noun

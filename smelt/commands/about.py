@@ -11,9 +11,9 @@ import sys
 import click
 
 from smelt.answers import ANSWERS, answer
-from smelt.compiling import emit_json, find_board
+from smelt.commands.compiling import emit_json, find_board
+from smelt.commands.options import json_option
 from smelt.errors import OptionError
-from smelt.options import json_option
 from smelt.report.text import emit
 
 

@@ -10,8 +10,8 @@ from typing import Literal
 import numpy as np
 
 from smelt.errors import OptionError
+from smelt.inputs.sounds import SoundSpec, sound_spec
 from smelt.model.graph import Array
-from smelt.sounds import SoundSpec, sound_spec
 
 PREFIX = "smelt."
 MOST_SIDE = 1 << 14

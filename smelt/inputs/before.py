@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from smelt.errors import OptionError
-from smelt.features import prepared_sound
 from smelt.importers import metadata
 from smelt.inputs import from_pixels
+from smelt.inputs.features import prepared_sound
+from smelt.inputs.preparation import PictureSpec, Preparation, from_metadata, picture_spec
+from smelt.inputs.sounds import SoundSpec, sound_spec
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.passes.picture import Camera, with_picture
-from smelt.preparation import PictureSpec, Preparation, from_metadata, picture_spec
-from smelt.sounds import SoundSpec, sound_spec
 
 STORED = "stored"
 MOST_PIXELS = 1 << 24

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.compiling import compiled, emit_json, find_board, host_preparation
+from smelt.commands.compiling import compiled, emit_json, find_board, host_preparation
+from smelt.commands.options import EXPORTS, board_option, build_options, json_option, models_argument
 from smelt.errors import OptionError
-from smelt.options import EXPORTS, board_option, build_options, json_option, models_argument
 
 if TYPE_CHECKING:
     from smelt.firmware.exports import Label
+    from smelt.inputs.preparation import Preparation
     from smelt.model.graph import Array, Graph
-    from smelt.preparation import Preparation
     from smelt.report.export import Exported
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smelt.compiling import emit_json, find_board, firmware, show_warnings
+from smelt.commands.compiling import emit_json, find_board, firmware, show_warnings
 from smelt.errors import Mismatch, OptionError
 
 if TYPE_CHECKING:

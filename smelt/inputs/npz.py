@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Container
 
 from smelt.errors import OptionError
+from smelt.inputs.npy import parse_npy
 from smelt.model.graph import Array
-from smelt.npy import parse_npy
 
 MOST_ARRAYS = 256
 SUFFIX = ".npy"

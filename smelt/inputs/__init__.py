@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smelt.errors import OptionError, printable
-from smelt.features import computed, on_host
 from smelt.files import read
 from smelt.importers.foreign import by_content
+from smelt.inputs.features import computed, on_host
+from smelt.inputs.npy import parse_npy
+from smelt.inputs.npz import parse_npz
+from smelt.inputs.preparation import Preparation
+from smelt.inputs.recordings import RECORDINGS, parts_of, samples_of
 from smelt.model.graph import Array, Graph, Tensor
-from smelt.npy import parse_npy
-from smelt.npz import parse_npz
-from smelt.preparation import Preparation
-from smelt.recordings import RECORDINGS, parts_of, samples_of
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from smelt.answers import AS_JSON, JSON, Failure
-from smelt.compiling import emit_json
+from smelt.commands.compiling import emit_json
 from smelt.errors import BuildError, OptionError, SmeltError, shown
 from smelt.report.text import complain, fitted
 

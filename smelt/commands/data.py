@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.compiling import compiled, emit_json, find_board, show_warnings, stored_preparation
+from smelt.commands.compiling import compiled, emit_json, find_board, show_warnings, stored_preparation
+from smelt.commands.options import RealRange, json_option, model_argument
 from smelt.errors import Mismatch, OptionError
-from smelt.options import RealRange, json_option, model_argument
 
 if TYPE_CHECKING:
-    from smelt.datasets import Dataset
+    from smelt.inputs.datasets import Dataset
+    from smelt.inputs.preparation import Preparation
     from smelt.model.graph import Graph
-    from smelt.preparation import Preparation
 
     Given = Callable[[Preparation], Preparation]
     """The preparation that users gave, completed by what a file says of it."""
@@ -56,8 +56,8 @@ def data_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **kwargs: Any,
     ) -> Any:
         def given(stored: Preparation) -> Preparation:
-            from smelt.preparation import preparation
-            from smelt.sounds import sound_spec
+            from smelt.inputs.preparation import preparation
+            from smelt.inputs.sounds import sound_spec
 
             found = preparation(mean, std, size, layout, stored)
             return found if sound is None else replace(found, sound=sound_spec(sound))
@@ -203,7 +203,7 @@ def evaluate_command(
 
 def read_data(path: Path, graph: Graph, prepared: Preparation) -> Dataset:
     """The data set, whose errors are about files."""
-    from smelt.datasets import dataset
+    from smelt.inputs.datasets import dataset
 
     try:
         return dataset(path, graph, prepared)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smelt.compiling import emit_json, find_board, show_notes, show_warnings
+from smelt.commands.compiling import emit_json, find_board, show_notes, show_warnings
 from smelt.errors import Mismatch, OptionError
 
 if TYPE_CHECKING:

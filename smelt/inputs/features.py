@@ -6,12 +6,12 @@ from dataclasses import replace
 from math import log
 
 from smelt.errors import OptionError
+from smelt.inputs.sounds import SoundSpec
 from smelt.model.graph import Array, Graph, Tensor
 from smelt.model.mel import filter_bank
 from smelt.model.ops_fft import has_butterflies
 from smelt.model.reference import run
 from smelt.passes.sound import Features, with_sound
-from smelt.sounds import SoundSpec
 
 TYPES = ("int8", "uint8", "int16")
 

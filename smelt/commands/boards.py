@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smelt.compiling import emit_json, find_board, firmware
+from smelt.commands.compiling import emit_json, find_board, firmware
+from smelt.commands.options import adapter_option, board_option, build_options, json_option, model_argument
 from smelt.errors import OptionError, printable
-from smelt.options import adapter_option, board_option, build_options, json_option, model_argument
 from smelt.report.text import emit
 
 if TYPE_CHECKING:

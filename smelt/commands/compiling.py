@@ -18,8 +18,8 @@ from smelt.report.text import complain, emit
 
 if TYPE_CHECKING:
     from smelt.compile import Compilation
+    from smelt.inputs.preparation import Preparation
     from smelt.model.graph import Array, Graph
-    from smelt.preparation import Preparation
     from smelt.targets.types import Board
 
 
@@ -65,8 +65,8 @@ def _hello(model: Path, options: dict[str, Any]) -> Callable[[Graph], Sequence[A
 def host_preparation(model: Path, options: dict[str, Any]) -> Preparation | None:
     """How inputs are prepared before a firmware made with these options gets them; None where it does all of that."""
     if sound := options.get("input_sound"):
-        from smelt.before import said_sound
-        from smelt.preparation import Preparation
+        from smelt.inputs.before import said_sound
+        from smelt.inputs.preparation import Preparation
 
         spec = said_sound(model, sound)
         return Preparation(rate=spec.rate, slides=spec.slides)
@@ -76,7 +76,7 @@ def host_preparation(model: Path, options: dict[str, Any]) -> Preparation | None
 def stored_preparation(model: Path) -> Preparation:
     """What a model's file says of how its inputs are prepared."""
     from smelt.importers import metadata
-    from smelt.preparation import from_metadata
+    from smelt.inputs.preparation import from_metadata
 
     return from_metadata(metadata(model))
 

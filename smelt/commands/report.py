@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from smelt.compiling import emit_json, find_board, firmware
-from smelt.options import board_option, build_options, json_option, model_argument
+from smelt.commands.compiling import emit_json, find_board, firmware
+from smelt.commands.options import board_option, build_options, json_option, model_argument
 
 if TYPE_CHECKING:
     from smelt.report.story import OnBoard, Option

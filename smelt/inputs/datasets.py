@@ -13,11 +13,11 @@ import numpy as np
 from smelt.errors import OptionError, printable
 from smelt.files import read
 from smelt.inputs import MOST_BYTES, PICTURES, from_array, read_input
+from smelt.inputs.npy import parse_npy
+from smelt.inputs.npz import parse_npz
+from smelt.inputs.preparation import Preparation
+from smelt.inputs.recordings import RECORDINGS
 from smelt.model.graph import Array, Graph, Tensor
-from smelt.npy import parse_npy
-from smelt.npz import parse_npz
-from smelt.preparation import Preparation
-from smelt.recordings import RECORDINGS
 
 MOST_FILES = 200_000
 X_NAMES = ("x", "images", "inputs", "data", "x_test")

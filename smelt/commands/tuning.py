@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smelt.compiling import emit_json, find_board
+from smelt.commands.compiling import emit_json, find_board
+from smelt.commands.options import adapter_option, board_option, json_option, model_argument, read_logs
 from smelt.errors import OptionError
-from smelt.options import adapter_option, board_option, json_option, model_argument, read_logs
 
 if TYPE_CHECKING:
     from smelt.firmware.build import Compiler
