@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,10 +21,10 @@ from smelt.compile import Compilation
 from smelt.planner import TuningLog
 from smelt.report.making import make_report
 from smelt.report.report_page import report_page
-from smelt.report.story import Layer, Option, Progress, Report, most_macs
+from smelt.report.story import Layer, Option, Progress, Report, layers_of, most_macs
 from smelt.targets.boards import ESP32_C3, GAPUINO, NUCLEO_L4R5ZI
 from tests.browser import Page, browser
-from tests.paths import AD
+from tests.paths import AD, DATA
 from tests.tflite_writer import ModelWriter
 
 OPTIONS: dict[str, Any] = {"log": TuningLog.empty, "goal": "balanced", "feed": False, "compiler": "zig"}
@@ -53,6 +54,13 @@ def test_steps_are_led_to_by_what_they_read(report: Report) -> None:
     assert [layer.reads_from for layer in report.layers] == [(-1,), (-1, 0)]
     assert [layer.op for layer in report.layers] == ["Softmax", "Add"]
     assert report.layers[1].origin == "operator 1 ADD" and report.layers[1].makes == ("int8 1x16",)
+
+
+def test_a_view_leads_to_what_made_it() -> None:
+    """A convolution of one dimension reads the quantised input in another shape, which no step makes."""
+    made = smelt.compile(DATA / "pytorch" / "cnn1d_ort_qdq.onnx", NUCLEO_L4R5ZI, compiler="none")
+    profile: Any = SimpleNamespace(steps=[SimpleNamespace(cycles=None)] * len(made.plan.steps))
+    assert [layer.reads_from for layer in layers_of(made, profile)] == [(n - 1,) for n in range(len(made.plan.steps))]
 
 
 def test_all_of_flash_is_accounted_for_once(report: Report) -> None:
@@ -91,6 +99,8 @@ def test_the_page_is_whole_on_wide_and_narrow_screens(page: Page, tmp_path: Path
         assert page.find("document.documentElement.scrollWidth") <= width
         assert page.find("document.querySelectorAll('main > section').length") == 7
         assert page.find("[...document.querySelectorAll('.plan-box')].length") == len(report.plan.boxes)
+        sizes = "[...document.querySelectorAll('.plan svg:not([viewBox])')].map(s => s.clientWidth - s.getAttribute('width'))"
+        assert not any(page.find(sizes)), "the page's own style reaches into the plan"
     page.size(1280, 1000)
     text = page.find("document.body.innerText")
     assert f"{report.profile.cycles:,}" in text and report.model_digest in text and "--for" in text

@@ -103,16 +103,24 @@ def most_macs(board: Board) -> int:
 def layers_of(compilation: Compilation, profile: Profile) -> tuple[Layer, ...]:
     """The steps with what leads from one to the other."""
     makers: dict[Tensor, int] = {t: -1 for t in compilation.graph.inputs}
+    same = {y: op.alias_of for op in compilation.plan.graph.ops if op.alias_of is not None for y in op.ys}
     most = most_macs(compilation.plan.board)
     found = []
     for number, (step, costs) in enumerate(zip(compilation.plan.steps, profile.steps, strict=True)):
-        reads = dict.fromkeys(makers[t] for t in step.way.reads if t in makers)
+        reads = dict.fromkeys(makers[t] for t in (_made(t, makers, same) for t in step.way.reads) if t in makers)
         makers |= dict.fromkeys(step.ys, number)
         origin = ", ".join(dict.fromkeys(op.origin for op in step.ops))
         least = -(-step.macs // most)
         makes = tuple(map(about, step.ys))
         found.append(Layer(step.name, step.operators, origin, makes, tuple(reads), step.macs, costs.cycles, least))
     return tuple(found)
+
+
+def _made(tensor: Tensor, makers: dict[Tensor, int], same: dict[Tensor, Tensor]) -> Tensor:
+    """What a step made: that of which a tensor is another view, such as a reshaped one."""
+    while tensor not in makers and tensor in same:
+        tensor = same[tensor]
+    return tensor
 
 
 def flash_of(compilation: Compilation, profile: Profile) -> tuple[FlashUse, ...]:
