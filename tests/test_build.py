@@ -154,7 +154,7 @@ def test_a_full_disk_is_a_build_error(monkeypatch):
 
     monkeypatch.setattr(build_module.tempfile, "TemporaryDirectory", full)
     with pytest.raises(BuildError, match=r"No space left"):
-        tiny_image("disco_f746ng")
+        build(tiny(), board("disco_f746ng"))
 
 
 @pytest.mark.parametrize("name", ["../escape.c", "startup.c"])
