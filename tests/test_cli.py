@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from smelt.cli import main
 from smelt.commands.options import models_argument
 from tests import paths
-from tests.paths import INPUTS, PICTURES
+from tests.paths import HELLO, INPUTS, PICTURES
 from tests.tflite_writer import ModelWriter
 
 KWS = str(paths.KWS)
@@ -207,3 +207,11 @@ def test_options_that_several_models_do_not_take_are_found_when_commands_are_mad
     models_argument(refusing)(command)
     with pytest.raises(TypeError, match="share"):
         models_argument(several)(command)
+
+
+def test_empty_words_are_no_folder_and_no_option(tmp_path, monkeypatch):
+    """As a variable of the shell leaves them that is not set."""
+    monkeypatch.chdir(tmp_path)
+    code, out, err = smelt("compile", HELLO, "--board", "nucleo_l4r5zi", "--compiler", "none", "--json", "--out", "")
+    assert code == 2 and "an empty word stands after '--out'" in err and not any(tmp_path.iterdir())
+    assert json.loads(out)["error"] == "OptionError"

@@ -202,7 +202,14 @@ def test_recordings(tmp_path):
     assert np.array_equal(brief[0], np.pad(samples[:30] / np.float32(32768), (0, 70)))
     with pytest.raises(OptionError, match="save these as"):
         dataset(tmp_path, image_graph())
-    for content, reason in ((b"RIFF....", "not a WAVE file"), (b"RIFF", "it is cut off"), (b"", "it is cut off")):
+    whole = (tmp_path / "a.wav").read_bytes()
+    for content, reason in (
+        (b"RIFF....", "not a WAVE file"),
+        (b"RIFF", "it is cut off"),
+        (b"", "it is cut off"),
+        (whole[:143], "it is cut off"),
+        (whole.replace(b"\1\0\1\0", b"\3\0\1\0", 1), "recordings have format 1, PCM, and this is format 3"),
+    ):
         (tmp_path / "a.wav").write_bytes(content)
         with pytest.raises(OptionError, match=f"cannot read recording .*: {reason}"):
             dataset(tmp_path, graph)

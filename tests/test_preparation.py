@@ -229,7 +229,7 @@ def test_what_a_tflite_file_says_of_its_input(tmp_path, dtype, mean, std, expect
     [
         (("--input-picture", "20"), "columns x rows"),
         (("--input-picture", "20x17:sharpen=1"), "has no 'sharpen=1'"),
-        (("--input-picture", "20x17:mean=1:mean=2"), "has no 'mean=2'"),
+        (("--input-picture", "20x17:mean=1:mean=2"), "says mean twice"),
         (("--input-picture", "20x17:resize=cubic"), "not 'cubic'"),
         (("--input-picture", "21x46:resize=area"), "21x46 are no multiple of 10x23"),
         (("--input-picture", "20x17:std=0"), "must not be 0"),

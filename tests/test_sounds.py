@@ -309,6 +309,7 @@ def test_boards_without_floats_are_told_apart(folder):
     [
         ("fbank", "begins with log-mel or mfcc"),
         ("mfcc:hop=10", "has no 'hop=10'"),
+        ("mfcc:high=4000:high=3000", "says high twice"),
         ("mfcc:window=x", "window is a number"),
         ("mfcc:window=0.33", "a window of 0.33 ms has 5.28 samples"),
         ("mfcc:n_fft=256", "no spectrum of a window of 480"),

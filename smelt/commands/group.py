@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -19,6 +20,7 @@ from smelt.errors import BuildError, OptionError, SmeltError, shown
 from smelt.report.text import complain, fitted
 
 TERMINATED = 143
+EMPTY = "smelt.empty"  # the words before empty ones, which would be read as the present folder, or as no option
 
 EXIT_CODES = """\b
 Exit codes:
@@ -43,10 +45,12 @@ class Commands(click.Group):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         as_json = JSON in args  # whatever else is wrong with them
+        empty = [before for before, word in pairwise((info_name or "smelt", *args)) if not word]
         try:
             with printable_usage(), whole_output():
                 context = super().make_context(info_name, args, parent, **extra)
                 context.meta[AS_JSON] = as_json
+                context.meta[EMPTY] = empty
                 return context
         except SmeltError as error:  # of --help and --version
             complain(f"error: {error}")
@@ -55,6 +59,10 @@ class Commands(click.Group):
     def invoke(self, context: click.Context) -> Any:
         try:
             with printable_usage(), whole_output(), ended_cleanly():
+                if context.meta[EMPTY]:
+                    raise OptionError(
+                        f"an empty word stands after '{context.meta[EMPTY][0]}': is a variable of the shell not set?"
+                    )
                 return super().invoke(context)
         except SmeltError as error:
             complain(f"error: {error}")

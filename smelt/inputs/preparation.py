@@ -106,7 +106,9 @@ def picture_spec(text: str, stored: Preparation) -> PictureSpec:
     given: dict[str, str] = {}
     for field in more:
         key, equals, value = field.partition("=")
-        if not equals or key not in ("mean", "std", "size", "resize") or key in given:
+        if key in given:
+            raise OptionError(f"--input-picture says {key} twice")
+        if not equals or key not in ("mean", "std", "size", "resize"):
             raise OptionError(
                 f"--input-picture has no '{field}': after the size come mean=, std=, size= and resize=, with a colon before each, "
                 "such as 160x120:mean=127.5:std=127.5:resize=nearest"

@@ -14,8 +14,8 @@ RECORDINGS = (".wav",)
 
 
 def samples_of(data: bytes, count: int, source: str, rate: int | None = None) -> NDArray[np.int16]:
-    """The first `count` samples, filled up with silence. Raises OptionError for other kinds of files, and for another rate than
-    the one that is wanted."""
+    """The first `count` samples, filled up with silence. Raises OptionError for other kinds of files, those that are cut off, and
+    another rate than the one that is wanted."""
     values = _read(data, source, rate, count)
     return np.pad(values, (0, count - len(values)))
 
@@ -31,13 +31,15 @@ def _read(data: bytes, source: str, rate: int | None, count: int | None = None) 
     try:
         with wave.open(io.BytesIO(data)) as recording:
             kind, own = (recording.getnchannels(), recording.getsampwidth()), recording.getframerate()
-            samples = (
-                recording.readframes(recording.getnframes() if count is None else count) if kind == (1, 2) else b""
-            )
+            wanted = recording.getnframes() if count is None else min(count, recording.getnframes())
+            samples = recording.readframes(wanted) if kind == (1, 2) else b""
     except (wave.Error, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise OptionError(f"cannot read recording {source}: {error if str(error) else 'it is cut off'}") from None
+        found = str(error).replace("unknown format: ", "recordings have format 1, PCM, and this is format ")
+        raise OptionError(f"cannot read recording {source}: {found or 'it is cut off'}") from None
+    if kind == (1, 2) and len(samples) < 2 * wanted:
+        raise OptionError(f"cannot read recording {source}: it is cut off")
     if kind != (1, 2):
         raise OptionError(f"{source} has {kind[0]} channel(s) of {8 * kind[1]} bits: recordings have one of 16 bits")
     if rate not in (None, own):
         raise OptionError(f"{source} has {own:,} samples a second, but {rate:,} are wanted: convert it first")
-    return np.frombuffer(samples[: len(samples) // 2 * 2], "<i2").astype(np.int16)
+    return np.frombuffer(samples, "<i2").astype(np.int16)

@@ -76,7 +76,9 @@ def sound_spec(text: str) -> SoundSpec:
     given: dict[str, str] = {}
     for field in more:
         key, equals, value = field.partition("=")
-        if not equals or key in given or key not in (*NUMBERS, *WORDS):
+        if key in given:
+            raise OptionError(f"--input-sound says {key} twice")
+        if not equals or key not in (*NUMBERS, *WORDS):
             known = ", ".join((*NUMBERS, *WORDS))
             raise OptionError(
                 f"--input-sound has no '{field}': fields are {known}, with a colon before each, such as mfcc:n_mels=40"
