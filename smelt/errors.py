@@ -80,6 +80,12 @@ class OptionError(SmeltError):
     exit_code = 2
 
 
+def check_word(word: object, what: str, choices: Iterable[str]) -> None:
+    """Raise OptionError for a word of an API that is none of its choices."""
+    if word not in (known := tuple(choices)):
+        raise OptionError(f"'{word}' is no {what}: choose {', '.join(known)}")
+
+
 class ModelError(SmeltError):
     """The model file: unreadable, truncated, inconsistent."""
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import smelt
+from smelt.errors import OptionError
 from smelt.importers.tflite_file import read_model
 from smelt.loops.kernel import Kernel
 from smelt.nouns import Noun
@@ -155,3 +156,9 @@ def test_compilations_are_saved(model, tmp_path):
 def test_tuning_is_part_of_the_api(model, tmp_path):
     found = smelt.tune(model, BOARD, tmp_path / "log", budget=0.0)
     assert found.candidates and found.measured == 0
+
+
+@pytest.mark.parametrize("option", ["goal", "compiler", "effort", "layout", "input_type", "output_type", "weight_type"])
+def test_words_that_are_no_choice_are_refused(model, option):
+    with pytest.raises(OptionError, match=r"'x' is no .*: choose "):
+        smelt.compile(model, BOARD, **{"compiler": "none", option: "x"})

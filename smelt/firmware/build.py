@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
-from smelt.errors import BuildError, DoesNotFit
+from smelt.errors import BuildError, DoesNotFit, check_word
 from smelt.firmware.folders import cache_folder
 from smelt.firmware.image import Image, Sources, make_image
 from smelt.firmware.linker import STACK_BYTES, board_header, linker_script
@@ -96,6 +96,7 @@ def build(
 def compiler_command(board: Board, compiler: Compiler = "zig", floats: bool = False) -> tuple[str, ...]:
     """The compiler driver with the flags of the board's core, for code that uses its floating-point unit if `floats`; raises
     `BuildError` with what to install if it is missing."""
+    check_word(compiler, "compiler", (*get_args(Compiler), "none"))
     core = (board.chip.float_unit if floats else None) or board.core
     extra = UNFUSED if floats else ()
     if compiler == "zig":

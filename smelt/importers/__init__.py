@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NoReturn, TypeVar, get_args
 
-from smelt.errors import ModelError, Unsupported, printable
+from smelt.errors import ModelError, Unsupported, check_word, printable
 from smelt.files import read
 from smelt.importers.c_array import ENDINGS as C_ENDINGS
 from smelt.importers.c_array import MAGIC, from_c, is_text
@@ -45,8 +45,9 @@ def load(path: Path | str, layout: Layout = "channels_last") -> Graph:
     with the channels last, as the network computes them, or as the file has them ("keep").
 
     Raises ModelError where the file is unreadable, damaged or no model, Unsupported (with every reason) where it is a
-    model that smelt cannot compile.
+    model that smelt cannot compile, OptionError for another layout.
     """
+    check_word(layout, "layout", get_args(Layout))
     return _dispatch(path, load_tflite, lambda file, name, folder: load_onnx(file, name, folder, layout))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
-from smelt.errors import OptionError
+from smelt.errors import OptionError, check_word
 from smelt.model.graph import Graph, Op, Quantization, Tensor
 from smelt.model.ops import Dequantize, Quantize, Reshape, Unary
 from smelt.model.ops_pointwise import ArgMax
@@ -23,8 +23,10 @@ def with_edge_types(graph: Graph, inputs: EdgeType | None, outputs: OutputType |
     Edges keep their names. Bytes become the other bytes of the same meaning; an input that was float32 is what the graph quantised
     it to, an output what the graph dequantised; a float32 edge is quantised or dequantised as TensorFlow Lite Micro does. An
     output "class" is the number of the greatest score, int32. Raises OptionError where a float32 edge is no quantised number
-    beneath, int16 should be a byte, or there are no scores.
+    beneath, int16 should be a byte, there are no scores, or for other types.
     """
+    check_word(inputs or "int8", "type of an input", get_args(EdgeType))
+    check_word(outputs or "int8", "type of an output", (*get_args(EdgeType), "class"))
     for edge in graph.inputs if inputs is not None else ():
         graph = _with_input(graph, edge, inputs or "int8")
     if outputs == "class":

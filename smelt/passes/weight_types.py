@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
-from smelt.errors import OptionError
+from smelt.errors import OptionError, check_word
 from smelt.model.dtypes import HALF
 from smelt.model.graph import Graph, Tensor
 from smelt.passes.constants import fold_constants
@@ -20,10 +20,11 @@ def with_weight_type(graph: Graph, weights: WeightType | None) -> Graph:
     """The graph with its weights of float32 rounded to float16, ties to even, which halves what they take of the flash; everything
     is computed in float32 as before. None leaves it as it is. A remark says how much that is, and what it changes.
 
-    Tables with a number beyond 65504 stay as they are. Raises OptionError where there is nothing to round.
+    Tables with a number beyond 65504 stay as they are. Raises OptionError where there is nothing to round, and for other types.
     """
     if weights is None:
         return graph
+    check_word(weights, "type of weights", get_args(WeightType))
     folded = fold_constants(graph)
     found = list(dict.fromkeys(t for op in folded.ops for t in op.storable if t.dtype == "float32"))
     halves = {t: half for t in found if (half := _half(t)) is not None}
