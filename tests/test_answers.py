@@ -45,7 +45,7 @@ def test_answers_are_named_once_and_all_of_them_are_given() -> None:
 def _answered() -> set[str]:
     """The names that commands give to `emit_json`."""
     found = set()
-    for file in (ROOT / "smelt").glob("*.py"):
+    for file in (ROOT / "smelt").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "emit_json":
                 found |= {n.value for n in ast.walk(node.args[0]) if isinstance(n, ast.Constant)}
