@@ -453,6 +453,14 @@ def test_what_is_wrong_with_a_dma_has_a_key(change, key):
     assert caught.value.key == key
 
 
+def test_a_divider_that_no_step_sets_would_leave_the_rate_as_it_is():
+    values = copy.deepcopy(board_table(board("nucleo_h743zi"))) | {"name": "mine"}
+    values["uart"]["divider"]["address"] += 4
+    with pytest.raises(BadKey, match="would change nothing") as caught:
+        board_of(values)
+    assert caught.value.key == "uart.divider.address"
+
+
 PATH_KEYS = {"first", "line", "busy", "prefetch", "instructions", "data", "bus"}
 DEBUG_KEYS = {f.name for f in fields(Debug)} | {"debug", "caches", "memories", "setup"}
 DMA_KEYS = {f.name for t in (Dma, Reach) for f in fields(t)} | {"dma"}

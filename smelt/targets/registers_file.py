@@ -34,14 +34,20 @@ def parse_uart(table: Table) -> Uart:
     table.check_keys(("name", "data", "ready", "steps"), ("received", "empty", "divider"))
     if ("received" in table.values) != ("empty" in table.values):
         raise table.wrong("received", "it goes with `empty`, which says whether a byte is there")
+    steps = tuple(map(_step, table.tables("steps")))
+    divider = _divider(table.table("divider")) if "divider" in table.values else None
+    if divider and divider.address not in {s.address for s in steps}:
+        raise table.wrong(
+            "divider.address", f"no step writes to {divider.address:#010x}: another rate would change nothing"
+        )
     return Uart(
         table.text("name"),
         _register(table, "data"),
         _condition(table, "ready"),
-        tuple(map(_step, table.tables("steps"))),
+        steps,
         _register(table, "received") if "received" in table.values else None,
         _condition(table, "empty") if "empty" in table.values else None,
-        _divider(table.table("divider")) if "divider" in table.values else None,
+        divider,
     )
 
 
