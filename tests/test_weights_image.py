@@ -1,5 +1,6 @@
 """Weights as an image of their own: trainings of one network exchange theirs, and nothing else is taken for them."""
 
+import re
 import subprocess
 from dataclasses import replace
 
@@ -103,6 +104,15 @@ def test_c_of_one_training_computes_what_another_does(name, trainings, program):
     expected = [int(v) + 128 for arrays in inputs for v in run(made.model, arrays)[0].ravel()]
     assert status == 0 and values == expected
     assert name == "first" or made.weights_image != trainings["first"].weights_image
+
+
+def test_the_image_that_is_linked_is_aligned_without_words_of_gnu(program, tmp_path):
+    """As IAR sees it, which has C11. (GCC itself would align it in any case.)"""
+    command = ["gcc", "-std=c11", "-U__GNUC__", "-Wno-system-headers", "words_weights.c"]
+    for more in (["-E"], ["-c", "-Werror", "-o", tmp_path / "weights.o"]):
+        done = subprocess.run([*command, *more], cwd=program.parent, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "-c" in more or re.search(r"_Alignas\(32\)\s+const uint32_t words_weights\[", done.stdout)
 
 
 def test_what_is_no_image_of_this_code_or_a_damaged_one_is_refused(trainings, program, tmp_path):

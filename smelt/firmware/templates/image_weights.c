@@ -5,8 +5,10 @@
 
 #if defined(__GNUC__)
 #define ${NAME}_LINES __attribute__((aligned(32)))
+#elif defined(__STDC_VERSION__) && (__STDC_VERSION__ >= 201112L)
+#define ${NAME}_LINES _Alignas(32)
 #else
-#define ${NAME}_LINES
+#define ${NAME}_LINES /* C99 has no word for it: place the image at a multiple of ${NAME}_IMAGE_ALIGNMENT */
 #endif
 
 /* Where it lies: an attribute of your own. */
