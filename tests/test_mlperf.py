@@ -277,6 +277,9 @@ def test_benchmarks_are_told_by_their_edges():
         paths.PERSON.name: None,
         paths.KWS_FLOAT.name: None,
     }
+    ad = load(paths.AD)
+    bare = replace(ad, inputs=tuple(replace(x, quantization=None) for x in ad.inputs))
+    assert benchmark_of(bare) is None  # reals cannot be quantised without a scale
 
 
 # --- numbers --------------------------------------------------------------------------------------------------------------
@@ -330,6 +333,8 @@ def test_reals_are_written_as_printf_writes_them(numbers):
             assert written == f"{value:.3f}".replace("-0.000", "0.000"), value
         else:
             assert len(written) <= 21
+    found = [numbers.smelt_fixed(Real(m, e), ctypes.c_int32(0)) for m, e in ((0, 90), (1, 90), (-1, 62), (-1, 63))]
+    assert found == [0, 1 << 62, -(1 << 62), -(1 << 62)]
 
 
 # --- what is written --------------------------------------------------------------------------------------------------------
@@ -372,6 +377,14 @@ def test_its_code_builds_the_same_bytes(submission):
     assert done.stdout.count("the same bytes") == 2 and done.returncode == 0, done.stdout + done.stderr
     built = (folder / "built" / "performance.elf").read_bytes()
     assert built == submission.files["firmware/performance.elf"] == firmware(paths.KWS, "nucleo_l4r5zi").image.elf
+
+
+def test_its_code_without_its_compiler_says_so(submission, tmp_path):
+    (folder,) = submission.folder.glob("submission/closed/*/code/*")
+    text = (folder / "build.py").read_text().replace('[sys.executable, "-m", "ziglang"]', '["no-such-compiler"]')
+    (tmp_path / "build.py").write_text(text)
+    done = subprocess.run([sys.executable, "build.py"], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1 and "no-such-compiler cannot be run" in done.stderr and "Trace" not in done.stderr
 
 
 def test_the_command_writes_what_is_no_benchmark_too(tmp_path):

@@ -93,6 +93,11 @@ def build(
     return make_image(elf, board, compiler, sources.entry, sources.kernels)
 
 
+def compiler_of(image: Image | None) -> Compiler:
+    """What built an image; zig where smelt did not, or where there is none."""
+    return "gcc" if image is not None and image.compiler == "gcc" else "zig"
+
+
 def compiler_command(board: Board, compiler: Compiler = "zig", floats: bool = False) -> tuple[str, ...]:
     """The compiler driver with the flags of the board's core, for code that uses its floating-point unit if `floats`; raises
     `BuildError` with what to install if it is missing."""

@@ -12,14 +12,14 @@ from typing import Literal
 import numpy as np
 
 from smelt.errors import OptionError
-from smelt.firmware.build import Compiler, build
+from smelt.firmware.build import build, compiler_of
 from smelt.firmware.harness import c_string
 from smelt.firmware.hello import speaking, with_flags
 from smelt.firmware.image import Image, Sources
 from smelt.firmware.program import Port, Program
 from smelt.firmware.sources import lines, smelt_version
 from smelt.firmware.template import template
-from smelt.model.graph import Graph, Tensor
+from smelt.model.graph import Graph, Tensor, scale_of
 from smelt.nouns import Noun
 from smelt.targets.registers import BAUD
 from smelt.targets.types import Board
@@ -97,13 +97,15 @@ BENCHMARKS = (
 
 
 def benchmark_of(graph: Graph) -> Benchmark | None:
-    """The benchmark whose inputs and outputs a model has, which is not float: None where it is none of them."""
+    """The benchmark whose inputs and outputs a model has, which is not float: None where it is none of them, and where reals are
+    sent to an input that has no scale."""
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         return None
     x, y = graph.inputs[0], graph.outputs[0]
     if x.dtype not in ("int8", "uint8") or y.dtype not in ("int8", "uint8", "float32"):
         return None
-    return next((b for b in BENCHMARKS if (b.elements, b.classes) == (x.elements, y.elements)), None)
+    fitting = (b for b in BENCHMARKS if (b.elements, b.classes) == (x.elements, y.elements))
+    return next((b for b in fitting if b.wire != "float32" or scale_of(x) is not None), None)
 
 
 def wired(board: Board, graph: Graph, mlperf: Mlperf) -> Board:
@@ -144,8 +146,7 @@ def modes(firmware: Sources, board: Board, graph: Graph, image: Image) -> tuple[
         return (measured,)
     flags = tuple(flag.replace(f"{ENERGY}=0", f"{ENERGY}=1") for flag in firmware.flags[CODE])
     sources = replace(firmware, flags={**firmware.flags, CODE: flags})
-    compiler: Compiler = "gcc" if image.compiler == "gcc" else "zig"
-    return measured, Mode("energy", wired_for_energy, sources, build(sources, wired_for_energy, compiler))
+    return measured, Mode("energy", wired_for_energy, sources, build(sources, wired_for_energy, compiler_of(image)))
 
 
 def _model(program: Program, graph: Graph, mlperf: Mlperf) -> str:
@@ -185,20 +186,20 @@ def _taken(program: Program) -> Iterator[tuple[str, int]]:
 
 def _quantisation(tensor: Tensor) -> Iterator[str]:
     """How reals become bytes of the network."""
-    q = tensor.quantization
-    assert q is not None, "bytes of the benchmarks are quantised"
+    q = scale_of(tensor)
+    assert q is not None, "else it is none of the benchmarks"
     yield f"#define SMELT_MLPERF_SCALE {_bits(q.scale)} /* {q.scale:.9g} */"
     yield f"#define SMELT_MLPERF_ZERO_POINT ({q.zero_point})"
     yield f"#define SMELT_MLPERF_LOW ({tensor.element.low})\n"
 
 
 def _output(port: Port) -> str:
-    tensor, q = port.tensor, port.tensor.quantization
+    tensor, q = port.tensor, scale_of(port.tensor)
     if tensor.dtype not in TYPES:
         raise OptionError(
             f"output '{tensor.name}' is {tensor.dtype}, of which the protocol's real numbers are not made"
         )
-    scale, zero = (q.scale, q.zero_point) if q is not None and len(q.scales) == 1 else (1.0, 0)
+    scale, zero = (q.scale, q.zero_point) if q is not None else (1.0, 0)
     return f"    {{{TYPES[tensor.dtype]}, {tensor.elements}u, {_bits(scale)}, {zero}}}, /* {scale:.9g} */"
 
 

@@ -15,6 +15,7 @@ from smelt.devices.run import Run
 from smelt.devices.simulators.version import model_of_time
 from smelt.errors import DeviceError
 from smelt.files import write
+from smelt.firmware.build import compiler_of
 from smelt.firmware.sources import smelt_version
 from smelt.firmware.toolchain import toolchain
 from smelt.inputs import random_inputs
@@ -92,7 +93,7 @@ def profile_on_board(compilation: Compilation, device: Device) -> BoardProfile:
         compilation.graph.name,
         plan.board.name,
         device,
-        toolchain(plan.board, "gcc" if image.compiler == "gcc" else "zig"),
+        toolchain(plan.board, compiler_of(image)),
         model_of_time(plan.board),
         run.cycles,
         beside.cycles if beside else None,

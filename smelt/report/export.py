@@ -12,6 +12,7 @@ import numpy as np
 from smelt.compile import Compilation
 from smelt.errors import Mismatch, OptionError
 from smelt.files import read
+from smelt.firmware.build import OPTIMIZE, compiler_of
 from smelt.firmware.exports import (
     Figure,
     Format,
@@ -140,10 +141,10 @@ def _with_stack(compilation: Compilation, figures: Sequence[Figure]) -> Sources:
     found = next((f for f in figures if f.what == "stack"), None)
     if found is None or compilation.image is None:
         return compilation.sources
-    board, compiler = compilation.plan.board, compilation.image.compiler
-    made_by = toolchain(board, "gcc" if compiler == "gcc" else "zig")
+    board = compilation.plan.board
+    made_by = toolchain(board, compiler_of(compilation.image))
     told = (
-        f"The whole stack of an inference, main and assembly included, was {found.value} bytes with {made_by} at -O2 "
+        f"The whole stack of an inference, main and assembly included, was {found.value} bytes with {made_by} at {OPTIMIZE} "
         f"({board.name}, {found.how}); it is another one with other compilers and levels of optimisation."
     )
     return with_stack(compilation.sources, compilation.program, told)

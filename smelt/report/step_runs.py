@@ -11,7 +11,7 @@ from smelt.devices.graph_runner import GraphRunner, StepRun
 from smelt.devices.link import DebugLink
 from smelt.devices.session import Session
 from smelt.errors import OptionError
-from smelt.firmware.build import Compiler
+from smelt.firmware.build import compiler_of
 from smelt.firmware.image import Image
 from smelt.model.graph import Array
 from smelt.report.execute import stream
@@ -51,10 +51,8 @@ def _in_session(
     compilation: Compilation, inputs: Inputs, device: DebugLink | Board, timeout: float, sequence: bool
 ) -> Iterator[tuple[int, StepRun]]:
     """With the compiler of the firmware."""
-    image = compilation.image
-    compiler: Compiler = "gcc" if image is not None and image.compiler == "gcc" else "zig"
     with (
-        Session(device, timeout=timeout, compiler=compiler) as session,
+        Session(device, timeout=timeout, compiler=compiler_of(compilation.image)) as session,
         GraphRunner(session, compilation) as runner,
     ):
         for number, arrays in enumerate(inputs):

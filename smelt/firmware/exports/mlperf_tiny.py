@@ -12,6 +12,7 @@ from smelt.firmware.build import (
     ZIG_HELPERS,
     compiled_files,
     compiler_command,
+    compiler_of,
     flags_of,
     support_files,
 )
@@ -86,12 +87,13 @@ def _sources(package: Package) -> dict[str, str]:
 
 def _build_program(package: Package, names: list[str]) -> str:
     (first, *_) = package.modes
-    gcc = first.image.compiler == "gcc"
-    _, *core = compiler_command(first.board, "gcc" if gcc else "zig", first.sources.floats)
+    compiler = compiler_of(first.image)
+    gcc = compiler == "gcc"
+    _, *core = compiler_command(first.board, compiler, first.sources.floats)
     return filled(
         "mlperf_build.txt",
         package,
-        toolchain=toolchain(first.board, "gcc" if gcc else "zig"),
+        toolchain=toolchain(first.board, compiler),
         compiler=f"[{package.program.plan.board.core.gcc[0]!r}]" if gcc else '[sys.executable, "-m", "ziglang"]',
         core=json.dumps(core),
         link=json.dumps([*LINK, "-T", "firmware.ld", *(GCC_LINK if gcc else ())]),
@@ -124,7 +126,7 @@ def _description(package: Package, found: Benchmark) -> str:
     ram = size_text(sum(m.size for m in board.chip.rams))
     flash = size_text(sum(m.size for m in board.chip.flashes))
     (first, *_) = package.modes
-    compiler = toolchain(first.board, "gcc" if first.image.compiler == "gcc" else "zig")
+    compiler = toolchain(first.board, compiler_of(first.image))
     empty = (
         "Accelerator",
         "Accelerator(s) Frequencies",

@@ -45,8 +45,8 @@ int64_t smelt_fixed(smelt_real value, int32_t places)
         const uint64_t rest = size & (((uint64_t)1 << -shift) - 1U), half = (uint64_t)1 << (-shift - 1);
         size >>= -shift;
         size += rest > half || (rest == half && (size & 1U) != 0U) ? 1U : 0U;
-    } else if (size != 0U && (shift > 62 || size > (uint64_t)LARGEST >> shift)) {
-        size = (uint64_t)LARGEST;
+    } else if (shift > 62 || size > (uint64_t)LARGEST >> shift) {
+        size = size != 0U ? (uint64_t)LARGEST : 0U;
     } else {
         size <<= shift;
     }
