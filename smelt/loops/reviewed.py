@@ -2,8 +2,7 @@
 
 Names of kernels are digests of the plain print (`c.py`), which therefore does not change. This one may: every operand that is an
 operation of another kind stands in parentheses, results that nobody wants are dropped by a cast, and pointers to elements say so.
-Compilers see the very same
-expressions: a function for shifts, say, would be inlined to another order of instructions.
+Compilers see the very same expressions: a function for shifts, say, would be inlined to another order of instructions.
 """
 
 from __future__ import annotations
