@@ -58,6 +58,15 @@ def test_a_package_is_what_the_simulated_board_computed(tmp_path):
     assert f"| cycles | {figures['cycles']['value']:,}  | simulated |" in readme and HELLO.name in readme
 
 
+def test_options_are_told_as_users_type_them(tmp_path):
+    (tmp_path / "x.raw").write_bytes(b"1")
+    options = ("--hello", tmp_path / "x.raw", "--uart", "--region", "sram1=64K", "--compiler", "none", "--no-run")
+    code, _, err = export("c", tmp_path / "out", *options)
+    assert code == 0, err
+    told = "| options | --uart --hello=x.raw --compiler=none --region=sram1=65536 --no-run |"
+    assert told in (tmp_path / "out" / "README.md").read_text()
+
+
 def test_without_a_compiler_figures_are_estimates(tmp_path):
     code, out, err = export("arduino", tmp_path, "--compiler", "none")
     assert code == 0 and "estimated" in out, err

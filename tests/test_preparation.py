@@ -4,12 +4,14 @@ import io
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import flatbuffers
 import numpy as np
 import pytest
 from PIL import Image
 
+from smelt.commands.suite import _read_inputs
 from smelt.compile import compile
 from smelt.errors import ModelError, OptionError
 from smelt.importers import load, metadata
@@ -224,6 +226,20 @@ def test_what_a_tflite_file_says_of_its_input(tmp_path, dtype, mean, std, expect
         metadata(tmp_path / "damaged.tflite")
 
 
+def test_each_of_several_networks_is_given_what_its_file_says(tmp_path):
+    w = ModelWriter()
+    x, y = (w.tensor(name, (1, 4, 4, 3), "float32", ()) for name in ("x", "y"))
+    w.op("RELU", [x], [y])
+    models = [tmp_path / "scaled.tflite", tmp_path / "plain.tflite"]
+    for model, said in zip(models, (normalized([100], [50]), ()), strict=True):
+        model.write_bytes(w.finish([x], [y], *([said] if said else [])))
+    (tmp_path / "x.png").write_bytes(png(4, 4))
+    parts = [SimpleNamespace(model=load(model), program=SimpleNamespace(name=model.stem)) for model in models]
+    ((scaled,),), ((plain,),) = _read_inputs(models, SimpleNamespace(parts=parts), [tmp_path / "x.png"] * 2)
+    pixels = pixels_of((tmp_path / "x.png").read_bytes())
+    assert np.allclose(scaled, (pixels - 100.0) / 50) and np.allclose(plain, pixels / 255)
+
+
 @pytest.mark.parametrize(
     ("option", "told"),
     [
@@ -246,6 +262,11 @@ def test_what_cannot_be_is_told(folder, option, told, tmp_path):
     option = [str(tmp_path / "labels") if word == "LABELS" else word for word in option]
     code, _, err = smelt("compile", folder / "camera.tflite", "--board", BOARD, "--compiler", "none", *option)
     assert (code, told) == (0, None) or (code == 2 and told in err)
+
+
+def test_numbers_beyond_float32_are_refused_for_networks_of_reals():
+    with pytest.raises(OptionError, match="made of finite numbers"):
+        prepared_picture(edge("float32"), picture_spec("same:mean=3e38:std=1e-30", Preparation()))
 
 
 def test_models_of_other_inputs_have_no_pictures():

@@ -319,6 +319,7 @@ def test_boards_without_floats_are_told_apart(folder):
         ("mfcc:n_mels=3", "at most n_mels"),
         ("mfcc:power=3", "power is a whole number from 1 to 2"),
         ("mfcc:high=9000", "half the rate, 8000 Hz"),
+        ("log-mel:n_mels=4:mel=slaney:low=100:high=100.00000000000001", "at least 1 Hz below high"),
         ("mfcc:floor=0", "floor is more than 0"),
         ("mfcc:std=0", "std is not 0"),
         ("mfcc:mel=bark", "mel is htk or slaney"),
@@ -330,6 +331,11 @@ def test_boards_without_floats_are_told_apart(folder):
 def test_what_cannot_be_is_told(folder, said, told):
     code, _, err = smelt("compile", folder / "mirror.tflite", "--board", BOARD, "--input-sound", said)
     assert code == 2 and told in err
+
+
+def test_features_have_one_number_for_each_value_of_a_frame():
+    with pytest.raises(OptionError, match="frames have 8 features"):
+        features_of(Tensor("x", (1, 7, 8, 3), "float32"), sound_spec("log-mel:n_mels=8"))
 
 
 def test_recordings_of_another_rate_are_refused(folder):

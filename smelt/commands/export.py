@@ -146,14 +146,20 @@ def _said(options: dict[str, Any], no_run: bool) -> dict[str, str]:
     silent = {"goal": "balanced", "compiler": "zig", "effort": "normal", "layout": "channels_last"}
     apart = ("name", "labels", "log", "replaces")
     kept = {k: v for k, v in options.items() if k not in apart and v and v != silent.get(k)}
-    texts = {
-        key: ",".join(f"{n}={s}" for n, s in v.items()) if isinstance(v, dict) else str(v) for key, v in kept.items()
-    }
+    texts = {key: _typed(v) for key, v in kept.items()}
     if options["log"] is not None:
         texts["log"] = f"{len(options['log'].measurements)} measurements"
-    return {f"--{'for' if key == 'goal' else key.replace('_', '-')}": text for key, text in texts.items()} | (
+    names = {"goal": "for", "regions": "region"}
+    return {f"--{names.get(key, key).replace('_', '-')}": text for key, text in texts.items()} | (
         {"--no-run": "True"} if no_run else {}
     )
+
+
+def _typed(value: Any) -> str:
+    """The value of an option as users wrote it; of files their names."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={size}" for name, size in value.items())
+    return ",".join(file.name for file in value) if isinstance(value, tuple) else str(value)
 
 
 def _show(exported: Exported) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smelt.commands.compiling import emit_json, find_board, show_notes, show_warnings
+from smelt.commands.compiling import emit_json, find_board, show_notes, show_warnings, stored_preparation
 from smelt.errors import Mismatch, OptionError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def run(
     if output is not None:
         raise OptionError("--output saves what one network gives, and several models were given: use --json")
     compilation = _firmware(models, board_name, options)
-    inputs = _read_inputs(compilation, files)
+    inputs = _read_inputs(models, compilation, files)
     with working(f"simulating {sum(map(len, inputs))} inference(s)"):
         executions = execute_suite(compilation, inputs, device=device)
     if as_json:
@@ -85,7 +85,7 @@ def verify(
     if layers:
         raise OptionError("--layers looks into one network, and several models were given")
     compilation = _firmware(models, board_name, options)
-    real = _read_inputs(compilation, files) if files else [[] for _ in models]
+    real = _read_inputs(models, compilation, files) if files else [[] for _ in models]
     inputs = [random_inputs(part.model, count, seed) + own for part, own in zip(compilation.parts, real, strict=True)]
     if not all(inputs):
         raise OptionError("nothing to verify: give --inputs above 0 or --input FILE")
@@ -153,8 +153,11 @@ def _firmware(models: Sequence[Path], board_name: str, options: dict[str, Any]) 
     return _compiled(models, board_name, options)
 
 
-def _read_inputs(compilation: SuiteCompilation, files: Sequence[Path]) -> list[list[tuple[Array, ...]]]:
-    """The inputs of each network, of which the files are given in the order of the models. Raises OptionError."""
+def _read_inputs(
+    models: Sequence[Path], compilation: SuiteCompilation, files: Sequence[Path]
+) -> list[list[tuple[Array, ...]]]:
+    """The inputs of each network, of which the files are given in the order of the models, prepared as each model's file says.
+    Raises OptionError."""
     from smelt.inputs import read_inputs
 
     counts = [len(part.model.inputs) for part in compilation.parts]
@@ -165,6 +168,6 @@ def _read_inputs(compilation: SuiteCompilation, files: Sequence[Path]) -> list[l
         )
     rest = list(files)
     return [
-        read_inputs([rest.pop(0) for _ in range(n)], part.model)
-        for part, n in zip(compilation.parts, counts, strict=True)
+        read_inputs([rest.pop(0) for _ in range(n)], part.model, stored_preparation(model))
+        for model, part, n in zip(models, compilation.parts, counts, strict=True)
     ]

@@ -155,7 +155,7 @@ def from_picture(data: bytes, tensor: Tensor, source: str, preparation: Preparat
 def from_pixels(pixels: Array, tensor: Tensor, source: str, preparation: Preparation) -> Array:
     """What becomes of pixels, 0 to 255 in int16, channels last, in the type of `tensor`."""
     if preparation.scales:
-        return _converted(preparation.reals(pixels), tensor, source)
+        return _finite(_converted(preparation.reals(pixels), tensor, source), source)
     if tensor.element.is_float:
         return (pixels / 255).astype(np.float32)
     return (pixels + tensor.element.low).astype(tensor.element.numpy)

@@ -35,7 +35,7 @@ def features_of(edge: Tensor, spec: SoundSpec) -> Features:
     values = coefficients or int(n["n_mels"])
     if coefficients > n["n_mels"] or (spec.kind == "mfcc" and not coefficients):
         raise OptionError("--input-sound: n_mfcc is how many coefficients a frame has, and at most n_mels")
-    if edge.elements % values or (len(shape) > 2 and shape[2] != values):
+    if edge.elements % values or (len(shape) > 2 and shape[1:] not in _shapes(shape[1], values)):
         raise OptionError(
             f"--input-sound: the model's input is {edge}, and frames have {values} features: say other ones with "
             f"{'n_mfcc=' if spec.kind == 'mfcc' else 'n_mels='}"
@@ -68,6 +68,11 @@ def features_of(edge: Tensor, spec: SoundSpec) -> Features:
         slide=int(n["slide"]),
         peak=spec.peak,
     )
+
+
+def _shapes(frames: int, values: int) -> tuple[tuple[int, ...], ...]:
+    """Those of features behind the batch, where frames have an axis of their own."""
+    return (frames, values), (frames, values, 1)
 
 
 def prepared_sound(graph: Graph, spec: SoundSpec) -> Graph:

@@ -15,6 +15,9 @@ MOST_RATE = 192_000
 MOST_SAMPLES = 1 << 15
 """Of a spectrum, and of a stride."""
 
+LEAST_BAND = 1.0
+"""Hz that all mel bands cover together: sides of narrower ones have no slope in float64."""
+
 NUMBERS = {
     "rate": (16000.0, "samples a second"),
     "window": (30.0, "milliseconds of a frame"),
@@ -133,8 +136,9 @@ def _check(numbers: dict[str, float]) -> None:
     if not 1e-6 <= abs(numbers["std"]) <= 1e6 or abs(numbers["mean"]) > 1e6:
         raise OptionError("--input-sound: std is not 0, and neither std nor mean is beyond a million")
     nyquist = numbers["rate"] / 2
-    if not 0 <= numbers["low"] < (numbers["high"] or nyquist) <= nyquist:
+    low, high = numbers["low"], numbers["high"] or nyquist
+    if not 0 <= low <= high - LEAST_BAND or high > nyquist:
         raise OptionError(
-            f"--input-sound: bands lie between 0 Hz and half the rate, {nyquist:g} Hz, low below high; not from {numbers['low']:g} "
-            f"to {numbers['high']:g}"
+            f"--input-sound: bands lie between 0 Hz and half the rate, {nyquist:g} Hz, low at least {LEAST_BAND:g} Hz below high; "
+            f"not from {low:g} to {high:g}"
         )

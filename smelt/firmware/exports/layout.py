@@ -92,7 +92,8 @@ def facts(format: Format, package: Package) -> dict[str, Any]:
 def readme(format: Format, package: Package, files: Iterable[str]) -> str:
     """What a person reads first, beside files with these paths."""
     test = f"{package.name}_self_test.h"
-    options = " ".join(f"{name}={plain(value)}" for name, value in package.origin.options.items())
+    given = package.origin.options.items()
+    options = " ".join(name if value == "True" else f"{name}={plain(value)}" for name, value in given)
     return filled(
         "readme.md",
         package,
