@@ -151,10 +151,10 @@ def package(metadata: Message) -> Json:
 
 def licences(metadata: Message) -> list[Json]:
     """What a package says of its licence: an expression of SPDX, else its classifiers, else the first line of its words."""
-    if expression := metadata["License-Expression"]:
+    if expression := metadata.get("License-Expression"):
         return [{"expression": expression}]
     classifiers = [c.rpartition(" :: ")[2] for c in metadata.get_all("Classifier", []) if c.startswith("License :: ")]
-    stated = [c for c in classifiers if c != "OSI Approved"] or (metadata["License"] or "").strip().splitlines()[:1]
+    stated = [c for c in classifiers if c != "OSI Approved"] or (metadata.get("License") or "").strip().splitlines()[:1]
     return [licence(text) for text in stated or ["not stated"]]
 
 

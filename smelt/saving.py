@@ -6,6 +6,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from smelt.errors import OptionError
 from smelt.nouns import Noun
 
 if TYPE_CHECKING:  # `import smelt` stays light
@@ -48,7 +49,7 @@ class Library(Noun):
         from smelt.folder import save_own
 
         texts = {**self.sources.files, **self.application}
-        save_own({**_encoded(texts), **self.images}, Path(folder), self.names)
+        save_own({**_encoded(texts), **self.images}, _named(folder), self.names)
 
     def keep(self, folder: Path | str) -> None:
         """Write what `smelt compile --keep` does: every noun on the way from model to firmware, as readable files, by the rules of
@@ -62,7 +63,14 @@ class Library(Noun):
         files = _encoded({name: marked(text, version) for name, text in titled.items()})
         sources = _encoded({f"{SOURCES}/{name}": text for name, text in self.sources.files.items()})
         firmware = {} if self.image is None else {"6-firmware.elf": self.image.elf}
-        save_own({**files, **sources, **firmware}, Path(folder), self.names, SOURCES)
+        save_own({**files, **sources, **firmware}, _named(folder), self.names, SOURCES)
+
+
+def _named(folder: Path | str) -> Path:
+    """What `Path` would take for the present folder is a variable that was never set."""
+    if not str(folder):
+        raise OptionError("no folder is named")
+    return Path(folder)
 
 
 def _encoded(texts: dict[str, str]) -> dict[str, bytes]:

@@ -151,6 +151,9 @@ def test_compilations_are_saved(model, tmp_path):
     assert {"network_net.h", "network_net.c", "firmware.elf"} <= {p.name for p in (tmp_path / "out").iterdir()}
     compilation.keep(tmp_path / "kept")
     assert {"3-plan.txt", "5-sources", "6-firmware.elf"} <= {p.name for p in (tmp_path / "kept").iterdir()}
+    for write in (compilation.save, compilation.keep):
+        with pytest.raises(OptionError, match="no folder is named"):
+            write("")
 
 
 def test_tuning_is_part_of_the_api(model, tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import struct
 import wave
 
 import numpy as np
@@ -13,6 +14,7 @@ from smelt.importers import load, metadata
 from smelt.inputs import read_inputs
 from smelt.inputs.datasets import dataset
 from smelt.inputs.preparation import Preparation, from_metadata, preparation
+from smelt.inputs.recordings import samples_of
 from smelt.model.graph import Graph
 from smelt.quantization.batches import outputs_of
 from tests import paths
@@ -203,6 +205,9 @@ def test_recordings(tmp_path):
     with pytest.raises(OptionError, match="save these as"):
         dataset(tmp_path, image_graph())
     whole = (tmp_path / "a.wav").read_bytes()
+    guid = struct.pack("<HHI", 22, 16, 0) + b"\1\0" + bytes.fromhex("000000001000800000aa00389b71")
+    by_another_name = whole[:12] + b"fmt \x28\0\0\0\xfe\xff" + whole[22:36] + guid + whole[36:]
+    assert np.array_equal(samples_of(by_another_name, 100, "x.wav"), samples[:100])
     for content, reason in (
         (b"RIFF....", "not a WAVE file"),
         (b"RIFF", "it is cut off"),
