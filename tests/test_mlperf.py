@@ -105,6 +105,16 @@ def through_a_terminal(made, script):
             os.close(port)
 
 
+def test_a_line_that_is_hung_up_takes_what_nobody_reads():
+    """A runner that died in the middle of an answer does not hold the board for ever."""
+    from smelt.devices.simulators.terminal import Terminal
+
+    with Terminal() as terminal:
+        terminal.hang_up()
+        terminal.give(bytes(1 << 20))
+        assert terminal.take() == b""
+
+
 def test_the_transcripts_in_the_docs_are_current():
     text = mlperf_page.FILE.read_text("utf-8")
     assert text == mlperf_page.page(text, firmware(paths.KWS, "nucleo_l4r5zi")), "python -m dev.mlperf_page"

@@ -23,6 +23,7 @@ class Terminal:
         except ImportError:
             raise OptionError("this system has no pseudo-terminals") from None
         self._own, self._others = os.openpty()
+        os.set_blocking(self._own, False)  # of more than has room, what has
         tty.setraw(self._others)
         self.path = os.ttyname(self._others)
         self._ended, self._end = os.pipe()
@@ -41,7 +42,11 @@ class Terminal:
         os.write(self._end, b"\0")
 
     def give(self, data: bytes) -> None:
+        """What nobody reads is lost once the line is hung up."""
         while data:
+            _, room, _ = select.select([self._ended], [self._own], [])
+            if not room:
+                return
             data = data[os.write(self._own, data) :]
 
     def take(self) -> bytes:
