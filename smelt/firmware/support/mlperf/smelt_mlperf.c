@@ -326,6 +326,7 @@ static void print_buffer(void)
     for (uint32_t i = 0U; i < expected; i++) {
         smelt_print(i % PER_LINE == 0U ? "m-buffer-" : "-");
         print_byte((uint8_t)(input_bytes[i] ^ SMELT_MLPERF_FLIP));
+        count_cycles(); /* all of a picture takes ten seconds at 115200 baud */
         if ((i + 1U) % PER_LINE == 0U || i + 1U == expected) {
             smelt_print("\n");
         }
