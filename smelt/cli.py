@@ -267,13 +267,20 @@ def profile_command(
 
 
 def show_trade_offs(model: Path, board_name: str, options: dict[str, Any], as_json: bool) -> None:
-    """Print the trade-off curve of a model."""
+    """Print the trade-off curve of a model. Raises OptionError for plans of other kinds than it has."""
+    from smelt.network import Wanted
     from smelt.report.curve import show_curve, trade_off
     from smelt.report.terminal import working
 
+    if options["feed"] or options["weights_image"]:
+        other = "--feed" if options["feed"] else "--weights-image"
+        raise OptionError(
+            f"--curve has no plans with {other}: compile with it and --for and budgets, and compare profiles"
+        )
     board = find_board(board_name)
+    same = ("compiler", "log", "max_ram", "max_flash", "regions", "weights", "effort")
     with working(f"choosing for {model.name} on {board.name}"):
-        result = trade_off(model, board, **{k: options[k] for k in ("compiler", "log", "max_ram", "max_flash")})
+        result = trade_off(model, board, **{key: options[key] for key in same}, wanted=Wanted.of(options))
     show_notes(result.notes)
     emit_json("curve", result) if as_json else show_curve(result)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 from smelt.errors import DoesNotFit, ModelError, OptionError, Unsupported
+from smelt.network import Wanted, read_network
 from smelt.nouns import Noun
 from smelt.saving import Library
 
@@ -154,44 +155,6 @@ class Compilation(Library):
         return {name: f"{noun.in_full()}\n" for name, noun in texts.items()}
 
 
-@dataclass(frozen=True, eq=False)
-class Network:
-    """A model as its file has it, as it is computed, and what its author should know."""
-
-    model: Graph
-    graph: Graph
-    warnings: tuple[str, ...]
-
-
-def read_network(
-    path: Path | str,
-    edges: tuple[EdgeType | None, OutputType | None],
-    weights: WeightType | None,
-    layout: Layout,
-    board: Board,
-    picture: str = "",
-    sound: str = "",
-    exchanged: bool = False,
-) -> Network:
-    """Read a model, as it is computed on a board. Types at its `edges` and of its weights may be replaced, and what is done to a
-    `picture` or `sound` before it becomes part of it; `exchanged` weights are those of one training of several. Raises
-    ModelError, Unsupported, OptionError."""
-    from smelt.importers import load
-    from smelt.inputs.before import with_preparation
-    from smelt.passes import prepare
-    from smelt.passes.edge_types import with_edge_types
-    from smelt.passes.sums import wrapping_sums
-    from smelt.passes.weight_types import with_weight_type
-    from smelt.passes.wider_channels import whole_words, widen_channels
-
-    model = with_weight_type(with_edge_types(load(path, layout), *edges), weights)
-    model = with_preparation(model, path, picture, sound)
-    graph = prepare(model, exchanged)
-    if board.chip.cluster is not None:  # its cores share banks of memory
-        graph = widen_channels(graph, whole_words).check()
-    return Network(model, graph, (*model.remarks, *wrapping_sums(graph)))
-
-
 def compile(
     path: Path | str,
     board: Board | str,
@@ -273,8 +236,8 @@ def compile(
         for_one_core("an input that is fed is computed by one", board, "leave out --feed")
     if weights_image or replaces is not None:
         weights = check_exchange(board, weights, weights_image, replaces)
-    edges, before = (input_type, output_type), (input_picture, input_sound)
-    network = read_network(path, edges, weight_type, layout, board, *before, exchanged=weights_image)
+    wanted = Wanted(input_type, output_type, layout, weight_type, input_picture, input_sound)
+    network = read_network(path, board, wanted, exchanged=weights_image)
     graph = network.graph
     board = wired(board, network.model, mlperf) if mlperf else board
     known = measured(log, board, compiler)
@@ -309,7 +272,7 @@ def compile(
         found = evidence(plan, known)
         return Compilation(
             network.model, graph, plan, program, sources, image, found, network.warnings, layout,
-            bool(input_picture or input_sound), firmware,
+            wanted.prepares, firmware,
         )  # fmt: skip
 
     return least_of_builds(made_within, limits, goal)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from smelt.compile import Compilation, least_of_builds, measured, read_network
+from smelt.compile import Compilation, least_of_builds, measured
 from smelt.errors import OptionError, printable
+from smelt.network import Wanted, read_network
 from smelt.nouns import Noun
 from smelt.saving import Library
 
@@ -114,10 +115,8 @@ def compile_suite(
     names = names_of(paths, names, suite)
     board = named(board)
     for_one_core("several networks in one memory are for one core", board, "compile each by itself")
-    networks = {
-        name: read_network(path, (input_type, output_type), weight_type, layout, board)
-        for name, path in zip(names, paths, strict=True)
-    }
+    wanted = Wanted(input_type, output_type, layout, weight_type)
+    networks = {name: read_network(path, board, wanted) for name, path in zip(names, paths, strict=True)}
     known = measured(log, board, compiler)
     planning = planning_of(effort, report)
     limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)

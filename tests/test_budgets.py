@@ -336,3 +336,16 @@ def test_the_curve(speech, ways):
     assert shown.exit_code == 0 and "estimated)" in shown.output and "~" in shown.output
     found = json.loads(smelt("profile", AD, "-b", "nucleo_l4r5zi", "--curve", "--log", "none", "--json").stdout)
     assert found["points"][0]["ram_bytes"] < found["points"][-1]["ram_bytes"]
+
+
+def test_the_curve_is_of_the_network_that_is_wanted():
+    options = ("profile", HELLO, "-b", "nucleo_l4r5zi", "--curve", "--log", "none", "--json")
+    plain, real = (
+        json.loads(smelt(*options, *more).stdout)["points"][0]["steps"]
+        for more in ((), ("--input-type", "float32", "--output-type", "float32"))
+    )
+    assert real == plain + 2
+    assert json.loads(smelt(*options, "--region", "sram1=0").stdout)["points"], "the arena lies in another memory"
+    for option, told in (("--feed", "no plans with --feed"), ("--region=sram9=0", "no RAM 'sram9'")):
+        refused = smelt(*options, option)
+        assert refused.exit_code == 2 and told in refused.output

@@ -108,7 +108,7 @@ def trade_offs(
     ways = ways_for(board.core, implementations)
 
     def decision(within: Limits) -> Decision:
-        menu = _menu(graph, undecided(board), ways, reserve, known, within, planning)
+        menu = _menu(graph, undecided(limits.within(board, reserve)), ways, reserve, known, within, planning)
         return Decision(menu, within, partial(_planned, menu))
 
     return curve(decision, limits)

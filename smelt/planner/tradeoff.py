@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smelt.planner.budgets import Goal
 from smelt.planner.decide import Decision
@@ -39,8 +39,8 @@ def curve(decision: Callable[[Limits], Decision], limits: Limits) -> tuple[Point
     if not found:
         raise refusal(unlimited)
     fastest, least_ram, least_flash = found[0], min(p.ram_bytes for p in found), min(p.flash_bytes for p in found)
-    tried = [Limits(ram, limits.flash) for ram in _between(least_ram, fastest.ram_bytes, BUDGETS)]
-    tried += [Limits(limits.ram, flash) for flash in _between(least_flash, fastest.flash_bytes, BUDGETS // 2)]
+    tried = [replace(limits, ram=ram) for ram in _between(least_ram, fastest.ram_bytes, BUDGETS)]
+    tried += [replace(limits, flash=flash) for flash in _between(least_flash, fastest.flash_bytes, BUDGETS // 2)]
     found += [point for budget in tried if (point := _point(decision(budget), "speed"))]
     return tuple(sorted(_best(found), key=lambda p: p.costs))
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from smelt.compile import measured
-from smelt.importers import load
+from smelt.network import AS_IT_IS, Wanted, read_network
 from smelt.nouns import Noun
-from smelt.passes import prepare
 from smelt.planner import Limits, TuningLog, trade_offs
+from smelt.planner.effort import planning_of
 from smelt.planner.evidence import NO_LINK, Evidence, Linked, linked, similar
 from smelt.planner.flow import steps_of
-from smelt.planner.limits import for_one_core
+from smelt.planner.limits import checked, for_one_core
 from smelt.planner.tradeoff import Point
 from smelt.report.terminal import line, table
 from smelt.targets.boards import named
@@ -49,14 +49,19 @@ def trade_off(
     log: TuningLog | None = None,
     max_ram: int | None = None,
     max_flash: int | None = None,
+    regions: Mapping[str, int] | None = None,
+    weights: str = "",
+    effort: str = "normal",
+    wanted: Wanted = AS_IT_IS,
 ) -> TradeOff:
-    """The curve of the model at `path`, within budgets. Raises what `compile` raises, but builds nothing, and OptionError where
-    steps are divided over the cores of a cluster."""
+    """The curve of the model at `path`, within budgets, as it is `wanted`; the other options are those of `compile`. Raises what
+    that raises, but builds nothing, and OptionError where steps are divided over the cores of a cluster."""
     board = named(board)
     for_one_core("the curve is of plans for one", board, "compile with --for and budgets, and compare profiles")
-    graph = prepare(load(path))
+    limits = checked(Limits(max_ram, max_flash, regions=tuple((regions or {}).items()), weights=weights), board)
+    graph = read_network(path, board, wanted).graph
     known = measured(log, board, compiler)
-    points = trade_offs(graph, board, known=known, limits=Limits(max_ram, max_flash))
+    points = trade_offs(graph, board, known=known, limits=limits, planning=planning_of(effort, None))
     basis = similar(known, graph.ops), linked(known, ((op, None) for op in steps_of(graph)))
     return TradeOff(graph.name, board.name, points, *basis)
 
