@@ -20,6 +20,7 @@ from smelt.firmware.exports import Golden, Label, format_named, package
 from smelt.firmware.exports import Origin as ModelOrigin
 from smelt.firmware.exports.layout import facts
 from smelt.inputs import FORMATS, MOST_BYTES, PICTURES, RAW, random_inputs
+from smelt.inputs.recordings import RECORDINGS
 from smelt.model.reference import run
 from smelt.planner.log import TuningLog
 from smelt.planner.measurement import Measurement, Origin, Places
@@ -89,7 +90,16 @@ class Made:
 
     def inputs(self) -> str:
         rows = (
-            ("picture", words(PICTURES), f"{', '.join(FORMATS)}; of the input's size, grey or RGB as it has channels"),
+            (
+                "picture",
+                words(PICTURES),
+                f"{', '.join(FORMATS)}; of the input's size, or any where the model's file says one; grey or RGB like the input",
+            ),
+            (
+                "recording",
+                words(RECORDINGS),
+                "16 bits, one channel; cut off or filled up with silence; what becomes of it: [preparation.md](preparation.md)",
+            ),
             (
                 "array",
                 "`.npy`",

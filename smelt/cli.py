@@ -89,7 +89,7 @@ def compile_command(
     "files",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="A picture, .npy or raw file; one for each input of the model. Not needed with --hello.",
+    help="A picture, recording, .npy or raw file; one for each input of the model. Not needed with --hello.",
 )
 @click.option(
     "--times",

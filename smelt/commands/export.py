@@ -53,7 +53,7 @@ def _of_several(*arguments: Any, **options: Any) -> None:
     "files",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="What the self-test computes: a picture, .npy or raw file for each input.  [default: random numbers]",
+    help="What the self-test computes: a picture, recording, .npy or raw file for each input.  [default: random numbers]",
 )
 @click.option("--no-run", is_flag=True, help="Do not run the firmware: figures are estimates then.")
 @build_options

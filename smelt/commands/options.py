@@ -190,8 +190,8 @@ def build_options(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         type=click.Path(path_type=Path),
         metavar="FILE",
-        help="Firmware brings this input along (a picture, .npy or raw file; one for each input), computes it for ever where no "
-        "debugger is there, and prints what comes of it through the serial port.",
+        help="Firmware brings this input along (a picture, recording, .npy or raw file; one for each input), computes it for ever "
+        "where no debugger is there, and prints what comes of it through the serial port.",
     )
     @click.option(
         "--weights-image",

@@ -14,8 +14,7 @@ from smelt.importers.onnx_arrays import RawTensor, array_of, packed_type, read_t
 from smelt.importers.onnx_nodes import AI_ONNX, Attribute, Constant, Edge, Node, OnnxModel
 from smelt.importers.onnx_wire import Value, Wire, integers, message, number, text
 
-IR_VERSION, GRAPH, OPSETS = 1, 7, 8
-OLDEST_OPSET = 7
+IR_VERSION, GRAPH = 1, 7
 KNOWN_FIELDS = frozenset((1, 2, 3, 4, 5, 6, 7, 8, 14, 20, 25, 26))
 
 

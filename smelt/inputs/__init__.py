@@ -74,7 +74,9 @@ def read_input(file: Path, tensor: Tensor, preparation: Preparation | None = Non
     what = by_content(data)
     fits = tensor.bytes and len(data) % tensor.bytes == 0
     if what and not (suffix in RAW and fits):
-        raise OptionError(f"{source} is {what}; an input is a picture, a .npy file, or raw bytes of {tensor}")
+        raise OptionError(
+            f"{source} is {what}; an input is a picture, a recording, a .npy or .npz file, or raw bytes of {tensor}"
+        )
     return from_bytes(data, tensor, source)
 
 

@@ -17,8 +17,6 @@ from smelt.targets.types import Core
 Compute = Callable[..., Expr]
 Source = AnyBuffer | int
 
-MOST_VALUES = 1 << 16
-
 
 def broadcastable(op: Op, core: Core) -> bool:
     """the shapes of the operands broadcast to that of y"""

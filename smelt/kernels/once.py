@@ -29,7 +29,6 @@ TILTS = np.unique(np.concatenate([sign * (np.arange(33) << bits) for sign in (1,
 ADDED = np.array(sorted(range(-4096, 4097), key=abs), np.int64)  # to sums
 TIGHT = 12  # bounds, on either side, that are tried as what is added to products
 FAR = 2**62
-NONE = 1 << 20
 GREATEST_SHIFT = 20  # 256 << 20 << 32 stays inside 64 bits
 KEPT = 256  # solutions that are remembered
 INT32 = 2**31

@@ -30,7 +30,7 @@ TYPES = re.compile(
 )
 OPAQUE = {"__asm__", "asm", "__attribute__", "_Pragma", "__asm"}
 STATEMENTS = {"return", "case", "else", "do", "goto", "default"}
-OPENING, CLOSING = {"(": ")", "[": "]"}, {")", "]"}
+OPENING = {"(": ")", "[": "]"}
 ASSEMBLY = re.compile(
     r"((?<=\n)SMELT_INLINE int32_t smelt_\w+\(([^)]*)\)\n\{\n(?:#if[^\n]*\n[^\n]*\n#else\n)?    int32_t result;\n)(    __asm__\()"
 )

@@ -1,7 +1,7 @@
 """What every operator means, bit for bit as TensorFlow Lite Micro computes it, and graphs of them.
 
-`evaluate` runs one op, `run` a graph, `trace` a graph keeping every tensor, `run_many` a graph on many inputs, `run_sequence` one
-on inputs that follow one another. What each op computes is said by the tables of `reference_*.py`, one entry per class.
+`evaluate` runs one op, `run` a graph, `trace` a graph keeping every tensor, `run_sequence` one on
+inputs that follow one another. What each op computes is said by the tables of `reference_*.py`, one entry per class.
 """
 
 from __future__ import annotations
@@ -58,13 +58,6 @@ def run(graph: Graph, inputs: Inputs) -> tuple[Array, ...]:
     States begin as they do after a reset. Raises OptionError where the inputs do not fit the graph.
     """
     return step(graph, inputs, initial_states(graph))[0]
-
-
-def run_many(graph: Graph, inputs: Iterable[Inputs]) -> tuple[Array, ...]:
-    """The outputs for each of several inputs, which know nothing of one another, stacked: an array of shape (inputs, *shape) for
-    every output."""
-    results = [run(graph, one) for one in inputs]
-    return tuple(np.stack(outputs) for outputs in zip(*results, strict=True))
 
 
 def run_sequence(graph: Graph, inputs: Iterable[Inputs]) -> list[tuple[Array, ...]]:

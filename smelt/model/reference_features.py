@@ -48,7 +48,8 @@ def log_mel(op: LogMel, x: Array, *constants: Array) -> Array:
             bands[:, band] += weights[int(weight) + i] * values[:, int(first) + i]
     for gain in constants[5:]:
         bands *= gain.reshape(-1) if op.power == 1 else gain.reshape(-1) * gain.reshape(-1)
-    return natural_logarithm(bands + np.float32(op.floor)) * np.float32(op.factor) + np.float32(op.offset)
+    scaled = natural_logarithm(bands + np.float32(op.floor)) * np.float32(op.factor)
+    return scaled + np.float32(op.offset) if op.offset else scaled  # what is added to -0 makes 0 of it
 
 
 def _bins(op: LogMel, frames: Floats) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import inf
 from typing import Any
 
@@ -54,12 +53,6 @@ def quantized_within(reals: NDArray[Any], q: Quantization, least: float, most: f
         steps = np.rint(np.asarray(reals, np.float32) / np.float32(q.scale)).astype(np.float64)
     steps = np.nan_to_num(steps, nan=-inf, posinf=inf, neginf=-inf)
     return np.asarray(np.clip(steps + q.zero_point, least, most), np.float64)
-
-
-def tabulated(x: Tensor, y: Tensor, function: Callable[[NDArray[np.float32]], NDArray[Any]]) -> Array:
-    """The 256 results, beginning with that for the least x, of a function of reals between 8-bit tensors, in onnxruntime's
-    arithmetic: what `Lookup` takes."""
-    return quantize_floats(function(dequantize_integers(every_value(x), x)), y)
 
 
 def quantize_thresholds(op: Quantize) -> NDArray[np.float32]:
