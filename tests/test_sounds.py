@@ -307,9 +307,9 @@ def test_boards_without_floats_are_told_apart(folder):
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ("fbank", "begins with log-mel or mfcc"),
-        ("mfcc:hop=10", "has no 'hop=10'"),
-        ("mfcc:high=4000:high=3000", "says high twice"),
+        ("fbank", "begin with log-mel or mfcc"),
+        ("mfcc:hop=10", "have no 'hop=10'"),
+        ("mfcc:high=4000:high=3000", "say high twice"),
         ("mfcc:window=x", "window is a number"),
         ("mfcc:window=0.33", "a window of 0.33 ms has 5.28 samples"),
         ("mfcc:n_fft=256", "no spectrum of a window of 480"),

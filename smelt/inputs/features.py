@@ -22,32 +22,32 @@ def features_of(edge: Tensor, spec: SoundSpec) -> Features:
     stored = edge.dtype == "float32" or (edge.dtype in TYPES and edge.quantization is not None)
     if not stored or shape[:1] != (1,):
         raise OptionError(
-            f"--input-sound is for inputs (1, ...) of float32 or of integers with a scale; the model's input is {edge}"
+            f"features of sounds are for inputs (1, ...) of float32 or of integers with a scale; the model's input is {edge}"
         )
     window, stride = spec.samples("window"), spec.samples("stride")
     length = int(n["n_fft"]) or 1 << max(window - 1, 3).bit_length()
     if length < window or not has_butterflies(length):
         raise OptionError(
-            f"--input-sound: n_fft={length} is no spectrum of a window of {window} samples: it is not less, and half of it is a "
-            "product of 2, 3 and 5"
+            f"features of sounds: n_fft={length} is no spectrum of a window of {window} samples: it is not less, and half of it is "
+            "a product of 2, 3 and 5"
         )
     coefficients = 0 if spec.kind == "log-mel" else int(n["n_mfcc"]) or (shape[2] if len(shape) > 2 else 0)
     values = coefficients or int(n["n_mels"])
     if coefficients > n["n_mels"] or (spec.kind == "mfcc" and not coefficients):
-        raise OptionError("--input-sound: n_mfcc is how many coefficients a frame has, and at most n_mels")
+        raise OptionError("features of sounds: n_mfcc is how many coefficients a frame has, and at most n_mels")
     if edge.elements % values or (len(shape) > 2 and shape[1:] not in _shapes(shape[1], values)):
         raise OptionError(
-            f"--input-sound: the model's input is {edge}, and frames have {values} features: say other ones with "
+            f"features of sounds: the model's input is {edge}, and frames have {values} features: say other ones with "
             f"{'n_mfcc=' if spec.kind == 'mfcc' else 'n_mels='}"
         )
     high = n["high"] or spec.rate / 2
     if not filter_bank(int(n["n_mels"]), length, spec.rate, n["low"], high, spec.mel).weights.size:
         raise OptionError(
-            f"--input-sound: no bin of spectra of {length} samples lies between {n['low']:g} and {high:g} Hz"
+            f"features of sounds: no bin of spectra of {length} samples lies between {n['low']:g} and {high:g} Hz"
         )
     if n["slide"] > edge.elements // values:
         raise OptionError(
-            f"--input-sound: slide is at most the {edge.elements // values} frames that the model's input has"
+            f"features of sounds: slide is at most the {edge.elements // values} frames that the model's input has"
         )
     return Features(
         frames=edge.elements // values,

@@ -64,8 +64,8 @@ class SoundSpec:
         found = self.numbers[field] * self.rate / 1000
         if not 1 <= found <= MOST_SAMPLES or abs(found - round(found)) > 1e-6:
             raise OptionError(
-                f"--input-sound: a {field} of {self.numbers[field]:g} ms has {found:g} samples at {self.rate:,} Hz, and it must be "
-                f"a whole number of at most {MOST_SAMPLES:,}"
+                f"features of sounds: a {field} of {self.numbers[field]:g} ms has {found:g} samples at {self.rate:,} Hz, and it "
+                f"must be a whole number of at most {MOST_SAMPLES:,}"
             )
         return round(found)
 
@@ -75,16 +75,16 @@ def sound_spec(text: str) -> SoundSpec:
     first, *more = text.split(":")
     kind = next((kind for kind in KINDS if kind == first), None)
     if kind is None:
-        raise OptionError(f"--input-sound begins with {' or '.join(KINDS)}, not '{first}'")
+        raise OptionError(f"features of sounds begin with {' or '.join(KINDS)}, not '{first}'")
     given: dict[str, str] = {}
     for field in more:
         key, equals, value = field.partition("=")
         if key in given:
-            raise OptionError(f"--input-sound says {key} twice")
+            raise OptionError(f"features of sounds say {key} twice")
         if not equals or key not in (*NUMBERS, *WORDS):
             known = ", ".join((*NUMBERS, *WORDS))
             raise OptionError(
-                f"--input-sound has no '{field}': fields are {known}, with a colon before each, such as mfcc:n_mels=40"
+                f"features of sounds have no '{field}': fields are {known}, with a colon before each, such as mfcc:n_mels=40"
             )
         given[key] = value
     words = {key: _word(key, given.get(key, choices[0])) for key, choices in WORDS.items()}
@@ -92,7 +92,7 @@ def sound_spec(text: str) -> SoundSpec:
     _check(numbers)
     peak = words["gain"] == "peak"
     if peak and numbers["slide"]:
-        raise OptionError("--input-sound: gain=peak is of a whole sound, and slide=N is for sounds that go on")
+        raise OptionError("features of sounds: gain=peak is of a whole sound, and slide=N is for sounds that go on")
     return SoundSpec(
         text,
         kind,
@@ -105,7 +105,7 @@ def sound_spec(text: str) -> SoundSpec:
 
 def _word(key: str, value: str) -> str:
     if value not in WORDS[key]:
-        raise OptionError(f"--input-sound: {key} is {' or '.join(WORDS[key])}, not '{value}'")
+        raise OptionError(f"features of sounds: {key} is {' or '.join(WORDS[key])}, not '{value}'")
     return value
 
 
@@ -115,7 +115,7 @@ def _number(key: str, text: str) -> float:
     except ValueError:
         found = float("nan")
     if not isfinite(found):
-        raise OptionError(f"--input-sound: {key} is a number ({NUMBERS[key][1]}), not '{text}'")
+        raise OptionError(f"features of sounds: {key} is a number ({NUMBERS[key][1]}), not '{text}'")
     return found
 
 
@@ -130,15 +130,17 @@ def _check(numbers: dict[str, float]) -> None:
         ("slide", 0, 1 << 15),
     ):
         if numbers[key] != int(numbers[key]) or not least <= numbers[key] <= most:
-            raise OptionError(f"--input-sound: {key} is a whole number from {least} to {most}, not {numbers[key]:g}")
+            raise OptionError(
+                f"features of sounds: {key} is a whole number from {least} to {most}, not {numbers[key]:g}"
+            )
     if not 1e-30 <= numbers["floor"] <= 1e30:
-        raise OptionError(f"--input-sound: floor is more than 0 (1e-30 to 1e30), not {numbers['floor']:g}")
+        raise OptionError(f"features of sounds: floor is more than 0 (1e-30 to 1e30), not {numbers['floor']:g}")
     if not 1e-6 <= abs(numbers["std"]) <= 1e6 or abs(numbers["mean"]) > 1e6:
-        raise OptionError("--input-sound: std is not 0, and neither std nor mean is beyond a million")
+        raise OptionError("features of sounds: std is not 0, and neither std nor mean is beyond a million")
     nyquist = numbers["rate"] / 2
     low, high = numbers["low"], numbers["high"] or nyquist
     if not 0 <= low <= high - LEAST_BAND or high > nyquist:
         raise OptionError(
-            f"--input-sound: bands lie between 0 Hz and half the rate, {nyquist:g} Hz, low at least {LEAST_BAND:g} Hz below high; "
-            f"not from {low:g} to {high:g}"
+            f"features of sounds: bands lie between 0 Hz and half the rate, {nyquist:g} Hz, low at least {LEAST_BAND:g} Hz below "
+            f"high; not from {low:g} to {high:g}"
         )
