@@ -65,3 +65,14 @@ def test_what_a_reviewed_header_says():
         "    return (int32_t)(a * b) - both;\n}\n\n"
         "SMELT_INLINE int32_t smelt_f_2(const int8_t *x, int32_t both)\n{\n    return smelt_f(2, x, both);\n}\n\n"
     )
+
+
+def test_places_of_several_terms_are_elements_of_elements():
+    text = (
+        "\nSMELT_INLINE void smelt_f(int32_t n, const void *w, const int8_t *x)\n{\n    uint32_t sums[4];\n"
+        "    const char *from = (const char *)w + n + (4 * n);\n    smelt_g(sums + n, x + (n * 2) + 1, from + n);\n}\n"
+    )
+    assert reviewed_header(text) == (
+        "\nSMELT_INLINE void smelt_f(int32_t n, const void *w, const int8_t *x)\n{\n    uint32_t sums[4];\n"
+        "    const char *from = &(&smelt_characters(w)[n])[4 * n];\n    smelt_g(&sums[n], &(&x[n * 2])[1], &from[n]);\n}\n"
+    )

@@ -2,8 +2,9 @@
 
 The text in `support/` is what measurements are about (`digest.py`), and does not change for coding rules. What users get is this:
 operands that are operations themselves stand in parentheses, results that nobody wants are dropped by a cast, parameters that only
-assembly uses are named in C, those that would be changed are copied first, there is one variable to a declaration, and variants of
-a function are functions. To a compiler it is the same; a test compares the machine code of both.
+assembly uses are named in C, those that would be changed are copied first, there is one variable to a declaration, variants of
+a function are functions, sums of pointers are elements, and two functions alone make pointers to objects of pointers to void.
+To a compiler it is the same; a test compares the machine code of both.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 
 TOKEN = re.compile(
     r'(?P<space>(?:\s|\\\n|/\*.*?\*/|//[^\n]*)+)|(?P<text>"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\')|(?P<word>[A-Za-z_]\w*)'
@@ -38,6 +39,22 @@ FUNCTION = re.compile(r"((?<=\n)SMELT_(?:INLINE|SHARED) [\w *]+\()([^()]*)\)\n\{
 VARIANT = re.compile(r"(?<=\n)#define (smelt_\w+)\(\.\.\.\) (smelt_\w+)\((\w+(?:, \w+)*), __VA_ARGS__\)\n")
 UNDEFINED = re.compile(r"(?<=\n)#undef SMELT_\w+\n")
 POINTER = re.compile(r"\w \*(?:const |restrict )*(\w+)(?= =|[,);])")
+ARRAY = re.compile(r"^ +\w+ (\w+)\[\w+\];", re.MULTILINE)
+CHARACTERS = re.compile(r"\(const char \*\)(\w+)")
+ACCESS = "/* Reading and writing at any address. */\n"
+OBJECTS = """/* Bytes as such, and as words, which lie where words may lie. */
+
+SMELT_INLINE const char *smelt_characters(const void *from)
+{
+    return (const char *)from;
+}
+
+SMELT_INLINE int32_t *smelt_words(void *from)
+{
+    return (int32_t *)from;
+}
+
+"""
 TERM = r"\w+|\((?:[^()]|\([^()]*\))*\)"
 DROPPED = re.compile(r"^(\s*)((?:mem(?:cpy|set)|SMELT_COPY)\()", re.MULTILINE)
 
@@ -69,7 +86,8 @@ def reviewed_header(text: str) -> str:
         end = directive.end()
     text = DROPPED.sub(r"\1(void)\2", "".join((*found, _code(text[end:]))))
     text = VARIANT.sub(lambda variant: _function(variant, text), UNDEFINED.sub("", text))
-    return FUNCTION.sub(_copied, ASSEMBLY.sub(_named, text))
+    text = FUNCTION.sub(_copied, ASSEMBLY.sub(_named, text))
+    return text.replace(ACCESS, OBJECTS + ACCESS)
 
 
 def _function(variant: re.Match[str], text: str) -> str:
@@ -94,22 +112,27 @@ def _copied(function: re.Match[str]) -> str:
             parameters = re.sub(rf"\b{name}\b(?=\s*(?:,|$))", f"{name}_given", parameters)
             copies += f"    {declared} = {name}_given;\n"
     opening = function[0][len(head) + len(function[2]) : -len(body)]
-    body = _elements(body, sorted(set(POINTER.findall(function[0]))))
+    body = _elements(body, sorted({*POINTER.findall(function[0]), *ARRAY.findall(body)}))
     return f"{head}{parameters}{opening}{copies}{body}"
 
 
 def _elements(body: str, pointers: Sequence[str]) -> str:
-    """Sums of a pointer and one term as addresses of elements."""
-    for name in pointers:
-        body = re.sub(rf"^(\s*){name} \+= ([^;]+);", rf"\1{name} = &{name}[\2];", body, flags=re.MULTILINE)
-        sum_of_two = re.compile(rf"((?:[(,=]|return) ?){name} \+ ({TERM})(?=\s?[,;)])")
-        body = sum_of_two.sub(partial(_element, name), body)
+    """Sums of a pointer and terms as addresses of elements."""
+    body = CHARACTERS.sub(r"smelt_characters(\1)", body)
+    for name in (r"smelt_characters\(\w+\)", *pointers):
+        body = re.sub(rf"^(\s*)({name}) \+= ([^;]+);", r"\1\2 = &\2[\3];", body, flags=re.MULTILINE)
+        sums = re.compile(rf"((?:[(,=]|return) ?)({name})((?: \+ (?:{TERM}))+)(?=\s?[,;)])")
+        body = sums.sub(_element, body)
     return body
 
 
-def _element(name: str, found: re.Match[str]) -> str:
-    term = found[2][1:-1] if found[2].startswith("(") else found[2]
-    return f"{found[1]}&{name}[{term}]"
+def _element(found: re.Match[str]) -> str:
+    """An element, one from there on, and so on: compilers see the same sum."""
+    place = found[2]
+    for term in re.findall(TERM, found[3]):
+        place = f"({place})" if place.startswith("&") else place
+        place = f"&{place}[{term[1:-1] if term.startswith('(') else term}]"
+    return f"{found[1]}{place}"
 
 
 def _name(parameter: str) -> str:

@@ -170,7 +170,8 @@ def _spelled(value: Expr) -> tuple[str, int]:
         case Group(inner):
             return f"({_text(inner)})", ATOM
         case Element(buffer, inner):
-            return f"&{buffer.name}[{_text(inner)}]", UNARY
+            base = _text(buffer, ATOM) if isinstance(buffer, Element) else buffer.name
+            return f"&{base}[{_text(inner)}]", UNARY
         case Load(buffer, index, type) if type == buffer.type:
             return f"{buffer.name}[{_text(index)}]", ATOM
         case Load(buffer, index, type):

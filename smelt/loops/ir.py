@@ -154,10 +154,10 @@ class Group(Expr):
 
 @dataclass(frozen=True)
 class Element(Expr):
-    """An element of a buffer whose address is meant, in the place of the first term of an index: `&x[i] + j` is `x + i + j` for
-    readers. Kernels are built without."""
+    """An element of a buffer whose address is meant, or of what begins at an element, in the place of an index: `&(&x[i])[j]` is
+    `x + i + j` for readers. Kernels are built without."""
 
-    buffer: AnyBuffer
+    buffer: AnyBuffer | Element
     value: Expr
 
     @property

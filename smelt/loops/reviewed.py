@@ -1,7 +1,8 @@
 """C for people who review it: the same kernel with what coding rules ask for (docs/misra.md), and the same machine code.
 
 Names of kernels are digests of the plain print (`c.py`), which therefore does not change. This one may: every operand that is an
-operation of another kind stands in parentheses, results that nobody wants are dropped by a cast, and pointers to elements say so.
+operation of another kind stands in parentheses, results that nobody wants are dropped by a cast, places are elements of arrays,
+and words among bytes are made by one function, which has no instructions.
 Compilers see the very same expressions: a function for shifts, say, would be inlined to another order of instructions.
 """
 
@@ -35,6 +36,7 @@ from smelt.loops.kernel import Kernel
 from smelt.loops.routine import CallRoutine, Span
 
 DROPPED = r"\1(void)\2"
+_WORDS = "(int32_t *)(void *)(", "smelt_words("
 _DROPPED = re.compile(r"^( *)(mem(?:cpy|set)\()", re.MULTILINE)
 
 
@@ -42,7 +44,7 @@ def reviewed(kernel: Kernel, name: str) -> str:
     """The C function of a kernel under a name, with a trailing newline."""
     body = tuple(_statements(kernel.body))
     definition = print_definition(kernel.buffers, body, kernel.in_place)
-    return f"void {name}{_DROPPED.sub(DROPPED, definition)}"
+    return f"void {name}{_DROPPED.sub(DROPPED, definition).replace(*_WORDS)}"
 
 
 def _statements(body: tuple[Stmt, ...]) -> Iterator[Stmt]:
@@ -84,13 +86,16 @@ def _grouped(value: Expr) -> Expr:
 
 
 def _behind(buffer: AnyBuffer, index: Expr) -> Expr:
-    """What is added to a pointer, term by term as in the plain print: compilers see other sums in sums of their own. The first
-    term is the index of an element."""
+    """What is added to a pointer, term by term as in the plain print: the index of an element, then one from there on. Compilers
+    see other sums in sums of their own, and in pointers with names."""
     if index == Const(0):
         return index
-    if isinstance(index, Binary) and index.operator in ("+", "-"):
-        return Binary(index.operator, _behind(buffer, index.left), _grouped(index.right))
-    return Element(buffer, _plain(index))
+    if not isinstance(index, Binary) or index.operator not in ("+", "-"):
+        return Element(buffer, _plain(index))
+    before = _behind(buffer, index.left)
+    if index.operator == "+" and isinstance(before, Element):
+        return Element(before, _plain(index.right))
+    return Binary(index.operator, before, _grouped(index.right))
 
 
 def _plain(value: Expr) -> Expr:
