@@ -7,6 +7,7 @@ Milliseconds are between the protocol's timestamps of two inferences after one.
 """
 
 import argparse
+import sys
 
 import numpy as np
 from data import INPUTS, MLPERF_TINY, PICTURES, ROOT
@@ -17,6 +18,8 @@ from smelt import compile
 from smelt.devices.simulators.simulator import Simulator
 from smelt.firmware.mlperf import Mlperf, benchmark_of
 from smelt.model.reference import run
+
+sys.path.insert(0, str(ROOT))
 from tests.mlperf_runner import Played, accuracy, inferred, loaded
 
 BOARDS = ("nucleo_l4r5zi", "disco_f746ng", "nucleo_h743zi", "nucleo_u575zi_q", "esp32c3")
