@@ -54,6 +54,7 @@ def test_the_wheel_alone_does_the_job(wheel, tmp_path):
     environment = tmp_path / "an environment"
     venv.create(environment)
     programs = environment / ("Scripts" if sys.platform == "win32" else "bin")
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     pip = [
         sys.executable,
         "-m",
@@ -65,11 +66,9 @@ def test_the_wheel_alone_does_the_job(wheel, tmp_path):
         "--no-deps",
         "--no-index",
     ]
-    subprocess.run([*pip, "--disable-pip-version-check", "--no-compile", str(wheel)], check=True)
+    subprocess.run([*pip, "--disable-pip-version-check", "--no-compile", str(wheel)], env=env, check=True)
     packages = next(environment.rglob("site-packages"))
     (packages / "beside.pth").write_text(f"{Path(numpy.__file__).parents[1]}\n", "utf-8")
-
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
     def run(*command):
         full = [programs / command[0], *command[1:]]
